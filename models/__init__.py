@@ -1,0 +1,18 @@
+"""Search spaces: from a written architecture to the network it means, and the batches that probe it."""
+
+from models.base import Architecture, Cost, SearchSpace
+from models.errors import ArchitectureError, ArchrankError, BatchError, InputError, UnknownNameError
+from models.registry import get_space, space_names
+
+__all__ = [
+    "ArchitectureError",
+    "ArchrankError",
+    "Architecture",
+    "BatchError",
+    "Cost",
+    "InputError",
+    "SearchSpace",
+    "UnknownNameError",
+    "get_space",
+    "space_names",
+]

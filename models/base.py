@@ -1,0 +1,132 @@
+"""What a search space is. One subclass a space; `models.registry` lists them."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+Shape = tuple[int, int, int, int, int]
+"""Shape of a batch, (N, C, T, V, M): samples, coordinates, frames, joints, persons."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One point of a search space, immutable and hashable. Spaces subclass it with their own fields.
+
+    `key` is the canonical JSON text: two architectures are the same network exactly if their keys are equal.
+    """
+
+    space: ClassVar[str]
+
+    @cached_property
+    def key(self) -> str:
+        return json.dumps({"space": self.space, **self._canonical()}, separators=(",", ":"), sort_keys=True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """128 bits of the SHA-256 of `key`, in hexadecimal: the name of the architecture in caches and tables."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:32]
+
+    def _canonical(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an architecture costs: `params` trainable parameters, `flops` for one forward pass of the batch."""
+
+    params: int
+    flops: int
+
+
+ArchT = TypeVar("ArchT", bound=Architecture)
+
+
+class SearchSpace(ABC, Generic[ArchT]):
+    """A family of architectures: reads, writes, builds, describes and draws them.
+
+    A space object holds what its networks share (number of classes, skeleton, persons) and no other state, so it may
+    be used from several threads at once.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that make this space again through `get_space`."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What a user needs to write an architecture down, as plain JSON."""
+
+    @abstractmethod
+    def parse(self, obj: Any) -> ArchT:
+        """Read an architecture from plain Python data. Raises `ArchitectureError`, which names the field."""
+
+    @abstractmethod
+    def to_json(self, arch: ArchT) -> dict[str, Any]:
+        """The architecture as plain data for people; `parse` reads it back to an equal architecture."""
+
+    @abstractmethod
+    def build(self, arch: ArchT, seed: int = 0) -> nn.Module:
+        """The network at initialisation, on the CPU in float32, in train mode.
+
+        The same architecture and seed give the same weights, whatever was drawn before; the global random state is
+        neither read nor changed.
+        """
+
+    @abstractmethod
+    def input_shape(self, samples: int, frames: int) -> Shape:
+        """Shape (N, C, T, V, M) of a batch of `samples` with `frames` frames."""
+
+    @property
+    @abstractmethod
+    def num_classes(self) -> int:
+        """Number of classes; labels run from 0 to this less one."""
+
+    @abstractmethod
+    def features(self, arch: ArchT) -> dict[str, float]:
+        """Named structural features, the same names in the same order for every architecture of the space."""
+
+    @abstractmethod
+    def cost(self, arch: ArchT, batch: Shape) -> Cost:
+        """Parameters and FLOPs of one forward pass of a batch of that shape; analytic, nothing is built."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, **fixed: Any) -> ArchT:
+        """A random architecture of the population that the space's benchmark was drawn from."""
+
+    @abstractmethod
+    def mutate(self, arch: ArchT, rng: np.random.Generator) -> ArchT:
+        """A random architecture one edit away, inside the benchmark's population."""
+
+    @abstractmethod
+    def neighbours(self, arch: ArchT) -> Iterator[ArchT]:
+        """Every architecture one module away at the same depth, inside the benchmark's population."""
+
+    @abstractmethod
+    def warnings(self, arch: ArchT) -> list[str]:
+        """In which ways the architecture lies outside the benchmark's population; empty if it lies inside."""
+
+    def check_batch(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Raise `BatchError` unless x (N, C, T, V, M) and y (N,) fit the networks of this space."""
+        from models.batches import check_batch
+
+        check_batch(x, y, self.input_shape(x.shape[0], x.shape[2] if x.ndim == 5 else 0), self.num_classes)
+
+
+def require_mapping(obj: Any, field: str) -> Mapping[str, Any]:
+    """`obj` itself if it is a mapping with text keys, else `ArchitectureError`."""
+    from models.errors import ArchitectureError
+
+    if not isinstance(obj, Mapping) or not all(isinstance(key, str) for key in obj):
+        raise ArchitectureError(field, obj, "a JSON object")
+    return obj

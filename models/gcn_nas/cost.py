@@ -1,0 +1,66 @@
+"""Parameters and FLOPs of a `gcn-nas` network, counted on paper: nothing is built."""
+
+from models.base import Cost, Shape
+from models.gcn_nas.architecture import MODULES, GcnNasArchitecture
+from models.gcn_nas.network import BACKBONE, SUBSETS, TEMPORAL_KERNEL, WIDTH, Slot
+
+_ATTENTION_KERNELS = {
+    "S": (1,) * SUBSETS,
+    "T": (TEMPORAL_KERNEL,) * SUBSETS,
+    "ST": (1, TEMPORAL_KERNEL) * SUBSETS,
+}
+"""Kernel lengths of each of an attention module's two lists of convolutions; only the first three are used."""
+
+
+def network_cost(arch: GcnNasArchitecture, batch: Shape, num_classes: int) -> Cost:
+    """Trainable parameters, and FLOPs of one forward pass of a batch (N, C, T, V, M).
+
+    Counted: 2 × multiply-adds of every convolution and linear layer that is used, of the attention products, and of
+    features times graph. Not counted: batch norm, softmax, ReLU, sums and pooling.
+    """
+    samples, coordinates, frames, joints, persons = batch
+    params = 2 * persons * joints * coordinates + (WIDTH + 1) * num_classes
+    multiply_adds = samples * WIDTH * num_classes
+    for number, row in zip(arch.slots, arch.mask, strict=True):
+        slot = BACKBONE[number]
+        chosen = [name for name, present in zip(MODULES, row, strict=True) if present]
+        after = -(-frames // slot.stride)
+        params += _unit_params(number, slot, chosen, joints)
+        multiply_adds += samples * persons * joints * _unit_multiply_adds(number, slot, chosen, joints, frames, after)
+        frames = after
+    return Cost(params, 2 * multiply_adds)
+
+
+def _projects(number: int, slot: Slot) -> bool:
+    """Whether the unit's residual is a convolution."""
+    return number != 1 and (slot.channels_in != slot.channels_out or slot.stride != 1)
+
+
+def _unit_params(number: int, slot: Slot, chosen: list[str], joints: int) -> int:
+    c_in, c_out = slot.channels_in, slot.channels_out
+    pointwise, norm = c_out * (c_in + 1), 2 * c_out
+    total = SUBSETS * joints**2 + SUBSETS * pointwise + norm
+    for module in chosen:
+        total += 2 * sum(c_out // 4 * (c_in * kernel + 1) for kernel in _ATTENTION_KERNELS.get(module, ()))
+    if c_in != c_out:
+        total += pointwise + norm
+    total += c_out * (c_out * TEMPORAL_KERNEL + 1) + norm
+    if _projects(number, slot):
+        total += pointwise + norm
+    return total
+
+
+def _unit_multiply_adds(number: int, slot: Slot, chosen: list[str], joints: int, frames: int, frames_after: int) -> int:
+    """For one joint of one person of one sample."""
+    c_in, c_out = slot.channels_in, slot.channels_out
+    total = SUBSETS * frames * c_in * (joints + c_out)
+    for module in chosen:
+        if module in _ATTENTION_KERNELS:
+            kernels = _ATTENTION_KERNELS[module][:SUBSETS]
+            total += c_out // 4 * frames * (2 * c_in * sum(kernels) + SUBSETS * joints)
+    if c_in != c_out:
+        total += c_in * c_out * frames
+    total += c_out * c_out * TEMPORAL_KERNEL * frames_after
+    if _projects(number, slot):
+        total += c_in * c_out * frames_after
+    return total

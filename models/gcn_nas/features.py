@@ -1,0 +1,52 @@
+"""Structural features of a `gcn-nas` architecture: what its mask says before anything is computed.
+
+The names tell the groups: `depth=6` (one-hot), `slot9.L2` (mask by backbone slot, 0 where the slot is absent),
+`stage3.S` (mean over the stage's layers), `slot9.fixed=3` (one-hot number of fixed-graph modules, none set where the
+slot is absent), `slot9.subset1.spectral` (norms of the slot's summed polynomials).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from models.gcn_nas.architecture import DEPTHS, FIXED_MODULES, MODULES, GcnNasArchitecture, Row
+from models.gcn_nas.network import BACKBONE, SUBSETS, fixed_graph
+from models.skeletons import Skeleton
+
+STAGES = {1: (1, 2, 3, 4), 2: (5, 6, 7), 3: (8, 9, 10)}
+"""Slots that share a width: 64, 128 and 256 channels."""
+
+
+def features(arch: GcnNasArchitecture, skeleton: Skeleton) -> dict[str, float]:
+    """Named features, the same names in the same order for every architecture."""
+    rows = dict(zip(arch.slots, arch.mask, strict=True))
+    values: dict[str, float] = {"depth": arch.depth}
+    for depth in DEPTHS:
+        values[f"depth={depth}"] = float(arch.depth == depth)
+    for slot in BACKBONE:
+        row = rows.get(slot, (False,) * len(MODULES))
+        for name, present in zip(MODULES, row, strict=True):
+            values[f"slot{slot}.{name}"] = float(present)
+    for stage, slots in STAGES.items():
+        present_rows = np.array([rows[slot] for slot in slots if slot in rows], dtype=float)
+        for name, mean in zip(MODULES, present_rows.mean(axis=0), strict=True):
+            values[f"stage{stage}.{name}"] = float(mean)
+    for slot in BACKBONE:
+        count = sum(rows[slot][: len(FIXED_MODULES)]) if slot in rows else None
+        for number in range(len(FIXED_MODULES) + 1):
+            values[f"slot{slot}.fixed={number}"] = float(count == number)
+    for slot in BACKBONE:
+        norms = _graph_norms(skeleton, rows[slot][: len(FIXED_MODULES)]) if slot in rows else (0.0,) * (3 * SUBSETS)
+        for i in range(SUBSETS):
+            for kind, value in zip(("frobenius", "spectral", "trace"), norms[3 * i : 3 * i + 3], strict=True):
+                values[f"slot{slot}.subset{i}.{kind}"] = value
+    return values
+
+
+@lru_cache(maxsize=256)
+def _graph_norms(skeleton: Skeleton, fixed: Row) -> tuple[float, ...]:
+    """Frobenius norm, spectral norm and trace of each subset's summed polynomials: 32 possible rows, so cached."""
+    norms: list[float] = []
+    for matrix in fixed_graph(skeleton, fixed):
+        norms += [np.linalg.norm(matrix), np.linalg.norm(matrix, 2), np.trace(matrix)]
+    return tuple(float(norm) for norm in norms)

@@ -1,0 +1,236 @@
+"""The `gcn-nas` network (Peng et al. 2020), as the public benchmark trained it, quirks included.
+
+Inside the network a row is one person of one sample: (B, C, T, V) with B = N·M.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.gcn_nas.architecture import FIXED_MODULES, MODULES, GcnNasArchitecture
+from models.skeletons import Skeleton
+
+SUBSETS = 3
+"""Spatial partitions of the adjacency: identity, inward, outward."""
+TEMPORAL_KERNEL = 9
+COORDINATES = 3
+ATTENTION_CONVS = {"S": ("conv_a", "conv_b"), "T": ("conv_T1", "conv_T2"), "ST": ("conv_ST11", "conv_ST12")}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Channels in and out, and temporal stride, of one place in the backbone."""
+
+    channels_in: int
+    channels_out: int
+    stride: int = 1
+
+
+BACKBONE: dict[int, Slot] = {
+    1: Slot(COORDINATES, 64),
+    2: Slot(64, 64),
+    3: Slot(64, 64),
+    4: Slot(64, 64),
+    5: Slot(64, 128, 2),
+    6: Slot(128, 128),
+    7: Slot(128, 128),
+    8: Slot(128, 256, 2),
+    9: Slot(256, 256),
+    10: Slot(256, 256),
+}
+WIDTH = 256
+FEATURE_SLOT = 9
+"""The last slot that every depth has; zen looks at its output."""
+
+
+def polynomials(adjacency: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Each fixed-graph module's (3, V, V) matrices. Powers are elementwise, as in the public implementation."""
+    a = adjacency.astype(np.float64)
+    identity = np.eye(a.shape[-1])
+    fourth = 8 * a**4 - 8 * a**2 + identity
+    exponent = np.exp((fourth - fourth.max()) / a.shape[-1])
+    return {
+        "L": a,
+        "L4n": exponent / exponent.sum(axis=-2, keepdims=True),
+        "L4": fourth,
+        "L3": 4 * a**3 - 3 * a,
+        "L2": 2 * a**2 - identity,
+    }
+
+
+def fixed_graph(skeleton: Skeleton, row: Sequence[bool]) -> NDArray[np.float64]:
+    """Sum of the layer's chosen polynomials, (3, V, V); zeros where none is chosen."""
+    total = np.zeros((SUBSETS, skeleton.joints, skeleton.joints))
+    terms = polynomials(skeleton.adjacency())
+    for name, present in zip(FIXED_MODULES, row, strict=False):
+        if present:
+            total += terms[name]
+    return total
+
+
+def _convs(kernels: Sequence[int], channels_in: int, channels_out: int) -> nn.ModuleList:
+    """Convolutions over time with the given kernel lengths, padded to keep the length."""
+    return nn.ModuleList(nn.Conv2d(channels_in, channels_out, (k, 1), padding=(k // 2, 0)) for k in kernels)
+
+
+class ConvNorm(nn.Module):
+    """Temporal convolution with stride, then batch norm: (B, C, T, V) → (B, C', T/stride, V)."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, (kernel, 1), (stride, 1), (kernel // 2, 0))
+        self.bn = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.bn(self.conv(x))
+        return y
+
+
+class GraphConv(nn.Module):
+    """Graph convolution over fixed and attention graphs: (B, C, T, V) → (B, C', T, V).
+
+    `y = Σ_i conv_d[i](x · (fixed_i + PA_i + S_i + T_i + ST_i))`, batch norm, plus the input, ReLU.
+    """
+
+    graph: Tensor
+    PA: Tensor
+
+    def __init__(self, slot: Slot, row: Sequence[bool], joints: int) -> None:
+        super().__init__()
+        modules = {name for name, present in zip(MODULES, row, strict=True) if present}
+        c_in, c_out = slot.channels_in, slot.channels_out
+        inner = c_out // 4
+        self.register_buffer("graph", torch.empty(SUBSETS, joints, joints), persistent=False)
+        self.PA = nn.Parameter(torch.empty(SUBSETS, joints, joints))
+        # Registered in the order of the public implementation's state dict.
+        if "S" in modules:
+            self.conv_a = _convs([1] * SUBSETS, c_in, inner)
+            self.conv_b = _convs([1] * SUBSETS, c_in, inner)
+        self.conv_d = _convs([1] * SUBSETS, c_in, c_out)
+        if "T" in modules:
+            self.conv_T1 = _convs([TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
+            self.conv_T2 = _convs([TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
+        if "ST" in modules:
+            # Six convolutions each, of which only the first three are ever used: a quirk that counts in `params`.
+            self.conv_ST11 = _convs([1, TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
+            self.conv_ST12 = _convs([1, TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
+        self.pairs = tuple(pair for module, pair in ATTENTION_CONVS.items() if module in modules)
+        self.down = nn.Identity() if c_in == c_out else nn.Sequential(nn.Conv2d(c_in, c_out, 1), nn.BatchNorm2d(c_out))
+        self.bn = nn.BatchNorm2d(c_out)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, t, v = x.shape
+        flat = x.reshape(b, c * t, v)
+        y: Tensor | None = None
+        for i in range(SUBSETS):
+            graph = self.graph[i] + self.PA[i]
+            for first, second in self.pairs:
+                graph = graph + self._attend(getattr(self, first)[i](x), getattr(self, second)[i](x))
+            z = self.conv_d[i]((flat @ graph).view(b, c, t, v))
+            y = z if y is None else y + z
+        out: Tensor = self.relu(self.bn(y) + self.down(x))
+        return out
+
+    @staticmethod
+    def _attend(a: Tensor, b: Tensor) -> Tensor:
+        """Similarity of joints over (c, T): two (B, c, T, V) → (B, V, V), each column summing to 1."""
+        features = a.shape[1] * a.shape[2]
+        left, right = a.flatten(1, 2), b.flatten(1, 2)
+        return torch.softmax(left.transpose(1, 2) @ right / features, dim=-2)
+
+
+class Unit(nn.Module):
+    """One layer of the backbone: graph convolution, temporal convolution, residual, ReLU."""
+
+    def __init__(self, number: int, row: Sequence[bool], joints: int) -> None:
+        super().__init__()
+        slot = BACKBONE[number]
+        self.gtcn = GraphConv(slot, row, joints)
+        self.tcn = ConvNorm(slot.channels_out, slot.channels_out, TEMPORAL_KERNEL, slot.stride)
+        if number == 1:
+            self.residual = None
+        elif slot.channels_in == slot.channels_out and slot.stride == 1:
+            self.residual = nn.Identity()
+        else:
+            self.residual = ConvNorm(slot.channels_in, slot.channels_out, 1, slot.stride)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.tcn(self.gtcn(x))
+        if self.residual is not None:
+            y = y + self.residual(x)
+        out: Tensor = self.relu(y)
+        return out
+
+
+class GcnNasNetwork(nn.Module):
+    """(N, C, T, V, M) → logits (N, classes). State-dict keys are the public implementation's: `l<slot>.gtcn.…`."""
+
+    def __init__(self, arch: GcnNasArchitecture, skeleton: Skeleton, persons: int, num_classes: int) -> None:
+        super().__init__()
+        self.slots = arch.slots
+        self.data_bn = nn.BatchNorm1d(persons * skeleton.joints * COORDINATES)
+        for number, row in zip(arch.slots, arch.mask, strict=True):
+            self.add_module(f"l{number}", Unit(number, row, skeleton.joints))
+        self.fc = nn.Linear(WIDTH, num_classes)
+
+    @property
+    def feature_unit(self) -> nn.Module:
+        """The unit whose output stands for the network's features (used by zen): backbone slot 9."""
+        return self.get_submodule(f"l{FEATURE_SLOT}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, t, v, m = x.shape
+        x = self.data_bn(x.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t))
+        x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
+        for number in self.slots:
+            x = self.get_submodule(f"l{number}")(x)
+        pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
+        logits: Tensor = self.fc(pooled)
+        return logits
+
+
+def build(arch: GcnNasArchitecture, skeleton: Skeleton, persons: int, num_classes: int, seed: int) -> GcnNasNetwork:
+    """The network at initialisation. Every tensor has its own generator, seeded by (seed, key).
+
+    So the weights of a slot are the same numbers in every architecture that has them (common random numbers make
+    scores comparable), and nothing depends on the order of construction or on the global random state.
+    """
+    with torch.device("meta"):
+        network = GcnNasNetwork(arch, skeleton, persons, num_classes)
+    network.to_empty(device="cpu")
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.reset_parameters()
+        for number, row in zip(arch.slots, arch.mask, strict=True):
+            graph = network.get_submodule(f"l{number}.gtcn").get_buffer("graph")
+            graph.copy_(torch.from_numpy(fixed_graph(skeleton, row)))
+        for key, parameter in network.named_parameters():
+            if key.endswith("PA"):
+                parameter.fill_(1e-6)
+            elif parameter.ndim > 1:
+                std = _init_std(key, parameter.shape, num_classes)
+                generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{key}".encode()))
+                parameter.normal_(0.0, std, generator=generator)
+            elif key.endswith("bias"):
+                parameter.zero_()
+            elif key.endswith("gtcn.bn.weight"):
+                parameter.fill_(1e-6)
+    return network
+
+
+def _init_std(key: str, shape: torch.Size, num_classes: int) -> float:
+    """Standard deviation of a weight's normal initialisation: Kaiming fan-out, except `conv_d` and `fc`."""
+    if key == "fc.weight":
+        return float((2 / num_classes) ** 0.5)
+    out, fan_in, kernel = shape[0], shape[1], shape[2] * shape[3]
+    if ".conv_d." in key:
+        return float((2 / (out * fan_in * SUBSETS)) ** 0.5)
+    return float((2 / (out * kernel)) ** 0.5)

@@ -1,0 +1,131 @@
+"""The `gcn-nas` search space: skeleton-based action recognition, Peng et al., AAAI 2020."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from models.base import Cost, SearchSpace, Shape
+from models.errors import InputError
+from models.gcn_nas import architecture, network
+from models.gcn_nas.architecture import (
+    DEPTHS,
+    DYNAMIC_MODULES,
+    FIXED_MODULES,
+    MODULES,
+    SLOTS,
+    GcnNasArchitecture,
+    Row,
+    has_dynamic,
+)
+from models.gcn_nas.cost import network_cost
+from models.gcn_nas.features import features
+from models.skeletons import SKELETONS, get_skeleton
+
+DEPTH_CHANGE = 0.1
+"""Share of mutations that add or remove layers."""
+
+
+class GcnNas(SearchSpace[GcnNasArchitecture]):
+    """Networks of 4, 6, 8 or 10 layers, each a set of eight graph modules.
+
+    Args:
+        skeleton: `ntu` (25 joints) or `kinect` (20 joints).
+        persons: persons in a sample, M.
+        num_classes: number of classes.
+    """
+
+    name: ClassVar[str] = architecture.NAME
+
+    def __init__(self, skeleton: str = "ntu", persons: int = 2, num_classes: int = 60) -> None:
+        self.skeleton = get_skeleton(skeleton)
+        for field, value, highest in (("persons", persons, 16), ("num_classes", num_classes, 10_000)):
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+                raise InputError(field, value, f"a whole number from 1 to {highest}")
+        self.persons = persons
+        self._num_classes = num_classes
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"skeleton": self.skeleton.name, "persons": self.persons, "num_classes": self._num_classes}
+
+    @property
+    def num_classes(self) -> int:
+        return self._num_classes
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "modules": list(MODULES),
+            "fixed_graph_modules": list(FIXED_MODULES),
+            "dynamic_graph_modules": list(DYNAMIC_MODULES),
+            "depths": list(DEPTHS),
+            "slots": {str(depth): list(slots) for depth, slots in SLOTS.items()},
+            "weight_threshold": architecture.THRESHOLD,
+            "skeletons": list(SKELETONS),
+            "settings": self.settings,
+        }
+
+    def parse(self, obj: Any) -> GcnNasArchitecture:
+        return architecture.parse(obj)
+
+    def to_json(self, arch: GcnNasArchitecture) -> dict[str, Any]:
+        return architecture.to_json(arch)
+
+    def build(self, arch: GcnNasArchitecture, seed: int = 0) -> network.GcnNasNetwork:
+        return network.build(arch, self.skeleton, self.persons, self.num_classes, seed)
+
+    def input_shape(self, samples: int, frames: int) -> Shape:
+        return (samples, network.COORDINATES, frames, self.skeleton.joints, self.persons)
+
+    def features(self, arch: GcnNasArchitecture) -> dict[str, float]:
+        return features(arch, self.skeleton)
+
+    def cost(self, arch: GcnNasArchitecture, batch: Shape) -> Cost:
+        return network_cost(arch, batch, self.num_classes)
+
+    def sample(self, rng: np.random.Generator, depth: int | None = None, **fixed: Any) -> GcnNasArchitecture:
+        """As the benchmark drew its 693: every module with probability ½, then one attention module where none came.
+
+        Args:
+            rng: where the randomness comes from.
+            depth: number of layers; drawn from 4, 6, 8, 10 where not given.
+        """
+        if fixed:
+            raise InputError("sample", sorted(fixed), "depth")
+        if depth is None:
+            depth = int(rng.choice(DEPTHS))
+        if depth not in DEPTHS:
+            raise InputError("depth", depth, "4, 6, 8 or 10")
+        return GcnNasArchitecture(tuple(_random_row(rng) for _ in range(depth)))
+
+    def mutate(self, arch: GcnNasArchitecture, rng: np.random.Generator) -> GcnNasArchitecture:
+        """Flip one module; in one of ten cases go to the next depth instead, keeping the layers of shared slots."""
+        if rng.random() < DEPTH_CHANGE:
+            nearby = [depth for depth in DEPTHS if abs(depth - arch.depth) == 2]
+            rows = dict(zip(arch.slots, arch.mask, strict=True))
+            slots = SLOTS[int(rng.choice(nearby))]
+            return GcnNasArchitecture(tuple(rows[slot] if slot in rows else _random_row(rng) for slot in slots))
+        choices = list(self.neighbours(arch))
+        return choices[int(rng.integers(len(choices)))]
+
+    def neighbours(self, arch: GcnNasArchitecture) -> Iterator[GcnNasArchitecture]:
+        for i, row in enumerate(arch.mask):
+            for column in range(len(MODULES)):
+                flipped = (*row[:column], not row[column], *row[column + 1 :])
+                if has_dynamic(flipped):
+                    yield GcnNasArchitecture((*arch.mask[:i], flipped, *arch.mask[i + 1 :]))
+
+    def warnings(self, arch: GcnNasArchitecture) -> list[str]:
+        return [
+            f"layers[{i}] has none of {', '.join(DYNAMIC_MODULES)}: no architecture of the benchmark is like that"
+            for i, row in enumerate(arch.mask)
+            if not has_dynamic(row)
+        ]
+
+
+def _random_row(rng: np.random.Generator) -> Row:
+    row = rng.random(len(MODULES)) < 0.5
+    if not row[len(FIXED_MODULES) :].any():
+        row[len(FIXED_MODULES) + rng.integers(len(DYNAMIC_MODULES))] = True
+    return tuple(bool(present) for present in row)
