@@ -5,9 +5,9 @@ from models.errors import ArchitectureError, ArchrankError, BatchError, InputErr
 from models.registry import get_space, space_names
 
 __all__ = [
+    "Architecture",
     "ArchitectureError",
     "ArchrankError",
-    "Architecture",
     "BatchError",
     "Cost",
     "InputError",

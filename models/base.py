@@ -3,14 +3,15 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-import torch
 from torch import nn
+
+from models.skeletons import Skeleton
 
 Shape = tuple[int, int, int, int, int]
 """Shape of a batch, (N, C, T, V, M): samples, coordinates, frames, joints, persons."""
@@ -57,6 +58,9 @@ class SearchSpace(ABC, Generic[ArchT]):
     """
 
     name: ClassVar[str]
+
+    skeleton: Skeleton
+    """Joints and links of the input."""
 
     @property
     @abstractmethod
@@ -115,18 +119,3 @@ class SearchSpace(ABC, Generic[ArchT]):
     @abstractmethod
     def warnings(self, arch: ArchT) -> list[str]:
         """In which ways the architecture lies outside the benchmark's population; empty if it lies inside."""
-
-    def check_batch(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        """Raise `BatchError` unless x (N, C, T, V, M) and y (N,) fit the networks of this space."""
-        from models.batches import check_batch
-
-        check_batch(x, y, self.input_shape(x.shape[0], x.shape[2] if x.ndim == 5 else 0), self.num_classes)
-
-
-def require_mapping(obj: Any, field: str) -> Mapping[str, Any]:
-    """`obj` itself if it is a mapping with text keys, else `ArchitectureError`."""
-    from models.errors import ArchitectureError
-
-    if not isinstance(obj, Mapping) or not all(isinstance(key, str) for key in obj):
-        raise ArchitectureError(field, obj, "a JSON object")
-    return obj

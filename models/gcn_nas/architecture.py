@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from models.base import Architecture, require_mapping
+from models.base import Architecture
 from models.errors import ArchitectureError
 
 NAME = "gcn-nas"
@@ -61,7 +61,7 @@ def parse(obj: Any) -> GcnNasArchitecture:
     Raises `ArchitectureError` with the field, the value and what is allowed.
     """
     form, rows = _form(obj)
-    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
+    if not isinstance(rows, list | tuple):
         raise ArchitectureError(form, rows, "a list with one entry a layer")
     if len(rows) not in DEPTHS:
         raise ArchitectureError(f"{form} (number of layers)", len(rows), "4, 6, 8 or 10")
@@ -72,21 +72,18 @@ def parse(obj: Any) -> GcnNasArchitecture:
 def _form(obj: Any) -> tuple[str, Any]:
     """Which of the three forms it is, and its rows."""
     if not isinstance(obj, Mapping):
-        if not isinstance(obj, Sequence) or isinstance(obj, str | bytes):
+        if not isinstance(obj, list | tuple):
             raise ArchitectureError("architecture", obj, 'a JSON object with "layers", "mask" or "weights"')
         return _bare_form(obj), obj
-    fields = require_mapping(obj, "architecture")
-    if fields.get("space", NAME) != NAME:
-        raise ArchitectureError("space", fields["space"], f'"{NAME}"')
-    for field in fields:
+    if obj.get("space", NAME) != NAME:
+        raise ArchitectureError("space", obj["space"], f'"{NAME}"')
+    for field in obj:
         if field != "space" and field not in FORMS:
-            raise ArchitectureError(
-                f"architecture (field {field!r})", fields[field], "only space, layers, mask, weights"
-            )
-    given = [form for form in FORMS if form in fields]
+            raise ArchitectureError(f"architecture (field {field!r})", obj[field], "only space, layers, mask, weights")
+    given = [form for form in FORMS if form in obj]
     if len(given) != 1:
         raise ArchitectureError("architecture", given, "exactly one of layers, mask, weights")
-    return given[0], fields[given[0]]
+    return given[0], obj[given[0]]
 
 
 def _bare_form(rows: Sequence[Any]) -> str:
@@ -97,13 +94,13 @@ def _bare_form(rows: Sequence[Any]) -> str:
     return "weights" if any(isinstance(cell, float) for cell in cells) else "mask"
 
 
-def _row(row: Any, field: str) -> Sequence[Any]:
-    if not isinstance(row, Sequence) or isinstance(row, str | bytes):
+def _row(row: Any, field: str) -> list[Any]:
+    if not isinstance(row, list | tuple):
         raise ArchitectureError(field, row, "a list")
-    return row
+    return list(row)
 
 
-def _wide_row(row: Any, field: str) -> Sequence[Any]:
+def _wide_row(row: Any, field: str) -> list[Any]:
     row = _row(row, field)
     if len(row) != len(MODULES):
         raise ArchitectureError(f"{field} (width)", len(row), f"{len(MODULES)} entries, for {', '.join(MODULES)}")

@@ -48,5 +48,5 @@ def _graph_norms(skeleton: Skeleton, fixed: Row) -> tuple[float, ...]:
     """Frobenius norm, spectral norm and trace of each subset's summed polynomials: 32 possible rows, so cached."""
     norms: list[float] = []
     for matrix in fixed_graph(skeleton, fixed):
-        norms += [np.linalg.norm(matrix), np.linalg.norm(matrix, 2), np.trace(matrix)]
-    return tuple(float(norm) for norm in norms)
+        norms += map(float, (np.linalg.norm(matrix), np.linalg.norm(matrix, 2), np.trace(matrix)))
+    return tuple(norms)

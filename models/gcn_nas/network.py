@@ -153,6 +153,7 @@ class Unit(nn.Module):
         slot = BACKBONE[number]
         self.gtcn = GraphConv(slot, row, joints)
         self.tcn = ConvNorm(slot.channels_out, slot.channels_out, TEMPORAL_KERNEL, slot.stride)
+        self.residual: nn.Module | None
         if number == 1:
             self.residual = None
         elif slot.channels_in == slot.channels_out and slot.stride == 1:

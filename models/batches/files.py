@@ -1,0 +1,133 @@
+"""Probe batches from recorded data: the NTU-style array and the ragged `.npz`. No pickle is ever read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.base import SearchSpace
+from models.batches.base import ProbeBatch, check_batch
+from models.errors import BatchError
+
+PICKLE_HELP = (
+    "labels as .npy or .json, since a pickle can run code when it is read; convert yours once with: "
+    "python -c \"import json, pickle; labels = pickle.load(open('val_label.pkl', 'rb'))[1]; "
+    "json.dump([int(label) for label in labels], open('val_label.json', 'w'))\""
+)
+
+
+def ntu_batch(
+    space: SearchSpace[Any], data: str | Path, labels: str | Path, samples: int, frames: int, seed: int = 0
+) -> ProbeBatch:
+    """A batch from `data.npy`, (N, C, T, V, M), and one label a sequence in a `.npy` or `.json`.
+
+    The array is memory-mapped: only the drawn sequences are read. A sequence is cut before its trailing frames of
+    zeros and resampled to `frames` frames.
+
+    Raises `BatchError`: a pickle, a missing or malformed file, a shape or label that does not fit the space.
+    """
+    array = _load_npy(data, "data")
+    y = _labels(labels)
+    want = space.input_shape(samples, frames)
+    if array.ndim != 5 or (array.shape[1], array.shape[3], array.shape[4]) != (want[1], want[3], want[4]):
+        raise BatchError("data (shape)", array.shape, f"(N, {want[1]}, T, {want[3]}, {want[4]})")
+    if len(y) != len(array):
+        raise BatchError("labels (length)", len(y), f"{len(array)}, one a sequence")
+    chosen = _draw(y, samples, seed)
+    x = np.stack([_resample(_trimmed(np.asarray(array[i], dtype=np.float32)), frames) for i in chosen])
+    return _finish(space, x, y[chosen], f"{Path(data).name}, seed {seed}")
+
+
+def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: int, seed: int = 0) -> ProbeBatch:
+    """A batch from an `.npz` of ragged sequences, one person each.
+
+    Its arrays: `frames` (sum of lengths, V, C), `lengths` and `label`, one a sequence. Sequences are resampled to
+    `frames` frames; the persons that a space has beyond the first stay zero.
+
+    Raises `BatchError` as `ntu_batch` does.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            points, lengths, y = (np.asarray(archive[key]) for key in ("frames", "lengths", "label"))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise BatchError("data", str(path), f"an .npz with arrays frames, lengths and label ({error})") from error
+    _, channels, _, joints, persons = space.input_shape(samples, frames)
+    if points.ndim != 3 or points.shape[1:] != (joints, channels):
+        raise BatchError("frames (shape)", points.shape, f"(frames of all sequences, {joints}, {channels})")
+    if lengths.ndim != 1 or y.shape != lengths.shape or lengths.min(initial=1) < 1 or lengths.sum() != len(points):
+        raise BatchError(
+            "lengths", lengths.shape, f"one positive length and one label a sequence, {len(points)} in all"
+        )
+    chosen = _draw(y, samples, seed)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    x = np.zeros((samples, channels, frames, joints, persons), dtype=np.float32)
+    for row, i in enumerate(chosen):
+        sequence = points[starts[i] : starts[i + 1]].astype(np.float32).transpose(2, 0, 1)[..., None]
+        x[row, ..., :1] = _resample(sequence, frames)
+    return _finish(space, x, y[chosen], f"{Path(path).name}, seed {seed}")
+
+
+def _finish(space: SearchSpace[Any], x: NDArray[Any], y: NDArray[Any], source: str) -> ProbeBatch:
+    batch = ProbeBatch(torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.int64)), source)
+    check_batch(batch.x, batch.y, space.input_shape(len(x), x.shape[2]), space.num_classes)
+    return batch
+
+
+def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
+    if Path(path).suffix != ".npy":
+        raise BatchError(field, str(path), "a .npy file")
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BatchError(field, str(path), f"a readable .npy file of numbers ({error})") from error
+    return array
+
+
+def _labels(path: str | Path) -> NDArray[np.int64]:
+    suffix = Path(path).suffix
+    if suffix in {".pkl", ".pickle"}:
+        raise BatchError("labels", str(path), PICKLE_HELP)
+    if suffix == ".json":
+        try:
+            values = json.loads(Path(path).read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            raise BatchError("labels", str(path), f"a readable .json file ({error})") from error
+        if not isinstance(values, list) or not all(type(value) is int for value in values):
+            raise BatchError("labels", str(path), "a JSON list of whole numbers, one a sequence")
+        return np.array(values, dtype=np.int64)
+    array = _load_npy(path, "labels")
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise BatchError("labels", (array.shape, str(array.dtype)), "whole numbers, one a sequence")
+    return np.asarray(array, dtype=np.int64)
+
+
+def _draw(labels: NDArray[Any], samples: int, seed: int) -> NDArray[np.int64]:
+    """Indices of `samples` sequences, in pairs of a class where it has two, classes in a seeded order."""
+    if samples < 1 or samples > len(labels):
+        raise BatchError("samples", samples, f"1 to {len(labels)}, the number of sequences")
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    by_class = [order[labels[order] == label] for label in rng.permutation(np.unique(labels))]
+    rounds = max(len(members) for members in by_class)
+    pairs = [members[i : i + 2] for i in range(0, rounds, 2) for members in by_class]
+    chosen: NDArray[np.int64] = np.concatenate(pairs)[:samples]
+    return chosen
+
+
+def _trimmed(sequence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without the frames of zeros that pad (C, T, V, M) at its end."""
+    used = np.flatnonzero(np.abs(sequence).sum(axis=(0, 2, 3)) > 0)
+    return sequence[:, : used[-1] + 1] if len(used) else sequence
+
+
+def _resample(sequence: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """(C, T, V, M) → (C, frames, V, M) by linear interpolation in time."""
+    place = np.linspace(0, sequence.shape[1] - 1, frames)
+    low = np.floor(place).astype(int)
+    high = np.minimum(low + 1, sequence.shape[1] - 1)
+    share = (place - low).astype(np.float32)[None, :, None, None]
+    mixed: NDArray[np.float32] = sequence[:, low] * (1 - share) + sequence[:, high] * share
+    return mixed

@@ -1,0 +1,31 @@
+"""A probe batch written down: what a score table or an ensemble stores to make its batch again."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.base import SearchSpace
+from models.batches.base import ProbeBatch
+from models.batches.files import npz_batch, ntu_batch
+from models.batches.synthetic import LIMITS, synthetic_batch
+
+
+class BatchSpec(BaseModel):
+    """Which probe batch. `data` and `labels` are paths on the machine that scores, never URLs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Literal["synthetic", "ntu", "npz"] = "synthetic"
+    samples: int = Field(4, ge=1, le=LIMITS["samples"])
+    frames: int = Field(16, ge=1, le=LIMITS["frames"])
+    seed: int = Field(0, ge=0)
+    data: str | None = None
+    labels: str | None = None
+
+    def make(self, space: SearchSpace[Any]) -> ProbeBatch:
+        """The batch itself, fitting `space`. Raises `BatchError`."""
+        if self.source == "synthetic":
+            return synthetic_batch(space, self.samples, self.frames, self.seed)
+        if self.source == "ntu":
+            return ntu_batch(space, self.data or "", self.labels or "", self.samples, self.frames, self.seed)
+        return npz_batch(space, self.data or "", self.samples, self.frames, self.seed)
