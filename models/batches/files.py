@@ -44,7 +44,8 @@ def ntu_batch(
 def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: int, seed: int = 0) -> ProbeBatch:
     """A batch from an `.npz` of ragged sequences, one person each.
 
-    Its arrays: `frames` (sum of lengths, V, C), `lengths` and `label`, one a sequence. Sequences are resampled to
+    Its arrays: `frames` (sum of lengths, V, C), `lengths` and `label`, one a sequence; classes are numbered by rank of
+    their label. Sequences are resampled to
     `frames` frames; the persons that a space has beyond the first stay zero.
 
     Raises `BatchError` as `ntu_batch` does.
@@ -58,9 +59,8 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
     if points.ndim != 3 or points.shape[1:] != (joints, channels):
         raise BatchError("frames (shape)", points.shape, f"(frames of all sequences, {joints}, {channels})")
     if lengths.ndim != 1 or y.shape != lengths.shape or lengths.min(initial=1) < 1 or lengths.sum() != len(points):
-        raise BatchError(
-            "lengths", lengths.shape, f"one positive length and one label a sequence, {len(points)} in all"
-        )
+        raise BatchError("lengths", lengths.shape, f"one positive length and one label a sequence; sum {len(points)}")
+    y = np.unique(y, return_inverse=True)[1]  # classes may be counted from 1, as nw-ucla does
     chosen = _draw(y, samples, seed)
     starts = np.concatenate([[0], np.cumsum(lengths)])
     x = np.zeros((samples, channels, frames, joints, persons), dtype=np.float32)

@@ -63,7 +63,8 @@ def _movement(
         positions[:, child] = positions[:, parent] + turns[:, child] @ bones[child]
     view = _rotation(np.array([0.0, 1.0, 0.0]), own.uniform(-0.8, 0.8, 1))[0]
     positions = positions @ view.T + own.normal(0.0, 0.3, 3) + own.normal(0.0, 0.005, positions.shape)
-    return positions.transpose(2, 0, 1)
+    coordinates_first: NDArray[np.float64] = positions.transpose(2, 0, 1)
+    return coordinates_first
 
 
 def _from_the_root(skeleton: Skeleton) -> list[tuple[int, int]]:

@@ -101,10 +101,10 @@ def _row(row: Any, field: str) -> list[Any]:
 
 
 def _wide_row(row: Any, field: str) -> list[Any]:
-    row = _row(row, field)
-    if len(row) != len(MODULES):
-        raise ArchitectureError(f"{field} (width)", len(row), f"{len(MODULES)} entries, for {', '.join(MODULES)}")
-    return row
+    cells = _row(row, field)
+    if len(cells) != len(MODULES):
+        raise ArchitectureError(f"{field} (width)", len(cells), f"{len(MODULES)} entries, for {', '.join(MODULES)}")
+    return cells
 
 
 def _names(row: Any, field: str) -> Row:
