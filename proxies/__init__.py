@@ -1,0 +1,7 @@
+"""Zero-cost proxies: fourteen formulas over a handful of shared passes."""
+
+from proxies.base import Need, Proxy, ProxyInfo, Score
+from proxies.registry import proxy_infos, proxy_names, proxy_versions
+from proxies.runner import score
+
+__all__ = ["Need", "Proxy", "ProxyInfo", "Score", "proxy_infos", "proxy_names", "proxy_versions", "score"]

@@ -1,0 +1,101 @@
+"""What a proxy is: a name with its facts, and a formula over what the shared passes measured."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, ClassVar, Literal
+
+Status = Literal["ok", "failed"]
+
+
+class Need(Enum):
+    """One thing that a pass can measure. `proxies/passes` says what each value holds."""
+
+    WEIGHTS = auto()
+    FLOPS = auto()
+    RELU_INPUTS = auto()
+    GRADIENTS = auto()
+    OUTPUT_GRADIENTS = auto()
+    HESSIAN_GRADIENT = auto()
+    INPUT_GRADIENT = auto()
+    FREE_INPUT_GRADIENT = auto()
+    GRADIENT_SIGNS = auto()
+    FLOW = auto()
+    PERTURBATION = auto()
+
+
+Measured = Mapping[Need, Any]
+
+
+@dataclass(frozen=True)
+class ProxyInfo:
+    """Facts about a proxy.
+
+    Attributes:
+        name: how it is asked for.
+        version: raised whenever its numbers change, so that stored scores are never mixed.
+        needs: what must be measured for it.
+        batch_norm: whether batch norm is on in its pass; None where no pass is run.
+        direction: +1 if its paper ranks higher as better, −1 if lower; a benchmark may say otherwise.
+        cost: forward passes it costs on its own, about.
+        source: paper.
+        log_feature: whether its values explode with depth, so that models take the logarithm.
+    """
+
+    name: str
+    needs: frozenset[Need]
+    batch_norm: bool | None
+    direction: Literal[1, -1]
+    cost: float
+    source: str
+    version: str = "1"
+    log_feature: bool = False
+
+
+@dataclass(frozen=True)
+class Score:
+    """One proxy's result on one network.
+
+    Attributes:
+        value: the score, finite; None if it failed.
+        log: its natural logarithm, for the proxies whose values explode with depth.
+        status: `ok` or `failed`.
+        seconds: its own time plus an equal share of every pass that it took part in, so that a call's scores add up.
+        error: why it failed.
+        note: what a reader should know, e.g. that the batch was chunked.
+    """
+
+    value: float | None
+    log: float | None
+    status: Status
+    seconds: float
+    error: str | None = None
+    note: str | None = None
+
+    @property
+    def feature(self) -> float | None:
+        """What a model should take: the logarithm where there is one, else the value."""
+        return self.value if self.log is None else self.log
+
+
+class Proxy(ABC):
+    """One zero-cost proxy. Subclasses state `info` and the formula; the runner does the rest."""
+
+    info: ClassVar[ProxyInfo]
+
+    @abstractmethod
+    def compute(self, measured: Measured) -> float:
+        """The score from what its needs measured. Anything raised, or a value that is not finite, is a failure."""
+
+    def score(self, measured: Measured) -> tuple[float, float | None]:
+        """Value and, where the proxy carries one, logarithm. Raises `ArithmeticError` where the value is no number."""
+        value = float(self.compute(measured))
+        if not math.isfinite(value):
+            raise ArithmeticError(f"the score is {value}")
+        if not self.info.log_feature:
+            return value, None
+        if value <= 0:
+            raise ArithmeticError(f"the score is {value}, and its logarithm is needed")
+        return value, math.log(value)

@@ -1,0 +1,25 @@
+"""Fisher information of the channels."""
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+
+class Fisher(Proxy):
+    """Σ over layers and channels k of Δ_k·numel(W[0]), Δ_k = ½·mean over rows of (Σ over places of z_k·∂L/∂z_k)².
+
+    The factor numel(W[0]) is the benchmark variant: it spreads a channel's value over the weights that make it."""
+
+    info = ProxyInfo(
+        name="fisher",
+        needs=frozenset({Need.OUTPUT_GRADIENTS}),
+        batch_norm=True,
+        direction=1,
+        cost=3.0,
+        source="Theis et al. 2018, eq. 6; Turner et al., ICLR 2020",
+    )
+
+    def compute(self, measured: Measured) -> float:
+        total = 0.0
+        for output, gradient, weights_per_channel in measured[Need.OUTPUT_GRADIENTS]:
+            products = (output.double() * gradient.double()).flatten(2).sum(2) if output.ndim > 2 else output * gradient
+            total += 0.5 * float(products.double().square().mean(0).sum()) * weights_per_channel
+        return total

@@ -1,0 +1,23 @@
+"""Agreement of the samples' gradients."""
+
+import torch
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+
+class GradSign(Proxy):
+    """Mean over the entries of all W of abs(Σ_n sign(g_n)), g_n the gradient of sample n's own loss."""
+
+    info = ProxyInfo(
+        name="grad_sign",
+        needs=frozenset({Need.GRADIENT_SIGNS}),
+        batch_norm=False,
+        direction=1,
+        cost=3.0,
+        source="Zhang & Jia, ICLR 2022",
+    )
+
+    def compute(self, measured: Measured) -> float:
+        signs = measured[Need.GRADIENT_SIGNS]
+        agreement = sum(float(total.abs().sum(dtype=torch.float64)) for total in signs)
+        return agreement / sum(int(total.numel()) for total in signs)

@@ -1,0 +1,21 @@
+"""Size of the weights."""
+
+import torch
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+
+class L2Norm(Proxy):
+    """Σ ‖W‖_F over every convolution and linear layer."""
+
+    info = ProxyInfo(
+        name="l2_norm",
+        needs=frozenset({Need.WEIGHTS}),
+        batch_norm=None,
+        direction=1,
+        cost=0.0,
+        source="Abdelfattah et al., ICLR 2021",
+    )
+
+    def compute(self, measured: Measured) -> float:
+        return sum(float(torch.linalg.vector_norm(w, dtype=torch.float64)) for w in measured[Need.WEIGHTS].tensors)

@@ -1,0 +1,19 @@
+"""Number of parameters."""
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+
+class Params(Proxy):
+    """Number of trainable parameters; modules that are never used count."""
+
+    info = ProxyInfo(
+        name="params",
+        needs=frozenset({Need.WEIGHTS}),
+        batch_norm=None,
+        direction=1,
+        cost=0.0,
+        source="-",
+    )
+
+    def compute(self, measured: Measured) -> float:
+        return float(measured[Need.WEIGHTS].trainable)

@@ -1,0 +1,36 @@
+"""What is read off the network without computing: weights, parameter count, FLOPs."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from proxies.base import Need
+from proxies.passes.base import Pass, Probe, layers, working_copy
+
+
+class Weights(NamedTuple):
+    """Every layer's weight tensor, and the number of trainable parameters of the whole network."""
+
+    tensors: list[Tensor]
+    trainable: int
+
+
+class CountingPass(Pass):
+    """WEIGHTS: `Weights`. FLOPS: int, of one forward pass of the batch, run on shapes alone (the meta device)."""
+
+    provides = frozenset({Need.WEIGHTS, Need.FLOPS})
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        measured: dict[Need, Any] = {}
+        if Need.WEIGHTS in needs:
+            tensors = [layer.weight.detach() for layer in layers(probe.network)]
+            trainable = sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
+            measured[Need.WEIGHTS] = Weights(tensors, trainable)
+        if Need.FLOPS in needs:
+            shapes_only = working_copy(probe.network).to("meta")
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                shapes_only(probe.x.to("meta"))
+            measured[Need.FLOPS] = counter.get_total_flops()
+        return measured

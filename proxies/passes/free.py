@@ -1,0 +1,85 @@
+"""The pass without batch norm: samples are independent, so per-sample gradients come from one backward pass."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from proxies.base import Need
+from proxies.passes.base import Layer, Pass, Probe, layers, recorded, working_copy
+
+
+class FreePass(Pass):
+    """Every batch norm an identity.
+
+    FREE_INPUT_GRADIENT: ∂(Σ logits)/∂x with labels, `(gradient shaped as x, y)`.
+    GRADIENT_SIGNS: `list[Tensor]`, for each layer `Σ_n sign(g_n)`, shaped as its weight, where g_n is the gradient of
+    sample n's own loss; zeros for a layer that the loss does not depend on.
+
+    A row inside the network belongs to the sample whose number it divides to: rows are (N·k) with the sample first.
+    """
+
+    provides = frozenset({Need.FREE_INPUT_GRADIENT, Need.GRADIENT_SIGNS})
+    chunkable = True
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        network = working_copy(probe.network, batch_norm=False)
+        input_gradients: list[Tensor] = []
+        signs: dict[Layer, Tensor] = {}
+        for x, y in zip(probe.x.chunk(chunks), probe.y.chunk(chunks), strict=True):
+            x = x.detach().requires_grad_(Need.FREE_INPUT_GRADIENT in needs)
+            with recorded(layers(network) if Need.GRADIENT_SIGNS in needs else []) as calls:
+                logits = network(x)
+            if Need.FREE_INPUT_GRADIENT in needs:
+                input_gradients += torch.autograd.grad(logits.sum(), x, retain_graph=Need.GRADIENT_SIGNS in needs)
+            if Need.GRADIENT_SIGNS in needs:
+                loss = functional.cross_entropy(logits, y, reduction="sum")
+                _add_signs(signs, loss, calls, len(y))
+        measured: dict[Need, Any] = {}
+        if Need.FREE_INPUT_GRADIENT in needs:
+            measured[Need.FREE_INPUT_GRADIENT] = (torch.cat(input_gradients), probe.y)
+        if Need.GRADIENT_SIGNS in needs:
+            measured[Need.GRADIENT_SIGNS] = [
+                signs.get(layer, torch.zeros_like(layer.weight)) for layer in layers(network)
+            ]
+        return measured
+
+
+def _add_signs(
+    signs: dict[Layer, Tensor], loss: Tensor, calls: list[tuple[Layer, Tensor, Tensor]], samples: int
+) -> None:
+    """Add this chunk's `Σ_n sign(g_n)`, layer by layer: only one layer's per-sample gradients exist at a time."""
+    gradients = torch.autograd.grad(loss, [output for _, _, output in calls], allow_unused=True)
+    by_layer: dict[Layer, list[tuple[Tensor, Tensor]]] = {}
+    for (layer, given, _), gradient in zip(calls, gradients, strict=True):
+        if gradient is not None:
+            by_layer.setdefault(layer, []).append((given.detach(), gradient))
+    for layer, uses in by_layer.items():
+        per_sample = torch.stack([per_sample_gradient(layer, x, g, samples) for x, g in uses]).sum(0)
+        total = per_sample.sign().sum(0)
+        signs[layer] = signs[layer] + total if layer in signs else total
+
+
+def per_sample_gradient(layer: Layer, x: Tensor, gradient: Tensor, samples: int) -> Tensor:
+    """Each sample's own weight gradient, (N, *weight shape), from a layer's input and ∂L/∂output, (N·k, …) both."""
+    if isinstance(layer, nn.Linear):
+        left, right = gradient.reshape(samples, -1, layer.out_features), x.reshape(samples, -1, layer.in_features)
+        return left.transpose(1, 2) @ right
+    if isinstance(layer, nn.Conv2d) and layer.groups == 1 and not isinstance(layer.padding, str):
+        if layer.kernel_size == (1, 1) and layer.stride == (1, 1) and layer.padding == (0, 0):
+            patches = x.flatten(2)
+        else:
+            patches = functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+        # (rows, patch, places) → (N, patch, k·places): a sample's rows are summed by the matrix product.
+        left, right = (_by_sample(tensor, samples) for tensor in (gradient.flatten(2), patches))
+        return (left @ right.transpose(1, 2)).view(samples, *layer.weight.shape)
+    pieces = zip(x.tensor_split(samples), gradient.tensor_split(samples), strict=True)
+    with torch.enable_grad():
+        return torch.stack([torch.autograd.grad(layer(part), layer.weight, g)[0] for part, g in pieces])
+
+
+def _by_sample(tensor: Tensor, samples: int) -> Tensor:
+    """(N·k, channels, places) → (N, channels, k·places)."""
+    rows, channels, places = tensor.shape
+    return tensor.view(samples, rows // samples, channels, places).transpose(1, 2).reshape(samples, channels, -1)

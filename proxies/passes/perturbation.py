@@ -1,0 +1,60 @@
+"""Zen's passes: random Gaussian weights, an input, and the same input slightly perturbed. No autograd."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from proxies.base import Need
+from proxies.passes.base import Pass, Probe, fill_normal, recorded, working_copy
+
+PERTURBATION = 0.01
+
+
+class Perturbed(NamedTuple):
+    """One draw: |f(x) − f(x')| summed over all but the rows, (rows,), and each 2-d batch norm's running variance."""
+
+    difference: Tensor
+    variances: list[Tensor]
+
+
+class PerturbationPass(Pass):
+    """PERTURBATION: `list[Perturbed]`, one a draw.
+
+    f is the output of the network's `feature_unit`. Convolutions are standard normal, biases 0, batch norms 1 and 0,
+    x standard normal in the batch's shape, x' = x + 0.01·n. All draws come from the CPU, so every device sees the same.
+    """
+
+    provides = frozenset({Need.PERTURBATION})
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        if not isinstance(getattr(probe.network, "feature_unit", None), nn.Module):
+            raise AttributeError("the network names no `feature_unit`, the module whose output zen looks at")
+        return {Need.PERTURBATION: [self._draw(probe, draw) for draw in range(probe.draws)]}
+
+    @staticmethod
+    @torch.no_grad()
+    def _draw(probe: Probe, draw: int) -> Perturbed:
+        generator = torch.Generator().manual_seed(probe.seed * 1_000_003 + draw)
+        network = working_copy(probe.network)
+        norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        for module in network.modules():
+            if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+                module.weight = nn.Parameter(torch.empty_like(module.weight))
+                fill_normal(module.weight, generator)
+                if module.bias is not None:
+                    module.bias = nn.Parameter(torch.zeros_like(module.bias))
+        for norm in norms:
+            norm.reset_running_stats()
+            if norm.affine:
+                norm.weight = nn.Parameter(torch.ones_like(norm.weight))
+                norm.bias = nn.Parameter(torch.zeros_like(norm.bias))
+        x, noise = torch.empty_like(probe.x), torch.empty_like(probe.x)
+        fill_normal(x, generator)
+        fill_normal(noise, generator)
+        with recorded([network.feature_unit]) as calls:
+            network(x)
+            network(x + PERTURBATION * noise)
+        (_, _, first), (_, _, second) = calls
+        variances = [norm.running_var for norm in norms if isinstance(norm, nn.BatchNorm2d)]
+        return Perturbed((first - second).double().abs().flatten(1).sum(1), [v for v in variances if v is not None])

@@ -1,0 +1,67 @@
+"""Every proxy that there is."""
+
+from collections.abc import Sequence
+
+from models.errors import InputError, UnknownNameError
+from proxies.base import Proxy, ProxyInfo
+from proxies.epe_nas import EpeNas
+from proxies.fisher import Fisher
+from proxies.flops import Flops
+from proxies.grad_norm import GradNorm
+from proxies.grad_sign import GradSign
+from proxies.grasp import Grasp
+from proxies.jacov import Jacov
+from proxies.l2_norm import L2Norm
+from proxies.nwot import Nwot
+from proxies.params import Params
+from proxies.plain import Plain
+from proxies.snip import Snip
+from proxies.synflow import Synflow
+from proxies.zen import Zen
+
+PROXIES: tuple[Proxy, ...] = (
+    EpeNas(),
+    Fisher(),
+    Flops(),
+    GradNorm(),
+    GradSign(),
+    Grasp(),
+    Jacov(),
+    L2Norm(),
+    Nwot(),
+    Params(),
+    Plain(),
+    Snip(),
+    Synflow(),
+    Zen(),
+)
+_BY_NAME = {proxy.info.name: proxy for proxy in PROXIES}
+if len(_BY_NAME) != len(PROXIES):
+    raise RuntimeError("two proxies share a name")
+
+
+def proxy_infos() -> tuple[ProxyInfo, ...]:
+    """Facts about every proxy, by name."""
+    return tuple(proxy.info for proxy in PROXIES)
+
+
+def proxy_names() -> list[str]:
+    """Names of every proxy, in alphabetical order."""
+    return [proxy.info.name for proxy in PROXIES]
+
+
+def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
+    """Version of each proxy asked for (all where None), as stored beside scores."""
+    return {proxy.info.name: proxy.info.version for proxy in get_proxies(names)}
+
+
+def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
+    """The proxies of those names, each once; all where None. Raises `UnknownNameError`."""
+    if names is None:
+        return list(PROXIES)
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise InputError("proxies", names, "a list of names")
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or name not in _BY_NAME:
+            raise UnknownNameError(f"proxies[{i}]", name, list(_BY_NAME))
+    return [_BY_NAME[name] for name in dict.fromkeys(names)]

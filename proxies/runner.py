@@ -1,0 +1,136 @@
+"""From proxies asked for to scores: union what they need, run each pass once, hand the results to the formulas."""
+
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import InputError
+from proxies.base import Need, Proxy, Score
+from proxies.passes import PASSES, Pass, Probe
+from proxies.registry import get_proxies
+
+log = logging.getLogger(__name__)
+DRAWS = 3
+
+
+def score(
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    proxies: Sequence[str] | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> dict[str, Score]:
+    """Zero-cost proxies of one network on one batch.
+
+    Neither the network (weights, running statistics, gradients, mode) nor the global random state is changed. The same
+    network, batch, seed and device give the same scores.
+
+    Args:
+        network: takes x, gives logits (N, classes); scored on the device that it is on.
+        x: (N, C, T, V, M), or another shape that the network takes, with samples first.
+        y: labels, (N,), whole numbers.
+        proxies: names; all where None. What they share is computed once.
+        seed: for the proxies that draw (zen).
+        draws: how many draws those average.
+
+    Returns:
+        A `Score` by name, in the order asked. A proxy that fails has status `failed`, an error and no value.
+
+    Raises:
+        UnknownNameError: no proxy has that name.
+        InputError: x, y, seed or draws are malformed.
+    """
+    chosen = get_proxies(proxies)
+    _check(x, y, seed, draws)
+    device = next((p.device for p in network.parameters()), x.device)
+    probe = Probe(network, x.detach().to(device), y.detach().to(device), seed, draws)
+    scores: dict[str, Score] = {}
+    for one_pass in PASSES:
+        served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
+        if served:
+            scores.update(_run_pass(one_pass, probe, served))
+    return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
+
+
+def _check(x: Tensor, y: Tensor, seed: int, draws: int) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or len(x) < 1:
+        raise InputError("x", getattr(x, "shape", x), "a floating-point tensor with samples first")
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.shape != x.shape[:1]:
+        raise InputError("y", getattr(y, "shape", y), f"{len(x)} whole numbers, one label a sample")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise InputError("seed", seed, "a whole number from 0 to 2**32 - 1")
+    if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= 1000:
+        raise InputError("draws", draws, "a whole number from 1 to 1000")
+
+
+def _run_pass(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Score]:
+    """One pass and the formulas over it. Where memory runs out, each need is tried alone, in chunks if it may be."""
+    needs = frozenset[Need]().union(*(proxy.info.needs for proxy in served))
+    started = perf_counter()
+    note = None
+    try:
+        try:
+            measured = one_pass.run(probe, needs, 1)
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+            if len(needs) > 1:
+                return _one_need_at_a_time(one_pass, probe, served)
+            measured, note = _in_chunks(one_pass, probe, needs, error)
+    except Exception as error:
+        share = (perf_counter() - started) / len(served)
+        return {proxy.info.name: _failed(error, share) for proxy in served}
+    share = (perf_counter() - started) / len(served)
+    return {proxy.info.name: _computed(proxy, measured, share, note) for proxy in served}
+
+
+def _one_need_at_a_time(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Score]:
+    scores: dict[str, Score] = {}
+    for needs in dict.fromkeys(proxy.info.needs for proxy in served):
+        scores |= _run_pass(one_pass, probe, [proxy for proxy in served if proxy.info.needs == needs])
+    return scores
+
+
+def _in_chunks(one_pass: Pass, probe: Probe, needs: frozenset[Need], error: Exception) -> tuple[dict[Need, Any], str]:
+    """The same measurement with ever smaller chunks of the batch; raises `error` where chunks do not help."""
+    samples = len(probe.y)
+    size = (samples + 1) // 2
+    while one_pass.chunkable and samples > 1:
+        chunks = -(-samples // size)
+        try:
+            measured = one_pass.run(probe, needs, chunks)
+        except Exception as again:
+            if not _out_of_memory(again) or size == 1:
+                raise
+            size = (size + 1) // 2
+        else:
+            return measured, f"out of memory: the batch was taken in {chunks} chunks, which changes no score"
+    raise error
+
+
+def _computed(proxy: Proxy, measured: dict[Need, Any], share: float, note: str | None) -> Score:
+    started = perf_counter()
+    try:
+        value, logarithm = proxy.score(measured)
+    except Exception as error:
+        return _failed(error, share + perf_counter() - started)
+    return Score(value, logarithm, "ok", share + perf_counter() - started, note=note)
+
+
+def _failed(error: Exception, seconds: float) -> Score:
+    if not isinstance(error, ArithmeticError):
+        log.warning("a proxy failed", exc_info=error)
+    kind = "out of memory" if _out_of_memory(error) else type(error).__name__
+    return Score(None, None, "failed", seconds, error=f"{kind}: {str(error).splitlines()[0] if str(error) else kind}")
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; PyTorch's CPU allocator has no error class of its own."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    )

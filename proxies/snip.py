@@ -1,0 +1,19 @@
+"""Connection sensitivity."""
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+
+class Snip(Proxy):
+    """Σ Σ abs(W⊙g)."""
+
+    info = ProxyInfo(
+        name="snip",
+        needs=frozenset({Need.GRADIENTS}),
+        batch_norm=True,
+        direction=1,
+        cost=3.0,
+        source="Lee et al., ICLR 2019, eq. 5",
+    )
+
+    def compute(self, measured: Measured) -> float:
+        return sum(float((w.double() * g.double()).abs().sum()) for w, g in measured[Need.GRADIENTS])

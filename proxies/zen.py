@@ -1,0 +1,25 @@
+"""Gaussian complexity."""
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+
+class Zen(Proxy):
+    """Mean over the draws of log mean_n Σ abs(f(x) − f(x')) + Σ over 2-d batch norms of log sqrt(mean running
+    variance).
+    """
+
+    info = ProxyInfo(
+        name="zen",
+        needs=frozenset({Need.PERTURBATION}),
+        batch_norm=True,
+        direction=1,
+        cost=2.0,
+        source="Lin et al., ICCV 2021, alg. 1",
+    )
+
+    def compute(self, measured: Measured) -> float:
+        draws = [
+            difference.mean().log() + sum(0.5 * variance.double().mean().log() for variance in variances)
+            for difference, variances in measured[Need.PERTURBATION]
+        ]
+        return sum(float(draw) for draw in draws) / len(draws)
