@@ -15,6 +15,6 @@ def correlation(rows: Tensor) -> Tensor:
     if not bool((norms > 0).all()) or not bool(torch.isfinite(norms).all()):
         raise ArithmeticError("a row of the input gradient is constant or not finite, so it has no correlation")
     flat = flat / norms
-    matrix = (flat @ flat.T).clamp(-1, 1).cpu()
+    matrix: Tensor = (flat @ flat.T).clamp(-1, 1).cpu()
     matrix.fill_diagonal_(1.0)
     return matrix

@@ -1,0 +1,36 @@
+# Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt.
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check serve format install clean
+
+demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
+	$(BIN)/archrank demo
+
+test: $(INSTALLED)  ## every test
+	$(BIN)/pytest -n auto
+
+check: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+serve: $(INSTALLED)  ## the service, on PORT
+	$(BIN)/archrank serve --port $(PORT)
+
+format: $(INSTALLED)  ## put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(INSTALLED)  ## only the virtual environment
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

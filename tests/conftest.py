@@ -1,0 +1,90 @@
+"""Where real data lies, and what the published reference says. Tests that need data skip with a reason without it."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models import get_space
+from models.batches import ProbeBatch, synthetic_batch
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+FIXTURE = Path(__file__).parent / "data" / "gcn_nas_reference.json"
+
+
+def pytest_configure() -> None:
+    torch.set_num_threads(1)  # the tests themselves run in parallel
+
+
+def data_folder(variable: str, name: str) -> Path:
+    """The folder that the environment names, or the one beside the checkout; skips where there is none."""
+    folder = Path(os.environ.get(variable, SHARED / name))
+    if not folder.is_dir():
+        pytest.skip(f"{variable} is not set to a folder, and {folder} does not exist")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def benchmark_folder() -> Path:
+    """The published gcn-nas benchmark."""
+    return data_folder("ARCHRANK_BENCHMARKS", "benchmarks") / "gcn-nas-ntu"
+
+
+@pytest.fixture(scope="session")
+def datasets_folder() -> Path:
+    """Recorded skeleton data."""
+    return data_folder("ARCHRANK_DATASETS", "datasets")
+
+
+@pytest.fixture(scope="session")
+def space() -> Any:
+    return get_space("gcn-nas")
+
+
+@pytest.fixture(scope="session")
+def batch(space: Any) -> ProbeBatch:
+    """A small probe batch."""
+    return synthetic_batch(space, samples=4, frames=8)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+REFERENCES = json.loads(FIXTURE.read_text())
+
+
+def reference_id(reference: dict[str, Any]) -> str:
+    return f"{len(reference['mask'])}-layers-{reference['published_hash'][:8]}"
+
+
+@pytest.fixture(scope="session")
+def reference_input() -> torch.Tensor:
+    """The input that the reference numbers were computed on, (4, 3, 16, 25, 2)."""
+    return torch.from_numpy(np.random.default_rng(0).standard_normal((4, 3, 16, 25, 2)).astype(np.float32))
+
+
+def fill_as_reference(network: nn.Module) -> None:
+    """Give every tensor of the state dict the value that the reference numbers were computed with."""
+    with torch.no_grad():
+        for key, tensor in network.state_dict().items():
+            if "running_" in key or key.endswith("num_batches_tracked"):
+                continue
+            z = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(tuple(tensor.shape))
+            z = torch.from_numpy(z.astype(np.float32))
+            if key.endswith(".weight") and tensor.ndim == 1:
+                tensor.copy_(1 + 0.1 * z)
+            elif key.endswith("PA"):
+                tensor.copy_(0.02 * z)
+            elif tensor.ndim >= 2:
+                tensor.copy_(z / tensor[0].numel() ** 0.5)
+            else:
+                tensor.copy_(0.01 * z)

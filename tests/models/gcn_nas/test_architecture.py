@@ -1,0 +1,112 @@
+"""Reading architectures: three forms that mean the same, and everything that is refused."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import ArchitectureError, get_space
+from models.gcn_nas.architecture import MODULES
+
+SPACE: Any = get_space("gcn-nas")
+GOOD = [["L2", "S"]] * 4
+MASK = [[0, 0, 0, 0, 1, 1, 0, 0]] * 4
+masks = st.sampled_from([4, 6, 8, 10]).flatmap(
+    lambda depth: st.lists(st.lists(st.booleans(), min_size=8, max_size=8), min_size=depth, max_size=depth)
+)
+
+
+@given(masks)
+def test_three_forms_mean_the_same(mask: list[list[bool]]) -> None:
+    names = [[name for name, present in zip(MODULES, row, strict=True) if present] for row in mask]
+    weights = [[0.1001 if present else 0.1 for present in row] for row in mask]
+    forms = [{"mask": mask}, {"layers": names}, {"weights": weights, "space": "gcn-nas"}, mask, weights, names]
+    read = [SPACE.parse(form) for form in forms]
+    assert len(set(read)) == 1
+    assert len({arch.fingerprint for arch in read}) == 1
+    assert SPACE.parse(SPACE.to_json(read[0])) == read[0]
+
+
+def test_order_of_names_does_not_matter() -> None:
+    assert SPACE.parse([["S", "L2"]] * 4) == SPACE.parse(GOOD)
+
+
+def nested(levels: int) -> Any:
+    value: Any = "S"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("obj", "field", "allowed"),
+    [
+        ("L2+S", "architecture", "JSON object"),
+        (None, "architecture", "JSON object"),
+        (7, "architecture", "JSON object"),
+        ([], "layers (number of layers)", "4, 6, 8 or 10"),
+        ({}, "architecture", "exactly one of"),
+        ({"layers": GOOD, "mask": MASK}, "architecture", "exactly one of"),
+        ({"layers": GOOD, "depth": 4}, "architecture (field 'depth')", "only space"),
+        ({"layers": GOOD, "space": "resnet"}, "space", "gcn-nas"),
+        ({"layers": GOOD, 3: 4}, "architecture (field 3)", "only space"),
+        ({"layers": None}, "layers", "a list"),
+        ({"layers": "SSSS"}, "layers", "a list"),
+        ({"layers": GOOD[:3]}, "layers (number of layers)", "4, 6, 8 or 10"),
+        ({"layers": [["S"]] * 5}, "layers (number of layers)", "4, 6, 8 or 10"),
+        ({"mask": MASK * 1_000_000}, "mask (number of layers)", "4, 6, 8 or 10"),
+        ({"layers": ["S"] * 4}, "layers[0]", "a list"),
+        ({"layers": [["S"], ["S"], ["L5"], ["S"]]}, "layers[2][0]", "one of L, L4n, L4, L3, L2, S, T, ST"),
+        ({"layers": [["s"]] * 4}, "layers[0][0]", "one of L"),
+        ({"layers": [["S"], ["T", "T"], ["S"], ["S"]]}, "layers[1][1]", "at most once"),
+        ({"layers": [["S"] * 9] * 4}, "layers[0] (number of modules)", "at most 8"),
+        ({"layers": [[None]] * 4}, "layers[0][0]", "one of L"),
+        ({"layers": [[1]] * 4}, "layers[0][0]", "one of L"),
+        ({"layers": nested(500)}, "layers (number of layers)", "4, 6, 8 or 10"),
+        ({"layers": [nested(3), ["S"], ["S"], ["S"]]}, "layers[0][0]", "one of L"),
+        ({"mask": [[1] * 7] * 4}, "mask[0] (width)", "8 entries"),
+        ({"mask": [[1] * 9] * 4}, "mask[0] (width)", "8 entries"),
+        ({"mask": [[0, 0, 0, 0, 0, 2, 0, 0]] * 4}, "mask[0][5]", "0, 1, false or true"),
+        ({"mask": [[0, 0, 0, 0, 0, 0.5, 0, 0]] * 4}, "mask[0][5]", "0, 1, false or true"),
+        ({"mask": [["1"] * 8] * 4}, "mask[0][0]", "0, 1, false or true"),
+        ({"mask": {"0": [1] * 8}}, "mask", "a list"),
+        ({"weights": [[math.nan] * 8] * 4}, "weights[0][0]", "finite"),
+        ({"weights": [[math.inf] * 8] * 4}, "weights[0][0]", "finite"),
+        ({"weights": [["0.2"] * 8] * 4}, "weights[0][0]", "finite"),
+        ({"weights": [[True] * 8] * 4}, "weights[0][0]", "finite"),
+        ({"weights": [[0.2] * 3] * 4}, "weights[0] (width)", "8 entries"),
+    ],
+)
+def test_malformed_architectures_name_field_and_what_is_allowed(obj: Any, field: str, allowed: str) -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        SPACE.parse(obj)
+    assert caught.value.field == field
+    assert allowed in caught.value.allowed
+    assert len(str(caught.value)) < 500
+
+
+def test_huge_numbers_are_weights_too() -> None:
+    assert SPACE.parse({"weights": [[10**400] * 8] * 4}).mask[0] == (True,) * 8
+
+
+def test_a_layer_without_attention_builds_with_a_warning() -> None:
+    arch = SPACE.parse([["L2"], ["S"], [], ["T"]])
+    assert [warning.split(" ")[0] for warning in SPACE.warnings(arch)] == ["layers[0]", "layers[2]"]
+    assert SPACE.build(arch) is not None
+
+
+def test_sample_of_a_given_depth() -> None:
+    assert {SPACE.sample(np.random.default_rng(i), depth=8).depth for i in range(5)} == {8}
+    with pytest.raises(ValueError, match="depth"):
+        SPACE.sample(np.random.default_rng(0), depth=5)
+
+
+def test_mutation_reaches_every_depth() -> None:
+    rng, arch, seen = np.random.default_rng(0), SPACE.parse(GOOD), set()
+    for _ in range(400):
+        arch = SPACE.mutate(arch, rng)
+        seen.add(arch.depth)
+    assert seen == {4, 6, 8, 10}

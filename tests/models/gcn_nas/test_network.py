@@ -1,0 +1,91 @@
+"""The network against the public implementation's numbers."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from models import get_space
+from models.gcn_nas.network import fixed_graph
+from models.skeletons import KINECT, NTU
+from tests.conftest import REFERENCES, fill_as_reference, reference_id
+
+
+@pytest.fixture(params=REFERENCES, ids=reference_id)
+def reference(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_state_dict_is_the_public_implementations(space: Any, reference: Any) -> None:
+    network = space.build(space.parse(reference["mask"]))
+    shapes = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+    assert list(shapes.items()) == list(reference["state_dict_shapes"].items())
+    assert sum(p.numel() for p in network.parameters()) == reference["n_params"]
+
+
+def test_outputs_in_train_and_eval_mode(space: Any, reference: Any, reference_input: torch.Tensor) -> None:
+    network = space.build(space.parse(reference["mask"]))
+    fill_as_reference(network)
+    with torch.no_grad():
+        evaluated = network.eval()(reference_input)
+        trained = network.train()(reference_input)
+    expected = torch.tensor(reference["logits_eval_mode"])
+    torch.testing.assert_close(evaluated, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    torch.testing.assert_close(trained, torch.tensor(reference["logits_train_mode"]), rtol=0, atol=5e-6)
+
+
+def test_initialisation_is_as_documented(space: Any, rng: Any) -> None:
+    arch = space.parse([["L2", "S", "T", "ST"]] * 4)
+    network = space.build(arch, seed=1)
+    state = network.state_dict()
+    assert float(state["l9.gtcn.bn.weight"].unique()) == pytest.approx(1e-6)
+    assert float(state["l9.tcn.bn.weight"].unique()) == 1
+    assert float(state["l9.gtcn.PA"].unique()) == pytest.approx(1e-6)
+    assert float(state["l9.gtcn.conv_d.0.weight"].std()) == pytest.approx((2 / (256 * 256 * 3)) ** 0.5, rel=0.02)
+    assert float(state["l9.tcn.conv.weight"].std()) == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.02)
+    assert float(state["fc.weight"].std()) == pytest.approx((2 / 60) ** 0.5, rel=0.02)
+    assert not any(bool(tensor.any()) for key, tensor in state.items() if key.endswith("bias"))
+
+
+def test_shared_slots_share_their_initial_weights(space: Any) -> None:
+    """Common random numbers: what two architectures have in common starts from the same numbers."""
+    first = space.build(space.parse([["L", "S"]] * 4)).state_dict()
+    second = space.build(space.parse([["L2", "S", "T"]] * 10)).state_dict()
+    shared = [key for key in first if key in second and first[key].shape == second[key].shape]
+    assert len(shared) > 50
+    assert all(torch.equal(first[key], second[key]) for key in shared)
+
+
+def test_adjacency_columns_sum_to_one_or_nothing() -> None:
+    for skeleton in (NTU, KINECT):
+        adjacency = skeleton.adjacency()
+        assert adjacency.shape == (3, skeleton.joints, skeleton.joints)
+        assert set(adjacency.sum(axis=1).round(5).ravel().tolist()) <= {0.0, 1.0}
+        assert len(skeleton.links) == skeleton.joints - 1
+
+
+def test_polynomials_are_elementwise_and_softmax_is_over_rows() -> None:
+    chosen = fixed_graph(NTU, (False, True, False, False, False))
+    assert chosen.sum(axis=1) == pytest.approx(1.0)
+    squares = fixed_graph(NTU, (False, False, False, False, True))
+    assert squares[0].diagonal() == pytest.approx(1.0)
+    assert fixed_graph(NTU, (False,) * 5).any() == False  # noqa: E712
+
+
+def test_other_skeletons_persons_and_classes() -> None:
+    kinect = get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=10)
+    network = kinect.build(kinect.parse([["L2", "S", "T", "ST"]] * 6))
+    assert network(torch.randn(2, 3, 9, 20, 1)).shape == (2, 10)
+
+
+def test_parameters_of_the_whole_benchmark(space: Any, benchmark_folder: Any) -> None:
+    """The analytic count equals the published one for every architecture."""
+    import json
+
+    files = sorted((benchmark_folder / "data").glob("*.json"))
+    assert len(files) >= 593
+    for file in files:
+        (entry,) = json.loads(file.read_text()).values()
+        arch = space.parse({"weights": entry["weights"]})
+        published = entry["zero_cost_scores"]["params"]["score"]
+        assert space.cost(arch, space.input_shape(1, 16)).params == published, file.name

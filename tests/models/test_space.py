@@ -1,0 +1,106 @@
+"""The contract of every search space, found through the registry."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from models import InputError, UnknownNameError, get_space, space_names
+
+
+@pytest.fixture(params=space_names())
+def any_space(request: pytest.FixtureRequest) -> Any:
+    return get_space(request.param)
+
+
+@pytest.fixture
+def samples(any_space: Any, rng: np.random.Generator) -> list[Any]:
+    return [any_space.sample(rng) for _ in range(40)]
+
+
+def test_json_round_trip_keeps_architecture_and_fingerprint(any_space: Any, samples: list[Any]) -> None:
+    for arch in samples:
+        text = json.dumps(any_space.to_json(arch))
+        again = any_space.parse(json.loads(text))
+        assert again == arch
+        assert again.fingerprint == arch.fingerprint
+
+
+def test_fingerprints_are_equal_exactly_for_equal_architectures(samples: list[Any]) -> None:
+    assert len({arch.fingerprint for arch in samples}) == len(set(samples))
+
+
+def test_sampling_is_seeded_and_inside_the_population(any_space: Any, samples: list[Any]) -> None:
+    rng = np.random.default_rng(0)
+    assert [any_space.sample(rng) for _ in range(40)] == samples
+    assert not any(any_space.warnings(arch) for arch in samples)
+
+
+def test_features_have_the_same_names_and_finite_values(any_space: Any, samples: list[Any]) -> None:
+    names = list(any_space.features(samples[0]))
+    for arch in samples:
+        features = any_space.features(arch)
+        assert list(features) == names
+        assert np.isfinite(list(features.values())).all()
+
+
+def test_neighbours_are_distinct_symmetric_and_in_the_population(any_space: Any, samples: list[Any]) -> None:
+    arch = samples[0]
+    neighbours = list(any_space.neighbours(arch))
+    assert len(set(neighbours)) == len(neighbours) > 0
+    assert arch not in neighbours
+    for other in neighbours:
+        assert arch in set(any_space.neighbours(other))
+        assert not any_space.warnings(other)
+
+
+def test_mutations_change_something_and_stay_in_the_population(any_space: Any, samples: list[Any]) -> None:
+    rng = np.random.default_rng(1)
+    for arch in samples * 3:
+        mutant = any_space.mutate(arch, rng)
+        assert mutant != arch
+        assert not any_space.warnings(mutant)
+
+
+def test_build_depends_on_the_seed_alone(any_space: Any, samples: list[Any]) -> None:
+    before = torch.get_rng_state()
+    first, second = any_space.build(samples[0], seed=3), any_space.build(samples[0], seed=3)
+    other = any_space.build(samples[0], seed=4)
+    assert torch.equal(torch.get_rng_state(), before)
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_analytic_cost_is_what_the_network_really_does(any_space: Any, samples: list[Any]) -> None:
+    shape = any_space.input_shape(3, 13)
+    for arch in samples[:8]:
+        network = any_space.build(arch).to("meta")
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            logits = network(torch.empty(shape, device="meta"))
+        cost = any_space.cost(arch, shape)
+        assert cost.flops == counter.get_total_flops()
+        assert cost.params == sum(p.numel() for p in network.parameters())
+        assert logits.shape == (3, any_space.num_classes)
+
+
+def test_settings_make_the_space_again(any_space: Any) -> None:
+    assert get_space(any_space.name, **any_space.settings).settings == any_space.settings
+
+
+def test_description_is_plain_json(any_space: Any) -> None:
+    assert json.loads(json.dumps(any_space.describe()))["name"] == any_space.name
+
+
+def test_unknown_space_and_settings_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="gcn-nas"):
+        get_space("resnet")
+    with pytest.raises(InputError, match="settings"):
+        get_space("gcn-nas", colour="red")
+    with pytest.raises(UnknownNameError, match="kinect"):
+        get_space("gcn-nas", skeleton="octopus")
+    with pytest.raises(InputError, match="persons"):
+        get_space("gcn-nas", persons=0)
