@@ -17,20 +17,24 @@ class Weights(NamedTuple):
     trainable: int
 
 
-class CountingPass(Pass):
-    """WEIGHTS: `Weights`. FLOPS: int, of one forward pass of the batch, run on shapes alone (the meta device)."""
+class WeightsPass(Pass):
+    """WEIGHTS: `Weights`."""
 
-    provides = frozenset({Need.WEIGHTS, Need.FLOPS})
+    provides = frozenset({Need.WEIGHTS})
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        measured: dict[Need, Any] = {}
-        if Need.WEIGHTS in needs:
-            tensors = [layer.weight.detach() for layer in layers(probe.network)]
-            trainable = sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
-            measured[Need.WEIGHTS] = Weights(tensors, trainable)
-        if Need.FLOPS in needs:
-            shapes_only = working_copy(probe.network).to("meta")
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                shapes_only(probe.x.to("meta"))
-            measured[Need.FLOPS] = counter.get_total_flops()
-        return measured
+        tensors = [layer.weight.detach() for layer in layers(probe.network)]
+        trainable = sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
+        return {Need.WEIGHTS: Weights(tensors, trainable)}
+
+
+class FlopsPass(Pass):
+    """FLOPS: int, of one forward pass of the batch, run on shapes alone (the meta device)."""
+
+    provides = frozenset({Need.FLOPS})
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        shapes_only = working_copy(probe.network).to("meta")
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            shapes_only(probe.x.to("meta"))
+        return {Need.FLOPS: counter.get_total_flops()}

@@ -1,4 +1,4 @@
-"""The pass without batch norm: samples are independent, so per-sample gradients come from one backward pass."""
+"""The passes without batch norm: samples are independent, so each has gradients of its own."""
 
 from typing import Any
 
@@ -10,40 +10,41 @@ from proxies.base import Need
 from proxies.passes.base import Layer, Pass, Probe, layers, recorded, working_copy
 
 
-class FreePass(Pass):
-    """Every batch norm an identity.
+class FreeInputPass(Pass):
+    """FREE_INPUT_GRADIENT: ∂(Σ logits)/∂x, shaped as x, and the labels.
 
-    FREE_INPUT_GRADIENT: ∂(Σ logits)/∂x with labels, `(gradient shaped as x, y)`.
-    GRADIENT_SIGNS: `list[Tensor]`, for each layer `Σ_n sign(g_n)`, shaped as its weight, where g_n is the gradient of
-    sample n's own loss; zeros for a layer that the loss does not depend on.
-
-    A row inside the network belongs to the sample whose number it divides to: rows are (N·k) with the sample first.
+    In float64: without batch norm a ten-layer network amplifies float32's rounding to several per cent of epe_nas, so
+    that thread counts and devices would disagree.
     """
 
-    provides = frozenset({Need.FREE_INPUT_GRADIENT, Need.GRADIENT_SIGNS})
+    provides = frozenset({Need.FREE_INPUT_GRADIENT})
+    chunkable = True
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        network = working_copy(probe.network, batch_norm=False).double().requires_grad_(False)
+        parts = [part.detach().double().requires_grad_() for part in probe.x.chunk(chunks)]
+        gradients = [torch.autograd.grad(network(part).sum(), part)[0] for part in parts]
+        return {Need.FREE_INPUT_GRADIENT: (torch.cat(gradients), probe.y)}
+
+
+class GradientSignPass(Pass):
+    """GRADIENT_SIGNS: for each layer `Σ_n sign(g_n)`, shaped as its weight; zeros where the loss does not depend on it.
+
+    g_n is the gradient of sample n's own loss. All of them come from one backward pass: a row inside the network
+    belongs to the sample whose number it divides to, as rows are (N·k) with the sample first.
+    """
+
+    provides = frozenset({Need.GRADIENT_SIGNS})
     chunkable = True
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
         network = working_copy(probe.network, batch_norm=False)
-        input_gradients: list[Tensor] = []
-        signs: dict[Layer, Tensor] = {}
+        signs = {layer: torch.zeros_like(layer.weight) for layer in layers(network)}
         for x, y in zip(probe.x.chunk(chunks), probe.y.chunk(chunks), strict=True):
-            x = x.detach().requires_grad_(Need.FREE_INPUT_GRADIENT in needs)
-            with recorded(layers(network) if Need.GRADIENT_SIGNS in needs else []) as calls:
+            with recorded(layers(network)) as calls:
                 logits = network(x)
-            if Need.FREE_INPUT_GRADIENT in needs:
-                input_gradients += torch.autograd.grad(logits.sum(), x, retain_graph=Need.GRADIENT_SIGNS in needs)
-            if Need.GRADIENT_SIGNS in needs:
-                loss = functional.cross_entropy(logits, y, reduction="sum")
-                _add_signs(signs, loss, calls, len(y))
-        measured: dict[Need, Any] = {}
-        if Need.FREE_INPUT_GRADIENT in needs:
-            measured[Need.FREE_INPUT_GRADIENT] = (torch.cat(input_gradients), probe.y)
-        if Need.GRADIENT_SIGNS in needs:
-            measured[Need.GRADIENT_SIGNS] = [
-                signs.get(layer, torch.zeros_like(layer.weight)) for layer in layers(network)
-            ]
-        return measured
+            _add_signs(signs, functional.cross_entropy(logits, y, reduction="sum"), calls, len(y))
+        return {Need.GRADIENT_SIGNS: list(signs.values())}
 
 
 def _add_signs(
@@ -57,8 +58,7 @@ def _add_signs(
             by_layer.setdefault(layer, []).append((given.detach(), gradient))
     for layer, uses in by_layer.items():
         per_sample = torch.stack([per_sample_gradient(layer, x, g, samples) for x, g in uses]).sum(0)
-        total = per_sample.sign().sum(0)
-        signs[layer] = signs[layer] + total if layer in signs else total
+        signs[layer] = signs[layer] + per_sample.sign().sum(0)
 
 
 def per_sample_gradient(layer: Layer, x: Tensor, gradient: Tensor, samples: int) -> Tensor:

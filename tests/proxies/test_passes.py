@@ -1,0 +1,173 @@
+"""The passes against slow, obvious computations; and what happens where memory runs out."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from models.batches import ProbeBatch
+from proxies import proxy_names, score
+from proxies.passes.base import layers, working_copy
+from proxies.passes.free import per_sample_gradient
+from tests.proxies.test_contract import Small
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, (1, 1)),
+        nn.Conv2d(4, 6, (9, 1), stride=(2, 1), padding=(4, 0)),
+        nn.Conv2d(4, 6, 3, groups=2, padding=1),
+        nn.Conv2d(4, 6, 3, padding="same", dilation=2),
+        nn.Conv2d(4, 6, 1, stride=2),
+    ],
+    ids=str,
+)
+def test_per_sample_gradients_equal_one_backward_a_sample(layer: Any) -> None:
+    x = torch.randn(6, 4, 12, 7)  # three samples of two rows
+    out = layer(x)
+    gradient = torch.randn_like(out)
+    ours = per_sample_gradient(layer, x, gradient, samples=3)
+    for n in range(3):
+        rows = slice(2 * n, 2 * n + 2)
+        expected = torch.autograd.grad(layer(x[rows]), layer.weight, gradient[rows])[0]
+        torch.testing.assert_close(ours[n], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_grad_sign_equals_a_loop_over_samples(space: Any, batch: ProbeBatch) -> None:
+    network = space.build(space.parse([["L2", "S", "T", "ST"]] * 4))
+    total: list[torch.Tensor] | None = None
+    free = working_copy(network, batch_norm=False)
+    for x, y in zip(batch.x.split(1), batch.y.split(1), strict=True):
+        loss = functional.cross_entropy(free(x), y)
+        weights = [layer.weight for layer in layers(free)]
+        grads = torch.autograd.grad(loss, weights, allow_unused=True)
+        signs = [torch.zeros_like(w) if g is None else g.sign() for w, g in zip(weights, grads, strict=True)]
+        total = signs if total is None else [a + b for a, b in zip(total, signs, strict=True)]
+    assert total is not None
+    expected = torch.cat([t.abs().flatten() for t in total]).mean()
+    ours = score(network, batch.x, batch.y, ["grad_sign"])["grad_sign"].value
+    assert ours == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_grasp_equals_a_finite_difference(small_double: Small) -> None:
+    torch.manual_seed(1)
+    x, y = torch.randn(6, 3, 6, 6).double(), torch.tensor([0, 1, 2, 3, 4, 0])
+    weights = [layer.weight for layer in layers(small_double)]
+
+    def gradients() -> tuple[torch.Tensor, ...]:
+        return torch.autograd.grad(functional.cross_entropy(small_double(x), y), weights)
+
+    g, step = gradients(), 1e-5
+    moved = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for w, direction in zip(weights, g, strict=True):
+                w.add_(direction, alpha=sign * step)
+        moved.append(gradients())
+        with torch.no_grad():
+            for w, direction in zip(weights, g, strict=True):
+                w.sub_(direction, alpha=sign * step)
+    product = [(plus - minus) / (2 * step) for plus, minus in zip(*moved, strict=True)]
+    expected = -sum(float((w.detach() * hg).sum()) for w, hg in zip(weights, product, strict=True))
+    assert score(small_double, x, y, ["grasp"])["grasp"].value == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.fixture
+def small_double() -> Small:
+    torch.manual_seed(0)
+    return Small().double()
+
+
+class Hungry(Small):
+    """Runs out of memory above a number of samples, or when gradients of gradients are asked for."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > self.most and x.device.type != "meta":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return super().forward(x)
+
+
+@pytest.fixture
+def sixfold() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(6, 3, 6, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 1, 1, 2, 2])
+
+
+def test_out_of_memory_is_chunked_where_the_definition_allows(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
+    torch.manual_seed(0)
+    hungry, plenty = Hungry(most=2), Hungry(most=100)
+    plenty.load_state_dict(hungry.state_dict())
+    ours, whole = score(hungry, *sixfold), score(plenty, *sixfold)
+    for name in ("grad_sign", "epe_nas"):
+        assert ours[name].value == pytest.approx(whole[name].value, rel=1e-4)
+        assert "3 chunks" in str(ours[name].note)
+        assert whole[name].note is None
+    assert ours["synflow"].value == whole["synflow"].value
+    for name in ("snip", "grasp", "nwot", "jacov", "fisher", "zen"):
+        assert ours[name].status == "failed"
+        assert str(ours[name].error).startswith("out of memory")
+        assert ours[name].value is None
+
+
+class Fussy(torch.autograd.Function):
+    """The identity, without memory for the second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return gradient
+
+
+class NoSecondOrder(Small):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Fussy.apply(super().forward(x))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def test_what_does_not_fit_fails_alone(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
+    scores = score(NoSecondOrder(), *sixfold)
+    assert {name for name, s in scores.items() if s.status == "failed"} == {"grasp"}
+    assert set(scores) == set(proxy_names())
+
+
+def test_working_copy_shares_parameters_but_not_buffers(small_double: Small) -> None:
+    copied = working_copy(small_double)
+    pairs = zip(copied.parameters(), small_double.parameters(), strict=True)
+    assert all(a.data_ptr() == b.data_ptr() and a is not b for a, b in pairs)
+    buffers = zip(copied.buffers(), small_double.buffers(), strict=True)
+    assert all(a.data_ptr() != b.data_ptr() for a, b in buffers)
+    free = working_copy(small_double, batch_norm=False)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in free.modules())
+
+
+def test_above_a_hundred_classes_epe_nas_compares_classes() -> None:
+    from proxies.base import Need
+    from proxies.epe_nas import EpeNas
+
+    rows = torch.randn(202, 9, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(202) // 2
+    values = []
+    for c in range(101):
+        corr = torch.corrcoef(rows[labels == c].double())
+        values.append(float((corr.abs() + 1e-5).log().mean()))
+    expected = sum(abs(a - b) for a in values for b in values) / 101
+    assert EpeNas().compute({Need.FREE_INPUT_GRADIENT: (rows, labels)}) == pytest.approx(expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_cpu_and_gpu_agree(space: Any, batch: ProbeBatch) -> None:
+    network = space.build(space.parse([["L2", "S", "T", "ST"]] * 6))
+    on_cpu = score(network, batch.x, batch.y)
+    on_gpu = score(network.cuda(), batch.x, batch.y)
+    for name, result in on_cpu.items():
+        assert on_gpu[name].value == pytest.approx(result.value, rel=1e-3), name
