@@ -1,0 +1,147 @@
+"""Our own proxy scores for a whole benchmark: several processes, resumable after a kill, each row written once."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from itertools import islice
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+
+from ensemble.benchmark import load_benchmark
+from ensemble.errors import BenchmarkError
+from ensemble.scores import append_scores, drop_partial_row, load_scores, start_scores
+from models import get_space
+from models.batches import BatchSpec, ProbeBatch
+from proxies import proxy_versions, score
+from proxies.runner import DRAWS
+
+Progress = Callable[[int, int], None]
+"""Called with the number of rows done and the number of all rows."""
+
+
+def score_benchmark(
+    directory: str | Path,
+    out: str | Path,
+    batch: BatchSpec | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+    proxies: Sequence[str] | None = None,
+    jobs: int = 2,
+    limit: int | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda done, total: None,
+) -> int:
+    """Score every architecture of a benchmark into a table of scores, and return how many rows were added.
+
+    Where `out` exists, its rows are kept and only missing ones are computed; a half-written last row is computed again.
+
+    Args:
+        directory: the benchmark, as `load_benchmark` reads it.
+        out: the table, JSON Lines.
+        batch: the probe batch, the same for every architecture.
+        seed: for the initial weights and for the proxies that draw.
+        draws: how many draws those average.
+        proxies: names; all where None.
+        jobs: processes, which share the machine's cores; on a GPU they share the device.
+        limit: stop after that many rows in all.
+        device: torch device.
+        progress: told after every row.
+
+    Raises:
+        BenchmarkError: the benchmark is malformed, or `out` holds scores of another kind.
+        UnknownNameError: no proxy has that name.
+    """
+    benchmark = load_benchmark(directory)
+    spec, out = batch or BatchSpec(), Path(out)
+    header = {
+        "space": benchmark.space.name,
+        "settings": benchmark.space.settings,
+        "batch": spec.model_dump(),
+        "batch_fingerprint": spec.make(benchmark.space).fingerprint,
+        "seed": seed,
+        "draws": draws,
+        "proxies": proxy_versions(proxies),
+        "device": torch.device(device).type,
+        "dtype": "float32",
+    }
+    done = _resume(out, header)
+    waiting = [arch for arch in benchmark.architectures if arch.fingerprint not in done]
+    total = len(done) + len(waiting) if limit is None else min(limit, len(done) + len(waiting))
+    jobs_left = iter(waiting[: max(0, total - len(done))])
+    added = 0
+    threads = max(1, torch.get_num_threads() // jobs)
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(header, device, threads)
+    ) as pool:
+        for row in _rows(pool, (benchmark.space.to_json(arch) for arch in jobs_left), 2 * jobs):
+            append_scores(out, row)
+            added += 1
+            progress(len(done) + added, total)
+    return added
+
+
+def _resume(out: Path, header: dict[str, Any]) -> set[str]:
+    """Fingerprints that `out` holds already; starts the table where there is none."""
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        start_scores(out, header)
+        return set()
+    table = load_scores(out)
+    for field, value in header.items():
+        if table.header.get(field) != value:
+            raise BenchmarkError(f"{out.name}, {field}", table.header.get(field), f"{value!r}, as asked for now")
+    if table.truncated:
+        drop_partial_row(out)
+    return set(table.features)
+
+
+def _rows(pool: ProcessPoolExecutor, architectures: Iterator[dict[str, Any]], ahead: int) -> Iterator[dict[str, Any]]:
+    """Finished rows as they come, never more than `ahead` architectures handed out."""
+    running: set[Future[dict[str, Any]]] = {pool.submit(_score_one, arch) for arch in islice(architectures, ahead)}
+    while running:
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        running |= {pool.submit(_score_one, arch) for arch in islice(architectures, len(finished))}
+        for future in finished:
+            yield future.result()
+
+
+class _Worker:
+    """What one scoring process holds."""
+
+    header: dict[str, Any]
+    batch: ProbeBatch
+    device: str
+
+
+def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
+    Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    space = get_space(header["space"], **header["settings"])
+    _Worker.header, _Worker.device = header, device
+    _Worker.batch = BatchSpec(**header["batch"]).make(space)
+
+
+def _die_with_parent() -> None:
+    """A pool's workers outlive a parent that was killed; these do not, or they would keep the cores busy."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _score_one(architecture: dict[str, Any]) -> dict[str, Any]:
+    header, batch = _Worker.header, _Worker.batch
+    space = get_space(header["space"], **header["settings"])
+    arch = space.parse(architecture)
+    network = space.build(arch, seed=header["seed"]).to(_Worker.device)
+    scores = score(network, batch.x, batch.y, list(header["proxies"]), seed=header["seed"], draws=header["draws"])
+    return {
+        "fingerprint": arch.fingerprint,
+        "architecture": space.to_json(arch),
+        "scores": {name: asdict(result) for name, result in scores.items()},
+    }
