@@ -1,0 +1,107 @@
+"""The folder that a fitted ensemble is saved as: a manifest, and parts whose sizes and SHA-256 it states.
+
+Arrays are safetensors, trees are the formats of their libraries. Nothing is a pickle, so loading runs no code.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ensemble.combiners import State
+from ensemble.errors import ArtifactError
+
+FORMAT = 1
+"""Raised whenever an older program could not read what a newer one writes."""
+MANIFEST = "manifest.json"
+ARRAYS = "arrays.safetensors"
+PART = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_]+)+")
+
+
+def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> None:
+    """Write the folder beside its place and then rename it. Replaces an artifact that was there, and nothing else."""
+    if folder.exists() and not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder} exists and is no artifact: not overwritten")
+    arrays = {name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())}
+    parts = {ARRAYS: save(arrays)} | {name.replace("/", "-"): blob for name, blob in state.blobs.items()}
+    content = {
+        **manifest,
+        "format": FORMAT,
+        "parts": {name: {"sha256": _sha256(part), "bytes": len(part)} for name, part in sorted(parts.items())},
+    }
+    content["manifest_sha256"] = _manifest_hash(content)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        for name, part in parts.items():
+            (temporary / name).write_bytes(part)
+        (temporary / MANIFEST).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        temporary.chmod(0o755)  # mkdtemp keeps it to its owner
+        old = temporary.with_suffix(".old")
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
+    """Manifest and state of a saved ensemble.
+
+    Raises `ArtifactError` with the reason unless every byte is what was saved: a missing, additional or altered part,
+    an unknown format, a manifest that is not its own.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{folder}: no readable {MANIFEST} ({error})") from error
+    except ValueError as error:
+        raise ArtifactError(f"{folder}: {MANIFEST} is not JSON ({error})") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise ArtifactError(f"{folder}: format {found!r} is unknown; this version reads format {FORMAT}")
+    if manifest.get("manifest_sha256") != _manifest_hash(manifest):
+        raise ArtifactError(f"{folder}: {MANIFEST} was altered: its own SHA-256 does not fit")
+    parts = _checked_parts(folder, manifest["parts"])
+    try:
+        arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
+    except (KeyError, SafetensorError) as error:
+        raise ArtifactError(f"{folder}: {ARRAYS} cannot be read ({error})") from error
+    return manifest, State(arrays, {name.replace("-", "/"): part for name, part in parts.items()})
+
+
+def _checked_parts(folder: Path, stated: Any) -> dict[str, bytes]:
+    if not isinstance(stated, dict) or not all(PART.fullmatch(name) for name in stated):
+        raise ArtifactError(f"{folder}: {MANIFEST} names parts that are not plain file names")
+    found = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if missing := sorted(set(stated) - found):
+        raise ArtifactError(f"{folder}: parts are missing: {', '.join(missing)}")
+    if extra := sorted(found - set(stated)):
+        raise ArtifactError(f"{folder}: files that the manifest does not name: {', '.join(extra)}")
+    parts: dict[str, bytes] = {}
+    for name, expected in stated.items():
+        part = (folder / name).read_bytes()
+        if len(part) != expected["bytes"] or _sha256(part) != expected["sha256"]:
+            raise ArtifactError(f"{folder}: {name} was altered: its size or SHA-256 is not the manifest's")
+        parts[name] = part
+    return parts
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _manifest_hash(manifest: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())

@@ -1,0 +1,226 @@
+"""Benchmarks: architectures with the accuracy that training gave them."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.errors import BenchmarkError
+from ensemble.files import json_line, write_atomically
+from models import Architecture, InputError, SearchSpace, get_space
+
+FIELDS = ("architecture", "accuracy", "seconds", "scores")
+"""What a row of our own table may hold; the first two have to be there."""
+
+Scores = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trained architecture.
+
+    Attributes:
+        architecture: the architecture.
+        accuracy: validation accuracy after training, a fraction from 0 to 1.
+        seconds: how long its training took, where known.
+        scores: published proxy scores by proxy; None where the score was not finite.
+    """
+
+    architecture: Architecture
+    accuracy: float
+    seconds: float | None = None
+    scores: Scores = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Trained architectures of one space, sorted by fingerprint, each of them once."""
+
+    name: str
+    space: SearchSpace[Architecture]
+    entries: tuple[Entry, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @cached_property
+    def architectures(self) -> list[Architecture]:
+        return [entry.architecture for entry in self.entries]
+
+    @cached_property
+    def accuracy(self) -> NDArray[np.float64]:
+        """Accuracies, shape (n,), fractions."""
+        return np.array([entry.accuracy for entry in self.entries])
+
+    @cached_property
+    def depths(self) -> NDArray[np.int64]:
+        """Number of layers of each architecture, shape (n,)."""
+        return np.array([self.space.features(arch)["depth"] for arch in self.architectures], dtype=np.int64)
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 over fingerprints and accuracies: the same data have the same hash, however they were written."""
+        lines = (f"{entry.architecture.fingerprint} {entry.accuracy!r}\n" for entry in self.entries)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def proxies(self) -> tuple[str, ...]:
+        """Names of the proxies with a published score, sorted."""
+        return tuple(sorted({name for entry in self.entries for name in entry.scores}))
+
+
+def load_benchmark(
+    path: str | Path, space: str | SearchSpace[Architecture] = "gcn-nas", epoch: int | None = None
+) -> Benchmark:
+    """Read a benchmark, either form of it.
+
+    Args:
+        path: the folder of the public JSON files, or the folder that holds their `data` folder; or a JSON Lines file
+            with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}` a line.
+        space: search space, by name or as an object.
+        epoch: take the public scores of after this training epoch instead of those from before training.
+
+    Raises:
+        BenchmarkError: names the file, the line and the field.
+    """
+    path = Path(path)
+    space = get_space(space) if isinstance(space, str) else space
+    if path.is_dir():
+        rows = _public_rows(path / "data" if (path / "data").is_dir() else path, epoch)
+    elif path.is_file():
+        rows = _table_rows(path)
+    else:
+        raise BenchmarkError("benchmark", str(path), "an existing folder or JSON Lines file")
+    places: dict[str, str] = {}
+    entries: list[Entry] = []
+    for place, row in rows:
+        entry = _entry(place, row, space)
+        fingerprint = entry.architecture.fingerprint
+        if fingerprint in places:
+            raise BenchmarkError(
+                f"{place}, architecture", fingerprint, f"each architecture once; this one is also {places[fingerprint]}"
+            )
+        places[fingerprint] = place
+        entries.append(entry)
+    if not entries:
+        raise BenchmarkError(str(path), "no architectures", "at least one")
+    entries.sort(key=lambda entry: entry.architecture.fingerprint)
+    return Benchmark(path.stem, space, tuple(entries))
+
+
+def write_table(benchmark: Benchmark, path: str | Path) -> None:
+    """Write the benchmark as JSON Lines, which `load_benchmark` reads back to the same benchmark."""
+    rows: list[bytes] = []
+    for entry in benchmark.entries:
+        row: dict[str, Any] = {
+            "architecture": benchmark.space.to_json(entry.architecture),
+            "accuracy": entry.accuracy,
+        }
+        if entry.seconds is not None:
+            row["seconds"] = entry.seconds
+        if entry.scores:
+            row["scores"] = entry.scores
+        rows.append(json_line(row))
+    write_atomically(Path(path), b"".join(rows))
+
+
+def _public_rows(folder: Path, epoch: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The public files in the form of our own rows. A file holds one architecture under its hash."""
+    key = "zero_cost_scores" if epoch is None else f"zero_cost_scores_{epoch}"
+    for file in sorted(folder.glob("*.json")):
+        content = _parse_json(file.read_bytes(), file.name)
+        records = list(content.values())
+        if len(records) != 1 or not isinstance(records[0], dict):
+            raise BenchmarkError(file.name, content, "an object with one architecture under its hash")
+        record = records[0]
+        for name in ("weights", "val_acc"):
+            if name not in record:
+                raise BenchmarkError(f"{file.name}, {name}", None, "a value: the field is missing")
+        scores = record.get(key, {})
+        if not isinstance(scores, dict) or not all(isinstance(s, dict) and "score" in s for s in scores.values()):
+            raise BenchmarkError(f"{file.name}, {key}", scores, 'an object of {"score": …} by proxy')
+        yield (
+            file.name,
+            {
+                "architecture": {"weights": record["weights"]},
+                "accuracy": record["val_acc"],
+                "seconds": record.get("time"),
+                "scores": {proxy: score["score"] for proxy, score in scores.items()},
+            },
+        )
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                place = f"{path.name} line {number}"
+                yield place, _parse_json(line, place)
+
+
+def _parse_json(text: bytes, place: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise BenchmarkError(place, text.decode(errors="replace"), f"JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise BenchmarkError(place, content, "a JSON object")
+    return content
+
+
+def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Architecture]) -> Entry:
+    for name in row:
+        if name not in FIELDS:
+            raise BenchmarkError(f"{place}, {name}", row[name], "only the fields " + ", ".join(FIELDS))
+    for name in FIELDS[:2]:
+        if name not in row:
+            raise BenchmarkError(f"{place}, {name}", None, "a value: the field is missing")
+    try:
+        architecture = space.parse(row["architecture"])
+    except InputError as error:
+        raise BenchmarkError.at(place, error) from error
+    seconds = row.get("seconds")
+    if seconds is not None and (not _is_number(seconds) or not 0 <= seconds < math.inf):
+        raise BenchmarkError(f"{place}, seconds", seconds, "a number of seconds from 0 on")
+    return Entry(
+        architecture,
+        _accuracy(row["accuracy"], place),
+        None if seconds is None else float(seconds),
+        _scores(row.get("scores"), place),
+    )
+
+
+def _accuracy(value: Any, place: str) -> float:
+    if not _is_number(value) or not 0 <= value <= 1:
+        percent = _is_number(value) and 1 < value <= 100
+        hint = f"; percent are not read, write {float(value) / 100:g}" if percent else ""
+        raise BenchmarkError(f"{place}, accuracy", value, f"a fraction from 0 to 1{hint}")
+    return float(value)
+
+
+def _scores(value: Any, place: str) -> Scores:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BenchmarkError(f"{place}, scores", value, "an object of numbers by proxy")
+    scores: Scores = {}
+    for name, score in value.items():
+        if score is None or (isinstance(score, str) and score.lower() == "nan"):
+            scores[name] = None
+        elif _is_number(score):
+            # An integer may be too large for a float, which isfinite would raise on.
+            scores[name] = float(score) if -1e308 < score < 1e308 else None
+        else:
+            raise BenchmarkError(f"{place}, scores.{name}", score, 'a number, null or "NaN"')
+    return scores
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,103 @@
+"""The combiners that there are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ensemble.combiners.base import Combiner
+from ensemble.combiners.boosting import Boosting
+from ensemble.combiners.calibrated import Calibrated
+from ensemble.combiners.forest import Forest
+from ensemble.combiners.mean import WeightedMean
+from ensemble.combiners.process import SlotProcess
+from ensemble.combiners.ranknet import RankNet
+from ensemble.combiners.ridge import Ridge
+from ensemble.combiners.stacked import Stacked
+from ensemble.combiners.vote import MajorityVote
+from ensemble.features import PROXY
+from models import UnknownNameError
+
+DEFAULT = "stacked"
+"""The combiner that answers where proxies were computed."""
+STRUCTURE = "structure"
+"""The combiner that answers where they were not, or where they failed."""
+
+Columns = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CombinerInfo:
+    """One combiner.
+
+    Attributes:
+        name: how users ask for it.
+        make: builds the bare estimator from its column names and a seed.
+        inputs: which columns it sees.
+        output: whether its predictions are accuracies, or only an order.
+        missing: whether it can predict with some of its scores missing.
+    """
+
+    name: str
+    make: Callable[[Columns, int], Combiner]
+    inputs: Literal["proxies", "proxies+structure", "structure"]
+    output: Literal["order", "accuracy"]
+    missing: bool = False
+
+    @property
+    def needs_proxies(self) -> bool:
+        return self.inputs != "structure"
+
+    def columns(self, names: Sequence[str]) -> Columns:
+        """Those of a feature table's columns that the combiner sees."""
+        proxies, structure = "proxies" in self.inputs, "structure" in self.inputs
+        return tuple(name for name in names if (proxies if name.startswith(PROXY) else structure))
+
+    def build(self, names: Sequence[str], seed: int = 0) -> Combiner:
+        """An unfitted estimator of accuracy for a table with these columns; orders come calibrated."""
+        model = self.make(self.columns(names), seed)
+        return model if self.output == "accuracy" else Calibrated(model, random_state=seed)
+
+
+def _stack(columns: Columns, seed: int) -> Combiner:
+    """Trees on the structure; the process also sees the proxies, which the trees gained nothing from."""
+    structure = tuple(i for i, name in enumerate(columns) if not name.startswith(PROXY))
+    members: tuple[tuple[str, Combiner, tuple[int, ...]], ...] = (
+        ("process", SlotProcess(columns), tuple(range(len(columns)))),
+        ("forest", Forest(random_state=seed), structure),
+        ("boosting", Boosting(random_state=seed), structure),
+    )
+    return Stacked(members, random_state=seed)
+
+
+def _unique(infos: tuple[CombinerInfo, ...]) -> tuple[CombinerInfo, ...]:
+    names = [info.name for info in infos]
+    if len(set(names)) < len(names):
+        raise ValueError(f"combiner names are not unique: {names}")
+    return infos
+
+
+COMBINERS = _unique(
+    (
+        CombinerInfo("stacked", _stack, "proxies+structure", "accuracy"),
+        CombinerInfo("structure", _stack, "structure", "accuracy"),
+        CombinerInfo("vote", lambda _, seed: MajorityVote(random_state=seed), "proxies", "order", missing=True),
+        CombinerInfo("mean", lambda _, seed: WeightedMean(), "proxies", "order", missing=True),
+        CombinerInfo("ranknet", lambda _, seed: RankNet(random_state=seed), "proxies+structure", "order"),
+        CombinerInfo("forest", lambda _, seed: Forest(random_state=seed), "proxies+structure", "accuracy"),
+        CombinerInfo("boosting", lambda _, seed: Boosting(random_state=seed), "proxies+structure", "accuracy"),
+        CombinerInfo("ridge", lambda _, seed: Ridge(), "structure", "accuracy"),
+    )
+)
+
+
+def get_combiner(name: str) -> CombinerInfo:
+    """The combiner of that name. Raises `UnknownNameError`."""
+    for info in COMBINERS:
+        if info.name == name:
+            return info
+    raise UnknownNameError("combiner", name, combiner_names())
+
+
+def combiner_names() -> list[str]:
+    """Names of all combiners."""
+    return [info.name for info in COMBINERS]

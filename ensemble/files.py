@@ -1,0 +1,26 @@
+"""Files that are either there in full or not there."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to a temporary file beside `path`, then rename: a reader never sees half a file."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def json_line(row: dict[str, Any]) -> bytes:
+    """One row of a JSON Lines file, with its line end. Raises `ValueError` for NaN and infinities."""
+    return json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"

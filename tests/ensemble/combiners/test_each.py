@@ -1,0 +1,108 @@
+"""What single combiners promise beyond the contract."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from ensemble.combiners.calibrated import Calibrated
+from ensemble.combiners.mean import WeightedMean
+from ensemble.combiners.ranknet import RankNet
+from ensemble.combiners.ridge import PENALTIES, Ridge
+from ensemble.combiners.stacked import Stacked
+from ensemble.combiners.vote import MajorityVote
+
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=40)
+
+
+def brute_force(X: np.ndarray, y: np.ndarray, members: tuple[int, ...]) -> float:  # type: ignore[type-arg]
+    right = 0.0
+    pairs = 0
+    for i, j in combinations(range(len(y)), 2):
+        if y[i] == y[j]:
+            continue
+        votes = sum(int(X[i, k] > X[j, k]) - int(X[i, k] < X[j, k]) for k in members)
+        right += 0.5 if votes == 0 else float((votes > 0) == (y[i] > y[j]))
+        pairs += 1
+    return right / pairs
+
+
+def test_subset_search_is_the_brute_force_one() -> None:
+    X = np.round(Y[:, None] * [1, 1, -1, 0, 0.5] + RNG.normal(size=(40, 5)), 0)  # rounding makes ties
+    X[3, 1] = np.nan
+    y = np.round(Y, 1)
+    vote = MajorityVote().fit(X, y)
+    subsets = [members for size in range(1, 6) for members in combinations(range(5), size)]
+    expected = {members: brute_force(X * vote.directions_, y, members) for members in subsets}
+    for members, accuracy in vote.subsets_:
+        assert accuracy == pytest.approx(expected[members])
+    assert vote.subsets_[0][1] == pytest.approx(max(expected.values()))
+    assert vote.directions_[2] == -1
+
+
+def test_ties_and_missing_scores_are_no_votes() -> None:
+    X = np.column_stack([Y, Y, Y])
+    vote = MajorityVote().fit(X, Y)
+    vote.members_ = np.array([True, True, True])
+    contests = vote.pairwise(np.array([[1.0, 2, np.nan], [1.0, 1, 5], [1.0, np.nan, 9]]))
+    assert contests.tolist() == [[0.5, 1.0, 0.5], [0.0, 0.5, 0.0], [0.5, 1.0, 0.5]]
+    assert vote.rank(np.array([[3.0] * 3, [1.0] * 3, [2.0] * 3])).tolist() == [2.0, 0.0, 1.0]
+
+
+def test_vote_states_the_share_of_the_population_that_is_beaten() -> None:
+    vote = MajorityVote().fit(Y[:, None], Y)
+    assert vote.predict(np.array([[99.0], [-99.0], [np.median(Y)]])).tolist() == [1.0, 0.0, 0.5]
+
+
+def test_large_searches_are_cut_to_the_strongest_proxies() -> None:
+    X = np.column_stack([RNG.normal(size=(40, 4)), Y, Y + 0.3 * RNG.normal(size=40)])
+    vote = MajorityVote(search=2, max_pairs=300).fit(X, Y)
+    assert not vote.top_members_[:, :4].any()
+    assert len(vote.subsets_) == 3
+
+
+def test_weighted_mean_by_hand() -> None:
+    X = np.column_stack([Y, -2 * Y, np.ones(40)])
+    model = WeightedMean().fit(X, Y)
+    assert model.weights_.tolist() == pytest.approx([1, -1, 0])
+    low, high = Y.min(), Y.max()
+    assert model.predict(np.array([[high, -2 * high, 7], [low, np.nan, 7], [high + (high - low), np.nan, 7]])) == (
+        pytest.approx([0.5, 0.0, 2.0])
+    )
+    assert np.isnan(model.predict(np.array([[np.nan, np.nan, 1.0]])))
+
+
+def test_ridge_chooses_the_penalty_by_leaving_one_out() -> None:
+    from sklearn.linear_model import RidgeCV
+
+    X = RNG.normal(size=(40, 60))
+    y = X[:, 0] + RNG.normal(size=40)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    theirs = RidgeCV(PENALTIES).fit(Z, y)
+    ours = Ridge().fit(X, y)
+    assert ours.penalty_ == pytest.approx(theirs.alpha_)
+    assert ours.coef_ == pytest.approx(theirs.coef_)
+
+
+def test_ranknet_orders_and_its_seeds_differ() -> None:
+    X = np.column_stack([Y, RNG.normal(size=40)])
+    model = RankNet().fit(X, Y)
+    assert np.corrcoef(model.predict(X), Y)[0, 1] > 0.9
+    assert not np.array_equal(model.w1_[0], model.w1_[1])
+
+
+def test_calibration_is_strictly_increasing_beyond_the_training_range() -> None:
+    y = 0.9 + 0.01 * np.tanh(Y)
+    model = Calibrated(WeightedMean(), bins=8).fit(np.column_stack([Y, Y]), y)
+    steps = np.linspace(Y.min() - 1, Y.max() + 1, 50)
+    predicted = model.predict(np.column_stack([steps, steps]))
+    assert (np.diff(predicted) > 0).all()
+    assert not np.isin(model.knots_[1], y).any()
+
+
+def test_stacking_weights_are_not_negative_and_prefer_the_better() -> None:
+    X = np.column_stack([Y, RNG.normal(size=40)])
+    model = Stacked((("good", Ridge(), (0,)), ("bad", Ridge(), (1,)))).fit(X, Y)
+    assert (model.weights_ >= 0).all()
+    assert model.weights_[0] > 0.9 > model.weights_[1]

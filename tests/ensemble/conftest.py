@@ -1,0 +1,58 @@
+"""A synthetic benchmark: accuracy from depth, modules and noise, with proxies that know some of it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable
+from ensemble.evaluate import benchmark_features
+from models import get_space
+
+PROXIES = ("zen", "nwot", "grasp", "noise")
+SIZE = 60
+
+
+@pytest.fixture(scope="session")
+def benchmark() -> Benchmark:
+    space, rng = get_space("gcn-nas"), np.random.default_rng(0)
+    entries = {}
+    while len(entries) < SIZE:
+        arch = space.sample(rng)
+        features = space.features(arch)
+        accuracy = 0.90 + 0.004 * features["depth"] + 0.01 * features["slot9.L2"] + 0.002 * rng.normal()
+        scores = {
+            "zen": features["depth"] + rng.normal(),
+            "nwot": accuracy + 0.01 * rng.normal(),
+            "grasp": -accuracy + 0.02 * rng.normal(),
+            "noise": rng.normal(),
+        }
+        entries[arch.fingerprint] = Entry(arch, accuracy, 10.0, scores)
+    return Benchmark("synthetic", space, tuple(entries[key] for key in sorted(entries)))
+
+
+@pytest.fixture(scope="session")
+def scores(benchmark: Benchmark) -> ScoreTable:
+    table = ScoreTable.published(benchmark)
+    return ScoreTable({**table.header, "batch": {"samples": 8}, "batch_fingerprint": "ab12", "seed": 0}, table.features)
+
+
+@pytest.fixture(scope="session")
+def table(benchmark: Benchmark, scores: ScoreTable) -> FeatureTable:
+    return benchmark_features(benchmark, scores)
+
+
+@pytest.fixture(scope="session")
+def ensemble(benchmark: Benchmark, scores: ScoreTable) -> Ensemble:
+    return Ensemble.fit(benchmark, scores, "test", folds=2, jobs=1, metrics={"spearman": 0.5})
+
+
+@pytest.fixture(scope="session")
+def published_benchmark() -> Path:
+    """Folder of the public NTU benchmark."""
+    root = Path(os.environ.get("ARCHRANK_BENCHMARKS", Path(__file__).parents[3] / "shared" / "benchmarks"))
+    folder = root / "gcn-nas-ntu"
+    if not folder.is_dir():
+        pytest.skip(f"no benchmark at {folder}: set ARCHRANK_BENCHMARKS to the folder that holds gcn-nas-ntu")
+    return folder

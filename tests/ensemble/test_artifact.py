@@ -1,0 +1,111 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ensemble import ArtifactError, Benchmark, Ensemble, ScoreTable
+from ensemble.artifact import ARRAYS, MANIFEST, _manifest_hash, load_artifact
+
+PARTS = ("arrays.safetensors", "forest-forest.skops", "boosting-boosting.ubj", "stacked-forest-forest.skops")
+
+
+@pytest.fixture
+def folder(ensemble: Ensemble, tmp_path: Path) -> Path:
+    ensemble.save(tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+def test_round_trip(ensemble: Ensemble, folder: Path, benchmark: Benchmark, scores: ScoreTable) -> None:
+    again = Ensemble.load(folder)
+    archs = benchmark.architectures
+    rows = [scores.features[arch.fingerprint] for arch in archs]
+    assert again.predict(archs, rows) == ensemble.predict(archs, rows)
+    assert again.predict(archs) == ensemble.predict(archs)
+    assert (again.name, again.proxies, again.combiners) == ("test", ensemble.proxies, ensemble.combiners)
+    assert {key: again.manifest[key] for key in ensemble.manifest} == ensemble.manifest
+    assert again.manifest["benchmark"]["data_hash"] == benchmark.data_hash
+    assert again.manifest["batch_fingerprint"] == "ab12"
+    assert set(PARTS) <= {path.name for path in folder.iterdir()}
+    assert [path.name for path in folder.parent.iterdir()] == ["saved"]
+
+
+def test_saving_replaces_an_artifact_and_nothing_else(ensemble: Ensemble, folder: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".skops"}
+    ensemble.save(folder)
+    assert {name: (folder / name).read_bytes() for name in before}.keys() == before.keys()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(ArtifactError, match="not overwritten"):
+        ensemble.save(tmp_path / "mine")
+
+
+def test_no_accuracy_of_the_benchmark_is_stored(folder: Path, benchmark: Benchmark) -> None:
+    _, state = load_artifact(folder)
+    for name, array in state.arrays.items():
+        if np.issubdtype(array.dtype, np.floating):
+            assert not np.isin(benchmark.accuracy, array).any(), name
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (flip, "altered"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "altered"),
+        (lambda path: path.unlink(), "missing"),
+    ],
+    ids=["flipped", "cut", "removed"],
+)
+def test_damaged_parts_are_refused(folder: Path, part: str, damage: Callable[[Path], Any], reason: str) -> None:
+    damage(folder / part)
+    with pytest.raises(ArtifactError, match=reason):
+        Ensemble.load(folder)
+
+
+def test_additional_files_are_refused(folder: Path) -> None:
+    (folder / "extra.pkl").touch()
+    with pytest.raises(ArtifactError, match=r"does not name: extra\.pkl"):
+        Ensemble.load(folder)
+
+
+def rewrite(folder: Path, sign: bool, **changes: Any) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text()) | changes
+    if sign:
+        manifest["manifest_sha256"] = _manifest_hash(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("sign", "changes", "reason"),
+    [
+        (False, {"seed": 7}, "was altered"),
+        (True, {"format": 2}, "format 2 is unknown"),
+        (True, {"combiners": ["oracle"]}, "do not make an ensemble"),
+        (True, {"combiners": 3}, "do not make an ensemble"),
+        (True, {"space": "elsewhere"}, "do not make an ensemble"),
+        (True, {"columns": ["depth"]}, "other features"),
+        (True, {"parts": {"../secret.txt": {}}}, "plain file names"),
+        (True, {"parts": {ARRAYS: 1}}, "do not name|does not name"),
+    ],
+)
+def test_manifests_that_do_not_fit(folder: Path, sign: bool, changes: dict[str, Any], reason: str) -> None:
+    rewrite(folder, sign, **changes)
+    with pytest.raises(ArtifactError, match=reason):
+        Ensemble.load(folder)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}"])
+def test_no_manifest(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(ArtifactError):
+        Ensemble.load(tmp_path)

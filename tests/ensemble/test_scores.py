@@ -1,0 +1,97 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensemble import (
+    Benchmark,
+    BenchmarkError,
+    ScoreTable,
+    append_scores,
+    drop_partial_row,
+    load_scores,
+    score_feature,
+    start_scores,
+)
+
+HEADER = {"space": "gcn-nas", "settings": {}, "seed": 0, "proxies": {"zen": "1", "synflow": "2"}}
+
+
+def row(fingerprint: str) -> dict[str, Any]:
+    ok = {"status": "ok", "seconds": 0.1, "error": None}
+    scores = {"zen": {"value": 1.5, "log": None, **ok}, "synflow": {"value": 1e30, "log": 69.0, **ok}}
+    return {"fingerprint": fingerprint, "architecture": {}, "scores": scores}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "scores.jsonl"
+    start_scores(path, HEADER)
+    append_scores(path, row("a"))
+    append_scores(path, row("b"))
+    return path
+
+
+def test_rows_read_back(path: Path) -> None:
+    table = load_scores(path)
+    assert table.header == HEADER
+    assert table.proxies == ("zen", "synflow")
+    assert table.features == {key: {"zen": 1.5, "synflow": 69.0} for key in "ab"}
+    assert not table.truncated
+
+
+def test_a_killed_writer_is_noticed_and_can_go_on(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b'{"fingerprint": "c", "sco')
+    table = load_scores(path)
+    assert table.truncated
+    assert set(table.features) == {"a", "b"}
+    drop_partial_row(path)
+    append_scores(path, row("c"))
+    assert set(load_scores(path).features) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("score", "feature"),
+    [
+        ({"value": 2.0, "log": None, "status": "ok"}, 2.0),
+        ({"value": None, "log": 300.0, "status": "ok"}, 300.0),
+        ({"value": 2.0, "log": None, "status": "failed"}, None),
+        ({"value": float("inf"), "log": None, "status": "ok"}, None),
+        ({"value": None, "log": None, "status": "ok"}, None),
+    ],
+)
+def test_feature_of_a_score(score: dict[str, Any], feature: float | None) -> None:
+    assert score_feature(score) == feature
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        (b"{oops\n", "line 4"),
+        (b"[]\n", "line 4, scores"),
+        (b'{"fingerprint": "a", "scores": {}}\n', "line 4, fingerprint"),
+        (b'{"scores": {}}\n', "line 4, fingerprint"),
+        (b'{"fingerprint": "c", "scores": {"zen": 1}}\n', "line 4, scores"),
+    ],
+)
+def test_malformed_rows_name_their_line(path: Path, line: bytes, place: str) -> None:
+    with path.open("ab") as file:
+        file.write(line)
+    with pytest.raises(BenchmarkError) as caught:
+        load_scores(path)
+    assert caught.value.field == f"scores.jsonl {place}"
+
+
+def test_no_table(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="existing file"):
+        load_scores(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(BenchmarkError, match="header"):
+        load_scores(tmp_path / "empty.jsonl")
+
+
+def test_published_scores_as_a_table(benchmark: Benchmark) -> None:
+    table = ScoreTable.published(benchmark)
+    assert table.proxies == ("grasp", "noise", "nwot", "zen")
+    assert len(table.features) == len(benchmark)
