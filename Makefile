@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check serve format install clean
+.PHONY: demo test check serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
@@ -24,6 +24,9 @@ serve: $(INSTALLED)  ## the service, on PORT
 format: $(INSTALLED)  ## put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: $(INSTALLED)  ## write the committed copy of the API's description
+	$(BIN)/python -c "import json; from service.app import create_app; print(json.dumps(create_app().openapi(), indent=1))" > docs/openapi.json
 
 install: $(INSTALLED)  ## only the virtual environment
 

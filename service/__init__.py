@@ -1,0 +1,1 @@
+"""The HTTP service and the command line: two doors to one pipeline."""

@@ -1,0 +1,98 @@
+"""`archrank demo`: a real server, real HTTP, a ranking."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from models.errors import ArchrankError, InputError
+from service.schemas import PredictionResponse
+from service.tables import predictions
+
+EXAMPLES = Path("examples")
+PATIENCE = 120
+"""Seconds that the server may take to start, and to answer."""
+
+
+class DemoError(ArchrankError):
+    """The server did not start, or did not answer as it should."""
+
+
+def run(examples: Path) -> None:
+    """Show how the architectures of `architectures.json` rank, under the names in `names.json`."""
+    body, names = _examples(examples)
+    console = Console()
+    with server() as url, httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
+        response = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+        if response.is_error:
+            raise DemoError(f"the server answered {response.status_code}: {response.json().get('detail')}")
+        answer = PredictionResponse.model_validate(response.json())
+    table = predictions(answer, names)
+    table.title = f"{answer.ensemble}, on {answer.device}, {answer.seconds:.1f} s"
+    console.print(table)
+
+
+@contextmanager
+def server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The URL of a server of its own, ready to answer; stopped at the end, whatever happens.
+
+    Args:
+        environment: settings, e.g. `{"ARCHRANK_THREADS": "1"}`, on top of this process's own.
+    """
+    command = (sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0")
+    env = {**os.environ, **(environment or {})}
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()  # empty once the process has ended
+            if "http://" not in line:
+                errors.seek(0)
+                raise DemoError(f"the server did not start: {errors.read().strip() or line.strip()}")
+            url = line.split()[-1]
+            _wait_until_ready(url)
+            yield url
+        finally:
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline, said = time.monotonic() + PATIENCE, "nothing"
+    while time.monotonic() < deadline:
+        try:
+            response = httpx.get(f"{url}/health/ready", timeout=5)
+        except httpx.TransportError as error:
+            said = str(error)
+        else:
+            if response.is_success:
+                return
+            said = response.json()["detail"]
+        time.sleep(0.1)
+    raise DemoError(f"the server was not ready within {PATIENCE} s; it said: {said}")
+
+
+def _examples(folder: Path) -> tuple[str, list[str]]:
+    body, names = (folder / "architectures.json").read_text(), json.loads((folder / "names.json").read_text())
+    number = len(json.loads(body)["architectures"])
+    if len(names) != number:
+        raise InputError(str(folder / "names.json"), len(names), f"{number} names, one an architecture")
+    return body, names

@@ -1,0 +1,112 @@
+"""What routes are given, and how a request's body is read."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+
+from models.errors import InputError
+from service.errors import ProblemError
+from service.library import Library
+from service.settings import Settings
+from service.strict_json import loads
+from service.worker import Work, Worker
+
+T = TypeVar("T")
+
+
+def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
+def _library(request: Request) -> Library:
+    return cast(Library, request.app.state.library)
+
+
+def _worker(request: Request) -> Worker:
+    return cast(Worker, request.app.state.worker)
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+LibraryDep = Annotated[Library, Depends(_library)]
+WorkerDep = Annotated[Worker, Depends(_worker)]
+
+
+class Desk:
+    """Takes a request's work to the device, and gives it up when the client has gone or has waited too long."""
+
+    def __init__(self, request: Request, settings: SettingsDep, worker: WorkerDep) -> None:
+        self._request, self._settings, self._worker = request, settings, worker
+
+    def check_size(self, architectures: int) -> None:
+        """Raise `InputError` if a request brings too many architectures."""
+        most = self._settings.max_architectures
+        if architectures > most:
+            raise InputError("architectures (number)", architectures, f"1 to {most} in one request")
+
+    async def answer(self, work: Work[T]) -> T:
+        """What the work returns. Raises `BusyError`, `ProblemError` and what the work raises."""
+        answer = asyncio.wrap_future(self._worker.submit(work))
+        gone = asyncio.create_task(self._client_gone())
+        try:
+            await asyncio.wait((answer, gone), timeout=self._settings.timeout_seconds, return_when="FIRST_COMPLETED")
+            if answer.done() and not answer.cancelled():
+                return answer.result()
+            stopped = answer.cancelled()
+        finally:
+            answer.cancel()
+            gone.cancel()
+        if stopped:
+            raise ProblemError(503, "the server is stopping", headers={"Retry-After": "60"})
+        reason = f"no answer within {self._settings.timeout_seconds:g} s; ask for fewer architectures at a time"
+        raise ProblemError(503, reason, headers={"Retry-After": "60"})
+
+    async def _client_gone(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+
+DeskDep = Annotated[Desk, Depends()]
+
+
+class _StrictRequest(Request):
+    """A request whose body is read once, within limits, as strict JSON."""
+
+    async def read(self, settings: Settings) -> None:
+        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
+        try:
+            async with asyncio.timeout(settings.timeout_seconds):
+                self._body = await self._limited(settings.max_body_bytes)
+        except TimeoutError as error:
+            raise ProblemError(408, f"the body did not arrive within {settings.timeout_seconds:g} s") from error
+        self._json = loads(self._body, settings.max_nesting)
+
+    async def _limited(self, limit: int) -> bytes:
+        too_large = ProblemError(413, f"the body is larger than {limit} bytes", headers={"Connection": "close"})
+        said = self.headers.get("content-length", "")
+        if said.isdecimal() and int(said) > limit:
+            raise too_large
+        body = bytearray()
+        async for chunk in self.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+        return bytes(body)
+
+
+class StrictRoute(APIRoute):
+    """A route with a JSON body; everything wrong with its text is found before its schema is looked at."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            strict_request = _StrictRequest(request.scope, request.receive)
+            await strict_request.read(_settings(request))
+            return await handle(strict_request)
+
+        return strict

@@ -1,0 +1,161 @@
+"""The one mapping from errors to problem documents (RFC 9457), for whole requests and for single items."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from models.errors import ArchrankError, InputError
+from service.strict_json import JsonError
+from service.worker import BusyError
+
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+TITLES = {
+    400: "Malformed body",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Body too slow",
+    413: "Body too large",
+    415: "Unsupported media type",
+    422: "Invalid input",
+    500: "Internal error",
+    503: "Unavailable",
+}
+"""By status. The type of a problem is made of these, so they are not left to `http`, whose phrases change."""
+_MESSAGES = {
+    "missing": "a value: this field is required",
+    "model_attributes_type": "a JSON object",
+    "model_type": "a JSON object",
+    "too_short": "at least one entry",
+}
+
+
+class FieldProblem(BaseModel):
+    """One value that was refused."""
+
+    field: str = Field(examples=["architectures[0].layers[2][0]"])
+    value: str = Field(examples=["'L5'"], description="what stood there, shortened")
+    allowed: str = Field(examples=["one of L, L4n, L4, L3, L2, S, T, ST"])
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 writes it down."""
+
+    type: str = Field(examples=["urn:archrank:problem:unprocessable-entity"])
+    title: str
+    status: int
+    detail: str
+    instance: str | None = Field(None, description="path of the request, or `#/architectures/2` for one item")
+    errors: list[FieldProblem] = []
+
+
+class ProblemError(ArchrankError):
+    """An error with an HTTP status of its own.
+
+    Attributes:
+        status: HTTP status.
+        causes: the values that were refused.
+        headers: for the response, e.g. `Retry-After`.
+    """
+
+    def __init__(
+        self, status: int, detail: str, causes: Sequence[InputError] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status, self.causes, self.headers = status, causes, dict(headers or {})
+        super().__init__(detail)
+
+
+def problem(error: Exception, instance: str | None = None) -> Problem:
+    """What to tell the client. An error that nobody foresaw tells nothing of the server's inside."""
+    match error:
+        case ProblemError():
+            status, detail, causes = error.status, str(error), error.causes
+        case BusyError():
+            status, detail, causes = 503, str(error), []
+        case JsonError():
+            status, detail, causes = 400, str(error), [error]
+        case InputError():
+            status, detail, causes = 422, str(error), [error]
+        case RequestValidationError() | ValidationError():
+            causes = input_errors(error)
+            status, detail = 422, "; ".join(map(str, causes))
+        case HTTPException():
+            status, detail, causes = error.status_code, str(error.detail), []
+        case _:
+            status, detail, causes = 500, f"an unexpected {type(error).__name__}; the server's log says more", []
+    title = TITLES.get(status) or HTTPStatus(status).phrase
+    return Problem(
+        type="urn:archrank:problem:" + title.lower().replace(" ", "-"),
+        title=title,
+        status=status,
+        detail=detail,
+        instance=instance,
+        errors=[FieldProblem(field=cause.field, value=cause.value, allowed=cause.allowed) for cause in causes],
+    )
+
+
+def input_errors(error: RequestValidationError | ValidationError) -> list[InputError]:
+    """Pydantic's errors as ours: field, value and what is allowed."""
+    return [_input_error(one) for one in error.errors()]
+
+
+def _input_error(one: Mapping[str, Any]) -> InputError:
+    cause = one.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause
+    place = [part for part in one["loc"] if part not in ("body", "query", "path")]
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or "body"
+    found = None if one["type"] == "missing" else one["input"]
+    return InputError(field, found, _MESSAGES.get(one["type"], str(one["msg"]).removeprefix("Input should be ")))
+
+
+class ProblemResponse(JSONResponse):
+    """ASCII only: a field's name may hold half a surrogate pair, which UTF-8 cannot say."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False).encode()
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error with a problem document."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 404:
+            error = ProblemError(404, f"{request.url.path} does not exist; /docs shows what does")
+        elif isinstance(error, HTTPException) and error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
+            error = ProblemError(405, detail, headers=error.headers)
+        said = problem(error, instance=request.url.path)
+        if said.status == 500:
+            log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        headers = dict(getattr(error, "headers", None) or {})
+        if isinstance(error, BusyError):
+            headers["Retry-After"] = str(error.retry_after)
+        return ProblemResponse(said.model_dump(), said.status, headers)
+
+    async def nobody_listens(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)
+
+    for kind in (ArchrankError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(ClientDisconnect, nobody_listens)
+
+
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: which problems it may answer with."""
+    return {status: {"description": TITLES[status], "content": _CONTENT} for status in (*statuses, 500)}

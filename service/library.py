@@ -1,0 +1,149 @@
+"""What the service has loaded: the device, and the ensembles with the space and the batch that each was fitted on."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from ensemble import Ensemble, Prediction
+from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
+from models.batches import BatchSpec, ProbeBatch
+from proxies import Score, proxy_versions
+from proxies.runner import DRAWS
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a network is measured with.
+
+    Attributes:
+        space: the search space.
+        batch: the probe batch, on the device.
+        device: where networks run.
+        seed: of the initial weights and of the draws.
+        draws: how many draws the proxies average that draw.
+    """
+
+    space: SearchSpace[Architecture]
+    batch: ProbeBatch
+    device: torch.device
+    seed: int = 0
+    draws: int = DRAWS
+
+    @classmethod
+    def of(cls, space: SearchSpace[Architecture], spec: BatchSpec, device: torch.device, **drawn: int) -> "Probe":
+        """The probe with the batch that is written down in `spec`. Raises `BatchError`."""
+        made = spec.make(space)
+        return cls(space, ProbeBatch(made.x.to(device), made.y.to(device), made.source), device, **drawn)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded ensemble and its probe."""
+
+    name: str
+    ensemble: Ensemble
+    probe: Probe
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """How the ensemble was fitted, as plain JSON."""
+        return self.ensemble.manifest
+
+    @property
+    def proxies(self) -> list[str]:
+        """Names of the proxies that the ensemble uses."""
+        return list(self.manifest["proxies"])
+
+    @property
+    def combiners(self) -> list[str]:
+        """Names of the combiners that can be asked for."""
+        return list(self.ensemble.combiners)
+
+    def combiner(self, name: str | None) -> str | None:
+        """The name itself. Raises `UnknownNameError`."""
+        if name is not None and name not in self.combiners:
+            raise UnknownNameError("combiner", name, self.combiners)
+        return name
+
+    def predict(
+        self, scores: Mapping[Architecture, Mapping[str, Score]], combiner: str | None
+    ) -> dict[Architecture, Prediction]:
+        """What the ensemble says of each architecture, from its structure and the scores that there are."""
+        features = [{name: score.feature for name, score in given.items()} for given in scores.values()]
+        said = self.ensemble.predict(list(scores), features if any(features) else None, combiner)
+        return dict(zip(scores, said, strict=True))
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """In which ways the scores computed here may differ from those that the ensemble was fitted on."""
+        versions = proxy_versions()
+        changed = [name for name, version in self.manifest["proxies"].items() if versions.get(name) != version]
+        found = [f"proxy {name} has changed since the ensemble was fitted" for name in changed]
+        if self.proxies and self.probe.batch.fingerprint != self.manifest["batch_fingerprint"]:
+            found.append("the probe batch is not the one that the ensemble was fitted on")
+        return found
+
+
+@dataclass(frozen=True)
+class Library:
+    """Everything that a request may name. Holds no other state, so threads may share it."""
+
+    models: Mapping[str, Model]
+    default: str
+    device: torch.device
+
+    @classmethod
+    def load(cls, settings: Settings) -> "Library":
+        """Load every ensemble of the folder.
+
+        Raises:
+            InputError: the device is not there, or the default ensemble is not among the ensembles.
+            ArtifactError: an ensemble is broken.
+        """
+        device = find_device(settings.device)
+        folder = settings.ensembles_folder
+        models = {
+            path.parent.name: _load(path.parent.name, Ensemble.load(path.parent), device)
+            for path in sorted(folder.glob("[!.]*/manifest.json"))
+        }
+        if not models:
+            log.warning("%s holds no ensemble: scores can be had, predictions cannot", folder)
+        elif settings.default_ensemble not in models:
+            raise UnknownNameError("default_ensemble", settings.default_ensemble, list(models))
+        return cls(models, settings.default_ensemble, device)
+
+    def model(self, name: str | None = None) -> Model:
+        """The ensemble of that name, the default one for None. Raises `UnknownNameError`."""
+        name = self.default if name is None else name
+        if name not in self.models:
+            raise UnknownNameError("ensemble", name, list(self.models) or ["(none is installed)"])
+        return self.models[name]
+
+    @cached_property
+    def probe(self) -> Probe:
+        """What scores are computed with where no ensemble is asked for: the default ensemble's probe."""
+        if self.default in self.models:
+            return self.models[self.default].probe
+        return Probe.of(get_space(space_names()[0]), BatchSpec.model_validate({}), self.device)
+
+
+def find_device(wanted: str) -> torch.device:
+    """The device meant by `auto`, `cpu` or `cuda`. Raises `InputError`."""
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise InputError("device", wanted, "cpu or auto: this PyTorch sees no GPU")
+    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
+
+
+def _load(name: str, ensemble: Ensemble, device: torch.device) -> Model:
+    fitted = ensemble.manifest
+    spec = BatchSpec.model_validate(fitted["batch"] or {})  # one that uses no proxies states no batch
+    drawn = {"seed": fitted["proxy_seed"] or 0, "draws": fitted.get("proxy_draws") or DRAWS}
+    return Model(name, ensemble, Probe.of(ensemble.space, spec, device, **drawn))

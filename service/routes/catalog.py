@@ -1,0 +1,76 @@
+"""What there is: search spaces, ensembles, proxies."""
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
+from proxies import proxy_infos
+from service.deps import LibraryDep
+from service.errors import ProblemError, documented
+from service.library import Model
+from service.schemas import ProxyCard
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+
+class Sample(BaseModel):
+    """Random architectures, ready to be posted to `/v1/predictions`."""
+
+    architectures: list[dict[str, Any]]
+
+
+def _space(name: str) -> SearchSpace[Architecture]:
+    try:
+        return get_space(name)
+    except UnknownNameError as error:
+        raise ProblemError(404, str(error), [error]) from error
+
+
+def _model(name: str, library: LibraryDep) -> Model:
+    try:
+        return library.model(name)
+    except UnknownNameError as error:
+        raise ProblemError(404, str(error), [error]) from error
+
+
+@router.get("/spaces", responses=documented())
+def get_spaces() -> dict[str, dict[str, Any]]:
+    """Search spaces by name, with all that is needed to write an architecture down."""
+    return {name: get_space(name).describe() for name in space_names()}
+
+
+@router.get("/spaces/{name}/sample", responses=documented(404, 422))
+def get_sample(
+    space: Annotated[SearchSpace[Architecture], Depends(_space)],
+    n: Annotated[int, Query(ge=1, le=1000, description="how many")] = 1,
+    seed: Annotated[int, Query(ge=0, lt=2**32, description="the same seed draws the same")] = 0,
+    depth: Annotated[int | None, Query(ge=1, le=1000, description="number of layers; drawn too if left out")] = None,
+) -> Sample:
+    """Random architectures of the population that the space's benchmark was drawn from, each of them once."""
+    rng = np.random.default_rng(seed)
+    fixed = {} if depth is None else {"depth": depth}
+    drawn: dict[Architecture, None] = {}
+    while len(drawn) < n:
+        drawn[space.sample(rng, **fixed)] = None
+    return Sample(architectures=[space.to_json(arch) for arch in drawn])
+
+
+@router.get("/ensembles", responses=documented())
+def get_ensembles(library: LibraryDep) -> dict[str, dict[str, Any]]:
+    """Fitted ensembles by name, with how each was fitted and how well it does."""
+    return {name: model.manifest for name, model in library.models.items()}
+
+
+@router.get("/ensembles/{name}", responses=documented(404, 422))
+def get_ensemble(model: Annotated[Model, Depends(_model)]) -> dict[str, Any]:
+    """How one ensemble was fitted and how well it does."""
+    return model.manifest
+
+
+@router.get("/proxies", responses=documented())
+def get_proxies() -> list[ProxyCard]:
+    """The zero-cost proxies."""
+    return [ProxyCard.of(info) for info in proxy_infos()]

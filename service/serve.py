@@ -1,0 +1,33 @@
+"""`archrank serve`: load, take a port, say where, answer until told to stop."""
+
+import contextlib
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from models.errors import InputError
+from service.app import create_app
+from service.library import Library
+from service.settings import Settings
+
+PATIENCE = 10
+"""Seconds that requests may still take after the server was told to stop."""
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until a signal. Raises `InputError` where the address cannot be had, and what `Library.load` raises."""
+    app = create_app(settings, Library.load(settings))
+    config = uvicorn.Config(app, access_log=False, timeout_graceful_shutdown=PATIENCE)
+    with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
+        host, port = listener.getsockname()[:2]
+        say(f"archrank answers on http://{f'[{host}]' if ':' in host else host}:{port}")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError("host, port", f"{host}, {port}", f"a free address of this machine ({error})") from error

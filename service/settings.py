@@ -1,0 +1,45 @@
+"""Settings of the service, from `ARCHRANK_*` environment variables. Built by whoever starts it, never at import."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import InputError
+
+SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
+"""The ensembles that come with archrank, one folder each."""
+
+
+class Settings(BaseSettings):
+    """What can be set, e.g. `ARCHRANK_PORT=9000`."""
+
+    model_config = SettingsConfigDict(env_prefix="ARCHRANK_", env_ignore_empty=True, extra="forbid", frozen=True)
+
+    host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="port; 0 takes a free one")] = 8000
+    allow_remote: Annotated[bool, Field(description="whether `host` may be reached by other machines")] = False
+    device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto takes a GPU where there is one")] = "auto"
+    threads: Annotated[int | None, Field(ge=1, description="CPU threads of PyTorch; all cores where not set")] = None
+    ensembles_folder: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
+    default_ensemble: Annotated[str, Field(description="answers where a request names none")] = "gcn-nas-ntu"
+    queue_size: Annotated[int, Field(ge=1, description="architectures waiting at which new requests are refused")] = 64
+    max_architectures: Annotated[int, Field(ge=1, description="architectures in one HTTP request")] = 64
+    max_body_bytes: Annotated[int, Field(ge=1, description="size of an HTTP body, in bytes")] = 2**20
+    max_nesting: Annotated[int, Field(ge=4, description="depth of lists and objects in a JSON text")] = 32
+    timeout_seconds: Annotated[float, Field(gt=0, description="how long an HTTP request may take, in seconds")] = 300.0
+
+    @model_validator(mode="after")
+    def _local_unless_allowed(self) -> "Settings":
+        if not (self.allow_remote or _is_loopback(self.host)):
+            raise InputError("host", self.host, "a loopback address, or any where ARCHRANK_ALLOW_REMOTE=true")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

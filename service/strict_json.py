@@ -1,0 +1,64 @@
+"""JSON as the standard has it: Python's own reader also takes NaN, Infinity and repeated names."""
+
+import json
+import math
+from typing import Any
+
+from models.errors import InputError
+
+
+class JsonError(InputError):
+    """A text is not the JSON that we read."""
+
+
+def loads(data: bytes, max_nesting: int) -> Any:
+    """Read one JSON value from UTF-8.
+
+    Raises `JsonError`: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or
+    lists and objects nested deeper than `max_nesting`.
+    """
+    too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_nesting} levels")
+    try:
+        value = json.loads(
+            data.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_without_repeats
+        )
+    except UnicodeDecodeError as error:
+        raise JsonError("body", f"byte 0x{data[error.start]:02x} at {error.start}", "UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise JsonError("body", f"line {error.lineno}, column {error.colno}", f"JSON ({error.msg})") from error
+    except RecursionError:
+        raise too_deep from None
+    except InputError:
+        raise
+    except ValueError as error:  # an integer of thousands of digits
+        raise JsonError("body", "a number", f"numbers of ordinary length ({error})") from error
+    if _nesting(value, max_nesting) > max_nesting:
+        raise too_deep
+    return value
+
+
+def _refuse(name: str) -> float:
+    raise JsonError("body", name, "finite numbers; JSON knows no NaN and no Infinity")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise JsonError("body", name, "each name at most once in an object")
+        found[name] = value
+    return found
+
+
+def _nesting(value: Any, limit: int) -> int:
+    """Levels of lists and objects, counted no further than one past the limit."""
+    level, depth = [value], 0
+    while (level := [node for node in level if isinstance(node, list | dict)]) and depth <= limit:
+        depth += 1
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+    return depth

@@ -1,0 +1,48 @@
+"""A real server, in a process of its own, that the tests of this folder share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from service.demo import server
+from service.schemas import FOUR_LAYERS, PENG
+
+SMALL: dict[str, Any] = {"space": "gcn-nas", "layers": [["L2", "S"], ["T"], ["L", "ST"], ["L4n", "S", "T"]]}
+SIX: dict[str, Any] = {"space": "gcn-nas", "layers": [["S"], ["L", "T"], ["ST"], ["L3", "S"], ["T"], ["L2", "ST"]]}
+ARCHITECTURES = [SMALL, PENG, FOUR_LAYERS, SIX]
+CHEAP = ["params", "nwot"]
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    with server({"ARCHRANK_THREADS": "1"}) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=120) as connection:
+        yield connection
+
+
+@pytest.fixture
+def post(client: httpx.Client) -> Post:
+    """Posts JSON to a path, and gives the JSON that comes back with 200."""
+
+    def call(path: str, **body: Any) -> Any:
+        response = client.post(path, json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    return call
+
+
+def without_seconds(document: Any) -> Any:
+    """A document less everything that is a duration."""
+    if isinstance(document, dict):
+        return {name: without_seconds(value) for name, value in document.items() if name != "seconds"}
+    return [without_seconds(value) for value in document] if isinstance(document, list) else document

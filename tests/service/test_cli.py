@@ -1,0 +1,136 @@
+"""The command line answers as HTTP does, and says in one line what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.errors import InputError
+from service.cli import app
+from service.demo import _examples, server
+from tests.conftest import ROOT
+from tests.service.conftest import CHEAP, SIX, SMALL, without_seconds
+
+EXAMPLES = ROOT / "examples"
+
+
+def archrank(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, input=text)
+
+
+@pytest.mark.parametrize(("command", "path"), [("predict", "/v1/predictions"), ("score", "/v1/scores")])
+def test_same_json_as_http(command: str, path: str, client: httpx.Client, tmp_path: Path) -> None:
+    body = json.dumps({"architectures": [SMALL, {"layers": []}, SIX], "proxies": CHEAP})
+    file = tmp_path / "request.json"
+    file.write_text(body)
+    over_http = client.post(path, content=body, headers={"Content-Type": "application/json"}).json()
+    from_file = archrank(command, str(file), "--json")
+    assert from_file.exit_code == 0
+    assert without_seconds(json.loads(from_file.stdout)) == without_seconds(over_http)
+    from_input = archrank(command, "-", "--json", text=body)
+    assert without_seconds(json.loads(from_input.stdout)) == without_seconds(over_http)
+
+
+def test_tables() -> None:
+    body = json.dumps({"architectures": [SMALL, {"layers": []}], "proxies": ["params"]})
+    assert "accuracy" in archrank("predict", "-", text=body).stdout
+    assert "params" in archrank("score", "-", text=body).stdout
+
+
+WRONG: list[tuple[list[str], str, str]] = [
+    (["predict", "missing.json"], "", "missing.json"),
+    (["predict", "-"], "{", "body: got"),
+    (["predict", "-"], '{"architectures": []}', "architectures: got []; allowed: at least one"),
+    (
+        ["predict", "-"],
+        '{"architectures": [1]}',
+        'architectures[0].architecture: got 1; allowed: a JSON object with "layers"',
+    ),
+    (["predict", "-"], '{"architectures": [NaN]}', "finite"),
+    (["predict", "-"], '{"architectures": [1], "ensemble": "x"}', "ensemble: got 'x'; allowed: one of"),
+    (["score", "-"], '{"architectures": [1], "proxies": ["x"]}', "proxies[0]: got 'x'; allowed: one of"),
+    (["predict", "-", "--device", "abacus"], '{"architectures": []}', "device: got 'abacus'; allowed:"),
+    (["serve", "--host", "0.0.0.0"], "", "host: got '0.0.0.0'; allowed: a loopback address"),
+    (["serve", "--port", "99999"], "", "port: got 99999; allowed: less than or equal to 65535"),
+    (["benchmark", "validate", "missing"], "", "benchmark: got 'missing'; allowed:"),
+    (["benchmark", "score", "missing", "--out", "x", "--samples", "0"], "", "samples: got 0; allowed:"),
+    (["fit", "--benchmark", "missing", "--out", "x"], "", "benchmark: got 'missing'; allowed:"),
+    (["evaluate", "--benchmark", "missing"], "", "benchmark: got 'missing'; allowed:"),
+    (["demo", "--examples", "missing"], "", "missing"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text", "line"), WRONG, ids=[" ".join(case[0]) + case[1] for case in WRONG])
+def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], text: str, line: str) -> None:
+    result = archrank(*arguments, text=text)
+    assert result.exit_code == 2
+    assert line in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_help_is_quick() -> None:
+    code = "import sys, service.cli; sys.exit(any(name in sys.modules for name in ('torch', 'sklearn', 'fastapi')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_openapi_is_what_the_server_says(client: httpx.Client) -> None:
+    assert json.loads(archrank("openapi").stdout) == client.get("/openapi.json").json()
+
+
+def test_port_in_use(url: str) -> None:
+    result = archrank("serve", "--port", url.rsplit(":", 1)[1])
+    assert result.exit_code == 2
+    assert "host, port: got" in result.stderr
+
+
+def test_server_ends_when_it_is_told_to() -> None:
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        assert httpx.get(f"{address}/health/live", timeout=60).status_code == 200
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_server_is_stopped_whatever_happens() -> None:
+    with pytest.raises(ZeroDivisionError), server() as url:
+        raise ZeroDivisionError
+    time.sleep(0.1)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+def test_demo() -> None:
+    command = [sys.executable, "-m", "service.cli", "demo"]
+    shown = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "120"}
+    )
+    assert shown.returncode == 0, shown.stderr
+    body, names = _examples(EXAMPLES)
+    assert len(json.loads(body)["architectures"]) == len(names) == 9
+    assert all(name in shown.stdout for name in names)
+
+
+def test_example_of_a_remote_search(url: str) -> None:
+    command = [sys.executable, str(EXAMPLES / "predict.py"), url]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout.splitlines()[-1])["space"] == "gcn-nas"
+
+
+def test_names_and_examples_have_to_fit(tmp_path: Path) -> None:
+    body: dict[str, Any] = {"architectures": [SMALL]}
+    (tmp_path / "architectures.json").write_text(json.dumps(body))
+    (tmp_path / "names.json").write_text("[]")
+    with pytest.raises(InputError, match="1 names"):
+        _examples(tmp_path)

@@ -1,0 +1,138 @@
+"""POST /v1/predictions and /v1/scores, over HTTP."""
+
+import math
+from typing import Any
+
+import httpx
+import pytest
+
+from models import get_space
+from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post, without_seconds
+
+WRONG: dict[str, Any] = {"space": "gcn-nas", "layers": [["L5"], ["S"], ["S"], ["S"]]}
+
+
+def test_answers_come_in_the_order_posted(post: Post) -> None:
+    answer = post("/v1/predictions", architectures=ARCHITECTURES, proxies=CHEAP)
+    space = get_space("gcn-nas")
+    assert [item["fingerprint"] for item in answer["predictions"]] == [
+        space.parse(architecture).fingerprint for architecture in ARCHITECTURES
+    ]
+    assert [space.parse(item["architecture"]) for item in answer["predictions"]] == [
+        space.parse(architecture) for architecture in ARCHITECTURES
+    ]
+
+
+def test_prediction_says_all_that_it_should(post: Post) -> None:
+    answer = post("/v1/predictions", architectures=[SMALL])
+    (item,) = answer["predictions"]
+    assert 0 < item["accuracy"] < 1
+    assert 0 <= item["percentile"] <= 100
+    assert item["rank"] == 1
+    assert item["combiner"]
+    assert item["combiners"]
+    assert item["warnings"] == []
+    assert answer["device"] in ("cpu", "cuda")
+    assert answer["seconds"] > 0
+    assert answer["batch"]["shape"][1] == 3
+    for score in item["scores"].values():
+        assert score["status"] == "ok"
+        assert score["error"] is None
+        assert math.isfinite(score["value"])
+        assert score["seconds"] >= 0
+
+
+def test_all_the_ensembles_proxies_are_used_where_none_are_named(post: Post, client: httpx.Client) -> None:
+    answer = post("/v1/predictions", architectures=[SMALL], proxies=None)
+    manifest = client.get(f"/v1/ensembles/{answer['ensemble']}").json()
+    assert list(answer["predictions"][0]["scores"]) == sorted(manifest["proxies"], key=list(manifest["proxies"]).index)
+
+
+def test_ranks_follow_accuracy_and_ties_share(post: Post) -> None:
+    answer = post("/v1/predictions", architectures=[SMALL, SIX, SMALL, *ARCHITECTURES[1:3]], proxies=[])
+    items = answer["predictions"]
+    assert items[0] == items[2]
+    for item in items:
+        assert item["rank"] == 1 + sum(other["accuracy"] > item["accuracy"] for other in items)
+
+
+def test_structure_alone_builds_no_network(post: Post) -> None:
+    answer = post("/v1/predictions", architectures=ARCHITECTURES, proxies=[])
+    assert all(item["scores"] == {} and 0 < item["accuracy"] < 1 for item in answer["predictions"])
+
+
+def test_malformed_architecture_does_not_disturb_the_others(post: Post) -> None:
+    alone = post("/v1/predictions", architectures=[SMALL, SIX], proxies=CHEAP)["predictions"]
+    mixed = post("/v1/predictions", architectures=[SMALL, WRONG, SIX], proxies=CHEAP)["predictions"]
+    assert without_seconds([mixed[0], mixed[2]]) == without_seconds(alone)
+    assert list(mixed[1]) == ["error"]
+    error = mixed[1]["error"]
+    assert error["status"] == 422
+    assert error["errors"] == [
+        {
+            "field": "architectures[1].layers[0][0]",
+            "value": "'L5'",
+            "allowed": "one of L, L4n, L4, L3, L2, S, T, ST",
+        }
+    ]
+
+
+def test_three_ways_to_write_an_architecture_are_one(post: Post) -> None:
+    arch = get_space("gcn-nas").parse(SMALL)
+    mask = [[int(cell) for cell in row] for row in arch.mask]  # type: ignore[attr-defined]
+    weights = [[0.12 if cell else 0.08 for cell in row] for row in mask]
+    forms = [SMALL, {"space": "gcn-nas", "mask": mask}, {"weights": weights}]
+    first, *others = post("/v1/predictions", architectures=forms, proxies=CHEAP)["predictions"]
+    assert others == [first, first]
+
+
+def test_every_combiner_can_be_asked_for(post: Post) -> None:
+    offered = post("/v1/predictions", architectures=[SMALL])["predictions"][0]["combiners"]
+    able = [name for name, estimate in offered.items() if estimate is not None]
+    assert able
+    for name in able:
+        item = post("/v1/predictions", architectures=[SMALL], combiner=name)["predictions"][0]
+        assert item["combiner"] == name
+        assert item["accuracy"] == item["combiners"][name]["accuracy"]
+
+
+def test_another_seed_changes_scores_and_warns(post: Post) -> None:
+    usual = post("/v1/predictions", architectures=[SMALL], proxies=CHEAP)["predictions"][0]
+    other = post("/v1/predictions", architectures=[SMALL], proxies=CHEAP, seed=12345)["predictions"][0]
+    assert other["scores"]["nwot"]["value"] != usual["scores"]["nwot"]["value"]
+    assert any("seed 12345" in warning for warning in other["warnings"])
+    assert not any("seed" in warning for warning in usual["warnings"])
+
+
+def test_architecture_outside_the_benchmark_is_answered_with_a_warning(post: Post) -> None:
+    strange = {"space": "gcn-nas", "layers": [["L"], ["S"], ["S"], ["S"]]}
+    item = post("/v1/predictions", architectures=[strange], proxies=[])["predictions"][0]
+    assert any("layers[0]" in warning for warning in item["warnings"])
+
+
+def test_scores_are_those_of_the_prediction(post: Post) -> None:
+    predicted = post("/v1/predictions", architectures=[SMALL, SIX], proxies=CHEAP)["predictions"]
+    scored = post("/v1/scores", architectures=[SMALL, SIX], proxies=CHEAP)["scores"]
+    assert without_seconds([one["scores"] for one in scored]) == without_seconds([one["scores"] for one in predicted])
+
+
+def test_scores_are_all_proxies_where_none_are_named(post: Post, client: httpx.Client) -> None:
+    names = [card["name"] for card in client.get("/v1/proxies").json()]
+    (item,) = post("/v1/scores", architectures=[SMALL])["scores"]
+    assert list(item["scores"]) == names
+
+
+def test_sampled_architectures_can_be_posted(post: Post, client: httpx.Client) -> None:
+    sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": 5, "seed": 3, "depth": 6}).json()
+    items = post("/v1/predictions", **sample, proxies=[])["predictions"]
+    assert [item["architecture"] for item in items] == sample["architectures"]
+    assert client.get("/v1/spaces/gcn-nas/sample", params={"n": 5, "seed": 3, "depth": 6}).json() == sample
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/scores"])
+def test_most_architectures_that_a_request_may_bring(path: str, client: httpx.Client) -> None:
+    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 65}).json()["architectures"]
+    assert client.post(path, json={"architectures": many[:64], "proxies": []}).status_code == 200
+    refused = client.post(path, json={"architectures": many, "proxies": []})
+    assert refused.status_code == 422
+    assert "1 to 64" in refused.json()["detail"]

@@ -1,0 +1,76 @@
+"""Settings from the environment, and JSON as the standard has it."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models.errors import UnknownNameError
+from service.app import create_app
+from service.errors import problem
+from service.library import Library
+from service.settings import Settings
+from service.strict_json import JsonError, loads
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHRANK_PORT", "9000")
+    monkeypatch.setenv("ARCHRANK_QUEUE_SIZE", "7")
+    assert (Settings().port, Settings().queue_size, Settings(port=1).port) == (9000, 7, 1)
+    assert create_app(Settings()).state.settings.port == 9000
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
+def test_other_machines_are_let_in_only_where_that_is_said(host: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(host=host)
+    assert "ARCHRANK_ALLOW_REMOTE" in problem(caught.value).detail
+    assert Settings(host=host, allow_remote=True).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_is_always_allowed(host: str) -> None:
+    assert Settings(host=host).host == host
+
+
+def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:
+    library = Library.load(Settings(ensembles_folder=tmp_path, device="cpu"))
+    with pytest.raises(UnknownNameError, match="none is installed"):
+        library.model()
+    assert library.probe.space.name == "gcn-nas"
+
+
+@given(VALUES)
+def test_strict_json_reads_what_json_writes(value: Any) -> None:
+    assert loads(json.dumps(value).encode(), max_nesting=100) == value
+
+
+@given(st.binary(max_size=60))
+def test_strict_json_refuses_with_its_own_error(data: bytes) -> None:
+    with contextlib.suppress(JsonError):
+        loads(data, max_nesting=4)
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(1, True), (4, True), (5, False)])
+def test_nesting_is_counted_in_levels(depth: int, fits: bool) -> None:
+    for text in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"0" + b"}" * depth):
+        if fits:
+            loads(text, max_nesting=4)
+        else:
+            with pytest.raises(JsonError, match="4 levels"):
+                loads(text, max_nesting=4)

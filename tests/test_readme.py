@@ -1,0 +1,85 @@
+"""The README and the docs say what is: their commands exist, their code runs, their tables are the program's own."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.app import create_app
+from service.cli import app
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def lines(pattern: str) -> list[str]:
+    found = re.findall(rf"^(?:[A-Z_]+=\S+ )*({pattern}.*)$", "\n".join(text for _, text in BLOCKS), flags=re.MULTILINE)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("command", lines("archrank "))
+def test_commands_and_their_options_exist(command: str) -> None:
+    words = shlex.split(command, comments=True)[1:]
+    names = [word for word in words if re.fullmatch("[a-z]+", word)][:2 if words[0] == "benchmark" else 1]
+    result = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert result.exit_code == 0
+    for option in (word for word in words if word.startswith("--")):
+        assert option in result.output
+
+
+@pytest.mark.parametrize("command", lines("make "))
+def test_make_targets_exist(command: str) -> None:
+    assert re.search(rf"^{shlex.split(command)[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+def test_python_example_runs() -> None:
+    (code,) = (text for language, text in BLOCKS if language == "python")
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_curl_example_is_answered(server_url: str) -> None:
+    (command,) = re.findall(r"^curl .*?^\}'", README, flags=re.DOTALL | re.MULTILINE)
+    words = shlex.split(command)
+    body = words[words.index("-d") + 1]
+    response = httpx.post(f"{server_url}/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    first, second = response.raise_for_status().json()["predictions"]
+    assert first["fingerprint"] == second["fingerprint"]
+    assert first["accuracy"] == second["accuracy"]
+    assert (first["rank"], second["rank"]) == (1, 1)
+
+
+def test_own_benchmark_example_is_a_row(tmp_path: Path) -> None:
+    from ensemble.benchmark import load_benchmark
+
+    (row,) = re.findall(r'^\{"architecture".*$', README, flags=re.MULTILINE)
+    (tmp_path / "table.jsonl").write_text(row)
+    assert len(load_benchmark(tmp_path / "table.jsonl")) == 1
+
+
+def test_committed_openapi_is_the_programs_own() -> None:
+    committed = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    current = json.loads(json.dumps(create_app(Settings()).openapi()))
+    current["info"]["version"] = committed["info"]["version"]
+    assert current == committed, "run `make openapi`"
+
+
+def test_documented_settings_are_all_there_are() -> None:
+    text = (ROOT / "docs" / "service.md").read_text()
+    rows = dict(re.findall(r"^\| `ARCHRANK_(\w+)` \| ([^|]*) \|", text, flags=re.MULTILINE))
+    fields: dict[str, Any] = Settings.model_fields
+    assert set(rows) == {name.upper() for name in fields}
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
