@@ -26,7 +26,7 @@ format: $(INSTALLED)  ## put the code into the house style
 	$(BIN)/ruff format .
 
 openapi: $(INSTALLED)  ## write the committed copy of the API's description
-	$(BIN)/python -c "import json; from service.app import create_app; print(json.dumps(create_app().openapi(), indent=1))" > docs/openapi.json
+	$(BIN)/archrank openapi > docs/openapi.json
 
 install: $(INSTALLED)  ## only the virtual environment
 

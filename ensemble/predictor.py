@@ -117,6 +117,7 @@ class Ensemble:
             "batch": header.get("batch"),
             "batch_fingerprint": header.get("batch_fingerprint"),
             "proxy_seed": header.get("seed"),
+            "proxy_draws": header.get("draws"),
             "seed": seed,
             "benchmark": {"name": benchmark.name, "data_hash": benchmark.data_hash, "architectures": len(benchmark)},
             "combiners": [info.name for info in infos],

@@ -1,36 +1,41 @@
-"""A small random search that asks a running archrank for its opinion of every generation.
+"""A small random search that leaves the judging to a running archrank.
 
     archrank serve &
     python examples/predict.py [http://127.0.0.1:8000]
 
-It needs httpx and nothing else of archrank.
+Each generation draws many architectures, sifts them by structure alone (milliseconds), and has the best of them
+predicted in full. It needs httpx and nothing else of archrank.
 """
 # ruff: noqa: T201
 
 import json
 import sys
+from typing import Any
 
 import httpx
 
-GENERATIONS, SIZE = 3, 8
+GENERATIONS, DRAWN, KEPT = 3, 32, 2
+
+
+def predict(client: httpx.Client, **request: Any) -> list[dict[str, Any]]:
+    """The predictions that could be made, best first."""
+    answer = client.post("/v1/predictions", json=request)
+    if answer.is_error:
+        sys.exit(answer.json()["detail"])
+    return sorted((item for item in answer.json()["predictions"] if "error" not in item), key=lambda item: item["rank"])
 
 
 def main(url: str) -> None:
-    """Draw, predict, keep the best; print it at the end."""
-    best, best_accuracy = None, 0.0
+    """Search; print the best architecture at the end."""
+    best: dict[str, Any] = {"accuracy": 0.0}
     with httpx.Client(base_url=url, timeout=300) as client:
         for generation in range(GENERATIONS):
-            sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": SIZE, "seed": generation}).raise_for_status()
-            answer = client.post("/v1/predictions", json=sample.json())
-            if answer.is_error:
-                sys.exit(answer.json()["detail"])
-            for item in answer.json()["predictions"]:
-                if "error" in item:
-                    print(item["error"]["detail"], file=sys.stderr)
-                elif item["accuracy"] > best_accuracy:
-                    best, best_accuracy = item["architecture"], item["accuracy"]
-            print(f"generation {generation}: best predicted accuracy so far {best_accuracy:.4f}")
-    print(json.dumps(best))
+            drawn = client.get("/v1/spaces/gcn-nas/sample", params={"n": DRAWN, "seed": generation}).raise_for_status()
+            sifted = predict(client, **drawn.json(), proxies=[])[:KEPT]
+            found = predict(client, architectures=[item["architecture"] for item in sifted])
+            best = max(best, *found, key=lambda item: item["accuracy"])
+            print(f"generation {generation}: best predicted accuracy so far {best['accuracy']:.4f}")
+    print(json.dumps(best["architecture"]))
 
 
 if __name__ == "__main__":

@@ -186,10 +186,10 @@ def fit(
 
     measured = loads(report.read_bytes(), max_nesting=32) if report else {}
     metrics = {part: measured[part] for part in ("method", "depth", "baselines", "combiners") if part in measured}
-    table = load_scores(scores) if scores else None
+    trained, table = load_benchmark(benchmark), load_scores(scores) if scores else None
     with _progress("fitting") as progress:
         ensemble = Ensemble.fit(
-            load_benchmark(benchmark),
+            trained,
             table,
             name or out.resolve().name,
             seed=seed,
@@ -221,9 +221,9 @@ def evaluate(
     from ensemble import evaluate, load_benchmark, load_scores
     from service import tables
 
-    table = load_scores(scores) if scores else None
+    trained, table = load_benchmark(benchmark), load_scores(scores) if scores else None
     with _progress("cross-validation") as progress:
-        report = evaluate(load_benchmark(benchmark), table, repeats, folds, seed, progress, jobs)
+        report = evaluate(trained, table, repeats, folds, seed, progress, jobs)
     if as_json:
         typer.echo(json.dumps(report, allow_nan=False))
     else:

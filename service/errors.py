@@ -138,7 +138,7 @@ def install(app: FastAPI) -> None:
             detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
             error = ProblemError(405, detail, headers=error.headers)
         said = problem(error, instance=request.url.path)
-        if said.status == 500:
+        if said.status == 500 and isinstance(error, ArchrankError):  # the server logs all others
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         headers = dict(getattr(error, "headers", None) or {})
         if isinstance(error, BusyError):

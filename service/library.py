@@ -131,7 +131,7 @@ class Library:
         """What scores are computed with where no ensemble is asked for: the default ensemble's probe."""
         if self.default in self.models:
             return self.models[self.default].probe
-        return Probe.of(get_space(space_names()[0]), BatchSpec.model_validate({}), self.device)
+        return Probe.of(get_space(space_names()[0]), BatchSpec(), self.device)
 
 
 def find_device(wanted: str) -> torch.device:

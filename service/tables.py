@@ -69,7 +69,7 @@ def _measures(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def _measure(value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"{value['mean']:.4f} ± {value['sd']:.4f}"
+        return f"{value['mean']:.4f}±{value['sd']:.3f}"
     return "" if value is None else f"{value:.4f}"
 
 

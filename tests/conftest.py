@@ -3,6 +3,7 @@
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def space() -> Any:
 def batch(space: Any) -> ProbeBatch:
     """A small probe batch."""
     return synthetic_batch(space, samples=4, frames=8)
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """A real server in a process of its own, on a free port, stopped at the end."""
+    from service.demo import server
+
+    with server({"ARCHRANK_THREADS": "1"}) as address:
+        yield address
 
 
 @pytest.fixture

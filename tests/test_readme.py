@@ -28,7 +28,7 @@ def lines(pattern: str) -> list[str]:
 @pytest.mark.parametrize("command", lines("archrank "))
 def test_commands_and_their_options_exist(command: str) -> None:
     words = shlex.split(command, comments=True)[1:]
-    names = [word for word in words if re.fullmatch("[a-z]+", word)][:2 if words[0] == "benchmark" else 1]
+    names = [word for word in words if re.fullmatch("[a-z]+", word)][: 2 if words[0] == "benchmark" else 1]
     result = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert result.exit_code == 0
     for option in (word for word in words if word.startswith("--")):
@@ -45,11 +45,11 @@ def test_python_example_runs() -> None:
     exec(compile(code, "README.md", "exec"), {})
 
 
-def test_curl_example_is_answered(server_url: str) -> None:
+def test_curl_example_is_answered(url: str) -> None:
     (command,) = re.findall(r"^curl .*?^\}'", README, flags=re.DOTALL | re.MULTILINE)
     words = shlex.split(command)
     body = words[words.index("-d") + 1]
-    response = httpx.post(f"{server_url}/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    response = httpx.post(f"{url}/v1/predictions", content=body, headers={"Content-Type": "application/json"})
     first, second = response.raise_for_status().json()["predictions"]
     assert first["fingerprint"] == second["fingerprint"]
     assert first["accuracy"] == second["accuracy"]

@@ -23,7 +23,7 @@ class Forest(Combiner):
         random_state: seed.
     """
 
-    def __init__(self, trees: int = 150, leaf: int = 3, share: float = 0.3, random_state: int = 0) -> None:
+    def __init__(self, trees: int = 100, leaf: int = 3, share: float = 0.3, random_state: int = 0) -> None:
         self.trees = trees
         self.leaf = leaf
         self.share = share
@@ -39,8 +39,9 @@ class Forest(Combiner):
         return self
 
     def predict(self, X: Array) -> Array:
-        X = self._data(X)
-        return np.asarray(self.forest_.predict(X))
+        rows = self._data(X).astype(np.float32)
+        # Straight to the trees: the forest's own predict takes 20 times as long for one row, setting up threads.
+        return np.asarray(sum(tree.tree_.predict(rows)[:, 0] for tree in self.forest_.estimators_) / self.trees)
 
     def get_state(self) -> State:
         state = super().get_state()

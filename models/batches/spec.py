@@ -16,9 +16,9 @@ class BatchSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["synthetic", "ntu", "npz"] = "synthetic"
-    samples: int = Field(4, ge=1, le=LIMITS["samples"])
-    frames: int = Field(16, ge=1, le=LIMITS["frames"])
-    seed: int = Field(0, ge=0)
+    samples: int = Field(default=4, ge=1, le=LIMITS["samples"])
+    frames: int = Field(default=16, ge=1, le=LIMITS["frames"])
+    seed: int = Field(default=0, ge=0)
     data: str | None = None
     labels: str | None = None
 

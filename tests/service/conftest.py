@@ -1,4 +1,4 @@
-"""A real server, in a process of its own, that the tests of this folder share."""
+"""What the tests of the service share; the real server is in the folder above."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from service.demo import server
 from service.schemas import FOUR_LAYERS, PENG
 
 SMALL: dict[str, Any] = {"space": "gcn-nas", "layers": [["L2", "S"], ["T"], ["L", "ST"], ["L4n", "S", "T"]]}
@@ -15,12 +14,6 @@ ARCHITECTURES = [SMALL, PENG, FOUR_LAYERS, SIX]
 CHEAP = ["params", "nwot"]
 
 Post = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def url() -> Iterator[str]:
-    with server({"ARCHRANK_THREADS": "1"}) as address:
-        yield address
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from models.errors import InputError
 from service.cli import app
-from service.demo import _examples, server
+from service.demo import _examples
 from tests.conftest import ROOT
 from tests.service.conftest import CHEAP, SIX, SMALL, without_seconds
 
@@ -90,24 +88,6 @@ def test_port_in_use(url: str) -> None:
     result = archrank("serve", "--port", url.rsplit(":", 1)[1])
     assert result.exit_code == 2
     assert "host, port: got" in result.stderr
-
-
-def test_server_ends_when_it_is_told_to() -> None:
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().split()[-1]
-        assert httpx.get(f"{address}/health/live", timeout=60).status_code == 200
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(30) in (0, -signal.SIGTERM)
-
-
-def test_server_is_stopped_whatever_happens() -> None:
-    with pytest.raises(ZeroDivisionError), server() as url:
-        raise ZeroDivisionError
-    time.sleep(0.1)
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
 
 
 def test_demo() -> None:

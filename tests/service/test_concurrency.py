@@ -69,9 +69,10 @@ def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Cli
 
 
 def test_request_that_takes_too_long_is_503() -> None:
-    settings = {"ARCHRANK_THREADS": "1", "ARCHRANK_TIMEOUT_SECONDS": "0.05"}
-    with server(settings) as url:
+    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_TIMEOUT_SECONDS": "0.05"}) as url:
         response = httpx.post(f"{url}/v1/scores", json={"architectures": [PENG]}, timeout=60)
     assert response.status_code == 503
     assert "0.05 s" in response.json()["detail"]
     assert "retry-after" in response.headers
+    with pytest.raises(httpx.ConnectError):  # and the server is gone, though it was at work
+        httpx.get(url)

@@ -1,0 +1,64 @@
+"""What fails inside stays with its architecture, and nothing that is not finite gets out."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from models.gcn_nas import GcnNas
+from proxies import Score
+from service.errors import ProblemError, problem
+from service.library import Library
+from service.pipeline import score_all
+from service.schemas import FailedItem, ProxyScore, ScoredItem, ScoreRequest
+from tests.service.conftest import SIX, SMALL
+
+
+@pytest.fixture
+def library() -> Library:
+    """No ensemble is needed for scores."""
+    return Library({}, "none", torch.device("cpu"))
+
+
+def test_failure_stays_with_its_architecture(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, broken = GcnNas.build, library.probe.space.parse(SIX)
+
+    def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
+        if arch == broken:
+            raise RuntimeError("secret of the server")
+        return build(space, arch, seed)
+
+    monkeypatch.setattr(GcnNas, "build", build_or_fail)
+    request = ScoreRequest(architectures=[SIX, SMALL, {"layers": []}], proxies=["params"])
+    failed, scored, malformed = score_all(request, library).run().scores
+    assert isinstance(failed, FailedItem)
+    assert isinstance(scored, ScoredItem)
+    assert isinstance(malformed, FailedItem)
+    assert (failed.error.status, malformed.error.status) == (500, 422)
+    assert failed.error.instance == "#/architectures/0"
+    assert "secret" not in failed.error.detail
+    assert scored.scores["params"].status == "ok"
+
+
+def test_equal_architectures_are_computed_once(library: Library) -> None:
+    work = score_all(ScoreRequest(architectures=[SMALL, SIX, SMALL, SIX], proxies=["params"]), library)
+    assert work.size == 2
+    assert len(list(work.steps)) == 2
+
+
+def test_all_malformed_is_refused_before_any_work(library: Library) -> None:
+    with pytest.raises(ProblemError) as caught:
+        score_all(ScoreRequest(architectures=[1, 2]), library)
+    assert [error.field for error in problem(caught.value).errors] == [
+        "architectures[0].architecture",
+        "architectures[1].architecture",
+    ]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_score_that_is_not_finite_is_null(value: float) -> None:
+    said = ProxyScore.of(Score(value, None, "ok", 0.1))
+    assert (said.value, said.status, said.error) == (None, "failed", "the score is not finite")
+    overflowed = ProxyScore.of(Score(value, 800.0, "ok", 0.1))
+    assert (overflowed.value, overflowed.log, overflowed.status) == (None, 800.0, "ok")
