@@ -46,10 +46,15 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
             (temporary / name).write_bytes(part)
         (temporary / MANIFEST).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
         temporary.chmod(0o755)  # mkdtemp keeps it to its owner
-        old = temporary.with_suffix(".old")
+        old = temporary.with_name(temporary.name + ".old")
         if folder.exists():
             folder.rename(old)
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -73,7 +78,7 @@ def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
         raise ArtifactError(f"{folder}: format {found!r} is unknown; this version reads format {FORMAT}")
     if manifest.get("manifest_sha256") != _manifest_hash(manifest):
         raise ArtifactError(f"{folder}: {MANIFEST} was altered: its own SHA-256 does not fit")
-    parts = _checked_parts(folder, manifest["parts"])
+    parts = _checked_parts(folder, manifest.get("parts"))
     try:
         arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
     except (KeyError, SafetensorError) as error:
@@ -92,7 +97,7 @@ def _checked_parts(folder: Path, stated: Any) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
     for name, expected in stated.items():
         part = (folder / name).read_bytes()
-        if len(part) != expected["bytes"] or _sha256(part) != expected["sha256"]:
+        if {"bytes": len(part), "sha256": _sha256(part)} != expected:
             raise ArtifactError(f"{folder}: {name} was altered: its size or SHA-256 is not the manifest's")
         parts[name] = part
     return parts

@@ -14,6 +14,7 @@ from ensemble.combiners import COMBINERS, CombinerInfo, get_combiner
 from ensemble.combiners.base import Combiner
 from ensemble.combiners.ridge import Ridge
 from ensemble.crossval import Progress, held_out_predictions
+from ensemble.errors import BenchmarkError
 from ensemble.features import PROXY, FeatureTable, feature_table
 from ensemble.folds import seeded_folds
 from ensemble.metrics import Metrics, mean_and_sd, measure
@@ -46,6 +47,15 @@ BASELINES = (
     _OneColumn("depth", lambda _, seed: _DepthMean(), "structure", "accuracy"),
     _OneColumn("params", lambda _, seed: Ridge(), "structure", "accuracy"),
 )
+
+
+LEAST_ROWS = 20
+
+
+def require_rows(benchmark: Benchmark) -> None:
+    """Raise `BenchmarkError` where there are too few architectures to learn anything from."""
+    if len(benchmark) < LEAST_ROWS:
+        raise BenchmarkError(f"{benchmark.name} (architectures)", len(benchmark), f"at least {LEAST_ROWS}")
 
 
 def benchmark_features(benchmark: Benchmark, scores: ScoreTable | None) -> FeatureTable:
@@ -88,6 +98,8 @@ def evaluate(
         `combiners` hold, by measure, `{"mean", "sd"}` over the repeats, or None where it is not defined.
     """
     started = time.perf_counter()
+    require_rows(benchmark)
+    scores = scores.without_silent(benchmark) if scores is not None else None
     table = benchmark_features(benchmark, scores)
     y = benchmark.accuracy
     infos = [*BASELINES, *usable_combiners(scores, combiners)]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, rankdata
 
 from ensemble.combiners.base import spearman
 
@@ -20,6 +20,20 @@ def rank_correlation(predicted: Array, accuracy: Array) -> float | None:
     return spearman(predicted, accuracy)
 
 
+def partial_correlation(predicted: Array, accuracy: Array, depths: NDArray[np.int64]) -> float | None:
+    """Spearman's ρ given the depth: the correlation of the ranks less their mean at that depth; None as above."""
+    if len(predicted) < 2:
+        return None
+    groups = np.unique(depths, return_inverse=True)[1]
+    left, right = (_less_group_means(rankdata(side), groups) for side in (predicted, accuracy))
+    norm = float(np.linalg.norm(left) * np.linalg.norm(right))
+    return float(left @ right) / norm if norm > 1e-9 * len(left) else None
+
+
+def _less_group_means(values: Array, groups: NDArray[np.int64]) -> Array:
+    return np.asarray(values - (np.bincount(groups, values) / np.bincount(groups))[groups])
+
+
 def pairwise_accuracy(predicted: Array, accuracy: Array) -> float | None:
     """Share of the pairs of different accuracy that are put in order; a tie counts half."""
     first, second = np.triu_indices(len(accuracy), k=1)
@@ -32,8 +46,9 @@ def pairwise_accuracy(predicted: Array, accuracy: Array) -> float | None:
 def measure(predicted: Array, accuracy: Array, depths: NDArray[np.int64], absolute: bool = True) -> Metrics:
     """All measures of one set of predictions (n,); NaN predictions are left out and counted.
 
-    Keys: `spearman`, `kendall` (τ-b), `pairwise`, `mae` (a fraction; None unless `absolute`), `depth=<layers>` (ρ
-    within that depth), `within_depth` (the mean of those that are defined), `predicted` (number of predictions).
+    Keys: `spearman`, `partial` (ρ given the depth), `kendall` (τ-b), `pairwise`, `mae` (a fraction; None unless
+    `absolute`), `depth=<layers>` (ρ within that depth), `within_depth` (the mean of those that are defined),
+    `predicted` (number of predictions).
     """
     there = ~np.isnan(predicted)
     predicted, accuracy, depths = predicted[there], accuracy[there], depths[there]
@@ -43,6 +58,7 @@ def measure(predicted: Array, accuracy: Array, depths: NDArray[np.int64], absolu
     defined = [value for value in within.values() if value is not None]
     return {
         "spearman": rho,
+        "partial": partial_correlation(predicted, accuracy, depths),
         "kendall": None if rho is None else float(kendalltau(predicted, accuracy).statistic),
         "pairwise": pairwise_accuracy(predicted, accuracy),
         "mae": float(np.abs(predicted - accuracy).mean()) if absolute and len(accuracy) else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ensemble.artifact import load_artifact, save_artifact
@@ -15,12 +16,13 @@ from ensemble.combiners import DEFAULT, STRUCTURE, Combiner, State, get_combiner
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.vote import MajorityVote
 from ensemble.crossval import Progress, fit_combiner, held_out_predictions, predict_combiner
-from ensemble.errors import ArtifactError
-from ensemble.evaluate import benchmark_features, usable_combiners
+from ensemble.errors import ArtifactError, BenchmarkError
+from ensemble.evaluate import benchmark_features, require_rows, usable_combiners
 from ensemble.features import FeatureTable, feature_names, feature_table
 from ensemble.folds import seeded_folds
 from ensemble.scores import ScoreTable
 from models import Architecture, ArchrankError, InputError, SearchSpace, UnknownNameError, get_space
+from models.batches import BatchSpec, ProbeBatch
 
 Array = NDArray[np.float64]
 Answer = dict[str, float] | None
@@ -35,6 +37,7 @@ class Prediction:
         accuracy: predicted validation accuracy, a fraction from 0 to 1.
         percentile: share of the benchmark's architectures that are predicted to be worse, 0 … 100.
         combiner: which combiner the two are from.
+        order: what to rank a set by, larger is better: the accuracy; for the vote, contests won inside the set.
         combiners: `{"accuracy", "percentile"}` by combiner; None for one that cannot tell without the proxies.
         warnings: what should make one trust the prediction less.
     """
@@ -42,6 +45,7 @@ class Prediction:
     accuracy: float
     percentile: float
     combiner: str
+    order: float
     combiners: dict[str, Answer]
     warnings: list[str] = field(default_factory=list)
 
@@ -54,6 +58,7 @@ class Ensemble:
         space: the search space whose architectures it knows.
         proxies: names of the proxies that it was fitted with, which `predict` takes scores of.
         manifest: where it comes from, as plain data: space, batch, seed, proxy versions, benchmark, metrics.
+        batch: the probe batch that its scores were computed with; None for one without scores of ours.
     """
 
     def __init__(
@@ -62,11 +67,13 @@ class Ensemble:
         space: SearchSpace[Architecture],
         models: dict[str, Combiner],
         reference: dict[str, Array],
+        batch: ProbeBatch | None = None,
     ) -> None:
         self.manifest = manifest
         self.name: str = manifest["name"]
         self.space = space
         self.proxies: tuple[str, ...] = tuple(manifest["proxies"])
+        self.batch = batch
         self._models = models
         self._reference = reference
 
@@ -103,6 +110,8 @@ class Ensemble:
             jobs: worker processes for the held-out predictions.
             progress: called after each fold.
         """
+        require_rows(benchmark)
+        scores = scores.without_silent(benchmark) if scores is not None else None
         names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
         infos = usable_combiners(scores, names)
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
@@ -127,13 +136,16 @@ class Ensemble:
         }
         models = {info.name: fit_combiner(info, table, y, seed) for info in infos}
         reference = {name: np.sort(rows[0][~np.isnan(rows[0])]) for name, rows in held_out.items()}
-        return cls(manifest, benchmark.space, models, reference)
+        return cls(manifest, benchmark.space, models, reference, _batch(header, benchmark.space))
 
     def save(self, folder: str | Path) -> None:
         """Write the ensemble as a folder, in one step; an artifact that was there is replaced."""
         states = State.merged({name: model.get_state() for name, model in self._models.items()})
-        reference = State.merged({"reference": State(dict(self._reference))})
-        save_artifact(Path(folder), self.manifest, State({**states.arrays, **reference.arrays}, states.blobs))
+        parts = {"reference": State(dict(self._reference))}
+        if self.batch is not None:
+            parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
+        stored = State.merged(parts)
+        save_artifact(Path(folder), self.manifest, State({**states.arrays, **stored.arrays}, states.blobs))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Ensemble":
@@ -149,11 +161,12 @@ class Ensemble:
                 for name in manifest["combiners"]
             }
             reference = {name: state.part("reference").arrays[name] for name in models}
+            batch = _stored_batch(manifest, state.part("batch"))
         except ArtifactError:
             raise
         except (ArchrankError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{folder}: its parts do not make an ensemble ({error!r})") from error
-        return cls(manifest, space, models, reference)
+        return cls(manifest, space, models, reference, batch)
 
     def predict(
         self, architectures: Sequence[Architecture], scores: Scores | None = None, combiner: str | None = None
@@ -182,9 +195,13 @@ class Ensemble:
         table = feature_table(self.space, architectures, scores, self.proxies)
         accuracies = self._accuracies(table, with_proxies=scores is not None)
         percentiles = {name: self._percentiles(name, values) for name, values in accuracies.items()}
+        contests = self.vote_ranks(scores) if headline == "vote" and scores is not None else None
+        if contests is not None and np.isnan(accuracies["vote"]).any():
+            contests = None  # some are from another combiner: only accuracies compare
         return [
             self._prediction(
                 headline,
+                None if contests is None else float(contests[i]),
                 {name: _answer(values[i], percentiles[name][i]) for name, values in accuracies.items()},
                 self._missing(table, i) if scores is not None else None,
                 self.space.warnings(arch),
@@ -219,7 +236,12 @@ class Ensemble:
         return [proxy for proxy, gap in zip(self.proxies, np.isnan(table.values[row]), strict=False) if gap]
 
     def _prediction(
-        self, headline: str, answers: dict[str, Answer], missing: list[str] | None, warnings: list[str]
+        self,
+        headline: str,
+        contests: float | None,
+        answers: dict[str, Answer],
+        missing: list[str] | None,
+        warnings: list[str],
     ) -> Prediction:
         """`missing`: proxies that were asked for and have no score; None where none were asked for."""
         reason = "proxy scores" if missing is None else f"scores of {', '.join(missing)}"
@@ -230,7 +252,8 @@ class Ensemble:
         elif missing:
             warnings.append(f"no {reason}")
         assert answer is not None, "structure has no missing columns"
-        return Prediction(answer["accuracy"], answer["percentile"], chosen, answers, warnings)
+        order = answer["accuracy"] if contests is None else contests
+        return Prediction(answer["accuracy"], answer["percentile"], chosen, order, answers, warnings)
 
 
 def _answer(accuracy: float, percentile: float) -> Answer:
@@ -239,6 +262,27 @@ def _answer(accuracy: float, percentile: float) -> Answer:
 
 def _number(score: float | None) -> float:
     return np.nan if score is None else score
+
+
+def _batch(header: Mapping[str, Any], space: SearchSpace[Architecture]) -> ProbeBatch | None:
+    """The batch that a table of scores was computed with. Raises `BenchmarkError` where it is not the same any more."""
+    if header.get("batch") is None:
+        return None
+    batch = BatchSpec(**header["batch"]).make(space)
+    if batch.fingerprint != header["batch_fingerprint"]:
+        raise BenchmarkError("scores, batch_fingerprint", header["batch_fingerprint"], f"{batch.fingerprint}, as now")
+    return batch
+
+
+def _stored_batch(manifest: Mapping[str, Any], state: State) -> ProbeBatch | None:
+    if manifest["batch"] is None:
+        return None
+    x, y = (torch.from_numpy(state.arrays[name].copy()) for name in ("x", "y"))
+    spec = BatchSpec(**manifest["batch"])
+    batch = ProbeBatch(x, y, f"{spec.source}, seed {spec.seed}")
+    if batch.fingerprint != manifest["batch_fingerprint"]:
+        raise ValueError("the probe batch has another fingerprint than the manifest states")
+    return batch
 
 
 def _version() -> str:

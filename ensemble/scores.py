@@ -5,6 +5,7 @@
 """
 
 import json
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from ensemble.benchmark import Benchmark, Scores
 from ensemble.errors import BenchmarkError
 from ensemble.files import json_line, write_atomically
 
+log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)
 """Published scores that span more magnitudes than a model can use: their logarithm is the feature."""
 
@@ -38,6 +40,19 @@ class ScoreTable:
     def proxies(self) -> tuple[str, ...]:
         """Names of the proxies, in the header's order."""
         return tuple(self.header["proxies"])
+
+    def without_silent(self, benchmark: Benchmark) -> "ScoreTable":
+        """Less the proxies that have a score for fewer than half of the benchmark's architectures.
+
+        Most combiners need every score, and would be left with too few rows to learn from.
+        """
+        rows = [self.features.get(arch.fingerprint, {}) for arch in benchmark.architectures]
+        there = {name: sum(row.get(name) is not None for row in rows) for name in self.proxies}
+        silent = [name for name, number in there.items() if 2 * number < len(rows)]
+        if silent:
+            log.warning("left out, as fewer than half of the architectures have a score: %s", ", ".join(silent))
+        kept = {name: version for name, version in self.header["proxies"].items() if name not in silent}
+        return ScoreTable({**self.header, "proxies": kept}, self.features, self.truncated)
 
     @classmethod
     def published(cls, benchmark: Benchmark) -> "ScoreTable":

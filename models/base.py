@@ -110,11 +110,11 @@ class SearchSpace(ABC, Generic[ArchT]):
 
     @abstractmethod
     def mutate(self, arch: ArchT, rng: np.random.Generator) -> ArchT:
-        """A random architecture one edit away, inside the benchmark's population."""
+        """A random architecture one edit away; from inside the benchmark's population it stays inside."""
 
     @abstractmethod
     def neighbours(self, arch: ArchT) -> Iterator[ArchT]:
-        """Every architecture one module away at the same depth, inside the benchmark's population."""
+        """Every architecture one module away at the same depth; all are inside the population if this one is."""
 
     @abstractmethod
     def warnings(self, arch: ArchT) -> list[str]:

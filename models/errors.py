@@ -8,11 +8,21 @@ import reprlib
 from typing import Any
 
 _short = reprlib.Repr()
-_short.maxlevel, _short.maxlist, _short.maxstring, _short.maxother = 2, 10, 60, 60
+_short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxstring, _short.maxother = 2, 4, 8, 60, 60
 
 
 class ArchrankError(Exception):
-    """Base of every error that archrank raises on purpose."""
+    """Base of every error that archrank raises on purpose. Survives the way from one process to another."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[ArchrankError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ArchrankError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InputError(ArchrankError, ValueError):
@@ -32,9 +42,10 @@ class InputError(ArchrankError, ValueError):
 
     def within(self, parent: str) -> "InputError":
         """The same error seen from one level further out: `mask[0]` becomes `architectures[3].mask[0]`."""
-        outer = type(self).__new__(type(self))
-        outer.field, outer.value, outer.allowed = f"{parent}.{self.field}", self.value, self.allowed
-        Exception.__init__(outer, f"{outer.field}: got {outer.value}; allowed: {outer.allowed}")
+        field = f"{parent}.{self.field}"
+        message = f"{field}: got {self.value}; allowed: {self.allowed}"
+        outer = _restored(type(self), (message,), {**self.__dict__, "field": field})
+        assert isinstance(outer, InputError)
         return outer
 
 

@@ -1,11 +1,13 @@
 """Skeleton graphs: joints, the links between them, and the adjacency that graph convolutions use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UnknownNameError
+from models.errors import InputError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,13 @@ class Skeleton:
     name: str
     joints: int
     links: tuple[tuple[int, int], ...]
+
+    @property
+    def setting(self) -> str | dict[str, Any]:
+        """What `get_skeleton` makes it of again, as plain JSON."""
+        if SKELETONS.get(self.name) == self:
+            return self.name
+        return {"name": self.name, "joints": self.joints, "links": [list(link) for link in self.links]}
 
     def adjacency(self) -> NDArray[np.float32]:
         """The three-subset adjacency, shape (3, V, V): identity, inward links, outward links.
@@ -59,8 +68,36 @@ KINECT = Skeleton(
 SKELETONS = {skeleton.name: skeleton for skeleton in (NTU, KINECT)}
 
 
-def get_skeleton(name: str) -> Skeleton:
-    """The skeleton of that name. Raises `UnknownNameError`."""
-    if name not in SKELETONS:
-        raise UnknownNameError("skeleton", name, tuple(SKELETONS))
-    return SKELETONS[name]
+def get_skeleton(skeleton: str | Skeleton | Mapping[str, Any]) -> Skeleton:
+    """A skeleton by name, or one's own as an object or as `{"name", "joints", "links"}`.
+
+    Raises `UnknownNameError` for a name that is not known, `InputError` for links that make no tree.
+    """
+    if isinstance(skeleton, str):
+        if skeleton not in SKELETONS:
+            raise UnknownNameError("skeleton", skeleton, tuple(SKELETONS))
+        return SKELETONS[skeleton]
+    if isinstance(skeleton, Mapping):
+        try:
+            links = tuple((int(child), int(parent)) for child, parent in skeleton["links"])
+            skeleton = Skeleton(str(skeleton["name"]), int(skeleton["joints"]), links)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError("skeleton", skeleton, "name, joints and links, a list of pairs (child, parent)") from error
+    _check_tree(skeleton)
+    return skeleton
+
+
+def _check_tree(skeleton: Skeleton) -> None:
+    """Raise `InputError` unless every joint but one has one parent and hangs, over others, on that one."""
+    parent_of = dict(skeleton.links)
+    joints = set(range(1, skeleton.joints + 1))
+    if len(parent_of) != len(skeleton.links) or not set(parent_of) | set(parent_of.values()) <= joints:
+        allowed = f"each joint from 1 to {skeleton.joints} at most once a child"
+        raise InputError("skeleton (links)", skeleton.links, allowed)
+    reached = joints - set(parent_of)
+    if len(reached) != 1:
+        raise InputError("skeleton (links)", skeleton.links, "exactly one joint that is nobody's child")
+    while new := {child for child, parent in skeleton.links if parent in reached} - reached:
+        reached |= new
+    if reached != joints:
+        raise InputError("skeleton (links)", skeleton.links, "no cycles: every joint hangs on the root")

@@ -1,6 +1,7 @@
 """What a proxy is: a name with its facts, and a formula over what the shared passes measured."""
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from enum import Enum, auto
 from typing import Any, ClassVar, Literal
 
 Status = Literal["ok", "failed"]
+LARGEST_LOG = math.log(sys.float_info.max)
 
 
 class Need(Enum):
@@ -59,7 +61,7 @@ class Score:
     """One proxy's result on one network.
 
     Attributes:
-        value: the score, finite; None if it failed.
+        value: the score, finite; None if it failed, or if it overflows float64 and only `log` is left.
         log: its natural logarithm, for the proxies whose values explode with depth.
         status: `ok` or `failed`.
         seconds: its own time plus an equal share of every pass that it took part in, so that a call's scores add up.
@@ -87,15 +89,19 @@ class Proxy(ABC):
 
     @abstractmethod
     def compute(self, measured: Measured) -> float:
-        """The score from what its needs measured. Anything raised, or a value that is not finite, is a failure."""
+        """The score from what its needs measured, or its logarithm where `log_feature` says so.
 
-    def score(self, measured: Measured) -> tuple[float, float | None]:
-        """Value and, where the proxy carries one, logarithm. Raises `ArithmeticError` where the value is no number."""
-        value = float(self.compute(measured))
-        if not math.isfinite(value):
-            raise ArithmeticError(f"the score is {value}")
+        Anything raised, and a number that is not finite, is a failure.
+        """
+
+    def score(self, measured: Measured) -> tuple[float | None, float | None]:
+        """Value and, for a proxy with `log_feature`, logarithm, which `compute` then gives.
+
+        A value that overflows float64 is None beside its logarithm. Raises `ArithmeticError` for what is no number.
+        """
+        number = float(self.compute(measured))
+        if not math.isfinite(number):
+            raise ArithmeticError(f"the {'logarithm of the ' if self.info.log_feature else ''}score is {number}")
         if not self.info.log_feature:
-            return value, None
-        if value <= 0:
-            raise ArithmeticError(f"the score is {value}, and its logarithm is needed")
-        return value, math.log(value)
+            return number, None
+        return math.exp(number) if number < LARGEST_LOG else None, number

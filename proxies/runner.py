@@ -1,7 +1,8 @@
 """From proxies asked for to scores: union what they need, run each pass once, hand the results to the formulas."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -48,7 +49,7 @@ def score(
     chosen = get_proxies(proxies)
     _check(x, y, seed, draws)
     device = next((p.device for p in network.parameters()), x.device)
-    probe = Probe(network, x.detach().to(device), y.detach().to(device), seed, draws)
+    probe = Probe(network, x.detach().to(device), y.detach().to(device).long(), seed, draws)
     scores: dict[str, Score] = {}
     for one_pass in PASSES:
         served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
@@ -60,8 +61,13 @@ def score(
 def _check(x: Tensor, y: Tensor, seed: int, draws: int) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or len(x) < 1:
         raise InputError("x", getattr(x, "shape", x), "a floating-point tensor with samples first")
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.shape != x.shape[:1]:
-        raise InputError("y", getattr(y, "shape", y), f"{len(x)} whole numbers, one label a sample")
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.shape != x.shape[:1] or int(y.min()) < 0:
+        raise InputError("y", getattr(y, "shape", y), f"{len(x)} whole numbers from 0, one label a sample")
+    check_options(seed, draws)
+
+
+def check_options(seed: int, draws: int) -> None:
+    """Raise `InputError` unless `score` takes them."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InputError("seed", seed, "a whole number from 0 to 2**32 - 1")
     if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= 1000:
@@ -72,20 +78,18 @@ def _run_pass(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Sc
     """One pass and the formulas over it. Where memory runs out, each need is tried alone, in chunks if it may be."""
     needs = frozenset[Need]().union(*(proxy.info.needs for proxy in served))
     started = perf_counter()
-    note = None
     try:
-        try:
-            measured = one_pass.run(probe, needs, 1)
-        except Exception as error:
-            if not _out_of_memory(error):
-                raise
-            if len(needs) > 1:
-                return _one_need_at_a_time(one_pass, probe, served)
-            measured, note = _in_chunks(one_pass, probe, needs, error)
+        measured, chunks = _measured(one_pass, probe, needs)
     except Exception as error:
         share = (perf_counter() - started) / len(served)
         return {proxy.info.name: _failed(error, share) for proxy in served}
+    if measured is None and len(needs) > 1:
+        return _one_need_at_a_time(one_pass, probe, served)
     share = (perf_counter() - started) / len(served)
+    if measured is None:
+        shortage = MemoryError(f"{type(one_pass).__name__} needs more than there is")
+        return {proxy.info.name: _failed(shortage, share) for proxy in served}
+    note = f"out of memory: the batch was taken in {chunks} chunks, which changes no score" if chunks > 1 else None
     return {proxy.info.name: _computed(proxy, measured, share, note) for proxy in served}
 
 
@@ -96,21 +100,45 @@ def _one_need_at_a_time(one_pass: Pass, probe: Probe, served: list[Proxy]) -> di
     return scores
 
 
-def _in_chunks(one_pass: Pass, probe: Probe, needs: frozenset[Need], error: Exception) -> tuple[dict[Need, Any], str]:
-    """The same measurement with ever smaller chunks of the batch; raises `error` where chunks do not help."""
-    samples = len(probe.y)
-    size = (samples + 1) // 2
-    while one_pass.chunkable and samples > 1:
+def _measured(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> tuple[dict[Need, Any] | None, int]:
+    """What the pass measured, and in how many chunks; None where it did not fit. A single need may go in chunks."""
+    samples = size = len(probe.y)
+    measured, chunks = _attempt(one_pass, probe, needs, 1), 1
+    while measured is None and one_pass.chunkable and len(needs) == 1 and size > 1:
+        size = (size + 1) // 2
         chunks = -(-samples // size)
-        try:
+        measured = _attempt(one_pass, probe, needs, chunks)
+    return measured, chunks
+
+
+def _attempt(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any] | None:
+    """None where memory ran out. The error, which holds on to the memory, is gone when this returns."""
+    try:
+        with _reproducible(probe.x.device, probe.seed):
             measured = one_pass.run(probe, needs, chunks)
-        except Exception as again:
-            if not _out_of_memory(again) or size == 1:
-                raise
-            size = (size + 1) // 2
-        else:
-            return measured, f"out of memory: the batch was taken in {chunks} chunks, which changes no score"
-    raise error
+            if probe.x.device.type == "cuda":
+                torch.cuda.synchronize(probe.x.device)  # or its time would be somebody else's
+            return measured
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
+        log.warning("%s in %d chunks ran out of memory: %s", type(one_pass).__name__, chunks, error)
+    return None
+
+
+@contextmanager
+def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
+    """The same numbers every time: no TF32, deterministic convolutions, random modules such as dropout seeded.
+
+    The global random state is as before afterwards.
+    """
+    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), flags:
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def _computed(proxy: Proxy, measured: dict[Need, Any], share: float, note: str | None) -> Score:

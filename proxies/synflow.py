@@ -1,5 +1,7 @@
 """Synaptic flow."""
 
+import torch
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
@@ -19,4 +21,5 @@ class Synflow(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
-        return sum(float((w * g).abs().sum()) for w, g in measured[Need.FLOW])
+        logs = [torch.logsumexp((w.abs().log() + g.abs().log()).flatten(), 0) for w, g in measured[Need.FLOW]]
+        return float(torch.logsumexp(torch.stack(logs), 0))

@@ -65,7 +65,7 @@ def predictions(
     results: Results, said: Mapping[Architecture, Prediction], model: Model, probe: Probe, seconds: float
 ) -> PredictionResponse:
     """The prediction for each architecture, in the order posted, ranked among all."""
-    accuracies = [said[one].accuracy for one in results.read if isinstance(one, Architecture) and one in said]
+    orders = [said[one].order for one in results.read if isinstance(one, Architecture) and one in said]
     general = list(model.warnings)
     if probe.seed != model.probe.seed and any(results.scores.values()):
         general.append(f"the ensemble was fitted on scores of seed {model.probe.seed}, these are of seed {probe.seed}")
@@ -78,7 +78,7 @@ def predictions(
             **facts,
             accuracy=one.accuracy,
             percentile=one.percentile,
-            rank=1 + sum(accuracy > one.accuracy for accuracy in accuracies),
+            rank=1 + sum(order > one.order for order in orders),
             combiner=one.combiner,
             combiners={name: Estimate(**its) if its else None for name, its in one.combiners.items()},
             warnings=warned,

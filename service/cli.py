@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from ensemble import Benchmark, ScoreTable
     from service.library import Library
     from service.settings import Settings
     from service.worker import Work
@@ -149,11 +150,15 @@ def score_benchmark(
     seed: Annotated[int, typer.Option(help="seed of weights and draws")] = 0,
     draws: Annotated[int, typer.Option(help="draws that zen averages")] = 3,
     proxies: Annotated[str | None, typer.Option(help="names, separated by commas; all if not given")] = None,
-    jobs: Jobs = CORES,
+    skeleton: Annotated[str, typer.Option(help="ntu (25 joints) or kinect (20 joints)")] = "ntu",
+    persons: Annotated[int, typer.Option(help="persons in a sample")] = 2,
+    classes: Annotated[int, typer.Option(help="number of classes")] = 60,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes; all cores, on a GPU one")] = None,
     limit: Annotated[int | None, typer.Option(help="stop after that many rows")] = None,
     device: Device = "auto",
 ) -> None:
     """Compute proxy scores of every architecture of a benchmark; may be stopped and called again."""
+    from models import get_space
     from models.batches import BatchSpec
     from service import score_benchmark as scoring
     from service.library import find_device
@@ -161,10 +166,12 @@ def score_benchmark(
     batch = BatchSpec.model_validate(
         {"source": source, "samples": samples, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
     )
-    names = proxies.split(",") if proxies is not None else None
+    names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
+    space = get_space("gcn-nas", skeleton=skeleton, persons=persons, num_classes=classes)
     where = find_device(device or "auto").type
+    jobs = jobs or (1 if where == "cuda" else CORES)
     with _progress("scoring") as progress:
-        added = scoring.score_benchmark(path, out, batch, seed, draws, names, jobs, limit, where, progress)
+        added = scoring.score_benchmark(path, out, batch, seed, draws, names, jobs, limit, where, space, progress)
     typer.echo(f"{added} rows added to {out}")
 
 
@@ -181,12 +188,12 @@ def fit(
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners on a benchmark and the scores of its architectures."""
-    from ensemble import Ensemble, load_benchmark, load_scores
+    from ensemble import Ensemble
     from service.strict_json import loads
 
     measured = loads(report.read_bytes(), max_nesting=32) if report else {}
     metrics = {part: measured[part] for part in ("method", "depth", "baselines", "combiners") if part in measured}
-    trained, table = load_benchmark(benchmark), load_scores(scores) if scores else None
+    trained, table = _trained(benchmark, scores)
     with _progress("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,
@@ -218,16 +225,27 @@ def evaluate(
 
     from rich.console import Console
 
-    from ensemble import evaluate, load_benchmark, load_scores
+    from ensemble import evaluate
     from service import tables
 
-    trained, table = load_benchmark(benchmark), load_scores(scores) if scores else None
+    trained, table = _trained(benchmark, scores)
     with _progress("cross-validation") as progress:
         report = evaluate(trained, table, repeats, folds, seed, progress, jobs)
     if as_json:
         typer.echo(json.dumps(report, allow_nan=False))
     else:
         Console().print(*tables.report(report), sep="\n")
+
+
+def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None]":
+    """A benchmark, and its scores where given, which then say what the search space's settings are."""
+    from ensemble import load_benchmark, load_scores
+    from models import get_space
+
+    if scores is None:
+        return load_benchmark(benchmark), None
+    table = load_scores(scores)
+    return load_benchmark(benchmark, get_space(table.header["space"], **table.header["settings"])), table
 
 
 @contextmanager

@@ -37,10 +37,9 @@ class Probe:
     draws: int = DRAWS
 
     @classmethod
-    def of(cls, space: SearchSpace[Architecture], spec: BatchSpec, device: torch.device, **drawn: int) -> "Probe":
-        """The probe with the batch that is written down in `spec`. Raises `BatchError`."""
-        made = spec.make(space)
-        return cls(space, ProbeBatch(made.x.to(device), made.y.to(device), made.source), device, **drawn)
+    def of(cls, space: SearchSpace[Architecture], batch: ProbeBatch, device: torch.device, **drawn: int) -> "Probe":
+        """The probe with the batch brought to the device."""
+        return cls(space, ProbeBatch(batch.x.to(device), batch.y.to(device), batch.source), device, **drawn)
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,7 @@ class Model:
         """In which ways the scores computed here may differ from those that the ensemble was fitted on."""
         versions = proxy_versions()
         changed = [name for name, version in self.manifest["proxies"].items() if versions.get(name) != version]
-        found = [f"proxy {name} has changed since the ensemble was fitted" for name in changed]
-        if self.proxies and self.probe.batch.fingerprint != self.manifest["batch_fingerprint"]:
-            found.append("the probe batch is not the one that the ensemble was fitted on")
-        return found
+        return [f"proxy {name} has changed since the ensemble was fitted" for name in changed]
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,8 @@ class Library:
         """What scores are computed with where no ensemble is asked for: the default ensemble's probe."""
         if self.default in self.models:
             return self.models[self.default].probe
-        return Probe.of(get_space(space_names()[0]), BatchSpec(), self.device)
+        space = get_space(space_names()[0])
+        return Probe.of(space, BatchSpec().make(space), self.device)
 
 
 def find_device(wanted: str) -> torch.device:
@@ -144,6 +141,6 @@ def find_device(wanted: str) -> torch.device:
 
 def _load(name: str, ensemble: Ensemble, device: torch.device) -> Model:
     fitted = ensemble.manifest
-    spec = BatchSpec.model_validate(fitted["batch"] or {})  # one that uses no proxies states no batch
+    batch = ensemble.batch or BatchSpec().make(ensemble.space)  # one that uses no proxies has no batch
     drawn = {"seed": fitted["proxy_seed"] or 0, "draws": fitted.get("proxy_draws") or DRAWS}
-    return Model(name, ensemble, Probe.of(ensemble.space, spec, device, **drawn))
+    return Model(name, ensemble, Probe.of(ensemble.space, batch, device, **drawn))

@@ -1,8 +1,10 @@
 """Our own proxy scores for a whole benchmark: several processes, resumable after a kill, each row written once."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from multiprocessing import connection, get_context, parent_process
@@ -12,13 +14,13 @@ from typing import Any
 
 import torch
 
-from ensemble.benchmark import load_benchmark
+from ensemble.benchmark import Benchmark, load_benchmark
 from ensemble.errors import BenchmarkError
 from ensemble.scores import append_scores, drop_partial_row, load_scores, start_scores
-from models import get_space
+from models import Architecture, SearchSpace, get_space
 from models.batches import BatchSpec, ProbeBatch
 from proxies import proxy_versions, score
-from proxies.runner import DRAWS
+from proxies.runner import DRAWS, check_options
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows done and the number of all rows."""
@@ -34,6 +36,7 @@ def score_benchmark(
     jobs: int = 2,
     limit: int | None = None,
     device: str = "cpu",
+    space: SearchSpace[Architecture] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> int:
     """Score every architecture of a benchmark into a table of scores, and return how many rows were added.
@@ -50,13 +53,16 @@ def score_benchmark(
         jobs: processes, which share the machine's cores; on a GPU they share the device.
         limit: stop after that many rows in all.
         device: torch device.
+        space: search space of the benchmark; `gcn-nas` on NTU's skeleton where None.
         progress: told after every row.
 
     Raises:
-        BenchmarkError: the benchmark is malformed, or `out` holds scores of another kind.
+        BenchmarkError: the benchmark is malformed, `out` holds scores of another kind or is being written to.
+        InputError: seed or draws are out of range, or the batch cannot be made.
         UnknownNameError: no proxy has that name.
     """
-    benchmark = load_benchmark(directory)
+    check_options(seed, draws)
+    benchmark = load_benchmark(directory, space or get_space("gcn-nas"))
     spec, out = batch or BatchSpec(), Path(out)
     header = {
         "space": benchmark.space.name,
@@ -69,6 +75,19 @@ def score_benchmark(
         "device": torch.device(device).type,
         "dtype": "float32",
     }
+    with _locked(out):
+        return _score_missing(benchmark, out, header, jobs, limit, device, progress)
+
+
+def _score_missing(
+    benchmark: Benchmark,
+    out: Path,
+    header: dict[str, Any],
+    jobs: int,
+    limit: int | None,
+    device: str,
+    progress: Progress,
+) -> int:
     done = _resume(out, header)
     waiting = [arch for arch in benchmark.architectures if arch.fingerprint not in done]
     total = len(done) + len(waiting) if limit is None else min(limit, len(done) + len(waiting))
@@ -85,10 +104,21 @@ def score_benchmark(
     return added
 
 
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Hold the table for this process, or raise `BenchmarkError`: two writers would write rows twice."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.with_name(f".{out.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BenchmarkError(str(out), "in use", "a table that no other process is writing to") from error
+        yield
+
+
 def _resume(out: Path, header: dict[str, Any]) -> set[str]:
     """Fingerprints that `out` holds already; starts the table where there is none."""
     if not out.exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
         start_scores(out, header)
         return set()
     table = load_scores(out)

@@ -42,7 +42,14 @@ def scores(answer: ScoreResponse) -> Table:
     return table
 
 
-MEASURES = {"spearman": "ρ", "within_depth": "ρ within depth", "kendall": "τ", "pairwise": "pairs", "mae": "MAE"}
+MEASURES = {
+    "spearman": "ρ",
+    "within_depth": "ρ within depth",
+    "partial": "ρ given depth",
+    "kendall": "τ",
+    "pairwise": "pairs",
+    "mae": "MAE",
+}
 
 
 def report(measured: Mapping[str, Any]) -> list[Table]:
@@ -62,8 +69,11 @@ def report(measured: Mapping[str, Any]) -> list[Table]:
 
 def _measures(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     table = _table(title, *MEASURES.values())
+    depths = list(dict.fromkeys(key for row in rows.values() for key in row if key.startswith("depth=")))
+    for key in depths:
+        table.add_column(f"ρ, {key.removeprefix('depth=')} layers", justify="right", overflow="fold")
     for name, row in rows.items():
-        table.add_row(name, *(_measure(row.get(measure)) for measure in MEASURES))
+        table.add_row(name, *(_measure(row.get(measure)) for measure in (*MEASURES, *depths)))
     return table
 
 

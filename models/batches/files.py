@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -53,16 +54,19 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
     try:
         with np.load(path, allow_pickle=False) as archive:
             points, lengths, y = (np.asarray(archive[key]) for key in ("frames", "lengths", "label"))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise BatchError("data", str(path), f"an .npz with arrays frames, lengths and label ({error})") from error
     _, channels, _, joints, persons = space.input_shape(samples, frames)
-    if points.ndim != 3 or points.shape[1:] != (joints, channels):
-        raise BatchError("frames (shape)", points.shape, f"(frames of all sequences, {joints}, {channels})")
-    if lengths.ndim != 1 or y.shape != lengths.shape or lengths.min(initial=1) < 1 or lengths.sum() != len(points):
-        raise BatchError("lengths", lengths.shape, f"one positive length and one label a sequence; sum {len(points)}")
+    if points.ndim != 3 or points.shape[1:] != (joints, channels) or not np.issubdtype(points.dtype, np.number):
+        want = f"numbers, (frames of all sequences, {joints}, {channels})"
+        raise BatchError("frames (shape)", (points.shape, str(points.dtype)), want)
+    whole = np.issubdtype(lengths.dtype, np.integer) and lengths.ndim == 1 and y.shape == lengths.shape
+    if not whole or lengths.min(initial=1) < 1 or lengths.sum() != len(points):
+        want = f"one positive length and one label a sequence; sum {len(points)}"
+        raise BatchError("lengths", (lengths.shape, str(lengths.dtype)), want)
     y = np.unique(y, return_inverse=True)[1]  # classes may be counted from 1, as nw-ucla does
     chosen = _draw(y, samples, seed)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
+    starts = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
     x = np.zeros((samples, channels, frames, joints, persons), dtype=np.float32)
     for row, i in enumerate(chosen):
         sequence = points[starts[i] : starts[i + 1]].astype(np.float32).transpose(2, 0, 1)[..., None]
@@ -83,6 +87,8 @@ def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BatchError(field, str(path), f"a readable .npy file of numbers ({error})") from error
+    if not np.issubdtype(array.dtype, np.number) or 0 in array.shape:
+        raise BatchError(field, (array.shape, str(array.dtype)), "at least one number in every dimension")
     return array
 
 

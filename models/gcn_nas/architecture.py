@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from models.base import Architecture
 from models.errors import ArchitectureError
 
@@ -60,7 +62,8 @@ def parse(obj: Any) -> GcnNasArchitecture:
 
     Raises `ArchitectureError` with the field, the value and what is allowed.
     """
-    form, rows = _form(obj)
+    form, rows = _form(_plain(obj))
+    rows = _plain(rows)
     if not isinstance(rows, list | tuple):
         raise ArchitectureError(form, rows, "a list with one entry a layer")
     if len(rows) not in DEPTHS:
@@ -88,16 +91,23 @@ def _form(obj: Any) -> tuple[str, Any]:
 
 def _bare_form(rows: Sequence[Any]) -> str:
     """A list without a name: names make it layers, any fraction makes it weights, else it is a mask."""
-    cells = [cell for row in rows[: max(DEPTHS)] if isinstance(row, list | tuple) for cell in row[: len(MODULES)]]
+    lists = [row for row in map(_plain, rows[: max(DEPTHS)]) if isinstance(row, list | tuple)]
+    cells = [_plain(cell) for row in lists for cell in row[: len(MODULES)]]
     if any(isinstance(cell, str) for cell in cells) or not cells:
         return "layers"
     return "weights" if any(isinstance(cell, float) for cell in cells) else "mask"
 
 
+def _plain(value: Any) -> Any:
+    """NumPy's arrays and numbers as Python's; anything else as it is."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
 def _row(row: Any, field: str) -> list[Any]:
+    row = _plain(row)
     if not isinstance(row, list | tuple):
         raise ArchitectureError(field, row, "a list")
-    return list(row)
+    return [_plain(cell) for cell in row]
 
 
 def _wide_row(row: Any, field: str) -> list[Any]:
@@ -132,7 +142,7 @@ def _mask(row: Any, field: str) -> Row:
 def _weights(row: Any, field: str) -> Row:
     row = _wide_row(row, field)
     for i, cell in enumerate(row):
-        # The comparison, not float(), refuses NaN, infinities and integers too large for a float.
+        # A comparison, and not float(), as an integer may be too large for a float.
         if isinstance(cell, bool) or not isinstance(cell, int | float) or not -math.inf < cell < math.inf:
             raise ArchitectureError(f"{field}[{i}]", cell, f"a finite number; above {THRESHOLD} means present")
     return tuple(bool(cell > THRESHOLD) for cell in row)

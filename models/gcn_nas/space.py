@@ -1,6 +1,6 @@
 """The `gcn-nas` search space: skeleton-based action recognition, Peng et al., AAAI 2020."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from models.gcn_nas.architecture import (
 )
 from models.gcn_nas.cost import network_cost
 from models.gcn_nas.features import features
-from models.skeletons import SKELETONS, get_skeleton
+from models.skeletons import SKELETONS, Skeleton, get_skeleton
 
 DEPTH_CHANGE = 0.1
 """Share of mutations that add or remove layers."""
@@ -30,14 +30,16 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
     """Networks of 4, 6, 8 or 10 layers, each a set of eight graph modules.
 
     Args:
-        skeleton: `ntu` (25 joints) or `kinect` (20 joints).
+        skeleton: `ntu` (25 joints), `kinect` (20 joints), or one's own `Skeleton`.
         persons: persons in a sample, M.
         num_classes: number of classes.
     """
 
     name: ClassVar[str] = architecture.NAME
 
-    def __init__(self, skeleton: str = "ntu", persons: int = 2, num_classes: int = 60) -> None:
+    def __init__(
+        self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", persons: int = 2, num_classes: int = 60
+    ) -> None:
         self.skeleton = get_skeleton(skeleton)
         for field, value, highest in (("persons", persons, 16), ("num_classes", num_classes, 10_000)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
@@ -47,7 +49,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"skeleton": self.skeleton.name, "persons": self.persons, "num_classes": self._num_classes}
+        return {"skeleton": self.skeleton.setting, "persons": self.persons, "num_classes": self._num_classes}
 
     @property
     def num_classes(self) -> int:

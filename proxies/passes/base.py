@@ -2,13 +2,14 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from proxies.base import Need
 
@@ -55,6 +56,9 @@ def working_copy(network: nn.Module, batch_norm: bool = True) -> nn.Module:
     """
     memo = {id(p): nn.Parameter(p.detach(), requires_grad=p.is_floating_point()) for p in network.parameters()}
     copied = copy.deepcopy(network, memo)
+    for module in copied.modules():
+        if isinstance(getattr(module, "inplace", None), bool):
+            setattr(module, "inplace", False)  # noqa: B010  # or it would overwrite what a hook has recorded
     if not batch_norm:
         _remove_batch_norm(copied)
     return copied.train()
@@ -73,13 +77,20 @@ def layers(network: nn.Module) -> list[Layer]:
     return [module for module in network.modules() if isinstance(module, Layer)]
 
 
+def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
+    """The loss. A label beyond the classes raises `ValueError`: on a GPU it would take the whole process down."""
+    if int(y.max()) >= logits.shape[1]:
+        raise ValueError(f"label {int(y.max())} does not fit a network with {logits.shape[1]} classes")
+    return functional.cross_entropy(logits, y, reduction=reduction)
+
+
 def fill_normal(tensor: Tensor, generator: torch.Generator) -> None:
     """Fill with standard normal numbers that are the same on every device: drawn on the CPU in float32."""
     tensor.copy_(torch.empty(tensor.shape).normal_(generator=generator))
 
 
 @contextmanager
-def recorded(modules: list[Any], inputs: bool = False) -> Iterator[list[tuple[Any, Tensor, Tensor]]]:
+def recorded(modules: Sequence[nn.Module]) -> Iterator[list[tuple[Any, Tensor, Tensor]]]:
     """While it lasts, every call of one of `modules` is recorded as (module, first input, output)."""
     calls: list[tuple[Any, Tensor, Tensor]] = []
     handles = [

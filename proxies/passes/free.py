@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from proxies.base import Need
-from proxies.passes.base import Layer, Pass, Probe, layers, recorded, working_copy
+from proxies.passes.base import Layer, Pass, Probe, cross_entropy, layers, recorded, working_copy
 
 
 class FreeInputPass(Pass):
@@ -43,7 +43,7 @@ class GradientSignPass(Pass):
         for x, y in zip(probe.x.chunk(chunks), probe.y.chunk(chunks), strict=True):
             with recorded(layers(network)) as calls:
                 logits = network(x)
-            _add_signs(signs, functional.cross_entropy(logits, y, reduction="sum"), calls, len(y))
+            _add_signs(signs, cross_entropy(logits, y, reduction="sum"), calls, len(y))
         return {Need.GRADIENT_SIGNS: list(signs.values())}
 
 
@@ -66,17 +66,23 @@ def per_sample_gradient(layer: Layer, x: Tensor, gradient: Tensor, samples: int)
     if isinstance(layer, nn.Linear):
         left, right = gradient.reshape(samples, -1, layer.out_features), x.reshape(samples, -1, layer.in_features)
         return left.transpose(1, 2) @ right
-    if isinstance(layer, nn.Conv2d) and layer.groups == 1 and not isinstance(layer.padding, str):
-        if layer.kernel_size == (1, 1) and layer.stride == (1, 1) and layer.padding == (0, 0):
+    padding = _zeros(layer) if isinstance(layer, nn.Conv2d) and layer.groups == 1 else None
+    if isinstance(layer, nn.Conv2d) and padding is not None:
+        if layer.kernel_size == (1, 1) and layer.stride == (1, 1) and padding == (0, 0):
             patches = x.flatten(2)
         else:
-            patches = functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+            patches = functional.unfold(x, layer.kernel_size, layer.dilation, padding, layer.stride)
         # (rows, patch, places) → (N, patch, k·places): a sample's rows are summed by the matrix product.
         left, right = (_by_sample(tensor, samples) for tensor in (gradient.flatten(2), patches))
         return (left @ right.transpose(1, 2)).view(samples, *layer.weight.shape)
     pieces = zip(x.tensor_split(samples), gradient.tensor_split(samples), strict=True)
     with torch.enable_grad():
         return torch.stack([torch.autograd.grad(layer(part), layer.weight, g)[0] for part, g in pieces])
+
+
+def _zeros(layer: nn.Conv2d) -> tuple[int, ...] | None:
+    """How many zeros the layer pads with; None where it pads in a way that `unfold` does not know."""
+    return None if layer.padding_mode != "zeros" or isinstance(layer.padding, str) else layer.padding
 
 
 def _by_sample(tensor: Tensor, samples: int) -> Tensor:

@@ -52,7 +52,9 @@ class PerturbationPass(Pass):
         x, noise = torch.empty_like(probe.x), torch.empty_like(probe.x)
         fill_normal(x, generator)
         fill_normal(noise, generator)
-        with recorded([network.feature_unit]) as calls:
+        feature_unit = network.feature_unit
+        assert isinstance(feature_unit, nn.Module)
+        with recorded([feature_unit]) as calls:
             network(x)
             network(x + PERTURBATION * noise)
         (_, _, first), (_, _, second) = calls

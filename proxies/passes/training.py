@@ -4,10 +4,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, layers, recorded, working_copy
+from proxies.passes.base import Pass, Probe, cross_entropy, layers, recorded, working_copy
 
 
 class OutputGradient(NamedTuple):
@@ -54,7 +53,7 @@ class TrainingPass(Pass):
         if Need.RELU_INPUTS in needs:
             measured[Need.RELU_INPUTS] = [given.detach() for _, given, _ in relu_calls]
         if with_backward:
-            loss = functional.cross_entropy(logits, probe.y)
+            loss = cross_entropy(logits, probe.y)
             self._backward(network, x, logits, loss, layer_calls, needs, measured)
         return measured
 

@@ -1,14 +1,12 @@
 """A synthetic benchmark: accuracy from depth, modules and noise, with proxies that know some of it."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable
 from ensemble.evaluate import benchmark_features
 from models import get_space
+from models.batches import BatchSpec
 
 PROXIES = ("zen", "nwot", "grasp", "noise")
 SIZE = 60
@@ -35,7 +33,9 @@ def benchmark() -> Benchmark:
 @pytest.fixture(scope="session")
 def scores(benchmark: Benchmark) -> ScoreTable:
     table = ScoreTable.published(benchmark)
-    return ScoreTable({**table.header, "batch": {"samples": 8}, "batch_fingerprint": "ab12", "seed": 0}, table.features)
+    spec = BatchSpec(samples=2, frames=4)
+    batch = {"batch": spec.model_dump(), "batch_fingerprint": spec.make(benchmark.space).fingerprint}
+    return ScoreTable({**table.header, **batch, "seed": 0, "draws": 1}, table.features)
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +46,3 @@ def table(benchmark: Benchmark, scores: ScoreTable) -> FeatureTable:
 @pytest.fixture(scope="session")
 def ensemble(benchmark: Benchmark, scores: ScoreTable) -> Ensemble:
     return Ensemble.fit(benchmark, scores, "test", folds=2, jobs=1, metrics={"spearman": 0.5})
-
-
-@pytest.fixture(scope="session")
-def published_benchmark() -> Path:
-    """Folder of the public NTU benchmark."""
-    root = Path(os.environ.get("ARCHRANK_BENCHMARKS", Path(__file__).parents[3] / "shared" / "benchmarks"))
-    folder = root / "gcn-nas-ntu"
-    if not folder.is_dir():
-        pytest.skip(f"no benchmark at {folder}: set ARCHRANK_BENCHMARKS to the folder that holds gcn-nas-ntu")
-    return folder

@@ -121,8 +121,8 @@ def test_public_files_that_are_wrong(tmp_path: Path, record: Any, field: str) ->
     assert caught.value.field.startswith(field)
 
 
-def test_published_correlations_to_four_digits(published_benchmark: Path) -> None:
-    benchmark = load_benchmark(published_benchmark)
+def test_published_correlations_to_four_digits(benchmark_folder: Path) -> None:
+    benchmark = load_benchmark(benchmark_folder)
     report = evaluate(benchmark, repeats=1, folds=2, combiners=["ridge"], jobs=1)
     measured = {proxy: measures["spearman"] for proxy, measures in report["published"].items()}
     assert len(benchmark) == 593

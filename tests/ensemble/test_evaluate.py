@@ -95,3 +95,11 @@ def test_measures_by_hand() -> None:
     assert metrics["pairwise"] == pytest.approx(2.5 / 3)
     assert pairwise_accuracy(np.zeros(2), np.zeros(2)) is None
     assert mean_and_sd([metrics, metrics])["depth=6"] is None
+
+
+def test_partial_correlation_takes_the_depth_out(rng: np.random.Generator) -> None:
+    depths = np.repeat([4, 6, 8], 40)
+    accuracy = depths + 0.1 * rng.normal(size=120)
+    assert abs(measure(depths + rng.normal(size=120), accuracy, depths)["partial"] or 0) < 0.3
+    assert (measure(accuracy, accuracy, depths)["partial"] or 0) == pytest.approx(1)
+    assert measure(depths.astype(float), accuracy, depths)["partial"] is None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ensemble import Benchmark, Ensemble, ScoreTable, combiner_names
+from ensemble import Benchmark, BenchmarkError, Ensemble, ScoreTable, combiner_names, evaluate
 from ensemble.predictor import Prediction
 from models import Architecture, InputError, UnknownNameError
 
@@ -100,3 +100,31 @@ def test_without_scores_at_fit(benchmark: Benchmark, archs: list[Architecture]) 
 def test_vote_inside_a_set(ensemble: Ensemble, rows: Rows) -> None:
     ranks = ensemble.vote_ranks(rows)
     assert ranks.sum() == pytest.approx(5 * 4 / 2)
+
+
+def test_a_vote_ranks_a_set_by_its_own_contests(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:
+    voted = ensemble.predict(archs, rows, "vote")
+    assert [p.order for p in voted] == ensemble.vote_ranks(rows).tolist()
+    assert sum(p.order for p in voted) == len(archs) * (len(archs) - 1) / 2, "every contest is won once"
+    assert [p.order for p in ensemble.predict(archs, rows)] == [p.accuracy for p in ensemble.predict(archs, rows)]
+    silent = dict.fromkeys(rows[0])
+    mixed = ensemble.predict(archs, [*rows[:-1], silent], "vote")
+    assert {p.combiner for p in mixed} == {"vote", "structure"}
+    assert [p.order for p in mixed] == [p.accuracy for p in mixed], "of two combiners only accuracies compare"
+
+
+def test_a_proxy_without_scores_is_left_out_with_a_warning(
+    benchmark: Benchmark, scores: ScoreTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    features = {key: {**row, "zen": None} for key, row in scores.features.items()}
+    fitted = Ensemble.fit(benchmark, ScoreTable(scores.header, features), folds=2, jobs=1, combiners=["mean"])
+    assert fitted.proxies == ("grasp", "noise", "nwot")
+    assert "zen" in caplog.text
+
+
+def test_too_small_a_benchmark_is_refused(benchmark: Benchmark) -> None:
+    small = Benchmark("small", benchmark.space, benchmark.entries[:19])
+    with pytest.raises(BenchmarkError, match="at least 20"):
+        Ensemble.fit(small)
+    with pytest.raises(BenchmarkError, match="at least 20"):
+        evaluate(small)

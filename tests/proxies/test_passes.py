@@ -1,5 +1,7 @@
 """The passes against slow, obvious computations; and what happens where memory runs out."""
 
+import copy
+import math
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tests.proxies.test_contract import Small
         nn.Conv2d(4, 6, 3, groups=2, padding=1),
         nn.Conv2d(4, 6, 3, padding="same", dilation=2),
         nn.Conv2d(4, 6, 1, stride=2),
+        nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
     ],
     ids=str,
 )
@@ -171,3 +174,43 @@ def test_cpu_and_gpu_agree(space: Any, batch: ProbeBatch) -> None:
     on_gpu = score(network.cuda(), batch.x, batch.y)
     for name, result in on_cpu.items():
         assert on_gpu[name].value == pytest.approx(result.value, rel=1e-3), name
+
+
+def test_inplace_modules_do_not_change_a_score(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
+    torch.manual_seed(0)
+    plain = Small()
+    inplace = copy.deepcopy(plain)
+    for module in inplace.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = True
+    ours, theirs = score(inplace, *sixfold), score(plain, *sixfold)
+    assert {name: s.value for name, s in ours.items()} == {name: s.value for name, s in theirs.items()}
+
+
+def test_random_modules_are_seeded_and_leave_the_random_state(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(108, 5))
+    state = torch.get_rng_state()
+    first, second = (score(network, *sixfold, ["snip", "grad_sign"]) for _ in range(2))
+    assert [s.value for s in first.values()] == [s.value for s in second.values()]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_overflows_keeps_its_logarithm(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(108, 5))
+    with torch.no_grad():
+        network[1].weight.fill_(3e38)  # type: ignore[union-attr]
+    usual = score(network, *sixfold, ["synflow"])["synflow"]
+    assert usual.value == pytest.approx(108 * 5 * 3e38, rel=1e-5)
+    network[1].double()
+    with torch.no_grad():
+        network[1].weight.fill_(1.7e308)  # type: ignore[union-attr]
+    over = score(network, *sixfold, ["synflow"])["synflow"]
+    assert (over.status, over.value) == ("ok", None)
+    assert over.log == pytest.approx(math.log(108 * 5) + math.log(1.7e308))
+    assert over.feature == over.log
+
+
+def test_labels_of_any_whole_type(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
+    x, y = sixfold
+    network = Small()
+    assert score(network, x, y.int(), ["snip"])["snip"].value == score(network, x, y, ["snip"])["snip"].value

@@ -14,8 +14,9 @@ import pytest
 
 from ensemble.errors import BenchmarkError
 from ensemble.scores import load_scores
+from models import InputError
 from models.batches import BatchSpec
-from service.score_benchmark import score_benchmark
+from service.score_benchmark import _locked, score_benchmark
 
 PROXIES = ["params", "synflow", "nwot", "zen"]
 ROWS = 10
@@ -81,6 +82,20 @@ def test_scores_of_another_kind_are_never_mixed(table: Path, tmp_path: Path) -> 
         with pytest.raises(BenchmarkError, match=r"scores\.jsonl"):
             score_benchmark(table, out, **arguments)
     assert len(values(out)) == 2
+
+
+def test_bad_options_leave_no_table_behind(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.jsonl"
+    for options in ({"seed": -1}, {"draws": 0}, {"proxies": ["zenith"]}, {"batch": BatchSpec(source="npz", data="no")}):
+        with pytest.raises(InputError):
+            score_benchmark(table, out, **options)  # type: ignore[arg-type]
+        assert not out.exists()
+
+
+def test_a_second_writer_is_refused(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.jsonl"
+    with _locked(out), pytest.raises(BenchmarkError, match="no other process"):
+        score_benchmark(table, out, proxies=["params"], limit=1)
 
 
 def test_progress_is_told_after_every_row(table: Path, tmp_path: Path) -> None:

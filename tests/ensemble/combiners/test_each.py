@@ -4,8 +4,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
+from ensemble.combiners import State
 from ensemble.combiners.calibrated import Calibrated
+from ensemble.combiners.forest import Forest
 from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import PENALTIES, Ridge
@@ -106,3 +109,23 @@ def test_stacking_weights_are_not_negative_and_prefer_the_better() -> None:
     model = Stacked((("good", Ridge(), (0,)), ("bad", Ridge(), (1,)))).fit(X, Y)
     assert (model.weights_ >= 0).all()
     assert model.weights_[0] > 0.9 > model.weights_[1]
+
+
+def test_a_forest_is_scikit_learns(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(150, 6))
+    y = X[:, 0] + X[:, 1] ** 2 + 0.1 * rng.normal(size=150)
+    ours = Forest(trees=20, random_state=3).fit(X, y)
+    order = np.lexsort((*X.T, y))
+    theirs = RandomForestRegressor(20, min_samples_leaf=3, max_features=0.3, random_state=3).fit(X[order], y[order])
+    new = rng.normal(size=(500, 6))
+    np.testing.assert_allclose(ours.predict(new), theirs.predict(new), rtol=1e-12)
+
+
+def test_a_forest_with_broken_nodes_is_refused(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(50, 2))
+    state = Forest(trees=3).fit(X, X[:, 0]).get_state()
+    for name, value in (("left_", 0), ("right_", 10**6), ("column_", 2), ("column_", -1)):
+        arrays = {key: array.copy() for key, array in state.arrays.items()}
+        arrays[name][-1] = value
+        with pytest.raises(ValueError, match="a tree"):
+            Forest(trees=3).set_state(State(arrays))

@@ -1,0 +1,37 @@
+"""Errors name field, value and what is allowed, also in another process."""
+
+import pickle
+
+import pytest
+
+from ensemble.errors import ArtifactError, BenchmarkError
+from models import ArchitectureError, ArchrankError, InputError, UnknownNameError
+from service.errors import ProblemError
+from service.worker import BusyError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ArchrankError("told so"),
+        InputError("seed", -1, "0 or more"),
+        UnknownNameError("space", "resnet", ["gcn-nas"]),
+        ArchitectureError("mask[0]", [1], "8 entries").within("architectures[3]"),
+        BenchmarkError("table.jsonl line 3, accuracy", 93, "a fraction"),
+        ArtifactError("broken"),
+        ProblemError(413, "too large", headers={"Connection": "close"}),
+        BusyError("come again", 7),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_survive_the_way_between_processes(error: ArchrankError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.__dict__ == error.__dict__
+
+
+def test_the_value_is_shortened() -> None:
+    error = InputError("mask", [[1] * 1000] * 1000, "a mask")
+    assert len(str(error)) < 300
+    assert error.within("architectures[0]").field == "architectures[0].mask"

@@ -1,0 +1,37 @@
+"""Skeletons of one's own."""
+
+import json
+from typing import Any
+
+import pytest
+
+from models import InputError, get_space
+from models.batches import synthetic_batch
+from models.skeletons import KINECT, NTU, Skeleton
+
+HAND = Skeleton("hand", 6, ((2, 1), (3, 1), (4, 1), (5, 4), (6, 5)))
+
+
+@pytest.mark.parametrize("skeleton", [HAND, NTU, KINECT], ids=lambda skeleton: skeleton.name)
+def test_a_space_on_any_skeleton(skeleton: Skeleton) -> None:
+    space: Any = get_space("gcn-nas", skeleton=skeleton, persons=1, num_classes=3)
+    again = get_space("gcn-nas", **json.loads(json.dumps(space.settings)))
+    assert again.skeleton == skeleton
+    batch = synthetic_batch(space, samples=2, frames=4)
+    assert space.build(space.parse([["L2", "S"]] * 4))(batch.x).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "message"),
+    [
+        ({"name": "x", "joints": 3}, "name, joints and links"),
+        ({"name": "x", "joints": 3, "links": [1, 2]}, "name, joints and links"),
+        ({"name": "x", "joints": 3, "links": [[1, 2], [1, 3]]}, "at most once a child"),
+        ({"name": "x", "joints": 3, "links": [[2, 1], [3, 4]]}, "each joint from 1 to 3"),
+        ({"name": "x", "joints": 3, "links": [[2, 1]]}, "exactly one joint"),
+        ({"name": "x", "joints": 4, "links": [[2, 1], [3, 4], [4, 3]]}, "no cycles"),
+    ],
+)
+def test_what_is_no_tree_is_refused(skeleton: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        get_space("gcn-nas", skeleton=skeleton)
