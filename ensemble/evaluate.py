@@ -15,7 +15,7 @@ from ensemble.combiners.base import Combiner
 from ensemble.combiners.ridge import Ridge
 from ensemble.crossval import Progress, held_out_predictions
 from ensemble.errors import BenchmarkError
-from ensemble.features import PROXY, FeatureTable, feature_table
+from ensemble.features import PROXY, FeatureTable, as_number, feature_table
 from ensemble.folds import seeded_folds
 from ensemble.metrics import Metrics, mean_and_sd, measure
 from ensemble.scores import ScoreTable
@@ -135,7 +135,7 @@ def evaluate(
 def published_measures(benchmark: Benchmark) -> dict[str, Metrics]:
     """How well each published score orders the benchmark, without any fitting: larger is taken to be better."""
     columns = {
-        proxy: np.array([_number(entry.scores.get(proxy)) for entry in benchmark.entries])
+        proxy: np.array([as_number(entry.scores.get(proxy)) for entry in benchmark.entries])
         for proxy in benchmark.proxies
     }
     return {proxy: _measure_score(benchmark, column) for proxy, column in columns.items()}
@@ -151,7 +151,3 @@ def _measure_score(benchmark: Benchmark, column: Array) -> Metrics:
     metrics = measure(column, benchmark.accuracy, benchmark.depths, absolute=False)
     del metrics["mae"]  # a score states no accuracy
     return metrics
-
-
-def _number(score: float | None) -> float:
-    return np.nan if score is None else score

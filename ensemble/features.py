@@ -43,7 +43,7 @@ def feature_table(
     for i, arch in enumerate(architectures):
         structure, cost = space.features(arch), space.cost(arch, shape)
         given = scores[i] if scores is not None else {}
-        row = [_finite(given.get(proxy)) for proxy in proxies]
+        row = [as_number(given.get(proxy)) for proxy in proxies]
         rows.append([*row, *structure.values(), math.log(cost.params), math.log(cost.flops)])
     return FeatureTable(columns, np.array(rows, dtype=np.float64).reshape(len(rows), len(columns)))
 
@@ -54,5 +54,6 @@ def feature_names(space: SearchSpace[Architecture], proxies: Sequence[str] = ())
     return (*(PROXY + proxy for proxy in proxies), *example, "cost.log_params", "cost.log_flops")
 
 
-def _finite(score: float | None) -> float:
+def as_number(score: float | None) -> float:
+    """A score, NaN for None and for what is not finite."""
     return score if score is not None and math.isfinite(score) else math.nan

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from ensemble.combiners.vote import MajorityVote
 from ensemble.crossval import Progress, fit_combiner, held_out_predictions, predict_combiner
 from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluate import benchmark_features, require_rows, usable_combiners
-from ensemble.features import FeatureTable, feature_names, feature_table
+from ensemble.features import FeatureTable, as_number, feature_names, feature_table
 from ensemble.folds import seeded_folds
 from ensemble.scores import ScoreTable
 from models import Architecture, ArchrankError, InputError, SearchSpace, UnknownNameError, get_space
 from models.batches import BatchSpec, ProbeBatch
+from models.version import archrank_version
 
 Array = NDArray[np.float64]
 Answer = dict[str, float] | None
@@ -131,7 +131,7 @@ class Ensemble:
             "benchmark": {"name": benchmark.name, "data_hash": benchmark.data_hash, "architectures": len(benchmark)},
             "combiners": [info.name for info in infos],
             "columns": list(table.names),
-            "created_by": f"archrank {_version()}",
+            "created_by": f"archrank {archrank_version()}",
             "metrics": dict(metrics or {}),
         }
         models = {info.name: fit_combiner(info, table, y, seed) for info in infos}
@@ -214,7 +214,7 @@ class Ensemble:
         vote = self._models.get("vote")
         if not isinstance(vote, Calibrated) or not isinstance(vote.model_, MajorityVote):
             raise UnknownNameError("combiner", "vote", self.combiners)
-        rows = [[_number(row.get(proxy)) for proxy in self.proxies] for row in scores]
+        rows = [[as_number(row.get(proxy)) for proxy in self.proxies] for row in scores]
         return vote.model_.rank(np.array(rows))
 
     def _accuracies(self, table: FeatureTable, with_proxies: bool) -> dict[str, Array]:
@@ -260,10 +260,6 @@ def _answer(accuracy: float, percentile: float) -> Answer:
     return {"accuracy": float(accuracy), "percentile": float(percentile)} if np.isfinite(accuracy) else None
 
 
-def _number(score: float | None) -> float:
-    return np.nan if score is None else score
-
-
 def _batch(header: Mapping[str, Any], space: SearchSpace[Architecture]) -> ProbeBatch | None:
     """The batch that a table of scores was computed with. Raises `BenchmarkError` where it is not the same any more."""
     if header.get("batch") is None:
@@ -283,10 +279,3 @@ def _stored_batch(manifest: Mapping[str, Any], state: State) -> ProbeBatch | Non
     if batch.fingerprint != manifest["batch_fingerprint"]:
         raise ValueError("the probe batch has another fingerprint than the manifest states")
     return batch
-
-
-def _version() -> str:
-    try:
-        return version("archrank")
-    except PackageNotFoundError:  # run from a checkout
-        return "unknown"

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from fastapi import FastAPI
 
+from models.version import archrank_version
 from service import errors
 from service.library import Library
 from service.routes import ROUTERS
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         yield
         app.state.worker.stop()
 
-    app = FastAPI(title="archrank", description=DESCRIPTION, version=_version(), lifespan=lifespan)
+    app = FastAPI(title="archrank", description=DESCRIPTION, version=archrank_version(), lifespan=lifespan)
     app.state.settings = settings
     errors.install(app)
     for router in ROUTERS:
@@ -46,10 +46,3 @@ def prepare(settings: Settings, device: torch.device) -> None:
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     torch.zeros(1, device=device).item()
-
-
-def _version() -> str:
-    try:
-        return version("archrank")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "0"

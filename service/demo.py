@@ -30,7 +30,7 @@ def run(examples: Path) -> None:
     """Show how the architectures of `architectures.json` rank, under the names in `names.json`."""
     body, names = _examples(examples)
     console = Console()
-    with server() as url, httpx.Client(base_url=url, timeout=PATIENCE) as client:
+    with server() as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
         response = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
         if response.is_error:
@@ -61,7 +61,7 @@ def server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
                 errors.seek(0)
                 raise DemoError(f"the server did not start: {errors.read().strip() or line.strip()}")
             url = line.split()[-1]
-            _wait_until_ready(url)
+            _wait_until_ready(url, process)
             yield url
         finally:
             _stop(process)
@@ -75,11 +75,12 @@ def _stop(process: "subprocess.Popen[str]") -> None:
         process.kill()
 
 
-def _wait_until_ready(url: str) -> None:
+def _wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
     deadline, said = time.monotonic() + PATIENCE, "nothing"
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
-            response = httpx.get(f"{url}/health/ready", timeout=5)
+            # Without the environment: a proxy server would not reach this machine's own addresses.
+            response = httpx.get(f"{url}/health/ready", timeout=5, trust_env=False)
         except httpx.TransportError as error:
             said = str(error)
         else:

@@ -33,12 +33,13 @@ def test_simultaneous_requests_get_what_each_gets_alone(url: str, client: httpx.
 def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> None:
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(httpx.post, f"{url}/v1/scores", json={"architectures": [PENG]}, timeout=120)
+        answered = 0
         while not busy.done():
-            started = time.perf_counter()
             assert client.get("/health/live").status_code == 200
-            assert time.perf_counter() - started < 2
+            answered += 1
             time.sleep(0.05)
         assert busy.result().status_code == 200
+    assert answered > 5, "a blocked server would have let us wait for the end of the scoring"
 
 
 @pytest.fixture(scope="module")
