@@ -1,0 +1,66 @@
+"""What comes with the repository: our scores of the benchmark, and the ensemble fitted on them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensemble import Ensemble, evaluate, load_benchmark, load_scores
+from models.batches import BatchSpec
+from proxies import proxy_versions, score
+from service.settings import SHIPPED
+
+SCORES = SHIPPED.parent / "data" / "gcn-nas-ntu.scores.jsonl"
+ENSEMBLE = SHIPPED / "gcn-nas-ntu"
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> Ensemble:
+    return Ensemble.load(ENSEMBLE)
+
+
+def test_scores_are_complete_and_of_the_current_proxies(benchmark_folder: Path) -> None:
+    table, benchmark = load_scores(SCORES), load_benchmark(benchmark_folder)
+    assert table.header["proxies"] == proxy_versions()
+    assert set(table.features) == {arch.fingerprint for arch in benchmark.architectures}
+    assert all(value is not None for row in table.features.values() for value in row.values())
+
+
+def test_scores_are_what_the_code_computes(space: Any) -> None:
+    """The shallowest architecture of the table, scored again."""
+    header, *rows = (json.loads(line) for line in SCORES.read_text().splitlines())
+    row = min(rows, key=lambda row: len(row["architecture"]["layers"]))
+    batch = BatchSpec(**header["batch"]).make(space)
+    assert batch.fingerprint == header["batch_fingerprint"]
+    network = space.build(space.parse(row["architecture"]), seed=header["seed"])
+    for name, ours in score(network, batch.x, batch.y, seed=header["seed"], draws=header["draws"]).items():
+        assert ours.feature == pytest.approx(row["scores"][name]["log"] or row["scores"][name]["value"], rel=1e-3), name
+
+
+def test_ensemble_is_fitted_on_these_scores(ensemble: Ensemble) -> None:
+    header = load_scores(SCORES).header
+    assert ensemble.manifest["proxies"] == header["proxies"]
+    assert ensemble.manifest["batch_fingerprint"] == header["batch_fingerprint"]
+    assert (ensemble.manifest["proxy_seed"], ensemble.manifest["proxy_draws"]) == (header["seed"], header["draws"])
+    assert ensemble.batch is not None
+
+
+def test_ensemble_says_how_good_it_is(ensemble: Ensemble) -> None:
+    metrics = ensemble.manifest["metrics"]
+    assert set(metrics["combiners"]) == set(ensemble.combiners)
+    assert metrics["combiners"]["stacked"]["spearman"]["mean"] >= 0.80
+    assert metrics["combiners"]["stacked"]["within_depth"]["mean"] >= 0.35
+
+
+def test_what_is_shipped_is_small() -> None:
+    folders = (SCORES.parent, ENSEMBLE)
+    assert sum(path.stat().st_size for folder in folders for path in folder.rglob("*")) < 8_000_000
+
+
+def test_cross_validated_quality(benchmark_folder: Path) -> None:
+    """One repeat of five folds, fitted here and now: well above counting layers, also among networks of one depth."""
+    report = evaluate(load_benchmark(benchmark_folder), load_scores(SCORES), 1, 5, jobs=1, combiners=["stacked"])
+    stacked, depth = report["combiners"]["stacked"], report["baselines"]["depth"]
+    assert stacked["spearman"]["mean"] >= 0.80 > depth["spearman"]["mean"]
+    assert stacked["within_depth"]["mean"] >= 0.35
