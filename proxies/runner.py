@@ -15,7 +15,7 @@ from proxies.passes import PASSES, Pass, Probe
 from proxies.registry import get_proxies
 
 log = logging.getLogger(__name__)
-DRAWS = 3
+DRAWS = 1
 
 
 def score(

@@ -32,7 +32,8 @@ def run(examples: Path) -> None:
     console = Console()
     with server() as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
-        response = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+        with console.status("the service computes 14 proxies for each"):
+            response = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
         if response.is_error:
             raise DemoError(f"the server answered {response.status_code}: {response.json().get('detail')}")
         answer = PredictionResponse.model_validate(response.json())

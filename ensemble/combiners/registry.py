@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ensemble.combiners.base import Combiner
-from ensemble.combiners.boosting import Boosting
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.mean import WeightedMean
@@ -14,6 +13,7 @@ from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.vote import MajorityVote
+from ensemble.combiners.xgboost import Boosting
 from ensemble.features import PROXY
 from models import UnknownNameError
 
@@ -64,7 +64,7 @@ def _stack(columns: Columns, seed: int) -> Combiner:
     members: tuple[tuple[str, Combiner, tuple[int, ...]], ...] = (
         ("process", SlotProcess(columns), tuple(range(len(columns)))),
         ("forest", Forest(random_state=seed), structure),
-        ("boosting", Boosting(random_state=seed), structure),
+        ("xgboost", Boosting(random_state=seed), structure),
     )
     return Stacked(members, random_state=seed)
 
@@ -84,7 +84,7 @@ COMBINERS = _unique(
         CombinerInfo("mean", lambda _, seed: WeightedMean(), "proxies", "order", missing=True),
         CombinerInfo("ranknet", lambda _, seed: RankNet(random_state=seed), "proxies+structure", "order"),
         CombinerInfo("forest", lambda _, seed: Forest(random_state=seed), "proxies+structure", "accuracy"),
-        CombinerInfo("boosting", lambda _, seed: Boosting(random_state=seed), "proxies+structure", "accuracy"),
+        CombinerInfo("xgboost", lambda _, seed: Boosting(random_state=seed), "proxies+structure", "accuracy"),
         CombinerInfo("ridge", lambda _, seed: Ridge(), "structure", "accuracy"),
     )
 )

@@ -34,7 +34,7 @@ class FlopsPass(Pass):
     provides = frozenset({Need.FLOPS})
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        shapes_only = working_copy(probe.network).to("meta")
+        shapes_only = working_copy(probe.network, batch_norm=False).to("meta")  # norms are not counted
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             shapes_only(probe.x.to("meta"))
         return {Need.FLOPS: counter.get_total_flops()}

@@ -9,7 +9,7 @@ import pytest
 from ensemble import ArtifactError, Benchmark, Ensemble, ScoreTable
 from ensemble.artifact import ARRAYS, MANIFEST, _manifest_hash, load_artifact
 
-PARTS = ("arrays.safetensors", "boosting-boosting.ubj", "stacked-boosting-boosting.ubj")
+PARTS = ("arrays.safetensors", "xgboost-model.ubj", "stacked-xgboost-model.ubj")
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_permuted_accuracies_cannot_be_predicted(benchmark: Benchmark, scores: S
         for entry, accuracy in zip(benchmark.entries, benchmark.accuracy[order], strict=True)
     )
     permuted = Benchmark("permuted", benchmark.space, entries)
-    report = evaluate(permuted, scores, 1, 5, jobs=1, combiners=["ridge", "boosting", "mean", "vote"])
+    report = evaluate(permuted, scores, 1, 5, jobs=1, combiners=["ridge", "xgboost", "mean", "vote"])
     for summary in report["combiners"].values():
         assert summary["spearman"] is None or summary["spearman"]["mean"] < 0.3
 
@@ -68,10 +68,10 @@ def test_no_combiner_sees_test_rows(benchmark: Benchmark, table: FeatureTable) -
 def test_rows_without_scores_are_left_out_and_counted(benchmark: Benchmark, scores: ScoreTable) -> None:
     gone: dict[str, dict[str, float | None]] = {key: {} for key in list(scores.features)[:5]}
     holed = ScoreTable(scores.header, {**scores.features, **gone})
-    report = evaluate(benchmark, holed, 1, 4, jobs=1, combiners=["boosting", "vote", "ridge"])["combiners"]
+    report = evaluate(benchmark, holed, 1, 4, jobs=1, combiners=["xgboost", "vote", "ridge"])["combiners"]
     counts = {name: summary["predicted"]["mean"] for name, summary in report.items()}
     n = len(benchmark)
-    assert counts == {"boosting": n - 5, "vote": n - 5, "ridge": n}
+    assert counts == {"xgboost": n - 5, "vote": n - 5, "ridge": n}
 
 
 def test_folds_follow_the_rows() -> None:

@@ -47,11 +47,11 @@ class Boosting(Combiner):
 
     def get_state(self) -> State:
         state = super().get_state()
-        state.blobs["boosting.ubj"] = bytes(self.model_.get_booster().save_raw("ubj"))
+        state.blobs["model.ubj"] = bytes(self.model_.get_booster().save_raw("ubj"))
         return state
 
     def set_state(self, state: State) -> Self:
         super().set_state(state)
         self.model_ = XGBRegressor(n_jobs=1)
-        self.model_.load_model(bytearray(state.blobs["boosting.ubj"]))
+        self.model_.load_model(bytearray(state.blobs["model.ubj"]))
         return self
