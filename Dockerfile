@@ -11,7 +11,7 @@ RUN python -m venv /opt/archrank
 WORKDIR /src
 # PyTorch first: a change of the code does not download it again.
 COPY constraints.txt .
-RUN /opt/archrank/bin/pip install -c constraints.txt --index-url "https://download.pytorch.org/whl/${TORCH}" torch
+RUN /opt/archrank/bin/pip install -c constraints.txt --extra-index-url "https://download.pytorch.org/whl/${TORCH}" torch
 COPY . .
 RUN /opt/archrank/bin/pip install -c constraints.txt .
 

@@ -31,7 +31,10 @@ Json = Annotated[bool, typer.Option("--json", help="print the JSON that HTTP ans
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda")]
 Bench = Annotated[Path, typer.Argument(help="folder of the public JSON files, or a JSON Lines file")]
 BenchOption = Annotated[Path, typer.Option(help="folder of the public JSON files, or a JSON Lines file")]
-Scores = Annotated[Path | None, typer.Option(help="table of `benchmark score`; without, from structure alone")]
+Scores = Annotated[
+    Path | None,
+    typer.Option(help="table of `benchmark score`; if not given ours, or structure alone"),
+]
 Folds = Annotated[int, typer.Option(min=2, help="folds of the cross-validation")]
 Jobs = Annotated[int, typer.Option(min=1, help="processes")]
 Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that holds the ensembles")]
@@ -238,12 +241,22 @@ def evaluate(
 
 
 def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None]":
-    """A benchmark, and its scores where given, which then say what the search space's settings are."""
+    """A benchmark, and its scores, which then say what the search space's settings are.
+
+    Where none are given, those that come with archrank, if they are of this benchmark.
+    """
     from ensemble import load_benchmark, load_scores
     from models import get_space
+    from service.settings import SHIPPED
 
     if scores is None:
-        return load_benchmark(benchmark), None
+        trained = load_benchmark(benchmark)
+        ours = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
+        table = load_scores(ours) if ours.is_file() else None
+        if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():
+            return trained, None
+        typer.echo(f"with the scores in {ours}", err=True)
+        return trained, table
     table = load_scores(scores)
     return load_benchmark(benchmark, get_space(table.header["space"], **table.header["settings"])), table
 

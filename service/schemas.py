@@ -145,23 +145,26 @@ class BatchCard(BaseModel):
     shape: tuple[int, int, int, int, int] = Field(description="samples, coordinates, frames, joints, persons")
 
 
-class _Response(BaseModel):
-    device: str = Field(examples=["cpu"])
-    batch: BatchCard
-    seconds: float = Field(description="from first to last step, turns of other requests included")
+Seconds = Annotated[float, Field(description="from first to last step, turns of other requests included")]
 
 
-class ScoreResponse(_Response):
+class ScoreResponse(BaseModel):
     """Scores in the order posted."""
 
     scores: list[ScoredItem | FailedItem]
+    device: str = Field(examples=["cpu"])
+    batch: BatchCard
+    seconds: Seconds
 
 
-class PredictionResponse(_Response):
+class PredictionResponse(BaseModel):
     """Predictions in the order posted."""
 
     predictions: list[PredictedItem | FailedItem]
     ensemble: str
+    device: str = Field(examples=["cpu"])
+    batch: BatchCard
+    seconds: Seconds
 
 
 class Health(BaseModel):
