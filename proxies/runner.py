@@ -132,13 +132,17 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
 
     The global random state is as before afterwards.
     """
-    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), flags:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+        if device.type != "cuda":
+            yield
+            return
+        with (
+            torch.cuda.device(device),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            torch.cuda.manual_seed(seed)
+            yield
 
 
 def _computed(proxy: Proxy, measured: dict[Need, Any], share: float, note: str | None) -> Score:
