@@ -15,6 +15,8 @@ from service.strict_json import loads
 from service.worker import Work, Worker
 
 T = TypeVar("T")
+DRAINED = 16
+"""A body that is too large is read up to so many times its limit before the connection is closed."""
 
 
 def _settings(request: Request) -> Settings:
@@ -75,26 +77,30 @@ class _StrictRequest(Request):
     """A request whose body is read once, within limits, as strict JSON."""
 
     async def read(self, settings: Settings) -> None:
-        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
         try:
             async with asyncio.timeout(settings.timeout_seconds):
                 self._body = await self._limited(settings.max_body_bytes)
         except TimeoutError as error:
             raise ProblemError(408, f"the body did not arrive within {settings.timeout_seconds:g} s") from error
+        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
         self._json = loads(self._body, settings.max_nesting)
 
     async def _limited(self, limit: int) -> bytes:
-        too_large = ProblemError(413, f"the body is larger than {limit} bytes", headers={"Connection": "close"})
-        said = self.headers.get("content-length", "")
-        if said.isdecimal() and int(said) > limit:
-            raise too_large
-        body = bytearray()
+        """The body. Of one that is too large the rest is read too, and dropped, up to a bound.
+
+        A client that is still sending when the connection closes would see a reset instead of the answer.
+        """
+        body, size = bytearray(), 0
         async for chunk in self.stream():
-            body += chunk
-            if len(body) > limit:
-                raise too_large
+            size += len(chunk)
+            if size <= limit:
+                body += chunk
+            elif size > DRAINED * limit:
+                break
+        if size > limit:
+            raise ProblemError(413, f"the body is larger than {limit} bytes", headers={"Connection": "close"})
         return bytes(body)
 
 

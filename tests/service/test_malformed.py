@@ -132,8 +132,9 @@ def test_content_types_that_are_json(kind: str, client: httpx.Client) -> None:
     assert client.post("/v1/predictions", content=body, headers={"Content-Type": kind}).status_code == 200
 
 
-def test_large_body(client: httpx.Client) -> None:
-    check(send(client, "/v1/predictions", b" " * (2**20 + 1)), 413, "1048576 bytes")
+@pytest.mark.parametrize("size", [2**20 + 1, 3 * 2**20, 12 * 2**20])
+def test_large_body(client: httpx.Client, size: int) -> None:
+    check(send(client, "/v1/predictions", b" " * size), 413, "1048576 bytes")
 
 
 def test_large_body_in_chunks_without_a_length(url: str) -> None:
