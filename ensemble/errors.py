@@ -9,10 +9,7 @@ class BenchmarkError(InputError):
     @classmethod
     def at(cls, place: str, error: InputError) -> "BenchmarkError":
         """The same complaint with the place in front: `table.jsonl line 3, layers[0]`."""
-        placed = cls.__new__(cls)
-        placed.field, placed.value, placed.allowed = f"{place}, {error.field}", error.value, error.allowed
-        Exception.__init__(placed, f"{placed.field}: got {placed.value}; allowed: {placed.allowed}")
-        return placed
+        return error.renamed(f"{place}, {error.field}", cls)
 
 
 class ArtifactError(ArchrankError):

@@ -112,12 +112,13 @@ class Ensemble:
         """
         require_rows(benchmark)
         scores = scores.without_silent(benchmark) if scores is not None else None
+        header = scores.header if scores is not None else {}
+        batch = _batch(header, benchmark.space)  # before the minutes of fitting: it may be refused
         names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
         infos = usable_combiners(scores, names)
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
         splits = seeded_folds(table.values, y, folds, seed)
         held_out = held_out_predictions(infos, table, y, [splits], seed, jobs, progress)
-        header = scores.header if scores is not None else {}
         manifest = {
             "name": name or benchmark.name,
             "space": benchmark.space.name,
@@ -136,7 +137,7 @@ class Ensemble:
         }
         models = {info.name: fit_combiner(info, table, y, seed) for info in infos}
         reference = {name: np.sort(rows[0][~np.isnan(rows[0])]) for name, rows in held_out.items()}
-        return cls(manifest, benchmark.space, models, reference, _batch(header, benchmark.space))
+        return cls(manifest, benchmark.space, models, reference, batch)
 
     def save(self, folder: str | Path) -> None:
         """Write the ensemble as a folder, in one step; an artifact that was there is replaced."""

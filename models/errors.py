@@ -5,10 +5,11 @@ callers can all show the same sentence.
 """
 
 import reprlib
-from typing import Any
+from typing import Any, TypeVar
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxstring, _short.maxother = 2, 4, 8, 60, 60
+Refusal = TypeVar("Refusal", bound="InputError")
 
 
 class ArchrankError(Exception):
@@ -42,11 +43,14 @@ class InputError(ArchrankError, ValueError):
 
     def within(self, parent: str) -> "InputError":
         """The same error seen from one level further out: `mask[0]` becomes `architectures[3].mask[0]`."""
-        field = f"{parent}.{self.field}"
-        message = f"{field}: got {self.value}; allowed: {self.allowed}"
-        outer = _restored(type(self), (message,), {**self.__dict__, "field": field})
-        assert isinstance(outer, InputError)
-        return outer
+        return self.renamed(f"{parent}.{self.field}", type(self))
+
+    def renamed(self, field: str, kind: type[Refusal]) -> Refusal:
+        """The same refusal, as an error of another kind about a field of another name."""
+        error = kind.__new__(kind)
+        error.field, error.value, error.allowed = field, self.value, self.allowed
+        error.args = (f"{field}: got {self.value}; allowed: {self.allowed}",)
+        return error
 
 
 class ArchitectureError(InputError):
