@@ -119,3 +119,11 @@ class SearchSpace(ABC, Generic[ArchT]):
     @abstractmethod
     def warnings(self, arch: ArchT) -> list[str]:
         """In which ways the architecture lies outside the benchmark's population; empty if it lies inside."""
+
+    @abstractmethod
+    def part(self, arch: ArchT, feature: str) -> str:
+        """The part of the architecture that a structural feature describes, in words, for explanations."""
+
+    @abstractmethod
+    def edit(self, before: ArchT, after: ArchT) -> dict[str, Any]:
+        """What was done to come from one architecture to its neighbour, as plain data."""

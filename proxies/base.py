@@ -26,6 +26,9 @@ class Need(Enum):
     GRADIENT_SIGNS = auto()
     FLOW = auto()
     PERTURBATION = auto()
+    UNIT_OUTPUTS = auto()
+    MINIBATCH_GRADIENTS = auto()
+    TOPOLOGY = auto()
 
 
 Measured = Mapping[Need, Any]
@@ -44,6 +47,7 @@ class ProxyInfo:
         cost: forward passes it costs on its own, about.
         source: paper.
         log_feature: whether its values explode with depth, so that models take the logarithm.
+        additive: whether it is a sum over the network's layers, which grows with depth, or the logarithm of a product.
     """
 
     name: str
@@ -54,6 +58,7 @@ class ProxyInfo:
     source: str
     version: str = "1"
     log_feature: bool = False
+    additive: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Score:
         seconds: its own time plus an equal share of every pass that it took part in, so that a call's scores add up.
         error: why it failed.
         note: what a reader should know, e.g. that the batch was chunked.
+        per_layer: `feature` by unit of the network, for the additive proxies; None where the network names no units.
     """
 
     value: float | None
@@ -75,6 +81,7 @@ class Score:
     seconds: float
     error: str | None = None
     note: str | None = None
+    per_layer: float | None = None
 
     @property
     def feature(self) -> float | None:

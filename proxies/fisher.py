@@ -15,6 +15,7 @@ class Fisher(Proxy):
         direction=1,
         cost=3.0,
         source="Theis et al. 2018, eq. 6; Turner et al., ICLR 2020",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

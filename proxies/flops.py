@@ -14,6 +14,7 @@ class Flops(Proxy):
         direction=1,
         cost=0.1,
         source="-",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -15,6 +15,7 @@ class GradNorm(Proxy):
         direction=1,
         cost=3.0,
         source="Abdelfattah et al., ICLR 2021",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -13,6 +13,7 @@ class Grasp(Proxy):
         direction=1,
         cost=9.0,
         source="Wang et al., ICLR 2020, eq. 8",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -15,6 +15,7 @@ class L2Norm(Proxy):
         direction=1,
         cost=0.0,
         source="Abdelfattah et al., ICLR 2021",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -13,6 +13,7 @@ class Params(Proxy):
         direction=1,
         cost=0.0,
         source="-",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -13,6 +13,7 @@ class Plain(Proxy):
         direction=1,
         cost=3.0,
         source="Mozer & Smolensky, NeurIPS 1988; as in Abdelfattah et al., ICLR 2021",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

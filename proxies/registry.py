@@ -12,12 +12,16 @@ from proxies.grad_sign import GradSign
 from proxies.grasp import Grasp
 from proxies.jacov import Jacov
 from proxies.l2_norm import L2Norm
+from proxies.meco import Meco
+from proxies.meco_opt import MecoOpt
 from proxies.nwot import Nwot
 from proxies.params import Params
 from proxies.plain import Plain
+from proxies.sed import Sed
 from proxies.snip import Snip
 from proxies.synflow import Synflow
 from proxies.zen import Zen
+from proxies.zico import Zico
 
 PROXIES: tuple[Proxy, ...] = (
     EpeNas(),
@@ -28,12 +32,16 @@ PROXIES: tuple[Proxy, ...] = (
     Grasp(),
     Jacov(),
     L2Norm(),
+    Meco(),
+    MecoOpt(),
     Nwot(),
     Params(),
     Plain(),
+    Sed(),
     Snip(),
     Synflow(),
     Zen(),
+    Zico(),
 )
 _BY_NAME = {proxy.info.name: proxy for proxy in PROXIES}
 if len(_BY_NAME) != len(PROXIES):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.errors import InputError
 from proxies.base import Need, Proxy, Score
 from proxies.passes import PASSES, Pass, Probe
+from proxies.passes.base import units
 from proxies.registry import get_proxies
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ def score(
         x: (N, C, T, V, M), or another shape that the network takes, with samples first.
         y: labels, (N,), whole numbers.
         proxies: names; all where None. What they share is computed once.
-        seed: for the proxies that draw (zen).
-        draws: how many draws those average.
+        seed: for the proxies that draw (meco, meco_opt, zen).
+        draws: how many draws zen averages.
 
     Returns:
         A `Score` by name, in the order asked. A proxy that fails has status `failed`, an error and no value.
@@ -90,7 +91,7 @@ def _run_pass(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Sc
         shortage = MemoryError(f"{type(one_pass).__name__} needs more than there is")
         return {proxy.info.name: _failed(shortage, share) for proxy in served}
     note = f"out of memory: the batch was taken in {chunks} chunks, which changes no score" if chunks > 1 else None
-    return {proxy.info.name: _computed(proxy, measured, share, note) for proxy in served}
+    return {proxy.info.name: _computed(proxy, probe, measured, share, note) for proxy in served}
 
 
 def _one_need_at_a_time(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Score]:
@@ -145,13 +146,19 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
             yield
 
 
-def _computed(proxy: Proxy, measured: dict[Need, Any], share: float, note: str | None) -> Score:
+def _computed(proxy: Proxy, probe: Probe, measured: dict[Need, Any], share: float, note: str | None) -> Score:
     started = perf_counter()
     try:
         value, logarithm = proxy.score(measured)
+        per_layer = _per_layer(proxy, probe, value if logarithm is None else logarithm)
     except Exception as error:
         return _failed(error, share + perf_counter() - started)
-    return Score(value, logarithm, "ok", share + perf_counter() - started, note=note)
+    return Score(value, logarithm, "ok", share + perf_counter() - started, note=note, per_layer=per_layer)
+
+
+def _per_layer(proxy: Proxy, probe: Probe, feature: float | None) -> float | None:
+    depth = len(units(probe.network))
+    return feature / depth if feature is not None and depth and proxy.info.additive else None
 
 
 def _failed(error: Exception, seconds: float) -> Score:

@@ -13,6 +13,7 @@ class Snip(Proxy):
         direction=1,
         cost=3.0,
         source="Lee et al., ICLR 2019, eq. 5",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -18,6 +18,7 @@ class Synflow(Proxy):
         cost=1.0,
         source="Tanaka et al., NeurIPS 2020, eq. 2",
         log_feature=True,
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

@@ -15,6 +15,7 @@ class Zen(Proxy):
         direction=1,
         cost=2.0,
         source="Lin et al., ICCV 2021, alg. 1",
+        additive=True,
     )
 
     def compute(self, measured: Measured) -> float:

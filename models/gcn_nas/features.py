@@ -2,7 +2,9 @@
 
 The names tell the groups: `depth=6` (one-hot), `slot9.L2` (mask by backbone slot, 0 where the slot is absent),
 `stage3.S` (mean over the stage's layers), `slot9.fixed=3` (one-hot number of fixed-graph modules, none set where the
-slot is absent), `slot9.subset1.spectral` (norms of the slot's summed polynomials).
+slot is absent), `slot9.subset1.spectral` (norms of the slot's summed polynomials), `fixed.slot9` and `dynamic.slot9`
+(number of fixed-graph and attention modules, -1 where the slot is absent, which lets a tree split on them at once),
+`network.S` and `network.fixed.…` (over all layers).
 """
 
 from functools import lru_cache
@@ -40,6 +42,30 @@ def features(arch: GcnNasArchitecture, skeleton: Skeleton) -> dict[str, float]:
         for i in range(SUBSETS):
             for kind, value in zip(("frobenius", "spectral", "trace"), norms[3 * i : 3 * i + 3], strict=True):
                 values[f"slot{slot}.subset{i}.{kind}"] = value
+    return values | _counts(arch)
+
+
+def _counts(arch: GcnNasArchitecture) -> dict[str, float]:
+    """Numbers of modules, by slot and over the whole network."""
+    mask = np.array(arch.mask, dtype=float)
+    fixed, dynamic = mask[:, : len(FIXED_MODULES)].sum(axis=1), mask[:, len(FIXED_MODULES) :].sum(axis=1)
+    values = {
+        f"{kind}.slot{slot}": float(numbers[arch.slots.index(slot)]) if slot in arch.slots else -1.0
+        for slot in BACKBONE
+        for kind, numbers in (("fixed", fixed), ("dynamic", dynamic))
+    }
+    values |= {f"network.{name}": float(mean) for name, mean in zip(MODULES, mask.mean(axis=0), strict=True)}
+    values |= {
+        "network.fixed.mean": float(fixed.mean()),
+        "network.fixed.min": float(fixed.min()),
+        "network.fixed.max": float(fixed.max()),
+        "network.fixed.variance": float(fixed.var()),
+        "network.fixed.none": float((fixed == 0).mean()),
+        "network.fixed.first2": float(fixed[:2].mean()),
+        "network.fixed.last2": float(fixed[-2:].mean()),
+        "network.fixed.last3": float(fixed[-3:].mean()),
+        "network.dynamic.mean": float(dynamic.mean()),
+    }
     return values
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.gcn_nas.architecture import FIXED_MODULES, MODULES, GcnNasArchitecture
 from models.skeletons import Skeleton
+from models.topology import UnitTopology
 
 SUBSETS = 3
 """Spatial partitions of the adjacency: identity, inward, outward."""
@@ -175,7 +176,7 @@ class GcnNasNetwork(nn.Module):
 
     def __init__(self, arch: GcnNasArchitecture, skeleton: Skeleton, persons: int, num_classes: int) -> None:
         super().__init__()
-        self.slots = arch.slots
+        self.arch, self.skeleton = arch, skeleton
         self.data_bn = nn.BatchNorm1d(persons * skeleton.joints * COORDINATES)
         for number, row in zip(arch.slots, arch.mask, strict=True):
             self.add_module(f"l{number}", Unit(number, row, skeleton.joints))
@@ -186,12 +187,36 @@ class GcnNasNetwork(nn.Module):
         """The unit whose output stands for the network's features (used by zen): backbone slot 9."""
         return self.get_submodule(f"l{FEATURE_SLOT}")
 
+    @property
+    def units(self) -> tuple[nn.Module, ...]:
+        """The layers of the backbone, in the order in which they run (used by meco)."""
+        return tuple(self.get_submodule(f"l{number}") for number in self.arch.slots)
+
+    @property
+    def topology(self) -> tuple[UnitTopology, ...]:
+        """What each unit does to joints and frames (used by sed); `PA`, which starts at 1e-6, is left out.
+
+        The chosen polynomials are one aggregation, each attention module one more, taken as what it starts near:
+        every joint attends to every other alike. The graph convolution's own residual is a skip, and so is the unit's.
+        """
+        adjacency = self.skeleton.adjacency()
+        ball, terms = adjacency.sum(axis=0) > 0, polynomials(adjacency)
+        uniform = np.full(adjacency.shape, 1 / self.skeleton.joints)
+        topology = []
+        for number, row in zip(self.arch.slots, self.arch.mask, strict=True):
+            fixed = [terms[name] for name, present in zip(FIXED_MODULES, row, strict=False) if present]
+            attention = (uniform,) * sum(row[len(FIXED_MODULES) :])
+            aggregations = (np.concatenate(fixed), *attention) if fixed else attention
+            skips = 1 if number == 1 else 2
+            topology.append(UnitTopology(ball, aggregations, skips, TEMPORAL_KERNEL, BACKBONE[number].stride))
+        return tuple(topology)
+
     def forward(self, x: Tensor) -> Tensor:
         n, c, t, v, m = x.shape
         x = self.data_bn(x.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t))
         x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
-        for number in self.slots:
-            x = self.get_submodule(f"l{number}")(x)
+        for unit in self.units:
+            x = unit(x)
         pooled = x.mean(dim=(2, 3)).view(n, m, -1).mean(dim=1)
         logits: Tensor = self.fc(pooled)
         return logits

@@ -1,5 +1,6 @@
 """The `gcn-nas` search space: skeleton-based action recognition, Peng et al., AAAI 2020."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -124,6 +125,20 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             for i, row in enumerate(arch.mask)
             if not has_dynamic(row)
         ]
+
+    def part(self, arch: GcnNasArchitecture, feature: str) -> str:
+        slot = re.search(r"slot(\d+)", feature)
+        if slot and int(slot[1]) in arch.slots:
+            layer = arch.slots.index(int(slot[1]))
+            modules = self.to_json(arch)["layers"][layer]
+            return f"layers[{layer}] ({', '.join(modules) or 'no modules'})"
+        # Depth decides which slots there are.
+        return f"{arch.depth} layers" if slot or feature.startswith("depth") else "all layers together"
+
+    def edit(self, before: GcnNasArchitecture, after: GcnNasArchitecture) -> dict[str, Any]:
+        (place,) = zip(*np.nonzero(np.array(before.mask) != np.array(after.mask)), strict=True)
+        layer, column = (int(i) for i in place)
+        return {"layer": layer, "module": MODULES[column], "action": "add" if after.mask[layer][column] else "remove"}
 
 
 def _random_row(rng: np.random.Generator) -> Row:

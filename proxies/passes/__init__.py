@@ -1,19 +1,24 @@
 """The shared passes, in the order in which they run: cheap ones first."""
 
 from proxies.passes.base import Pass, Probe
-from proxies.passes.counting import FlopsPass, WeightsPass
+from proxies.passes.counting import FlopsPass, TopologyPass, WeightsPass
+from proxies.passes.datum import DatumPass
 from proxies.passes.flow import FlowPass
 from proxies.passes.free import FreeInputPass, GradientSignPass
+from proxies.passes.minibatches import MinibatchPass
 from proxies.passes.perturbation import PerturbationPass
 from proxies.passes.training import TrainingPass
 
 PASSES: tuple[Pass, ...] = (
     WeightsPass(),
+    TopologyPass(),
     FlopsPass(),
+    DatumPass(),
     FlowPass(),
     PerturbationPass(),
     FreeInputPass(),
     GradientSignPass(),
+    MinibatchPass(),
     TrainingPass(),
 )
 

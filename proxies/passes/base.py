@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -75,6 +75,13 @@ def _remove_batch_norm(module: nn.Module) -> None:
 def layers(network: nn.Module) -> list[Layer]:
     """Every convolution and linear layer, in the order of registration."""
     return [module for module in network.modules() if isinstance(module, Layer)]
+
+
+def units(network: nn.Module) -> tuple[nn.Module, ...]:
+    """The network's units in the order in which they run, as its `units` names them; none where it names none."""
+    named = getattr(network, "units", None)
+    found = tuple(named) if isinstance(named, Iterable) else ()
+    return found if all(isinstance(unit, nn.Module) for unit in found) else ()
 
 
 def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:

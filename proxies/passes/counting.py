@@ -1,4 +1,4 @@
-"""What is read off the network without computing: weights, parameter count, FLOPs."""
+"""What is read off the network without computing: weights, parameter count, topology, FLOPs."""
 
 from typing import Any, NamedTuple
 
@@ -26,6 +26,18 @@ class WeightsPass(Pass):
         tensors = [layer.weight.detach() for layer in layers(probe.network)]
         trainable = sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
         return {Need.WEIGHTS: Weights(tensors, trainable)}
+
+
+class TopologyPass(Pass):
+    """TOPOLOGY: `tuple[UnitTopology, ...]`, as the network's `topology` says."""
+
+    provides = frozenset({Need.TOPOLOGY})
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        topology = getattr(probe.network, "topology", None)
+        if not topology:
+            raise AttributeError("the network names no `topology`, what its units do to joints, which sed looks at")
+        return {Need.TOPOLOGY: topology}
 
 
 class FlopsPass(Pass):

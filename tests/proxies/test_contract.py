@@ -6,12 +6,14 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from models import InputError, UnknownNameError
 from models.batches import ProbeBatch
+from models.topology import UnitTopology
 from proxies import proxy_infos, proxy_names, proxy_versions, score
 
 ALL = proxy_names()
@@ -23,10 +25,13 @@ class Small(nn.Module):
     def __init__(self, dropless: bool = True) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
-            nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(),
-        )  # fmt: skip
+            nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU()),
+        )
         self.feature_unit = self.features
+        self.units = list(self.features)
+        graph = np.full((1, 6, 6), 1 / 6)
+        self.topology = tuple(UnitTopology(graph[0] > 0, (graph,), 1, 3, stride) for stride in (1, 2))
         self.fc = nn.Linear(8, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -98,7 +103,7 @@ def test_network_batch_and_random_state_stay_untouched(
 def test_labels_beyond_the_classes_never_become_a_number(small: Small, x: torch.Tensor) -> None:
     scores = score(small, x, torch.tensor([0, 0, 1, 1, 2, 99]))
     failed = {name for name, s in scores.items() if s.status == "failed"}
-    assert {"snip", "grad_norm", "grad_sign", "grasp"} <= failed
+    assert {"snip", "grad_norm", "grad_sign", "grasp", "zico"} <= failed
     assert all(scores[name].value is None and scores[name].error for name in failed)
 
 
@@ -106,7 +111,9 @@ def test_nan_in_the_weights_is_a_failure_not_a_number(small: Small, x: torch.Ten
     with torch.no_grad():
         small.fc.weight[0, 0] = math.nan
     scores = score(small, x, y)
-    assert {"snip", "plain", "grasp", "l2_norm", "synflow"} <= {n for n, s in scores.items() if s.status == "failed"}
+    assert {"snip", "plain", "grasp", "l2_norm", "synflow", "zico"} <= {
+        n for n, s in scores.items() if s.status == "failed"
+    }
     assert scores["params"].status == scores["flops"].status == "ok"
     assert all(s.value is None or math.isfinite(s.value) for s in scores.values())
 
@@ -119,11 +126,32 @@ def test_a_network_that_does_not_run_fails_proxy_by_proxy(x: torch.Tensor, y: to
     assert "Error: " in scores["snip"].error
 
 
-def test_zen_needs_a_feature_unit_and_fails_alone(x: torch.Tensor, y: torch.Tensor, small: Small) -> None:
-    del small.feature_unit
+@pytest.mark.parametrize(
+    ("attribute", "needed_by"), [("feature_unit", {"zen"}), ("units", {"meco", "meco_opt"}), ("topology", {"sed"})]
+)
+def test_what_the_network_does_not_name_fails_alone(
+    attribute: str, needed_by: set[str], x: torch.Tensor, y: torch.Tensor, small: Small
+) -> None:
+    delattr(small, attribute)
     scores = score(small, x, y)
-    assert {name for name, s in scores.items() if s.status == "failed"} == {"zen"}
-    assert "feature_unit" in str(scores["zen"].error)
+    assert {name for name, s in scores.items() if s.status == "failed"} == needed_by
+    assert all(f"AttributeError: the network names no `{attribute}`" in str(scores[name].error) for name in needed_by)
+
+
+def test_per_layer_is_the_feature_by_unit_where_the_proxy_adds_layers_up(
+    name: str, small: Small, x: torch.Tensor, y: torch.Tensor
+) -> None:
+    result = score(small, x, y, [name])[name]
+    assert result.feature is not None
+    info = next(info for info in proxy_infos() if info.name == name)
+    assert result.per_layer == (result.feature / 2 if info.additive else None)
+
+
+def test_without_units_there_is_no_per_layer(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
+    for units in (None, 64, [1, 2]):
+        small.units = units  # type: ignore[assignment]
+        result = score(small, x, y, ["snip"])["snip"]
+        assert (result.status, result.per_layer) == ("ok", None)
 
 
 def test_order_and_subset_are_as_asked(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -160,6 +188,6 @@ def test_seconds_add_up_to_the_call(space: Any, batch: ProbeBatch) -> None:
     assert 0.8 * elapsed <= sum(s.seconds for s in scores.values()) <= elapsed
 
 
-def test_other_seeds_move_zen_only(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
+def test_other_seeds_move_what_draws_only(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
     first, second = score(small, x, y, seed=0), score(small, x, y, seed=1)
-    assert {name for name in ALL if first[name].value != second[name].value} == {"zen"}
+    assert {name for name in ALL if first[name].value != second[name].value} == {"meco", "meco_opt", "zen"}

@@ -112,7 +112,7 @@ def test_out_of_memory_is_chunked_where_the_definition_allows(sixfold: tuple[tor
         assert "3 chunks" in str(ours[name].note)
         assert whole[name].note is None
     assert ours["synflow"].value == whole["synflow"].value
-    for name in ("snip", "grasp", "nwot", "jacov", "fisher", "zen"):
+    for name in ("snip", "grasp", "nwot", "jacov", "fisher", "zen", "zico"):
         assert ours[name].status == "failed"
         assert str(ours[name].error).startswith("out of memory")
         assert ours[name].value is None
@@ -173,7 +173,8 @@ def test_cpu_and_gpu_agree(space: Any, batch: ProbeBatch) -> None:
     on_cpu = score(network, batch.x, batch.y)
     on_gpu = score(network.cuda(), batch.x, batch.y)
     for name, result in on_cpu.items():
-        assert on_gpu[name].value == pytest.approx(result.value, rel=1e-3), name
+        # In zico gradients that hardly differ weigh most: float32's rounding shows.
+        assert on_gpu[name].value == pytest.approx(result.value, rel=5e-3 if name == "zico" else 1e-3), name
 
 
 def test_inplace_modules_do_not_change_a_score(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from models import get_space
-from proxies import proxy_infos, score
+from proxies import proxy_names, score
 from tests.conftest import REFERENCES, fill_as_reference, reference_id
 
-EXACT = [info.name for info in proxy_infos() if info.name not in ("zen", "flops")]
+EXACT = [name for name in proxy_names() if name in REFERENCES[0]["proxies"] and name != "flops"]
 
 
 @pytest.mark.parametrize("reference", REFERENCES, ids=reference_id)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from models import get_space
-from models.gcn_nas.network import fixed_graph
+from models.gcn_nas.network import fixed_graph, polynomials
 from models.skeletons import KINECT, NTU
 from tests.conftest import REFERENCES, fill_as_reference, reference_id
 
@@ -76,6 +77,26 @@ def test_other_skeletons_persons_and_classes() -> None:
     kinect = get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=10)
     network = kinect.build(kinect.parse([["L2", "S", "T", "ST"]] * 6))
     assert network(torch.randn(2, 3, 9, 20, 1)).shape == (2, 10)
+
+
+def test_units_are_the_layers_in_order(space: Any) -> None:
+    network = space.build(space.parse([["L2", "S"]] * 6))
+    assert list(network.units) == [network.get_submodule(f"l{slot}") for slot in (1, 2, 5, 6, 8, 9)]
+
+
+def test_topology_says_what_each_layer_does_to_joints_and_frames(space: Any) -> None:
+    units = space.build(space.parse([["L", "L2", "S", "ST"], ["T"], [], ["L4n"]])).topology
+    assert [len(unit.aggregations) for unit in units] == [3, 1, 0, 1]
+    assert [unit.skips for unit in units] == [1, 2, 2, 2]
+    assert [(unit.kernel, unit.stride) for unit in units] == [(9, 1), (9, 2), (9, 2), (9, 1)]
+    terms = polynomials(NTU.adjacency())
+    np.testing.assert_array_equal(units[0].aggregations[0], np.concatenate([terms["L"], terms["L2"]]))
+    assert all((units[0].aggregations[i] == 1 / 25).all() for i in (1, 2))
+    ball = units[0].ball
+    assert ball.dtype == bool
+    assert ball.sum() == 25 + 2 * len(NTU.links)
+    assert (ball == ball.T).all()
+    assert ball.diagonal().all()
 
 
 def test_parameters_of_the_whole_benchmark(space: Any, benchmark_folder: Any) -> None:

@@ -1,0 +1,25 @@
+"""Smallest eigenvalue of the correlation of a few channels."""
+
+from proxies.base import Measured, Need, Proxy, ProxyInfo
+from proxies.meco import smallest_eigenvalue
+
+
+class MecoOpt(Proxy):
+    """Σ over units of (C/8)·λ_min(P), P the correlation matrix of 8 of the unit's C channels, drawn at random. A unit
+    with fewer channels takes them all, with factor 1."""
+
+    info = ProxyInfo(
+        name="meco_opt",
+        needs=frozenset({Need.UNIT_OUTPUTS}),
+        batch_norm=True,
+        direction=1,
+        cost=1.0,
+        source="Jiang et al., NeurIPS 2023",
+        additive=True,
+    )
+
+    def compute(self, measured: Measured) -> float:
+        return sum(
+            len(features) / len(drawn) * smallest_eigenvalue(features[drawn])
+            for features, drawn in measured[Need.UNIT_OUTPUTS]
+        )

@@ -1,0 +1,45 @@
+"""MeCo's pass: one random datum through the network as it is. No autograd."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from proxies.base import Need
+from proxies.passes.base import Pass, Probe, fill_normal, recorded, units, working_copy
+
+DRAWN_CHANNELS = 8
+
+
+class UnitOutput(NamedTuple):
+    """A unit's feature map, (channels, places), of the first row, and which of its channels were drawn."""
+
+    features: Tensor
+    drawn: Tensor
+
+
+class DatumPass(Pass):
+    """UNIT_OUTPUTS: `list[UnitOutput]`, on the CPU.
+
+    The datum is standard normal, in the batch's shape with one sample. At most 8 channels are drawn, the same ones in
+    every unit of that width, so that architectures are compared on the same channels.
+    """
+
+    provides = frozenset({Need.UNIT_OUTPUTS})
+
+    @torch.no_grad()
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        network = working_copy(probe.network)
+        hooked = units(network)
+        if not hooked:
+            raise AttributeError("the network names no `units`, the modules whose outputs meco looks at")
+        datum = torch.empty_like(probe.x[:1])
+        fill_normal(datum, torch.Generator().manual_seed(probe.seed))
+        with recorded(hooked) as calls:
+            network(datum)
+        maps = [output[0].flatten(1).cpu() for _, _, output in calls]
+        return {Need.UNIT_OUTPUTS: [UnitOutput(features, _draw(len(features), probe.seed)) for features in maps]}
+
+
+def _draw(channels: int, seed: int) -> Tensor:
+    return torch.randperm(channels, generator=torch.Generator().manual_seed(seed))[:DRAWN_CHANNELS]

@@ -1,0 +1,92 @@
+"""MeCo against NumPy."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from proxies import score
+from proxies.base import Need
+from proxies.meco import Meco, smallest_eigenvalue
+from proxies.meco_opt import MecoOpt
+from proxies.passes.datum import DatumPass, UnitOutput
+
+
+class Toy(nn.Module):
+    """Two units, of 16 and of 5 channels, in boxes that must not be counted too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16)), nn.Sequential(nn.Conv2d(16, 5, 1), nn.ReLU())
+        )
+        self.fc = nn.Linear(5, 4)
+
+    @property
+    def units(self) -> Any:
+        return self.box
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.box(x).mean((2, 3)))
+        return logits
+
+
+X = torch.randn(4, 3, 6, 7, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(4)
+
+
+@pytest.fixture
+def toy() -> Toy:
+    torch.manual_seed(0)
+    return Toy()
+
+
+def maps(toy: Toy, seed: int) -> list[Any]:
+    """Each unit's feature map of the datum, (channels, places)."""
+    datum = torch.randn(1, 3, 6, 7, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        first = toy.box[0](datum)
+        return [first[0].flatten(1).double().numpy(), toy.box[1](first)[0].flatten(1).double().numpy()]
+
+
+def lowest(rows: Any) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.linalg.eigvalsh(np.nan_to_num(np.corrcoef(rows)))[0])
+
+
+def test_meco_equals_numpy(toy: Toy) -> None:
+    expected = sum(lowest(rows) for rows in maps(toy, seed=2))
+    assert score(toy, X, Y, ["meco"], seed=2)["meco"].value == pytest.approx(expected, rel=1e-5)
+
+
+def test_meco_opt_equals_numpy_on_the_drawn_channels(toy: Toy) -> None:
+    wide, narrow = maps(toy, seed=2)
+    drawn = torch.randperm(16, generator=torch.Generator().manual_seed(2))[:8].numpy()
+    expected = 16 / 8 * lowest(wide[drawn]) + lowest(narrow)
+    assert score(toy, X, Y, ["meco_opt"], seed=2)["meco_opt"].value == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_the_shape_of_the_batch_matters(toy: Toy) -> None:
+    names = ["meco", "meco_opt"]
+    ours, other = score(toy, X, Y, names), score(toy, 5 * X[:2], Y[:2], names)
+    assert [s.value for s in ours.values()] == [s.value for s in other.values()]
+
+
+def test_both_share_one_forward_pass(toy: Toy) -> None:
+    assert Meco.info.needs == MecoOpt.info.needs <= DatumPass.provides
+
+
+def test_constant_channels_and_too_many_channels_give_zero() -> None:
+    rows = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
+    rows[1] = 0
+    assert smallest_eigenvalue(rows) == pytest.approx(0, abs=1e-12)
+    assert smallest_eigenvalue(torch.randn(9, 6)) == pytest.approx(0, abs=1e-12)
+    assert smallest_eigenvalue(rows[:1]) == 1
+
+
+def test_what_is_not_finite_is_a_failure() -> None:
+    rows = torch.tensor([[1.0, 2.0], [float("nan"), 0.0]])
+    with pytest.raises(ArithmeticError, match="not finite"):
+        Meco().compute({Need.UNIT_OUTPUTS: [UnitOutput(rows, torch.arange(2))]})

@@ -1,0 +1,51 @@
+"""ZiCo against two backward passes."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from models.batches import ProbeBatch
+from proxies import score
+from proxies.base import Need
+from proxies.passes.base import layers
+from proxies.zico import Zico
+
+
+def test_zico_equals_two_backward_passes(space: Any, batch: ProbeBatch) -> None:
+    network = space.build(space.parse([["L2", "S", "T", "ST"]] * 4))
+    gradients = []
+    for half in (slice(0, 2), slice(2, 4)):
+        network.zero_grad()
+        functional.cross_entropy(network(batch.x[half]), batch.y[half]).backward()
+        # The ST module has convolutions that are never used: these have no gradient.
+        gradients.append([layer.weight.grad.clone() for layer in layers(network) if layer.weight.grad is not None])
+    expected = 0.0
+    for first, second in zip(*gradients, strict=True):
+        a, b = first.double().abs(), second.double().abs()
+        differ = a != b  # mean / std of two numbers is (a + b) / |a - b|
+        expected += math.log(float(((a + b)[differ] / (a - b).abs()[differ]).sum()))
+    # Gradients that hardly differ weigh most, so float32's rounding shows.
+    assert score(network, batch.x, batch.y, ["zico"])["zico"].value == pytest.approx(expected, rel=1e-3)
+
+
+def test_population_deviation_and_what_is_left_out() -> None:
+    gradients = torch.tensor([[1.0, -5.0, 2.0], [-3.0, 5.0, 2.0]])  # 2/1; 5/0 twice over; 2/0
+    still = torch.ones(2, 4)
+    assert Zico().compute({Need.MINIBATCH_GRADIENTS: [gradients, still]}) == pytest.approx(math.log(2))
+    with pytest.raises(ArithmeticError, match="no gradient differs"):
+        Zico().compute({Need.MINIBATCH_GRADIENTS: [still]})
+
+
+def test_nan_is_not_left_out() -> None:
+    gradients = torch.tensor([[1.0, math.nan], [3.0, 1.0]])
+    assert math.isnan(Zico().compute({Need.MINIBATCH_GRADIENTS: [gradients]}))
+
+
+def test_one_sample_is_a_failure(space: Any, batch: ProbeBatch) -> None:
+    network = space.build(space.parse([["L2", "S"]] * 4))
+    result = score(network, batch.x[:1], batch.y[:1], ["zico"])["zico"]
+    assert (result.status, result.value) == ("failed", None)
+    assert "1 sample makes no 2 minibatches" in str(result.error)
