@@ -1,25 +1,32 @@
 """From proxy scores and structure to an accuracy: benchmarks, combiners, their evaluation and saved ensembles."""
 
 from ensemble.benchmark import Benchmark, Entry, load_benchmark, write_table
+from ensemble.card import card, shortcomings
 from ensemble.combiners import COMBINERS, CombinerInfo, combiner_names, get_combiner
 from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluate import evaluate
+from ensemble.explain import Edit, Explanation, Reason
 from ensemble.features import FeatureTable, feature_table
-from ensemble.predictor import Ensemble, Prediction
+from ensemble.predictor import Answer, Ensemble, Prediction
 from ensemble.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
 
 __all__ = [
     "COMBINERS",
+    "Answer",
     "ArtifactError",
     "Benchmark",
     "BenchmarkError",
     "CombinerInfo",
+    "Edit",
     "Ensemble",
     "Entry",
+    "Explanation",
     "FeatureTable",
     "Prediction",
+    "Reason",
     "ScoreTable",
     "append_scores",
+    "card",
     "combiner_names",
     "drop_partial_row",
     "evaluate",
@@ -28,6 +35,7 @@ __all__ = [
     "load_benchmark",
     "load_scores",
     "score_feature",
+    "shortcomings",
     "start_scores",
     "write_table",
 ]

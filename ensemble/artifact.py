@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 from ensemble.combiners import State
 from ensemble.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever an older program could not read what a newer one writes."""
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.safetensors"
@@ -31,11 +31,12 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
     """Write the folder beside its place and then rename it. Replaces an artifact that was there, and nothing else."""
     if folder.exists() and not (folder / MANIFEST).is_file():
         raise ArtifactError(f"{folder} exists and is no artifact: not overwritten")
-    arrays = {name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())}
+    arrays, copies = _distinct({name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())})
     parts = {ARRAYS: save(arrays)} | {name.replace("/", "-"): blob for name, blob in state.blobs.items()}
     content = {
         **manifest,
         "format": FORMAT,
+        "copies": copies,
         "parts": {name: {"sha256": _sha256(part), "bytes": len(part)} for name, part in sorted(parts.items())},
     }
     content["manifest_sha256"] = _manifest_hash(content)
@@ -81,9 +82,21 @@ def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
     parts = _checked_parts(folder, manifest.get("parts"))
     try:
         arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
-    except (KeyError, SafetensorError) as error:
+        arrays |= {name: arrays[original] for name, original in manifest["copies"].items()}
+    except (AttributeError, KeyError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: {ARRAYS} cannot be read ({error})") from error
     return manifest, State(arrays, {name.replace("-", "/"): part for name, part in parts.items()})
+
+
+def _distinct(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Each array once, and under which other name the rest are: combiners have members in common."""
+    originals: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+    copies: dict[str, str] = {}
+    for name, array in arrays.items():
+        original = originals.setdefault((str(array.dtype), array.shape, array.tobytes()), name)
+        if original != name:
+            copies[name] = original
+    return {name: array for name, array in arrays.items() if name not in copies}, copies
 
 
 def _checked_parts(folder: Path, stated: Any) -> dict[str, bytes]:

@@ -70,6 +70,20 @@ class Benchmark:
         lines = (f"{entry.architecture.fingerprint} {entry.accuracy!r}\n" for entry in self.entries)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What it is, as plain data."""
+        depths, rows = np.unique(self.depths, return_counts=True)
+        return {
+            "name": self.name,
+            "space": self.space.name,
+            "settings": self.space.settings,
+            "architectures": len(self),
+            "data_hash": self.data_hash,
+            "accuracy": [float(self.accuracy.min()), float(self.accuracy.max())],
+            "by_depth": {str(depth): int(number) for depth, number in zip(depths, rows, strict=True)},
+        }
+
     @cached_property
     def proxies(self) -> tuple[str, ...]:
         """Names of the proxies with a published score, sorted."""

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -13,12 +13,14 @@ from ensemble.benchmark import Benchmark
 from ensemble.combiners import COMBINERS, CombinerInfo, get_combiner
 from ensemble.combiners.base import Combiner
 from ensemble.combiners.ridge import Ridge
-from ensemble.crossval import Progress, held_out_predictions
+from ensemble.crossval import HeldOut, Progress, held_out_predictions
 from ensemble.errors import BenchmarkError
 from ensemble.features import PROXY, FeatureTable, as_number, feature_table
-from ensemble.folds import seeded_folds
-from ensemble.metrics import Metrics, mean_and_sd, measure
+from ensemble.folds import Split, seeded_folds
+from ensemble.learning import learning_curves, noise, shuffled_control, smaller_sizes
+from ensemble.metrics import Metrics, brier, interval_measures, mean_and_sd, measure, reliability, search_measures
 from ensemble.scores import ScoreTable
+from ensemble.uncertainty import LEVEL
 
 Array = NDArray[np.float64]
 
@@ -50,6 +52,10 @@ BASELINES = (
 
 
 LEAST_ROWS = 20
+LEARNERS = ("depth", "params", "ridge", "structure", "stacked")
+"""Whose learning curves are drawn, and who are put through the control."""
+LEARNING_REPEATS = 3
+"""How many of the repeats the learning curves take: their sizes add up to more work than all the rest."""
 
 
 def require_rows(benchmark: Benchmark) -> None:
@@ -95,41 +101,92 @@ def evaluate(
 
     Returns:
         Plain data for JSON. `published` and `scores` hold the measures of each proxy's score as it is; `baselines` and
-        `combiners` hold, by measure, `{"mean", "sd"}` over the repeats, or None where it is not defined.
+        `combiners` hold, by measure, `{"mean", "sd"}` over the repeats, or None where it is not defined; `intervals`
+        and `pairs` how honest intervals and pairwise probabilities are; `learning` the learning curves; `control` the
+        whole procedure on accuracies shuffled within depth; `noise` what limits the ρ within depth.
     """
     started = time.perf_counter()
     require_rows(benchmark)
     scores = scores.without_silent(benchmark) if scores is not None else None
     table = benchmark_features(benchmark, scores)
-    y = benchmark.accuracy
+    y, depths = benchmark.accuracy, benchmark.depths
     infos = [*BASELINES, *usable_combiners(scores, combiners)]
-    # Folds by structure and accuracy alone, so that reports with and without scores compare on the same ones.
-    structure = table.select([name for name in table.names if not name.startswith(PROXY)])
-    splits = [seeded_folds(structure, y, folds, seed + repeat) for repeat in range(repeats)]
-    held_out = held_out_predictions(infos, table, y, splits, seed, jobs, progress)
-    measured = {
-        name: mean_and_sd([measure(row, y, benchmark.depths) for row in rows]) for name, rows in held_out.items()
-    }
-    baselines = [info.name for info in BASELINES]
+    learners = [info for info in infos if info.name in LEARNERS]
+    splits = [structural_folds(table, y, folds, seed + repeat) for repeat in range(repeats)]
+    few = splits[:LEARNING_REPEATS]
+    count = _Count(progress, len(splits[0]) * (len(splits) + len(few) * len(smaller_sizes(few)) + 1))
+    held = held_out_predictions(infos, table, y, splits, seed, jobs, count)
+    whole = {name: one.first(len(few)) for name, one in held.items()}
+    curves = learning_curves(learners, table, y, depths, few, whole, seed, jobs, count)
+    control = shuffled_control(lambda *_: learners, table, y, depths, splits[0], seed, jobs, count)
     return {
-        "benchmark": {
-            "name": benchmark.name,
-            "space": benchmark.space.name,
-            "settings": benchmark.space.settings,
-            "architectures": len(benchmark),
-            "data_hash": benchmark.data_hash,
-            "by_depth": {str(d): int((benchmark.depths == d).sum()) for d in np.unique(benchmark.depths)},
-        },
-        "method": {"repeats": repeats, "folds": folds, "seed": seed},
+        "benchmark": benchmark.summary,
+        "method": {"repeats": repeats, "folds": folds, "seed": seed, "learning_repeats": len(few)},
         "published": published_measures(benchmark),
         "scores": score_measures(benchmark, table),
-        "depth": _measure_score(benchmark, benchmark.depths.astype(float)),
-        "baselines": {name: measured[name] for name in baselines},
-        "combiners": {name: summary for name, summary in measured.items() if name not in baselines},
+        "depth": _measure_score(benchmark, depths.astype(float)),
+        **summary(held, benchmark),
+        "learning": curves,
+        "control": control,
+        "noise": noise(table, y, depths),
         "versions": {name: version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
         "python": platform.python_version(),
         "seconds": round(time.perf_counter() - started, 2),
     }
+
+
+class _Count:
+    """Progress over several cross-validations as one."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def structural_folds(table: FeatureTable, y: Array, folds: int, seed: int) -> list[Split]:
+    """Folds by structure and accuracy alone, so that reports with and without scores compare on the same ones."""
+    structure = table.select([name for name in table.names if not name.startswith(PROXY)])
+    return seeded_folds(structure, y, folds, seed)
+
+
+def summary(held: Mapping[str, HeldOut], benchmark: Benchmark) -> dict[str, Any]:
+    """What held-out predictions are worth: `baselines`, `combiners`, `intervals` and `pairs` of the report.
+
+    Measures are `{"mean", "sd"}` over the repeats.
+    """
+    y, depths = benchmark.accuracy, benchmark.depths
+    measured = {
+        name: mean_and_sd([measure(row, y, depths) | search_measures(row, y, depths) for row in one.accuracy])
+        for name, one in held.items()
+    }
+    baselines = [info.name for info in BASELINES]
+    intervals = {
+        name: mean_and_sd([interval_measures(row, y, depths) for row in one.interval]) for name, one in held.items()
+    }
+    return {
+        "baselines": {name: measured[name] for name in baselines},
+        "combiners": {name: row for name, row in measured.items() if name not in baselines},
+        "intervals": {"level": LEVEL, "combiners": intervals},
+        "pairs": {"combiners": {name: _pairs(one) for name, one in held.items()}},
+    }
+
+
+def _pairs(held: HeldOut) -> dict[str, Any]:
+    """How honest pairwise probabilities are, over all pairs of test rows and over those of equal depth."""
+    result = {}
+    for name, which in (("all", [np.ones_like(same) for same in held.same_depth]), ("within_depth", held.same_depth)):
+        kept = [(p[rows], b[rows]) for p, b, rows in zip(held.probability, held.better, which, strict=True)]
+        probability, better = (np.concatenate(part) for part in zip(*kept, strict=True))
+        result[name] = {
+            "brier": mean_and_sd([{"brier": brier(*repeat)} for repeat in kept])["brier"],
+            "pairs": len(probability),
+            "reliability": reliability(probability, better),
+        }
+    return result
 
 
 def published_measures(benchmark: Benchmark) -> dict[str, Metrics]:

@@ -1,4 +1,4 @@
-"""A fitted ensemble: all combiners of one benchmark, and the population that percentiles refer to."""
+"""A fitted ensemble: all combiners of one benchmark, and the population that they learned from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,42 +11,53 @@ from numpy.typing import NDArray
 
 from ensemble.artifact import load_artifact, save_artifact
 from ensemble.benchmark import Benchmark
-from ensemble.combiners import DEFAULT, STRUCTURE, Combiner, State, get_combiner
+from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.vote import MajorityVote
-from ensemble.crossval import Progress, fit_combiner, held_out_predictions, predict_combiner
+from ensemble.crossval import Progress, held_out_predictions
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluate import benchmark_features, require_rows, usable_combiners
+from ensemble.evaluate import BASELINES, benchmark_features, require_rows, structural_folds, summary, usable_combiners
+from ensemble.explain import Edit, Explanation, explanation, single_edits
 from ensemble.features import FeatureTable, as_number, feature_names, feature_table
-from ensemble.folds import seeded_folds
+from ensemble.member import Member
+from ensemble.population import FAR, Population
 from ensemble.scores import ScoreTable
 from models import Architecture, ArchrankError, InputError, SearchSpace, UnknownNameError, get_space
 from models.batches import BatchSpec, ProbeBatch
 from models.version import archrank_version
 
 Array = NDArray[np.float64]
-Answer = dict[str, float] | None
 Scores = Sequence[Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What an ensemble says about one architecture.
-
-    Attributes:
-        accuracy: predicted validation accuracy, a fraction from 0 to 1.
-        percentile: share of the benchmark's architectures that are predicted to be worse, 0 … 100.
-        combiner: which combiner the two are from.
-        order: what to rank a set by, larger is better: the accuracy; for the vote, contests won inside the set.
-        combiners: `{"accuracy", "percentile"}` by combiner; None for one that cannot tell without the proxies.
-        warnings: what should make one trust the prediction less.
-    """
+class Answer:
+    """What one combiner says: fractions, percent of the population that is predicted worse, and an interval that holds
+    the accuracy with a probability of 90 %."""
 
     accuracy: float
     percentile: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Prediction(Answer):
+    """What an ensemble says about one architecture.
+
+    Attributes:
+        combiner: which combiner the answer is from.
+        order: what to rank a set by, larger is better: the accuracy; for the vote, contests won inside the set.
+        combiners: every combiner's answer; None for one that cannot tell without the proxies.
+        stretch: 1 for an architecture and scores like the population's; else how many times as wide the interval is at
+            least.
+        warnings: what should make one trust the prediction less.
+    """
+
     combiner: str
     order: float
-    combiners: dict[str, Answer]
+    combiners: dict[str, Answer | None]
+    stretch: float
     warnings: list[str] = field(default_factory=list)
 
 
@@ -65,8 +76,8 @@ class Ensemble:
         self,
         manifest: dict[str, Any],
         space: SearchSpace[Architecture],
-        models: dict[str, Combiner],
-        reference: dict[str, Array],
+        members: Mapping[str, Member],
+        population: Population,
         batch: ProbeBatch | None = None,
     ) -> None:
         self.manifest = manifest
@@ -74,13 +85,13 @@ class Ensemble:
         self.space = space
         self.proxies: tuple[str, ...] = tuple(manifest["proxies"])
         self.batch = batch
-        self._models = models
-        self._reference = reference
+        self._members = dict(members)
+        self._population = population
 
     @property
     def combiners(self) -> tuple[str, ...]:
         """Names of the combiners that it holds."""
-        return tuple(self._models)
+        return tuple(self._members)
 
     @classmethod
     def fit(
@@ -103,10 +114,9 @@ class Ensemble:
             scores: our proxy scores of them; without, only combiners that need none are fitted.
             name: what to call it; the benchmark's name if not given.
             seed: of the combiners and of the folds.
-            folds: folds of the held-out predictions that percentiles are taken among. Predictions for architectures
-                that a combiner was fitted on spread wider than for new ones, so these would misplace new ones.
+            folds: folds of the cross-validation that goes before, for percentiles and metrics.
             combiners: names of those to fit, all if not given; `structure` is always among them.
-            metrics: results of a cross-validation, to keep in the manifest.
+            metrics: results of `evaluate`, to keep in the manifest in place of those of this one cross-validation.
             jobs: worker processes for the held-out predictions.
             progress: called after each fold.
         """
@@ -117,8 +127,9 @@ class Ensemble:
         names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
         infos = usable_combiners(scores, names)
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
-        splits = seeded_folds(table.values, y, folds, seed)
-        held_out = held_out_predictions(infos, table, y, [splits], seed, jobs, progress)
+        splits = structural_folds(table, y, folds, seed)
+        held_out = held_out_predictions([*BASELINES, *infos], table, y, [splits], seed, jobs, progress)
+        measured = summary(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
         manifest = {
             "name": name or benchmark.name,
             "space": benchmark.space.name,
@@ -129,24 +140,22 @@ class Ensemble:
             "proxy_seed": header.get("seed"),
             "proxy_draws": header.get("draws"),
             "seed": seed,
-            "benchmark": {"name": benchmark.name, "data_hash": benchmark.data_hash, "architectures": len(benchmark)},
+            "benchmark": benchmark.summary,
             "combiners": [info.name for info in infos],
             "columns": list(table.names),
             "created_by": f"archrank {archrank_version()}",
-            "metrics": dict(metrics or {}),
+            "metrics": dict(metrics or measured),
         }
-        models = {info.name: fit_combiner(info, table, y, seed) for info in infos}
-        reference = {name: np.sort(rows[0][~np.isnan(rows[0])]) for name, rows in held_out.items()}
-        return cls(manifest, benchmark.space, models, reference, batch)
+        members = {info.name: Member.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos}
+        return cls(manifest, benchmark.space, members, Population.of(table), batch)
 
     def save(self, folder: str | Path) -> None:
         """Write the ensemble as a folder, in one step; an artifact that was there is replaced."""
-        states = State.merged({name: model.get_state() for name, model in self._models.items()})
-        parts = {"reference": State(dict(self._reference))}
+        parts = {name: member.get_state() for name, member in self._members.items()}
+        parts["population"] = self._population.get_state()
         if self.batch is not None:
             parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
-        stored = State.merged(parts)
-        save_artifact(Path(folder), self.manifest, State({**states.arrays, **stored.arrays}, states.blobs))
+        save_artifact(Path(folder), self.manifest, State.merged(parts))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Ensemble":
@@ -157,20 +166,24 @@ class Ensemble:
             columns = tuple(manifest["columns"])
             if columns != feature_names(space, tuple(manifest["proxies"])):
                 raise ArtifactError(f"{folder}: it was fitted on other features than this version computes")
-            models = {
-                name: get_combiner(name).build(columns, manifest["seed"]).set_state(state.part(name))
+            members = {
+                name: Member.of_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
             }
-            reference = {name: state.part("reference").arrays[name] for name in models}
+            population = Population.of_state(state.part("population"), columns)
             batch = _stored_batch(manifest, state.part("batch"))
         except ArtifactError:
             raise
         except (ArchrankError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{folder}: its parts do not make an ensemble ({error!r})") from error
-        return cls(manifest, space, models, reference, batch)
+        return cls(manifest, space, members, population, batch)
 
     def predict(
-        self, architectures: Sequence[Architecture], scores: Scores | None = None, combiner: str | None = None
+        self,
+        architectures: Sequence[Architecture],
+        scores: Scores | None = None,
+        combiner: str | None = None,
+        unlike: Sequence[str] = (),
     ) -> list[Prediction]:
         """Predict many architectures.
 
@@ -178,60 +191,120 @@ class Ensemble:
             architectures: architectures of the ensemble's space.
             scores: one mapping from proxy to score an architecture (None where it failed), computed as the manifest
                 says; or None to predict from structure alone.
-            combiner: which combiner `accuracy` and `percentile` are from; by default `stacked` with scores,
-                `structure` without. Where it cannot tell, `structure` answers, with a warning.
+            combiner: which combiner the answer is from; by default `stacked` with scores, `structure` without. Where it
+                cannot tell, `structure` answers, with a warning.
+            unlike: in which ways the scores were computed otherwise than the manifest says: each is a warning, and
+                makes the intervals wider.
 
         Raises:
             UnknownNameError: no combiner of that name is in the ensemble.
         """
-        if combiner is not None and combiner not in self._models:
-            raise UnknownNameError("combiner", combiner, self.combiners)
-        if scores is not None and len(scores) != len(architectures):
-            raise InputError(
-                "scores", f"{len(scores)} items", f"one for each of the {len(architectures)} architectures"
-            )
+        self._check(architectures, scores, combiner)
         if not architectures:
             return []
-        headline = combiner or (DEFAULT if scores is not None and DEFAULT in self._models else STRUCTURE)
+        headline = combiner or self._default(scores)
         table = feature_table(self.space, architectures, scores, self.proxies)
-        accuracies = self._accuracies(table, with_proxies=scores is not None)
-        percentiles = {name: self._percentiles(name, values) for name, values in accuracies.items()}
+        stretch, warnings = self._unlike(table, architectures, unlike if scores is not None else ())
+        answers = self._answers(table, stretch, with_proxies=scores is not None)
         contests = self.vote_ranks(scores) if headline == "vote" and scores is not None else None
-        if contests is not None and np.isnan(accuracies["vote"]).any():
+        if contests is not None and any(one["vote"] is None for one in answers):
             contests = None  # some are from another combiner: only accuracies compare
         return [
             self._prediction(
                 headline,
                 None if contests is None else float(contests[i]),
-                {name: _answer(values[i], percentiles[name][i]) for name, values in accuracies.items()},
+                answers[i],
+                float(stretch[i]),
                 self._missing(table, i) if scores is not None else None,
-                self.space.warnings(arch),
+                warnings[i],
             )
-            for i, arch in enumerate(architectures)
+            for i in range(len(architectures))
         ]
+
+    def beats(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
+        """Probability that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
+
+        By the combiner of the predictions; where they are from several, by `structure`, which answers for all.
+        """
+        used = {one.combiner for one in predictions}
+        name = used.pop() if len(used) == 1 else STRUCTURE
+        said = [one.combiners[name] for one in predictions]
+        accuracy = np.array([one.accuracy for one in said if one is not None])
+        depths = np.array([self.space.features(arch)["depth"] for arch in architectures])
+        return self._members[name].errors.beats(accuracy, depths, np.array([one.stretch for one in predictions]))
+
+    def explain(
+        self, architecture: Architecture, scores: Mapping[str, float | None] | None = None, combiner: str | None = None
+    ) -> Explanation:
+        """What moved one prediction. The arguments are those of `predict`.
+
+        By the combiner that answers, or by `structure` where that one has no contributions (it only orders) or lacks
+        scores: the explanation names it.
+        """
+        given = None if scores is None else [scores]
+        self._check([architecture], given, combiner)
+        table = feature_table(self.space, [architecture], given, self.proxies)
+        member = self._members[combiner or self._default(given)]
+        columns = member.info.columns(table.names)
+        if member.typical is None or np.isnan(table.select(columns)).any():
+            member = self._members[STRUCTURE]
+            columns = member.info.columns(table.names)
+        assert member.typical is not None, "structure is additive"
+        row = table.select(columns)
+        return explanation(member.info.name, member.model, columns, row, member.typical, self.space, architecture)
+
+    def edits(self, architecture: Architecture) -> list[Edit]:
+        """The edits of one module that raise the prediction from structure, best first."""
+
+        def predicted(architectures: Sequence[Architecture]) -> Array:
+            return self._members[STRUCTURE].predict(feature_table(self.space, architectures, None, self.proxies))
+
+        return single_edits(self.space, architecture, predicted)
 
     def vote_ranks(self, scores: Scores) -> Array:
         """Copeland scores of the vote inside a set, shape (m,): how many of the others each beats, ties as half."""
-        vote = self._models.get("vote")
+        vote = self._members["vote"].model if "vote" in self._members else None
         if not isinstance(vote, Calibrated) or not isinstance(vote.model_, MajorityVote):
             raise UnknownNameError("combiner", "vote", self.combiners)
         rows = [[as_number(row.get(proxy)) for proxy in self.proxies] for row in scores]
         return vote.model_.rank(np.array(rows))
 
-    def _accuracies(self, table: FeatureTable, with_proxies: bool) -> dict[str, Array]:
-        """By combiner, (m,); NaN where it cannot tell."""
-        silent = np.full(len(table.values), np.nan)
-        accuracies: dict[str, Array] = {}
-        for name, model in self._models.items():
-            info = get_combiner(name)
-            can_tell = with_proxies or not info.needs_proxies
-            accuracies[name] = np.clip(predict_combiner(info, model, table), 0, 1) if can_tell else silent
-        return accuracies
+    def _check(self, architectures: Sequence[Architecture], scores: Scores | None, combiner: str | None) -> None:
+        if combiner is not None and combiner not in self._members:
+            raise UnknownNameError("combiner", combiner, self.combiners)
+        if scores is not None and len(scores) != len(architectures):
+            raise InputError(
+                "scores", f"{len(scores)} items", f"one for each of the {len(architectures)} architectures"
+            )
 
-    def _percentiles(self, name: str, accuracies: Array) -> Array:
-        reference = self._reference[name]
-        below, upto = (np.searchsorted(reference, accuracies, side=side) for side in ("left", "right"))
-        return 50.0 * (below + upto) / max(len(reference), 1)
+    def _default(self, scores: Scores | None) -> str:
+        return DEFAULT if scores is not None and DEFAULT in self._members else STRUCTURE
+
+    def _unlike(
+        self, table: FeatureTable, architectures: Sequence[Architecture], given: Sequence[str]
+    ) -> tuple[Array, list[list[str]]]:
+        """How far from the population each row is, (m,), and its warnings."""
+        stretch, warnings = np.ones(len(architectures)), []
+        for i, (arch, found) in enumerate(zip(architectures, self._population.unlike(table), strict=True)):
+            warnings.append([*self.space.warnings(arch), *found.reasons, *given])
+            stretch[i] = max(found.stretch, FAR if warnings[i] else 1.0)
+        return stretch, warnings
+
+    def _answers(self, table: FeatureTable, stretch: Array, with_proxies: bool) -> list[dict[str, Answer | None]]:
+        """By architecture, what every combiner says; None where it cannot tell."""
+        answers: list[dict[str, Answer | None]] = [dict.fromkeys(self._members) for _ in stretch]
+        depths = table.select(["depth"])[:, 0]
+        for name, member in self._members.items():
+            if member.info.needs_proxies and not with_proxies:
+                continue
+            accuracy = member.predict(table)
+            rows = zip(
+                accuracy, member.percentiles(accuracy), member.errors.intervals(accuracy, depths, stretch), strict=True
+            )
+            for answer, (value, percentile, (low, high)) in zip(answers, rows, strict=True):
+                if np.isfinite(value):
+                    answer[name] = Answer(float(value), float(percentile), float(low), float(high))
+        return answers
 
     def _missing(self, table: FeatureTable, row: int) -> list[str]:
         return [proxy for proxy, gap in zip(self.proxies, np.isnan(table.values[row]), strict=False) if gap]
@@ -240,7 +313,8 @@ class Ensemble:
         self,
         headline: str,
         contests: float | None,
-        answers: dict[str, Answer],
+        answers: dict[str, Answer | None],
+        stretch: float,
         missing: list[str] | None,
         warnings: list[str],
     ) -> Prediction:
@@ -253,12 +327,10 @@ class Ensemble:
         elif missing:
             warnings.append(f"no {reason}")
         assert answer is not None, "structure has no missing columns"
-        order = answer["accuracy"] if contests is None else contests
-        return Prediction(answer["accuracy"], answer["percentile"], chosen, order, answers, warnings)
-
-
-def _answer(accuracy: float, percentile: float) -> Answer:
-    return {"accuracy": float(accuracy), "percentile": float(percentile)} if np.isfinite(accuracy) else None
+        order = answer.accuracy if contests is None else contests
+        return Prediction(
+            answer.accuracy, answer.percentile, answer.low, answer.high, chosen, order, answers, stretch, warnings
+        )
 
 
 def _batch(header: Mapping[str, Any], space: SearchSpace[Architecture]) -> ProbeBatch | None:

@@ -1,22 +1,27 @@
 """From results to the documents of `schemas`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ensemble import Prediction
+import ensemble
+from ensemble import Answer, Prediction
 from models import Architecture, InputError
 from proxies import Score
 from service.errors import problem
 from service.library import Model, Probe
 from service.schemas import (
     BatchCard,
+    Edit,
     Estimate,
+    Explanation,
     FailedItem,
+    Interval,
     PredictedItem,
     PredictionResponse,
     ProxyScore,
+    Reason,
     ScoredItem,
     ScoreResponse,
 )
@@ -55,6 +60,15 @@ class Results:
         return [item(i, one) for i, one in enumerate(self.read)]
 
 
+@dataclass(frozen=True)
+class Said:
+    """What an ensemble said of the architectures of a request; explanations and edits where they were asked for."""
+
+    predictions: Mapping[Architecture, Prediction]
+    explanations: dict[Architecture, ensemble.Explanation] = field(default_factory=dict)
+    edits: dict[Architecture, list[ensemble.Edit]] = field(default_factory=dict)
+
+
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
     """The scores of each architecture, in the order posted."""
     items = results.items(lambda arch: ScoredItem(**_scored(arch, results, probe)))
@@ -62,35 +76,58 @@ def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
 
 
 def predictions(
-    results: Results, said: Mapping[Architecture, Prediction], model: Model, probe: Probe, seconds: float
+    results: Results, said: Said, model: Model, probe: Probe, compare: bool, seconds: float
 ) -> PredictionResponse:
     """The prediction for each architecture, in the order posted, ranked among all."""
-    orders = [said[one].order for one in results.read if isinstance(one, Architecture) and one in said]
-    general = list(model.warnings)
-    if probe.seed != model.probe.seed and any(results.scores.values()):
-        general.append(f"the ensemble was fitted on scores of seed {model.probe.seed}, these are of seed {probe.seed}")
+    good = {i: one for i, one in enumerate(results.read) if isinstance(one, Architecture) and one in said.predictions}
+    orders = [said.predictions[arch].order for arch in good.values()]
 
     def item(arch: Architecture) -> PredictedItem:
-        one = said[arch]
+        one = said.predictions[arch]
         facts = _scored(arch, results, probe)
-        warned = list(dict.fromkeys([*facts.pop("warnings"), *one.warnings, *general]))
         return PredictedItem(
-            **facts,
-            accuracy=one.accuracy,
-            percentile=one.percentile,
+            **facts | {"warnings": list(dict.fromkeys([*facts["warnings"], *one.warnings]))},
+            **_estimate(one),
             rank=1 + sum(order > one.order for order in orders),
             combiner=one.combiner,
-            combiners={name: Estimate(**its) if its else None for name, its in one.combiners.items()},
-            warnings=warned,
+            combiners={name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
+            stretch=one.stretch,
+            explanation=_explanation(said.explanations[arch]) if arch in said.explanations else None,
+            edits=[Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
         )
 
     return PredictionResponse(
         predictions=results.items(item),
+        beats=_beats(good, len(results.read), said, model) if compare else None,
         ensemble=model.name,
         device=str(probe.device),
         batch=_batch(probe),
         seconds=seconds,
     )
+
+
+def _estimate(answer: Answer) -> dict[str, Any]:
+    return {
+        "accuracy": answer.accuracy,
+        "interval": Interval(low=answer.low, high=answer.high),
+        "percentile": answer.percentile,
+    }
+
+
+def _explanation(one: ensemble.Explanation) -> Explanation:
+    reasons = [Reason(part=reason.part, points=reason.points) for reason in one.reasons]
+    return Explanation(combiner=one.combiner, base=one.base, reasons=reasons)
+
+
+def _beats(good: Mapping[int, Architecture], number: int, said: Said, model: Model) -> list[list[float | None]]:
+    """The probabilities in the order posted; None where an architecture has no prediction."""
+    matrix: list[list[float | None]] = [[None] * number for _ in range(number)]
+    architectures = list(good.values())
+    known = model.ensemble.beats(architectures, [said.predictions[arch] for arch in architectures])
+    for i, row in zip(good, known, strict=True):
+        for j, probability in zip(good, row, strict=True):
+            matrix[i][j] = float(probability)
+    return matrix
 
 
 def _scored(arch: Architecture, results: Results, probe: Probe) -> dict[str, Any]:

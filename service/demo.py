@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
 
 from models.errors import ArchrankError, InputError
 from service.schemas import PredictionResponse
-from service.tables import predictions
+from service.tables import explained, predictions, ranked
 
 EXAMPLES = Path("examples")
 PATIENCE = 120
@@ -32,14 +33,15 @@ def run(examples: Path) -> None:
     console = Console()
     with server() as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
-        with console.status("the service computes 14 proxies for each"):
-            response = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+        with console.status("the service scores and explains each"):
+            response = client.post("/v1/predictions", json={**body, "explain": True})
         if response.is_error:
             raise DemoError(f"the server answered {response.status_code}: {response.json().get('detail')}")
         answer = PredictionResponse.model_validate(response.json())
     table = predictions(answer, names)
     table.title = f"{answer.ensemble}, on {answer.device}, {answer.seconds:.1f} s"
     console.print(table)
+    console.print(explained(*ranked(answer, names)[0]))
 
 
 @contextmanager
@@ -92,9 +94,9 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
     raise DemoError(f"the server was not ready within {PATIENCE} s; it said: {said}")
 
 
-def _examples(folder: Path) -> tuple[str, list[str]]:
-    body, names = (folder / "architectures.json").read_text(), json.loads((folder / "names.json").read_text())
-    number = len(json.loads(body)["architectures"])
+def _examples(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    body, names = (json.loads((folder / name).read_text()) for name in ("architectures.json", "names.json"))
+    number = len(body["architectures"])
     if len(names) != number:
         raise InputError(str(folder / "names.json"), len(names), f"{number} names, one an architecture")
     return body, names

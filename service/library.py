@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from ensemble import Ensemble, Prediction
+from ensemble import Ensemble, Explanation, Prediction, card
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from models.batches import BatchSpec, ProbeBatch
 from proxies import Score, proxy_versions
 from proxies.runner import DRAWS
+from service.schemas import EnsembleCard
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,11 @@ class Model:
         """How the ensemble was fitted, as plain JSON."""
         return self.ensemble.manifest
 
+    @cached_property
+    def card(self) -> EnsembleCard:
+        """What the ensemble was fitted on, how good it is, and what it is not good for."""
+        return EnsembleCard.model_validate(card(self.manifest))
+
     @property
     def proxies(self) -> list[str]:
         """Names of the proxies that the ensemble uses."""
@@ -72,19 +78,28 @@ class Model:
         return name
 
     def predict(
-        self, scores: Mapping[Architecture, Mapping[str, Score]], combiner: str | None
+        self, scores: Mapping[Architecture, Mapping[str, Score]], combiner: str | None, probe: Probe
     ) -> dict[Architecture, Prediction]:
-        """What the ensemble says of each architecture, from its structure and the scores that there are."""
-        features = [{name: score.feature for name, score in given.items()} for given in scores.values()]
-        said = self.ensemble.predict(list(scores), features if any(features) else None, combiner)
+        """What the ensemble says of each architecture, from its structure and the scores that the probe gave."""
+        features = [_features(given) for given in scores.values()]
+        given = features if any(features) else None
+        said = self.ensemble.predict(list(scores), given, combiner, self._unlike(probe))
         return dict(zip(scores, said, strict=True))
 
-    @cached_property
-    def warnings(self) -> list[str]:
-        """In which ways the scores computed here may differ from those that the ensemble was fitted on."""
+    def explain(self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None) -> Explanation:
+        """What moved the prediction that `predict` makes of the same."""
+        return self.ensemble.explain(arch, _features(scores) or None, combiner)
+
+    def _unlike(self, probe: Probe) -> list[str]:
+        """In which ways the probe's scores may differ from those that the ensemble was fitted on."""
         versions = proxy_versions()
         changed = [name for name, version in self.manifest["proxies"].items() if versions.get(name) != version]
-        return [f"proxy {name} has changed since the ensemble was fitted" for name in changed]
+        reasons = [f"proxy {name} has changed since the ensemble was fitted" for name in changed]
+        if probe.seed != self.probe.seed:
+            reasons.append(
+                f"the ensemble was fitted on scores of seed {self.probe.seed}, these are of seed {probe.seed}"
+            )
+        return reasons
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,10 @@ class Library:
             return self.models[self.default].probe
         space = get_space(space_names()[0])
         return Probe.of(space, BatchSpec().make(space), self.device)
+
+
+def _features(scores: Mapping[str, Score]) -> dict[str, float | None]:
+    return {name: score.feature for name, score in scores.items()}
 
 
 def find_device(wanted: str) -> torch.device:

@@ -9,9 +9,9 @@ from typing import Any
 from models import Architecture, InputError
 from proxies import proxy_versions, score
 from service import answers
-from service.answers import Results
+from service.answers import Results, Said
 from service.errors import ProblemError
-from service.library import Library, Probe
+from service.library import Library, Model, Probe
 from service.schemas import PredictionRequest, PredictionResponse, ScoreRequest, ScoreResponse
 from service.worker import Work
 
@@ -29,8 +29,10 @@ def predict(request: PredictionRequest, library: Library) -> Work[PredictionResp
     def steps() -> Generator[None, None, PredictionResponse]:
         started = perf_counter()
         yield from _score(results, probe, proxies)
-        said = model.predict(results.scores, combiner)
-        return answers.predictions(results, said, model, probe, perf_counter() - started)
+        said = Said(model.predict(results.scores, combiner, probe))
+        if request.explain:
+            yield from _explain(results, said, model, combiner)
+        return answers.predictions(results, said, model, probe, request.compare, perf_counter() - started)
 
     return Work(_networks(results, proxies), steps())
 
@@ -90,4 +92,12 @@ def _score(results: Results, probe: Probe, proxies: Sequence[str]) -> Generator[
         except Exception as error:
             log.exception("architecture %s could not be scored", arch.fingerprint)
             results.failures[arch] = error
+        yield
+
+
+def _explain(results: Results, said: Said, model: Model, combiner: str | None) -> Generator[None, None, None]:
+    """What moved each prediction, and which edits would raise it, one architecture a step."""
+    for arch in said.predictions:
+        said.explanations[arch] = model.explain(arch, results.scores[arch], combiner)
+        said.edits[arch] = model.ensemble.edits(arch)
         yield

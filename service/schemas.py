@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
 
 from models.errors import UnknownNameError
 from proxies import ProxyInfo, Score
@@ -76,6 +76,8 @@ class ScoreRequest(_Request):
 class PredictionRequest(_Request):
     """Architectures to predict. With `proxies: []` from their structure alone, so that no network is built."""
 
+    explain: StrictBool = Field(False, description="say for each what moved its prediction and which edits raise it")
+    compare: StrictBool = Field(False, description="say for each pair how probably the one is better than the other")
     ensemble: StrictStr | None = Field(None, description="name; the default ensemble if left out")
     combiner: StrictStr | None = Field(None, description="name; the ensemble's own choice if left out")
 
@@ -91,6 +93,7 @@ class ProxyScore(BaseModel):
     seconds: float
     error: str | None
     note: str | None
+    per_layer: float | None = Field(description="value, or its logarithm, by layer, for proxies that sum over layers")
 
     @classmethod
     def of(cls, score: Score) -> "ProxyScore":
@@ -104,6 +107,7 @@ class ProxyScore(BaseModel):
             seconds=score.seconds,
             error=score.error or ("the score is not finite" if failed else None),
             note=score.note,
+            per_layer=_finite(score.per_layer),
         )
 
 
@@ -122,11 +126,45 @@ class ScoredItem(BaseModel):
     warnings: list[str]
 
 
+class Interval(BaseModel):
+    """Where the accuracy lies with a probability of 90 %."""
+
+    low: float = Field(examples=[0.9268])
+    high: float = Field(examples=[0.9345])
+
+
 class Estimate(BaseModel):
     """What one combiner says."""
 
     accuracy: float = Field(examples=[0.9312], description="a fraction")
+    interval: Interval
     percentile: float = Field(description="percent of the reference population that is predicted worse")
+
+
+class Reason(BaseModel):
+    """What one part of the architecture, or one proxy, adds to the prediction."""
+
+    part: str = Field(examples=["layers[3] (L2, T)"])
+    points: float = Field(
+        description="percentage points of accuracy: for the depth against the whole population, for everything else "
+        "against what it adds on average at that depth"
+    )
+
+
+class Explanation(BaseModel):
+    """Shapley values: the base and all points together are the prediction of `combiner`."""
+
+    combiner: str = Field(description="whose prediction is explained; `structure` where the asked one cannot be")
+    base: float = Field(description="mean prediction over the reference population, a fraction")
+    reasons: list[Reason] = Field(description="largest first, whichever way they go")
+
+
+class Edit(BaseModel):
+    """One module added or taken away."""
+
+    edit: dict[str, Any] = Field(examples=[{"layer": 3, "module": "S", "action": "add"}], description="layers from 0")
+    accuracy: float = Field(description="of the edited architecture, predicted from structure")
+    points: float = Field(description="percentage points more than the architecture itself, predicted from structure")
 
 
 class PredictedItem(ScoredItem, Estimate):
@@ -135,6 +173,11 @@ class PredictedItem(ScoredItem, Estimate):
     rank: int = Field(description="1 is the best of this request; equal accuracies share a rank")
     combiner: str = Field(description="whose estimate `accuracy` and `percentile` are")
     combiners: dict[str, Estimate | None] = Field(description="every combiner's estimate; null if it has none")
+    stretch: float = Field(
+        description="1 if the reference population has the like; else how many times as wide the interval is at least"
+    )
+    explanation: Explanation | None = Field(description="null unless asked for by `explain`")
+    edits: list[Edit] | None = Field(description="single edits that raise the prediction, best first; null as above")
 
 
 class BatchCard(BaseModel):
@@ -161,10 +204,42 @@ class PredictionResponse(BaseModel):
     """Predictions in the order posted."""
 
     predictions: list[PredictedItem | FailedItem]
+    beats: list[list[float | None]] | None = Field(
+        description="by row and column in the order posted, the probability that the row's architecture has the higher "
+        "accuracy; null where one could not be predicted, and altogether unless asked for by `compare`"
+    )
     ensemble: str
     device: str = Field(examples=["cpu"])
     batch: BatchCard
     seconds: Seconds
+
+
+class Summary(BaseModel):
+    """Mean and standard deviation of a measure over the repeats of a cross-validation."""
+
+    mean: float
+    sd: float
+
+
+class EnsembleCard(BaseModel):
+    """What an ensemble was fitted on, how good it is, and what it is not good for."""
+
+    name: str
+    created_by: str
+    space: str
+    settings: dict[str, Any]
+    benchmark: dict[str, Any] = Field(description="name, number of architectures, by depth, range of accuracy, hash")
+    proxies: dict[str, str] = Field(description="their versions by name")
+    batch: dict[str, Any] | None
+    batch_fingerprint: str | None
+    seed: int
+    features: dict[str, int] = Field(description="their numbers by kind")
+    combiners: list[str]
+    interval_level: float
+    method: dict[str, Any] | None = Field(description="repeats and folds of the cross-validation")
+    baselines: list[str] = Field(description="which rows of `measured` are baselines")
+    measured: dict[str, dict[str, Summary | None]] = Field(description="by combiner or baseline and measure")
+    limits: list[str]
 
 
 class Health(BaseModel):
@@ -184,11 +259,12 @@ class ProxyCard(BaseModel):
     cost: float = Field(description="forward passes it costs on its own, about")
     source: str
     log_feature: bool
+    additive: bool = Field(description="whether it sums over the layers, so that it grows with depth")
 
     @classmethod
     def of(cls, info: ProxyInfo) -> "ProxyCard":
         needs = sorted(need.name.lower() for need in info.needs)
-        facts = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature")
+        facts = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive")
         return cls(needs=needs, **{fact: getattr(info, fact) for fact in facts})
 
 

@@ -49,12 +49,19 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
     accepts_missing: ClassVar[bool] = False
+    additive: ClassVar[bool] = False
+    """Whether it has `contributions`."""
 
     def fit(self, X: Array, y: Array) -> Self:
         raise NotImplementedError
 
     def predict(self, X: Array) -> Array:
         """Predictions, shape (m,)."""
+        raise NotImplementedError
+
+    def contributions(self, X: Array) -> Array:
+        """What each column adds to each prediction, (m, d + 1): Shapley values, and last what they add to. The sum of
+        a row is its prediction. Only of combiners that are `additive`."""
         raise NotImplementedError
 
     def get_state(self) -> State:

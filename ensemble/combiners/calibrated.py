@@ -7,8 +7,8 @@ from sklearn.base import clone
 from sklearn.isotonic import isotonic_regression
 
 from ensemble.combiners.base import Array, Combiner, State
+from ensemble.combiners.fitting import out_of_fold
 from ensemble.combiners.ranknet import RankNet
-from ensemble.combiners.stacked import out_of_fold
 
 
 class Calibrated(Combiner):
@@ -27,12 +27,14 @@ class Calibrated(Combiner):
     Attributes:
         knots_: (2, k), scores and the accuracies that they mean.
         model_: the combiner, fitted on all training rows.
+        held_out_: (n,), accuracies for the training rows from the out-of-fold scores.
     """
 
     fitted_arrays = ("knots_",)
 
     knots_: Array
     model_: Combiner
+    held_out_: Array
 
     def __init__(self, model: Combiner | None = None, bins: int = 20, folds: int = 5, random_state: int = 0) -> None:
         self.model = model
@@ -53,6 +55,7 @@ class Calibrated(Combiner):
         scores = out_of_fold(self._order, X, y, self.folds, self.random_state)
         there = ~np.isnan(scores)
         self.knots_ = _increasing_knots(scores[there], y[there], self.bins)
+        self.held_out_ = _interpolate(scores, *self.knots_)
         self.model_ = clone(self._order).fit(X, y)
         return self
 

@@ -47,6 +47,7 @@ class SlotProcess(Combiner):
     """
 
     fitted_arrays = ("rows_", "dual_", "mean_", "scale_", "variances_", "centre_")
+    additive = True
 
     rows_: NDArray[np.float32]
     dual_: Array
@@ -82,11 +83,23 @@ class SlotProcess(Combiner):
         parts = [self._predicted(X[i : i + CHUNK], rows) for i in range(0, len(X), CHUNK)]
         return np.concatenate(parts) + self.centre_
 
+    def contributions(self, X: Array) -> Array:
+        """A component's whole contribution stands in the first of its columns. The process is a sum of its components,
+        so that each is its own Shapley value, up to a constant."""
+        X = self._data(X)
+        parts = np.zeros((len(X), X.shape[1] + 1))
+        columns = [list(self.columns).index("depth"), *(group[0] for group in self._groups().values())]
+        parts[:, columns] = self._parts(X, self.rows_.astype(np.float64)).T
+        parts[:, -1] = self.centre_
+        return parts
+
     def _predicted(self, X: Array, rows: Array) -> Array:
-        result = self._wide(X, rows) @ self.dual_
-        for variance, component in zip(self.variances_, self._components(X, rows), strict=False):
-            result += variance * (component @ self.dual_)
-        return result
+        return np.asarray(self._parts(X, rows).sum(axis=0))
+
+    def _parts(self, X: Array, rows: Array) -> Array:
+        """What the level and each component add, (1 + components, m)."""
+        components = zip(self.variances_, self._components(X, rows), strict=False)
+        return np.stack([self._wide(X, rows) @ self.dual_, *(v * (part @ self.dual_) for v, part in components)])
 
     def _groups(self) -> dict[str, list[int]]:
         """Column numbers by slot, and under `proxy` those of the proxies."""

@@ -13,6 +13,7 @@ from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.vote import MajorityVote
+from ensemble.combiners.within import WithinDepth
 from ensemble.combiners.xgboost import Boosting
 from ensemble.features import PROXY
 from models import UnknownNameError
@@ -61,12 +62,25 @@ class CombinerInfo:
 def _stack(columns: Columns, seed: int) -> Combiner:
     """Trees on the structure; the process also sees the proxies, which the trees gained nothing from."""
     structure = tuple(i for i, name in enumerate(columns) if not name.startswith(PROXY))
+    seen = tuple(columns[i] for i in structure)
     members: tuple[tuple[str, Combiner, tuple[int, ...]], ...] = (
         ("process", SlotProcess(columns), tuple(range(len(columns)))),
-        ("forest", Forest(random_state=seed), structure),
-        ("xgboost", Boosting(random_state=seed), structure),
+        ("trees", _within_depth(Forest(leaf=2, share=0.5, extra=True, random_state=seed), seen), structure),
+        ("xgboost", _within_depth(Boosting(random_state=seed), seen), structure),
     )
     return Stacked(members, random_state=seed)
+
+
+def _within_depth(model: Combiner, columns: Columns) -> Combiner:
+    return WithinDepth(model, columns.index("depth"))
+
+
+def _forest(columns: Columns, seed: int) -> Combiner:
+    return _within_depth(Forest(random_state=seed), columns)
+
+
+def _boosting(columns: Columns, seed: int) -> Combiner:
+    return _within_depth(Boosting(random_state=seed), columns)
 
 
 def _unique(infos: tuple[CombinerInfo, ...]) -> tuple[CombinerInfo, ...]:
@@ -83,8 +97,8 @@ COMBINERS = _unique(
         CombinerInfo("vote", lambda _, seed: MajorityVote(random_state=seed), "proxies", "order", missing=True),
         CombinerInfo("mean", lambda _, seed: WeightedMean(), "proxies", "order", missing=True),
         CombinerInfo("ranknet", lambda _, seed: RankNet(random_state=seed), "proxies+structure", "order"),
-        CombinerInfo("forest", lambda _, seed: Forest(random_state=seed), "proxies+structure", "accuracy"),
-        CombinerInfo("xgboost", lambda _, seed: Boosting(random_state=seed), "proxies+structure", "accuracy"),
+        CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),
+        CombinerInfo("xgboost", _boosting, "proxies+structure", "accuracy"),
         CombinerInfo("ridge", lambda _, seed: Ridge(), "structure", "accuracy"),
     )
 )

@@ -19,6 +19,7 @@ class Ridge(Combiner):
     """
 
     fitted_arrays = ("mean_", "scale_", "coef_", "intercept_", "penalty_")
+    additive = True
 
     mean_: Array
     scale_: Array
@@ -44,3 +45,8 @@ class Ridge(Combiner):
     def predict(self, X: Array) -> Array:
         X = self._data(X)
         return Standardiser(self.mean_, self.scale_)(X) @ self.coef_ + self.intercept_
+
+    def contributions(self, X: Array) -> Array:
+        X = self._data(X)
+        parts = Standardiser(self.mean_, self.scale_)(X) * self.coef_
+        return np.column_stack([parts, np.full(len(X), self.intercept_)])

@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 
 from ensemble.combiners.base import Array, Combiner, State
-from ensemble.folds import seeded_folds
+from ensemble.combiners.fitting import fitted, out_of_fold
 
 Member = tuple[str, Combiner, tuple[int, ...]]
 
@@ -25,13 +25,16 @@ class Stacked(Combiner):
         weights_: (members,), at least 0; near 1 in sum, as every member states an accuracy.
         centre_: mean accuracy of the training rows, which the weights work around.
         models_: the members, fitted on all training rows.
+        held_out_: (n,), the weighted predictions for the training rows by members that were fitted without their fold.
     """
 
     fitted_arrays = ("weights_", "centre_")
+    additive = True
 
     weights_: Array
     centre_: Array
     models_: dict[str, Combiner]
+    held_out_: Array
 
     def __init__(self, members: Sequence[Member] = (), folds: int = 5, random_state: int = 0) -> None:
         self.members = members
@@ -45,13 +48,25 @@ class Stacked(Combiner):
             [out_of_fold(model, X[:, columns], y, self.folds, self.random_state) for _, model, columns in self.members]
         )
         self.weights_ = nnls((held_out - self.centre_).T, y - self.centre_)[0]
-        self.models_ = {name: clone(model).fit(X[:, columns], y) for name, model, columns in self.members}
+        self.held_out_ = self._weighted(held_out)
+        self.models_ = {name: fitted(model, X[:, columns], y) for name, model, columns in self.members}
         return self
 
     def predict(self, X: Array) -> Array:
         X = self._data(X)
         predictions = np.stack([self.models_[name].predict(X[:, columns]) for name, _, columns in self.members])
-        return self.weights_ @ (predictions - self.centre_) + self.centre_
+        return self._weighted(predictions)
+
+    def contributions(self, X: Array) -> Array:
+        X = self._data(X)
+        parts = np.zeros((len(X), X.shape[1] + 1))
+        parts[:, -1] = self.centre_ * (1 - self.weights_.sum())
+        for weight, (name, _, columns) in zip(self.weights_, self.members, strict=True):
+            parts[:, [*columns, -1]] += weight * self.models_[name].contributions(X[:, columns])
+        return parts
+
+    def _weighted(self, predictions: Array) -> Array:
+        return np.asarray(self.weights_ @ (predictions - self.centre_) + self.centre_)
 
     def get_state(self) -> State:
         own = super().get_state()
@@ -62,11 +77,3 @@ class Stacked(Combiner):
         super().set_state(state)
         self.models_ = {name: clone(model).set_state(state.part(name)) for name, model, _ in self.members}
         return self
-
-
-def out_of_fold(model: Combiner, X: Array, y: Array, folds: int, seed: int) -> Array:
-    """Predictions for every row by copies of `model` that were fitted without its fold, shape (n,)."""
-    predictions = np.empty(len(y))
-    for train, test in seeded_folds(X, y, folds, seed):
-        predictions[test] = clone(model).fit(X[train], y[train]).predict(X[test])
-    return predictions

@@ -3,7 +3,7 @@
 from typing import Self
 
 import numpy as np
-from xgboost import XGBRegressor
+from xgboost import DMatrix, XGBRegressor
 
 from ensemble.combiners.base import Array, Combiner, State
 
@@ -19,11 +19,12 @@ class Boosting(Combiner):
     """
 
     fitted_arrays = ("mean_", "scale_")
+    additive = True
 
     mean_: Array
     scale_: Array
 
-    def __init__(self, trees: int = 300, depth: int = 3, rate: float = 0.04, random_state: int = 0) -> None:
+    def __init__(self, trees: int = 150, depth: int = 3, rate: float = 0.04, random_state: int = 0) -> None:
         self.trees = trees
         self.depth = depth
         self.rate = rate
@@ -44,6 +45,13 @@ class Boosting(Combiner):
     def predict(self, X: Array) -> Array:
         X = self._data(X)
         return np.asarray(self.model_.predict(X), dtype=np.float64) * self.scale_ + self.mean_
+
+    def contributions(self, X: Array) -> Array:
+        """As XGBoost's own TreeSHAP (Lundberg et al. 2020) has them."""
+        parts = self.model_.get_booster().predict(DMatrix(self._data(X), nthread=1), pred_contribs=True)
+        parts = np.asarray(parts, dtype=np.float64) * self.scale_
+        parts[:, -1] += self.mean_
+        return parts
 
     def get_state(self) -> State:
         state = super().get_state()

@@ -11,7 +11,7 @@ from proxies import proxy_infos
 from service.deps import LibraryDep
 from service.errors import ProblemError, documented
 from service.library import Model
-from service.schemas import ProxyCard
+from service.schemas import EnsembleCard, ProxyCard
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
@@ -59,15 +59,15 @@ def get_sample(
 
 
 @router.get("/ensembles", responses=documented())
-def get_ensembles(library: LibraryDep) -> dict[str, dict[str, Any]]:
-    """Fitted ensembles by name, with how each was fitted and how well it does."""
-    return {name: model.manifest for name, model in library.models.items()}
+def get_ensembles(library: LibraryDep) -> dict[str, EnsembleCard]:
+    """The cards of the fitted ensembles by name: what each was fitted on and how good it is."""
+    return {name: model.card for name, model in library.models.items()}
 
 
 @router.get("/ensembles/{name}", responses=documented(404, 422))
-def get_ensemble(model: Annotated[Model, Depends(_model)]) -> dict[str, Any]:
-    """How one ensemble was fitted and how well it does."""
-    return model.manifest
+def get_ensemble(model: Annotated[Model, Depends(_model)]) -> EnsembleCard:
+    """The card of one ensemble: what it was fitted on, how good it is, and what it is not good for."""
+    return model.card
 
 
 @router.get("/proxies", responses=documented())

@@ -1,0 +1,75 @@
+"""One combiner of an ensemble, fitted, with what is known of its errors and of the population that it learned from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.combiners import Combiner, CombinerInfo, State
+from ensemble.crossval import fit_combiner, predict_combiner
+from ensemble.explain import Reference
+from ensemble.features import FeatureTable
+from ensemble.uncertainty import Errors
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fitted combiner.
+
+    Attributes:
+        info: which one.
+        model: the estimator.
+        errors: from residuals of rows that it was fitted without.
+        held_out: (n,), sorted: its predictions for the population, each made without that architecture's fold.
+            Percentiles are taken among them: predictions for rows that it was fitted on spread wider than for new ones.
+        typical: its mean contributions, where it has any.
+    """
+
+    info: CombinerInfo
+    model: Combiner
+    errors: Errors
+    held_out: Array
+    typical: Reference | None
+
+    @classmethod
+    def fit(cls, info: CombinerInfo, table: FeatureTable, y: Array, held_out: Array, seed: int) -> "Member":
+        """Fit on a whole table. `held_out`, (n,), are cross-validated predictions for it; NaN where there are none."""
+        model, errors = fit_combiner(info, table, y, seed)
+        typical = None
+        if model.additive:
+            X = table.select(info.columns(table.names))
+            rows = ~np.isnan(X).any(axis=1)
+            typical = Reference.of(model, X[rows], table.select(["depth"])[rows, 0])
+        return cls(info, model, errors, np.sort(held_out[~np.isnan(held_out)]), typical)
+
+    def predict(self, table: FeatureTable) -> Array:
+        """Accuracies, (m,), fractions; NaN for the rows that lack scores which it needs."""
+        return np.clip(predict_combiner(self.info, self.model, table), 0, 1)
+
+    def percentiles(self, accuracy: Array) -> Array:
+        """Percent of the population that is predicted to be worse, (m,)."""
+        below, upto = (np.searchsorted(self.held_out, accuracy, side=side) for side in ("left", "right"))
+        return np.asarray(50.0 * (below + upto) / max(len(self.held_out), 1))
+
+    def get_state(self) -> State:
+        """All of it, for an artifact."""
+        parts = {"model": self.model.get_state(), "errors": self.errors.get_state()}
+        if self.typical is not None:
+            parts["typical"] = State({"depths": self.typical.depths, "means": self.typical.means})
+        return State.merged({**parts, "population": State({"held_out": self.held_out})})
+
+    @classmethod
+    def of_state(cls, info: CombinerInfo, columns: Sequence[str], seed: int, state: State) -> "Member":
+        """What `get_state` gave. Raises `KeyError` or `ValueError` where it is not that."""
+        model = info.build(columns, seed).set_state(state.part("model"))
+        typical = None
+        if model.additive:
+            arrays = state.part("typical").arrays
+            typical = Reference(arrays["depths"], arrays["means"])
+            if typical.means.shape != (len(typical.depths) + 1, len(info.columns(columns)) + 1):
+                raise ValueError("the mean contributions do not fit the columns")
+        held_out = state.part("population").arrays["held_out"]
+        return cls(info, model, Errors.of_state(state.part("errors")), held_out, typical)

@@ -1,0 +1,141 @@
+"""Whether an architecture and its scores are like those that an ensemble was fitted on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.combiners import State
+from ensemble.combiners.base import Standardiser
+from ensemble.features import PROXY, FeatureTable
+
+Array = NDArray[np.float64]
+NEAREST = 5
+"""The distance to the population is the mean over this many of its members."""
+MARGIN = 0.1
+"""How far a feature may lie beyond all of the population's, in parts of their range."""
+NAMED = 3
+"""How many features that lie beyond are named at most, those that lie farthest."""
+CLIP = 4.0
+FAR = 2.0
+"""How many times as wide an interval becomes at least where something is unlike."""
+CHUNK = 256
+COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """In which ways one architecture is unlike the population: none, and a stretch of 1, where it is like it."""
+
+    reasons: list[str]
+    stretch: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """The training rows' structure, cost and scores.
+
+    Attributes:
+        names: the feature table's columns.
+        rows: (n, structural columns) float32, standardised and clipped.
+        mean, scale: of the structural columns.
+        depths: (n,).
+        limits: (k, 2), largest distance of each of its depths' members to their nearest others, by depth.
+        low, high: (columns,), smallest and largest value of each column.
+    """
+
+    names: tuple[str, ...]
+    rows: NDArray[np.float32]
+    mean: Array
+    scale: Array
+    depths: Array
+    limits: Array
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, table: FeatureTable) -> Self:
+        """The population of a benchmark's feature table."""
+        X = table.select(_structure(table.names))
+        standardise = Standardiser.of(X)
+        rows = np.clip(standardise(X), -CLIP, CLIP).astype(np.float32)
+        depths = table.select(["depth"])[:, 0]
+        own = _distances(rows, rows, skip_own=True)
+        limits = np.array([(depth, own[depths == depth].max()) for depth in np.unique(depths)])
+        there = ~np.isnan(table.values)
+        low = np.min(table.values, axis=0, where=there, initial=np.inf)
+        high = np.max(table.values, axis=0, where=there, initial=-np.inf)
+        return cls(table.names, rows, standardise.mean, standardise.scale, depths, limits, low, high)
+
+    def unlike(self, table: FeatureTable) -> list[Unlike]:
+        """Of each row, what sets it apart: a depth or a cost of its own, modules unlike any others', scores that no
+        network of the population has, as another probe batch would give."""
+        X = Standardiser(self.mean, self.scale)(table.select(_structure(self.names)))
+        distances = _distances(np.clip(X, -CLIP, CLIP).astype(np.float32), self.rows)
+        depths, values = table.select(["depth"])[:, 0], table.select(self.names)
+        return [self._one(depths[i], distances[i], values[i]) for i in range(len(depths))]
+
+    def _one(self, depth: float, distance: float, values: Array) -> Unlike:
+        reasons: list[str] = []
+        stretch = 1.0
+        match = self.limits[self.limits[:, 0] == depth]
+        if not len(match):
+            known = ", ".join(f"{one:g}" for one in self.limits[:, 0])
+            reasons.append(f"it has {depth:g} layers, the ensemble was fitted on networks of {known}")
+        limit = float(match[0, 1] if len(match) else self.limits[:, 1].max())
+        if limit > 0 and distance > limit:
+            reasons.append(
+                f"its modules are unlike those of any network that the ensemble was fitted on "
+                f"(distance {distance:.1f}, theirs at most {limit:.1f})"
+            )
+            stretch = distance / limit
+        reasons += self._beyond(values)
+        return Unlike(reasons, max(FAR, stretch) if reasons else 1.0)
+
+    def _beyond(self, values: Array) -> list[str]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beyond = np.maximum(self.low - values, values - self.high) / (self.high - self.low)
+        found = [int(i) for i in np.argsort(-beyond) if beyond[i] > MARGIN]
+        reasons = []
+        for i in found[:NAMED]:
+            value, low, high = values[i], self.low[i], self.high[i]
+            if self.names[i] in COSTS:
+                value, low, high = np.exp((value, low, high))
+            what = COSTS.get(self.names[i]) or self.names[i].removeprefix(PROXY)
+            reasons.append(f"{what} of {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
+        return reasons + ([f"{len(found) - NAMED} more features beyond the population's"] if found[NAMED:] else [])
+
+    def get_state(self) -> State:
+        """As arrays, for an artifact."""
+        fields = ("rows", "mean", "scale", "depths", "limits", "low", "high")
+        return State({field: getattr(self, field) for field in fields})
+
+    @classmethod
+    def of_state(cls, state: State, names: Sequence[str]) -> Self:
+        """What `get_state` gave, of a table with these columns. Raises `KeyError` or `ValueError` where it is not."""
+        read: dict[str, Any] = dict(state.arrays)
+        population = cls(tuple(names), **read)
+        if population.rows.shape != (len(population.depths), len(_structure(names))) or len(population.low) != len(
+            names
+        ):
+            raise ValueError("the population's rows do not fit its columns")
+        return population
+
+
+def _structure(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not name.startswith(PROXY) and name not in COSTS)
+
+
+def _distances(Z: NDArray[np.float32], rows: NDArray[np.float32], skip_own: bool = False) -> Array:
+    """Mean distance of each row of Z to the nearest of `rows`, (m,); less its own place where Z is `rows`."""
+    start, count = int(skip_own), min(NEAREST, len(rows) - int(skip_own))
+    squares = (rows**2).sum(axis=1)
+    result = []
+    for i in range(0, len(Z), CHUNK):
+        part = Z[i : i + CHUNK]
+        square = np.maximum((part**2).sum(axis=1)[:, None] + squares - 2 * part @ rows.T, 0)
+        nearest = np.partition(square, start + count - 1, axis=1)[:, : start + count]
+        result.append(np.sqrt(np.sort(nearest, axis=1)[:, start:]).mean(axis=1))
+    return np.concatenate(result).astype(np.float64)

@@ -1,0 +1,203 @@
+"""Commands that learn from trained architectures: benchmark, evaluate, fit, report."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.common import Device, app, benchmark_app, one_line_errors, progress_bar, show
+
+if TYPE_CHECKING:
+    from ensemble import Benchmark, ScoreTable
+
+CORES = os.cpu_count() or 1
+Bench = Annotated[Path, typer.Argument(help="folder of the public JSON files, or a JSON Lines file")]
+BenchOption = Annotated[Path, typer.Option(help="folder of the public JSON files, or a JSON Lines file")]
+Scores = Annotated[
+    Path | None,
+    typer.Option(help="table of `benchmark score`; if not given ours, or structure alone"),
+]
+Folds = Annotated[int, typer.Option(min=2, help="folds of the cross-validation")]
+Repeats = Annotated[int, typer.Option(min=1, help="how often the folds are drawn anew")]
+Jobs = Annotated[int, typer.Option(min=1, help="processes")]
+Seed = Annotated[int, typer.Option(help="seed of folds and combiners")]
+
+
+@benchmark_app.command()
+@one_line_errors
+def validate(path: Bench) -> None:
+    """Read a benchmark, and say what is in it or what is wrong with it."""
+    from ensemble import load_benchmark
+
+    read = load_benchmark(path)
+    low, high = read.accuracy.min(), read.accuracy.max()
+    typer.echo(f"{len(read)} architectures of {read.space.name}, accuracy {low:.4f} to {high:.4f}")
+    typer.echo(f"published scores: {', '.join(read.proxies) or 'none'}")
+    typer.echo(f"data hash: {read.data_hash}")
+
+
+@benchmark_app.command("score")
+@one_line_errors
+def score_benchmark(
+    path: Bench,
+    out: Annotated[Path, typer.Option(help="table of scores, JSON Lines; if it exists, what is missing is added")],
+    samples: Annotated[int, typer.Option(help="samples in the probe batch")] = 4,
+    frames: Annotated[int, typer.Option(help="frames of each sample")] = 8,
+    source: Annotated[str, typer.Option(help="of the probe batch: synthetic, ntu or npz")] = "synthetic",
+    data: Annotated[str | None, typer.Option(help="recorded data: a data.npy for ntu, an .npz for npz")] = None,
+    labels: Annotated[str | None, typer.Option(help="labels of an ntu array, .npy or .json")] = None,
+    batch_seed: Annotated[int, typer.Option(help="seed of the probe batch")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of weights and draws")] = 0,
+    draws: Annotated[int, typer.Option(help="draws that zen averages")] = 1,
+    proxies: Annotated[str | None, typer.Option(help="names, separated by commas; all if not given")] = None,
+    skeleton: Annotated[str, typer.Option(help="ntu (25 joints) or kinect (20 joints)")] = "ntu",
+    persons: Annotated[int, typer.Option(help="persons in a sample")] = 2,
+    classes: Annotated[int, typer.Option(help="number of classes")] = 60,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes; all cores, on a GPU one")] = None,
+    limit: Annotated[int | None, typer.Option(help="stop after that many rows")] = None,
+    device: Device = "auto",
+) -> None:
+    """Compute proxy scores of every architecture of a benchmark; may be stopped and called again."""
+    from models import get_space
+    from models.batches import BatchSpec
+    from service import score_benchmark as scoring
+    from service.library import find_device
+
+    batch = BatchSpec.model_validate(
+        {"source": source, "samples": samples, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
+    )
+    names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
+    space = get_space("gcn-nas", skeleton=skeleton, persons=persons, num_classes=classes)
+    where = find_device(device or "auto").type
+    jobs = jobs or (1 if where == "cuda" else CORES)
+    with progress_bar("scoring") as progress:
+        added = scoring.score_benchmark(path, out, batch, seed, draws, names, jobs, limit, where, space, progress)
+    typer.echo(f"{added} rows added to {out}")
+
+
+@app.command()
+@one_line_errors
+def fit(
+    benchmark: BenchOption,
+    out: Annotated[Path, typer.Option(help="folder to write the ensemble to")],
+    scores: Scores = None,
+    name: Annotated[str | None, typer.Option(help="what to call it; the folder's name if not given")] = None,
+    folds: Folds = 10,
+    seed: Seed = 0,
+    report: Annotated[Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")] = None,
+    jobs: Jobs = CORES,
+) -> None:
+    """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
+    from ensemble import Ensemble, card, shortcomings
+    from service import tables
+    from service.schemas import EnsembleCard
+
+    measured = _evaluation(report) if report else None
+    trained, table = _trained(benchmark, scores)
+    with progress_bar("fitting") as progress:
+        ensemble = Ensemble.fit(
+            trained,
+            table,
+            name or out.resolve().name,
+            seed=seed,
+            folds=folds,
+            metrics=measured,
+            jobs=jobs,
+            progress=progress,
+        )
+    show(EnsembleCard.model_validate(card(ensemble.manifest)), False, tables.card)
+    for line in shortcomings(ensemble.manifest["metrics"]):
+        typer.echo(f"NOTE: {line}", err=True)
+    ensemble.save(out)
+    typer.echo(f"{ensemble.name}: {', '.join(ensemble.combiners)} in {out}")
+
+
+@app.command()
+@one_line_errors
+def evaluate(
+    benchmark: BenchOption,
+    scores: Scores = None,
+    repeats: Repeats = 5,
+    folds: Folds = 10,
+    seed: Seed = 0,
+    jobs: Jobs = CORES,
+    as_json: Annotated[bool, typer.Option("--json", help="print the whole report as JSON")] = False,
+) -> None:
+    """Measure proxies, baselines and combiners on a benchmark in repeated cross-validation."""
+    import json
+
+    from rich.console import Console
+
+    from service import tables
+
+    trained, table = _trained(benchmark, scores)
+    measured = _evaluated(trained, table, repeats, folds, seed, jobs)
+    if as_json:
+        typer.echo(json.dumps(measured, allow_nan=False))
+    else:
+        Console().print(*tables.report(measured), sep="\n")
+
+
+@app.command()
+@one_line_errors
+def report(
+    benchmark: BenchOption,
+    out: Annotated[Path, typer.Option(help="folder to write the page and its tables to")],
+    scores: Scores = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="JSON of `evaluate --json`; measured anew if not given, which takes minutes")
+    ] = None,
+    repeats: Repeats = 5,
+    folds: Folds = 10,
+    seed: Seed = 0,
+    jobs: Jobs = CORES,
+) -> None:
+    """Write a page with figures and tables on a benchmark, its proxies and what can be predicted of it."""
+    from ensemble.report import write_report
+
+    trained, table = _trained(benchmark, scores)
+    measured = _evaluation(evaluation) if evaluation else _evaluated(trained, table, repeats, folds, seed, jobs)
+    page = write_report(trained, table, measured, out)
+    typer.echo(f"{page}")
+
+
+def _evaluated(
+    trained: "Benchmark", table: "ScoreTable | None", repeats: int, folds: int, seed: int, jobs: int
+) -> dict[str, Any]:
+    from ensemble import evaluate
+
+    with progress_bar("cross-validation") as progress:
+        return evaluate(trained, table, repeats, folds, seed, progress, jobs)
+
+
+def _evaluation(path: Path) -> dict[str, Any]:
+    """The JSON that `evaluate --json` printed. Raises `InputError` where it is something else."""
+    from models import InputError
+    from service.strict_json import loads
+
+    measured = loads(path.read_bytes(), max_nesting=32)
+    if not isinstance(measured, dict) or not {"combiners", "baselines", "method"} <= measured.keys():
+        raise InputError(str(path), "something else", "the JSON of `archrank evaluate --json`")
+    return measured
+
+
+def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None]":
+    """A benchmark, and its scores, which then say what the search space's settings are.
+
+    Where none are given, those that come with archrank, if they are of this benchmark.
+    """
+    from ensemble import load_benchmark, load_scores
+    from models import get_space
+    from service.settings import SHIPPED
+
+    if scores is None:
+        trained = load_benchmark(benchmark)
+        ours = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
+        table = load_scores(ours) if ours.is_file() else None
+        if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():
+            return trained, None
+        typer.echo(f"with the scores in {ours}", err=True)
+        return trained, table
+    table = load_scores(scores)
+    return load_benchmark(benchmark, get_space(table.header["space"], **table.header["settings"])), table

@@ -1,0 +1,130 @@
+"""Commands that predict: serve, predict, score, ensembles, demo, openapi."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.common import Device, Json, app, one_line_errors, show
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from service.library import Library
+    from service.settings import Settings
+    from service.worker import Work
+
+File = Annotated[Path, typer.Argument(help="JSON as POSTed over HTTP; - reads standard input", allow_dash=True)]
+Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that holds the ensembles")]
+
+
+@app.command()
+@one_line_errors
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port; 0 takes a free one")] = None,
+    device: Device = None,
+    ensembles: Folder = None,
+) -> None:
+    """Start the HTTP service."""
+    from service.serve import serve
+
+    serve(_settings(host=host, port=port, device=device, ensembles_folder=ensembles), typer.echo)
+
+
+@app.command()
+@one_line_errors
+def predict(
+    file: File,
+    explain: Annotated[bool, typer.Option("--explain", help="say what moved each prediction")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="say how probably one beats the other")] = False,
+    as_json: Json = False,
+    device: Device = None,
+    ensembles: Folder = None,
+) -> None:
+    """Predict accuracy, percentile and rank of the architectures in FILE."""
+    from service import pipeline, tables
+    from service.schemas import PredictionRequest
+
+    settings = _settings(device=device, ensembles_folder=ensembles)
+    options = {name: True for name, given in (("explain", explain), ("compare", compare)) if given}
+    answer = _answer(file, PredictionRequest, pipeline.predict, settings, options)
+    show(answer, as_json, tables.predictions, tables.comparison, tables.explanations)
+
+
+@app.command()
+@one_line_errors
+def score(file: File, as_json: Json = False, device: Device = None, ensembles: Folder = None) -> None:
+    """Compute zero-cost proxies of the architectures in FILE."""
+    from service import pipeline, tables
+    from service.schemas import ScoreRequest
+
+    settings = _settings(device=device, ensembles_folder=ensembles)
+    answer = _answer(file, ScoreRequest, pipeline.score_all, settings)
+    show(answer, as_json, tables.scores)
+
+
+@app.command()
+@one_line_errors
+def ensembles(
+    name: Annotated[str | None, typer.Argument(help="which one; all if not given")] = None,
+    as_json: Json = False,
+    folder: Folder = None,
+) -> None:
+    """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
+    from service import tables
+    from service.library import Library
+
+    library = Library.load(_settings(ensembles_folder=folder))
+    for model in [library.model(name)] if name is not None else library.models.values():
+        show(model.card, as_json, tables.card)
+
+
+@app.command()
+@one_line_errors
+def demo(
+    examples: Annotated[Path | None, typer.Option(help="folder with architectures.json and names.json")] = None,
+) -> None:
+    """Start a server, post the example architectures to it, and show how they rank."""
+    from service.demo import EXAMPLES, run
+
+    run(examples or EXAMPLES)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP service."""
+    import json
+
+    from service.app import create_app
+
+    typer.echo(json.dumps(create_app().openapi(), indent=1))
+
+
+def _settings(**given: Any) -> "Settings":
+    """From the environment, except what the command line gives."""
+    from service.settings import Settings
+
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _answer(
+    file: Path,
+    request: "type[BaseModel]",
+    plan: "Callable[[Any, Library], Work[Any]]",
+    settings: "Settings",
+    options: dict[str, Any] | None = None,
+) -> "BaseModel":
+    """What HTTP would answer to the JSON in the file, with the options that the command line gives."""
+    from service.app import prepare
+    from service.library import Library
+    from service.strict_json import loads
+
+    text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    asked = request.model_validate(loads(text, settings.max_nesting)).model_copy(update=options)
+    library = Library.load(settings)
+    prepare(settings, library.device)
+    answer: BaseModel = plan(asked, library).run()
+    return answer
