@@ -94,7 +94,7 @@ def fit(
     from service.schemas import EnsembleCard
 
     measured = _evaluation(report) if report else None
-    trained, table = _trained(benchmark, scores)
+    trained, table, _ = _trained(benchmark, scores)
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,
@@ -131,7 +131,7 @@ def evaluate(
 
     from service import tables
 
-    trained, table = _trained(benchmark, scores)
+    trained, table, _ = _trained(benchmark, scores)
     measured = _evaluated(trained, table, repeats, folds, seed, jobs)
     if as_json:
         typer.echo(json.dumps(measured, allow_nan=False))
@@ -182,8 +182,8 @@ def _evaluation(path: Path) -> dict[str, Any]:
     return measured
 
 
-def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None]":
-    """A benchmark, and its scores, which then say what the search space's settings are.
+def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None, Path | None]":
+    """A benchmark, its scores, which then say what the search space's settings are, and where those come from.
 
     Where none are given, those that come with archrank, if they are of this benchmark.
     """
@@ -196,8 +196,8 @@ def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTab
         ours = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
         table = load_scores(ours) if ours.is_file() else None
         if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():
-            return trained, None
+            return trained, None, None
         typer.echo(f"with the scores in {ours}", err=True)
-        return trained, table
+        return trained, table, ours
     table = load_scores(scores)
-    return load_benchmark(benchmark, get_space(table.header["space"], **table.header["settings"])), table
+    return load_benchmark(benchmark, get_space(table.header["space"], **table.header["settings"])), table, scores

@@ -1,0 +1,140 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, shapiro, spearmanr
+
+from ensemble import Benchmark
+from ensemble.report.study import normalised, shapiro_wilk
+from ensemble.report.tables import Column, Table, written
+
+
+def read(page: Path, name: str) -> dict[str, dict[str, str]]:
+    """A CSV file's rows by their first field."""
+    with (page.parent / f"{name}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {next(iter(row.values())): row for row in rows}
+
+
+def column(benchmark: Benchmark, proxy: str) -> np.ndarray:
+    return np.array([entry.scores[proxy] for entry in benchmark.entries], dtype=float)
+
+
+def test_correlations_are_those_of_scipy(page: Path, benchmark: Benchmark) -> None:
+    rows = read(page, "correlations")
+    for proxy in benchmark.proxies:
+        scores = column(benchmark, proxy)
+        for source in ("published", "ours"):
+            rho = spearmanr(scores, benchmark.accuracy).statistic
+            assert float(rows[proxy][f"{source}_spearman"]) == pytest.approx(rho, abs=1e-12)
+            tau = kendalltau(scores, benchmark.accuracy).statistic
+            assert float(rows[proxy][f"{source}_kendall"]) == pytest.approx(tau, abs=1e-12)
+            assert float(rows[proxy][f"{source}_n"]) == len(benchmark)
+    layers = spearmanr(benchmark.depths, benchmark.accuracy).statistic
+    assert float(rows["number of layers"]["ours_spearman"]) == pytest.approx(layers, abs=1e-12)
+    assert rows["number of layers"]["ours_within_depth"] == ""
+
+
+def test_normality_is_that_of_scipy(page: Path, benchmark: Benchmark) -> None:
+    rows = read(page, "normality")
+    assert set(rows) == {"accuracy", *benchmark.proxies}
+    for name, row in rows.items():
+        values = benchmark.accuracy if name == "accuracy" else column(benchmark, name)
+        expected = shapiro(values)
+        assert float(row["published_w"]) == pytest.approx(expected.statistic, abs=1e-12)
+        assert float(row["ours_p"]) == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+def test_normality_of_nothing_much() -> None:
+    assert shapiro_wilk(np.array([1.0, np.nan, 2.0])) == (None, None, 2)
+    assert shapiro_wilk(np.ones(10)) == (None, None, 10)
+    assert shapiro_wilk(np.append(np.arange(10.0), np.nan)).values == 10
+
+
+def test_the_matrix_is_symmetric(page: Path, benchmark: Benchmark) -> None:
+    rows = read(page, "matrix_published")
+    for one in benchmark.proxies:
+        for other in benchmark.proxies:
+            rho = spearmanr(column(benchmark, one), column(benchmark, other)).statistic
+            assert float(rows[one][other]) == pytest.approx(rho, abs=1e-12)
+
+
+def test_best_epoch(page: Path, by_epoch: dict[int, Benchmark]) -> None:
+    """Epoch 5 orders best, but only half of the architectures have it."""
+    rho = {}
+    for epoch, one in by_epoch.items():
+        there = [entry for entry in one.entries if entry.scores]
+        scores, accuracy = [entry.scores["zen"] for entry in there], [entry.accuracy for entry in there]
+        rho[epoch] = spearmanr(np.array(scores, dtype=float), accuracy).statistic
+    assert rho[5] > rho[1] > rho[0]
+    row = read(page, "best_epochs")["zen"]
+    assert float(row["best_spearman_epoch"]) == 1
+    assert float(row["best_spearman_rho"]) == pytest.approx(rho[1], abs=1e-12)
+    courses = read(page, "epochs")
+    assert list(courses) == ["-1", "0", "1", "5"]
+    assert float(courses["5"]["zen"]) == pytest.approx(rho[5], abs=1e-12)
+
+
+def test_hours_and_their_ratio(page: Path, benchmark: Benchmark) -> None:
+    rows = read(page, "cost")
+    training = 10.0 * len(benchmark) / 3600
+    published = 0.15 * len(benchmark) * len(benchmark.proxies) / 3600
+    assert float(rows["training"]["hours"]) == pytest.approx(training)
+    assert float(rows["scoring, published"]["hours"]) == pytest.approx(published)
+    assert float(rows["scoring, ours"]["training_times"]) == pytest.approx(10.0 / 0.015)
+    assert float(read(page, "seconds")["zen"]["ours_median_seconds"]) == pytest.approx(0.015)
+
+
+def test_fractions_of_accuracy_are_percentage_points(page: Path, evaluation: dict[str, dict]) -> None:  # type: ignore[type-arg]
+    mae = evaluation["combiners"]["ridge"]["mae"]
+    row = read(page, "combiners")["ridge"]
+    assert float(row["mae_points"]) == pytest.approx(100 * mae["mean"])
+    assert float(row["mae_points_sd"]) == pytest.approx(100 * mae["sd"])
+    width = evaluation["intervals"]["combiners"]["ridge"]["width, depth=4"]["mean"]
+    assert float(read(page, "interval_width")["ridge"]["4_layers"]) == pytest.approx(100 * width)
+
+
+def test_votes_say_whose_scores_they_are(page: Path) -> None:
+    rows = read(page, "votes")
+    assert rows["majority vote, published"]["fitted"] == "cross-validated"  # the same scores on both sides
+    subsets = read(page, "vote_subsets_published")
+    assert len(subsets) == 10
+    assert float(subsets["1"]["pairwise"]) >= float(subsets["2"]["pairwise"])
+    assert any("−grasp" in row["members"] for row in subsets.values())
+
+
+def test_normalised() -> None:
+    scaled = normalised(np.array([1.0, np.nan, 3.0, 2.0]))
+    assert scaled is not None
+    assert scaled.tolist() == pytest.approx([0, np.nan, 1, 0.5], nan_ok=True)
+    assert normalised(np.ones(3)) is None
+    assert normalised(np.full(3, np.nan)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "style", "shown"),
+    [
+        (None, "correlation", "–"),
+        (-0.12345, "correlation", "−0.123"),
+        (-0.0001, "correlation", "0.000"),
+        (12345.0, "count", "12\u202f345"),
+        (0.04, "p", "0.040"),
+        (1.234e-30, "p", "1.2e−30"),
+        (0.000639, "seconds", "0.000639"),
+        (0.0, "seconds", "0"),
+        (4026.2, "seconds", "4\u202f026"),
+        (99.96, "seconds", "100"),
+    ],
+)
+def test_written(value: float | None, style: str, shown: str) -> None:
+    assert written(value, style) == shown  # type: ignore[arg-type]
+
+
+def test_columns_of_a_table_are_of_one_length() -> None:
+    with pytest.raises(ValueError, match="lengths"):
+        Table("x", "X", (Column("a", "a", [1.0]), Column("b", "b", [1.0, 2.0])))
+
+
+def test_many_values_are_tested_without_a_warning() -> None:
+    assert shapiro_wilk(np.random.default_rng(0).normal(size=5001)).p is not None

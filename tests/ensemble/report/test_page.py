@@ -1,0 +1,224 @@
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from ensemble import Benchmark, BenchmarkError, Entry, ScoreTable
+from ensemble.report import figures, svg, write_report
+from ensemble.report import page as pages
+from ensemble.report.tables import MINUS, NARROW_SPACE, NONE
+from tests.ensemble.report.conftest import parsed, text
+
+SECTIONS = (
+    "correlations", "normality", "scatter", "matrix", "votes", "epochs", "seconds", "within-depth", "combiners",
+    "learning", "uncertainty", "cost", "checks",
+)  # fmt: skip
+
+
+def section(page: Path, key: str) -> ElementTree.Element:
+    found = parsed(page).find(f".//section[@id='{key}']")
+    assert found is not None
+    return found
+
+
+def test_every_section_is_there_and_listed(page: Path) -> None:
+    root = parsed(page)
+    assert tuple(one.get("id") for one in root.iter("section")) == SECTIONS
+    assert [link.get("href") for link in root.findall(".//nav//a")] == [f"#{key}" for key in SECTIONS]
+    assert not [one for one in root.iter("p") if one.get("class") == "missing"]
+
+
+def test_the_page_needs_nothing_else(page: Path) -> None:
+    source = page.read_text()
+    root = parsed(page)
+    assert "http" not in source.replace("http-equiv", "")
+    assert not re.search(r"\bsrc=|@import|<script|<link|javascript:| on\w+=", source)
+    assert set(re.findall(r"url\((.)", source)) <= {"#"}
+    links = {link.get("href", "") for link in root.iter("a")}
+    assert {link for link in links if not link.startswith("#")} == {path.name for path in page.parent.glob("*.csv")}
+
+
+def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
+    root = parsed(page)
+    ids = Counter(one.get("id") for one in root.iter() if one.get("id"))
+    assert set(ids.values()) == {1}
+    source = page.read_text()
+    referred = set(re.findall(r'(?:href="|url\()#([^")]+)', source)) | set(
+        re.findall(r'aria-labelledby="([^"]+)"', source)
+    )
+    assert referred <= set(ids)
+
+
+def test_figures_follow_the_theme_and_say_what_they_show(page: Path) -> None:
+    root = parsed(page)
+    figures = [one for one in root.iter("svg") if one.get("class") == "figure"]
+    assert len(figures) > 15
+    for one in figures:
+        assert one.get("role") == "img"
+        assert len(one.get("aria-label", "")) > 20
+    drawn = "".join(ElementTree.tostring(one, encoding="unicode") for one in figures)
+    assert not re.search("#[0-9a-f]{6}|DejaVu|metadata", drawn)
+    used = set(re.findall(r"var\((--[\w-]+)\)", page.read_text()))
+    defined = re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", page.read_text())
+    assert used <= {name for name, _ in defined}
+    assert set(Counter(name for name, _ in defined).values()) == {2}  # light and dark
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_colours_stand_out_from_the_paper(theme: int) -> None:
+    css = (pages.HERE / "page.css").read_text()
+    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", css.split("@media screen")[theme]))
+    for name in ("--ink", "--muted", "--link"):
+        assert contrast(colours[name], colours["--paper"]) >= 4.5
+    for name in svg.VARIABLES.values():
+        if name not in ("--paper", "--rule"):
+            assert contrast(colours[name], colours["--paper"]) >= 3
+    # Depth is told by lightness, which everybody sees.
+    ramp = [luminance(colours[f"--depth-{i}"]) for i in range(len(svg.DEPTHS))]
+    assert ramp == sorted(ramp, reverse=theme == 0)
+
+
+def number(shown: str) -> float:
+    return float(shown.replace(MINUS, "-").replace(NARROW_SPACE, ""))
+
+
+def same(shown: str, value: str) -> bool:
+    """Whether a cell shows a CSV file's field, to the last of its digits."""
+    if shown == NONE:
+        return value == ""
+    try:
+        precise = float(value)
+    except ValueError:
+        return shown == value
+    mantissa, _, exponent = shown.partition("e")
+    last = number(exponent or "0") - len(mantissa.partition(".")[2])
+    return abs(number(shown) - precise) <= 0.5001 * float(10.0**last)
+
+
+def test_every_table_reads_back_from_its_file(page: Path) -> None:
+    tables = {str(one.get("id")): one for one in parsed(page).iter("table")}
+    assert {f"{key.removeprefix('table-')}.csv" for key in tables} == {path.name for path in page.parent.glob("*.csv")}
+    for key, table in tables.items():
+        with (page.parent / f"{key.removeprefix('table-')}.csv").open(newline="") as file:
+            header, *rows = csv.reader(file)
+        shown = table.findall("./tbody/tr")
+        assert len(rows) == len(shown) > 0
+        assert len(set(header)) == len(header)
+        columns = [name for name in header if name.removesuffix("_sd") not in header or not name.endswith("_sd")]
+        assert len(columns) == len(table.findall("./thead/tr")[-1])
+        for row, cells in zip(rows, shown, strict=True):
+            fields = dict(zip(header, row, strict=True))
+            for name, cell in zip(columns, cells, strict=True):
+                mean, _, sd = text(cell).partition(" ± ")
+                assert same(mean, fields[name]), (key, name, mean, fields[name])
+                assert same(sd or NONE, fields.get(f"{name}_sd", "")), (key, name, sd)
+
+
+def test_tables_name_their_rows_and_columns(page: Path) -> None:
+    for table in parsed(page).iter("table"):
+        assert {cell.get("scope") for cell in table.findall("./thead//th")} <= {"col", "colgroup"}
+        assert all(row[0].get("scope") == "row" for row in table.findall("./tbody/tr"))
+        widths = {sum(int(cell.get("colspan", 1)) for cell in row) for row in table.iter("tr")}
+        assert len(widths) == 1
+
+
+def test_what_is_not_there_is_said(bare: Benchmark, tmp_path: Path) -> None:
+    written = write_report(bare, None, {}, tmp_path / "report")
+    missing = {one.get("id"): one.findall("p[@class='missing']") for one in parsed(written).iter("section")}
+    assert set(missing) == set(SECTIONS)
+    assert {key for key, said in missing.items() if not said} == {"normality"}
+    assert "<svg" not in written.read_text()
+    assert {path.name for path in tmp_path.glob("report/*.csv")} == {"correlations.csv", "normality.csv"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"combiners"}, {"within-depth", "combiners"}),
+        ({"learning", "control"}, {"learning", "checks"}),
+        ({"intervals", "noise"}, {"uncertainty", "checks"}),
+        ({"pairs"}, {"uncertainty"}),
+        ({"method", "scores", "benchmark", "versions"}, set()),
+    ],
+)
+def test_any_part_of_the_evaluation_may_be_missing(
+    bare: Benchmark, evaluation: dict[str, Any], tmp_path: Path, parts: set[str], said: set[str]
+) -> None:
+    less = {key: value for key, value in evaluation.items() if key not in parts}
+    written = write_report(bare, None, less, tmp_path / "report")
+    missing = {
+        one.get("id")
+        for one in parsed(written).iter("section")
+        if any("evaluation" in text(reason) for reason in one.findall("p[@class='missing']"))
+    }
+    assert missing == said
+
+
+def test_ours_alone(bare: Benchmark, scores: ScoreTable, tmp_path: Path) -> None:
+    written = write_report(bare, scores, {}, tmp_path / "report")
+    assert "published" not in text(section(written, "correlations"))
+    assert not section(written, "matrix").findall("p[@class='missing']")
+
+
+def test_data_that_do_not_belong_together(
+    benchmark: Benchmark, evaluation: dict[str, Any], everything: dict[str, Any], tmp_path: Path
+) -> None:
+    other = Benchmark("other", benchmark.space, benchmark.entries[:-1])
+    with pytest.raises(BenchmarkError, match="data_hash"):
+        write_report(other, None, evaluation, tmp_path / "report")
+    with pytest.raises(BenchmarkError, match="by_epoch"):
+        write_report(other, None, {}, tmp_path / "report", by_epoch=everything["by_epoch"])
+    with pytest.raises(BenchmarkError, match="seconds"):
+        write_report(other, None, {}, tmp_path / "report", our_seconds=everything["our_seconds"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_proxies_are_text(benchmark: Benchmark, tmp_path: Path) -> None:
+    name = 'a<b>&"#)'
+    entries = tuple(Entry(e.architecture, e.accuracy, None, {name: e.scores["zen"]}) for e in benchmark.entries)
+    written = write_report(Benchmark("own", benchmark.space, entries), None, {}, tmp_path / "report")
+    assert any(name in one.get("aria-label", "") for one in parsed(written).iter("svg"))
+    assert set(re.findall(r"url\(#([^)]+)\)", written.read_text())) <= {one.get("id") for one in parsed(written).iter()}
+    with (tmp_path / "report" / "correlations.csv").open(newline="") as file:
+        assert [row[0] for row in csv.reader(file)] == ["score", "number of layers", "parameters", name]
+
+
+def test_too_few_architectures(benchmark: Benchmark, tmp_path: Path) -> None:
+    few = Benchmark("few", benchmark.space, benchmark.entries[:19])
+    with pytest.raises(BenchmarkError, match="at least 20"):
+        write_report(few, None, {}, tmp_path / "report")
+
+
+def test_a_matrix_in_hundredths() -> None:
+    values = np.array([[1.0, -0.004, 0.5], [-0.004, 1.0, -0.771], [0.5, -0.771, 1.0]])
+    numbers, plain = (figures.matrix("m", "a matrix", "", ["p", "q", "r"], values, shown) for shown in (True, False))
+    cells = [one.text for one in ElementTree.fromstring(numbers).iter("text")]
+    assert [cells.count(shown) for shown in ("0", "50", "−77", "100")] == [2, 2, 2, 0]
+    assert {one.text for one in ElementTree.fromstring(plain).iter("text")} == {"p", "q", "r"}
+
+
+def test_a_matplotlibrc_changes_nothing() -> None:
+    def drawn() -> str:
+        return figures.dots("d", "dots", ["a", "b"], [figures.Series([0.1, None], svg.OURS)], "axis")
+
+    plain = drawn()
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "svg.fonttype": "path", "axes.grid": True}):
+        assert drawn() == plain
+        assert mpl.rcParams["font.size"] == 20
