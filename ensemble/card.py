@@ -86,8 +86,8 @@ def _limits(manifest: Mapping[str, Any]) -> list[str]:
     low, high = benchmark["accuracy"]
     limits = [
         f"It knows {benchmark['architectures']} networks of {depths} layers with accuracies from {low:.4f} to "
-        f"{high:.4f}, of one data set, one training recipe and one run each. Elsewhere its order may hold; its accuracies "
-        "do not.",
+        f"{high:.4f}, of one data set, one training recipe and one run each. Elsewhere its order may hold; its "
+        "accuracies do not.",
         *shortcomings(metrics),
     ]
     with_proxies, without = (_mean(metrics.get("combiners", {}).get(name), "within_depth") for name in HEADLINES)

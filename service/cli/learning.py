@@ -154,12 +154,23 @@ def report(
     jobs: Jobs = CORES,
 ) -> None:
     """Write a page with figures and tables on a benchmark, its proxies and what can be predicted of it."""
-    from ensemble.report import write_report
+    from rich.console import Console
 
-    trained, table = _trained(benchmark, scores)
+    from ensemble.report import load_epochs, published_seconds, score_seconds, write_report
+
+    trained, table, source = _trained(benchmark, scores)
     measured = _evaluation(evaluation) if evaluation else _evaluated(trained, table, repeats, folds, seed, jobs)
-    page = write_report(trained, table, measured, out)
-    typer.echo(f"{page}")
+    with Console(stderr=True).status("drawing"):
+        page = write_report(
+            trained,
+            table,
+            measured,
+            out,
+            by_epoch=load_epochs(benchmark, trained),
+            published_seconds=published_seconds(benchmark, trained),
+            our_seconds=score_seconds(source, trained) if source else None,
+        )
+    typer.echo(page)
 
 
 def _evaluated(
