@@ -8,7 +8,10 @@ import pytest
 
 from service.schemas import FOUR_LAYERS, PENG
 
-SMALL: dict[str, Any] = {"space": "gcn-nas", "layers": [["L2", "S"], ["T"], ["L", "ST"], ["L4n", "S", "T"]]}
+SMALL: dict[str, Any] = {
+    "space": "gcn-nas",
+    "layers": [["L4", "L2", "S"], ["L3", "T"], ["L", "L2", "ST"], ["L", "L4n", "S", "T"]],
+}
 SIX: dict[str, Any] = {"space": "gcn-nas", "layers": [["S"], ["L", "T"], ["ST"], ["L3", "S"], ["T"], ["L2", "ST"]]}
 ARCHITECTURES = [SMALL, PENG, FOUR_LAYERS, SIX]
 CHEAP = ["params", "nwot"]

@@ -27,6 +27,9 @@ def test_ensembles(client: httpx.Client) -> None:
         assert client.get(f"/v1/ensembles/{name}").json() == card
         assert card["space"] == "gcn-nas"
         assert card["benchmark"]["architectures"] > 0
+        assert set(card["measured"]) == {*card["combiners"], *card["baselines"]}
+        assert card["measured"]["structure"]["spearman"]["mean"] > card["measured"]["depth"]["spearman"]["mean"]
+        assert card["limits"]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,8 @@ WRONG: list[tuple[list[str], str, str]] = [
     (["benchmark", "score", "missing", "--out", "x", "--samples", "0"], "", "samples: got 0; allowed:"),
     (["fit", "--benchmark", "missing", "--out", "x"], "", "benchmark: got 'missing'; allowed:"),
     (["evaluate", "--benchmark", "missing"], "", "benchmark: got 'missing'; allowed:"),
+    (["report", "--benchmark", "missing", "--out", "x"], "", "benchmark: got 'missing'; allowed:"),
+    (["ensembles", "missing"], "", "ensemble: got 'missing'; allowed: one of"),
     (["demo", "--examples", "missing"], "", "missing"),
 ]
 
@@ -97,8 +100,13 @@ def test_demo() -> None:
     )
     assert shown.returncode == 0, shown.stderr
     body, names = _examples(EXAMPLES)
-    assert len(json.loads(body)["architectures"]) == len(names) == 9
+    assert len(body["architectures"]) == len(names) == 9
     assert all(name in shown.stdout for name in names)
+    winner = (
+        next(line for line in shown.stdout.splitlines() if "random" in line or "Peng" in line).split("  ")[0].strip()
+    )
+    assert f"why {winner}" in shown.stdout
+    assert re.search(r"0\.9\d+ – 0\.9\d+", shown.stdout)
 
 
 def test_example_of_a_remote_search(url: str) -> None:

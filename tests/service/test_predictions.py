@@ -9,6 +9,11 @@ import pytest
 from models import get_space
 from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post, without_seconds
 
+
+def width(item: Any) -> float:
+    return float(item["interval"]["high"] - item["interval"]["low"])
+
+
 WRONG: dict[str, Any] = {"space": "gcn-nas", "layers": [["L5"], ["S"], ["S"], ["S"]]}
 
 
@@ -31,7 +36,10 @@ def test_prediction_says_all_that_it_should(post: Post) -> None:
     assert item["rank"] == 1
     assert item["combiner"]
     assert item["combiners"]
-    assert item["warnings"] == []
+    assert item["interval"]["low"] < item["accuracy"] < item["interval"]["high"]
+    assert all(one["interval"]["low"] < one["interval"]["high"] for one in item["combiners"].values())
+    assert (item["warnings"], item["stretch"]) == ([], 1.0)
+    assert (item["explanation"], item["edits"], answer["beats"]) == (None, None, None)
     assert answer["device"] in ("cpu", "cuda")
     assert answer["seconds"] > 0
     assert answer["batch"]["shape"][1] == 3
@@ -102,12 +110,16 @@ def test_another_seed_changes_scores_and_warns(post: Post) -> None:
     assert other["scores"]["nwot"]["value"] != usual["scores"]["nwot"]["value"]
     assert any("seed 12345" in warning for warning in other["warnings"])
     assert not any("seed" in warning for warning in usual["warnings"])
+    assert width(other) >= 2 * width(usual) * (1 - 1e-6)
 
 
 def test_architecture_outside_the_benchmark_is_answered_with_a_warning(post: Post) -> None:
     strange = {"space": "gcn-nas", "layers": [["L"], ["S"], ["S"], ["S"]]}
-    item = post("/v1/predictions", architectures=[strange], proxies=[])["predictions"][0]
+    item, usual = post("/v1/predictions", architectures=[strange, SMALL], proxies=[])["predictions"]
     assert any("layers[0]" in warning for warning in item["warnings"])
+    assert any("the ensemble was fitted on" in warning for warning in item["warnings"])
+    assert item["stretch"] >= 2
+    assert width(item) > width(usual)
 
 
 def test_scores_are_those_of_the_prediction(post: Post) -> None:
