@@ -151,12 +151,32 @@ def _ranked(make: Callable[[Columns], Combiner]) -> Callable[[Columns], Combiner
     return made
 
 
+class Average(Combiner):
+    """The plain mean of several models."""
+
+    def __init__(self, models: tuple[Combiner, ...] = ()) -> None:
+        self.models = models
+
+    def fit(self, X: Array, y: Array) -> Self:
+        X, y = self._training_data(X, y)
+        for model in self.models:
+            model.fit(X, y)
+        return self
+
+    def predict(self, X: Array) -> Array:
+        return np.mean([model.predict(X) for model in self.models], axis=0)
+
+
 def _within(model: Combiner, columns: Columns) -> Combiner:
     return WithinDepth(model, columns.index("depth"))
 
 
 def _extra(columns: Columns) -> Combiner:
     return _within(Forest(leaf=2, share=0.5, extra=True), columns)
+
+
+def _forest(columns: Columns) -> Combiner:
+    return _within(Forest(), columns)
 
 
 def _stack(columns: Columns, *makes: Callable[[Columns], Combiner]) -> Combiner:
@@ -192,7 +212,7 @@ VARIANTS: dict[str, Variant] = {
     "slot process, with proxies ranked within depth": (_ranked(_process), _everything),
     "extra trees within depth, with proxies ranked within depth": (_ranked(_extra), _everything),
     "random forest": (lambda _: Forest(), _structure),
-    "random forest within depth": (lambda c: _within(Forest(), c), _structure),
+    "random forest within depth": (_forest, _structure),
     "extra trees": (lambda _: Forest(leaf=2, share=0.5, extra=True), _structure),
     "extra trees within depth": (_extra, _structure),
     "extra trees within depth, without counts": (_extra, _narrow),
@@ -208,6 +228,9 @@ VARIANTS: dict[str, Variant] = {
     "stack without the process": (lambda c: _stack(c, _extra, _boosting), _structure),
     "stack without extra trees": (lambda c: _stack(c, _process, _boosting), _structure),
     "stack without XGBoost": (lambda c: _stack(c, _process, _extra), _structure),
+    "stack, with a forest": (lambda c: _stack(c, _process, _extra, _boosting, _forest), _structure),
+    "equal weights": (lambda c: Average((_process(c), _extra(c), _boosting(c))), _structure),
+    "equal weights, with a forest": (lambda c: Average((_process(c), _extra(c), _boosting(c), _forest(c))), _structure),
     "stack, with a ridge": (lambda c: _stack(c, _process, _extra, _boosting, lambda _: Ridge()), _structure),
     "stack, with `rank:pairwise`": (
         lambda c: _stack(c, _process, _extra, _boosting, lambda c: PairwiseBoosting(c.index("depth"))),
