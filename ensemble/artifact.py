@@ -83,7 +83,7 @@ def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
     try:
         arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
         arrays |= {name: arrays[original] for name, original in manifest["copies"].items()}
-    except (AttributeError, KeyError, SafetensorError) as error:
+    except (AttributeError, KeyError, TypeError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: {ARRAYS} cannot be read ({error})") from error
     return manifest, State(arrays, {name.replace("-", "/"): part for name, part in parts.items()})
 

@@ -101,7 +101,7 @@ class Errors:
 
 def _tails(residuals: Array) -> tuple[float, float]:
     """The residuals between which the next one lies with probability `LEVEL`; the outermost where there are few."""
-    n, tail = len(residuals), (1 - LEVEL) / 2
+    n, tail = len(residuals), round((1 - LEVEL) / 2, 9)  # 0.04999… would take one rank more where 0.05·(n + 1) is whole
     ordered = np.sort(residuals)
     low, high = int(np.floor((n + 1) * tail)), int(np.ceil((n + 1) * (1 - tail)))
     return float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1])

@@ -46,3 +46,9 @@ def table(benchmark: Benchmark, scores: ScoreTable) -> FeatureTable:
 @pytest.fixture(scope="session")
 def ensemble(benchmark: Benchmark, scores: ScoreTable) -> Ensemble:
     return Ensemble.fit(benchmark, scores, "test", folds=2, jobs=1, metrics={"spearman": 0.5})
+
+
+@pytest.fixture(scope="session")
+def plain(benchmark: Benchmark) -> Ensemble:
+    """Fitted without scores, with metrics of its own."""
+    return Ensemble.fit(benchmark, combiners=["ridge", "vote"], folds=2, jobs=1)

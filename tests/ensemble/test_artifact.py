@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from ensemble import ArtifactError, Benchmark, Ensemble, ScoreTable
-from ensemble.artifact import ARRAYS, MANIFEST, _manifest_hash, load_artifact
+from ensemble.artifact import ARRAYS, MANIFEST, _manifest_hash, load_artifact, save_artifact
+from ensemble.combiners import State
 
-PARTS = ("arrays.safetensors", "xgboost-model.ubj", "stacked-xgboost-model.ubj")
+PARTS = ("arrays.safetensors", "xgboost-model-model-model.ubj", "stacked-model-xgboost-model-model.ubj")
 
 
 @pytest.fixture
@@ -24,6 +25,15 @@ def test_round_trip(ensemble: Ensemble, folder: Path, benchmark: Benchmark, scor
     rows = [scores.features[arch.fingerprint] for arch in archs]
     assert again.predict(archs, rows) == ensemble.predict(archs, rows)
     assert again.predict(archs) == ensemble.predict(archs)
+    assert again.predict(archs, rows, "vote", ["x"]) == ensemble.predict(archs, rows, "vote", ["x"])
+    for combiner in again.combiners:
+        said = again.predict(archs, rows, combiner)
+        assert np.array_equal(again.beats(archs, said), ensemble.beats(archs, said))
+        assert again.explain(archs[0], rows[0], combiner) == ensemble.explain(archs[0], rows[0], combiner)
+    assert again.edits(archs[0]) == ensemble.edits(archs[0]) != []
+    strange = benchmark.space.parse({"layers": [["S"]] * 4})
+    assert again.predict([strange]) == ensemble.predict([strange])
+    assert again.predict([strange])[0].warnings
     assert (again.name, again.proxies, again.combiners) == ("test", ensemble.proxies, ensemble.combiners)
     assert {key: again.manifest[key] for key in ensemble.manifest} == ensemble.manifest
     assert again.manifest["benchmark"]["data_hash"] == benchmark.data_hash
@@ -48,6 +58,27 @@ def test_no_accuracy_of_the_benchmark_is_stored(folder: Path, benchmark: Benchma
     for name, array in state.arrays.items():
         if np.issubdtype(array.dtype, np.floating):
             assert not np.isin(benchmark.accuracy, array).any(), name
+
+
+def test_equal_arrays_are_stored_once(tmp_path: Path) -> None:
+    large = np.random.default_rng(0).normal(size=5000)
+    arrays = {"a/x": large, "b/x": large.copy(), "c/x": large[::-1], "d/x": large.reshape(50, 100)}
+    arrays |= {"e/x": large.view(np.int64), "f/x": large[::-1][::-1], "g/zero": np.array(0.0), "h/zero": np.array(0.0)}
+    save_artifact(tmp_path / "saved", {}, State(arrays))
+    manifest, state = load_artifact(tmp_path / "saved")
+    assert manifest["copies"] == {"b/x": "a/x", "f/x": "a/x", "h/zero": "g/zero"}, "bytes, shape and type are equal"
+    size = (tmp_path / "saved" / ARRAYS).stat().st_size
+    assert 4 * large.nbytes < size < 4 * large.nbytes + 2000 < sum(array.nbytes for array in arrays.values())
+    assert set(state.arrays) == set(arrays)
+    for name, array in arrays.items():
+        assert state.arrays[name].dtype == array.dtype
+        assert np.array_equal(state.arrays[name], array), name
+
+
+def test_the_stacks_common_members_are_stored_once(folder: Path) -> None:
+    manifest, state = load_artifact(folder)
+    assert any("model/trees/" in name for name in manifest["copies"])
+    assert (folder / ARRAYS).stat().st_size < 0.9 * sum(array.nbytes for array in state.arrays.values())
 
 
 def flip(path: Path) -> None:
@@ -89,11 +120,16 @@ def rewrite(folder: Path, sign: bool, **changes: Any) -> None:
     ("sign", "changes", "reason"),
     [
         (False, {"seed": 7}, "was altered"),
-        (True, {"format": 2}, "format 2 is unknown"),
+        (True, {"format": 1}, "format 1 is unknown"),
+        (True, {"format": 3}, "format 3 is unknown"),
         (True, {"combiners": ["oracle"]}, "do not make an ensemble"),
         (True, {"combiners": 3}, "do not make an ensemble"),
         (True, {"space": "elsewhere"}, "do not make an ensemble"),
         (True, {"columns": ["depth"]}, "other features"),
+        (True, {"copies": {"x/a": "nowhere"}}, "cannot be read"),
+        (True, {"copies": {"x/a": ["nowhere"]}}, "cannot be read"),
+        (True, {"copies": ["x/a"]}, "cannot be read"),
+        (True, {"copies": {}}, "do not make an ensemble"),
         (True, {"parts": {"../secret.txt": {}}}, "plain file names"),
         (True, {"parts": {ARRAYS: 1}}, "do not name|does not name"),
     ],

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, Ensemble, ScoreTable, combiner_names, evaluate
-from ensemble.predictor import Prediction
+from ensemble.population import FAR
+from ensemble.predictor import Answer, Prediction
 from models import Architecture, InputError, UnknownNameError
 
 Rows = list[dict[str, float | None]]
@@ -22,12 +23,12 @@ def test_with_scores_stacked_answers(ensemble: Ensemble, archs: list[Architectur
     for prediction in ensemble.predict(archs, rows):
         assert prediction.combiner == "stacked"
         assert list(prediction.combiners) == combiner_names()
-        assert prediction.combiners["stacked"] == {
-            "accuracy": prediction.accuracy,
-            "percentile": prediction.percentile,
-        }
-        assert all(answer is not None and 0 <= answer["percentile"] <= 100 for answer in prediction.combiners.values())
+        assert prediction.combiners["stacked"] == Answer(
+            prediction.accuracy, prediction.percentile, prediction.low, prediction.high
+        )
+        assert all(answer is not None and 0 <= answer.percentile <= 100 for answer in prediction.combiners.values())
         assert prediction.warnings == []
+        assert prediction.stretch == 1
         assert isinstance(prediction.accuracy, float)
 
 
@@ -85,11 +86,101 @@ def test_percentiles_are_among_held_out_predictions(ensemble: Ensemble, benchmar
 def test_outside_of_the_population(ensemble: Ensemble, benchmark: Benchmark) -> None:
     strange = benchmark.space.parse({"layers": [["L2"], ["S"], ["S"], ["S"]]})
     (prediction,) = ensemble.predict([strange])
-    assert prediction.warnings == benchmark.space.warnings(strange) != []
+    own = benchmark.space.warnings(strange)
+    assert prediction.warnings[: len(own)] == own != []
+    assert any("modules are unlike" in warning for warning in prediction.warnings)
+    assert prediction.stretch >= FAR
+    like_it = next(arch for arch in benchmark.architectures if len(arch.mask) == 4)  # type: ignore[attr-defined]
+    (inside,) = ensemble.predict([like_it])
+    assert width(prediction) > 1.5 * width(inside)
+    for name in ("structure", "ridge"):
+        outer, inner = prediction.combiners[name], inside.combiners[name]
+        assert outer is not None
+        assert inner is not None
+        assert width(outer) > width(inner), "every combiner is less sure of it"
 
 
-def test_without_scores_at_fit(benchmark: Benchmark, archs: list[Architecture]) -> None:
-    plain = Ensemble.fit(benchmark, combiners=["ridge", "vote"], folds=2, jobs=1)
+def width(answer: Answer) -> float:
+    return answer.high - answer.low
+
+
+def test_every_answer_has_an_interval(ensemble: Ensemble, benchmark: Benchmark, scores: ScoreTable) -> None:
+    rows = [scores.features[arch.fingerprint] for arch in benchmark.architectures]
+    predictions = ensemble.predict(benchmark.architectures, rows)
+    for name in ensemble.combiners:
+        answers = [one.combiners[name] for one in predictions]
+        for answer in answers:
+            assert answer is not None
+            assert 0 <= answer.low < answer.high <= 1
+        holds = [a.low <= a.accuracy <= a.high for a in answers if a is not None]
+        assert np.mean(holds) > 0.9
+        inside = [a.low <= y <= a.high for a, y in zip(answers, benchmark.accuracy, strict=True) if a is not None]
+        assert np.mean(inside) > 0.85
+    stacked, vote = (np.mean([width(one.combiners[name]) for one in predictions]) for name in ("stacked", "vote"))  # type: ignore[arg-type]
+    assert stacked < vote, "who knows more is surer"
+
+
+def test_scores_that_were_computed_otherwise_are_warned_of(
+    ensemble: Ensemble, archs: list[Architecture], rows: Rows
+) -> None:
+    reasons = ["the probe batch is another one", "zen has another version"]
+    for plain, other in zip(ensemble.predict(archs, rows), ensemble.predict(archs, rows, unlike=reasons), strict=True):
+        assert other.warnings == reasons
+        assert other.stretch >= FAR > plain.stretch
+        assert other.accuracy == plain.accuracy
+        assert other.low <= plain.low - 0.5 * (plain.accuracy - plain.low)
+        assert width(other) >= 1.9 * width(plain)
+    assert ensemble.predict(archs, unlike=reasons) == ensemble.predict(archs), "no scores, nothing to be unlike"
+
+
+def test_a_score_beyond_the_populations_is_warned_of(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:
+    rows[1]["zen"] = 1e6
+    plain, far = ensemble.predict(archs, rows)[:2]
+    assert plain.warnings == []
+    (warning,) = far.warnings
+    assert warning.startswith("zen of 1e+06, the ensemble was fitted on ")
+    assert far.stretch >= FAR
+
+
+def test_one_of_a_pair_is_better(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:
+    predictions = ensemble.predict(archs, rows)
+    beats = ensemble.beats(archs, predictions)
+    assert beats.shape == (5, 5)
+    assert np.diag(beats).tolist() == [0.5] * 5
+    assert beats + beats.T == pytest.approx(np.ones((5, 5)))
+    accuracy = np.array([prediction.accuracy for prediction in predictions])
+    assert beats[accuracy.argmax(), accuracy.argmin()] == beats.max() > 0.9
+    assert np.array_equal(beats > 0.5, accuracy[:, None] > accuracy)
+
+
+def test_probabilities_are_of_the_combiner_that_answered(
+    ensemble: Ensemble, archs: list[Architecture], rows: Rows
+) -> None:
+    by_mean, by_structure = ensemble.predict(archs, rows, "mean"), ensemble.predict(archs)
+    structure = ensemble.beats(archs, by_structure)
+    assert not np.allclose(ensemble.beats(archs, by_mean), structure)
+    mixed = [by_mean[0], *ensemble.predict(archs, [rows[0], *[{}] * 4], "mean")[1:]]
+    assert {prediction.combiner for prediction in mixed} == {"mean", "structure"}
+    assert ensemble.beats(archs, mixed) == pytest.approx(structure)
+
+
+def test_nobody_is_surely_better_among_scores_that_are_unlike(
+    ensemble: Ensemble, archs: list[Architecture], rows: Rows
+) -> None:
+    plain = ensemble.beats(archs, ensemble.predict(archs, rows))
+    unsure = ensemble.beats(archs, ensemble.predict(archs, rows, unlike=["another batch"]))
+    apart = ~np.eye(5, dtype=bool)
+    assert (np.abs(unsure - 0.5)[apart] < np.abs(plain - 0.5)[apart]).all()
+    assert ((unsure > 0.5) == (plain > 0.5)).all()
+
+
+def test_explaining_an_unknown_combiner_or_too_few_scores(ensemble: Ensemble, archs: list[Architecture]) -> None:
+    with pytest.raises(UnknownNameError, match="stacked"):
+        ensemble.explain(archs[0], None, "oracle")
+    assert ensemble.explain(archs[0], {}, "stacked").combiner == "structure"
+
+
+def test_without_scores_at_fit(plain: Ensemble, archs: list[Architecture]) -> None:
     assert plain.combiners == ("ridge", "structure")
     assert plain.name == "synthetic"
     assert plain.predict(archs, [{}] * 5)[0].combiner == "structure"

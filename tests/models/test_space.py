@@ -57,6 +57,55 @@ def test_neighbours_are_distinct_symmetric_and_in_the_population(any_space: Any,
         assert not any_space.warnings(other)
 
 
+def test_every_feature_describes_a_part(any_space: Any, samples: list[Any]) -> None:
+    for arch in samples[:8]:
+        parts = {any_space.part(arch, feature) for feature in any_space.features(arch)}
+        assert all(isinstance(part, str) and part for part in parts)
+        assert 1 < len(parts) < len(any_space.features(arch))
+
+
+def test_an_edit_tells_every_neighbour_apart(any_space: Any, samples: list[Any]) -> None:
+    for arch in samples[:4]:
+        around = list(any_space.neighbours(arch))
+        edits = [any_space.edit(arch, other) for other in around]
+        assert len({json.dumps(edit, sort_keys=True) for edit in edits}) == len(around)
+        for edit, other in zip(edits, around, strict=True):
+            assert any_space.edit(other, arch) != edit, "there and back are two edits"
+
+
+def test_gcn_nas_parts_are_named_after_layers() -> None:
+    space = get_space("gcn-nas")
+    arch = space.parse({"layers": [["S"], ["L", "S"], ["T"], ["L2", "ST"]]})  # slots 1, 5, 8 and 9
+    for feature, part in {
+        "slot1.S": "layers[0] (S)",
+        "slot5.fixed=1": "layers[1] (L, S)",
+        "slot9.subset1.spectral": "layers[3] (L2, ST)",
+        "fixed.slot8": "layers[2] (T)",
+        "dynamic.slot9": "layers[3] (L2, ST)",
+        "slot10.L": "4 layers",
+        "fixed.slot2": "4 layers",
+        "depth": "4 layers",
+        "depth=8": "4 layers",
+        "stage3.S": "all layers together",
+        "network.fixed.mean": "all layers together",
+    }.items():
+        assert feature in space.features(arch)
+        assert space.part(arch, feature) == part
+    empty = space.parse({"layers": [[], ["S"], ["S"], ["S"]]})
+    assert space.part(empty, "slot1.L") == "layers[0] (no modules)"
+
+
+def test_gcn_nas_edits_can_be_followed() -> None:
+    space = get_space("gcn-nas")
+    arch = space.sample(np.random.default_rng(3), depth=6)
+    for other in space.neighbours(arch):
+        edit = space.edit(arch, other)
+        layers = [set(modules) for modules in space.to_json(arch)["layers"]]
+        change = {"add": set.add, "remove": set.remove}[edit["action"]]
+        change(layers[edit["layer"]], edit["module"])
+        assert space.parse({"layers": [sorted(modules) for modules in layers]}) == other
+
+
 def test_mutations_change_something_and_stay_in_the_population(any_space: Any, samples: list[Any]) -> None:
     rng = np.random.default_rng(1)
     for arch in samples * 3:

@@ -9,7 +9,11 @@ from sklearn.exceptions import NotFittedError
 
 from ensemble import COMBINERS, Benchmark, CombinerInfo, FeatureTable, combiner_names, get_combiner
 from ensemble.combiners import Combiner, State
+from ensemble.combiners.calibrated import Calibrated, _interpolate
+from ensemble.combiners.fitting import _recent, held_out
 from ensemble.combiners.registry import _unique
+from ensemble.combiners.stacked import Stacked
+from ensemble.folds import seeded_folds
 from models import InputError, UnknownNameError
 
 Array = NDArray[np.float64]
@@ -49,6 +53,7 @@ def test_it_predicts_accuracies_better_than_their_mean(fitted: Combiner, X: Arra
 def test_same_data_same_model_and_no_global_randomness(
     info: CombinerInfo, fitted: Combiner, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
+    _recent.clear()  # what was fitted before must not answer for it
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     again = info.build(table.names, 0).fit(X, benchmark.accuracy)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -104,6 +109,74 @@ def test_state_round_trip(info: CombinerInfo, fitted: Combiner, X: Array, table:
     assert np.array_equal(again.predict(X), fitted.predict(X))
     with pytest.raises(KeyError):
         info.build(table.names, 0).set_state(State())
+
+
+def test_contributions_sum_to_the_prediction(fitted: Combiner, X: Array) -> None:
+    if not fitted.additive:
+        with pytest.raises(NotImplementedError):
+            fitted.contributions(X)
+        return
+    parts = fitted.contributions(X)
+    assert parts.shape == (len(X), X.shape[1] + 1)
+    assert parts.sum(axis=1) == pytest.approx(fitted.predict(X), abs=1e-6)
+    assert np.ptp(parts[:, -1]) < 1e-6, "every row starts from the same"
+    assert fitted.contributions(X[3:4]) == pytest.approx(parts[3:4], abs=1e-6)
+
+
+def test_a_column_that_is_ignored_contributes_nothing(
+    info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable
+) -> None:
+    model = info.build(table.names, 0)
+    if not model.additive:
+        return
+    column = info.columns(table.names).index("network.T")
+    constant, other = X[:30].copy(), X[:30].copy()
+    constant[:, column] = 0.5  # nothing to learn from
+    model.fit(constant, benchmark.accuracy[:30])
+    assert np.array_equal(model.predict(other), model.predict(constant))
+    assert not model.contributions(other)[:, column].any()
+
+
+def test_state_keeps_contributions(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
+    again = info.build(table.names, 0).set_state(fitted.get_state())
+    assert again.additive == fitted.additive
+    if fitted.additive:
+        assert np.array_equal(again.contributions(X), fitted.contributions(X))
+
+
+def test_held_out_predictions_are_made_without_the_rows_fold(fitted: Combiner, X: Array, benchmark: Benchmark) -> None:
+    """Only a stack's few weights and a calibration's few knots are shared by all folds."""
+    y = benchmark.accuracy
+    train, test = seeded_folds(X, y, 5, 0)[1]
+
+    def without(model: Combiner, columns: tuple[int, ...] = (*range(X.shape[1]),)) -> Array:
+        return clone(model).fit(X[train][:, columns], y[train]).predict(X[test][:, columns])
+
+    if isinstance(fitted, Stacked):
+        members = np.stack([without(model, columns) for _, model, columns in fitted.members])
+        expected = fitted.weights_ @ (members - fitted.centre_) + fitted.centre_
+    elif isinstance(fitted, Calibrated):
+        expected = _interpolate(without(fitted.model_), *fitted.knots_)
+    else:
+        expected = without(fitted)
+    said = held_out(fitted, X, y)
+    assert said.shape == y.shape
+    assert said[test] == pytest.approx(expected, abs=1e-9)
+    assert not np.allclose(said, fitted.predict(X), atol=1e-6)
+
+
+def test_the_stacks_of_one_fold_fit_the_members_that_they_share_once(benchmark: Benchmark, table: FeatureTable) -> None:
+    rows = np.arange(30)
+    stacks = []
+    for info in (get_combiner("stacked"), get_combiner("structure")):
+        X = table.select(info.columns(table.names))[rows]
+        stacks.append(info.build(table.names, 0).fit(X, benchmark.accuracy[rows]))
+    stacked, structure = stacks
+    assert isinstance(stacked, Stacked)
+    assert isinstance(structure, Stacked)
+    assert stacked.models_["trees"] is structure.models_["trees"]
+    assert stacked.models_["xgboost"] is structure.models_["xgboost"]
+    assert stacked.models_["process"] is not structure.models_["process"]
 
 
 def test_registry(table: FeatureTable) -> None:

@@ -1,0 +1,68 @@
+"""Would proxies tell architectures of one depth apart if the network showed its modules at initialisation?
+
+    python benchmarks/awake.py --benchmark DIR
+
+The batch norm behind every graph convolution of `gcn-nas` starts with a weight of 1e-6, so that with batch norm on a
+network hardly depends on its modules. This scores a benchmark with that weight set to 1 and prints Spearman's ρ with
+accuracy, over all architectures and within depth, beside that of the usual initialisation.
+"""
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from ensemble import load_benchmark
+from ensemble.metrics import measure
+from models import get_space
+from models.batches import BatchSpec
+from proxies import score
+
+PROXIES = ("fisher", "grad_norm", "grasp", "jacov", "meco", "meco_opt", "nwot", "plain", "snip", "zico")
+"""Those that keep the batch norm as it is initialised."""
+MEASURES = ("spearman", "within_depth")
+
+
+def scored(architecture: dict[str, object], weight: float | None) -> list[float | None]:
+    """The proxies' features, with the batch norms' weight or, for None, as initialised."""
+    torch.set_num_threads(1)
+    space = get_space("gcn-nas")
+    network = space.build(space.parse(architecture))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if weight is not None and name.endswith("gtcn.bn.weight"):
+                parameter.fill_(weight)
+    batch = BatchSpec().make(space)
+    return [one.feature for one in score(network, batch.x, batch.y, PROXIES).values()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--benchmark", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    benchmark = load_benchmark(arguments.benchmark)
+    texts = [benchmark.space.to_json(arch) for arch in benchmark.architectures]
+    columns = []
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
+        for weight in (None, 1.0):
+            rows = pool.map(partial(scored, weight=weight), texts)
+            columns.append(np.array(list(track(rows, total=len(texts), console=Console(stderr=True))), dtype=float).T)
+    sys.stdout.write(
+        "| proxy | as initialised: ρ | within depth | weight 1: ρ | within depth |\n|---|---|---|---|---|\n"
+    )
+    for name, usual, awake in zip(PROXIES, *columns, strict=True):
+        measured = [measure(values, benchmark.accuracy, benchmark.depths, absolute=False) for values in (usual, awake)]
+        cells = [f"{value:.3f}" for one in measured for key in MEASURES if (value := one[key]) is not None]
+        sys.stdout.write(f"| `{name}` | {' | '.join(cells)} |\n")
+
+
+if __name__ == "__main__":
+    main()
