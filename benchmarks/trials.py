@@ -34,7 +34,7 @@ from ensemble.features import PROXY
 from ensemble.metrics import mean_and_sd, measure
 
 SCORES = Path(__file__).resolve().parents[1] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
-WIDE = re.compile(r"network\.|fixed\.slot|dynamic\.slot")
+WIDE = re.compile(r"network\.|(fixed|dynamic)\.slot|stage\d\.(fixed|dynamic)")
 MEASURES = ("spearman", "within_depth")
 Columns = list[str]
 

@@ -22,7 +22,7 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
     sentences.
     """
     metrics = manifest["metrics"]
-    rows = {**metrics.get("baselines", {}), **metrics.get("combiners", {})}
+    rows = {**metrics.get("combiners", {}), **metrics.get("baselines", {})}
     intervals = metrics.get("intervals", {}).get("combiners", {})
     pairs = metrics.get("pairs", {}).get("combiners", {})
     measured = {

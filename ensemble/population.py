@@ -72,6 +72,8 @@ class Population:
     def unlike(self, table: FeatureTable) -> list[Unlike]:
         """Of each row, what sets it apart: a depth or a cost of its own, modules unlike any others', scores that no
         network of the population has, as another probe batch would give."""
+        if not len(table.values):
+            return []
         X = Standardiser(self.mean, self.scale)(table.select(_structure(self.names)))
         distances = _distances(np.clip(X, -CLIP, CLIP).astype(np.float32), self.rows)
         depths, values = table.select(["depth"])[:, 0], table.select(self.names)

@@ -85,7 +85,7 @@ class Errors:
     def of_state(cls, state: State) -> Self:
         """What `get_state` gave. Raises `KeyError` or `ValueError` where it is not that."""
         depths, (lower, upper, spread), far = (state.arrays[name] for name in ("depths", "tails", "far"))
-        if not len(lower) == len(depths) + 1:
+        if len(lower) != len(depths) + 1 or len(far) != 3:
             raise ValueError("the errors' groups do not fit their depths")
         return cls(depths, lower, upper, spread, *map(float, far))
 
@@ -113,8 +113,10 @@ def _steepness(errors: Errors, held_out: Array, y: Array, depths: Array) -> floa
     decided = y[first] != y[second]
     first, second = first[decided], second[decided]
     margin = errors._margin(held_out, depths)[first, second]
-    better = y[first] > y[second]
-    if not len(margin) or np.ptp(margin) == 0 or better.all() or not better.any():
+    if not margin.any():
         return 1.0
-    model = LogisticRegression(fit_intercept=False, C=1e6).fit(margin[:, None], better)
+    # Each pair both ways, so that it does not matter how the rows were sorted.
+    both = np.concatenate([margin, -margin])
+    better = np.concatenate([y[first] > y[second], y[first] < y[second]])
+    model = LogisticRegression(fit_intercept=False, C=1e6).fit(both[:, None], better)
     return max(float(model.coef_[0, 0]), 0.0)

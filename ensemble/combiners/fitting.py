@@ -14,7 +14,7 @@ _recent: dict[str, Combiner] = {}
 
 def fitted(model: Combiner, X: Array, y: Array) -> Combiner:
     """A copy of the model, fitted; the very one from before where the same was fitted on the same rows."""
-    key = joblib.hash((type(model), model.get_params(), X, y))
+    key = joblib.hash((type(model), model.get_params(), np.ascontiguousarray(X), y))
     if key not in _recent:
         while len(_recent) >= KEPT:
             del _recent[next(iter(_recent))]
@@ -31,9 +31,10 @@ def out_of_fold(model: Combiner, X: Array, y: Array, folds: int, seed: int) -> A
 
 
 def held_out(model: Combiner, X: Array, y: Array, folds: int = 5, seed: int = 0) -> Array:
-    """Predictions of a fitted model for its training rows, each made without that row, shape (n,).
+    """Predictions of a fitted model for its training rows, by copies that were fitted without that row's fold, (n,).
 
-    A model that had to make them while it was fitted has kept them as `held_out_`.
+    A model that had to make them while it was fitted has kept them as `held_out_`: then what joins or calibrates its
+    members, a handful of numbers, has seen all rows.
     """
     kept: Array | None = getattr(model, "held_out_", None)
     return out_of_fold(model, X, y, folds, seed) if kept is None else kept

@@ -4,12 +4,13 @@ The names tell the groups: `depth=6` (one-hot), `slot9.L2` (mask by backbone slo
 `stage3.S` (mean over the stage's layers), `slot9.fixed=3` (one-hot number of fixed-graph modules, none set where the
 slot is absent), `slot9.subset1.spectral` (norms of the slot's summed polynomials), `fixed.slot9` and `dynamic.slot9`
 (number of fixed-graph and attention modules, -1 where the slot is absent, which lets a tree split on them at once),
-`network.S` and `network.fixed.…` (over all layers).
+`network.S` and `network.fixed.…` (over all layers, and from layer to layer).
 """
 
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.gcn_nas.architecture import DEPTHS, FIXED_MODULES, MODULES, GcnNasArchitecture, Row
 from models.gcn_nas.network import BACKBONE, SUBSETS, fixed_graph
@@ -66,6 +67,34 @@ def _counts(arch: GcnNasArchitecture) -> dict[str, float]:
         "network.fixed.last3": float(fixed[-3:].mean()),
         "network.dynamic.mean": float(dynamic.mean()),
     }
+    return values | _interplay(arch, mask, fixed, dynamic)
+
+
+def _interplay(
+    arch: GcnNasArchitecture, mask: NDArray[np.float64], fixed: NDArray[np.float64], dynamic: NDArray[np.float64]
+) -> dict[str, float]:
+    """How the numbers of modules go together, from layer to layer and inside a stage."""
+    position = np.arange(len(fixed)) - (len(fixed) - 1) / 2
+    values = {
+        "network.fixed.change": float(np.abs(np.diff(fixed)).mean()),
+        "network.fixed.neighbours": float((fixed[1:] * fixed[:-1]).mean()),
+        "network.fixed.slope": float(position @ fixed / (position @ position)),
+        "network.fixed.dynamic": float((fixed * dynamic).mean()),
+        "network.fixed.few": float((fixed <= 1).mean()),
+        "network.fixed.many": float((fixed >= 4).mean()),
+        "network.fixed.last2_min": float(fixed[-2:].min()),
+        "network.fixed.last4_min": float(fixed[-4:].min()),
+    }
+    both = (mask[1:] * mask[:-1]).mean(axis=0)
+    values |= {f"network.{name}.neighbours": float(share) for name, share in zip(MODULES, both, strict=True)}
+    for stage, slots in STAGES.items():
+        rows = [i for i, slot in enumerate(arch.slots) if slot in slots]
+        values |= {
+            f"stage{stage}.fixed.mean": float(fixed[rows].mean()),
+            f"stage{stage}.fixed.min": float(fixed[rows].min()),
+            f"stage{stage}.fixed.max": float(fixed[rows].max()),
+            f"stage{stage}.dynamic.mean": float(dynamic[rows].mean()),
+        }
     return values
 
 

@@ -90,7 +90,7 @@ def fit(
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
     from ensemble import Ensemble, card, shortcomings
-    from service import tables
+    from service import measure_tables
     from service.schemas import EnsembleCard
 
     measured = _evaluation(report) if report else None
@@ -106,7 +106,7 @@ def fit(
             jobs=jobs,
             progress=progress,
         )
-    show(EnsembleCard.model_validate(card(ensemble.manifest)), False, tables.card)
+    show(EnsembleCard.model_validate(card(ensemble.manifest)), False, measure_tables.card)
     for line in shortcomings(ensemble.manifest["metrics"]):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)
@@ -129,14 +129,14 @@ def evaluate(
 
     from rich.console import Console
 
-    from service import tables
+    from service import measure_tables
 
     trained, table, _ = _trained(benchmark, scores)
     measured = _evaluated(trained, table, repeats, folds, seed, jobs)
     if as_json:
         typer.echo(json.dumps(measured, allow_nan=False))
     else:
-        Console().print(*tables.report(measured), sep="\n")
+        Console().print(*measure_tables.evaluation(measured), sep="\n")
 
 
 @app.command()

@@ -74,12 +74,12 @@ def ensembles(
     folder: Folder = None,
 ) -> None:
     """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
-    from service import tables
+    from service import measure_tables
     from service.library import Library
 
     library = Library.load(_settings(ensembles_folder=folder))
     for model in [library.model(name)] if name is not None else library.models.values():
-        show(model.card, as_json, tables.card)
+        show(model.card, as_json, measure_tables.card)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import pytest
 from ensemble import Benchmark, FeatureTable, get_combiner
 from ensemble.crossval import HeldOut, fit_combiner, held_out_predictions, predict_combiner
 from ensemble.evaluate import BASELINES, structural_folds
-from ensemble.folds import Split
+from ensemble.folds import Split, seeded_folds
 
 RIDGE = get_combiner("ridge")
 
@@ -54,6 +54,15 @@ def test_a_tie_is_half(table: FeatureTable, repeats: list[list[Split]]) -> None:
     ties = np.tile([0.9, 0.91], len(table.values) // 2)
     (held,) = held_out_predictions(BASELINES[:1], table, ties, repeats[:1]).values()
     assert set(held.better[0]) == {0.0, 0.5, 1.0}
+
+
+def test_intervals_and_probabilities_are_those_of_the_rows_own_depth(rng: np.random.Generator) -> None:
+    depths = np.repeat([4.0, 6.0], 100)
+    y = 0.9 + np.where(depths == 4, 0.001, 0.01) * rng.normal(size=200)
+    table = FeatureTable(("depth",), depths[:, None])
+    (held,) = held_out_predictions(BASELINES[:1], table, y, [seeded_folds(table.values, y, 4, 0)]).values()
+    width = held.interval[0, :, 1] - held.interval[0, :, 0]
+    assert width[depths == 6].min() > 5 * width[depths == 4].max()
 
 
 def test_rows_without_a_prediction_are_in_no_pair(benchmark: Benchmark, table: FeatureTable) -> None:

@@ -85,6 +85,23 @@ def test_what_the_depth_brings_is_the_depths_own_reason(ensemble: Ensemble, benc
         assert abs(found) > 0.8
 
 
+@pytest.mark.parametrize("combiner", ["ridge", "xgboost"])
+def test_all_else_is_against_the_average_at_the_same_depth(
+    ensemble: Ensemble, benchmark: Benchmark, scores: ScoreTable, combiner: str
+) -> None:
+    archs = [arch for arch in benchmark.architectures if len(arch.mask) == 4]  # type: ignore[attr-defined]
+    said = [points(ensemble.explain(arch, scores.features[arch.fingerprint], combiner)) for arch in archs]
+    totals: dict[str, float] = {}
+    for part, value in (item for one in said for item in one.items()):
+        name = part.split(" (")[0]  # layers[2], whatever its modules are
+        totals[name] = totals.get(name, 0) + value / len(archs)
+    depth = totals.pop("4 layers")
+    assert list(totals.values()) == pytest.approx([0] * len(totals), abs=1e-5)
+    rows = [scores.features[arch.fingerprint] for arch in benchmark.architectures]
+    accuracy = np.array([one.accuracy for one in ensemble.predict(benchmark.architectures, rows, combiner)])
+    assert depth == pytest.approx(100 * (accuracy[benchmark.depths == 4].mean() - accuracy.mean()), abs=1e-4)
+
+
 def test_the_module_that_matters_is_the_top_reason_beside_the_depth(ensemble: Ensemble, benchmark: Benchmark) -> None:
     for arch in benchmark.architectures[:20]:
         layer = layer_of_slot9(arch)

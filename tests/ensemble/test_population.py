@@ -80,10 +80,12 @@ def test_modules_unlike_any_others(population: Population) -> None:
 
 
 def test_the_farther_away_the_wider(population: Population, known: FeatureTable) -> None:
-    moved = [FeatureTable(known.names, known.values[:1] + shift * scale(known)) for shift in (0, 5, 50)]
-    near, far, farther = (population.unlike(table)[0].stretch for table in moved)
-    assert near == 1
-    assert FAR <= far <= farther
+    moved = [FeatureTable(known.names, known.values[:1] + shift * scale(known)) for shift in (0, 1.5, 5)]
+    near, far, farther = (population.unlike(table)[0] for table in moved)
+    assert near.stretch == 1
+    assert far.stretch == FAR < farther.stretch
+    distance, limit = map(float, re.findall(r"[\d.]+\d", farther.reasons[0]))
+    assert farther.stretch == pytest.approx(distance / limit, rel=0.01)
 
 
 def scale(table: FeatureTable) -> NDArray[np.float64]:

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, Ensemble, ScoreTable, combiner_names, evaluate
 from ensemble.population import FAR
 from ensemble.predictor import Answer, Prediction
+from ensemble.uncertainty import Errors
 from models import Architecture, InputError, UnknownNameError
 
 Rows = list[dict[str, float | None]]
@@ -118,6 +121,24 @@ def test_every_answer_has_an_interval(ensemble: Ensemble, benchmark: Benchmark, 
         assert np.mean(inside) > 0.85
     stacked, vote = (np.mean([width(one.combiners[name]) for one in predictions]) for name in ("stacked", "vote"))  # type: ignore[arg-type]
     assert stacked < vote, "who knows more is surer"
+
+
+def test_the_interval_is_that_of_the_architectures_own_depth(plain: Ensemble, benchmark: Benchmark) -> None:
+    own = Errors(
+        np.array([10.0]), np.array([-0.04, -0.01]), np.array([0.03, 0.02]), np.array([0.1, 0.02]), -0.1, 0.1, 2
+    )
+    members = {name: replace(member, errors=own) for name, member in plain._members.items()}
+    ensemble = Ensemble(plain.manifest, plain.space, members, plain._population)
+    predictions = ensemble.predict(benchmark.architectures)
+    for depth, one in zip(benchmark.depths, predictions, strict=True):
+        tails = (-0.04, 0.03) if depth == 10 else (-0.01, 0.02)
+        assert [one.low - one.accuracy, one.high - one.accuracy] == pytest.approx(tails)
+    beats = ensemble.beats(benchmark.architectures, predictions)
+    deep, *_ = np.flatnonzero(benchmark.depths == 10)
+    first, second = np.flatnonzero(benchmark.depths == 4)[:2]
+    for i, j, spread in ((first, second, (2 * 0.02**2) ** 0.5), (deep, first, (0.1**2 + 0.02**2) ** 0.5)):
+        lead = predictions[i].accuracy - predictions[j].accuracy
+        assert beats[i, j] == pytest.approx(1 / (1 + np.exp(-2 * lead / spread)))
 
 
 def test_scores_that_were_computed_otherwise_are_warned_of(

@@ -150,7 +150,8 @@ def test_held_out_predictions_are_made_without_the_rows_fold(fitted: Combiner, X
     train, test = seeded_folds(X, y, 5, 0)[1]
 
     def without(model: Combiner, columns: tuple[int, ...] = (*range(X.shape[1]),)) -> Array:
-        return clone(model).fit(X[train][:, columns], y[train]).predict(X[test][:, columns])
+        predicted: Array = clone(model).fit(X[train][:, columns], y[train]).predict(X[test][:, columns])
+        return predicted
 
     if isinstance(fitted, Stacked):
         members = np.stack([without(model, columns) for _, model, columns in fitted.members])
