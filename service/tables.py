@@ -11,18 +11,22 @@ from service.schemas import FailedItem, PredictedItem, PredictionResponse, Score
 
 
 def predictions(answer: PredictionResponse, names: Sequence[str] | None = None) -> Table:
-    """The architectures, best first; those with errors last."""
+    """The architectures, best first; those with errors last. Warnings stand below."""
     table = plain("architecture", "layers", "accuracy", "90 % interval", "percentile", "rank", "seconds")
-    if any(isinstance(item, FailedItem) or item.warnings for item in answer.predictions):
-        table.add_column("remarks")
+    table.columns[3].no_wrap = True
+    remarks = []
     for title, one in ranked(answer, names):
         seconds = sum(score.seconds for score in one.scores.values())
-        interval = f"{one.interval.low:.4f} – {one.interval.high:.4f}"
+        interval = f"{one.interval.low:.4f}–{one.interval.high:.4f}"
         numbers = (f"{one.accuracy:.4f}", interval, f"{one.percentile:.1f}", str(one.rank), f"{seconds:.2f}")
-        table.add_row(title, _layers(one.architecture), *numbers, *(["; ".join(one.warnings)] if one.warnings else []))
+        table.add_row(title, _layers(one.architecture), *numbers)
+        remarks += [f"{title}: {warning}" for warning in one.warnings]
     for title, wrong in zip(_titles(answer, names), answer.predictions, strict=True):
         if isinstance(wrong, FailedItem):
-            table.add_row(title, *[""] * 6, wrong.error.detail)
+            table.add_row(title)
+            remarks.append(f"{title}: {wrong.error.detail}")
+    if remarks:
+        table.caption, table.caption_justify = "\n".join(remarks), "left"
     return table
 
 

@@ -1,0 +1,114 @@
+"""From a table of one's own to an ensemble that answers, and a page: `evaluate`, `fit`, `ensembles`, `report`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from ensemble import Ensemble, card
+from models import get_space
+from service.cli import app
+from tests.service.conftest import SMALL
+
+ROWS = 40
+
+
+def archrank(*arguments: str | Path, text: str | None = None) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=text, env={"COLUMNS": "80"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def write_table(path: Path, rows: int, accuracy: Callable[[float, np.random.Generator], float]) -> Path:
+    space, rng = get_space("gcn-nas"), np.random.default_rng(0)
+    lines = []
+    for _ in range(rows):
+        arch = space.sample(rng)
+        row = {
+            "architecture": space.to_json(arch),
+            "accuracy": accuracy(space.features(arch)["network.fixed.mean"], rng),
+        }
+        lines.append(json.dumps(row))
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Accuracy from the number of fixed-graph modules, whatever the depth."""
+    folder = tmp_path_factory.mktemp("own")
+    return write_table(folder / "own.jsonl", ROWS, lambda fixed, rng: 0.9 + 0.01 * fixed + 0.001 * rng.normal())
+
+
+@pytest.fixture(scope="module")
+def ensembles(table: Path) -> Path:
+    folder = table.parent / "ensembles"
+    result = archrank("fit", "--benchmark", table, "--out", folder / "own", "--folds", "3", "--jobs", "1")
+    assert result.exit_code == 0, result.stderr
+    assert "NOTE" not in result.stderr
+    for shown in ("40 architectures of own", "3-fold", "structure", "depth", "params", "coverage", "It knows 40"):
+        assert shown in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    return folder
+
+
+def test_fitted_ensemble_answers(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHRANK_DEFAULT_ENSEMBLE", "own")
+    body = json.dumps({"architectures": [SMALL], "proxies": []})
+    result = archrank("predict", "-", "--ensembles", ensembles, "--explain", "--compare", text=body)
+    assert result.exit_code == 0, result.stderr
+    assert "why #0" in result.stdout
+    assert "beats, with probability" in result.stdout
+
+
+def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHRANK_DEFAULT_ENSEMBLE", "own")
+    shown = archrank("ensembles", "--ensembles", ensembles)
+    assert "40 architectures of own" in shown.stdout
+    card = json.loads(archrank("ensembles", "own", "--ensembles", ensembles, "--json").stdout)
+    assert card["measured"]["structure"]["spearman"]["mean"] > card["measured"]["depth"]["spearman"]["mean"]
+    assert card["method"] == {"repeats": 1, "folds": 3, "seed": 0}
+
+
+def test_what_cannot_be_predicted_is_said_before_it_is_written(tmp_path: Path) -> None:
+    noise = write_table(tmp_path / "noise.jsonl", ROWS, lambda fixed, rng: float(rng.uniform(0.9, 0.95)))
+    result = archrank("fit", "--benchmark", noise, "--out", tmp_path / "noise", "--folds", "3", "--jobs", "1")
+    assert result.exit_code == 0
+    assert "NOTE: structure does not beat counting" in result.stderr
+    limits = card(Ensemble.load(tmp_path / "noise").manifest)["limits"]
+    assert "structure does not beat counting" in " ".join(limits)
+
+
+def test_too_few_rows_are_refused(tmp_path: Path) -> None:
+    few = write_table(tmp_path / "few.jsonl", 19, lambda fixed, rng: 0.9 + 0.01 * fixed)
+    result = archrank("fit", "--benchmark", few, "--out", tmp_path / "few")
+    assert result.exit_code == 2
+    assert "few (architectures): got 19; allowed: at least 20" in result.stderr
+    assert not (tmp_path / "few").exists()
+
+
+def test_evaluation_and_page(table: Path, tmp_path: Path) -> None:
+    options = ("--benchmark", table, "--repeats", "1", "--folds", "3", "--jobs", "1")
+    shown = archrank("evaluate", *options)
+    assert shown.exit_code == 0, shown.stderr
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    for title in ("cross-validated", "coverage of 90 % intervals", "Brier score of pairs", "trained on n", "control"):
+        assert title in shown.stdout
+    measured = tmp_path / "evaluation.json"
+    measured.write_text(archrank("evaluate", *options, "--json").stdout)
+    result = archrank("report", "--benchmark", table, "--evaluation", measured, "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip() == str(tmp_path / "report" / "index.html")
+    assert "own" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_report_wants_an_evaluation(table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    result = archrank("report", "--benchmark", table, "--evaluation", other, "--out", tmp_path / "report")
+    assert result.exit_code == 2
+    assert "the JSON of `archrank evaluate --json`" in result.stderr
+    assert not (tmp_path / "report").exists()
