@@ -19,6 +19,9 @@ from models import Architecture, InputError, SearchSpace, get_space
 FIELDS = ("architecture", "accuracy", "seconds", "scores")
 """What a row of our own table may hold; the first two have to be there."""
 
+BEFORE_TRAINING = "zero_cost_scores"
+"""The public files' field of the scores before training; with `_<epoch>` behind, of those after that epoch."""
+
 Scores = dict[str, float | None]
 
 
@@ -90,16 +93,13 @@ class Benchmark:
         return tuple(sorted({name for entry in self.entries for name in entry.scores}))
 
 
-def load_benchmark(
-    path: str | Path, space: str | SearchSpace[Architecture] = "gcn-nas", epoch: int | None = None
-) -> Benchmark:
+def load_benchmark(path: str | Path, space: str | SearchSpace[Architecture] = "gcn-nas") -> Benchmark:
     """Read a benchmark, either form of it.
 
     Args:
         path: the folder of the public JSON files, or the folder that holds their `data` folder; or a JSON Lines file
             with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}` a line.
         space: search space, by name or as an object.
-        epoch: take the public scores of after this training epoch instead of those from before training.
 
     Raises:
         BenchmarkError: names the file, the line and the field.
@@ -107,7 +107,7 @@ def load_benchmark(
     path = Path(path)
     space = get_space(space) if isinstance(space, str) else space
     if path.is_dir():
-        rows = _public_rows(path / "data" if (path / "data").is_dir() else path, epoch)
+        rows = _public_rows(path)
     elif path.is_file():
         rows = _table_rows(path)
     else:
@@ -145,23 +145,37 @@ def write_table(benchmark: Benchmark, path: str | Path) -> None:
     write_atomically(Path(path), b"".join(rows))
 
 
-def _public_rows(folder: Path, epoch: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The public files in the form of our own rows. A file holds one architecture under its hash."""
-    key = "zero_cost_scores" if epoch is None else f"zero_cost_scores_{epoch}"
-    for file in sorted(folder.glob("*.json")):
+def public_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and content of each public file in the folder or its `data` folder; none where the path is a file.
+
+    A file holds one architecture under its hash. Raises `BenchmarkError`.
+    """
+    folder = path / "data" if (path / "data").is_dir() else path
+    for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
         content = _parse_json(file.read_bytes(), file.name)
         records = list(content.values())
         if len(records) != 1 or not isinstance(records[0], dict):
             raise BenchmarkError(file.name, content, "an object with one architecture under its hash")
-        record = records[0]
         for name in ("weights", "val_acc"):
-            if name not in record:
+            if name not in records[0]:
                 raise BenchmarkError(f"{file.name}, {name}", None, "a value: the field is missing")
-        scores = record.get(key, {})
-        if not isinstance(scores, dict) or not all(isinstance(s, dict) and "score" in s for s in scores.values()):
-            raise BenchmarkError(f"{file.name}, {key}", scores, 'an object of {"score": …} by proxy')
+        yield file.name, records[0]
+
+
+def public_scores(record: Mapping[str, Any], field: str, place: str) -> dict[str, dict[str, Any]]:
+    """A public file's `{"score": …, "time": …}` by proxy; none where it lacks the field. Raises `BenchmarkError`."""
+    scores = record.get(field, {})
+    if not isinstance(scores, dict) or not all(isinstance(one, dict) and "score" in one for one in scores.values()):
+        raise BenchmarkError(f"{place}, {field}", scores, 'an object of {"score": …} by proxy')
+    return scores
+
+
+def _public_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The public files in the form of our own rows."""
+    for name, record in public_records(path):
+        scores = public_scores(record, BEFORE_TRAINING, name)
         yield (
-            file.name,
+            name,
             {
                 "architecture": {"weights": record["weights"]},
                 "accuracy": record["val_acc"],
@@ -207,7 +221,7 @@ def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Architecture])
         architecture,
         _accuracy(row["accuracy"], place),
         None if seconds is None else float(seconds),
-        _scores(row.get("scores"), place),
+        read_scores(row.get("scores"), place),
     )
 
 
@@ -219,7 +233,8 @@ def _accuracy(value: Any, place: str) -> float:
     return float(value)
 
 
-def _scores(value: Any, place: str) -> Scores:
+def read_scores(value: Any, place: str) -> Scores:
+    """Scores by proxy, None for what is not finite. Raises `BenchmarkError` for what is no number."""
     if value is None:
         return {}
     if not isinstance(value, dict):

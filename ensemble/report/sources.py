@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.benchmark import Benchmark, Entry, Scores
+from ensemble.benchmark import BEFORE_TRAINING, Benchmark, Entry, Scores, public_records, public_scores, read_scores
 from ensemble.errors import BenchmarkError
 from ensemble.scores import load_scores
 from models import InputError
 
 Array = NDArray[np.float64]
-SCORES = "zero_cost_scores"
-"""The public files' field of the scores before training; with `_<epoch>` behind, of those after that epoch."""
 
 
 def load_epochs(path: str | Path, benchmark: Benchmark) -> dict[int, Benchmark]:
@@ -33,14 +31,12 @@ def load_epochs(path: str | Path, benchmark: Benchmark) -> dict[int, Benchmark]:
         BenchmarkError: names the file and the field.
     """
     scores: dict[int, dict[str, Scores]] = {}
-    for name, fingerprint, record in _public_records(Path(path), benchmark):
-        for field, value in record.items():
-            epoch = field.removeprefix(f"{SCORES}_")
+    for name, fingerprint, record in _records(Path(path), benchmark):
+        for field in record:
+            epoch = field.removeprefix(f"{BEFORE_TRAINING}_")
             if epoch != field and epoch.isdecimal():
-                row = _object(value, name, field)
-                scores.setdefault(int(epoch), {})[fingerprint] = {
-                    proxy: _score(score, f"{name}, {field}, {proxy}") for proxy, score in row.items()
-                }
+                row = {proxy: one["score"] for proxy, one in public_scores(record, field, name).items()}
+                scores.setdefault(int(epoch), {})[fingerprint] = read_scores(row, f"{name}, {field}")
     return {epoch: _with_scores(benchmark, rows) for epoch, rows in sorted(scores.items())}
 
 
@@ -50,8 +46,8 @@ def published_seconds(path: str | Path, benchmark: Benchmark) -> dict[str, Array
     NaN where there is no number. Arguments and errors as those of `load_epochs`.
     """
     rows = {
-        fingerprint: _object(record.get(SCORES, {}), name, SCORES)
-        for name, fingerprint, record in _public_records(Path(path), benchmark)
+        fingerprint: public_scores(record, BEFORE_TRAINING, name)
+        for name, fingerprint, record in _records(Path(path), benchmark)
     }
     return _seconds(rows, "time", benchmark)
 
@@ -68,37 +64,17 @@ def score_seconds(path: str | Path, benchmark: Benchmark) -> dict[str, Array]:
     return _seconds({row["fingerprint"]: row["scores"] for row in rows}, "seconds", benchmark)
 
 
-def _public_records(path: Path, benchmark: Benchmark) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _records(path: Path, benchmark: Benchmark) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """File name, fingerprint and content of each public file."""
     known = {arch.fingerprint for arch in benchmark.architectures}
-    folder = path / "data" if (path / "data").is_dir() else path
-    for file in sorted(folder.glob("*.json")) if path.is_dir() else ():
+    for name, record in public_records(path):
         try:
-            (record,) = json.loads(file.read_bytes()).values()
             fingerprint = benchmark.space.parse({"weights": record["weights"]}).fingerprint
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
-            if isinstance(error, InputError):
-                raise BenchmarkError.at(file.name, error) from error
-            raise BenchmarkError(file.name, str(error), "an object with one architecture under its hash") from error
+        except InputError as error:
+            raise BenchmarkError.at(name, error) from error
         if fingerprint not in known:
-            raise BenchmarkError(f"{file.name}, weights", fingerprint, f"an architecture of {benchmark.name}")
-        yield file.name, fingerprint, record
-
-
-def _object(value: Any, name: str, field: str) -> dict[str, dict[str, Any]]:
-    if not isinstance(value, dict) or not all(isinstance(score, dict) and "score" in score for score in value.values()):
-        raise BenchmarkError(f"{name}, {field}", value, 'an object of {"score": …} by proxy')
-    return value
-
-
-def _score(entry: dict[str, Any], place: str) -> float | None:
-    score = entry["score"]
-    if score is None or (isinstance(score, str) and score.lower() == "nan"):
-        return None
-    if isinstance(score, bool) or not isinstance(score, int | float):
-        raise BenchmarkError(place, score, 'a number, null or "NaN"')
-    # An integer may be too large for a float, which isfinite would raise on.
-    return float(score) if -1e308 < score < 1e308 else None
+            raise BenchmarkError(f"{name}, weights", fingerprint, f"an architecture of {benchmark.name}")
+        yield name, fingerprint, record
 
 
 def _with_scores(benchmark: Benchmark, rows: dict[str, Scores]) -> Benchmark:
