@@ -9,7 +9,7 @@ The variants are fitted on the training rows of each fold, like all that is fitt
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,7 @@ from xgboost import XGBRanker
 
 from ensemble import FeatureTable, load_benchmark, load_scores
 from ensemble.combiners.base import Array, Combiner, Standardiser
+from ensemble.combiners.fitting import fitted
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.process import SlotProcess
 from ensemble.combiners.ranknet import RankNet
@@ -159,12 +160,11 @@ class Average(Combiner):
 
     def fit(self, X: Array, y: Array) -> Self:
         X, y = self._training_data(X, y)
-        for model in self.models:
-            model.fit(X, y)
+        self.models_ = [fitted(model, X, y) for model in self.models]
         return self
 
     def predict(self, X: Array) -> Array:
-        return np.mean([model.predict(X) for model in self.models], axis=0)
+        return np.mean([model.predict(X) for model in self.models_], axis=0)
 
 
 def _within(model: Combiner, columns: Columns) -> Combiner:
@@ -254,27 +254,33 @@ def main() -> None:
     table = benchmark_features(benchmark, load_scores(arguments.scores))
     y, depths = benchmark.accuracy, benchmark.depths
     splits = [structural_folds(table, y, arguments.folds, 100 + repeat) for repeat in range(arguments.repeats)]
+    tasks = [(repeat, train, test) for repeat, folds in enumerate(splits) for train, test in folds]
+    predicted = {name: np.empty((arguments.repeats, len(y))) for name in arguments.only}
+    answers = Parallel(n_jobs=arguments.jobs, return_as="generator")(
+        delayed(_predicted)(arguments.only, table, y, train, test) for _, train, test in tasks
+    )
+    for (repeat, _, test), fold in zip(
+        tasks, track(answers, total=len(tasks), console=Console(stderr=True)), strict=True
+    ):
+        for name, answer in fold.items():
+            predicted[name][repeat, test] = answer
     sys.stdout.write("| variant | ρ | ρ within depth |\n|---|---|---|\n")
-    for name in track(arguments.only, console=Console(stderr=True)):
-        predicted = np.empty((arguments.repeats, len(y)))
-        tasks = [(repeat, train, test) for repeat, folds in enumerate(splits) for train, test in folds]
-        answers = Parallel(n_jobs=arguments.jobs)(
-            delayed(_predicted)(name, table, y, train, test) for _, train, test in tasks
-        )
-        for (repeat, _, test), answer in zip(tasks, answers, strict=True):
-            predicted[repeat, test] = answer
-        measured = mean_and_sd([measure(row, y, depths) for row in predicted])
+    for name, rows in predicted.items():
+        measured = mean_and_sd([measure(row, y, depths) for row in rows])
         cells = [f"{one['mean']:.3f} ± {one['sd']:.3f}" for key in MEASURES if (one := measured[key])]
         sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
-        sys.stdout.flush()
 
 
-def _predicted(name: str, table: FeatureTable, y: Array, train: Array, test: Array) -> Array:
+def _predicted(names: Sequence[str], table: FeatureTable, y: Array, train: Array, test: Array) -> dict[str, Array]:
+    """All variants in one fold, so that members which several have in common are fitted once."""
     torch.set_num_threads(1)
-    make, wanted = VARIANTS[name]
-    columns = [column for column in table.names if wanted(column)]
-    X = table.select(columns)
-    return make(columns).fit(X[train], y[train]).predict(X[test])
+    predictions = {}
+    for name in names:
+        make, wanted = VARIANTS[name]
+        columns = [column for column in table.names if wanted(column)]
+        X = table.select(columns)
+        predictions[name] = fitted(make(columns), X[train], y[train]).predict(X[test])
+    return predictions
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from ensemble.combiners.base import Array, Combiner
 from ensemble.folds import seeded_folds
 
-KEPT = 24
+KEPT = 64
 """Fitted copies that are kept: the stacks of one fold have members in common."""
 _recent: dict[str, Combiner] = {}
 
