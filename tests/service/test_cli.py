@@ -106,7 +106,7 @@ def test_demo() -> None:
         next(line for line in shown.stdout.splitlines() if "random" in line or "Peng" in line).split("  ")[0].strip()
     )
     assert f"why {winner}" in shown.stdout
-    assert re.search(r"0\.9\d+ – 0\.9\d+", shown.stdout)
+    assert re.search(r"0\.9\d+–0\.9\d+", shown.stdout)
 
 
 def test_example_of_a_remote_search(url: str) -> None:
