@@ -19,8 +19,8 @@ MARGIN = 0.1
 NAMED = 3
 """How many features that lie beyond are named at most, those that lie farthest."""
 CLIP = 4.0
-FAR = 2.0
-"""How many times as wide an interval becomes at least where something is unlike."""
+FAR, FARTHEST = 2.0, 4.0
+"""How many times as wide an interval becomes at least, and at most, where something is unlike."""
 CHUNK = 256
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
@@ -81,7 +81,6 @@ class Population:
 
     def _one(self, depth: float, distance: float, values: Array) -> Unlike:
         reasons: list[str] = []
-        stretch = 1.0
         match = self.limits[self.limits[:, 0] == depth]
         if not len(match):
             known = ", ".join(f"{one:g}" for one in self.limits[:, 0])
@@ -92,13 +91,17 @@ class Population:
                 f"its modules are unlike those of any network that the ensemble was fitted on "
                 f"(distance {distance:.1f}, theirs at most {limit:.1f})"
             )
-            stretch = distance / limit
-        reasons += self._beyond(values)
-        return Unlike(reasons, max(FAR, stretch) if reasons else 1.0)
+        outside = np.nan_to_num(np.maximum(self.low - values, values - self.high))
+        span = self.high - self.low
+        # Of a column that was constant nothing is known but that it has changed.
+        beyond = np.where(span > 0, outside / np.where(span > 0, span, 1), 2 * MARGIN * (outside > 0))
+        beyond[span < 0] = 0.0  # a proxy without any score
+        reasons += self._named(values, beyond)
+        # The farther a model extrapolates, the less it knows how far it is off.
+        stretch = min(FAR * (1 + max(float(beyond.max()), 0.0)), FARTHEST)
+        return Unlike(reasons, stretch if reasons else 1.0)
 
-    def _beyond(self, values: Array) -> list[str]:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            beyond = np.maximum(self.low - values, values - self.high) / (self.high - self.low)
+    def _named(self, values: Array, beyond: Array) -> list[str]:
         found = [int(i) for i in np.argsort(-beyond) if beyond[i] > MARGIN]
         reasons = []
         for i in found[:NAMED]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ensemble import FeatureTable, feature_table
 from ensemble.combiners import State
-from ensemble.population import FAR, NAMED, Population
+from ensemble.population import FAR, FARTHEST, NAMED, Population
 from models import Architecture, get_space
 
 SPACE = get_space("gcn-nas")
@@ -80,12 +80,18 @@ def test_modules_unlike_any_others(population: Population) -> None:
 
 
 def test_the_farther_away_the_wider(population: Population, known: FeatureTable) -> None:
-    moved = [FeatureTable(known.names, known.values[:1] + shift * scale(known)) for shift in (0, 1.5, 5)]
-    near, far, farther = (population.unlike(table)[0] for table in moved)
-    assert near.stretch == 1
-    assert far.stretch == FAR < farther.stretch
-    distance, limit = map(float, re.findall(r"[\d.]+\d", farther.reasons[0]))
-    assert farther.stretch == pytest.approx(distance / limit, rel=0.01)
+    zen = known.select(["proxy.zen"])
+    for part, stretch in ((0.05, 1), (0.3, 1.3 * FAR), (0.8, 1.8 * FAR), (5, FARTHEST)):
+        for value in (zen.max() + part * np.ptp(zen), zen.min() - part * np.ptp(zen)):
+            (one,) = population.unlike(changed(known, proxy__zen=float(value)))
+            assert one.stretch == pytest.approx(stretch)
+
+
+def test_the_distance_that_is_told_is_beyond_the_limit(population: Population, known: FeatureTable) -> None:
+    (one,) = population.unlike(FeatureTable(known.names, known.values[:1] + 5 * scale(known)))
+    distance, limit = map(float, re.findall(r"[\d.]+\d", one.reasons[0]))
+    assert distance > limit > 0
+    assert FAR < one.stretch <= FARTHEST
 
 
 def scale(table: FeatureTable) -> NDArray[np.float64]:
@@ -98,7 +104,7 @@ def test_a_cost_beyond_all_others(population: Population, known: FeatureTable, c
     (one,) = population.unlike(changed(known, **{column: np.log(1e12)}))
     costs = np.exp(known.select([column.replace("__", ".")]))
     assert one.reasons == [f"{word} of 1e+12, the ensemble was fitted on {costs.min():.3g} to {costs.max():.3g}"]
-    assert one.stretch == FAR
+    assert one.stretch == FARTHEST
 
 
 def test_a_score_that_no_network_of_the_population_has(population: Population, known: FeatureTable) -> None:
@@ -106,7 +112,7 @@ def test_a_score_that_no_network_of_the_population_has(population: Population, k
     for value in (1e4, -1e4):
         (one,) = population.unlike(changed(known, proxy__zen=value))
         assert one.reasons == [f"zen of {value:.3g}, the ensemble was fitted on {zen.min():.3g} to {zen.max():.3g}"]
-        assert one.stretch == FAR
+        assert one.stretch == FARTHEST
     for value in (10.5, -0.5, np.nan):
         (one,) = population.unlike(changed(known, proxy__zen=value))
         assert one.reasons == [], "hardly a record, or no score, is nothing strange"

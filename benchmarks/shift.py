@@ -1,0 +1,52 @@
+"""How honest are intervals for architectures unlike those that were learned from?
+
+    python benchmarks/shift.py --benchmark DIR
+
+Leaves out a whole depth, or the architectures with the fewest or the most fixed-graph modules, fits `structure` on the
+others and predicts those. Prints how many are recognised as unlike, and how often their interval holds the accuracy, as
+it is and as it would be without being widened.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ensemble import FeatureTable, get_combiner, load_benchmark
+from ensemble.crossval import fit_combiner, predict_combiner
+from ensemble.evaluate import benchmark_features
+from ensemble.metrics import interval_measures, rank_correlation
+from ensemble.population import Population
+
+FIXED = "network.fixed.mean"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--benchmark", type=Path, required=True)
+    benchmark = load_benchmark(parser.parse_args().benchmark)
+    table, y, depths = benchmark_features(benchmark, None), benchmark.accuracy, benchmark.depths
+    fixed = table.select([FIXED])[:, 0]
+    low, high = np.quantile(fixed, [0.15, 0.85])
+    left_out = {f"{depth} layers": depths == depth for depth in np.unique(depths)}
+    left_out |= {f"at most {low:.2f} fixed-graph modules": fixed <= low, f"at least {high:.2f}": fixed >= high}
+    info = get_combiner("structure")
+    header = ("left out", "architectures", "called unlike", "coverage", "width, points", "coverage as if alike", "ρ")
+    sys.stdout.write(f"| {' | '.join(header)} |\n|{'---|' * len(header)}\n")
+    for name, out in left_out.items():
+        seen, unseen = (FeatureTable(table.names, table.values[rows]) for rows in (~out, out))
+        model, errors = fit_combiner(info, seen, y[~out], seed=0)
+        predicted = predict_combiner(info, model, unseen)
+        stretch = np.array([one.stretch for one in Population.of(seen).unlike(unseen)])
+        told, alike = (
+            interval_measures(errors.intervals(predicted, depths[out], widened), y[out], depths[out])
+            for widened in (stretch, None)
+        )
+        shares = (f"{(stretch > 1).mean():.0%}", f"{told['coverage']:.1%}", f"{100 * (told['width'] or 0):.2f}")
+        cells = (f"{out.sum()}", *shares, f"{alike['coverage']:.1%}", f"{rank_correlation(predicted, y[out]):.2f}")
+        sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
+
+
+if __name__ == "__main__":
+    main()
