@@ -1,4 +1,4 @@
-"""What all fourteen proxies of one architecture cost, by depth, at the default fidelity.
+"""What all proxies of one architecture cost, by depth, at the default fidelity.
 
     python benchmarks/scoring.py --threads 2
 
