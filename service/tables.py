@@ -12,7 +12,7 @@ from service.schemas import FailedItem, PredictedItem, PredictionResponse, Score
 
 def predictions(answer: PredictionResponse, names: Sequence[str] | None = None) -> Table:
     """The architectures, best first; those with errors last. Warnings stand below."""
-    table = plain("architecture", "layers", "accuracy", "90 % interval", "percentile", "rank", "seconds")
+    table = plain("architecture", "layers", "accuracy", "90 % interval", "percentile", "rank", "s")
     table.columns[3].no_wrap = True
     remarks = []
     for title, one in ranked(answer, names):
