@@ -4,7 +4,7 @@
 
 Leaves out a whole depth, or the architectures with the fewest or the most fixed-graph modules, fits `structure` on the
 others and predicts those. Prints how many are recognised as unlike, and how often their interval holds the accuracy, as
-it is and as it would be without being widened.
+it is and as it would be without being widened; and how many new random architectures are called unlike.
 """
 
 import argparse
@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ensemble import FeatureTable, get_combiner, load_benchmark
+from ensemble import Benchmark, FeatureTable, feature_table, get_combiner, load_benchmark
 from ensemble.crossval import fit_combiner, predict_combiner
 from ensemble.evaluate import benchmark_features
 from ensemble.metrics import interval_measures, rank_correlation
 from ensemble.population import Population
 
 FIXED = "network.fixed.mean"
+NEW = 1000
 
 
 def main() -> None:
@@ -46,6 +47,20 @@ def main() -> None:
         shares = (f"{(stretch > 1).mean():.0%}", f"{told['coverage']:.1%}", f"{100 * (told['width'] or 0):.2f}")
         cells = (f"{out.sum()}", *shares, f"{alike['coverage']:.1%}", f"{rank_correlation(predicted, y[out]):.2f}")
         sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
+    for size in (150, len(benchmark)):
+        sys.stdout.write(f"called unlike after {size}, of {NEW} random: {_false_alarms(benchmark, table, size):.1%}\n")
+
+
+def _false_alarms(benchmark: Benchmark, table: FeatureTable, size: int) -> float:
+    """Share of new random architectures that are called unlike a random part of the benchmark; mean of ten draws."""
+    rng = np.random.default_rng(0)
+    new = feature_table(benchmark.space, [benchmark.space.sample(rng) for _ in range(NEW)])
+    shares = []
+    for _ in range(10):
+        rows = rng.permutation(len(benchmark))[:size]
+        found = Population.of(FeatureTable(table.names, table.values[rows])).unlike(new)
+        shares.append(np.mean([one.stretch > 1 for one in found]))
+    return float(np.mean(shares))
 
 
 if __name__ == "__main__":
