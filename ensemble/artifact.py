@@ -6,8 +6,6 @@ Arrays are safetensors, trees are the formats of their libraries. Nothing is a p
 import hashlib
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from safetensors.numpy import load, save
 
 from ensemble.combiners import State
 from ensemble.errors import ArtifactError
+from ensemble.files import write_folder
 
 FORMAT = 2
 """Raised whenever an older program could not read what a newer one writes."""
@@ -40,26 +39,8 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
         "parts": {name: {"sha256": _sha256(part), "bytes": len(part)} for name, part in sorted(parts.items())},
     }
     content["manifest_sha256"] = _manifest_hash(content)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        for name, part in parts.items():
-            (temporary / name).write_bytes(part)
-        (temporary / MANIFEST).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-        temporary.chmod(0o755)  # mkdtemp keeps it to its owner
-        old = temporary.with_name(temporary.name + ".old")
-        if folder.exists():
-            folder.rename(old)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_folder(folder, {**parts, MANIFEST: text.encode()})
 
 
 def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:

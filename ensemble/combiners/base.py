@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from models import InputError
@@ -94,6 +94,27 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         if not self.accepts_missing and np.isnan(X).any():
             row, column = np.argwhere(np.isnan(X))[0]
             raise InputError(f"X[{row}, {column}]", "NaN", f"a number: {type(self).__name__} needs every score")
+
+
+class Wrapper(Combiner):
+    """A combiner around another: `inner`, of which `fit` keeps a fitted copy as `model_`."""
+
+    model_: Combiner
+
+    @property
+    def inner(self) -> Combiner:
+        """The combiner inside, as it was given: not fitted."""
+        raise NotImplementedError
+
+    def get_state(self) -> State:
+        own = super().get_state()
+        model = State.merged({"model": self.model_.get_state()})
+        return State({**own.arrays, **model.arrays}, model.blobs)
+
+    def set_state(self, state: State) -> Self:
+        super().set_state(state)
+        self.model_ = clone(self.inner).set_state(state.part("model"))
+        return self
 
 
 class Standardiser:

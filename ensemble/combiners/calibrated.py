@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.isotonic import isotonic_regression
 
-from ensemble.combiners.base import Array, Combiner, State
+from ensemble.combiners.base import Array, Combiner, Wrapper
 from ensemble.combiners.fitting import out_of_fold
 from ensemble.combiners.ranknet import RankNet
 
 
-class Calibrated(Combiner):
+class Calibrated(Wrapper):
     """A combiner that orders, followed by a strictly increasing, piecewise linear map from its scores to accuracy.
 
     The map is fitted on out-of-fold scores of the training rows: scores of rows a combiner was fitted on spread wider
@@ -33,7 +33,6 @@ class Calibrated(Combiner):
     fitted_arrays = ("knots_",)
 
     knots_: Array
-    model_: Combiner
     held_out_: Array
 
     def __init__(self, model: Combiner | None = None, bins: int = 20, folds: int = 5, random_state: int = 0) -> None:
@@ -44,35 +43,25 @@ class Calibrated(Combiner):
 
     @property
     def accepts_missing(self) -> bool:  # type: ignore[override]  # as the model that it wraps
-        return self._order.accepts_missing
+        return self.inner.accepts_missing
 
     @property
-    def _order(self) -> Combiner:
+    def inner(self) -> Combiner:
         return self.model if self.model is not None else RankNet()
 
     def fit(self, X: Array, y: Array) -> Self:
         X, y = self._training_data(X, y)
-        scores = out_of_fold(self._order, X, y, self.folds, self.random_state)
+        scores = out_of_fold(self.inner, X, y, self.folds, self.random_state)
         there = ~np.isnan(scores)
         self.knots_ = _increasing_knots(scores[there], y[there], self.bins)
         self.held_out_ = _interpolate(scores, *self.knots_)
-        self.model_ = clone(self._order).fit(X, y)
+        self.model_ = clone(self.inner).fit(X, y)
         return self
 
     def predict(self, X: Array) -> Array:
         """Accuracies, shape (m,), fractions."""
         X = self._data(X)
         return _interpolate(self.model_.predict(X), *self.knots_)
-
-    def get_state(self) -> State:
-        own = super().get_state()
-        model = State.merged({"model": self.model_.get_state()})
-        return State({**own.arrays, **model.arrays}, model.blobs)
-
-    def set_state(self, state: State) -> Self:
-        super().set_state(state)
-        self.model_ = clone(self._order).set_state(state.part("model"))
-        return self
 
 
 def _increasing_knots(scores: Array, y: Array, bins: int) -> Array:

@@ -5,11 +5,11 @@ from typing import Self
 import numpy as np
 from sklearn.base import clone
 
-from ensemble.combiners.base import Array, Combiner, State
+from ensemble.combiners.base import Array, Combiner, Wrapper
 from ensemble.combiners.forest import Forest
 
 
-class WithinDepth(Combiner):
+class WithinDepth(Wrapper):
     """Takes each depth's mean accuracy off, and fits the model to the rest.
 
     Trees spend most of their splits on depth otherwise, and depth is known.
@@ -31,7 +31,6 @@ class WithinDepth(Combiner):
     depths_: Array
     means_: Array
     mean_: Array
-    model_: Combiner
 
     def __init__(self, model: Combiner | None = None, column: int = 0) -> None:
         self.model = model
@@ -42,7 +41,7 @@ class WithinDepth(Combiner):
         self.depths_, group, rows = np.unique(X[:, self.column], return_inverse=True, return_counts=True)
         self.mean_ = np.array(y.mean())
         self.means_ = (np.bincount(group, y) + self.mean_) / (rows + 1)
-        self.model_ = clone(self._rest).fit(X, y - self.means_[group])
+        self.model_ = clone(self.inner).fit(X, y - self.means_[group])
         return self
 
     def predict(self, X: Array) -> Array:
@@ -60,15 +59,5 @@ class WithinDepth(Combiner):
         return np.interp(X[:, self.column], self.depths_, self.means_)
 
     @property
-    def _rest(self) -> Combiner:
+    def inner(self) -> Combiner:
         return self.model if self.model is not None else Forest()
-
-    def get_state(self) -> State:
-        own = super().get_state()
-        model = State.merged({"model": self.model_.get_state()})
-        return State({**own.arrays, **model.arrays}, model.blobs)
-
-    def set_state(self, state: State) -> Self:
-        super().set_state(state)
-        self.model_ = clone(self._rest).set_state(state.part("model"))
-        return self

@@ -2,7 +2,6 @@
 
 import platform
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ensemble.benchmark import Benchmark
 from ensemble.errors import BenchmarkError
 from ensemble.evaluate import require_rows
+from ensemble.files import write_folder
 from ensemble.report import costs, evaluated, study, uncertainty, voting, warmup
 from ensemble.report.blocks import Section, listed
 from ensemble.report.material import LAYERS, Material
@@ -79,7 +79,7 @@ def write_report(
     sections = [section(material) for section in SECTIONS]
     title = f"Zero-cost proxies and their combinations on {benchmark.name}"
     files = {PAGE: page(title, _facts(material), _summary(material), sections), **_csv_files(sections)}
-    _write_folder(out, files)
+    write_folder(out, {name: text.encode() for name, text in files.items()})
     return out / PAGE
 
 
@@ -156,22 +156,3 @@ def _files_of_page(path: Path) -> set[str]:
     if f'name="generator" content="{GENERATOR}"' not in text:
         return set()
     return {path.name, *re.findall(r'href="([^"/#]+\.csv)"', text)}
-
-
-def _write_folder(out: Path, files: Mapping[str, str]) -> None:
-    """Write all files beside `out`, then put them in its place: a failure leaves what was there."""
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
-        new.mkdir()
-        for name, text in files.items():
-            (new / name).write_text(text, encoding="utf-8", newline="")
-        if out.exists():
-            out.rename(old)
-        try:
-            new.rename(out)
-        except BaseException:
-            if old.exists():
-                old.rename(out)
-            raise
