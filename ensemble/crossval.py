@@ -91,6 +91,7 @@ def held_out_predictions(
     """
     tasks = [(repeat, split) for repeat, splits in enumerate(repeats) for split in splits]
     result = {info.name: _nothing(len(repeats), len(y)) for info in infos}
+    depths = table.select(["depth"])[:, 0]
     # One thread a worker: several would fight over the cores, and their sums would depend on how many there are.
     with parallel_config("loky", inner_max_num_threads=1):
         answers: Iterator[dict[str, _Fold]] = Parallel(n_jobs=jobs, return_as="generator")(
@@ -98,7 +99,7 @@ def held_out_predictions(
         )
         for done, ((repeat, (_, test)), folds) in enumerate(zip(tasks, answers, strict=True), start=1):
             for name, fold in folds.items():
-                _record(result[name], repeat, test, fold, y, table.select(["depth"])[:, 0])
+                _record(result[name], repeat, test, fold, y, depths)
             if progress is not None:
                 progress(done, len(tasks))
     return result

@@ -122,9 +122,8 @@ class Population:
         """What `get_state` gave, of a table with these columns. Raises `KeyError` or `ValueError` where it is not."""
         read: dict[str, Any] = dict(state.arrays)
         population = cls(tuple(names), **read)
-        if population.rows.shape != (len(population.depths), len(_structure(names))) or len(population.low) != len(
-            names
-        ):
+        shape = (len(population.depths), len(_structure(names)))
+        if population.rows.shape != shape or len(population.low) != len(names):
             raise ValueError("the population's rows do not fit its columns")
         return population
 

@@ -1,6 +1,6 @@
 """How far a combiner is off: conformal intervals, and the probability that one architecture beats another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -56,7 +56,7 @@ class Errors:
         spread = np.array([max(float(group.std()), 1e-9) for group in groups])
         far_lower, far_upper = _tails(y - y.mean())
         plain = cls(own, tails[:, 0], tails[:, 1], spread, far_lower, far_upper, 1.0)
-        return cls(own, tails[:, 0], tails[:, 1], spread, far_lower, far_upper, _steepness(plain, held_out, y, depths))
+        return replace(plain, steepness=_steepness(plain, held_out, y, depths))
 
     def intervals(self, accuracy: Array, depths: NDArray[Any], stretch: Array | None = None) -> Array:
         """Intervals around predictions (m,), shape (m, 2), inside 0 … 1; NaN where there is no prediction.

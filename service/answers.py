@@ -21,7 +21,6 @@ from service.schemas import (
     PredictedItem,
     PredictionResponse,
     ProxyScore,
-    Reason,
     ScoredItem,
     ScoreResponse,
 )
@@ -71,7 +70,7 @@ class Said:
 
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
     """The scores of each architecture, in the order posted."""
-    items = results.items(lambda arch: ScoredItem(**_scored(arch, results, probe)))
+    items = results.items(lambda arch: ScoredItem(**_scored(arch, results, probe, probe.space.warnings(arch))))
     return ScoreResponse(scores=items, device=str(probe.device), batch=_batch(probe), seconds=seconds)
 
 
@@ -84,15 +83,14 @@ def predictions(
 
     def item(arch: Architecture) -> PredictedItem:
         one = said.predictions[arch]
-        facts = _scored(arch, results, probe)
         return PredictedItem(
-            **facts | {"warnings": list(dict.fromkeys([*facts["warnings"], *one.warnings]))},
+            **_scored(arch, results, probe, one.warnings),
             **_estimate(one),
             rank=1 + sum(order > one.order for order in orders),
             combiner=one.combiner,
             combiners={name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
             stretch=one.stretch,
-            explanation=_explanation(said.explanations[arch]) if arch in said.explanations else None,
+            explanation=Explanation(**asdict(said.explanations[arch])) if arch in said.explanations else None,
             edits=[Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
         )
 
@@ -114,11 +112,6 @@ def _estimate(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _explanation(one: ensemble.Explanation) -> Explanation:
-    reasons = [Reason(part=reason.part, points=reason.points) for reason in one.reasons]
-    return Explanation(combiner=one.combiner, base=one.base, reasons=reasons)
-
-
 def _beats(good: Mapping[int, Architecture], number: int, said: Said, model: Model) -> list[list[float | None]]:
     """The probabilities in the order posted; None where an architecture has no prediction."""
     matrix: list[list[float | None]] = [[None] * number for _ in range(number)]
@@ -130,12 +123,12 @@ def _beats(good: Mapping[int, Architecture], number: int, said: Said, model: Mod
     return matrix
 
 
-def _scored(arch: Architecture, results: Results, probe: Probe) -> dict[str, Any]:
+def _scored(arch: Architecture, results: Results, probe: Probe, warnings: list[str]) -> dict[str, Any]:
     return {
         "architecture": probe.space.to_json(arch),
         "fingerprint": arch.fingerprint,
         "scores": {name: ProxyScore.of(one) for name, one in results.scores[arch].items()},
-        "warnings": probe.space.warnings(arch),
+        "warnings": warnings,
     }
 
 
