@@ -20,7 +20,7 @@ class Need(Enum):
     RELU_INPUTS = auto()
     GRADIENTS = auto()
     OUTPUT_GRADIENTS = auto()
-    HESSIAN_GRADIENT = auto()
+    CURVATURE = auto()
     INPUT_GRADIENT = auto()
     FREE_INPUT_GRADIENT = auto()
     GRADIENT_SIGNS = auto()

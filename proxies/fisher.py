@@ -1,5 +1,7 @@
 """Fisher information of the channels."""
 
+import torch
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
@@ -21,6 +23,6 @@ class Fisher(Proxy):
     def compute(self, measured: Measured) -> float:
         total = 0.0
         for output, gradient, weights_per_channel in measured[Need.OUTPUT_GRADIENTS]:
-            products = (output.double() * gradient.double()).flatten(2).sum(2) if output.ndim > 2 else output * gradient
+            products = torch.linalg.vecdot(*(tensor.unsqueeze(-1).flatten(2) for tensor in (output, gradient)))
             total += 0.5 * float(products.double().square().mean(0).sum()) * weights_per_channel
         return total

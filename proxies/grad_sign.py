@@ -19,5 +19,5 @@ class GradSign(Proxy):
 
     def compute(self, measured: Measured) -> float:
         signs = measured[Need.GRADIENT_SIGNS]
-        agreement = sum(float(total.abs().sum(dtype=torch.float64)) for total in signs)
-        return agreement / sum(int(total.numel()) for total in signs)
+        agreement = sum(float(total.abs().sum(dtype=torch.float64)) for total in signs.sums)
+        return agreement / float(signs.entries)

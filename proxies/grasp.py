@@ -8,7 +8,7 @@ class Grasp(Proxy):
 
     info = ProxyInfo(
         name="grasp",
-        needs=frozenset({Need.HESSIAN_GRADIENT}),
+        needs=frozenset({Need.CURVATURE}),
         batch_norm=True,
         direction=1,
         cost=9.0,
@@ -17,4 +17,4 @@ class Grasp(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
-        return -sum(float((w.double() * hg.double()).sum()) for w, hg in measured[Need.HESSIAN_GRADIENT])
+        return -float(measured[Need.CURVATURE])

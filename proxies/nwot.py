@@ -35,5 +35,6 @@ class Nwot(Proxy):
 def _agreement(tensor: torch.Tensor) -> torch.Tensor:
     """How many units two rows agree in, for every pair of rows: (rows, rows)."""
     active = (tensor.flatten(1) > 0).float()
-    idle = 1 - active
-    return (active @ active.T + idle @ idle.T).double().cpu()
+    both, own = active @ active.T, active.sum(1)
+    idle_too = active.shape[1] - own[:, None] - own + both
+    return (both + idle_too).double().cpu()

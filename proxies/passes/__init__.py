@@ -4,9 +4,10 @@ from proxies.passes.base import Pass, Probe
 from proxies.passes.counting import FlopsPass, TopologyPass, WeightsPass
 from proxies.passes.datum import DatumPass
 from proxies.passes.flow import FlowPass
-from proxies.passes.free import FreeInputPass, GradientSignPass
+from proxies.passes.free import FreeInputPass
 from proxies.passes.minibatches import MinibatchPass
 from proxies.passes.perturbation import PerturbationPass
+from proxies.passes.signs import GradientSignPass
 from proxies.passes.training import TrainingPass
 
 PASSES: tuple[Pass, ...] = (

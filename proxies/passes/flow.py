@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, layers, working_copy
-from proxies.passes.training import WeightGradient
+from proxies.passes.base import Pass, Probe, working_copy
+from proxies.passes.tape import Tape, WeightGradient
 
 
 class FlowPass(Pass):
@@ -29,9 +29,8 @@ class FlowPass(Pass):
                 setattr(module, name, nn.Parameter(parameter.detach().abs()))
             for name, buffer in module.named_buffers(recurse=False):
                 setattr(module, name, buffer.abs() if id(buffer) in learned else buffer)
-        weights = [layer.weight for layer in layers(network)]
-        ones = torch.ones_like(probe.x[:1], dtype=torch.float64)
-        gradients = torch.autograd.grad(network(ones).sum(), weights, allow_unused=True)
-        return {
-            Need.FLOW: [WeightGradient(w.detach(), g) for w, g in zip(weights, gradients, strict=True) if g is not None]
-        }
+        ones = torch.ones_like(probe.x[:1], dtype=torch.float64, requires_grad=True)
+        with Tape() as tape:
+            total = network(ones).sum()
+        passed = tape.differentiate(total)
+        return {Need.FLOW: [WeightGradient(call.weight.detach(), call.weight_gradient(gz)) for call, gz, _ in passed]}

@@ -3,9 +3,11 @@
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, cross_entropy, layers, working_copy
+from proxies.passes.base import Pass, Probe, cross_entropy, working_copy
+from proxies.passes.tape import Tape, by_layer
 
 MINIBATCHES = 2
 
@@ -23,8 +25,14 @@ class MinibatchPass(Pass):
         if len(probe.y) < MINIBATCHES:
             raise ValueError(f"{len(probe.y)} sample makes no {MINIBATCHES} minibatches")
         network = working_copy(probe.network)
-        weights = [layer.weight for layer in layers(network)]
         halves = zip(probe.x.tensor_split(MINIBATCHES), probe.y.tensor_split(MINIBATCHES), strict=True)
-        gradients = [torch.autograd.grad(cross_entropy(network(x), y), weights, allow_unused=True) for x, y in halves]
-        by_layer = zip(*gradients, strict=True)
-        return {Need.MINIBATCH_GRADIENTS: [torch.stack(both) for both in by_layer if all(g is not None for g in both)]}
+        gradients = [_gradients(network, x.detach().requires_grad_(), y) for x, y in halves]
+        return {Need.MINIBATCH_GRADIENTS: [torch.stack(both) for both in zip(*gradients, strict=True)]}
+
+
+def _gradients(network: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
+    with Tape() as tape:
+        logits = network(x)
+    passed = tape.differentiate(cross_entropy(logits, y))
+    found = by_layer(network, passed, [call.weight_gradient(gz) for call, gz, _ in passed])
+    return [gradient for _, gradient in found]

@@ -1,12 +1,14 @@
 """The pass with batch norm on: one forward of the batch, and the backward passes that branch off it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, cross_entropy, layers, recorded, working_copy
+from proxies.passes.base import Pass, Probe, cross_entropy, working_copy
+from proxies.passes.tape import Passed, Tape, by_layer, inner_product
 
 
 class OutputGradient(NamedTuple):
@@ -17,76 +19,59 @@ class OutputGradient(NamedTuple):
     weights_per_channel: int
 
 
-class WeightGradient(NamedTuple):
-    """A weight tensor W and g = ∂L/∂W (or another tensor of its shape)."""
-
-    weight: Tensor
-    gradient: Tensor
-
-
 class TrainingPass(Pass):
-    """Everything that needs batch norm, so the whole batch at once.
+    """Everything that needs batch norm, so the whole batch at once. L is the mean cross entropy.
 
     RELU_INPUTS: `list[Tensor]`, the input of each ReLU, (rows, …).
-    GRADIENTS: `list[WeightGradient]` over the layers that the loss depends on; L is the mean cross entropy.
+    GRADIENTS: `list[WeightGradient]` over the layers that are called.
     OUTPUT_GRADIENTS: `list[OutputGradient]`.
-    HESSIAN_GRADIENT: `list[WeightGradient]` with H·g in place of g, where g is held constant.
+    CURVATURE: float, Wᵀ·H·g over all weights, g held constant.
     INPUT_GRADIENT: ∂(Σ logits)/∂x, shaped as x.
     """
 
-    provides = frozenset(
-        {Need.RELU_INPUTS, Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.HESSIAN_GRADIENT, Need.INPUT_GRADIENT}
-    )
+    provides = frozenset({Need.RELU_INPUTS, Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE, Need.INPUT_GRADIENT})
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        network = working_copy(probe.network)
-        relus = [module for module in network.modules() if isinstance(module, nn.ReLU)]
+        network, x = working_copy(probe.network), probe.x.detach().requires_grad_()
         measured: dict[Need, Any] = {}
-        with_backward = needs != {Need.RELU_INPUTS}
-        x = probe.x.detach().requires_grad_(Need.INPUT_GRADIENT in needs)
-        with (
-            torch.set_grad_enabled(with_backward),
-            recorded(relus if Need.RELU_INPUTS in needs else []) as relu_calls,
-            recorded(layers(network)) as layer_calls,
-        ):
+        with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape() as tape:
             logits = network(x)
         if Need.RELU_INPUTS in needs:
-            measured[Need.RELU_INPUTS] = [given.detach() for _, given, _ in relu_calls]
-        if with_backward:
-            loss = cross_entropy(logits, probe.y)
-            self._backward(network, x, logits, loss, layer_calls, needs, measured)
-        return measured
-
-    def _backward(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        logits: Tensor,
-        loss: Tensor,
-        calls: list[tuple[Any, Tensor, Tensor]],
-        needs: frozenset[Need],
-        measured: dict[Need, Any],
-    ) -> None:
-        second_order = Need.HESSIAN_GRADIENT in needs
-        weights = [layer.weight for layer in layers(network)]
-        outputs = [output for _, _, output in calls] if Need.OUTPUT_GRADIENTS in needs else []
+            measured[Need.RELU_INPUTS] = tape.relu_inputs
         if Need.INPUT_GRADIENT in needs:
             measured[Need.INPUT_GRADIENT] = torch.autograd.grad(logits.sum(), x, retain_graph=True)[0]
-        if needs == {Need.INPUT_GRADIENT}:
-            return
-        gradients = torch.autograd.grad(loss, weights + outputs, create_graph=second_order, allow_unused=True)
-        used = [(w, g) for w, g in zip(weights, gradients, strict=False) if g is not None]
-        if Need.GRADIENTS in needs:
-            measured[Need.GRADIENTS] = [WeightGradient(w.detach(), g.detach()) for w, g in used]
+        if not needs & {Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE}:
+            return measured
+        curved = Need.CURVATURE in needs
+        passed = tape.differentiate(cross_entropy(logits, probe.y), create_graph=curved)
         if Need.OUTPUT_GRADIENTS in needs:
             measured[Need.OUTPUT_GRADIENTS] = [
-                OutputGradient(output.detach(), gradient.detach(), layer.weight[0].numel())
-                for (layer, _, output), gradient in zip(calls, gradients[len(weights) :], strict=True)
-                if gradient is not None
+                OutputGradient(call.z.detach(), gz.detach(), call.weight[0].numel()) for call, gz, _ in passed
             ]
-        if second_order:
-            product = torch.stack([(g * g.detach()).sum() for _, g in used]).sum()
-            curved = torch.autograd.grad(product, [w for w, _ in used], allow_unused=True)
-            measured[Need.HESSIAN_GRADIENT] = [
-                WeightGradient(w.detach(), hg) for (w, _), hg in zip(used, curved, strict=True) if hg is not None
-            ]
+        if needs & {Need.GRADIENTS, Need.CURVATURE}:
+            gradients = [call.weight_gradient(gz) for call, gz, _ in passed]
+            if Need.GRADIENTS in needs:
+                measured[Need.GRADIENTS] = by_layer(network, passed, gradients)
+            if curved:
+                measured[Need.CURVATURE] = _curvature(passed, gradients)
+        return measured
+
+
+def _curvature(passed: Sequence[Passed], directions: Sequence[Tensor]) -> float:
+    """Wᵀ·H·v = d/ds ⟨v, ∇L(s·W)⟩ at s = 1, v the directions.
+
+    ⟨v, ∇L⟩ = Σ ⟨z(v), ∂L/∂z⟩ over the calls, z(v) made with v in place of W. By way of W, s scales what each call makes
+    and nothing else: z without its bias, and ∂L/∂x. So the slope of ⟨v, ∇L⟩ towards each of these, times it, summed,
+    is the derivative: it takes four forward passes, and no second derivative of a weight gradient.
+    """
+    products = [call.product(v) for (call, _, _), v in zip(passed, directions, strict=True)]
+    zs, gzs = [call.z for call, _, _ in passed], [gz for _, gz, _ in passed]
+    gxs = [gx for _, _, gx in passed if gx is not None]
+    cotangents = [tensor.detach() for tensor in [*products, *gzs]]
+    slopes = torch.autograd.grad([*gzs, *products], [*zs, *gxs], cotangents, allow_unused=True)
+    total = 0.0
+    for (call, _, _), slope in zip(passed, slopes, strict=False):
+        total += float(call.along(slope)) if slope is not None else 0.0
+    for gx, slope in zip(gxs, slopes[len(zs) :], strict=True):
+        total += float(inner_product(gx.detach(), slope)) if slope is not None else 0.0
+    return total

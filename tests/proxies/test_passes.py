@@ -12,31 +12,7 @@ from torch.nn import functional
 from models.batches import ProbeBatch
 from proxies import proxy_names, score
 from proxies.passes.base import layers, working_copy
-from proxies.passes.free import per_sample_gradient
 from tests.proxies.test_contract import Small
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv2d(4, 6, (1, 1)),
-        nn.Conv2d(4, 6, (9, 1), stride=(2, 1), padding=(4, 0)),
-        nn.Conv2d(4, 6, 3, groups=2, padding=1),
-        nn.Conv2d(4, 6, 3, padding="same", dilation=2),
-        nn.Conv2d(4, 6, 1, stride=2),
-        nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
-    ],
-    ids=str,
-)
-def test_per_sample_gradients_equal_one_backward_a_sample(layer: Any) -> None:
-    x = torch.randn(6, 4, 12, 7)  # three samples of two rows
-    out = layer(x)
-    gradient = torch.randn_like(out)
-    ours = per_sample_gradient(layer, x, gradient, samples=3)
-    for n in range(3):
-        rows = slice(2 * n, 2 * n + 2)
-        expected = torch.autograd.grad(layer(x[rows]), layer.weight, gradient[rows])[0]
-        torch.testing.assert_close(ours[n], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_grad_sign_equals_a_loop_over_samples(space: Any, batch: ProbeBatch) -> None:

@@ -1,0 +1,117 @@
+"""Convolutions that are differentiated in their input alone, any number of times, and their weight gradients."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proxies.passes import over_frames
+
+
+@dataclass(frozen=True)
+class Options:
+    """Stride, padding and dilation, one number a dimension each, and the number of groups."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @classmethod
+    def of(cls, kernel: torch.Size, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> "Options":
+        """From what `torch.nn.functional.conv2d` and its likes take, for a kernel of that size.
+
+        Raises `NotImplementedError` for padding that differs from side to side.
+        """
+        dilation = _each(dilation, len(kernel))
+        if padding == "same":
+            spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+            if any(span % 2 for span in spans):
+                raise NotImplementedError("padding 'same' of an even kernel, one side of which is padded more")
+            padding = [span // 2 for span in spans]
+        padding = 0 if padding == "valid" else padding
+        return cls(_each(stride, len(kernel)), _each(padding, len(kernel)), dilation, groups)
+
+
+def _each(value: Any, dimensions: int) -> tuple[int, ...]:
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * dimensions if len(values) == 1 else values
+
+
+def forward(x: Tensor, weight: Tensor, options: Options, bias: Tensor | None = None) -> Tensor:
+    """(rows, C, …) with (C', C / groups, …). Weight and bias are constants."""
+    made: Tensor = _Convolution.apply(x, weight, options, bias)  # type: ignore[no-untyped-call]
+    return made
+
+
+def weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor, options: Options) -> Tensor:
+    """∂/∂W from the input and ∂/∂z, shaped as the weight. No autograd."""
+    if _over_frames(x, weight, options):
+        return over_frames.weight_gradient(gradient, x, weight, *_over_first(options))
+    return _backward(gradient, x, weight, options, (False, True, False))[1]
+
+
+class _Convolution(torch.autograd.Function):
+    """PyTorch's own computes derivatives of the weight gradient whenever it is differentiated twice, wanted or not."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, options: Options, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.options = options
+        if _over_frames(x, weight, options):
+            return over_frames.forward(x, weight, bias, *_over_first(options))
+        zeros = (0,) * len(options.stride)
+        return torch.convolution(
+            x, weight, bias, options.stride, options.padding, options.dilation, False, zeros, options.groups
+        )
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        by_x: Tensor = _Transposed.apply(gradient, *ctx.saved_tensors, ctx.options)  # type: ignore[no-untyped-call]
+        return by_x, None, None, None
+
+
+class _Transposed(torch.autograd.Function):
+    """∂/∂x from ∂/∂z."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, x: Tensor, weight: Tensor, options: Options) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.options = options
+        if _over_frames(x, weight, options):
+            return over_frames.input_gradient(gradient, x.shape, weight, *_over_first(options))
+        return _backward(gradient, x, weight, options, (True, False, False))[0]
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        return forward(v, weight, ctx.options), None, None, None
+
+
+def _over_frames(x: Tensor, weight: Tensor, options: Options) -> bool:
+    return over_frames.fits(x, weight, options.stride, options.padding, options.groups)
+
+
+def _over_first(options: Options) -> tuple[int, int, int]:
+    return options.stride[0], options.padding[0], options.dilation[0]
+
+
+def _backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, options: Options, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    zeros = (0,) * len(options.stride)
+    made: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        gradient,
+        x,
+        weight,
+        None,
+        options.stride,
+        options.padding,
+        options.dilation,
+        False,
+        zeros,
+        options.groups,
+        wanted,
+    )
+    return made
