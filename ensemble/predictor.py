@@ -230,7 +230,7 @@ class Ensemble:
         name = used.pop() if len(used) == 1 else STRUCTURE
         said = [one.combiners[name] for one in predictions]
         accuracy = np.array([one.accuracy for one in said if one is not None])
-        depths = np.array([self.space.features(arch)["depth"] for arch in architectures])
+        depths = feature_table(self.space, architectures).select(["depth"])[:, 0]
         return self._members[name].errors.beats(accuracy, depths, np.array([one.stretch for one in predictions]))
 
     def explain(
