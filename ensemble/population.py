@@ -22,7 +22,7 @@ NAMED = 3
 CLIP = 4.0
 FAR, FARTHEST = 2.0, 4.0
 """How many times as wide an interval becomes at least, and at most, where something is unlike."""
-CHUNK = 256
+CHUNK = 2048
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 

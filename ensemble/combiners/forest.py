@@ -114,7 +114,7 @@ class Forest(Combiner):
 
     def _prepare(self) -> None:
         """The table as going down needs it: a node's children side by side, and numbers that index without a cast."""
-        vars(self).pop("_paths", None)  # of a forest that was grown before
+        self.__dict__.pop("_paths", None)  # of a forest that was grown before
         self._columns, self._roots = self.column_.astype(np.intp), self.roots_.astype(np.intp)
         self._children = np.stack([self.left_, self.right_], axis=1).ravel().astype(np.intp)
 
