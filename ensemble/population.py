@@ -23,6 +23,7 @@ CLIP = 4.0
 FAR, FARTHEST = 2.0, 4.0
 """How many times as wide an interval becomes at least, and at most, where something is unlike."""
 CHUNK = 2048
+"""Rows compared at once: keeps the scratch memory near 20 MB."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 

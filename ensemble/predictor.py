@@ -1,5 +1,6 @@
 """A fitted ensemble: all combiners of one benchmark, and the population that they learned from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -298,12 +299,10 @@ class Ensemble:
             if member.info.needs_proxies and not with_proxies:
                 continue
             accuracy = member.predict(table)
-            rows = zip(
-                accuracy, member.percentiles(accuracy), member.errors.intervals(accuracy, depths, stretch), strict=True
-            )
-            for answer, (value, percentile, (low, high)) in zip(answers, rows, strict=True):
-                if np.isfinite(value):
-                    answer[name] = Answer(float(value), float(percentile), float(low), float(high))
+            columns = (accuracy, member.percentiles(accuracy), *member.errors.intervals(accuracy, depths, stretch).T)
+            for answer, values in zip(answers, zip(*(column.tolist() for column in columns), strict=True), strict=True):
+                if math.isfinite(values[0]):
+                    answer[name] = Answer(*values)
         return answers
 
     def _missing(self, table: FeatureTable, row: int) -> list[str]:

@@ -49,6 +49,7 @@ class Component:
 
     @classmethod
     def of(cls, name: str, own: list[int], columns: Sequence[str]) -> Self:
+        """Sorts the columns by what their names say."""
         if name == PROXIES:
             return cls(name, own, [], [], own, np.empty(0))
         names = {i: columns[i].split(".", 1)[1] for i in own}
@@ -158,11 +159,14 @@ class SlotProcess(Combiner):
 
     def set_state(self, state: State) -> Self:
         super().set_state(state)
+        width = len(self.columns)
+        if self.rows_.shape[1:] != (width,) or not len(self.mean_) == len(self.scale_) == width:
+            raise ValueError("a process's training rows do not fit its columns")
         self._remember()
         return self
 
     def _remember(self) -> None:
-        """What every prediction needs of the training rows."""
+        """What every prediction needs of the training rows, beside what is stored."""
         rows = self.rows_.astype(np.float64)
         self._depth_column = list(self.columns).index("depth")
         self._depths = rows[:, self._depth_column]
