@@ -65,7 +65,8 @@ class Benchmark:
     @cached_property
     def depths(self) -> NDArray[np.int64]:
         """Number of layers of each architecture, shape (n,)."""
-        return np.array([self.space.features(arch)["depth"] for arch in self.architectures], dtype=np.int64)
+        values = self.space.feature_values(self.architectures)
+        return values[:, self.space.feature_names.index("depth")].astype(np.int64)
 
     @cached_property
     def data_hash(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +22,8 @@ NAMED = 3
 CLIP = 4.0
 FAR, FARTHEST = 2.0, 4.0
 """How many times as wide an interval becomes at least, and at most, where something is unlike."""
-CHUNK = 256
+CHUNK = 2048
+"""Rows compared at once: keeps the scratch memory near 20 MB."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 
@@ -77,31 +79,41 @@ class Population:
         X = Standardiser(self.mean, self.scale)(table.select(_structure(self.names)))
         distances = _distances(np.clip(X, -CLIP, CLIP).astype(np.float32), self.rows)
         depths, values = table.select(["depth"])[:, 0], table.select(self.names)
-        return [self._one(depths[i], distances[i], values[i]) for i in range(len(depths))]
+        match = depths[:, None] == self.limits[:, 0]
+        known = match.any(axis=1)
+        limits = np.where(known, self.limits[match.argmax(axis=1), 1], self.limits[:, 1].max())
+        far = (limits > 0) & (distances > limits)
+        found = [Unlike([], 1.0) for _ in depths]
+        rows = np.flatnonzero(~known | far | ((values < self.low) | (values > self.high)).any(axis=1))
+        for i, beyond in zip(rows.tolist(), self._beyond(values[rows]), strict=True):
+            reasons = [] if known[i] else [self._other_depth(depths[i])]
+            if far[i]:
+                reasons.append(
+                    f"its modules are unlike those of any network that the ensemble was fitted on "
+                    f"(distance {distances[i]:.1f}, theirs at most {limits[i]:.1f})"
+                )
+            reasons += self._named(values[i], beyond)
+            if reasons:
+                # The farther a model extrapolates, the less it knows how far it is off.
+                found[i] = Unlike(reasons, min(FAR * (1 + max(float(beyond.max()), 0.0)), FARTHEST))
+        return found
 
-    def _one(self, depth: float, distance: float, values: Array) -> Unlike:
-        reasons: list[str] = []
-        match = self.limits[self.limits[:, 0] == depth]
-        if not len(match):
-            known = ", ".join(f"{one:g}" for one in self.limits[:, 0])
-            reasons.append(f"it has {depth:g} layers, the ensemble was fitted on networks of {known}")
-        limit = float(match[0, 1] if len(match) else self.limits[:, 1].max())
-        if limit > 0 and distance > limit:
-            reasons.append(
-                f"its modules are unlike those of any network that the ensemble was fitted on "
-                f"(distance {distance:.1f}, theirs at most {limit:.1f})"
-            )
+    def _other_depth(self, depth: float) -> str:
+        known = ", ".join(f"{one:g}" for one in self.limits[:, 0])
+        return f"it has {depth:g} layers, the ensemble was fitted on networks of {known}"
+
+    def _beyond(self, values: Array) -> Array:
+        """How far each value lies beyond the population's, in parts of their range, as values."""
         outside = np.nan_to_num(np.maximum(self.low - values, values - self.high))
         span = self.high - self.low
         # Of a column that was constant nothing is known but that it has changed.
         beyond = np.where(span > 0, outside / np.where(span > 0, span, 1), 2 * MARGIN * (outside > 0))
-        beyond[span < 0] = 0.0  # a proxy without any score
-        reasons += self._named(values, beyond)
-        # The farther a model extrapolates, the less it knows how far it is off.
-        stretch = min(FAR * (1 + max(float(beyond.max()), 0.0)), FARTHEST)
-        return Unlike(reasons, stretch if reasons else 1.0)
+        beyond[:, span < 0] = 0.0  # a proxy without any score
+        return beyond
 
     def _named(self, values: Array, beyond: Array) -> list[str]:
+        if beyond.max() <= MARGIN:
+            return []
         found = [int(i) for i in np.argsort(-beyond) if beyond[i] > MARGIN]
         reasons = []
         for i in found[:NAMED]:
@@ -122,13 +134,14 @@ class Population:
         """What `get_state` gave, of a table with these columns. Raises `KeyError` or `ValueError` where it is not."""
         read: dict[str, Any] = dict(state.arrays)
         population = cls(tuple(names), **read)
-        shape = (len(population.depths), len(_structure(names)))
+        shape = (len(population.depths), len(_structure(tuple(names))))
         if population.rows.shape != shape or len(population.low) != len(names):
             raise ValueError("the population's rows do not fit its columns")
         return population
 
 
-def _structure(names: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def _structure(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(PROXY) and name not in COSTS)
 
 

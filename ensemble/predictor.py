@@ -1,5 +1,6 @@
 """A fitted ensemble: all combiners of one benchmark, and the population that they learned from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,7 +231,7 @@ class Ensemble:
         name = used.pop() if len(used) == 1 else STRUCTURE
         said = [one.combiners[name] for one in predictions]
         accuracy = np.array([one.accuracy for one in said if one is not None])
-        depths = np.array([self.space.features(arch)["depth"] for arch in architectures])
+        depths = feature_table(self.space, architectures).select(["depth"])[:, 0]
         return self._members[name].errors.beats(accuracy, depths, np.array([one.stretch for one in predictions]))
 
     def explain(
@@ -298,12 +299,10 @@ class Ensemble:
             if member.info.needs_proxies and not with_proxies:
                 continue
             accuracy = member.predict(table)
-            rows = zip(
-                accuracy, member.percentiles(accuracy), member.errors.intervals(accuracy, depths, stretch), strict=True
-            )
-            for answer, (value, percentile, (low, high)) in zip(answers, rows, strict=True):
-                if np.isfinite(value):
-                    answer[name] = Answer(float(value), float(percentile), float(low), float(high))
+            columns = (accuracy, member.percentiles(accuracy), *member.errors.intervals(accuracy, depths, stretch).T)
+            for answer, values in zip(answers, zip(*(column.tolist() for column in columns), strict=True), strict=True):
+                if math.isfinite(values[0]):
+                    answer[name] = Answer(*values)
         return answers
 
     def _missing(self, table: FeatureTable, row: int) -> list[str]:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from models.skeletons import Skeleton
@@ -96,9 +97,18 @@ class SearchSpace(ABC, Generic[ArchT]):
     def num_classes(self) -> int:
         """Number of classes; labels run from 0 to this less one."""
 
+    @property
     @abstractmethod
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the structural features, the same for every architecture; one is `depth`, the number of layers."""
+
+    @abstractmethod
+    def feature_values(self, archs: Sequence[ArchT]) -> NDArray[np.float64]:
+        """Structural features, shape (len(archs), len(feature_names)). A row does not depend on the others."""
+
     def features(self, arch: ArchT) -> dict[str, float]:
-        """Named structural features, the same names in the same order for every architecture of the space."""
+        """Structural features of one architecture, by name."""
+        return dict(zip(self.feature_names, self.feature_values([arch])[0].tolist(), strict=True))
 
     @abstractmethod
     def cost(self, arch: ArchT, batch: Shape) -> Cost:

@@ -86,6 +86,9 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def _data(self, X: Array) -> Array:
         check_is_fitted(self)
+        expected = isinstance(X, np.ndarray) and X.dtype == np.float64 and X.shape[1:] == (self.n_features_in_,)
+        if expected and len(X) and np.isfinite(X).all():
+            return X  # scikit-learn's checks of a single row take longer than most predictions of it
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         self._refuse_missing(X)
         return X

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
-from ensemble.combiners.base import Array, Combiner, Standardiser
+from ensemble.combiners.base import Array, Combiner, Standardiser, State
 from models import InputError
 
 SLOT = re.compile(r"(slot\d+)\.(.+)")
@@ -22,8 +24,70 @@ START, START_NOISE = 0.02, 0.2
 PRIOR = 0.1
 """Precision of that prior on the logarithms: weak, it only holds components that the data say nothing about."""
 CLIP = 3.0
+PROXIES = "proxy"
 CHUNK = 2048
-"""Rows predicted at once: keeps the scratch memory near 100 MB."""
+"""Rows compared at once: keeps the scratch memory near 100 MB."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """Columns of one summand of the kernel.
+
+    Attributes:
+        name: the slot's, or `proxy`.
+        own: numbers of its columns.
+        modules, counts, norms: numbers of those of each kind.
+        counted: the number of fixed-graph modules that each of `counts` stands for.
+    """
+
+    name: str
+    own: list[int]
+    modules: list[int]
+    counts: list[int]
+    norms: list[int]
+    counted: Array
+
+    @classmethod
+    def of(cls, name: str, own: list[int], columns: Sequence[str]) -> Self:
+        """Sorts the columns by what their names say."""
+        if name == PROXIES:
+            return cls(name, own, [], [], own, np.empty(0))
+        names = {i: columns[i].split(".", 1)[1] for i in own}
+        counts = [i for i in own if "=" in names[i]]
+        modules = [i for i in own if "." not in names[i] and "=" not in names[i]]
+        norms = [i for i in own if "." in names[i]]
+        return cls(name, own, modules, counts, norms, np.array([float(names[i].split("=")[1]) for i in counts]))
+
+
+@lru_cache(maxsize=16)
+def _components(columns: tuple[str, ...]) -> tuple[Component, ...]:
+    """By slot, and one for the proxies."""
+    groups: dict[str, list[int]] = {}
+    for i, name in enumerate(columns):
+        if match := SLOT.fullmatch(name):
+            groups.setdefault(match[1], []).append(i)
+        elif name.startswith("proxy."):
+            groups.setdefault(PROXIES, []).append(i)
+    return tuple(Component.of(name, own, columns) for name, own in groups.items())
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a component compares of m rows.
+
+    Attributes:
+        modules: (m, modules), which modules are there.
+        count: (m,), number of fixed-graph modules.
+        norms: (m, norms), standardised and clipped; or the proxies.
+        squares: (m,), their sums of squares.
+        there: (m,), whether the network has the slot.
+    """
+
+    modules: Array
+    count: Array
+    norms: Array
+    squares: Array
+    there: NDArray[np.bool_]
 
 
 class SlotProcess(Combiner):
@@ -64,10 +128,14 @@ class SlotProcess(Combiner):
         X, y = self._training_data(X, y)
         if len(self.columns) != X.shape[1] or "depth" not in self.columns:
             raise InputError("columns", list(self.columns), f"{X.shape[1]} names, among them depth")
+        # Stored rows are float32: whoever is compared is rounded alike, so that a training row meets itself.
         self.rows_ = X.astype(np.float32)
-        self.mean_, self.scale_ = self._standardisation(self.rows_.astype(np.float64))
-        components = np.stack(self._components(X, X))
-        wide = self._wide(X, X)
+        rows = self.rows_.astype(np.float64)
+        self.mean_, self.scale_ = self._standardisation(rows)
+        self._remember()
+        decay = self._decay(self._depths)
+        components = np.stack([self._kernel(part, self._seen(part, rows), known, decay) for part, known in self._known])
+        wide = self._wide(self._depths)
         self.centre_ = np.array(y.mean())
         spread = y.std() or 1.0
         target = (y - y.mean()) / spread
@@ -78,82 +146,91 @@ class SlotProcess(Combiner):
         return self
 
     def predict(self, X: Array) -> Array:
-        X = self._data(X)
-        rows = self.rows_.astype(np.float64)
-        parts = [self._predicted(X[i : i + CHUNK], rows) for i in range(0, len(X), CHUNK)]
-        return np.concatenate(parts) + self.centre_
+        return np.asarray(self._parts(self._data(X)).sum(axis=0) + self.centre_)
 
     def contributions(self, X: Array) -> Array:
         """A component's whole contribution stands in the first of its columns. The process is a sum of its components,
         so that each is its own Shapley value, up to a constant."""
         X = self._data(X)
         parts = np.zeros((len(X), X.shape[1] + 1))
-        columns = [list(self.columns).index("depth"), *(group[0] for group in self._groups().values())]
-        parts[:, columns] = self._parts(X, self.rows_.astype(np.float64)).T
+        parts[:, [self._depth_column, *(part.own[0] for part, _ in self._known)]] = self._parts(X).T
         parts[:, -1] = self.centre_
         return parts
 
-    def _predicted(self, X: Array, rows: Array) -> Array:
-        return np.asarray(self._parts(X, rows).sum(axis=0))
+    def set_state(self, state: State) -> Self:
+        super().set_state(state)
+        width = len(self.columns)
+        if self.rows_.shape[1:] != (width,) or not len(self.mean_) == len(self.scale_) == width:
+            raise ValueError("a process's training rows do not fit its columns")
+        self._remember()
+        return self
 
-    def _parts(self, X: Array, rows: Array) -> Array:
+    def _remember(self) -> None:
+        """What every prediction needs of the training rows, beside what is stored."""
+        rows = self.rows_.astype(np.float64)
+        self._depth_column = list(self.columns).index("depth")
+        self._depths = rows[:, self._depth_column]
+        self._known = [(part, self._seen(part, rows)) for part in _components(tuple(self.columns))]
+
+    def _parts(self, X: Array) -> Array:
         """What the level and each component add, (1 + components, m)."""
-        components = zip(self.variances_, self._components(X, rows), strict=False)
-        return np.stack([self._wide(X, rows) @ self.dual_, *(v * (part @ self.dual_) for v, part in components)])
-
-    def _groups(self) -> dict[str, list[int]]:
-        """Column numbers by slot, and under `proxy` those of the proxies."""
-        groups: dict[str, list[int]] = {}
-        for i, name in enumerate(self.columns):
-            if match := SLOT.fullmatch(name):
-                groups.setdefault(match[1], []).append(i)
-            elif name.startswith("proxy."):
-                groups.setdefault("proxy", []).append(i)
-        return groups
+        X = X.astype(np.float32).astype(np.float64)
+        depths, depth = np.unique(X[:, self._depth_column], return_inverse=True)
+        decay = self._decay(depths)
+        parts = [(self._wide(depths) @ self.dual_)[depth]]
+        for variance, (part, known) in zip(self.variances_, self._known, strict=False):
+            # Few rows are left: what a slot adds depends on nothing but the slot and the depth.
+            chosen, place = _distinct(X[:, [self._depth_column, *part.own]])
+            added = np.empty(len(chosen))
+            for i in range(0, len(chosen), CHUNK):
+                rows = chosen[i : i + CHUNK]
+                kernel = self._kernel(part, self._seen(part, X[rows]), known, decay[depth[rows]])
+                added[i : i + CHUNK] = variance * (kernel @ self.dual_)
+            parts.append(added[place])
+        return np.stack(parts)
 
     def _standardisation(self, X: Array) -> tuple[Array, Array]:
         mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-        for name, group in self._groups().items():
-            there = X[:, group].any(axis=1) | (name == "proxy")
+        for part in _components(tuple(self.columns)):
+            there = X[:, part.own].any(axis=1) | (part.name == PROXIES)
             if there.any():
-                standardise = Standardiser.of(X[there][:, group])
-                mean[group], scale[group] = standardise.mean, standardise.scale
+                standardise = Standardiser.of(X[there][:, part.own])
+                mean[part.own], scale[part.own] = standardise.mean, standardise.scale
         return mean, scale
 
-    def _depth(self, X: Array) -> Array:
-        return np.asarray(X[:, list(self.columns).index("depth")])
+    def _wide(self, depths: Array) -> Array:
+        """Prior covariance of the level, and of a depth's own, with the training rows', (m, n)."""
+        return np.asarray(WIDE + WIDE * (depths[:, None] == self._depths))
 
-    def _wide(self, A: Array, B: Array) -> Array:
-        return np.asarray(WIDE + WIDE * (self._depth(A)[:, None] == self._depth(B)[None]))
+    def _decay(self, depths: Array) -> Array:
+        """How much slots at these depths have in common with those of the training rows, (m, n)."""
+        return np.asarray(np.exp(-((depths[:, None] - self._depths) ** 2) / (2 * DEPTH_LENGTH**2)))
 
-    def _components(self, A: Array, B: Array) -> list[Array]:
-        """Each component's kernel matrix between rows A and B, (a, b)."""
-        # Stored rows are float32: both sides are rounded alike, so that a training row meets itself.
-        A, B = A.astype(np.float32).astype(np.float64), B.astype(np.float32).astype(np.float64)
-        by_depth = np.exp(-((self._depth(A)[:, None] - self._depth(B)[None]) ** 2) / (2 * DEPTH_LENGTH**2))
-        return [
-            self._alike(A, B, group) if name == "proxy" else self._slot(A, B, group) * by_depth
-            for name, group in self._groups().items()
-        ]
+    def _seen(self, part: Component, X: Array) -> Seen:
+        standardise = Standardiser(self.mean_[part.norms], self.scale_[part.norms])
+        norms = np.clip(standardise(X[:, part.norms]), -CLIP, CLIP)
+        count = X[:, part.counts] @ part.counted
+        return Seen(X[:, part.modules], count, norms, (norms**2).sum(axis=1), np.asarray(X[:, part.own].any(axis=1)))
 
-    def _slot(self, A: Array, B: Array, group: list[int]) -> Array:
-        names = {i: self.columns[i].split(".", 1)[1] for i in group}
-        modules = [i for i, name in names.items() if "." not in name and "=" not in name]
-        numbers = [i for i, name in names.items() if "=" in name]
-        coded = np.array([float(names[i].split("=")[1]) for i in numbers])
-        norms = [i for i, name in names.items() if "." in name]
-        kernel = A[:, modules] @ B[:, modules].T / max(len(modules), 1)
-        kernel += np.exp(-(((A[:, numbers] @ coded)[:, None] - (B[:, numbers] @ coded)[None]) ** 2) / 2)
-        kernel += self._alike(A, B, norms)
+    def _kernel(self, part: Component, a: Seen, b: Seen, decay: Array) -> Array:
+        """Kernel matrix of one component, (a's rows, b's rows); `decay`, of the same shape, is by their depths."""
+        distance = a.squares[:, None] + b.squares - 2 * a.norms @ b.norms.T
+        alike = np.exp(-np.maximum(distance, 0) / (2 * max(len(part.norms), 1)))
+        if part.name == PROXIES:
+            return np.asarray(alike)
+        kernel = a.modules @ b.modules.T / max(len(part.modules), 1)
+        kernel += np.exp(-((a.count[:, None] - b.count) ** 2) / 2)
+        kernel += alike
         # A slot that a network does not have is all zeros: it says nothing about the network, and must not match.
-        return np.asarray(np.where(np.outer(A[:, group].any(axis=1), B[:, group].any(axis=1)), kernel, 0.0))
+        return np.asarray(np.where(np.outer(a.there, b.there), kernel, 0.0) * decay)
 
-    def _alike(self, A: Array, B: Array, columns: list[int]) -> Array:
-        """Squared exponential of the mean square distance between standardised, clipped columns."""
-        standardise = Standardiser(self.mean_[columns], self.scale_[columns])
-        a, b = (np.clip(standardise(rows[:, columns]), -CLIP, CLIP) for rows in (A, B))
-        distance = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-        return np.asarray(np.exp(-np.maximum(distance, 0) / (2 * max(len(columns), 1))))
+
+def _distinct(rows: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of rows that together are all that there are, (k,), and which of those k each row is equal to, (m,)."""
+    texts = [row.tobytes() for row in np.ascontiguousarray(rows)]
+    last = {text: i for i, text in enumerate(texts)}
+    place = {text: i for i, text in enumerate(last)}
+    return np.array(list(last.values())), np.array([place[text] for text in texts])
 
 
 def _most_likely(components: Array, wide: Array, target: Array, iterations: int) -> Array:

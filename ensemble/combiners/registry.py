@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ensemble.combiners.base import Combiner
@@ -50,13 +51,18 @@ class CombinerInfo:
 
     def columns(self, names: Sequence[str]) -> Columns:
         """Those of a feature table's columns that the combiner sees."""
-        proxies, structure = "proxies" in self.inputs, "structure" in self.inputs
-        return tuple(name for name in names if (proxies if name.startswith(PROXY) else structure))
+        return _seen(self.inputs, tuple(names))
 
     def build(self, names: Sequence[str], seed: int = 0) -> Combiner:
         """An unfitted estimator of accuracy for a table with these columns; orders come calibrated."""
         model = self.make(self.columns(names), seed)
         return model if self.output == "accuracy" else Calibrated(model, random_state=seed)
+
+
+@lru_cache(maxsize=64)
+def _seen(inputs: str, names: Columns) -> Columns:
+    proxies, structure = "proxies" in inputs, "structure" in inputs
+    return tuple(name for name in names if (proxies if name.startswith(PROXY) else structure))
 
 
 def _stack(columns: Columns, seed: int) -> Combiner:

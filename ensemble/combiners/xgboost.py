@@ -3,7 +3,7 @@
 from typing import Self
 
 import numpy as np
-from xgboost import DMatrix, XGBRegressor
+from xgboost import Booster, DMatrix, XGBRegressor
 
 from ensemble.combiners.base import Array, Combiner, State
 
@@ -35,31 +35,34 @@ class Boosting(Combiner):
         # In a fixed order, so that the samples of rows do not depend on how the rows came.
         order = np.lexsort((*X.T, y))
         self.mean_, self.scale_ = np.array(y.mean()), np.array(y.std() or 1.0)
-        self.model_ = XGBRegressor(
+        grown = XGBRegressor(
             n_estimators=self.trees, max_depth=self.depth, learning_rate=self.rate, subsample=0.7,
             colsample_bytree=0.3, min_child_weight=3, reg_lambda=3.0, n_jobs=1, random_state=self.random_state,
         )  # fmt: skip
-        self.model_.fit(X[order], (y[order] - self.mean_) / self.scale_)
+        self.model_ = grown.fit(X[order], (y[order] - self.mean_) / self.scale_).get_booster()
         return self
 
     def predict(self, X: Array) -> Array:
         X = self._data(X)
-        return np.asarray(self.model_.predict(X), dtype=np.float64) * self.scale_ + self.mean_
+        return (
+            np.asarray(self.model_.inplace_predict(X, validate_features=False), dtype=np.float64) * self.scale_
+            + self.mean_
+        )
 
     def contributions(self, X: Array) -> Array:
         """As XGBoost's own TreeSHAP (Lundberg et al. 2020) has them."""
-        parts = self.model_.get_booster().predict(DMatrix(self._data(X), nthread=1), pred_contribs=True)
+        parts = self.model_.predict(DMatrix(self._data(X), nthread=1), pred_contribs=True)
         parts = np.asarray(parts, dtype=np.float64) * self.scale_
         parts[:, -1] += self.mean_
         return parts
 
     def get_state(self) -> State:
         state = super().get_state()
-        state.blobs["model.ubj"] = bytes(self.model_.get_booster().save_raw("ubj"))
+        state.blobs["model.ubj"] = bytes(self.model_.save_raw("ubj"))
         return state
 
     def set_state(self, state: State) -> Self:
         super().set_state(state)
-        self.model_ = XGBRegressor(n_jobs=1)
+        self.model_ = Booster({"nthread": 1})
         self.model_.load_model(bytearray(state.blobs["model.ubj"]))
         return self

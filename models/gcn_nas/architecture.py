@@ -28,6 +28,9 @@ SLOTS: dict[int, tuple[int, ...]] = {
 DEPTHS = tuple(SLOTS)
 FORMS = ("layers", "mask", "weights")
 
+NUMPY = (np.ndarray, np.generic)
+"""A tuple, as writing the union out would build it anew for every cell."""
+
 Row = tuple[bool, ...]
 
 
@@ -100,7 +103,7 @@ def _bare_form(rows: Sequence[Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """NumPy's arrays and numbers as Python's; anything else as it is."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return value.tolist() if isinstance(value, NUMPY) else value
 
 
 def _row(row: Any, field: str) -> list[Any]:

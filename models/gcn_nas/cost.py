@@ -1,7 +1,9 @@
 """Parameters and FLOPs of a `gcn-nas` network, counted on paper: nothing is built."""
 
+from functools import lru_cache
+
 from models.base import Cost, Shape
-from models.gcn_nas.architecture import MODULES, GcnNasArchitecture
+from models.gcn_nas.architecture import MODULES, GcnNasArchitecture, Row
 from models.gcn_nas.network import BACKBONE, SUBSETS, TEMPORAL_KERNEL, WIDTH, Slot
 
 _ATTENTION_KERNELS = {
@@ -22,13 +24,23 @@ def network_cost(arch: GcnNasArchitecture, batch: Shape, num_classes: int) -> Co
     params = 2 * persons * joints * coordinates + (WIDTH + 1) * num_classes
     multiply_adds = samples * WIDTH * num_classes
     for number, row in zip(arch.slots, arch.mask, strict=True):
-        slot = BACKBONE[number]
-        chosen = [name for name, present in zip(MODULES, row, strict=True) if present]
-        after = -(-frames // slot.stride)
-        params += _unit_params(number, slot, chosen, joints)
-        multiply_adds += samples * persons * joints * _unit_multiply_adds(number, slot, chosen, joints, frames, after)
-        frames = after
+        unit_params, unit_multiply_adds, frames = _unit(number, row, joints, frames)
+        params += unit_params
+        multiply_adds += samples * persons * joints * unit_multiply_adds
     return Cost(params, 2 * multiply_adds)
+
+
+@lru_cache(maxsize=8192)  # one input shape has 2560: ten slots, 256 rows
+def _unit(number: int, row: Row, joints: int, frames: int) -> tuple[int, int, int]:
+    """Parameters, multiply-adds for one joint of one person of one sample, and the frames that leave the unit."""
+    slot = BACKBONE[number]
+    chosen = [name for name, present in zip(MODULES, row, strict=True) if present]
+    after = -(-frames // slot.stride)
+    return (
+        _unit_params(number, slot, chosen, joints),
+        _unit_multiply_adds(number, slot, chosen, joints, frames, after),
+        after,
+    )
 
 
 def _projects(number: int, slot: Slot) -> bool:
@@ -51,7 +63,6 @@ def _unit_params(number: int, slot: Slot, chosen: list[str], joints: int) -> int
 
 
 def _unit_multiply_adds(number: int, slot: Slot, chosen: list[str], joints: int, frames: int, frames_after: int) -> int:
-    """For one joint of one person of one sample."""
     c_in, c_out = slot.channels_in, slot.channels_out
     total = SUBSETS * frames * c_in * (joints + c_out)
     for module in chosen:

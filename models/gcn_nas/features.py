@@ -7,101 +7,133 @@ slot is absent), `slot9.subset1.spectral` (norms of the slot's summed polynomial
 `network.S` and `network.fixed.…` (over all layers, and from layer to layer).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.gcn_nas.architecture import DEPTHS, FIXED_MODULES, MODULES, GcnNasArchitecture, Row
+from models.gcn_nas.architecture import DEPTHS, FIXED_MODULES, MODULES, SLOTS, GcnNasArchitecture
 from models.gcn_nas.network import BACKBONE, SUBSETS, fixed_graph
 from models.skeletons import Skeleton
 
+Array = NDArray[np.float64]
 STAGES = {1: (1, 2, 3, 4), 2: (5, 6, 7), 3: (8, 9, 10)}
 """Slots that share a width: 64, 128 and 256 channels."""
+FIXED = len(FIXED_MODULES)
+BITS = 1 << np.arange(FIXED)
+NORMS = ("frobenius", "spectral", "trace")
+
+FEATURE_NAMES: tuple[str, ...] = (
+    "depth",
+    *(f"depth={depth}" for depth in DEPTHS),
+    *(f"slot{slot}.{name}" for slot in BACKBONE for name in MODULES),
+    *(f"stage{stage}.{name}" for stage in STAGES for name in MODULES),
+    *(f"slot{slot}.fixed={number}" for slot in BACKBONE for number in range(FIXED + 1)),
+    *(f"slot{slot}.subset{i}.{norm}" for slot in BACKBONE for i in range(SUBSETS) for norm in NORMS),
+    *(f"{kind}.slot{slot}" for slot in BACKBONE for kind in ("fixed", "dynamic")),
+    *(f"network.{name}" for name in MODULES),
+    *(f"network.fixed.{kind}" for kind in ("mean", "min", "max", "variance", "none", "first2", "last2", "last3")),
+    "network.dynamic.mean",
+    *(f"network.fixed.{kind}" for kind in ("change", "neighbours", "slope", "dynamic", "few", "many")),
+    *(f"network.fixed.{kind}" for kind in ("last2_min", "last4_min")),
+    *(f"network.{name}.neighbours" for name in MODULES),
+    *(f"stage{stage}.{kind}" for stage in STAGES for kind in ("fixed.mean", "fixed.min", "fixed.max", "dynamic.mean")),
+)
 
 
-def features(arch: GcnNasArchitecture, skeleton: Skeleton) -> dict[str, float]:
-    """Named features, the same names in the same order for every architecture."""
-    rows = dict(zip(arch.slots, arch.mask, strict=True))
-    values: dict[str, float] = {"depth": arch.depth}
+def feature_values(archs: Sequence[GcnNasArchitecture], skeleton: Skeleton) -> Array:
+    """Features of many architectures, shape (m, len(FEATURE_NAMES)), worked out together for each depth."""
+    values = np.empty((len(archs), len(FEATURE_NAMES)))
     for depth in DEPTHS:
-        values[f"depth={depth}"] = float(arch.depth == depth)
-    for slot in BACKBONE:
-        row = rows.get(slot, (False,) * len(MODULES))
-        for name, present in zip(MODULES, row, strict=True):
-            values[f"slot{slot}.{name}"] = float(present)
-    for stage, slots in STAGES.items():
-        present_rows = np.array([rows[slot] for slot in slots if slot in rows], dtype=float)
-        for name, mean in zip(MODULES, present_rows.mean(axis=0), strict=True):
-            values[f"stage{stage}.{name}"] = float(mean)
-    for slot in BACKBONE:
-        count = sum(rows[slot][: len(FIXED_MODULES)]) if slot in rows else None
-        for number in range(len(FIXED_MODULES) + 1):
-            values[f"slot{slot}.fixed={number}"] = float(count == number)
-    for slot in BACKBONE:
-        norms = _graph_norms(skeleton, rows[slot][: len(FIXED_MODULES)]) if slot in rows else (0.0,) * (3 * SUBSETS)
-        for i in range(SUBSETS):
-            for kind, value in zip(("frobenius", "spectral", "trace"), norms[3 * i : 3 * i + 3], strict=True):
-                values[f"slot{slot}.subset{i}.{kind}"] = value
-    return values | _counts(arch)
-
-
-def _counts(arch: GcnNasArchitecture) -> dict[str, float]:
-    """Numbers of modules, by slot and over the whole network."""
-    mask = np.array(arch.mask, dtype=float)
-    fixed, dynamic = mask[:, : len(FIXED_MODULES)].sum(axis=1), mask[:, len(FIXED_MODULES) :].sum(axis=1)
-    values = {
-        f"{kind}.slot{slot}": float(numbers[arch.slots.index(slot)]) if slot in arch.slots else -1.0
-        for slot in BACKBONE
-        for kind, numbers in (("fixed", fixed), ("dynamic", dynamic))
-    }
-    values |= {f"network.{name}": float(mean) for name, mean in zip(MODULES, mask.mean(axis=0), strict=True)}
-    values |= {
-        "network.fixed.mean": float(fixed.mean()),
-        "network.fixed.min": float(fixed.min()),
-        "network.fixed.max": float(fixed.max()),
-        "network.fixed.variance": float(fixed.var()),
-        "network.fixed.none": float((fixed == 0).mean()),
-        "network.fixed.first2": float(fixed[:2].mean()),
-        "network.fixed.last2": float(fixed[-2:].mean()),
-        "network.fixed.last3": float(fixed[-3:].mean()),
-        "network.dynamic.mean": float(dynamic.mean()),
-    }
-    return values | _interplay(arch, mask, fixed, dynamic)
-
-
-def _interplay(
-    arch: GcnNasArchitecture, mask: NDArray[np.float64], fixed: NDArray[np.float64], dynamic: NDArray[np.float64]
-) -> dict[str, float]:
-    """How the numbers of modules go together, from layer to layer and inside a stage."""
-    position = np.arange(len(fixed)) - (len(fixed) - 1) / 2
-    values = {
-        "network.fixed.change": float(np.abs(np.diff(fixed)).mean()),
-        "network.fixed.neighbours": float((fixed[1:] * fixed[:-1]).mean()),
-        "network.fixed.slope": float(position @ fixed / (position @ position)),
-        "network.fixed.dynamic": float((fixed * dynamic).mean()),
-        "network.fixed.few": float((fixed <= 1).mean()),
-        "network.fixed.many": float((fixed >= 4).mean()),
-        "network.fixed.last2_min": float(fixed[-2:].min()),
-        "network.fixed.last4_min": float(fixed[-4:].min()),
-    }
-    both = (mask[1:] * mask[:-1]).mean(axis=0)
-    values |= {f"network.{name}.neighbours": float(share) for name, share in zip(MODULES, both, strict=True)}
-    for stage, slots in STAGES.items():
-        rows = [i for i, slot in enumerate(arch.slots) if slot in slots]
-        values |= {
-            f"stage{stage}.fixed.mean": float(fixed[rows].mean()),
-            f"stage{stage}.fixed.min": float(fixed[rows].min()),
-            f"stage{stage}.fixed.max": float(fixed[rows].max()),
-            f"stage{stage}.dynamic.mean": float(dynamic[rows].mean()),
-        }
+        rows = [i for i, arch in enumerate(archs) if arch.depth == depth]
+        if rows:
+            mask = np.array([archs[i].mask for i in rows], dtype=np.float64)
+            values[rows] = np.hstack(_groups(mask, SLOTS[depth], skeleton))
     return values
 
 
-@lru_cache(maxsize=256)
-def _graph_norms(skeleton: Skeleton, fixed: Row) -> tuple[float, ...]:
-    """Frobenius norm, spectral norm and trace of each subset's summed polynomials: 32 possible rows, so cached."""
-    norms: list[float] = []
-    for matrix in fixed_graph(skeleton, fixed):
-        norms += map(float, (np.linalg.norm(matrix), np.linalg.norm(matrix, 2), np.trace(matrix)))
-    return tuple(norms)
+def _groups(mask: Array, slots: tuple[int, ...], skeleton: Skeleton) -> list[Array]:
+    """Groups of features, each (m, features of the group), in the order of their names.
+
+    Args:
+        mask: (m, L, 8), masks of one depth, as numbers.
+        slots: backbone slot of each of the L layers.
+        skeleton: of the graph's norms.
+    """
+    fixed, dynamic = mask[:, :, :FIXED].sum(axis=2), mask[:, :, FIXED:].sum(axis=2)
+    fixed_at, dynamic_at = (_by_slot(numbers, slots, -1.0) for numbers in (fixed, dynamic))
+    norms = _graph_norms(skeleton)[(mask[:, :, :FIXED] @ BITS).astype(np.int64)]
+    depth = np.array([[len(slots), *(len(slots) == depth for depth in DEPTHS)]], dtype=np.float64)
+    return [
+        depth.repeat(len(mask), axis=0),
+        _flat(_by_slot(mask, slots, 0.0)),
+        *(mask[:, layers].mean(axis=1) for layers in _stages(slots)),
+        _flat((fixed_at[:, :, None] == np.arange(FIXED + 1)).astype(np.float64)),
+        _flat(_by_slot(norms, slots, 0.0)),
+        _flat(np.stack([fixed_at, dynamic_at], axis=2)),
+        mask.mean(axis=1),
+        _counts(fixed, dynamic),
+        (mask[:, 1:] * mask[:, :-1]).mean(axis=1),
+        *(_stage_counts(fixed[:, layers], dynamic[:, layers]) for layers in _stages(slots)),
+    ]
+
+
+def _by_slot(values: Array, slots: tuple[int, ...], absent: float) -> Array:
+    """From one entry a layer, (m, L, …), to one a backbone slot, (m, 10, …)."""
+    placed = np.full((len(values), len(BACKBONE), *values.shape[2:]), absent)
+    placed[:, np.array(slots) - 1] = values
+    return placed
+
+
+def _flat(values: Array) -> Array:
+    return values.reshape(len(values), -1)
+
+
+@lru_cache
+def _stages(slots: tuple[int, ...]) -> tuple[slice, ...]:
+    """Where each stage's layers are."""
+    layers = ([i for i, slot in enumerate(slots) if slot in stage] for stage in STAGES.values())
+    return tuple(slice(own[0], own[-1] + 1) for own in layers)
+
+
+def _counts(fixed: Array, dynamic: Array) -> Array:
+    """Numbers of modules, (m, L), over the whole network, and how they go together from layer to layer."""
+    position = np.arange(fixed.shape[1]) - (fixed.shape[1] - 1) / 2
+    columns = (
+        fixed.mean(axis=1),
+        fixed.min(axis=1),
+        fixed.max(axis=1),
+        fixed.var(axis=1),
+        (fixed == 0).mean(axis=1),
+        fixed[:, :2].mean(axis=1),
+        fixed[:, -2:].mean(axis=1),
+        fixed[:, -3:].mean(axis=1),
+        dynamic.mean(axis=1),
+        np.abs(np.diff(fixed, axis=1)).mean(axis=1),
+        (fixed[:, 1:] * fixed[:, :-1]).mean(axis=1),
+        fixed @ position / (position @ position),
+        (fixed * dynamic).mean(axis=1),
+        (fixed <= 1).mean(axis=1),
+        (fixed >= 4).mean(axis=1),
+        fixed[:, -2:].min(axis=1),
+        fixed[:, -4:].min(axis=1),
+    )
+    return np.stack(columns, axis=1)
+
+
+def _stage_counts(fixed: Array, dynamic: Array) -> Array:
+    """Numbers of modules inside a stage, from (m, its layers)."""
+    return np.stack([fixed.mean(axis=1), fixed.min(axis=1), fixed.max(axis=1), dynamic.mean(axis=1)], axis=1)
+
+
+@lru_cache(maxsize=16)
+def _graph_norms(skeleton: Skeleton) -> Array:
+    """Frobenius norm, spectral norm and trace of each subset's summed polynomials, (32, 9), by which are chosen: bit i
+    of the row's number stands for `FIXED_MODULES[i]`."""
+    chosen = ((np.arange(2**FIXED)[:, None] & BITS) > 0).tolist()
+    return np.array([[norm for matrix in fixed_graph(skeleton, row) for norm in _norms(matrix)] for row in chosen])
+
+
+def _norms(matrix: Array) -> tuple[float, ...]:
+    return float(np.linalg.norm(matrix)), float(np.linalg.norm(matrix, 2)), float(np.trace(matrix))

@@ -1,10 +1,11 @@
 """The `gcn-nas` search space: skeleton-based action recognition, Peng et al., AAAI 2020."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.base import Cost, SearchSpace, Shape
 from models.errors import InputError
@@ -20,7 +21,7 @@ from models.gcn_nas.architecture import (
     has_dynamic,
 )
 from models.gcn_nas.cost import network_cost
-from models.gcn_nas.features import features
+from models.gcn_nas.features import FEATURE_NAMES, feature_values
 from models.skeletons import SKELETONS, Skeleton, get_skeleton
 
 DEPTH_CHANGE = 0.1
@@ -81,8 +82,12 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
     def input_shape(self, samples: int, frames: int) -> Shape:
         return (samples, network.COORDINATES, frames, self.skeleton.joints, self.persons)
 
-    def features(self, arch: GcnNasArchitecture) -> dict[str, float]:
-        return features(arch, self.skeleton)
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return FEATURE_NAMES
+
+    def feature_values(self, archs: Sequence[GcnNasArchitecture]) -> NDArray[np.float64]:
+        return feature_values(archs, self.skeleton)
 
     def cost(self, arch: GcnNasArchitecture, batch: Shape) -> Cost:
         return network_cost(arch, batch, self.num_classes)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -75,6 +75,23 @@ def test_one_by_one_is_all_at_once(ensemble: Ensemble, archs: list[Architecture]
     alone = [ensemble.predict([arch], [row])[0] for arch, row in zip(archs, rows, strict=True)]
     assert [p.accuracy for p in alone] == pytest.approx([p.accuracy for p in together], abs=1e-9)
     assert ensemble.predict([], []) == []
+
+
+def test_many_from_structure_are_each_alone(ensemble: Ensemble, rng: np.random.Generator) -> None:
+    space = ensemble.space
+    strange = [space.parse({"mask": [[present] * 8] * depth}) for depth in (4, 10) for present in (0, 1)]
+    many = [*(space.sample(rng, depth=depth) for depth in (4, 6, 8, 10) for _ in range(10)), *strange]
+    for arch, said in zip(many, ensemble.predict(many), strict=True):
+        (alone,) = ensemble.predict([arch])
+        assert (alone.warnings, alone.combiner) == (said.warnings, said.combiner)
+        assert alone.stretch == pytest.approx(said.stretch, abs=1e-12)
+        for name, answer in alone.combiners.items():
+            other = said.combiners[name]
+            if answer is None or other is None:
+                assert answer is other
+            else:
+                assert astuple(answer) == pytest.approx(astuple(other), abs=1e-12)
+    assert all(one.warnings for one in ensemble.predict(strange))
 
 
 def test_percentiles_are_among_held_out_predictions(ensemble: Ensemble, benchmark: Benchmark) -> None:

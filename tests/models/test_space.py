@@ -47,6 +47,14 @@ def test_features_have_the_same_names_and_finite_values(any_space: Any, samples:
         assert np.isfinite(list(features.values())).all()
 
 
+def test_features_of_many_are_those_of_each(any_space: Any, samples: list[Any]) -> None:
+    values = any_space.feature_values(samples)
+    assert values.shape == (len(samples), len(any_space.feature_names))
+    for arch, row in zip(samples, values, strict=True):
+        assert any_space.features(arch) == dict(zip(any_space.feature_names, row.tolist(), strict=True))
+    assert any_space.feature_values([]).shape == (0, len(any_space.feature_names))
+
+
 def test_neighbours_are_distinct_symmetric_and_in_the_population(any_space: Any, samples: list[Any]) -> None:
     arch = samples[0]
     neighbours = list(any_space.neighbours(arch))

@@ -123,6 +123,20 @@ def test_contributions_sum_to_the_prediction(fitted: Combiner, X: Array) -> None
     assert fitted.contributions(X[3:4]) == pytest.approx(parts[3:4], abs=1e-6)
 
 
+def test_fitted_again_nothing_is_left_of_the_first_time(
+    info: CombinerInfo, fitted: Combiner, X: Array, benchmark: Benchmark, table: FeatureTable
+) -> None:
+    model = info.build(table.names, 0).fit(X[:30], benchmark.accuracy[:30])
+    predicted = model.predict(X)
+    if model.additive:
+        model.contributions(X[:1])
+    model.fit(X, benchmark.accuracy)
+    assert not np.array_equal(model.predict(X), predicted)
+    assert np.array_equal(model.predict(X), fitted.predict(X))
+    if model.additive:
+        assert np.array_equal(model.contributions(X[:3]), fitted.contributions(X[:3]))
+
+
 def test_a_column_that_is_ignored_contributes_nothing(
     info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:

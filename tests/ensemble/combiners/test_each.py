@@ -10,6 +10,7 @@ from ensemble.combiners import State
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.mean import WeightedMean
+from ensemble.combiners.process import SlotProcess
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import PENALTIES, Ridge
 from ensemble.combiners.stacked import Stacked
@@ -129,3 +130,12 @@ def test_a_forest_with_broken_nodes_is_refused(rng: np.random.Generator) -> None
         arrays[name][-1] = value
         with pytest.raises(ValueError, match="a tree"):
             Forest(trees=3).set_state(State(arrays))
+
+
+def test_a_process_of_other_columns_is_refused(rng: np.random.Generator) -> None:
+    columns, X = ("depth", "slot1.S", "slot1.fixed=1"), rng.integers(0, 2, (20, 3)).astype(float)
+    state = SlotProcess(columns).fit(X, X[:, 1] + rng.normal(size=20)).get_state()
+    for name in ("rows_", "mean_", "scale_"):
+        cut = State(state.arrays | {name: state.arrays[name][..., :2]})
+        with pytest.raises(ValueError, match="do not fit its columns"):
+            SlotProcess(columns).set_state(cut)

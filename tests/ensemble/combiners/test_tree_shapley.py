@@ -140,7 +140,7 @@ def of_xgboost(model: Boosting) -> Tables:
     """Its trees in our table: `x < t` is `x ≤` the float below."""
     found: dict[str, list[Any]] = {name: [] for name in ("column", "threshold", "left", "right", "value", "cover")}
     roots = []
-    for text in model.model_.get_booster().get_dump(dump_format="json", with_stats=True):
+    for text in model.model_.get_dump(dump_format="json", with_stats=True):
         roots.append(len(found["value"]))
         waiting = [json.loads(text)]
         nodes: dict[int, Any] = {}
