@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from models.base import Cost, Shape
 from models.gcn_nas.architecture import MODULES, GcnNasArchitecture, Row
-from models.gcn_nas.network import BACKBONE, SUBSETS, TEMPORAL_KERNEL, WIDTH, Slot
+from models.gcn_nas.backbone import BACKBONE, SUBSETS, TEMPORAL_KERNEL, WIDTH, Slot
 
 _ATTENTION_KERNELS = {
     "S": (1,) * SUBSETS,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.gcn_nas.architecture import DEPTHS, FIXED_MODULES, MODULES, SLOTS, GcnNasArchitecture
-from models.gcn_nas.network import BACKBONE, SUBSETS, fixed_graph
+from models.gcn_nas.backbone import BACKBONE, SUBSETS, fixed_graph
 from models.skeletons import Skeleton
 
 Array = NDArray[np.float64]

@@ -5,74 +5,30 @@ Inside the network a row is one person of one sample: (B, C, T, V) with B = N·M
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.base import Shape
 from models.gcn_nas.architecture import FIXED_MODULES, MODULES, GcnNasArchitecture
+from models.gcn_nas.backbone import (
+    BACKBONE,
+    COORDINATES,
+    FEATURE_SLOT,
+    SUBSETS,
+    TEMPORAL_KERNEL,
+    WIDTH,
+    Slot,
+    fixed_graph,
+    polynomials,
+)
+from models.gcn_nas.cost import network_cost
 from models.skeletons import Skeleton
 from models.topology import UnitTopology
 
-SUBSETS = 3
-"""Spatial partitions of the adjacency: identity, inward, outward."""
-TEMPORAL_KERNEL = 9
-COORDINATES = 3
 ATTENTION_CONVS = {"S": ("conv_a", "conv_b"), "T": ("conv_T1", "conv_T2"), "ST": ("conv_ST11", "conv_ST12")}
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Channels in and out, and temporal stride, of one place in the backbone."""
-
-    channels_in: int
-    channels_out: int
-    stride: int = 1
-
-
-BACKBONE: dict[int, Slot] = {
-    1: Slot(COORDINATES, 64),
-    2: Slot(64, 64),
-    3: Slot(64, 64),
-    4: Slot(64, 64),
-    5: Slot(64, 128, 2),
-    6: Slot(128, 128),
-    7: Slot(128, 128),
-    8: Slot(128, 256, 2),
-    9: Slot(256, 256),
-    10: Slot(256, 256),
-}
-WIDTH = 256
-FEATURE_SLOT = 9
-"""The last slot that every depth has; zen looks at its output."""
-
-
-def polynomials(adjacency: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Each fixed-graph module's (3, V, V) matrices. Powers are elementwise, as in the public implementation."""
-    a = adjacency.astype(np.float64)
-    identity = np.eye(a.shape[-1])
-    fourth = 8 * a**4 - 8 * a**2 + identity
-    exponent = np.exp((fourth - fourth.max()) / a.shape[-1])
-    return {
-        "L": a,
-        "L4n": exponent / exponent.sum(axis=-2, keepdims=True),
-        "L4": fourth,
-        "L3": 4 * a**3 - 3 * a,
-        "L2": 2 * a**2 - identity,
-    }
-
-
-def fixed_graph(skeleton: Skeleton, row: Sequence[bool]) -> NDArray[np.float64]:
-    """Sum of the layer's chosen polynomials, (3, V, V); zeros where none is chosen."""
-    total = np.zeros((SUBSETS, skeleton.joints, skeleton.joints))
-    terms = polynomials(skeleton.adjacency())
-    for name, present in zip(FIXED_MODULES, row, strict=False):
-        if present:
-            total += terms[name]
-    return total
 
 
 def _convs(kernels: Sequence[int], channels_in: int, channels_out: int) -> nn.ModuleList:
@@ -235,6 +191,10 @@ class GcnNasNetwork(nn.Module):
             skips = 1 if number == 1 else 2
             topology.append(UnitTopology(ball, aggregations, skips, TEMPORAL_KERNEL, BACKBONE[number].stride))
         return tuple(topology)
+
+    def flops(self, batch: Shape) -> int:
+        """Of one forward pass of a batch (N, C, T, V, M), as `network_cost` counts them."""
+        return network_cost(self.arch, batch, self.fc.out_features).flops
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, t, v, m = x.shape

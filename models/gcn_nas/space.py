@@ -20,6 +20,7 @@ from models.gcn_nas.architecture import (
     Row,
     has_dynamic,
 )
+from models.gcn_nas.backbone import COORDINATES
 from models.gcn_nas.cost import network_cost
 from models.gcn_nas.features import FEATURE_NAMES, feature_values
 from models.skeletons import SKELETONS, Skeleton, get_skeleton
@@ -80,7 +81,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
         return network.build(arch, self.skeleton, self.persons, self.num_classes, seed)
 
     def input_shape(self, samples: int, frames: int) -> Shape:
-        return (samples, network.COORDINATES, frames, self.skeleton.joints, self.persons)
+        return (samples, COORDINATES, frames, self.skeleton.joints, self.persons)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

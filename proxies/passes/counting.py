@@ -41,11 +41,14 @@ class TopologyPass(Pass):
 
 
 class FlopsPass(Pass):
-    """FLOPS: int, of one forward pass of the batch, run on shapes alone (the meta device)."""
+    """FLOPS: int, of one forward pass of the batch: as the network's `flops` says, else counted on shapes alone."""
 
     provides = frozenset({Need.FLOPS})
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+        counts_itself = getattr(probe.network, "flops", None)
+        if callable(counts_itself):
+            return {Need.FLOPS: int(counts_itself(tuple(probe.x.shape)))}
         shapes_only = working_copy(probe.network, batch_norm=False).to("meta")  # norms are not counted
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             shapes_only(probe.x.to("meta"))

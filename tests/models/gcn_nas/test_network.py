@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import get_space
-from models.gcn_nas.network import fixed_graph, polynomials
+from models.gcn_nas.backbone import fixed_graph, polynomials
 from models.skeletons import KINECT, NTU
 from tests.conftest import REFERENCES, fill_as_reference, reference_id
 

@@ -1,0 +1,1 @@
+"""How fast archrank is: `python -m benchmarks.speed`, or `make bench`."""

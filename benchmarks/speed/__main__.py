@@ -1,0 +1,76 @@
+"""Every measurement in one run, a few minutes, printed as tables and written as JSON.
+
+    python -m benchmarks.speed --out runs/speed.json
+
+Ratios within one run are what counts: a machine may be shared, and another one's seconds are not these.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.speed import http, predicting, scoring, start
+from benchmarks.speed.machine import description, rates
+from benchmarks.speed.tables import tables
+from proxies.memory import hold_memory
+
+DEFAULT = {"samples": 4, "frames": 8}
+RICH = {"samples": 8, "frames": 64}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=Path("runs/speed.json"))
+    args = parser.parse_args()
+    hold_memory()
+    torch.set_num_threads(args.threads)
+    started = perf_counter()
+    measured: dict[str, Any] = {"machine": description()}
+    steps = _steps(args.threads)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=len(steps))
+        for name, step in steps.items():
+            progress.update(task, description=name)
+            measured[name] = step()
+            progress.advance(task)
+    measured["minutes"] = (perf_counter() - started) / 60
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(measured, indent=1) + "\n")
+    console = Console(width=160)
+    for table in tables(measured):
+        console.print(table)
+    console.print(f"{measured['minutes']:.1f} minutes; all of it in {args.out}")
+
+
+def _steps(threads: int) -> dict[str, Callable[[], Any]]:
+    """What is measured, by name. What runs in processes of its own comes last."""
+    return {
+        "rates": rates,
+        "fourteen": lambda: [scoring.one(depth, **RICH, proxies=scoring.STUDY) for depth in (10, 4)],
+        "all": lambda: [scoring.one(depth, **DEFAULT, proxies=None) for depth in (4, 6, 8, 10)],
+        "samples": lambda: [scoring.one(10, samples, 8, None, repeats=1) for samples in (2, 4, 8, 16)],
+        "frames": lambda: [scoring.one(10, 4, frames, None, repeats=1) for frames in (8, 16, 32, 64)],
+        "structure": predicting.structure_only,
+        "peak_gib": lambda: {samples: scoring.peak(10, samples, 8) for samples in (4, 8, 16)},
+        "scored_per_s": lambda: {
+            f"{number} in {processes} × {threads // processes} threads": scoring.throughput(
+                number, processes, threads // processes
+            )
+            for number in (4, 16, 64)
+            for processes in sorted({1, threads})
+        },
+        "http": lambda: http.measure(seconds=5),
+        "start": start.measure,
+    }
+
+
+if __name__ == "__main__":
+    main()

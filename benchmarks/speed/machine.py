@@ -1,0 +1,62 @@
+"""What the machine is and what it can do, measured in the same run as everything else."""
+
+import platform
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+SIZE = 2048
+
+
+def seconds(work: Callable[[], Any], repeats: int = 5) -> float:
+    """The least of several runs, after one that does not count: what is above it is other people's work."""
+    work()
+    times = []
+    for _ in range(repeats):
+        started = perf_counter()
+        work()
+        times.append(perf_counter() - started)
+    return min(times)
+
+
+def rates() -> dict[str, float]:
+    """GFLOP/s: a matrix product in both precisions, and a temporal convolution as the network has it."""
+    made = {}
+    for dtype in (torch.float32, torch.float64):
+        a, b = torch.randn(SIZE, SIZE, dtype=dtype), torch.randn(SIZE, SIZE, dtype=dtype)
+        made[f"product_{str(dtype).removeprefix('torch.')}"] = 2e-9 * SIZE**3 / seconds(lambda a=a, b=b: a @ b)
+    x, w = torch.randn(16, 128, 32, 25), torch.randn(128, 128, 9, 1)
+    flops = 2e-9 * x.numel() * 128 * 9
+    made["convolution_float32"] = flops / seconds(lambda: torch.conv2d(x, w, padding=(4, 0)))
+    return made
+
+
+def description() -> dict[str, Any]:
+    """Processor, threads and versions."""
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    facts = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    found = {name.strip(): value.strip() for name, value in facts.items()}
+    name = found.get("model name", platform.processor() or platform.machine())
+    family = f", family {found['cpu family']} model {found['model']}" if "cpu family" in found else ""
+    vectors = "AVX-512" if "avx512f" in found.get("flags", "") else "AVX2" if "avx2" in found.get("flags", "") else ""
+    return f"{name}{family}{f', {vectors}' if vectors else ''}"
+
+
+def peak_gib() -> float:
+    """The most memory that this process has held so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -1,0 +1,111 @@
+"""What scoring costs: by pass and proxy, against one plain forward pass and against what the machine can do."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.speed.machine import peak_gib, seconds
+from benchmarks.speed.straightforward import straightforward
+from models import Architecture, get_space
+from models.batches import BatchSpec
+from proxies import Score, proxy_infos, score
+from proxies.memory import hold_memory
+from proxies.passes import PASSES
+
+STUDY = (
+    "params", "flops", "l2_norm", "grad_norm", "plain", "snip", "fisher", "grasp", "jacov", "epe_nas", "nwot",
+    "grad_sign", "synflow", "zen",
+)  # fmt: skip
+"""The fourteen of the published study."""
+ARITHMETIC = 17.0
+"""Forward passes' worth of float32 operations that the fourteen need at N = 8: gradient 3, its curvature 6, jacov 1,
+the two without batch norm 4, zen 2, synflow ¾."""
+
+
+def architecture(depth: int, number: int = 0) -> Architecture:
+    """A random architecture, always the same."""
+    return get_space("gcn-nas").sample(np.random.default_rng([depth, number]), depth=depth)
+
+
+def one(depth: int, samples: int, frames: int, proxies: tuple[str, ...] | None, repeats: int = 3) -> dict[str, Any]:
+    """One architecture: seconds in all, by pass and by proxy, and as multiples of a plain forward pass."""
+    space = get_space("gcn-nas")
+    network = space.build(architecture(depth))
+    batch = BatchSpec(samples=samples, frames=frames).make(space)
+    plain = straightforward(network).train()
+    with torch.no_grad():
+        forward = seconds(lambda: plain(batch.x))
+    runs: list[tuple[float, dict[str, Score]]] = []
+    for _ in range(repeats + 1):
+        started = perf_counter()
+        scores = score(network, batch.x, batch.y, proxies)
+        runs.append((perf_counter() - started, scores))
+    total, scores = min(runs[1:], key=lambda run: run[0])
+    flops = space.cost(network.arch, tuple(batch.x.shape)).flops
+    return {
+        "depth": depth,
+        "samples": samples,
+        "frames": frames,
+        "forward_s": forward,
+        "forward_gflops": flops / 1e9,
+        "total_s": total,
+        "first_s": runs[0][0],
+        "forward_passes": total / forward,
+        "by_pass_s": dict(_by_pass(scores)),
+        "by_proxy_s": {name: one.seconds for name, one in scores.items()},
+    }
+
+
+def _by_pass(scores: dict[str, Score]) -> Iterator[tuple[str, float]]:
+    for one_pass in PASSES:
+        served = [info.name for info in proxy_infos() if info.needs <= one_pass.provides and info.name in scores]
+        if served:
+            yield type(one_pass).__name__, sum(scores[name].seconds for name in served)
+
+
+def share_of_limit(measured: dict[str, Any], rate: float) -> float:
+    """Which part of the machine's rate, GFLOP/s, the fourteen reach, counted by the operations that they need."""
+    return float(ARITHMETIC * measured["forward_gflops"] / measured["total_s"] / rate)
+
+
+def peak(depth: int, samples: int, frames: int) -> float:
+    """Peak memory of scoring one architecture with all proxies, in GiB, in a process of its own."""
+    with _processes(1, torch.get_num_threads()) as pool:
+        return pool.submit(_peak, depth, samples, frames).result()
+
+
+def _peak(depth: int, samples: int, frames: int) -> float:
+    space = get_space("gcn-nas")
+    batch = BatchSpec(samples=samples, frames=frames).make(space)
+    score(space.build(architecture(depth)), batch.x, batch.y)
+    return peak_gib()
+
+
+def throughput(number: int, processes: int, threads: int) -> float:
+    """Architectures a second, all proxies at the default fidelity, depths mixed; start-up not counted."""
+    with _processes(processes, threads) as pool:
+        list(pool.map(_score_default, range(processes * 2)))
+        started = perf_counter()
+        list(pool.map(_score_default, range(number)))
+        return number / (perf_counter() - started)
+
+
+def _score_default(number: int) -> None:
+    space = get_space("gcn-nas")
+    batch = BatchSpec().make(space)
+    score(space.build(architecture(4 + 2 * (number % 4), number)), batch.x, batch.y)
+
+
+def _processes(number: int, threads: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(number, get_context("spawn"), initializer=partial(_prepare, threads))
+
+
+def _prepare(threads: int) -> None:
+    hold_memory()
+    torch.set_num_threads(threads)

@@ -1,0 +1,66 @@
+"""What every `gcn-nas` network has in common: ten slots of a backbone, and the graphs that its modules stand for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.gcn_nas.architecture import FIXED_MODULES
+from models.skeletons import Skeleton
+
+SUBSETS = 3
+"""Spatial partitions of the adjacency: identity, inward, outward."""
+TEMPORAL_KERNEL = 9
+COORDINATES = 3
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Channels in and out, and temporal stride, of one place in the backbone."""
+
+    channels_in: int
+    channels_out: int
+    stride: int = 1
+
+
+BACKBONE: dict[int, Slot] = {
+    1: Slot(COORDINATES, 64),
+    2: Slot(64, 64),
+    3: Slot(64, 64),
+    4: Slot(64, 64),
+    5: Slot(64, 128, 2),
+    6: Slot(128, 128),
+    7: Slot(128, 128),
+    8: Slot(128, 256, 2),
+    9: Slot(256, 256),
+    10: Slot(256, 256),
+}
+WIDTH = 256
+FEATURE_SLOT = 9
+"""The last slot that every depth has; zen looks at its output."""
+
+
+def polynomials(adjacency: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Each fixed-graph module's (3, V, V) matrices. Powers are elementwise, as in the public implementation."""
+    a = adjacency.astype(np.float64)
+    identity = np.eye(a.shape[-1])
+    fourth = 8 * a**4 - 8 * a**2 + identity
+    exponent = np.exp((fourth - fourth.max()) / a.shape[-1])
+    return {
+        "L": a,
+        "L4n": exponent / exponent.sum(axis=-2, keepdims=True),
+        "L4": fourth,
+        "L3": 4 * a**3 - 3 * a,
+        "L2": 2 * a**2 - identity,
+    }
+
+
+def fixed_graph(skeleton: Skeleton, row: Sequence[bool]) -> NDArray[np.float64]:
+    """Sum of the layer's chosen polynomials, (3, V, V); zeros where none is chosen."""
+    total = np.zeros((SUBSETS, skeleton.joints, skeleton.joints))
+    terms = polynomials(skeleton.adjacency())
+    for name, present in zip(FIXED_MODULES, row, strict=False):
+        if present:
+            total += terms[name]
+    return total
