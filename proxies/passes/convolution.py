@@ -39,9 +39,14 @@ def _each(value: Any, dimensions: int) -> tuple[int, ...]:
     return values * dimensions if len(values) == 1 else values
 
 
-def forward(x: Tensor, weight: Tensor, options: Options, bias: Tensor | None = None) -> Tensor:
-    """(rows, C, …) with (C', C / groups, …). Weight and bias are constants."""
-    made: Tensor = _Convolution.apply(x, weight, options, bias)  # type: ignore[no-untyped-call]
+def forward(
+    x: Tensor, weight: Tensor, options: Options, bias: Tensor | None = None, backward_in: torch.dtype | None = None
+) -> Tensor:
+    """(rows, C, …) with (C', C / groups, …). Weight and bias are constants.
+
+    `backward_in` is the precision of ∂/∂x, that of x where None.
+    """
+    made: Tensor = _Convolution.apply(x, weight, options, bias, backward_in or x.dtype)  # type: ignore[no-untyped-call]
     return made
 
 
@@ -56,9 +61,11 @@ class _Convolution(torch.autograd.Function):
     """PyTorch's own computes derivatives of the weight gradient whenever it is differentiated twice, wanted or not."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, options: Options, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.options = options
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, options: Options, bias: Tensor | None, backward_in: torch.dtype
+    ) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.options, ctx.shape, ctx.backward_in = options, x.shape, backward_in
         if _over_frames(x, weight, options):
             return over_frames.forward(x, weight, bias, *_over_first(options))
         zeros = (0,) * len(options.stride)
@@ -67,20 +74,24 @@ class _Convolution(torch.autograd.Function):
         )
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        by_x: Tensor = _Transposed.apply(gradient, *ctx.saved_tensors, ctx.options)  # type: ignore[no-untyped-call]
-        return by_x, None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (weight,) = (saved.to(ctx.backward_in) for saved in ctx.saved_tensors)
+        by_x: Tensor = _Transposed.apply(  # type: ignore[no-untyped-call]
+            gradient.to(ctx.backward_in), ctx.shape, weight, ctx.options
+        )
+        return by_x.to(gradient.dtype), None, None, None, None
 
 
 class _Transposed(torch.autograd.Function):
     """∂/∂x from ∂/∂z."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, x: Tensor, weight: Tensor, options: Options) -> Tensor:
+    def forward(ctx: Any, gradient: Tensor, shape: torch.Size, weight: Tensor, options: Options) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.options = options
+        x = gradient.new_empty(shape)  # of which PyTorch looks at the shape alone
         if _over_frames(x, weight, options):
-            return over_frames.input_gradient(gradient, x.shape, weight, *_over_first(options))
+            return over_frames.input_gradient(gradient, shape, weight, *_over_first(options))
         return _backward(gradient, x, weight, options, (True, False, False))[0]
 
     @staticmethod

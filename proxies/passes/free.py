@@ -13,8 +13,8 @@ from proxies.passes.tape import Tape
 class FreeInputPass(Pass):
     """FREE_INPUT_GRADIENT: ∂(Σ logits)/∂x, shaped as x, and the labels.
 
-    In float64: without batch norm a ten-layer network amplifies float32's rounding to several per cent of epe_nas, so
-    that thread counts and devices would disagree.
+    Forward in float64: without batch norm a ten-layer network may amplify float32's rounding to several per cent of
+    epe_nas, so that thread counts and devices would disagree. The way back, which is linear, amplifies nothing.
     """
 
     provides = frozenset({Need.FREE_INPUT_GRADIENT})
@@ -29,6 +29,6 @@ class FreeInputPass(Pass):
 
 
 def _input_gradient(network: nn.Module, x: Tensor) -> Tensor:
-    with Tape():
+    with Tape(backward_in=torch.float32):
         total = network(x).sum()
     return torch.autograd.grad(total, x)[0]

@@ -93,13 +93,17 @@ class Tape(TorchFunctionMode):
     asked for and no more, and never the second derivatives of a convolution's weight gradient, which PyTorch has no
     fast way for.
 
+    Args:
+        backward_in: precision of the convolutions' input gradients; that of their inputs where None.
+
     Attributes:
         calls: of convolutions and linear layers, in the order in which they ran.
         relu_inputs: likewise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backward_in: torch.dtype | None = None) -> None:
         super().__init__()
+        self._backward_in = backward_in
         self.calls: list[Call] = []
         self.relu_inputs: list[Tensor] = []
 
@@ -140,7 +144,7 @@ class Tape(TorchFunctionMode):
         x, w = input.view_as(input), weight.detach()
         b = None if bias is None else bias.detach()
         how = convolution.Options.of(weight.shape[2:], *options, **named)
-        z = convolution.forward(x, w, how, b)
+        z = convolution.forward(x, w, how, b, self._backward_in)
         self.calls.append(Call(x, weight, z, b, how))
         return z
 
