@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from models.version import archrank_version
 from service import errors
+from service.cache import Memory
 from service.library import Library
 from service.routes import ROUTERS
 from service.settings import Settings
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 
     app = FastAPI(title="archrank", description=DESCRIPTION, version=archrank_version(), lifespan=lifespan)
     app.state.settings = settings
+    app.state.memory = Memory(settings.cache_size)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from models.errors import InputError
+from service.cache import Memory
 from service.errors import ProblemError
 from service.library import Library
 from service.settings import Settings
@@ -19,27 +20,33 @@ DRAINED = 16
 """A body that is too large is read up to so many times its limit before the connection is closed."""
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-def _library(request: Request) -> Library:
+async def _library(request: Request) -> Library:
     return cast(Library, request.app.state.library)
 
 
-def _worker(request: Request) -> Worker:
+async def _memory(request: Request) -> Memory:
+    return cast(Memory, request.app.state.memory)
+
+
+async def _worker(request: Request) -> Worker:
     return cast(Worker, request.app.state.worker)
 
 
+# Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
 SettingsDep = Annotated[Settings, Depends(_settings)]
 LibraryDep = Annotated[Library, Depends(_library)]
+MemoryDep = Annotated[Memory, Depends(_memory)]
 WorkerDep = Annotated[Worker, Depends(_worker)]
 
 
 class Desk:
     """Takes a request's work to the device, and gives it up when the client has gone or has waited too long."""
 
-    def __init__(self, request: Request, settings: SettingsDep, worker: WorkerDep) -> None:
+    def __init__(self, request: Request, settings: Settings, worker: Worker) -> None:
         self._request, self._settings, self._worker = request, settings, worker
 
     def check_size(self, architectures: int) -> None:
@@ -49,7 +56,12 @@ class Desk:
             raise InputError("architectures (number)", architectures, f"1 to {most} in one request")
 
     async def answer(self, work: Work[T]) -> T:
-        """What the work returns. Raises `BusyError`, `ProblemError` and what the work raises."""
+        """What the work returns, at once where nothing has to be computed, else by way of the device's queue.
+
+        Raises `BusyError`, `ProblemError` and what the work raises.
+        """
+        if (known := work.at_once()) is not None:
+            return known
         answer = asyncio.wrap_future(self._worker.submit(work))
         gone = asyncio.create_task(self._client_gone())
         try:
@@ -70,7 +82,11 @@ class Desk:
             pass
 
 
-DeskDep = Annotated[Desk, Depends()]
+async def _desk(request: Request, settings: SettingsDep, worker: WorkerDep) -> Desk:
+    return Desk(request, settings, worker)
+
+
+DeskDep = Annotated[Desk, Depends(_desk)]
 
 
 class _StrictRequest(Request):
@@ -112,7 +128,7 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             strict_request = _StrictRequest(request.scope, request.receive)
-            await strict_request.read(_settings(request))
+            await strict_request.read(request.app.state.settings)
             return await handle(strict_request)
 
         return strict

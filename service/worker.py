@@ -31,21 +31,27 @@ class Work(Generic[T]):
     """A request's work, in steps.
 
     Attributes:
-        size: number of architectures; each costs one step.
-        steps: yields after each architecture and returns the answer.
+        size: number of architectures that have to be scored; each costs one step.
+        steps: yields before each thing that has to be computed and returns the answer.
     """
 
     size: int
     steps: Generator[None, None, T]
 
+    def at_once(self) -> T | None:
+        """The answer where nothing has to be computed; else None, and the rest is for `Worker.submit`."""
+        try:
+            next(self.steps)
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+        return None
+
     def run(self) -> T:
         """All of it, here and now."""
-        while True:
-            try:
-                next(self.steps)
-            except StopIteration as end:
-                answer: T = end.value
-                return answer
+        while (answer := self.at_once()) is None:
+            pass
+        return answer
 
 
 @dataclass(eq=False)
@@ -146,5 +152,6 @@ class Worker:
             if job.answer.set_running_or_notify_cancel():
                 job.answer.set_exception(error)
             return True
-        self._pace += 0.2 * (perf_counter() - started - self._pace)
+        finally:
+            self._pace += 0.2 * (perf_counter() - started - self._pace)
         return False
