@@ -20,34 +20,34 @@ DRAINED = 16
 """A body that is too large is read up to so many times its limit before the connection is closed."""
 
 
-async def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.settings)
-
-
+# Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
 async def _library(request: Request) -> Library:
     return cast(Library, request.app.state.library)
-
-
-async def _memory(request: Request) -> Memory:
-    return cast(Memory, request.app.state.memory)
 
 
 async def _worker(request: Request) -> Worker:
     return cast(Worker, request.app.state.worker)
 
 
-# Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
-SettingsDep = Annotated[Settings, Depends(_settings)]
 LibraryDep = Annotated[Library, Depends(_library)]
-MemoryDep = Annotated[Memory, Depends(_memory)]
 WorkerDep = Annotated[Worker, Depends(_worker)]
 
 
 class Desk:
-    """Takes a request's work to the device, and gives it up when the client has gone or has waited too long."""
+    """Takes a request's work to the device, and gives it up when the client has gone or has waited too long.
 
-    def __init__(self, request: Request, settings: Settings, worker: Worker) -> None:
-        self._request, self._settings, self._worker = request, settings, worker
+    Attributes:
+        library: what a request may name.
+        memory: what is known from earlier requests.
+    """
+
+    def __init__(self, request: Request) -> None:
+        state = request.app.state
+        self.library: Library = state.library
+        self.memory: Memory = state.memory
+        self._request = request
+        self._settings: Settings = state.settings
+        self._worker: Worker = state.worker
 
     def check_size(self, architectures: int) -> None:
         """Raise `InputError` if a request brings too many architectures."""
@@ -82,8 +82,8 @@ class Desk:
             pass
 
 
-async def _desk(request: Request, settings: SettingsDep, worker: WorkerDep) -> Desk:
-    return Desk(request, settings, worker)
+async def _desk(request: Request) -> Desk:
+    return Desk(request)
 
 
 DeskDep = Annotated[Desk, Depends(_desk)]
