@@ -1,6 +1,7 @@
 """`archrank serve`: load, take a port, say where, answer until told to stop."""
 
 import contextlib
+import gc
 import socket
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ PATIENCE = 10
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until a signal. Raises `InputError` where the address cannot be had, and what `Library.load` raises."""
     app = create_app(settings, Library.load(settings))
+    gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(app, access_log=False, timeout_graceful_shutdown=PATIENCE)
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
