@@ -66,11 +66,12 @@ class Worker:
 
     Args:
         capacity: while this many architectures wait, further work is refused.
-        prepare: called in the thread before anything else.
+        prepare: called in the thread before anything else; without it there is no work.
+        warm_up: called once that is done, before the first work; may fail.
     """
 
-    def __init__(self, capacity: int, prepare: Callable[[], None]) -> None:
-        self._capacity, self._prepare = capacity, prepare
+    def __init__(self, capacity: int, prepare: Callable[[], None], warm_up: Callable[[], None] = lambda: None) -> None:
+        self._capacity, self._prepare, self._warm_up = capacity, prepare, warm_up
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._stopping = self._prepared = False
@@ -123,6 +124,10 @@ class Worker:
         except Exception:
             log.exception("the device could not be prepared")
             return
+        try:
+            self._warm_up()
+        except Exception:
+            log.exception("the device could not be warmed up")
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._stopping)

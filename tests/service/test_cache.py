@@ -175,13 +175,13 @@ def test_failed_scores_are_computed_again(library: Library, monkeypatch: pytest.
 
 
 def test_failed_networks_are_built_again(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, [True]
+    build, broken = GcnNas.build, [library.probe.space.parse(SMALL)]
 
-    def build_or_fail(*given: Any) -> Any:
-        if broken:
+    def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
+        if arch in broken:
             broken.clear()
             raise MemoryError
-        return build(*given)
+        return build(space, arch, seed)
 
     monkeypatch.setattr(GcnNas, "build", build_or_fail)
     with serving(library) as (_, post):
