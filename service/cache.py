@@ -1,5 +1,6 @@
 """What was computed before, for whoever asks again."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from threading import Lock
@@ -10,6 +11,7 @@ from proxies import Score
 
 K = TypeVar("K")
 V = TypeVar("V")
+SCORES_PER_PREDICTION = 8
 
 
 class Cache(Generic[K, V]):
@@ -75,8 +77,13 @@ class PredictionKey(NamedTuple):
 
 
 class Memory:
-    """The scores and the predictions of earlier requests, at most `size` of each."""
+    """The scores and the predictions of earlier requests.
+
+    Args:
+        size: how many scores at most, of about half a kilobyte each. A prediction takes a dozen times that, and goes
+            with a score by each proxy, so fewer of them are kept.
+    """
 
     def __init__(self, size: int) -> None:
         self.scores: Cache[ScoreKey, Score] = Cache(size)
-        self.predictions: Cache[PredictionKey, Prediction] = Cache(size)
+        self.predictions: Cache[PredictionKey, Prediction] = Cache(math.ceil(size / SCORES_PER_PREDICTION))
