@@ -36,11 +36,13 @@ class Results:
         read: in the order posted, the architecture or what is wrong with its text.
         scores: by architecture, the scores by proxy.
         failures: by architecture, why there are no scores.
+        computed: those that something had to be computed for.
     """
 
     read: list[Architecture | InputError]
     scores: dict[Architecture, dict[str, Score]] = field(default_factory=dict)
     failures: dict[Architecture, Exception] = field(default_factory=dict)
+    computed: set[Architecture] = field(default_factory=set)
 
     @cached_property
     def architectures(self) -> list[Architecture]:
@@ -128,6 +130,7 @@ def _scored(arch: Architecture, results: Results, probe: Probe, warnings: list[s
         "architecture": probe.space.to_json(arch),
         "fingerprint": arch.fingerprint,
         "scores": {name: ProxyScore.of(one) for name, one in results.scores[arch].items()},
+        "cached": arch not in results.computed,
         "warnings": warnings,
     }
 

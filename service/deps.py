@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from models.errors import InputError
+from service.cache import Memory
 from service.errors import ProblemError
 from service.library import Library
 from service.settings import Settings
@@ -19,28 +20,34 @@ DRAINED = 16
 """A body that is too large is read up to so many times its limit before the connection is closed."""
 
 
-def _settings(request: Request) -> Settings:
-    return cast(Settings, request.app.state.settings)
-
-
-def _library(request: Request) -> Library:
+# Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
+async def _library(request: Request) -> Library:
     return cast(Library, request.app.state.library)
 
 
-def _worker(request: Request) -> Worker:
+async def _worker(request: Request) -> Worker:
     return cast(Worker, request.app.state.worker)
 
 
-SettingsDep = Annotated[Settings, Depends(_settings)]
 LibraryDep = Annotated[Library, Depends(_library)]
 WorkerDep = Annotated[Worker, Depends(_worker)]
 
 
 class Desk:
-    """Takes a request's work to the device, and gives it up when the client has gone or has waited too long."""
+    """Takes a request's work to the device, and gives it up when the client has gone or has waited too long.
 
-    def __init__(self, request: Request, settings: SettingsDep, worker: WorkerDep) -> None:
-        self._request, self._settings, self._worker = request, settings, worker
+    Attributes:
+        library: what a request may name.
+        memory: what is known from earlier requests.
+    """
+
+    def __init__(self, request: Request) -> None:
+        state = request.app.state
+        self.library: Library = state.library
+        self.memory: Memory = state.memory
+        self._request = request
+        self._settings: Settings = state.settings
+        self._worker: Worker = state.worker
 
     def check_size(self, architectures: int) -> None:
         """Raise `InputError` if a request brings too many architectures."""
@@ -49,7 +56,12 @@ class Desk:
             raise InputError("architectures (number)", architectures, f"1 to {most} in one request")
 
     async def answer(self, work: Work[T]) -> T:
-        """What the work returns. Raises `BusyError`, `ProblemError` and what the work raises."""
+        """What the work returns, at once where nothing has to be computed, else by way of the device's queue.
+
+        Raises `BusyError`, `ProblemError` and what the work raises.
+        """
+        if (known := work.at_once()) is not None:
+            return known
         answer = asyncio.wrap_future(self._worker.submit(work))
         gone = asyncio.create_task(self._client_gone())
         try:
@@ -70,7 +82,11 @@ class Desk:
             pass
 
 
-DeskDep = Annotated[Desk, Depends()]
+async def _desk(request: Request) -> Desk:
+    return Desk(request)
+
+
+DeskDep = Annotated[Desk, Depends(_desk)]
 
 
 class _StrictRequest(Request):
@@ -112,7 +128,7 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             strict_request = _StrictRequest(request.scope, request.receive)
-            await strict_request.read(_settings(request))
+            await strict_request.read(request.app.state.settings)
             return await handle(strict_request)
 
         return strict

@@ -1,5 +1,6 @@
 """What the service has loaded: the device, and the ensembles with the space and the batch that each was fitted on."""
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from models import Architecture, InputError, SearchSpace, UnknownNameError, get_
 from models.batches import BatchSpec, ProbeBatch
 from proxies import Score, proxy_versions
 from proxies.runner import DRAWS
+from service.cache import PredictionKey, ScoreKey
 from service.schemas import EnsembleCard
 from service.settings import Settings
 
@@ -41,6 +43,23 @@ class Probe:
     def of(cls, space: SearchSpace[Architecture], batch: ProbeBatch, device: torch.device, **drawn: int) -> "Probe":
         """The probe with the batch brought to the device."""
         return cls(space, ProbeBatch(batch.x.to(device), batch.y.to(device), batch.source), device, **drawn)
+
+    def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
+        """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""
+        batch, drawn, where = self.batch.fingerprint, (self.seed, self.draws), self._where
+        return {
+            name: ScoreKey(self._space, arch.fingerprint, batch, *drawn, name, version, *where)
+            for name, version in proxies.items()
+        }
+
+    @cached_property
+    def _space(self) -> str:
+        """The space with its settings: what makes networks of one fingerprint the same."""
+        return json.dumps({"name": self.space.name, **self.space.settings}, sort_keys=True)
+
+    @cached_property
+    def _where(self) -> tuple[str, str]:
+        return self.device.type, str(self.batch.x.dtype).removeprefix("torch.")
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,14 @@ class Model:
         given = features if any(features) else None
         said = self.ensemble.predict(list(scores), given, combiner, self._unlike(probe))
         return dict(zip(scores, said, strict=True))
+
+    def key(self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None, probe: Probe) -> PredictionKey:
+        """Under which the prediction that `predict` makes of the same is kept."""
+        return PredictionKey(self.ensemble, combiner, probe.seed, arch.fingerprint, tuple(_features(scores).items()))
+
+    def compares(self, combiner: str | None) -> bool:
+        """Whether its predictions depend on a request's other architectures too: the vote orders by contests."""
+        return combiner == "vote"
 
     def explain(self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None) -> Explanation:
         """What moved the prediction that `predict` makes of the same."""

@@ -90,7 +90,7 @@ class ProxyScore(BaseModel):
     value: float | None = Field(examples=[391.2])
     log: float | None = Field(description="natural logarithm, for proxies whose values explode with depth")
     status: str = Field(examples=["ok"], description="`ok` or `failed`")
-    seconds: float
+    seconds: float = Field(description="what it cost to compute, then if it is cached")
     error: str | None
     note: str | None
     per_layer: float | None = Field(description="value, or its logarithm, by layer, for proxies that sum over layers")
@@ -123,6 +123,9 @@ class ScoredItem(BaseModel):
     architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
     fingerprint: str = Field(description="the same for the same network, however it was written")
     scores: dict[str, ProxyScore]
+    cached: bool = Field(
+        description="whether scores and prediction are of earlier requests, nothing of them computed anew"
+    )
     warnings: list[str]
 
 

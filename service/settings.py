@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     ensembles_folder: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
     default_ensemble: Annotated[str, Field(description="answers where a request names none")] = "gcn-nas-ntu"
     queue_size: Annotated[int, Field(ge=1, description="architectures waiting at which new requests are refused")] = 64
+    cache_size: Annotated[
+        int, Field(ge=0, description="scores kept in memory, and an eighth as many predictions; 0: none")
+    ] = 2**16
     max_architectures: Annotated[int, Field(ge=1, description="architectures in one HTTP request")] = 64
     max_body_bytes: Annotated[int, Field(ge=1, description="size of an HTTP body, in bytes")] = 2**20
     max_nesting: Annotated[int, Field(ge=4, description="depth of lists and objects in a JSON text")] = 32

@@ -31,21 +31,27 @@ class Work(Generic[T]):
     """A request's work, in steps.
 
     Attributes:
-        size: number of architectures; each costs one step.
-        steps: yields after each architecture and returns the answer.
+        size: number of architectures that have to be scored; each costs one step.
+        steps: yields before each thing that has to be computed and returns the answer.
     """
 
     size: int
     steps: Generator[None, None, T]
 
+    def at_once(self) -> T | None:
+        """The answer where nothing has to be computed; else None, and the rest is for `Worker.submit`."""
+        try:
+            next(self.steps)
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+        return None
+
     def run(self) -> T:
         """All of it, here and now."""
-        while True:
-            try:
-                next(self.steps)
-            except StopIteration as end:
-                answer: T = end.value
-                return answer
+        while (answer := self.at_once()) is None:
+            pass
+        return answer
 
 
 @dataclass(eq=False)
@@ -60,11 +66,12 @@ class Worker:
 
     Args:
         capacity: while this many architectures wait, further work is refused.
-        prepare: called in the thread before anything else.
+        prepare: called in the thread before anything else; without it there is no work.
+        warm_up: called once that is done, before the first work; may fail.
     """
 
-    def __init__(self, capacity: int, prepare: Callable[[], None]) -> None:
-        self._capacity, self._prepare = capacity, prepare
+    def __init__(self, capacity: int, prepare: Callable[[], None], warm_up: Callable[[], None] = lambda: None) -> None:
+        self._capacity, self._prepare, self._warm_up = capacity, prepare, warm_up
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._stopping = self._prepared = False
@@ -117,6 +124,10 @@ class Worker:
         except Exception:
             log.exception("the device could not be prepared")
             return
+        try:
+            self._warm_up()
+        except Exception:
+            log.exception("the device could not be warmed up")
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._stopping)
@@ -146,5 +157,6 @@ class Worker:
             if job.answer.set_running_or_notify_cancel():
                 job.answer.set_exception(error)
             return True
-        self._pace += 0.2 * (perf_counter() - started - self._pace)
+        finally:
+            self._pace += 0.2 * (perf_counter() - started - self._pace)
         return False

@@ -37,8 +37,8 @@ def post(client: httpx.Client) -> Post:
     return call
 
 
-def without_seconds(document: Any) -> Any:
-    """A document less everything that is a duration."""
+def without_costs(document: Any) -> Any:
+    """A document less everything that says what it cost: durations, and what was cached."""
     if isinstance(document, dict):
-        return {name: without_seconds(value) for name, value in document.items() if name != "seconds"}
-    return [without_seconds(value) for value in document] if isinstance(document, list) else document
+        return {name: without_costs(value) for name, value in document.items() if name not in ("seconds", "cached")}
+    return [without_costs(value) for value in document] if isinstance(document, list) else document

@@ -16,7 +16,7 @@ from models.errors import InputError
 from service.cli import app
 from service.demo import _examples
 from tests.conftest import ROOT
-from tests.service.conftest import CHEAP, SIX, SMALL, without_seconds
+from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
 
 EXAMPLES = ROOT / "examples"
 
@@ -33,9 +33,9 @@ def test_same_json_as_http(command: str, path: str, client: httpx.Client, tmp_pa
     over_http = client.post(path, content=body, headers={"Content-Type": "application/json"}).json()
     from_file = archrank(command, str(file), "--json")
     assert from_file.exit_code == 0
-    assert without_seconds(json.loads(from_file.stdout)) == without_seconds(over_http)
+    assert without_costs(json.loads(from_file.stdout)) == without_costs(over_http)
     from_input = archrank(command, "-", "--json", text=body)
-    assert without_seconds(json.loads(from_input.stdout)) == without_seconds(over_http)
+    assert without_costs(json.loads(from_input.stdout)) == without_costs(over_http)
 
 
 def test_tables() -> None:

@@ -1,8 +1,11 @@
 """Whatever is posted, the answer is a problem document that says what would have been right, and never a 5xx."""
 
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -166,6 +169,19 @@ def test_large_body_in_chunks_without_a_length(url: str) -> None:
 )
 def test_other_requests(method: str, path: str, status: int, word: str, client: httpx.Client) -> None:
     check(client.request(method, path), status, word)
+
+
+@pytest.mark.parametrize("size", [2**18, 2**22])
+def test_large_headers(size: int, url: str) -> None:
+    """Refused, not read to their end: a client that goes on sending finds the connection closed."""
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * size)
+        try:
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        except ConnectionError:
+            assert size > 2**20
 
 
 def test_server_is_well_afterwards(client: httpx.Client) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from models import get_space
-from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post, without_seconds
+from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post, without_costs
 
 
 def width(item: Any) -> float:
@@ -72,7 +72,7 @@ def test_structure_alone_builds_no_network(post: Post) -> None:
 def test_malformed_architecture_does_not_disturb_the_others(post: Post) -> None:
     alone = post("/v1/predictions", architectures=[SMALL, SIX], proxies=CHEAP)["predictions"]
     mixed = post("/v1/predictions", architectures=[SMALL, WRONG, SIX], proxies=CHEAP)["predictions"]
-    assert without_seconds([mixed[0], mixed[2]]) == without_seconds(alone)
+    assert without_costs([mixed[0], mixed[2]]) == without_costs(alone)
     assert list(mixed[1]) == ["error"]
     error = mixed[1]["error"]
     assert error["status"] == 422
@@ -125,7 +125,7 @@ def test_architecture_outside_the_benchmark_is_answered_with_a_warning(post: Pos
 def test_scores_are_those_of_the_prediction(post: Post) -> None:
     predicted = post("/v1/predictions", architectures=[SMALL, SIX], proxies=CHEAP)["predictions"]
     scored = post("/v1/scores", architectures=[SMALL, SIX], proxies=CHEAP)["scores"]
-    assert without_seconds([one["scores"] for one in scored]) == without_seconds([one["scores"] for one in predicted])
+    assert without_costs([one["scores"] for one in scored]) == without_costs([one["scores"] for one in predicted])
 
 
 def test_scores_are_all_proxies_where_none_are_named(post: Post, client: httpx.Client) -> None:

@@ -93,6 +93,26 @@ def test_stop_cancels_what_waits(worker: Worker) -> None:
         worker.submit(steps("late", 1, []))
 
 
+def test_warm_up_comes_before_work_and_may_fail() -> None:
+    seen: list[str] = []
+
+    def warm_up() -> None:
+        seen.append("warm")
+        raise RuntimeError("too cold")
+
+    worker = Worker(4, prepare=lambda: seen.append("prepared"), warm_up=warm_up)
+    worker.start()
+    assert worker.submit(steps("work", 1, seen)).result(10) == "work"
+    assert worker.ready
+    worker.stop()
+    assert seen == ["prepared", "warm", "work"]
+
+
+def test_what_needs_no_computing_is_known_at_once() -> None:
+    assert steps("known", 0, []).at_once() == "known"
+    assert steps("unknown", 1, []).at_once() is None
+
+
 def test_device_that_cannot_be_prepared_is_never_ready() -> None:
     def fail() -> None:
         raise RuntimeError("no device")
