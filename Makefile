@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check serve format openapi install clean
+.PHONY: demo test check bench serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
@@ -17,6 +17,9 @@ check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
+	$(BIN)/python -m benchmarks.speed
 
 serve: $(INSTALLED)  ## the service, on PORT
 	$(BIN)/archrank serve --port $(PORT)

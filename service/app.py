@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from models.version import archrank_version
 from proxies import score
+from proxies.memory import hold_memory
 from service import errors
 from service.cache import Memory
 from service.library import Library, Probe
@@ -48,7 +49,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 
 
 def prepare(settings: Settings, device: torch.device) -> None:
-    """Set the threads of PyTorch and touch the device, so that its first request does not wait for that."""
+    """Set memory and threads, and touch the device, so that its first request does not wait for that."""
+    hold_memory()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     torch.zeros(1, device=device).item()

@@ -20,6 +20,7 @@ from ensemble.scores import append_scores, drop_partial_row, load_scores, start_
 from models import Architecture, SearchSpace, get_space
 from models.batches import BatchSpec, ProbeBatch
 from proxies import proxy_versions, score
+from proxies.memory import hold_memory
 from proxies.runner import DRAWS, check_options
 
 Progress = Callable[[int, int], None]
@@ -150,6 +151,7 @@ class _Worker:
 
 def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
     Thread(target=_die_with_parent, daemon=True).start()
+    hold_memory()
     torch.set_num_threads(threads)
     space = get_space(header["space"], **header["settings"])
     _Worker.header, _Worker.device = header, device

@@ -16,7 +16,8 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.speed import http, predicting, scoring, start
+from benchmarks import serving, start
+from benchmarks.speed import predicting, scoring
 from benchmarks.speed.machine import description, rates
 from benchmarks.speed.tables import tables
 from proxies.memory import hold_memory
@@ -54,20 +55,20 @@ def _steps(threads: int) -> dict[str, Callable[[], Any]]:
     """What is measured, by name. What runs in processes of its own comes last."""
     return {
         "rates": rates,
-        "fourteen": lambda: [scoring.one(depth, **RICH, proxies=scoring.STUDY) for depth in (10, 4)],
+        "fourteen": lambda: [scoring.one(depth, **RICH, proxies=scoring.STUDY, repeats=2) for depth in (10, 4)],
         "all": lambda: [scoring.one(depth, **DEFAULT, proxies=None) for depth in (4, 6, 8, 10)],
         "samples": lambda: [scoring.one(10, samples, 8, None, repeats=1) for samples in (2, 4, 8, 16)],
         "frames": lambda: [scoring.one(10, 4, frames, None, repeats=1) for frames in (8, 16, 32, 64)],
         "structure": predicting.structure_only,
+        "cached": predicting.cached,
         "peak_gib": lambda: {samples: scoring.peak(10, samples, 8) for samples in (4, 8, 16)},
         "scored_per_s": lambda: {
-            f"{number} in {processes} × {threads // processes} threads": scoring.throughput(
+            f"{number} by {processes} of {threads // processes} threads": scoring.throughput(
                 number, processes, threads // processes
             )
-            for number in (4, 16, 64)
-            for processes in sorted({1, threads})
+            for number, processes in ((4, threads), (16, 1), (16, threads), (64, threads))
         },
-        "http": lambda: http.measure(seconds=5),
+        "http": lambda: serving.measure(seconds=4),
         "start": start.measure,
     }
 

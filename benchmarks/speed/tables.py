@@ -21,6 +21,7 @@ def tables(measured: dict[str, Any]) -> Iterator[Table]:
     yield _pairs("peak memory of scoring 10 layers at T = 8, GiB by samples", measured["peak_gib"])
     yield _pairs("architectures scored a second", measured["scored_per_s"])
     yield _pairs("predicted from structure alone, s by number in one call", measured["structure"])
+    yield _pairs("predicted from structure alone the second time, s by number in one request", measured["cached"])
     yield _pairs("HTTP", measured["http"])
     yield _pairs("start", measured["start"])
 

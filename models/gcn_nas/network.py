@@ -104,7 +104,7 @@ class GraphConv(nn.Module):
     def _attention(self, x: Tensor) -> list[list[Tensor]]:
         """By subset, the graph of each attention module, (B, V, V).
 
-        All take the same input, so those of one kernel length are one convolution: twice as fast as one by one.
+        All take the same input, so those of one kernel length are one convolution: up to 18 become two.
         """
         pairs = [
             (i, getattr(self, first)[i], getattr(self, second)[i])
