@@ -30,7 +30,7 @@ class FlowPass(Pass):
             for name, buffer in module.named_buffers(recurse=False):
                 setattr(module, name, buffer.abs() if id(buffer) in learned else buffer)
         ones = torch.ones_like(probe.x[:1], dtype=torch.float64, requires_grad=True)
-        with Tape() as tape:
+        with Tape(exact_ties=True) as tape:
             total = network(ones).sum()
         passed = tape.differentiate(total)
         return {Need.FLOW: [WeightGradient(call.weight.detach(), call.weight_gradient(gz)) for call, gz, _ in passed]}

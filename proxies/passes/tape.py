@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from proxies.passes import convolution
+from proxies.passes import convolution, ties
 from proxies.passes.base import layers
 from proxies.passes.normalisation import batch_norm
 
@@ -95,15 +95,16 @@ class Tape(TorchFunctionMode):
 
     Args:
         backward_in: precision of the convolutions' input gradients; that of their inputs where None.
+        exact_ties: whether a softmax takes what differs by rounding for equal.
 
     Attributes:
         calls: of convolutions and linear layers, in the order in which they ran.
         relu_inputs: likewise.
     """
 
-    def __init__(self, backward_in: torch.dtype | None = None) -> None:
+    def __init__(self, backward_in: torch.dtype | None = None, exact_ties: bool = False) -> None:
         super().__init__()
-        self._backward_in = backward_in
+        self._backward_in, self._exact_ties = backward_in, exact_ties
         self.calls: list[Call] = []
         self.relu_inputs: list[Tensor] = []
 
@@ -121,6 +122,8 @@ class Tape(TorchFunctionMode):
             return self._linear(*args, **kwargs)
         if func is functional.batch_norm:
             return batch_norm(*args, **kwargs)
+        if func is torch.softmax and self._exact_ties:
+            return ties.softmax(*args, **kwargs)
         if func in RELUS:
             self.relu_inputs.append(args[0].detach())
         return func(*args, **kwargs)

@@ -4,6 +4,7 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from models.batches import ProbeBatch
 from proxies import proxy_names, score
+from proxies.passes import over_frames
 from proxies.passes.base import layers, working_copy
 from tests.proxies.test_contract import Small
 
@@ -52,6 +54,16 @@ def test_grasp_equals_a_finite_difference(small_double: Small) -> None:
     product = [(plus - minus) / (2 * step) for plus, minus in zip(*moved, strict=True)]
     expected = -sum(float((w.detach() * hg).sum()) for w, hg in zip(weights, product, strict=True))
     assert score(small_double, x, y, ["grasp"])["grasp"].value == pytest.approx(expected, rel=1e-4)
+
+
+def test_synflow_does_not_depend_on_the_order_of_summation(
+    space: Any, batch: ProbeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joints that the skeleton makes alike have equal attention scores: rounding must not part them."""
+    network = space.build(space.sample(np.random.default_rng(2), depth=8))
+    ours = score(network, batch.x, batch.y, ["synflow"])["synflow"].log
+    monkeypatch.setattr(over_frames, "fits", lambda *_: False)
+    assert score(network, batch.x, batch.y, ["synflow"])["synflow"].log == pytest.approx(ours, rel=1e-9)
 
 
 @pytest.fixture

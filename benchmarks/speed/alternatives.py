@@ -1,0 +1,116 @@
+"""What was tried for speed, and did or did not pay: each against what it would replace, in one run.
+
+python -m benchmarks.speed.alternatives
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from benchmarks.speed.machine import seconds
+from benchmarks.speed.scoring import STUDY, architecture
+from benchmarks.speed.straightforward import straightforward
+from models import get_space
+from models.batches import BatchSpec
+from proxies import score
+from proxies.memory import hold_memory
+from proxies.passes import over_frames
+
+Alternative = tuple[str, str, Callable[[], Any]]
+
+
+def main() -> None:
+    hold_memory()
+    table = Table("what", "how", "ms", title="each against the first of its kind")
+    with torch.no_grad():
+        for what, how, work in [*float64(), *layouts(), *pointwise(), *subsets()]:
+            table.add_row(what, how, f"{1e3 * seconds(work):.2f}")
+    for what, how, work in networks():
+        table.add_row(what, how, f"{1e3 * seconds(work, 3):.0f}")
+    Console(width=140).print(table)
+
+
+def float64() -> list[Alternative]:
+    """A temporal convolution in double precision."""
+    x, w = (torch.randn(*shape, dtype=torch.float64) for shape in ((16, 64, 64, 25), (96, 64, 9, 1)))
+    what = "64 → 96 channels over 9 frames of 64, float64"
+    return [
+        (what, "torch.conv2d", lambda: torch.conv2d(x, w, padding=(4, 0))),
+        (what, "one product for each frame", lambda: over_frames.forward(x, w, None, 1, 4, 1)),
+        (what, "by Fourier transform", lambda: _by_fourier(x, w, 4)),
+    ]
+
+
+def _by_fourier(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    rows, _, frames, joints = x.shape
+    taps = weight.shape[2]
+    there = torch.fft.rfft(x.permute(2, 1, 0, 3).flatten(2), frames + taps - 1, 0)
+    kernel = torch.fft.rfft(weight[..., 0].flip(2).permute(2, 0, 1), frames + taps - 1, 0)
+    z = torch.fft.irfft(kernel @ there, frames + taps - 1, 0)[taps - 1 - padding :][:frames]
+    return z.view(frames, len(weight), rows, joints).permute(2, 1, 0, 3)
+
+
+def layouts() -> list[Alternative]:
+    """Channels in front against channels last."""
+    made = []
+    for name, layout in (("channels in front", torch.contiguous_format), ("channels last", torch.channels_last)):
+        x = torch.randn(16, 64, 64, 25).to(memory_format=layout)
+        w = torch.randn(64, 64, 9, 1).to(memory_format=layout)
+        for step, wanted in (("input gradient", (True, False, False)), ("weight gradient", (False, True, False))):
+            made.append((f"64 → 64 over 9 frames, {step}", name, _gradient(x, w, wanted)))
+        made.append(("64 → 64 over 9 frames", name, lambda x=x, w=w: torch.conv2d(x, w, padding=(4, 0))))
+    return sorted(made, key=lambda one: one[0])
+
+
+def _gradient(x: Tensor, w: Tensor, wanted: tuple[bool, bool, bool]) -> Callable[[], Any]:
+    z = torch.randn_like(torch.conv2d(x, w, padding=(4, 0)))
+    backward = torch.ops.aten.convolution_backward
+    return lambda: backward(z, x, w, None, (1, 1), (4, 0), (1, 1), False, (0, 0), 1, wanted)
+
+
+def pointwise() -> list[Alternative]:
+    """A convolution without neighbours is a matrix product."""
+    x, w = torch.randn(16, 192, 64, 25), torch.randn(64, 192, 1, 1)
+    what = "192 → 64 channels at each place"
+    return [
+        (what, "torch.conv2d", lambda: torch.conv2d(x, w)),
+        (what, "matrix product", lambda: w[:, :, 0, 0] @ x.flatten(2)),
+    ]
+
+
+def subsets() -> list[Alternative]:
+    """The three subsets of a graph convolution."""
+    x, graphs = torch.randn(16, 64, 64, 25), torch.randn(16, 25, 75)
+    weights = torch.randn(3, 64, 64, 1, 1)
+    flat, wide = x.reshape(16, 64 * 64, 25), torch.cat(list(weights), 3)
+
+    def each() -> Tensor:
+        by_subset = zip(graphs.chunk(3, 2), weights, strict=True)
+        return sum(torch.conv2d((flat @ g).view_as(x), w) for g, w in by_subset)  # type: ignore[return-value]
+
+    def together() -> Tensor:
+        return torch.conv2d((flat @ graphs).view(16, 64, 64, 75), wide, dilation=(1, 25))
+
+    what = "three subsets, 64 → 64"
+    return [(what, "one after the other", each), (what, "one product, one dilated convolution", together)]
+
+
+def networks() -> list[Alternative]:
+    """Attention convolutions one by one against side by side, in everything that is scored."""
+    space = get_space("gcn-nas")
+    network = space.build(architecture(10))
+    made: list[Alternative] = []
+    for samples, frames, names in ((4, 8, None), (8, 64, STUDY)):
+        batch = BatchSpec(samples=samples, frames=frames).make(space)
+        for how, net in (("one by one", straightforward(network)), ("side by side", network)):
+            what = f"scoring 10 layers, N = {samples}, T = {frames}, attention"
+            made.append((what, how, lambda net=net, batch=batch, names=names: score(net, batch.x, batch.y, names)))
+    return made
+
+
+if __name__ == "__main__":
+    main()
