@@ -15,6 +15,7 @@ from service.schemas import (
     BatchCard,
     Edit,
     Estimate,
+    EstimatedItem,
     Explanation,
     FailedItem,
     Interval,
@@ -72,7 +73,7 @@ class Said:
 
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
     """The scores of each architecture, in the order posted."""
-    items = results.items(lambda arch: ScoredItem(**_scored(arch, results, probe, probe.space.warnings(arch))))
+    items = scored(results, probe)
     return ScoreResponse(scores=items, device=str(probe.device), batch=_batch(probe), seconds=seconds)
 
 
@@ -84,17 +85,8 @@ def predictions(
     orders = [said.predictions[arch].order for arch in good.values()]
 
     def item(arch: Architecture) -> PredictedItem:
-        one = said.predictions[arch]
-        return PredictedItem(
-            **_scored(arch, results, probe, one.warnings),
-            **_estimate(one),
-            rank=1 + sum(order > one.order for order in orders),
-            combiner=one.combiner,
-            combiners={name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
-            stretch=one.stretch,
-            explanation=Explanation(**asdict(said.explanations[arch])) if arch in said.explanations else None,
-            edits=[Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
-        )
+        rank = 1 + sum(order > said.predictions[arch].order for order in orders)
+        return PredictedItem(**_estimated(arch, results, said, probe), rank=rank)
 
     return PredictionResponse(
         predictions=results.items(item),
@@ -104,6 +96,29 @@ def predictions(
         batch=_batch(probe),
         seconds=seconds,
     )
+
+
+def estimated(results: Results, said: Said, probe: Probe) -> list[EstimatedItem | FailedItem]:
+    """The prediction for each architecture, in the order posted, by itself."""
+    return results.items(lambda arch: EstimatedItem(**_estimated(arch, results, said, probe)))
+
+
+def scored(results: Results, probe: Probe) -> list[ScoredItem | FailedItem]:
+    """The scores of each architecture, in the order posted."""
+    return results.items(lambda arch: ScoredItem(**_scored(arch, results, probe, probe.space.warnings(arch))))
+
+
+def _estimated(arch: Architecture, results: Results, said: Said, probe: Probe) -> dict[str, Any]:
+    one = said.predictions[arch]
+    return {
+        **_scored(arch, results, probe, one.warnings),
+        **_estimate(one),
+        "combiner": one.combiner,
+        "combiners": {name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
+        "stretch": one.stretch,
+        "explanation": Explanation(**asdict(said.explanations[arch])) if arch in said.explanations else None,
+        "edits": [Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
+    }
 
 
 def _estimate(answer: Answer) -> dict[str, Any]:

@@ -1,21 +1,27 @@
 """The application: settings in, FastAPI out."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-import numpy as np
 import torch
 from fastapi import FastAPI
 
+from models.batches import ProbeBatch
 from models.version import archrank_version
-from proxies import score
-from proxies.memory import hold_memory
 from service import errors
+from service.backends.base import Backend
+from service.backends.inline import InlineBackend
+from service.backends.processes import ProcessBackend, ProcessOptions
 from service.cache import Memory
-from service.library import Library, Probe
+from service.desk import Desk
+from service.library import Library
 from service.routes import ROUTERS
+from service.runner import JobRunner
+from service.scorer import Scorer
 from service.settings import Settings
-from service.worker import Worker
+from service.store import Store
+from service.turns import Turns
 
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
@@ -31,37 +37,62 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loaded = app.state.library = library or Library.load(settings)
-        app.state.worker = Worker(
-            settings.queue_size, lambda: prepare(settings, loaded.device), lambda: warm_up(loaded.probe)
-        )
-        app.state.worker.start()
-        yield
-        app.state.worker.stop()
+        loaded = library or Library.load(settings)
+        with open_store(settings) as store:
+            backend = make_backend(settings, loaded)
+            backend.start()
+            desk = make_desk(settings, loaded, backend, store)
+            runner = JobRunner(desk, store)
+            app.state.desk, app.state.store, app.state.runner = desk, store, runner
+            await runner.start()
+            try:
+                yield
+            finally:
+                await runner.stop(settings.drain_seconds)
+                await asyncio.to_thread(backend.drain, settings.drain_seconds)
+                backend.stop()
+                desk.close()
 
     app = FastAPI(title="archrank", description=DESCRIPTION, version=archrank_version(), lifespan=lifespan)
     app.state.settings = settings
-    app.state.memory = Memory(settings.cache_size)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
     return app
 
 
-def prepare(settings: Settings, device: torch.device) -> None:
-    """Set memory and threads, and touch the device, so that its first request does not wait for that."""
-    hold_memory()
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    torch.zeros(1, device=device).item()
+def make_backend(settings: Settings, library: Library) -> Backend:
+    """What scores, told the probe batches of all ensembles."""
+    batches = _batches(library)
+    if settings.backend == "inline":
+        return InlineBackend(batches, str(library.device))
+    gpus = visible_gpus() if library.device.type == "cuda" else ()
+    cores = torch.get_num_threads()
+    options = ProcessOptions(
+        gpus=gpus,
+        processes=settings.processes or cores,
+        threads=settings.threads,
+        deadline_seconds=settings.deadline_seconds,
+        tasks_per_process=settings.tasks_per_process,
+    )
+    return ProcessBackend(batches, options)
 
 
-def warm_up(probe: Probe) -> None:
-    """Score a small network on few frames: PyTorch loads modules of its own on the way, which takes a second."""
-    rng, batch, threads = np.random.default_rng(0), probe.batch, torch.get_num_threads()
-    smallest = min((probe.space.sample(rng) for _ in range(16)), key=lambda arch: len(arch.key))
-    torch.set_num_threads(1)  # more would wait for each other where other processes want the cores
-    try:
-        score(probe.space.build(smallest).to(probe.device), batch.x[:2, :, :2], batch.y[:2])
-    finally:
-        torch.set_num_threads(threads)
+def make_desk(settings: Settings, library: Library, backend: Backend, store: Store | None) -> Desk:
+    """What requests are answered with."""
+    memory = Memory(settings.cache_size)
+    turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
+    return Desk(library, Scorer(backend, turns, memory, store), memory)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store by its URL, or the SQLite file of the data folder."""
+    if settings.store_url is not None:
+        return Store.open(settings.store_url)
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    return Store.in_folder(settings.data_folder)
+
+
+def _batches(library: Library) -> dict[str, ProbeBatch]:
+    probes = [library.probe, *(model.probe for model in library.models.values())]
+    return {probe.batch.fingerprint: probe.batch for probe in probes}

@@ -87,3 +87,6 @@ class Memory:
     def __init__(self, size: int) -> None:
         self.scores: Cache[ScoreKey, Score] = Cache(size)
         self.predictions: Cache[PredictionKey, Prediction] = Cache(math.ceil(size / SCORES_PER_PREDICTION))
+
+
+NOTHING = Memory(0)

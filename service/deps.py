@@ -8,12 +8,10 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from models.errors import InputError
-from service.cache import Memory
+from service.desk import Desk
 from service.errors import ProblemError
-from service.library import Library
 from service.settings import Settings
 from service.strict_json import loads
-from service.worker import Work, Worker
 
 T = TypeVar("T")
 DRAINED = 16
@@ -21,72 +19,42 @@ DRAINED = 16
 
 
 # Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
-async def _library(request: Request) -> Library:
-    return cast(Library, request.app.state.library)
-
-
-async def _worker(request: Request) -> Worker:
-    return cast(Worker, request.app.state.worker)
-
-
-LibraryDep = Annotated[Library, Depends(_library)]
-WorkerDep = Annotated[Worker, Depends(_worker)]
-
-
-class Desk:
-    """Takes a request's work to the device, and gives it up when the client has gone or has waited too long.
-
-    Attributes:
-        library: what a request may name.
-        memory: what is known from earlier requests.
-    """
-
-    def __init__(self, request: Request) -> None:
-        state = request.app.state
-        self.library: Library = state.library
-        self.memory: Memory = state.memory
-        self._request = request
-        self._settings: Settings = state.settings
-        self._worker: Worker = state.worker
-
-    def check_size(self, architectures: int) -> None:
-        """Raise `InputError` if a request brings too many architectures."""
-        most = self._settings.max_architectures
-        if architectures > most:
-            raise InputError("architectures (number)", architectures, f"1 to {most} in one request")
-
-    async def answer(self, work: Work[T]) -> T:
-        """What the work returns, at once where nothing has to be computed, else by way of the device's queue.
-
-        Raises `BusyError`, `ProblemError` and what the work raises.
-        """
-        if (known := work.at_once()) is not None:
-            return known
-        answer = asyncio.wrap_future(self._worker.submit(work))
-        gone = asyncio.create_task(self._client_gone())
-        try:
-            await asyncio.wait((answer, gone), timeout=self._settings.timeout_seconds, return_when="FIRST_COMPLETED")
-            if answer.done() and not answer.cancelled():
-                return answer.result()
-            stopped = answer.cancelled()
-        finally:
-            answer.cancel()
-            gone.cancel()
-        if stopped:
-            raise ProblemError(503, "the server is stopping", headers={"Retry-After": "60"})
-        reason = f"no answer within {self._settings.timeout_seconds:g} s; ask for fewer architectures at a time"
-        raise ProblemError(503, reason, headers={"Retry-After": "60"})
-
-    async def _client_gone(self) -> None:
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
+async def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
 
 
 async def _desk(request: Request) -> Desk:
-    return Desk(request)
+    return cast(Desk, request.app.state.desk)
 
 
+SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
+
+
+def check_size(architectures: int, most: int) -> None:
+    """Raise `InputError` if a request brings too many architectures."""
+    if architectures > most:
+        raise InputError("architectures (number)", architectures, f"1 to {most} in one request")
+
+
+async def answered(request: Request, work: Coroutine[Any, Any, T], seconds: float) -> T | None:
+    """What the work returns; None where it takes longer. It is given up then, and when the client has gone.
+
+    Raises what the work raises.
+    """
+    task, gone = asyncio.create_task(work), asyncio.create_task(_client_gone(request))
+    try:
+        await asyncio.wait((task, gone), timeout=seconds, return_when="FIRST_COMPLETED")
+        return task.result() if task.done() else None
+    finally:
+        gone.cancel()
+        if task.cancel():
+            await asyncio.wait((task,))
+
+
+async def _client_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class _StrictRequest(Request):

@@ -1,61 +1,87 @@
 """Request → architecture → network → passes → proxies → features → ensemble → answer."""
 
+import asyncio
 import logging
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from models import Architecture, InputError
-from proxies import Score, proxy_versions, score
+from proxies import proxy_versions
 from service import answers
 from service.answers import Results, Said
-from service.cache import Memory
+from service.cache import NOTHING
+from service.desk import Desk
 from service.errors import ProblemError
 from service.library import Library, Model, Probe
-from service.schemas import PredictionRequest, PredictionResponse, ScoreRequest, ScoreResponse
-from service.worker import Work
+from service.schemas import (
+    FailedItem,
+    PredictionRequest,
+    PredictionResponse,
+    ScoredItem,
+    ScoreRequest,
+    ScoreResponse,
+)
 
 log = logging.getLogger(__name__)
-NOTHING = Memory(0)
+ANYBODY = "anybody"
 
 
-def predict(request: PredictionRequest, library: Library, memory: Memory = NOTHING) -> Work[PredictionResponse]:
-    """The work that answers the request, less what `memory` holds from earlier ones.
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of each architecture.
 
-    Raises `InputError` or `ProblemError` before any of it is done.
+    Attributes:
+        probe: what networks are measured with.
+        proxies: those to compute, their versions by name.
+        model: whose prediction is asked for; None where scores are all.
+        combiner: whose estimate is the headline; None for the ensemble's own choice.
+        explain: whether reasons and edits are asked for.
     """
-    model = library.model(request.ensemble)
-    combiner = model.combiner(request.combiner)
-    proxies = _chosen(request.proxies, model.proxies)
-    probe = _seeded(model.probe, request.seed)
-    results = _read(request.architectures, probe)
-    waiting = _recall(results, probe, proxies, memory)
 
-    def steps() -> Generator[None, None, PredictionResponse]:
-        started = perf_counter()
-        yield from _score(waiting, results, probe, proxies, memory)
-        said = yield from _predict(results, model, combiner, probe, memory)
-        if request.explain:
-            yield from _explain(results, said, model, combiner)
-        return answers.predictions(results, said, model, probe, request.compare, perf_counter() - started)
+    probe: Probe
+    proxies: Mapping[str, str]
+    model: Model | None = None
+    combiner: str | None = None
+    explain: bool = False
 
-    return Work(len(waiting), steps())
+    @classmethod
+    def of(cls, request: PredictionRequest | ScoreRequest, library: Library) -> "Plan":
+        """Raises `InputError` where the request names what is not there."""
+        if isinstance(request, ScoreRequest):
+            return cls(_seeded(library.probe, request.seed), _chosen(request.proxies, None))
+        model = library.model(request.ensemble)
+        proxies = _chosen(request.proxies, model.proxies)
+        return cls(_seeded(model.probe, request.seed), proxies, model, model.combiner(request.combiner), request.explain)
+
+    async def each(self, results: Results, desk: Desk, caller: str) -> Sequence[ScoredItem | FailedItem]:
+        """The answer for each architecture by itself, for a caller who waits for his turn however long it takes."""
+        await _score(results, self, desk, caller, patient=True)
+        if self.model is None:
+            return answers.scored(results, self.probe)
+        return answers.estimated(results, await _estimate(results, self, self.model, desk), self.probe)
 
 
-def score_all(request: ScoreRequest, library: Library, memory: Memory = NOTHING) -> Work[ScoreResponse]:
+async def predict(request: PredictionRequest, desk: Desk, caller: str = ANYBODY) -> PredictionResponse:
+    """The answer to the request.
+
+    Raises `InputError` or `ProblemError` before any of it is done, and `BusyError` where too many wait.
+    """
+    plan = Plan.of(request, desk.library)
+    results, started = read(request.architectures, plan.probe), perf_counter()
+    await _score(results, plan, desk, caller)
+    assert plan.model is not None, "a prediction has a model"
+    said = await _estimate(results, plan, plan.model, desk)
+    return answers.predictions(results, said, plan.model, plan.probe, request.compare, perf_counter() - started)
+
+
+async def score_all(request: ScoreRequest, desk: Desk, caller: str = ANYBODY) -> ScoreResponse:
     """As `predict`, but the answer is the proxies' scores."""
-    proxies = _chosen(request.proxies, None)
-    probe = _seeded(library.probe, request.seed)
-    results = _read(request.architectures, probe)
-    waiting = _recall(results, probe, proxies, memory)
-
-    def steps() -> Generator[None, None, ScoreResponse]:
-        started = perf_counter()
-        yield from _score(waiting, results, probe, proxies, memory)
-        return answers.scores(results, probe, perf_counter() - started)
-
-    return Work(len(waiting), steps())
+    plan = Plan.of(request, desk.library)
+    results, started = read(request.architectures, plan.probe), perf_counter()
+    await _score(results, plan, desk, caller)
+    return answers.scores(results, plan.probe, perf_counter() - started)
 
 
 def _chosen(names: Sequence[str] | None, default: Sequence[str] | None) -> dict[str, str]:
@@ -67,7 +93,7 @@ def _seeded(probe: Probe, seed: int | None) -> Probe:
     return probe if seed is None else replace(probe, seed=seed)
 
 
-def _read(texts: Sequence[Any], probe: Probe) -> Results:
+def read(texts: Sequence[Any], probe: Probe) -> Results:
     """Each architecture, or what is wrong with it. Raises `ProblemError` where all are wrong."""
     read: list[Architecture | InputError] = []
     for i, text in enumerate(texts):
@@ -81,66 +107,45 @@ def _read(texts: Sequence[Any], probe: Probe) -> Results:
     return Results(read)
 
 
-def _recall(results: Results, probe: Probe, proxies: Mapping[str, str], memory: Memory) -> list[Architecture]:
-    """Take the scores that are known, and say which architectures lack some."""
-    for arch in results.architectures:
-        known = _known(arch, probe, proxies, memory)
-        if len(known) == len(proxies):  # from structure alone, that is always so
-            results.scores[arch] = known
-    return [arch for arch in results.architectures if arch not in results.scores]
+async def _score(results: Results, plan: Plan, desk: Desk, caller: str, patient: bool = False) -> None:
+    """Every architecture once. What fails stays with its architecture.
 
+    Raises `BusyError` where something has to be computed and too many wait, unless the caller is patient.
+    """
+    known = await desk.scorer.recall(results.architectures, plan.probe, plan.proxies)
+    results.scores.update({arch: scores for arch, scores in known.items() if len(scores) == len(plan.proxies)})
+    waiting = [arch for arch in results.architectures if arch not in results.scores]
+    if waiting and not patient:
+        desk.scorer.turns.check()
+    results.computed.update(waiting)
 
-def _known(arch: Architecture, probe: Probe, proxies: Mapping[str, str], memory: Memory) -> dict[str, Score]:
-    keys = probe.keys(arch, proxies)
-    found = memory.scores.get(keys.values())
-    return {name: found[key] for name, key in keys.items() if key in found}
-
-
-def _score(
-    waiting: Sequence[Architecture], results: Results, probe: Probe, proxies: Mapping[str, str], memory: Memory
-) -> Generator[None, None, None]:
-    """The architectures that wait, one a step. What fails stays with its architecture, and is not kept."""
-    for arch in waiting:
-        yield
-        known = _known(arch, probe, proxies, memory)  # another request may have scored it while this one waited
-        missing = {name: version for name, version in proxies.items() if name not in known}
+    async def one(arch: Architecture) -> None:
         try:
-            if missing:
-                results.computed.add(arch)
-                network = probe.space.build(arch, probe.seed).to(probe.device)
-                batch = probe.batch
-                found = score(network, batch.x, batch.y, list(missing), probe.seed, probe.draws)
-                keys = probe.keys(arch, missing)
-                memory.scores.put({keys[name]: one for name, one in found.items() if one.status == "ok"})
-                known |= found
-            results.scores[arch] = {name: known[name] for name in proxies}
+            results.scores[arch] = await desk.scorer.score(arch, plan.probe, plan.proxies, caller)
         except Exception as error:
-            log.exception("architecture %s could not be scored", arch.fingerprint)
+            log.warning("architecture %s could not be scored: %s", arch.fingerprint, error)
             results.failures[arch] = error
 
+    if waiting:
+        async with asyncio.TaskGroup() as group:
+            for arch in waiting:
+                group.create_task(one(arch))
 
-def _predict(
-    results: Results, model: Model, combiner: str | None, probe: Probe, memory: Memory
-) -> Generator[None, None, Said]:
-    """What the ensemble says of the architectures that have scores."""
-    if model.compares(combiner):
-        memory = NOTHING  # such predictions hold for this request alone
-    keys = {arch: model.key(arch, scores, combiner, probe) for arch, scores in results.scores.items()}
+
+async def _estimate(results: Results, plan: Plan, model: Model, desk: Desk) -> Said:
+    """What the ensemble says of the architectures that have scores, and why if that is asked for."""
+    memory = NOTHING if model.compares(plan.combiner) else desk.memory  # the one holds for this request alone
+    scores = {arch: results.scores[arch] for arch in results.architectures if arch in results.scores}
+    keys = {arch: model.key(arch, own, plan.combiner, plan.probe) for arch, own in scores.items()}
     found = memory.predictions.get(keys.values())
-    if len(found) < len(keys):
-        yield
-        found = memory.predictions.get(keys.values())  # again, as above
-        missing = {arch: results.scores[arch] for arch, key in keys.items() if key not in found}
+    missing = {arch: scores[arch] for arch, key in keys.items() if key not in found}
+    if missing:
         results.computed.update(missing)
-        new = model.predict(missing, combiner, probe)
+        new = await desk.compute(model.predict, missing, plan.combiner, plan.probe)
         memory.predictions.put({keys[arch]: one for arch, one in new.items()})
         found |= {keys[arch]: one for arch, one in new.items()}
-    return Said({arch: found[key] for arch, key in keys.items()})
-
-
-def _explain(results: Results, said: Said, model: Model, combiner: str | None) -> Generator[None, None, None]:
-    """What moved each prediction, and which edits would raise it, one architecture a step."""
-    for arch in said.predictions:
-        yield
-        said.explanations[arch] = model.explain(arch, results.scores[arch], combiner)
-        said.edits[arch] = model.ensemble.edits(arch)
+    said = Said({arch: found[key] for arch, key in keys.items()})
+    for arch in said.predictions if plan.explain else ():
+        said.explanations[arch] = await desk.compute(model.explain, arch, scores[arch], plan.combiner)
+        said.edits[arch] = await desk.compute(model.ensemble.edits, arch)
+    return said

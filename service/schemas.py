@@ -1,7 +1,8 @@
 """What goes in and out, over HTTP and on the command line alike."""
 
 import math
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
 
@@ -170,10 +171,9 @@ class Edit(BaseModel):
     points: float = Field(description="percentage points more than the architecture itself, predicted from structure")
 
 
-class PredictedItem(ScoredItem, Estimate):
+class EstimatedItem(ScoredItem, Estimate):
     """An architecture, its prediction and what it rests on."""
 
-    rank: int = Field(description="1 is the best of this request; equal accuracies share a rank")
     combiner: str = Field(description="whose estimate `accuracy` and `percentile` are")
     combiners: dict[str, Estimate | None] = Field(description="every combiner's estimate; null if it has none")
     stretch: float = Field(
@@ -181,6 +181,12 @@ class PredictedItem(ScoredItem, Estimate):
     )
     explanation: Explanation | None = Field(description="null unless asked for by `explain`")
     edits: list[Edit] | None = Field(description="single edits that raise the prediction, best first; null as above")
+
+
+class PredictedItem(EstimatedItem):
+    """An architecture among others of a request."""
+
+    rank: int = Field(description="1 is the best of this request; equal accuracies share a rank")
 
 
 class BatchCard(BaseModel):
@@ -215,6 +221,51 @@ class PredictionResponse(BaseModel):
     device: str = Field(examples=["cpu"])
     batch: BatchCard
     seconds: Seconds
+
+
+class JobRequest(PredictionRequest):
+    """Architectures to be worked on while nobody waits: a request that outlives its connection."""
+
+    kind: Literal["predictions", "scores"] = Field("predictions", description="what is asked of each architecture")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
+
+
+class JobCounts(BaseModel):
+    """Numbers of a job's architectures."""
+
+    total: int
+    done: int
+    failed: int
+    cached: int = Field(description="of those done, how many were known from earlier work")
+
+
+class JobCard(BaseModel):
+    """How a job is doing."""
+
+    id: str
+    kind: str
+    state: Literal["queued", "running", "done", "cancelled"]
+    counts: JobCounts
+    eta_seconds: float | None = Field(description="until it is done, at the present pace; null where nobody knows")
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    expires: datetime | None = Field(description="when its results are forgotten; null until it is finished")
+
+
+class JobResult(BaseModel):
+    """What became of one of a job's architectures."""
+
+    position: int = Field(description="in the list that was posted, from 0")
+    result: EstimatedItem | ScoredItem | FailedItem
+
+
+class JobResults(BaseModel):
+    """A page of results, in the order in which they were finished."""
+
+    results: list[JobResult]
+    next: str | None = Field(description="path of the next page; null where the job is finished and this is its last")
 
 
 class Summary(BaseModel):

@@ -11,6 +11,7 @@ from models.errors import InputError
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
 """The ensembles that come with archrank, one folder each."""
+DATA = Path.home() / ".local" / "share" / "archrank"
 
 
 class Settings(BaseSettings):
@@ -32,7 +33,26 @@ class Settings(BaseSettings):
     max_architectures: Annotated[int, Field(ge=1, description="architectures in one HTTP request")] = 64
     max_body_bytes: Annotated[int, Field(ge=1, description="size of an HTTP body, in bytes")] = 2**20
     max_nesting: Annotated[int, Field(ge=4, description="depth of lists and objects in a JSON text")] = 32
-    timeout_seconds: Annotated[float, Field(gt=0, description="how long an HTTP request may take, in seconds")] = 300.0
+    max_job_architectures: Annotated[int, Field(ge=1, description="architectures in one job")] = 10_000
+    max_job_body_bytes: Annotated[int, Field(ge=1, description="size of a job's HTTP body, in bytes")] = 2**23
+    timeout_seconds: Annotated[float, Field(gt=0, description="how long a body may take to arrive, in seconds")] = 60.0
+    wait_seconds: Annotated[
+        float, Field(gt=0, description="how long a request is waited for before it becomes a job, in seconds")
+    ] = 60.0
+    drain_seconds: Annotated[
+        float, Field(ge=0, description="how long what runs may take to finish when the server is told to stop")
+    ] = 10.0
+    keep_hours: Annotated[float, Field(gt=0, description="how long a finished job's results are kept")] = 168.0
+    backend: Annotated[
+        Literal["processes", "inline"], Field(description="processes: networks run apart from the server; inline: in it")
+    ] = "processes"
+    processes: Annotated[int | None, Field(ge=1, description="scoring processes on the CPU; one a core if not set")] = None
+    deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
+    tasks_per_process: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = 1000
+    data_folder: Annotated[Path, Field(description="where the SQLite store lies, made if it is not there")] = DATA
+    store_url: Annotated[
+        str | None, Field(description="postgresql://user@host/database; SQLite in the data folder where not set")
+    ] = None
 
     @model_validator(mode="after")
     def _local_unless_allowed(self) -> "Settings":

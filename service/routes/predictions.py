@@ -1,21 +1,27 @@
 """Predicted accuracy, percentile and rank."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
-from service.deps import DeskDep, StrictRoute
+from service.deps import DeskDep, SettingsDep, StrictRoute, answered, check_size
 from service.errors import documented
-from service.pipeline import predict
-from service.schemas import PredictionRequest, PredictionResponse
+from service.pipeline import ANYBODY, predict
+from service.routes.jobs import accepted, job_card
+from service.schemas import JobCard, PredictionRequest, PredictionResponse
 
 router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
 
 
-@router.post("/predictions", responses=documented(400, 408, 413, 415, 422, 503))
-async def post_predictions(body: PredictionRequest, desk: DeskDep) -> PredictionResponse:
+@router.post(
+    "/predictions", response_model=PredictionResponse, responses={202: {"model": JobCard}} | documented(400, 408, 413, 415, 422, 503)
+)
+async def post_predictions(
+    body: PredictionRequest, desk: DeskDep, settings: SettingsDep, request: Request
+) -> PredictionResponse | Response:
     """Predict how well architectures will do, without training them.
 
     Answers come in the order posted. An architecture that cannot be read gets an `error` and the others their answer;
-    only where none can be read is the whole request refused.
+    only where none can be read is the whole request refused. What takes too long to wait for becomes a job.
     """
-    desk.check_size(len(body.architectures))
-    return await desk.answer(predict(body, desk.library, desk.memory))
+    check_size(len(body.architectures), settings.max_architectures)
+    answer = await answered(request, predict(body, desk, ANYBODY), settings.wait_seconds)
+    return answer if answer is not None else await accepted(request, body)

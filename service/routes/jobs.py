@@ -1,0 +1,172 @@
+"""Jobs: requests that outlive their connection."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from models import InputError
+from service.deps import DeskDep, JobRoute, RunnerDep, SettingsDep, StoreDep, check_size
+from service.errors import ProblemError, documented, problem
+from service.pipeline import ANYBODY, Plan
+from service.runner import JobRunner
+from service.schemas import JobCard, JobList, JobRequest, JobResult, JobResults, PredictionRequest, ScoreRequest
+from service.settings import Settings
+from service.store import Event, Job, NewItem, NotFoundError, Store
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
+PAGE = 500
+HEARTBEAT = 15.0
+"""Seconds of silence after which a stream says that it is still there."""
+GLANCE = 0.25
+"""Seconds between two looks for new events."""
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+IdempotencyKey = Annotated[
+    str | None, Header(min_length=1, max_length=200, description="the same key again, and it is the same job")
+]
+
+
+@posting.post("/jobs", status_code=202, responses=documented(400, 408, 409, 413, 415, 422, 503))
+async def post_job(
+    body: JobRequest, desk: DeskDep, settings: SettingsDep, request: Request, idempotency_key: IdempotencyKey = None
+) -> JobCard:
+    """Have architectures worked on while nobody waits; `Location` says where to ask how it is going.
+
+    Results are those that `/v1/predictions` or `/v1/scores` would give to each architecture by itself: without `rank`
+    and `beats`, which only a whole set has.
+    """
+    check_size(len(body.architectures), settings.max_job_architectures)
+    return await accepted(request, body.asked(), idempotency_key)
+
+
+async def accepted(
+    request: Request, asked: PredictionRequest | ScoreRequest, idempotency_key: str | None = None
+) -> Response:
+    """Make a job of the request and answer 202 with it. Raises what the request's plan raises."""
+    state = request.app.state
+    plan = Plan.of(asked, state.desk.library)
+    if plan.model is not None and plan.model.compares(plan.combiner):
+        raise InputError("combiner", plan.combiner, "one that predicts each architecture by itself, where a job is asked for")
+    items = await asyncio.to_thread(_items, asked.architectures, plan)
+    options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
+    kind = "predict" if isinstance(asked, PredictionRequest) else "score"
+    store: Store = state.store
+    job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, ANYBODY, idempotency_key)
+    runner: JobRunner = state.runner
+    runner.wake()
+    card = _card(job, state.desk.scorer.turns.seconds_each, state.settings)
+    return JSONResponse(card.model_dump(mode="json"), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+def _items(texts: list[Any], plan: Plan) -> list[NewItem]:
+    items = []
+    for i, text in enumerate(texts):
+        try:
+            arch = plan.probe.space.parse(text)
+        except InputError as error:
+            wrong = problem(error.within(f"architectures[{i}]"), f"#/architectures/{i}").model_dump(mode="json")
+            items.append(NewItem(text if isinstance(text, dict) else {}, None, error=wrong))
+        else:
+            items.append(NewItem(plan.probe.space.to_json(arch), arch.fingerprint))
+    if all(item.error for item in items):
+        raise ProblemError(422, "none of the architectures can be read")
+    return items
+
+
+def _card(job: Job, seconds_each: float, settings: Settings) -> JobCard:
+    left = job.waiting + job.running
+    return JobCard.of(job, left * seconds_each if not job.complete else None, settings.keep_hours)
+
+
+@router.get("/jobs", responses=documented(422))
+async def get_jobs(
+    desk: DeskDep,
+    settings: SettingsDep,
+    store: StoreDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> JobList:
+    """The jobs that there are, newest first."""
+    jobs = await asyncio.to_thread(store.jobs.list, ANYBODY, limit)
+    return JobList(jobs=[_card(job, desk.scorer.turns.seconds_each, settings) for job in jobs])
+
+
+@router.get("/jobs/{id}", responses=documented(404, 422))
+async def get_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:  # noqa: A002
+    """How a job is doing."""
+    return _card(await _job(store, id), desk.scorer.turns.seconds_each, settings)
+
+
+@router.delete("/jobs/{id}", responses=documented(404, 422))
+async def delete_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:  # noqa: A002
+    """Cancel a job. What is done stays to be read; a job that is finished stays as it is."""
+    job = await _job(store, id)
+    if not job.complete:
+        job = await asyncio.to_thread(store.jobs.cancel, id)
+    return _card(job, desk.scorer.turns.seconds_each, settings)
+
+
+@router.get("/jobs/{id}/results", responses=documented(404, 422))
+async def get_results(
+    id: Id,  # noqa: A002
+    store: StoreDep,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
+) -> JobResults:
+    """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
+    await _job(store, id)
+    page = await asyncio.to_thread(store.jobs.results, id, after, limit)
+    results = [
+        JobResult(position=item.position, result=item.result if item.error is None else {"error": item.error})
+        for item in page.items
+    ]
+    following = None if page.complete else f"/v1/jobs/{id}/results?after={page.after}&limit={limit}"
+    return JobResults(results=results, next=following)
+
+
+@router.get(
+    "/jobs/{id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "server-sent events"}} | documented(404, 422),
+)
+async def get_events(
+    id: Id,  # noqa: A002
+    store: StoreDep,
+    request: Request,
+    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on")] = 0,
+) -> StreamingResponse:
+    """What happens to a job, as server-sent events; ends with the job."""
+    await _job(store, id)
+    stream = _stream(store, id, last_event_id, request)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _stream(store: Store, job: str, after: int, request: Request) -> AsyncIterator[str]:
+    silent = 0.0
+    while True:
+        events = await asyncio.to_thread(store.jobs.events, job, after)
+        for event in events:
+            after, silent = event.id, 0.0
+            yield _said(event)
+            if event.kind in ("done", "cancelled", "failed"):
+                return
+        if not events:
+            if silent >= HEARTBEAT:
+                silent = 0.0
+                yield ": still here\n\n"
+            await asyncio.sleep(GLANCE)
+            silent += GLANCE
+
+
+def _said(event: Event) -> str:
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
+
+
+async def _job(store: Store, id: str) -> Job:  # noqa: A002
+    try:
+        return await asyncio.to_thread(store.jobs.get, id, ANYBODY)
+    except NotFoundError as error:
+        raise ProblemError(404, f"there is no job {id}") from error

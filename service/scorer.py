@@ -1,0 +1,124 @@
+"""Scores, from memory, from the store, or computed: each of them once, whoever asks and how often."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from time import perf_counter
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+from models import Architecture, ArchrankError
+from proxies import Score
+from service.backends.base import Backend, Failure, Outcome, Task
+from service.backends.errors import RefusedError
+from service.cache import Memory, ScoreKey
+from service.library import Probe
+from service.store import Store
+from service.turns import Turns
+
+Scores = dict[str, Score]
+Which = tuple[Architecture, str, int, int]
+"""An architecture, batch, seed and number of draws: what is computed one at a time."""
+PAUSE = 0.1
+"""Seconds between two attempts to hand a task over."""
+
+
+class ScoringError(ArchrankError):
+    """An architecture could not be scored. `failure`: why, as the backend says."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.failure = outcome.failure or Failure("error", "no scores")
+        tries = f" ({outcome.tries} tries)" if outcome.tries > 1 else ""
+        super().__init__(f"{self.failure.kind}: {self.failure.detail}{tries}")
+
+
+class Scorer:
+    """What knows the scores of architectures, or has them computed. For one event loop.
+
+    Args:
+        backend: where networks run.
+        turns: who may hand it work.
+        memory: what was known lately.
+        store: what was known ever; none for a process that lives for one request.
+    """
+
+    def __init__(self, backend: Backend, turns: Turns, memory: Memory, store: Store | None) -> None:
+        self.backend, self.turns, self.memory, self.store = backend, turns, memory, store
+        self._locks: WeakValueDictionary[Which, asyncio.Lock] = WeakValueDictionary()
+        self._running: dict[Which, asyncio.Task[Scores]] = {}
+
+    async def recall(
+        self, architectures: Sequence[Architecture], probe: Probe, proxies: Mapping[str, str]
+    ) -> dict[Architecture, Scores]:
+        """By architecture, the scores that are known. `proxies`: their versions by name."""
+        keys = {arch: probe.keys(arch, proxies) for arch in architectures}
+        found = self.memory.scores.get(_all(keys.values()))
+        missing = [key for key in _all(keys.values()) if key not in found]
+        if missing and self.store is not None:
+            stored = await asyncio.to_thread(self.store.scores.get, missing)
+            self.memory.scores.put(stored)
+            found |= stored
+        return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}
+
+    async def score(self, arch: Architecture, probe: Probe, proxies: Mapping[str, str], caller: str) -> Scores:
+        """The architecture's scores by these proxies, computed where they are not known.
+
+        Failed scores are among them, and are not kept. Raises `ScoringError` where there are none at all.
+        """
+        keys = probe.keys(arch, proxies)
+        which = (arch, probe.batch.fingerprint, probe.seed, probe.draws)
+        async with self._locks.setdefault(which, asyncio.Lock()):  # the second of two finds what the first computed
+            if which in self._running:  # for one who gave up
+                await asyncio.wait((self._running[which],))
+            found = self.memory.scores.get(keys.values())
+            known = {name: found[key] for name, key in keys.items() if key in found}
+            missing = {name: key for name, key in keys.items() if name not in known}
+            if missing:
+                await self.turns.take(caller)
+                # What has begun is finished and kept, even if nobody waits for it any more.
+                running = self._running[which] = asyncio.create_task(self._compute(arch, probe, missing))
+                running.add_done_callback(lambda _: self._running.pop(which))
+                known |= await asyncio.shield(running)
+        return {name: known[name] for name in proxies}
+
+    async def _compute(self, arch: Architecture, probe: Probe, keys: Mapping[str, ScoreKey]) -> Scores:
+        """With a place, which is given back at the end."""
+        started = perf_counter()
+        try:
+            outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
+        finally:
+            self.turns.give_back(perf_counter() - started)
+        if outcome.scores is None:
+            raise ScoringError(outcome)
+        computed = {name: Score(**one) for name, one in outcome.scores.items()}
+        kept = {keys[name]: one for name, one in computed.items() if one.status == "ok"}
+        self.memory.scores.put(kept)
+        if self.store is not None and kept:
+            await asyncio.to_thread(self.store.scores.put, kept)
+        return computed
+
+    async def _submitted(self, task: Task) -> "Future[Outcome]":
+        while True:
+            try:
+                return self.backend.submit(task)
+            except RefusedError:
+                if self.backend.health().state in ("draining", "stopped"):
+                    raise
+                await asyncio.sleep(PAUSE)  # a process is being replaced
+
+
+def _task(arch: Architecture, probe: Probe, proxies: list[str]) -> Task:
+    return Task(
+        id=uuid4().hex,
+        space=probe.space.name,
+        settings=probe.space.settings,
+        architecture=probe.space.to_json(arch),
+        probe=probe.batch.fingerprint,
+        seed=probe.seed,
+        draws=probe.draws,
+        proxies=proxies,
+    )
+
+
+def _all(keys: Iterable[Mapping[str, ScoreKey]]) -> list[ScoreKey]:
+    return [key for own in keys for key in own.values()]
