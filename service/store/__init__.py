@@ -1,0 +1,35 @@
+"""The store: scores, jobs and API keys, on SQLite or PostgreSQL, whatever happens to the processes that use it."""
+
+from service.store.errors import (
+    IdempotencyError,
+    JobStateError,
+    NotFoundError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    StoreGoneError,
+    StoreSchemaError,
+)
+from service.store.records import ApiKey, Claim, Event, Item, Job, NewItem, Outcome, Page, Requeued
+from service.store.store import Store
+
+__all__ = [
+    "ApiKey",
+    "Claim",
+    "Event",
+    "IdempotencyError",
+    "Item",
+    "Job",
+    "JobStateError",
+    "NewItem",
+    "NotFoundError",
+    "Outcome",
+    "Page",
+    "Requeued",
+    "Store",
+    "StoreBusyError",
+    "StoreError",
+    "StoreFullError",
+    "StoreGoneError",
+    "StoreSchemaError",
+]

@@ -1,0 +1,183 @@
+"""What goes into the store and comes out of it. Times are in UTC and for people: order is told by numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+JobKind = Literal["predict", "score"]
+JobState = Literal["queued", "running", "done", "cancelled", "failed"]
+ItemState = Literal["waiting", "running", "done", "failed"]
+JsonObject = Mapping[str, Any]
+
+JOB_KINDS: tuple[JobKind, ...] = ("predict", "score")
+ACTIVE_STATES: tuple[JobState, ...] = ("queued", "running")
+FINISHED_STATES: tuple[JobState, ...] = ("done", "cancelled", "failed")
+"""A job in one of these changes no more."""
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An architecture of a new job.
+
+    Attributes:
+        architecture: as it was posted.
+        fingerprint: None where it could not be read.
+        result: where it is known already; such an item counts as cached.
+        error: where it could not be read.
+    """
+
+    architecture: JsonObject
+    fingerprint: str | None
+    result: JsonObject | None = None
+    error: JsonObject | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job.
+
+    Attributes:
+        number: counts jobs up; what was created later has a higher one.
+        id: how clients name it; nobody guesses it.
+        owner: id of an API key, or `anonymous`.
+        options: of its request.
+        error: why it failed as a whole.
+        total: items, which is `waiting + running + done + failed`. The items that a cancelled or failed job left
+            undone stay `waiting` for good.
+        cached: those of the done items whose result was known.
+        events: id of its last event.
+    """
+
+    number: int
+    id: str
+    owner: str
+    kind: JobKind
+    options: dict[str, Any]
+    idempotency_key: str | None
+    state: JobState
+    error: dict[str, Any] | None
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    total: int
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    cached: int
+    events: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether it changes no more."""
+        return self.state in FINISHED_STATES
+
+
+@dataclass(frozen=True)
+class Item:
+    """One architecture of a job.
+
+    Attributes:
+        completion: 1 for the item of its job that was finished first; None while it is not.
+        attempts: how often it was claimed.
+        result: of a done item.
+        error: of a failed one.
+    """
+
+    position: int
+    architecture: dict[str, Any]
+    fingerprint: str | None
+    state: ItemState
+    attempts: int
+    completion: int | None
+    cached: bool
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some items.
+
+    Attributes:
+        after: what to ask for next.
+        complete: whether nothing comes after these, now or later.
+    """
+
+    items: list[Item]
+    after: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An item that one worker has to itself until it is finished or requeued.
+
+    Attributes:
+        job: as it was when the item was claimed.
+        attempts: how often it was claimed, this time included.
+        lease: tells this claim from others of the same item, so that one that was lost has no say any more.
+    """
+
+    job: Job
+    position: int
+    architecture: dict[str, Any]
+    fingerprint: str | None
+    attempts: int
+    lease: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a claimed item ended: one of `result` and `error`."""
+
+    claim: Claim
+    result: JsonObject | None = None
+    error: JsonObject | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a job.
+
+    Attributes:
+        id: counts the job's events up from 1 without a gap.
+        kind: `created`, `started`, `item`, or the state that it ended in, which is the last event.
+        data: of `item` its `position`, `state` and `completion`; of all others the job's counts.
+    """
+
+    id: int
+    kind: str
+    data: dict[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Requeued:
+    """What became of items whose worker is gone: numbers of those that wait again, and of those given up."""
+
+    waiting: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key; the key itself is not kept.
+
+    Attributes:
+        prefix: the part of the key by which it is looked up.
+        hash: of the key.
+        limits: by name.
+    """
+
+    number: int
+    id: str
+    prefix: str
+    name: str
+    hash: str = field(repr=False)
+    scopes: list[str]
+    limits: dict[str, Any]
+    created: datetime
+    revoked: datetime | None

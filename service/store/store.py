@@ -1,0 +1,75 @@
+"""Everything that survives the process, behind one door."""
+
+from pathlib import Path
+from types import TracebackType
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from service.store.database import Clock, Database, utc_now
+from service.store.errors import StoreError
+from service.store.jobs import Jobs
+from service.store.keys import Keys
+from service.store.queue import Queue
+from service.store.scores import Scores
+from service.store.tables import HealthRow
+
+FILE = "archrank.db"
+
+
+class Store:
+    """Scores, jobs and API keys. Threads share one store; each process opens its own, of the same URL.
+
+    After an error it goes on as soon as the cause is gone.
+
+    Attributes:
+        scores: of earlier requests.
+        jobs: as their owners see them.
+        queue: the same jobs as workers see them.
+        keys: API keys.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.scores = Scores(database)
+        self.jobs = Jobs(database)
+        self.queue = Queue(database)
+        self.keys = Keys(database)
+
+    @classmethod
+    def open(cls, url: str, clock: Clock = utc_now) -> "Store":
+        """Connect, and bring the tables to the newest schema.
+
+        Args:
+            url: `sqlite:///` and the path of a file, which is made where it is missing, or
+                `postgresql://user@host/database`.
+            clock: tells the time, which people read and pruning goes by; order never depends on it.
+
+        Raises `InputError` and `StoreError`.
+        """
+        return cls(Database(url, clock))
+
+    @classmethod
+    def in_folder(cls, folder: Path, clock: Clock = utc_now) -> "Store":
+        """The SQLite store of a data folder."""
+        return cls.open(f"sqlite:///{folder.absolute() / FILE}", clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._db.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def health(self) -> None:
+        """Write a row and read it again. Raises `StoreError`, which says what is wrong."""
+        token = uuid4().hex
+        with self._db.write() as conn:
+            write = self._db.insert(HealthRow).values(id=1, token=token)
+            conn.execute(write.on_conflict_do_update(index_elements=["id"], set_={"token": token}))
+            read = conn.scalars(select(HealthRow.token)).one()
+        if read != token:
+            raise StoreError(f"the store wrote {token} and read {read}")
