@@ -1,7 +1,8 @@
 """The application: settings in, FastAPI out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import os
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import torch
@@ -66,11 +67,9 @@ def make_backend(settings: Settings, library: Library) -> Backend:
     batches = _batches(library)
     if settings.backend == "inline":
         return InlineBackend(batches, str(library.device))
-    gpus = visible_gpus() if library.device.type == "cuda" else ()
-    cores = torch.get_num_threads()
     options = ProcessOptions(
-        gpus=gpus,
-        processes=settings.processes or cores,
+        gpus=_gpus() if library.device.type == "cuda" else (),
+        processes=settings.processes or torch.get_num_threads(),
         threads=settings.threads,
         deadline_seconds=settings.deadline_seconds,
         tasks_per_process=settings.tasks_per_process,
@@ -91,6 +90,12 @@ def open_store(settings: Settings) -> Store:
         return Store.open(settings.store_url)
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     return Store.in_folder(settings.data_folder)
+
+
+def _gpus() -> tuple[str, ...]:
+    """As CUDA_VISIBLE_DEVICES names them. Counting them makes no context on any."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return tuple(named.split(",")) if named else tuple(map(str, range(torch.cuda.device_count())))
 
 
 def _batches(library: Library) -> dict[str, ProbeBatch]:

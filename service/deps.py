@@ -11,6 +11,7 @@ from models.errors import InputError
 from service.desk import Desk
 from service.errors import ProblemError
 from service.settings import Settings
+from service.store import Store
 from service.strict_json import loads
 
 T = TypeVar("T")
@@ -27,8 +28,13 @@ async def _desk(request: Request) -> Desk:
     return cast(Desk, request.app.state.desk)
 
 
+async def _store(request: Request) -> Store:
+    return cast(Store, request.app.state.store)
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
+StoreDep = Annotated[Store, Depends(_store)]
 
 
 def check_size(architectures: int, most: int) -> None:
@@ -60,10 +66,10 @@ async def _client_gone(request: Request) -> None:
 class _StrictRequest(Request):
     """A request whose body is read once, within limits, as strict JSON."""
 
-    async def read(self, settings: Settings) -> None:
+    async def read(self, settings: Settings, most_bytes: int) -> None:
         try:
             async with asyncio.timeout(settings.timeout_seconds):
-                self._body = await self._limited(settings.max_body_bytes)
+                self._body = await self._limited(most_bytes)
         except TimeoutError as error:
             raise ProblemError(408, f"the body did not arrive within {settings.timeout_seconds:g} s") from error
         kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -91,12 +97,21 @@ class _StrictRequest(Request):
 class StrictRoute(APIRoute):
     """A route with a JSON body; everything wrong with its text is found before its schema is looked at."""
 
+    limit = "max_body_bytes"
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
             strict_request = _StrictRequest(request.scope, request.receive)
-            await strict_request.read(request.app.state.settings)
+            settings = request.app.state.settings
+            await strict_request.read(settings, getattr(settings, self.limit))
             return await handle(strict_request)
 
         return strict
+
+
+class JobRoute(StrictRoute):
+    """A route whose body is a job."""
+
+    limit = "max_job_body_bytes"

@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from models.errors import ArchrankError, InputError
+from service.scoring_errors import ScoringError
+from service.store.errors import IdempotencyError, StoreError
 from service.strict_json import JsonError
-from service.worker import BusyError
+from service.turns import BusyError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +26,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     408: "Body too slow",
+    409: "Conflict",
     413: "Body too large",
     415: "Unsupported media type",
     422: "Invalid input",
@@ -31,6 +34,8 @@ TITLES = {
     503: "Unavailable",
 }
 """By status. The type of a problem is made of these, so they are not left to `http`, whose phrases change."""
+_SCORING = {"deadline": 503, "interrupted": 503}
+"""By what a backend says; anything else is an internal error."""
 _MESSAGES = {
     "missing": "a value: this field is required",
     "model_attributes_type": "a JSON object",
@@ -81,6 +86,12 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
             status, detail, causes = error.status, str(error), error.causes
         case BusyError():
             status, detail, causes = 503, str(error), []
+        case StoreError():
+            status, detail, causes = 503, str(error), []
+        case IdempotencyError():
+            status, detail, causes = 409, str(error), [error]
+        case ScoringError():
+            status, detail, causes = _SCORING.get(error.failure.kind, 500), str(error), []
         case JsonError():
             status, detail, causes = 400, str(error), [error]
         case InputError():
@@ -156,6 +167,14 @@ def install(app: FastAPI) -> None:
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: which problems it may answer with."""
-    return {status: {"description": TITLES[status], "content": _CONTENT} for status in (*statuses, 500)}
+def documented(
+    *statuses: int, accepts: type[BaseModel] | None = None, streams: bool = False
+) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: which problems it may answer with, its job if it may become one, or its stream."""
+    known: dict[int | str, dict[str, Any]] = {}
+    if accepts is not None:
+        known[202] = {"model": accepts, "description": "It takes long: a job"}
+    if streams:
+        known[200] = {"description": "Server-sent events", "content": {"text/event-stream": {}}}
+    problems = {status: {"description": TITLES[status], "content": _CONTENT} for status in (*statuses, 500)}
+    return known | problems

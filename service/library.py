@@ -41,8 +41,8 @@ class Probe:
 
     @classmethod
     def of(cls, space: SearchSpace[Architecture], batch: ProbeBatch, device: torch.device, **drawn: int) -> "Probe":
-        """The probe with the batch brought to the device."""
-        return cls(space, ProbeBatch(batch.x.to(device), batch.y.to(device), batch.source), device, **drawn)
+        """The probe; a batch on the CPU stays there, until a backend brings it to its device."""
+        return cls(space, batch, device, **drawn)
 
     def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""

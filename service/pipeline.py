@@ -53,7 +53,9 @@ class Plan:
             return cls(_seeded(library.probe, request.seed), _chosen(request.proxies, None))
         model = library.model(request.ensemble)
         proxies = _chosen(request.proxies, model.proxies)
-        return cls(_seeded(model.probe, request.seed), proxies, model, model.combiner(request.combiner), request.explain)
+        return cls(
+            _seeded(model.probe, request.seed), proxies, model, model.combiner(request.combiner), request.explain
+        )
 
     async def each(self, results: Results, desk: Desk, caller: str) -> Sequence[ScoredItem | FailedItem]:
         """The answer for each architecture by itself, for a caller who waits for his turn however long it takes."""

@@ -1,6 +1,7 @@
 """Works off the jobs of the store. A job's state is there, not here: whoever is killed leaves nothing but a requeue."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from itertools import groupby
@@ -86,10 +87,8 @@ class JobRunner:
         return sum(map(len, self._groups.values()))
 
     async def _wait(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), PAUSE)
-        except TimeoutError:
-            pass
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         del self._groups[task]
@@ -113,9 +112,7 @@ class JobRunner:
         kind = PredictionRequest if job.kind == "predict" else ScoreRequest
         return Plan.of(kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library)
 
-    async def _settle(
-        self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, owner: str
-    ) -> None:
+    async def _settle(self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, owner: str) -> None:
         if not claims:
             return
         results = Results(list(read))
@@ -125,7 +122,9 @@ class JobRunner:
             log.exception("items of a job failed")
             outcomes = [Outcome(claim, error=problem(error).model_dump(mode="json")) for claim in claims]
         else:
-            outcomes = [_outcome(claim, item.model_dump(mode="json")) for claim, item in zip(claims, items, strict=True)]
+            outcomes = [
+                _outcome(claim, item.model_dump(mode="json")) for claim, item in zip(claims, items, strict=True)
+            ]
         await self._write(outcomes)
 
     async def _write(self, outcomes: Sequence[Outcome]) -> None:

@@ -1,14 +1,15 @@
 """What goes in and out, over HTTP and on the command line alike."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
 
-from models.errors import UnknownNameError
+from models.errors import InputError, UnknownNameError
 from proxies import ProxyInfo, Score
 from service.errors import Problem
+from service.store import Job
 
 PENG: dict[str, Any] = {
     "space": "gcn-nas",
@@ -230,11 +231,20 @@ class JobRequest(PredictionRequest):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 
+    def asked(self) -> PredictionRequest | ScoreRequest:
+        """The request that each architecture is answered by. Raises `InputError` for what no such request has."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"kind"}}
+        if self.compare:
+            raise InputError("compare", True, "false: a job answers each architecture by itself")
+        return (PredictionRequest if self.kind == "predictions" else ScoreRequest).model_validate(given)
+
 
 class JobCounts(BaseModel):
     """Numbers of a job's architectures."""
 
     total: int
+    waiting: int
+    running: int
     done: int
     failed: int
     cached: int = Field(description="of those done, how many were known from earlier work")
@@ -244,14 +254,37 @@ class JobCard(BaseModel):
     """How a job is doing."""
 
     id: str
-    kind: str
-    state: Literal["queued", "running", "done", "cancelled"]
+    kind: Literal["predictions", "scores"]
+    state: Literal["queued", "running", "done", "cancelled", "failed"]
     counts: JobCounts
-    eta_seconds: float | None = Field(description="until it is done, at the present pace; null where nobody knows")
+    progress: float = Field(description="which part of it is done or failed")
+    eta_seconds: float | None = Field(description="until it is done, at the present pace; null when it is finished")
     created: datetime
     started: datetime | None
     finished: datetime | None
-    expires: datetime | None = Field(description="when its results are forgotten; null until it is finished")
+    expires: datetime | None = Field(description="when its results may be forgotten; null until it is finished")
+
+    @classmethod
+    def of(cls, job: Job, eta_seconds: float | None, keep_hours: float) -> "JobCard":
+        counts = JobCounts(**{name: getattr(job, name) for name in JobCounts.model_fields})
+        return cls(
+            id=job.id,
+            kind="predictions" if job.kind == "predict" else "scores",
+            state=job.state,
+            counts=counts,
+            progress=(job.done + job.failed) / job.total,
+            eta_seconds=eta_seconds,
+            created=job.created,
+            started=job.started,
+            finished=job.finished,
+            expires=job.finished and job.finished + timedelta(hours=keep_hours),
+        )
+
+
+class JobList(BaseModel):
+    """Jobs, newest first."""
+
+    jobs: list[JobCard]
 
 
 class JobResult(BaseModel):
@@ -265,7 +298,7 @@ class JobResults(BaseModel):
     """A page of results, in the order in which they were finished."""
 
     results: list[JobResult]
-    next: str | None = Field(description="path of the next page; null where the job is finished and this is its last")
+    next: str | None = Field(description="path of what comes next; null where nothing does, now or later")
 
 
 class Summary(BaseModel):

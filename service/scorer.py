@@ -7,12 +7,13 @@ from time import perf_counter
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from models import Architecture, ArchrankError
+from models import Architecture
 from proxies import Score
-from service.backends.base import Backend, Failure, Outcome, Task
+from service.backends.base import Backend, Outcome, Task
 from service.backends.errors import RefusedError
 from service.cache import Memory, ScoreKey
 from service.library import Probe
+from service.scoring_errors import ScoringError
 from service.store import Store
 from service.turns import Turns
 
@@ -21,15 +22,6 @@ Which = tuple[Architecture, str, int, int]
 """An architecture, batch, seed and number of draws: what is computed one at a time."""
 PAUSE = 0.1
 """Seconds between two attempts to hand a task over."""
-
-
-class ScoringError(ArchrankError):
-    """An architecture could not be scored. `failure`: why, as the backend says."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        self.failure = outcome.failure or Failure("error", "no scores")
-        tries = f" ({outcome.tries} tries)" if outcome.tries > 1 else ""
-        super().__init__(f"{self.failure.kind}: {self.failure.detail}{tries}")
 
 
 class Scorer:

@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     ] = 10.0
     keep_hours: Annotated[float, Field(gt=0, description="how long a finished job's results are kept")] = 168.0
     backend: Annotated[
-        Literal["processes", "inline"], Field(description="processes: networks run apart from the server; inline: in it")
+        Literal["processes", "inline"],
+        Field(description="where networks run: apart from the server, or in it"),
     ] = "processes"
     processes: Annotated[int | None, Field(ge=1, description="scoring processes on the CPU; one a core if not set")] = None
     deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0

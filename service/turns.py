@@ -33,6 +33,11 @@ class Turns:
         self._pace = 1.0  # seconds that a place is held, a moving average
 
     @property
+    def seconds_each(self) -> float:
+        """How long one more architecture takes at the present pace."""
+        return self._pace / self._places
+
+    @property
     def waiting(self) -> int:
         """How many wait for a place or have one."""
         return self._places - self._free + sum(map(len, self._queues.values()))
@@ -40,7 +45,7 @@ class Turns:
     def check(self) -> None:
         """Raise `BusyError` where too many wait already."""
         if self.waiting >= self._most_waiting:
-            soon = min(LONGEST_WAIT, max(1, math.ceil(self.waiting * self._pace / self._places)))
+            soon = min(LONGEST_WAIT, max(1, math.ceil(self.waiting * self.seconds_each)))
             raise BusyError(f"{self.waiting} architectures wait already; come again in {soon} s", soon)
 
     async def take(self, caller: str) -> None:

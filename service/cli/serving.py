@@ -1,7 +1,7 @@
 """Commands that predict: serve, predict, score, ensembles, demo, openapi."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +12,8 @@ from service.cli.common import Device, Json, app, one_line_errors, show
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from service.library import Library
+    from service.desk import Desk
     from service.settings import Settings
-    from service.worker import Work
 
 File = Annotated[Path, typer.Argument(help="JSON as POSTed over HTTP; - reads standard input", allow_dash=True)]
 Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that holds the ensembles")]
@@ -113,18 +112,27 @@ def _settings(**given: Any) -> "Settings":
 def _answer(
     file: Path,
     request: "type[BaseModel]",
-    plan: "Callable[[Any, Library], Work[Any]]",
+    answer: "Callable[[Any, Desk], Coroutine[Any, Any, BaseModel]]",
     settings: "Settings",
     options: dict[str, Any] | None = None,
 ) -> "BaseModel":
     """What HTTP would answer to the JSON in the file, with the options that the command line gives."""
-    from service.app import prepare
+    import asyncio
+
+    from service.app import make_backend, make_desk
     from service.library import Library
     from service.strict_json import loads
 
     text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     asked = request.model_validate(loads(text, settings.max_nesting)).model_copy(update=options)
     library = Library.load(settings)
-    prepare(settings, library.device)
-    answer: BaseModel = plan(asked, library).run()
-    return answer
+    backend = make_backend(settings.model_copy(update={"backend": "inline"}), library)
+
+    async def answered() -> "BaseModel":
+        return await answer(asked, make_desk(settings, library, backend, None))
+
+    backend.start()
+    try:
+        return asyncio.run(answered())
+    finally:
+        backend.stop()

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import proxy_infos
-from service.deps import LibraryDep
+from service.deps import DeskDep
 from service.errors import ProblemError, documented
 from service.library import Model
 from service.schemas import EnsembleCard, ProxyCard
@@ -29,9 +29,9 @@ def _space(name: str) -> SearchSpace[Architecture]:
         raise ProblemError(404, str(error), [error]) from error
 
 
-def _model(name: str, library: LibraryDep) -> Model:
+def _model(name: str, desk: DeskDep) -> Model:
     try:
-        return library.model(name)
+        return desk.library.model(name)
     except UnknownNameError as error:
         raise ProblemError(404, str(error), [error]) from error
 
@@ -59,9 +59,9 @@ def get_sample(
 
 
 @router.get("/ensembles", responses=documented())
-def get_ensembles(library: LibraryDep) -> dict[str, EnsembleCard]:
+def get_ensembles(desk: DeskDep) -> dict[str, EnsembleCard]:
     """The cards of the fitted ensembles by name: what each was fitted on and how good it is."""
-    return {name: model.card for name, model in library.models.items()}
+    return {name: model.card for name, model in desk.library.models.items()}
 
 
 @router.get("/ensembles/{name}", responses=documented(404, 422))

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from models import InputError
-from service.deps import DeskDep, JobRoute, RunnerDep, SettingsDep, StoreDep, check_size
+from service.deps import DeskDep, JobRoute, SettingsDep, StoreDep, check_size
 from service.errors import ProblemError, documented, problem
 from service.pipeline import ANYBODY, Plan
 from service.runner import JobRunner
-from service.schemas import JobCard, JobList, JobRequest, JobResult, JobResults, PredictionRequest, ScoreRequest
+from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
 from service.settings import Settings
 from service.store import Event, Job, NewItem, NotFoundError, Store
+from service.store.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
@@ -30,10 +31,10 @@ IdempotencyKey = Annotated[
 ]
 
 
-@posting.post("/jobs", status_code=202, responses=documented(400, 408, 409, 413, 415, 422, 503))
+@posting.post("/jobs", status_code=202, response_model=JobCard, responses=documented(400, 408, 409, 413, 415, 422, 503))
 async def post_job(
     body: JobRequest, desk: DeskDep, settings: SettingsDep, request: Request, idempotency_key: IdempotencyKey = None
-) -> JobCard:
+) -> Response:
     """Have architectures worked on while nobody waits; `Location` says where to ask how it is going.
 
     Results are those that `/v1/predictions` or `/v1/scores` would give to each architecture by itself: without `rank`
@@ -50,10 +51,12 @@ async def accepted(
     state = request.app.state
     plan = Plan.of(asked, state.desk.library)
     if plan.model is not None and plan.model.compares(plan.combiner):
-        raise InputError("combiner", plan.combiner, "one that predicts each architecture by itself, where a job is asked for")
+        raise InputError(
+            "combiner", plan.combiner, "one that predicts each architecture by itself, where a job is asked for"
+        )
     items = await asyncio.to_thread(_items, asked.architectures, plan)
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
-    kind = "predict" if isinstance(asked, PredictionRequest) else "score"
+    kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
     store: Store = state.store
     job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, ANYBODY, idempotency_key)
     runner: JobRunner = state.runner
@@ -109,28 +112,29 @@ async def delete_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreD
     return _card(job, desk.scorer.turns.seconds_each, settings)
 
 
-@router.get("/jobs/{id}/results", responses=documented(404, 422))
+@router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422))
 async def get_results(
     id: Id,  # noqa: A002
     store: StoreDep,
     after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
-) -> JobResults:
+) -> Response:
     """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
     await _job(store, id)
     page = await asyncio.to_thread(store.jobs.results, id, after, limit)
     results = [
-        JobResult(position=item.position, result=item.result if item.error is None else {"error": item.error})
+        {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
         for item in page.items
     ]
     following = None if page.complete else f"/v1/jobs/{id}/results?after={page.after}&limit={limit}"
-    return JobResults(results=results, next=following)
+    # As they were checked when they were stored: thousands a page need not be taken apart again.
+    return JSONResponse({"results": results, "next": following})
 
 
 @router.get(
     "/jobs/{id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "server-sent events"}} | documented(404, 422),
+    responses=documented(404, 422, streams=True),
 )
 async def get_events(
     id: Id,  # noqa: A002

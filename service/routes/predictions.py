@@ -4,15 +4,17 @@ from fastapi import APIRouter, Request, Response
 
 from service.deps import DeskDep, SettingsDep, StrictRoute, answered, check_size
 from service.errors import documented
-from service.pipeline import ANYBODY, predict
-from service.routes.jobs import accepted, job_card
+from service.pipeline import predict
+from service.routes.jobs import accepted
 from service.schemas import JobCard, PredictionRequest, PredictionResponse
 
 router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
 
 
 @router.post(
-    "/predictions", response_model=PredictionResponse, responses={202: {"model": JobCard}} | documented(400, 408, 413, 415, 422, 503)
+    "/predictions",
+    response_model=PredictionResponse,
+    responses=documented(400, 408, 413, 415, 422, 503, accepts=JobCard),
 )
 async def post_predictions(
     body: PredictionRequest, desk: DeskDep, settings: SettingsDep, request: Request
@@ -23,5 +25,5 @@ async def post_predictions(
     only where none can be read is the whole request refused. What takes too long to wait for becomes a job.
     """
     check_size(len(body.architectures), settings.max_architectures)
-    answer = await answered(request, predict(body, desk, ANYBODY), settings.wait_seconds)
+    answer = await answered(request, predict(body, desk), settings.wait_seconds)
     return answer if answer is not None else await accepted(request, body)

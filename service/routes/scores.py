@@ -1,17 +1,28 @@
 """Zero-cost proxies by themselves."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
-from service.deps import DeskDep, StrictRoute
+from service.deps import DeskDep, SettingsDep, StrictRoute, answered, check_size
 from service.errors import documented
 from service.pipeline import score_all
-from service.schemas import ScoreRequest, ScoreResponse
+from service.routes.jobs import accepted
+from service.schemas import JobCard, ScoreRequest, ScoreResponse
 
 router = APIRouter(prefix="/v1", tags=["scores"], route_class=StrictRoute)
 
 
-@router.post("/scores", responses=documented(400, 408, 413, 415, 422, 503))
-async def post_scores(body: ScoreRequest, desk: DeskDep) -> ScoreResponse:
-    """Score architectures by zero-cost proxies, with the weights, batch and draws of the default ensemble."""
-    desk.check_size(len(body.architectures))
-    return await desk.answer(score_all(body, desk.library, desk.memory))
+@router.post(
+    "/scores",
+    response_model=ScoreResponse,
+    responses=documented(400, 408, 413, 415, 422, 503, accepts=JobCard),
+)
+async def post_scores(
+    body: ScoreRequest, desk: DeskDep, settings: SettingsDep, request: Request
+) -> ScoreResponse | Response:
+    """Score architectures by zero-cost proxies, with the weights, batch and draws of the default ensemble.
+
+    What takes too long to wait for becomes a job.
+    """
+    check_size(len(body.architectures), settings.max_architectures)
+    answer = await answered(request, score_all(body, desk), settings.wait_seconds)
+    return answer if answer is not None else await accepted(request, body)

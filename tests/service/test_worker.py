@@ -5,7 +5,6 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
 
 import pytest
-
 from service.worker import BusyError, Work, Worker
 
 
