@@ -1,0 +1,76 @@
+"""What runs in a spawned process: say hello, then answer one task after the other. Each message is a line of JSON."""
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from importlib import import_module
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from socket import socket
+from threading import Thread
+from typing import Any, TextIO
+
+from service.backends.base import Outcome, Task
+
+
+def enter(entry: str, line: socket, visible: str, setup: str) -> None:
+    """The first thing that runs in the process.
+
+    Args:
+        entry: `module:function`, which is called with `line` and the set-up.
+        line: to the parent.
+        visible: the GPU, as CUDA_VISIBLE_DEVICES names it; empty for the CPU.
+        setup: JSON; what `main` reads.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before PyTorch is imported
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
+    Thread(target=_die_with_parent, daemon=True).start()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")  # where memory runs out, not the server is to be killed
+    module, _, function = entry.partition(":")
+    getattr(import_module(module), function)(line, json.loads(setup))
+
+
+def main(line: socket, setup: dict[str, Any]) -> None:
+    """Score. `setup` holds `threads` and `batches`, as `encode_batches` writes them."""
+    import torch
+
+    from proxies.memory import hold_memory
+    from service.backends.scoring import Scorer, decode_batches
+
+    hold_memory()
+    torch.set_num_threads(setup["threads"])
+    device = torch.device("cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu")
+    torch.zeros(1, device=device).item()  # a device that is not there is a failure to start, not a task's
+    serve(line, Scorer(decode_batches(setup["batches"]), device))
+
+
+def serve(line: socket, work: Callable[[Task], Outcome]) -> None:
+    """Say that the process is ready, by a reply without an outcome; then answer tasks until the parent hangs up."""
+    with line.makefile("rw", encoding="utf-8", newline="\n") as stream:
+        _reply(stream, "null")
+        for message in stream:
+            _reply(stream, work(Task.from_json(message)).to_json())
+
+
+def _reply(stream: TextIO, outcome: str) -> None:
+    stream.write(f'{{"outcome": {outcome}, "memory_bytes": {_memory_bytes()}}}\n')
+    stream.flush()
+
+
+def _memory_bytes() -> int:
+    """Resident memory of this process; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _die_with_parent() -> None:
+    """A parent killed with SIGKILL ends nobody; this does, or the cores would stay busy for no one."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
