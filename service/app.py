@@ -77,9 +77,11 @@ def make_backend(settings: Settings, library: Library) -> Backend:
     return ProcessBackend(batches, options)
 
 
-def make_desk(settings: Settings, library: Library, backend: Backend, store: Store | None) -> Desk:
+def make_desk(
+    settings: Settings, library: Library, backend: Backend, store: Store | None, memory: Memory | None = None
+) -> Desk:
     """What requests are answered with."""
-    memory = Memory(settings.cache_size)
+    memory = memory or Memory(settings.cache_size)
     turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
     return Desk(library, Scorer(backend, turns, memory, store), memory)
 

@@ -46,16 +46,18 @@ def run(examples: Path) -> None:
 
 @contextmanager
 def server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The URL of a server of its own, ready to answer; stopped at the end, whatever happens.
+    """The URL of a server of its own, with a store of its own, ready to answer; stopped at the end, whatever happens.
 
     Args:
         environment: settings, e.g. `{"ARCHRANK_THREADS": "1"}`, on top of this process's own.
     """
     command = (sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0")
-    env = {**os.environ, **(environment or {})}
     with (
+        tempfile.TemporaryDirectory(prefix="archrank-") as data,
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env) as process,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment(data, environment)
+        ) as process,
     ):
         try:
             assert process.stdout is not None
@@ -68,6 +70,10 @@ def server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
             yield url
         finally:
             _stop(process)
+
+
+def _environment(data: str, more: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "ARCHRANK_DATA_FOLDER": data, **(more or {})}
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

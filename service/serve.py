@@ -15,6 +15,8 @@ from service.settings import Settings
 
 PATIENCE = 10
 """Seconds that requests may still take after the server was told to stop."""
+KEEP_ALIVE = 75
+"""Seconds after which an idle connection is closed: longer than most clients keep one, so that none is closed on them."""
 MAX_HEAD = 2**16
 """Bytes of a request's line and headers after which no more of them are read."""
 
@@ -45,7 +47,9 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until a signal. Raises `InputError` where the address cannot be had, and what `Library.load` raises."""
     app = create_app(settings, Library.load(settings))
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
-    config = uvicorn.Config(app, http=LimitedProtocol, access_log=False, timeout_graceful_shutdown=PATIENCE)
+    config = uvicorn.Config(
+        app, http=LimitedProtocol, access_log=False, timeout_graceful_shutdown=PATIENCE, timeout_keep_alive=KEEP_ALIVE
+    )
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
         say(f"archrank answers on http://{f'[{host}]' if ':' in host else host}:{port}")

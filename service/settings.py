@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         Literal["processes", "inline"],
         Field(description="where networks run: apart from the server, or in it"),
     ] = "processes"
-    processes: Annotated[int | None, Field(ge=1, description="scoring processes on the CPU; one a core if not set")] = None
+    processes: Annotated[int | None, Field(ge=1, description="scoring on the CPU; one a core if not set")] = None
     deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
     tasks_per_process: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = 1000
     data_folder: Annotated[Path, Field(description="where the SQLite store lies, made if it is not there")] = DATA

@@ -1,12 +1,17 @@
 """What the tests of the service share; the real server is in the folder above."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from service.app import make_backend, make_desk
+from service.desk import Desk
+from service.library import Library
 from service.schemas import FOUR_LAYERS, PENG
+from service.settings import Settings
 
 SMALL: dict[str, Any] = {
     "space": "gcn-nas",
@@ -35,6 +40,17 @@ def post(client: httpx.Client) -> Post:
         return response.json()
 
     return call
+
+
+def answer(how: Callable[[Any, Desk], Coroutine[Any, Any, Any]], request: Any, library: Library, **more: Any) -> Any:
+    """What the pipeline answers, scored in this process. `more`: of the desk, e.g. its memory."""
+    settings = Settings(device="cpu", backend="inline")
+    backend = make_backend(settings, library)
+    backend.start()
+    try:
+        return asyncio.run(how(request, make_desk(settings, library, backend, None, **more)))
+    finally:
+        backend.stop()
 
 
 def without_costs(document: Any) -> Any:

@@ -45,7 +45,7 @@ def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> Non
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[httpx.Client]:
     """A server with room for one architecture."""
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url, httpx.Client(base_url=url) as client:
+    with server({"ARCHRANK_PROCESSES": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -56,7 +56,7 @@ def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Cli
     refused = False
     deadline = time.monotonic() + 30  # 64 networks of ten layers would take longer
     while time.monotonic() < deadline:
-        response = narrow.post("/v1/predictions", json={"architectures": [SMALL], "proxies": []}, timeout=60)
+        response = narrow.post("/v1/predictions", json={"architectures": [SMALL], "proxies": CHEAP}, timeout=60)
         if response.status_code == 200:
             break
         refused = True
@@ -69,11 +69,25 @@ def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Cli
     assert refused
 
 
-def test_request_that_takes_too_long_is_503() -> None:
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_TIMEOUT_SECONDS": "0.05"}) as url:
-        response = httpx.post(f"{url}/v1/scores", json={"architectures": [PENG]}, timeout=60)
-    assert response.status_code == 503
-    assert "0.05 s" in response.json()["detail"]
-    assert "retry-after" in response.headers
-    with pytest.raises(httpx.ConnectError):  # and the server is gone, though it was at work
+def test_what_needs_no_device_does_not_wait_for_it(narrow: httpx.Client) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(narrow.post, "/v1/scores", json={"architectures": [PENG], "seed": 98}, timeout=120)
+        time.sleep(0.2)
+        response = httpx.post(f"{narrow.base_url}/v1/predictions", json={"architectures": [SMALL], "proxies": []})
+        assert response.status_code == 200
+        assert not busy.done()
+        assert busy.result().status_code == 200
+
+
+def test_request_that_takes_too_long_becomes_a_job() -> None:
+    with server({"ARCHRANK_WAIT_SECONDS": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
+        response = client.post("/v1/scores", json={"architectures": [PENG], "proxies": CHEAP})
+        assert response.status_code == 202
+        place = response.headers["location"]
+        while (job := client.get(place).json())["state"] in ("queued", "running"):
+            time.sleep(0.1)
+        assert (job["kind"], job["state"], job["counts"]["done"]) == ("scores", "done", 1)
+        (item,) = client.get(f"{place}/results").json()["results"]
+        assert set(item["result"]["scores"]) == set(CHEAP)
+    with pytest.raises(httpx.ConnectError):
         httpx.get(url)

@@ -1,0 +1,162 @@
+"""Jobs over HTTP, against a real server process: nothing is lost, nothing is done twice, whoever asks and whenever."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
+
+BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
+
+
+def submit(client: httpx.Client, *architectures: Any, key: str | None = None, **more: Any) -> str:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    response = client.post("/v1/jobs", json={"architectures": architectures, "proxies": CHEAP, **more}, headers=headers)
+    assert response.status_code == 202, response.text
+    place: str = response.headers["location"]
+    assert place.endswith(response.json()["id"])
+    return place
+
+
+def wait(client: httpx.Client, place: str) -> Any:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        job = client.get(place).json()
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.05)
+    raise AssertionError(job)
+
+
+def results(client: httpx.Client, place: str, limit: int = 2) -> dict[int, Any]:
+    """All pages, each result once."""
+    found: dict[int, Any] = {}
+    following: str | None = f"{place}/results?limit={limit}"
+    while following:
+        page = client.get(following).json()
+        for one in page["results"]:
+            assert one["position"] not in found
+            found[one["position"]] = one["result"]
+        following = page["next"]
+    return found
+
+
+def events(client: httpx.Client, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
+    with client.stream("GET", f"{place}/events", headers={"Last-Event-ID": str(after)}) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        number, kind = 0, ""
+        for line in stream.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "id":
+                number = int(value)
+            elif name == "event":
+                kind = value
+            elif name == "data":
+                yield number, kind, json.loads(value)
+
+
+def test_a_job_says_what_a_request_says(client: httpx.Client) -> None:
+    architectures = [SMALL, BROKEN, SIX, SMALL, FOUR_LAYERS]
+    place = submit(client, *architectures)
+    job = wait(client, place)
+    assert job["state"] == "done"
+    assert {name: job["counts"][name] for name in ("total", "done", "failed")} == {"total": 5, "done": 4, "failed": 1}
+    assert (job["progress"], job["eta_seconds"]) == (1.0, None)
+    assert job["created"] <= job["started"] <= job["finished"] < job["expires"]
+    asked = client.post("/v1/predictions", json={"architectures": architectures, "proxies": CHEAP}).json()
+    found = results(client, place)
+    for position, expected in enumerate(asked["predictions"]):
+        expected.pop("rank", None)
+        assert without_costs(found[position]) == without_costs(expected)
+
+
+def test_scores_explanations_and_seeds(client: httpx.Client) -> None:
+    scored = submit(client, SMALL, kind="scores", seed=3)
+    explained = submit(client, SMALL, proxies=[], explain=True, combiner="ridge")
+    assert wait(client, scored)["kind"] == "scores"
+    assert set(results(client, scored)[0]["scores"]) == set(CHEAP)
+    wait(client, explained)
+    answer = results(client, explained)[0]
+    assert answer["combiner"] == "ridge"
+    assert answer["explanation"]["reasons"]
+
+
+def test_events_are_told_once_and_resume(client: httpx.Client) -> None:
+    place = submit(client, SMALL, SIX, BROKEN)
+    told = list(events(client, place))
+    assert [number for number, _, _ in told] == list(range(1, len(told) + 1))
+    kinds = [kind for _, kind, _ in told]
+    assert kinds[0] == "created"
+    assert kinds[-1] == "done"
+    assert kinds.count("item") == 3
+    assert list(events(client, place, after=2)) == told[2:]
+
+
+def test_same_key_is_the_same_job(client: httpx.Client) -> None:
+    first, again = submit(client, SMALL, key="once"), submit(client, SMALL, key="once")
+    assert first == again
+    other = client.post("/v1/jobs", json={"architectures": [SIX]}, headers={"Idempotency-Key": "once"})
+    assert other.status_code == 409
+    assert other.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_cancelled_job_keeps_what_is_done(client: httpx.Client) -> None:
+    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 40, "depth": 10, "seed": 5}).json()["architectures"]
+    place = submit(client, SMALL, *many, proxies=None)
+    job = client.delete(place).json()
+    assert job["state"] == "cancelled"
+    assert client.delete(place).json()["state"] == "cancelled"
+    assert len(results(client, place)) == job["counts"]["done"] + job["counts"]["failed"]
+    assert list(events(client, place))[-1][1] == "cancelled"
+
+
+def test_a_request_is_not_held_up_by_a_job(client: httpx.Client) -> None:
+    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 30, "depth": 10, "seed": 6}).json()["architectures"]
+    place = submit(client, *many, proxies=None)
+    answer = client.post("/v1/predictions", json={"architectures": [PENG], "proxies": ["params"], "seed": 77})
+    assert answer.status_code == 200
+    assert client.get(place).json()["state"] in ("queued", "running")
+    client.delete(place)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"architectures": []}, "architectures"),
+        ({"architectures": [SMALL], "compare": True}, "compare"),
+        ({"architectures": [SMALL], "combiner": "vote"}, "combiner"),
+        ({"architectures": [SMALL], "combiner": "best"}, "combiner"),
+        ({"architectures": [SMALL], "kind": "ranks"}, "kind"),
+        ({"architectures": [SMALL], "kind": "scores", "combiner": "ridge"}, "combiner"),
+        ({"architectures": [SMALL], "priority": 1}, "priority"),
+        ({"architectures": [SMALL], "proxies": ["zen2"]}, "proxies[0]"),
+        ({"architectures": [SMALL] * 10_001}, "architectures (number)"),
+    ],
+    ids=str,
+)
+def test_bad_job_is_refused(client: httpx.Client, body: Any, field: str) -> None:
+    response = client.post("/v1/jobs", json=body)
+    assert response.status_code == 422, response.text
+    assert field in str(response.json()["errors"])
+
+
+def test_job_without_a_good_architecture_is_refused(client: httpx.Client) -> None:
+    response = client.post("/v1/jobs", json={"architectures": [BROKEN, {}]})
+    assert response.status_code == 422
+    assert "none of the architectures" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["", "/results", "/events"])
+def test_unknown_job_is_404(client: httpx.Client, path: str) -> None:
+    assert client.get(f"/v1/jobs/{'0' * 32}{path}").status_code == 404
+    assert client.get(f"/v1/jobs/none{path}").status_code == 422
+
+
+def test_jobs_are_listed_newest_first(client: httpx.Client) -> None:
+    first, second = submit(client, SMALL), submit(client, SIX)
+    listed = [f"/v1/jobs/{job['id']}" for job in client.get("/v1/jobs", params={"limit": 2}).json()["jobs"]]
+    assert listed == [second, first]
