@@ -113,7 +113,7 @@ class Outcome:
         """What makes the process that scored unfit for the next task, which may be so even where there are scores."""
         if self.failure is not None:
             return self.failure.kind if self.failure.kind in ("out_of_memory", "device_error") else None
-        errors = [score.get("error") or "" for score in (self.scores or {}).values()]
+        errors = [str(score.get("error")) for score in (self.scores or {}).values()]
         return "out_of_memory" if any(error.startswith(OUT_OF_MEMORY) for error in errors) else None
 
 

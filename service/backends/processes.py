@@ -175,7 +175,7 @@ class ProcessBackend(Backend):
         self._bell.close()
         self._ringer.close()
 
-    # What the thread does. It alone spawns and closes, as it must not wait for what another thread has closed.
+    # What the thread does. Once started, it alone spawns and closes, as it must not wait on what another has closed.
 
     def _watch(self) -> None:
         try:

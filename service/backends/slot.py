@@ -69,7 +69,7 @@ class Slot:
         self.state: ProcessState = "stopped"
         self.since = monotonic()
         self.due: float | None = None
-        """When the state has lasted too long (`starting`, `busy`) or long enough (`waiting`)."""
+        """When the state has lasted too long (`starting`, `busy`, `ending`) or long enough (`waiting`)."""
         self.held: Held | None = None
         self.age = 0
         """Tasks that the present process answered."""
@@ -251,7 +251,7 @@ def _reply(line: bytes) -> Reply:
         fields = json.loads(line)
         outcome = None if fields["outcome"] is None else Outcome.of(fields["outcome"])
         return Reply(outcome, int(fields["memory_bytes"]), fields.get("error"))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise GarbledError(f"the process wrote what is no reply: {line[:60]!r}") from error
 
 
