@@ -113,7 +113,7 @@ class Outcome:
         """What makes the process that scored unfit for the next task, which may be so even where there are scores."""
         if self.failure is not None:
             return self.failure.kind if self.failure.kind in ("out_of_memory", "device_error") else None
-        errors = [score.get("error") or "" for score in (self.scores or {}).values()]
+        errors = [str(score.get("error")) for score in (self.scores or {}).values()]
         return "out_of_memory" if any(error.startswith(OUT_OF_MEMORY) for error in errors) else None
 
 
@@ -151,7 +151,7 @@ class Health:
     """A backend.
 
     Attributes:
-        state: `starting` until a process is ready; `unhealthy` while none can be started.
+        state: `starting` until a process is ready; `unhealthy` while none can be started, which is tried all the same.
         processes: each of them.
         waiting: tasks that wait for a process.
         restarts: processes replaced for a fault or a cancelled task.
@@ -200,7 +200,7 @@ class Backend(ABC):
 
     @property
     def ready(self) -> bool:
-        """Whether at least one process is at work."""
+        """Whether a process has been ready, and not all of them fail to start since."""
         return self.health().state == "ready"
 
     @abstractmethod

@@ -29,8 +29,14 @@ def enter(entry: str, line: socket, visible: str, setup: str) -> None:
     Thread(target=_die_with_parent, daemon=True).start()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # where memory runs out, not the server is to be killed
-    module, _, function = entry.partition(":")
-    getattr(import_module(module), function)(line, json.loads(setup))
+    try:
+        module, _, function = entry.partition(":")
+        getattr(import_module(module), function)(line, json.loads(setup))
+    except Exception as error:
+        last_words = {"outcome": None, "memory_bytes": 0, "error": f"{type(error).__name__}: {error}"}
+        with contextlib.suppress(OSError):
+            line.sendall(json.dumps(last_words).encode() + b"\n")
+        raise
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import atexit
 import json
 import logging
 import math
+import os
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
@@ -68,6 +69,12 @@ class ProcessOptions:
     def visible(self) -> tuple[str, ...]:
         """CUDA_VISIBLE_DEVICES of each process."""
         return self.gpus or ("",) * self.processes
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; finds them without initialising CUDA."""
+    names, count = os.environ.get("CUDA_VISIBLE_DEVICES", ""), torch.cuda.device_count()
+    return tuple(names.split(",")[:count]) if names else tuple(map(str, range(count)))
 
 
 class ProcessBackend(Backend):
@@ -168,7 +175,7 @@ class ProcessBackend(Backend):
         self._bell.close()
         self._ringer.close()
 
-    # What the thread does. It alone spawns and closes, as it must not wait for what another thread has closed.
+    # What the thread does. Once started, it alone spawns and closes, as it must not wait on what another has closed.
 
     def _watch(self) -> None:
         try:
@@ -211,7 +218,9 @@ class ProcessBackend(Backend):
             for reply in slot.receive():
                 if slot.state == "ending":
                     break
-                if slot.state == "starting" and reply.outcome is None:
+                if reply.error is not None:
+                    self._lose(slot, "crash", reply.error)
+                elif slot.state == "starting" and reply.outcome is None:
                     self._been_ready = True
                     slot.welcome()
                 elif slot.held is not None and reply.outcome is not None and reply.outcome.task == slot.held.task.id:

@@ -45,10 +45,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a process says: that it is ready (no outcome), or what became of its task."""
+    """What a process says: that it is ready (no outcome), what became of its task, or why it ends."""
 
     outcome: Outcome | None
     memory_bytes: int
+    error: str | None
 
 
 class Slot:
@@ -68,7 +69,7 @@ class Slot:
         self.state: ProcessState = "stopped"
         self.since = monotonic()
         self.due: float | None = None
-        """When the state has lasted too long (`starting`, `busy`) or long enough (`waiting`)."""
+        """When the state has lasted too long (`starting`, `busy`, `ending`) or long enough (`waiting`)."""
         self.held: Held | None = None
         self.age = 0
         """Tasks that the present process answered."""
@@ -249,8 +250,8 @@ def _reply(line: bytes) -> Reply:
     try:
         fields = json.loads(line)
         outcome = None if fields["outcome"] is None else Outcome.of(fields["outcome"])
-        return Reply(outcome, int(fields["memory_bytes"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return Reply(outcome, int(fields["memory_bytes"]), fields.get("error"))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise GarbledError(f"the process wrote what is no reply: {line[:60]!r}") from error
 
 
