@@ -41,7 +41,7 @@ class Database:
     Raises `InputError` for a URL that is not allowed, and `StoreError`.
     """
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str | URL, clock: Clock) -> None:
         self.now = clock
         where = _parsed(url)
         self.file: Path | None = None
@@ -100,7 +100,7 @@ class Database:
         return postgresql.insert(table) if self.file is None else sqlite.insert(table)
 
 
-def _parsed(url: str) -> URL:
+def _parsed(url: str | URL) -> URL:
     try:
         where = make_url(url)
     except exc.ArgumentError:
@@ -118,7 +118,7 @@ def _parsed(url: str) -> URL:
 def _postgres(where: URL) -> Engine:
     ours = {
         "application_name": "archrank",
-        "connect_timeout": str(BUSY_SECONDS),
+        "connect_timeout": BUSY_SECONDS,
         "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=60s",
     }
     arguments = {name: value for name, value in ours.items() if name not in where.query}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -90,7 +90,7 @@ class Jobs:
                 return self._same(conn, owner, idempotency_key, body_hash), False
             conn.execute(self._db.insert(OwnerRow).values(owner=owner, turn=0).on_conflict_do_nothing())
             conn.execute(insert(ItemRow), [_row(number, position, item) for position, item in enumerate(items)])
-            locked = LockedJob(conn, Job(**{**job.__dict__, "number": number}), now)
+            locked = LockedJob(conn, replace(job, number=number), now)
             locked.tell("created")
             known = [
                 (position, item.result, item.error, item.result is not None)

@@ -1,6 +1,7 @@
 """Bring a database's tables to the newest schema."""
 
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -12,6 +13,7 @@ from service.store.errors import StoreSchemaError
 from service.store.tables import Base
 
 FOLDER = Path(__file__).parent / "migrations"
+_alone = Lock()  # Alembic's context is the same for all threads
 
 
 def migrate(conn: Connection) -> None:
@@ -36,4 +38,5 @@ def migrate(conn: Connection) -> None:
             "use a database of its own"
         )
     if found != set(scripts.get_heads()):
-        command.upgrade(config, "head")
+        with _alone:
+            command.upgrade(config, "head")

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
 from service.store.database import Clock, Database, utc_now
 from service.store.errors import StoreError
@@ -37,7 +37,7 @@ class Store:
         self.keys = Keys(database)
 
     @classmethod
-    def open(cls, url: str, clock: Clock = utc_now) -> "Store":
+    def open(cls, url: str | URL, clock: Clock = utc_now) -> "Store":
         """Connect, and bring the tables to the newest schema.
 
         Args:
@@ -52,7 +52,7 @@ class Store:
     @classmethod
     def in_folder(cls, folder: Path, clock: Clock = utc_now) -> "Store":
         """The SQLite store of a data folder."""
-        return cls.open(f"sqlite:///{folder.absolute() / FILE}", clock)
+        return cls.open(URL.create("sqlite", database=str(folder.absolute() / FILE)), clock)
 
     def close(self) -> None:
         """Close every connection."""

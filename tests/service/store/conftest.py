@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -102,3 +103,24 @@ def create(store: Store) -> Create:
         return store.jobs.create("predict", {"seed": 1}, items(n), owner, **more)[0]
 
     return create
+
+
+def assert_consistent(store: Store) -> None:
+    """Counts, items, completions and events of every job tell the same."""
+    for job in store.jobs.list(limit=10_000):
+        page = store.jobs.items(job.id, limit=10_000)
+        states = Counter(one.state for one in page.items)
+        assert (states["waiting"], states["running"], states["done"], states["failed"]) == (
+            job.waiting,
+            job.running,
+            job.done,
+            job.failed,
+        )
+        assert [one.position for one in page.items] == list(range(job.total))
+        results = store.jobs.results(job.id, limit=10_000).items
+        assert [one.completion for one in results] == list(range(1, job.done + job.failed + 1))
+        events = store.jobs.events(job.id, limit=10_000)
+        assert [event.id for event in events] == list(range(1, job.events + 1))
+        told = [event.data["position"] for event in events if event.kind == "item"]
+        assert told == [one.position for one in results]
+        assert job.complete == (job.waiting + job.running == 0)
