@@ -1,7 +1,6 @@
 """The application: settings in, FastAPI out."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,7 +12,7 @@ from models.version import archrank_version
 from service import errors
 from service.backends.base import Backend
 from service.backends.inline import InlineBackend
-from service.backends.processes import ProcessBackend, ProcessOptions
+from service.backends.processes import ProcessBackend, ProcessOptions, visible_gpus
 from service.cache import Memory
 from service.desk import Desk
 from service.library import Library
@@ -68,7 +67,7 @@ def make_backend(settings: Settings, library: Library) -> Backend:
     if settings.backend == "inline":
         return InlineBackend(batches, str(library.device))
     options = ProcessOptions(
-        gpus=_gpus() if library.device.type == "cuda" else (),
+        gpus=visible_gpus() if library.device.type == "cuda" else (),
         processes=settings.processes or torch.get_num_threads(),
         threads=settings.threads,
         deadline_seconds=settings.deadline_seconds,
@@ -92,12 +91,6 @@ def open_store(settings: Settings) -> Store:
         return Store.open(settings.store_url)
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     return Store.in_folder(settings.data_folder)
-
-
-def _gpus() -> tuple[str, ...]:
-    """As CUDA_VISIBLE_DEVICES names them. Counting them makes no context on any."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return tuple(named.split(",")) if named else tuple(map(str, range(torch.cuda.device_count())))
 
 
 def _batches(library: Library) -> dict[str, ProbeBatch]:

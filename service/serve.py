@@ -16,7 +16,7 @@ from service.settings import Settings
 PATIENCE = 10
 """Seconds that requests may still take after the server was told to stop."""
 KEEP_ALIVE = 75
-"""Seconds after which an idle connection is closed: longer than most clients keep one, so that none is closed on them."""
+"""Seconds after which an idle connection is closed: longer than most clients keep one, lest it close on them."""
 MAX_HEAD = 2**16
 """Bytes of a request's line and headers after which no more of them are read."""
 
