@@ -54,6 +54,9 @@ class Jobs:
             raise InputError("kind", kind, "one of " + ", ".join(JOB_KINDS))
         if not items:
             raise InputError("items (number)", 0, "at least 1")
+        for position, item in enumerate(items):
+            if item.result is not None and item.error is not None:
+                raise InputError(f"items[{position}]", item, "at most one of result and error")
         checks.text("owner", owner)
         body_hash = None
         if idempotency_key is not None:

@@ -123,4 +123,5 @@ def assert_consistent(store: Store) -> None:
         assert [event.id for event in events] == list(range(1, job.events + 1))
         told = [event.data["position"] for event in events if event.kind == "item"]
         assert told == [one.position for one in results]
-        assert job.complete == (job.waiting + job.running == 0)
+        assert job.state == "cancelled" or job.complete == (job.waiting + job.running == 0)
+        assert not (job.complete and job.running)

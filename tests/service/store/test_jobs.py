@@ -254,6 +254,8 @@ def test_other_bad_input(store: Store, create: Create) -> None:
     job = create(1)
     with pytest.raises(InputError, match="items"):
         store.jobs.create("predict", {}, [], "me")
+    with pytest.raises(InputError, match=r"items\[1\]: got .* at most one"):
+        store.jobs.create("predict", {}, [*items(1), NewItem({}, "f", {}, {})], "me")
     with pytest.raises(InputError, match="kind: got 'x'"):
         store.jobs.create("x", {}, items(1), "me")  # type: ignore[arg-type]
     for bad in (float("nan"), {1, 2}, float("inf")):

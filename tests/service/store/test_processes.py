@@ -1,11 +1,12 @@
 """Several processes on one store, and processes that are killed."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from service.store import Store, StoreBusyError, database
+from service.store import Outcome, Store, StoreBusyError, database
 from tests.service.store.conftest import Create, assert_consistent, items
 from tests.service.store.processes import (
     Child,
@@ -100,3 +101,30 @@ def test_file_locked_by_another_process(tmp_path: Path, monkeypatch: pytest.Monk
             assert store.jobs.get(job.id) == job  # readers do not wait
         assert len(store.queue.claim(1, "w")) == 1
         store.health()
+
+
+def test_many_threads_do_everything_at_once(store: Store) -> None:
+    """Nobody is locked out, nothing is done twice, and all counts are right."""
+
+    def work(number: int) -> list[tuple[int, int]]:
+        mine = []
+        for i in range(8):
+            job, _ = store.jobs.create("predict", {}, items(12), f"owner{number % 3}")
+            claims = store.queue.claim(10, f"w{number}")
+            store.queue.release(claims[7:])
+            if i % 3 == 0:
+                store.queue.requeue(f"w{number}", 9, {})
+            counted = store.queue.settle([Outcome(one, {}) for one in reversed(claims[:5])])
+            mine += [
+                (one.job.number, one.position) for one, counts in zip(claims[4::-1], counted, strict=True) if counts
+            ]
+            if i % 4 == 3:
+                store.jobs.cancel(job.id)
+            store.jobs.results(job.id)
+            store.jobs.waiting()
+        return mine
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [one for some in pool.map(work, range(8)) for one in some]
+    assert len(set(done)) == len(done) == sum(job.done for job in store.jobs.list())
+    assert_consistent(store)
