@@ -58,7 +58,7 @@ def _steps(threads: int) -> dict[str, Callable[[], Any]]:
         "fourteen": lambda: [scoring.one(depth, **RICH, proxies=scoring.STUDY, repeats=2) for depth in (10, 4)],
         "all": lambda: [scoring.one(depth, **DEFAULT, proxies=None) for depth in (4, 6, 8, 10)],
         "samples": lambda: [scoring.one(10, samples, 8, None, repeats=1) for samples in (2, 4, 8, 16)],
-        "frames": lambda: [scoring.one(10, 4, frames, None, repeats=1) for frames in (8, 16, 32, 64)],
+        "frames": lambda: [scoring.one(10, 4, frames, None, repeats=1) for frames in (8, 16, 32)],
         "structure": predicting.structure_only,
         "cached": predicting.cached,
         "peak_gib": lambda: {samples: scoring.peak(10, samples, 8) for samples in (4, 8, 16)},
