@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import torch
 from fastapi import FastAPI
@@ -42,7 +43,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
             backend = make_backend(settings, loaded)
             backend.start()
             desk = make_desk(settings, loaded, backend, store)
-            runner = JobRunner(desk, store)
+            runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
             app.state.desk, app.state.store, app.state.runner = desk, store, runner
             await runner.start()
             try:

@@ -66,7 +66,7 @@ def server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
                 errors.seek(0)
                 raise DemoError(f"the server did not start: {errors.read().strip() or line.strip()}")
             url = line.split()[-1]
-            _wait_until_ready(url, process)
+            wait_until_ready(url, process)
             yield url
         finally:
             _stop(process)
@@ -84,7 +84,8 @@ def _stop(process: "subprocess.Popen[str]") -> None:
         process.kill()
 
 
-def _wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
+def wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
+    """Return when the server at the URL is ready. Raises `DemoError` where it takes too long or its process ends."""
     deadline, said = time.monotonic() + PATIENCE, "nothing"
     while time.monotonic() < deadline and process.poll() is None:
         try:

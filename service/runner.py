@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,12 @@ AHEAD = 64
 """Items that are held at most: enough to keep every process busy, and to answer what is known many at a time."""
 PAUSE = 1.0
 """Seconds after which the store is asked again whether there is work, or whether it is there again."""
-MOST_ATTEMPTS = 2
+MOST_ATTEMPTS = 10
+"""Servers that may end while they hold an item: that is seldom its own fault, which the backend would notice."""
+PRUNE_SECONDS = 3600.0
+UNUSED_DAYS = 90
+MOST_SCORED = 1_000_000
+"""Architectures whose scores are kept, and for how long after their last use."""
 LOST = {"title": "Interrupted", "status": 500, "detail": "the server ended while it worked on this, more than once"}
 
 
@@ -32,21 +38,22 @@ class JobRunner:
     Args:
         desk: what requests are answered with.
         store: where the jobs are.
+        keep: how long results are kept after a job has finished.
     """
 
-    def __init__(self, desk: Desk, store: Store) -> None:
-        self._desk, self._store = desk, store
+    def __init__(self, desk: Desk, store: Store, keep: timedelta) -> None:
+        self._desk, self._store, self._keep = desk, store, keep
         self._name = uuid4().hex
         self._groups: dict[asyncio.Task[None], Sequence[Claim]] = {}
         self._news = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin, with what an earlier server left half done."""
         found = await asyncio.to_thread(self._store.queue.requeue, None, MOST_ATTEMPTS, LOST)
         if found.waiting or found.failed:
             log.warning("%d architectures of jobs wait again, %d were given up", found.waiting, found.failed)
-        self._loop = asyncio.create_task(self._run())
+        self._loops = [asyncio.create_task(self._run()), asyncio.create_task(self._prune())]
 
     def wake(self) -> None:
         """There is a new job."""
@@ -54,9 +61,9 @@ class JobRunner:
 
     async def stop(self, seconds: float) -> None:
         """Claim no more, let what runs finish for so long, and put the rest back."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait((self._loop,))
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
         groups = dict(self._groups)
         if groups:
             await asyncio.wait(groups, timeout=seconds)
@@ -81,6 +88,16 @@ class JobRunner:
                 task.add_done_callback(self._done)
             if not claims or self._held >= AHEAD:
                 await self._wait()
+
+    async def _prune(self) -> None:
+        """Forget what was kept for long enough."""
+        while True:
+            await asyncio.sleep(PRUNE_SECONDS)
+            try:
+                await asyncio.to_thread(self._store.jobs.prune, self._keep)
+                await asyncio.to_thread(self._store.scores.prune, MOST_SCORED, timedelta(days=UNUSED_DAYS))
+            except StoreError as error:
+                log.error("nothing could be pruned: %s", error)
 
     @property
     def _held(self) -> int:
