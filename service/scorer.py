@@ -1,6 +1,7 @@
 """Scores, from memory, from the store, or computed: each of them once, whoever asks and how often."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from time import perf_counter
@@ -14,9 +15,10 @@ from service.backends.errors import RefusedError
 from service.cache import Memory, ScoreKey
 from service.library import Probe
 from service.scoring_errors import ScoringError
-from service.store import Store
+from service.store import Store, StoreError
 from service.turns import Turns
 
+log = logging.getLogger(__name__)
 Scores = dict[str, Score]
 Which = tuple[Architecture, str, int, int]
 """An architecture, batch, seed and number of draws: what is computed one at a time."""
@@ -47,9 +49,7 @@ class Scorer:
         found = self.memory.scores.get(_all(keys.values()))
         missing = [key for key in _all(keys.values()) if key not in found]
         if missing and self.store is not None:
-            stored = await asyncio.to_thread(self.store.scores.get, missing)
-            self.memory.scores.put(stored)
-            found |= stored
+            found |= await self._stored(self.store, missing)
         return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}
 
     async def score(self, arch: Architecture, probe: Probe, proxies: Mapping[str, str], caller: str) -> Scores:
@@ -86,8 +86,21 @@ class Scorer:
         kept = {keys[name]: one for name, one in computed.items() if one.status == "ok"}
         self.memory.scores.put(kept)
         if self.store is not None and kept:
-            await asyncio.to_thread(self.store.scores.put, kept)
+            try:
+                await asyncio.to_thread(self.store.scores.put, kept)
+            except StoreError as error:
+                log.error("scores are kept in memory alone: %s", error)
         return computed
+
+    async def _stored(self, store: Store, keys: Sequence[ScoreKey]) -> dict[ScoreKey, Score]:
+        """What the store knows; nothing while it cannot be read, as everything can be computed."""
+        try:
+            found = await asyncio.to_thread(store.scores.get, keys)
+        except StoreError as error:
+            log.error("what the store knows is computed anew: %s", error)
+            return {}
+        self.memory.scores.put(found)
+        return found
 
     async def _submitted(self, task: Task) -> "Future[Outcome]":
         while True:
