@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from models.errors import InputError
 from service.desk import Desk
@@ -44,13 +45,15 @@ def check_size(architectures: int, most: int) -> None:
 
 
 async def answered(request: Request, work: Coroutine[Any, Any, T], seconds: float) -> T | None:
-    """What the work returns; None where it takes longer. It is given up then, and when the client has gone.
+    """What the work returns; None where it takes longer, and it is given up.
 
-    Raises what the work raises.
+    Raises what the work raises, and `ClientDisconnect` where nobody waits for it any more.
     """
     task, gone = asyncio.create_task(work), asyncio.create_task(_client_gone(request))
     try:
         await asyncio.wait((task, gone), timeout=seconds, return_when="FIRST_COMPLETED")
+        if gone.done() and not task.done():
+            raise ClientDisconnect
         return task.result() if task.done() else None
     finally:
         gone.cancel()

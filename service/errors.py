@@ -159,7 +159,7 @@ def install(app: FastAPI) -> None:
     async def nobody_listens(request: Request, error: Exception) -> Response:
         return Response(status_code=400)
 
-    for kind in (ArchrankError, RequestValidationError, HTTPException, Exception):
+    for kind in (ArchrankError, RequestValidationError, ValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientDisconnect, nobody_listens)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 from models import Architecture, InputError
 from proxies import proxy_versions
@@ -25,7 +26,6 @@ from service.schemas import (
 )
 
 log = logging.getLogger(__name__)
-ANYBODY = "anybody"
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,24 @@ class Plan:
         return answers.estimated(results, await _estimate(results, self, self.model, desk), self.probe)
 
 
-async def predict(request: PredictionRequest, desk: Desk, caller: str = ANYBODY) -> PredictionResponse:
+async def predict(request: PredictionRequest, desk: Desk) -> PredictionResponse:
     """The answer to the request.
 
     Raises `InputError` or `ProblemError` before any of it is done, and `BusyError` where too many wait.
     """
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, plan.probe), perf_counter()
-    await _score(results, plan, desk, caller)
+    await _score(results, plan, desk, uuid4().hex)  # each request has turns of its own
     assert plan.model is not None, "a prediction has a model"
     said = await _estimate(results, plan, plan.model, desk)
     return answers.predictions(results, said, plan.model, plan.probe, request.compare, perf_counter() - started)
 
 
-async def score_all(request: ScoreRequest, desk: Desk, caller: str = ANYBODY) -> ScoreResponse:
+async def score_all(request: ScoreRequest, desk: Desk) -> ScoreResponse:
     """As `predict`, but the answer is the proxies' scores."""
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, plan.probe), perf_counter()
-    await _score(results, plan, desk, caller)
+    await _score(results, plan, desk, uuid4().hex)  # each request has turns of its own
     return answers.scores(results, plan.probe, perf_counter() - started)
 
 

@@ -120,21 +120,21 @@ class JobRunner:
         read = [plan.probe.space.parse(one.architecture) for one in claims]
         known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.probe, plan.proxies)
         there = [i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies)]
-        await self._settle([claims[i] for i in there], [read[i] for i in there], plan, job.owner)
+        await self._settle([claims[i] for i in there], [read[i] for i in there], plan, job.id)
         async with asyncio.TaskGroup() as group:
             for i in sorted(set(range(len(read))) - set(there)):
-                group.create_task(self._settle([claims[i]], [read[i]], plan, job.owner))
+                group.create_task(self._settle([claims[i]], [read[i]], plan, job.id))
 
     def _plan(self, job: Job) -> Plan:
         kind = PredictionRequest if job.kind == "predict" else ScoreRequest
         return Plan.of(kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library)
 
-    async def _settle(self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, owner: str) -> None:
+    async def _settle(self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, caller: str) -> None:
         if not claims:
             return
         results = Results(list(read))
         try:
-            items = await plan.each(results, self._desk, owner)
+            items = await plan.each(results, self._desk, caller)
         except Exception as error:
             log.exception("items of a job failed")
             outcomes = [Outcome(claim, error=problem(error).model_dump(mode="json")) for claim in claims]

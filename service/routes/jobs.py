@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from models import InputError
 from service.deps import DeskDep, JobRoute, SettingsDep, StoreDep, check_size
 from service.errors import ProblemError, documented, problem
-from service.pipeline import ANYBODY, Plan
+from service.pipeline import Plan
 from service.runner import JobRunner
 from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
 from service.settings import Settings
@@ -20,6 +20,7 @@ from service.store.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
+OWNER = "anonymous"
 PAGE = 500
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
@@ -58,7 +59,7 @@ async def accepted(
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
     kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
     store: Store = state.store
-    job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, ANYBODY, idempotency_key)
+    job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, OWNER, idempotency_key)
     runner: JobRunner = state.runner
     runner.wake()
     card = _card(job, state.desk.scorer.turns.seconds_each, state.settings)
@@ -93,7 +94,7 @@ async def get_jobs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JobList:
     """The jobs that there are, newest first."""
-    jobs = await asyncio.to_thread(store.jobs.list, ANYBODY, limit)
+    jobs = await asyncio.to_thread(store.jobs.list, OWNER, limit)
     return JobList(jobs=[_card(job, desk.scorer.turns.seconds_each, settings) for job in jobs])
 
 
@@ -171,6 +172,6 @@ def _said(event: Event) -> str:
 
 async def _job(store: Store, id: str) -> Job:  # noqa: A002
     try:
-        return await asyncio.to_thread(store.jobs.get, id, ANYBODY)
+        return await asyncio.to_thread(store.jobs.get, id, OWNER)
     except NotFoundError as error:
         raise ProblemError(404, f"there is no job {id}") from error

@@ -45,7 +45,10 @@ def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> Non
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[httpx.Client]:
     """A server with room for one architecture."""
-    with server({"ARCHRANK_PROCESSES": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url, httpx.Client(base_url=url) as client:
+    with (
+        server({"ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
+        httpx.Client(base_url=url) as client,
+    ):
         yield client
 
 
