@@ -39,20 +39,22 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loaded = library or Library.load(settings)
-        with open_store(settings) as store:
-            backend = make_backend(settings, loaded)
-            backend.start()
-            desk = make_desk(settings, loaded, backend, store)
-            runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
-            app.state.desk, app.state.store, app.state.runner = desk, store, runner
-            await runner.start()
-            try:
-                yield
-            finally:
-                await runner.stop(settings.drain_seconds)
-                await asyncio.to_thread(backend.drain, settings.drain_seconds)
-                backend.stop()
-                desk.close()
+        backend = make_backend(settings, loaded)
+        backend.start()  # first, as its processes take the longest to be ready
+        try:
+            with await asyncio.to_thread(open_store, settings) as store:
+                desk = make_desk(settings, loaded, backend, store)
+                runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
+                app.state.desk, app.state.store, app.state.runner = desk, store, runner
+                await runner.start()
+                try:
+                    yield
+                finally:
+                    await runner.stop(settings.drain_seconds)
+                    await asyncio.to_thread(backend.drain, settings.drain_seconds)
+                    desk.close()
+        finally:
+            backend.stop()
 
     app = FastAPI(title="archrank", description=DESCRIPTION, version=archrank_version(), lifespan=lifespan)
     app.state.settings = settings
