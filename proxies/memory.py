@@ -14,8 +14,7 @@ def hold_memory() -> None:
     By default every tensor of some MiB is given back when it is freed, and the next one is zeroed page by page, which
     takes longer than most operations on it. To be called before the first tensor is made. Does nothing without glibc.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
         for parameter, value in ((TRIM_THRESHOLD, LARGEST), (MMAP_MAX, 0), (ARENA_MAX, 1)):
-            if mallopt is not None:
-                mallopt(parameter, value)
+            mallopt(parameter, value)

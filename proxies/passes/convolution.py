@@ -33,6 +33,11 @@ class Options:
         padding = 0 if padding == "valid" else padding
         return cls(_each(stride, len(kernel)), _each(padding, len(kernel)), dilation, groups)
 
+    @property
+    def in_full(self) -> tuple[Any, ...]:
+        """As `torch.convolution` and its derivative take them: not transposed, so without padding of the output."""
+        return self.stride, self.padding, self.dilation, False, (0,) * len(self.stride), self.groups
+
 
 def _each(value: Any, dimensions: int) -> tuple[int, ...]:
     values = (value,) if isinstance(value, int) else tuple(value)
@@ -68,10 +73,7 @@ class _Convolution(torch.autograd.Function):
         ctx.options, ctx.shape, ctx.backward_in = options, x.shape, backward_in
         if _over_frames(x, weight, options):
             return over_frames.forward(x, weight, bias, *_over_first(options))
-        zeros = (0,) * len(options.stride)
-        return torch.convolution(
-            x, weight, bias, options.stride, options.padding, options.dilation, False, zeros, options.groups
-        )
+        return torch.convolution(x, weight, bias, *options.in_full)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
@@ -111,18 +113,7 @@ def _over_first(options: Options) -> tuple[int, int, int]:
 def _backward(
     gradient: Tensor, x: Tensor, weight: Tensor, options: Options, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    zeros = (0,) * len(options.stride)
     made: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient,
-        x,
-        weight,
-        None,
-        options.stride,
-        options.padding,
-        options.dilation,
-        False,
-        zeros,
-        options.groups,
-        wanted,
+        gradient, x, weight, None, *options.in_full, wanted
     )
     return made

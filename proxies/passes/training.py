@@ -69,9 +69,8 @@ def _curvature(passed: Sequence[Passed], directions: Sequence[Tensor]) -> float:
     gxs = [gx for _, _, gx in passed if gx is not None]
     cotangents = [tensor.detach() for tensor in [*products, *gzs]]
     slopes = torch.autograd.grad([*gzs, *products], [*zs, *gxs], cotangents, allow_unused=True)
-    total = 0.0
-    for (call, _, _), slope in zip(passed, slopes, strict=False):
-        total += float(call.along(slope)) if slope is not None else 0.0
-    for gx, slope in zip(gxs, slopes[len(zs) :], strict=True):
-        total += float(inner_product(gx.detach(), slope)) if slope is not None else 0.0
-    return total
+    parts = [call.along(slope) for (call, _, _), slope in zip(passed, slopes, strict=False) if slope is not None]
+    parts += [
+        inner_product(gx.detach(), slope) for gx, slope in zip(gxs, slopes[len(zs) :], strict=True) if slope is not None
+    ]
+    return float(torch.stack(parts).sum())
