@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from models.batches import ProbeBatch
 from models.version import archrank_version
 from service import errors
+from service.access import Access
 from service.backends.base import Backend
 from service.backends.inline import InlineBackend
 from service.backends.processes import ProcessBackend, ProcessOptions, visible_gpus
@@ -46,10 +47,14 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
                 desk = make_desk(settings, loaded, backend, store)
                 runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
                 app.state.desk, app.state.store, app.state.runner = desk, store, runner
+                app.state.access = access = Access(settings, store)
+                await access.read()
                 await runner.start()
+                watch = asyncio.create_task(access.watch())
                 try:
                     yield
                 finally:
+                    watch.cancel()
                     await runner.stop(settings.drain_seconds)
                     await asyncio.to_thread(backend.drain, settings.drain_seconds)
                     desk.close()

@@ -45,16 +45,17 @@ def run(examples: Path) -> None:
 
 
 @contextmanager
-def server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
+def server(environment: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[str]:
     """The URL of a server of its own, with a store of its own, ready to answer; stopped at the end, whatever happens.
 
     Args:
         environment: settings, e.g. `{"ARCHRANK_THREADS": "1"}`, on top of this process's own.
+        log: what the server says on standard error goes there.
     """
     command = (sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0")
     with (
         tempfile.TemporaryDirectory(prefix="archrank-") as data,
-        tempfile.TemporaryFile("w+") as errors,
+        log.open("w+") if log else tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment(data, environment)
         ) as process,

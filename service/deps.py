@@ -6,14 +6,18 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from models.errors import InputError
+from service.access import Access, Caller
 from service.desk import Desk
-from service.errors import ProblemError
+from service.errors import ProblemError, documented
+from service.keys import Scope
 from service.settings import Settings
 from service.store import Store
 from service.strict_json import loads
+from service.turns import Asker
 
 T = TypeVar("T")
 DRAINED = 16
@@ -33,9 +37,19 @@ async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
+async def _caller(request: Request) -> Caller:
+    return cast(Caller, request.state.caller)
+
+
+async def _asker(caller: Annotated[Caller, Depends(_caller)]) -> Asker:
+    return Asker(caller.id, caller.share)
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+AskerDep = Annotated[Asker, Depends(_asker)]
 
 
 def check_size(architectures: int, most: int) -> None:
@@ -97,20 +111,51 @@ class _StrictRequest(Request):
         return bytes(body)
 
 
-class StrictRoute(APIRoute):
-    """A route with a JSON body; everything wrong with its text is found before its schema is looked at."""
+_KEY = HTTPBearer(scheme_name="API key", description="`archrank keys create` makes one", auto_error=False)
 
-    limit = "max_body_bytes"
+
+class GuardedRoute(APIRoute):
+    """A route for callers that are known, whom it asks before anything else of the request is looked at."""
+
+    scopes: tuple[Scope, ...] = ("predict", "admin")
+    """Any of these will do."""
+
+    def __init__(self, *args: Any, responses: dict[int | str, Any] | None = None, **kwargs: Any) -> None:
+        # That this is in the API's description is all that it is for.
+        kwargs["dependencies"] = [*(kwargs.get("dependencies") or []), Depends(_KEY)]
+        super().__init__(*args, responses=documented(401, 403, 429) | (responses or {}), **kwargs)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def strict(request: Request) -> Response:
-            strict_request = _StrictRequest(request.scope, request.receive)
-            settings = request.app.state.settings
-            await strict_request.read(settings, getattr(settings, self.limit))
-            return await handle(strict_request)
+        async def guarded(request: Request) -> Response:
+            access: Access = request.app.state.access
+            request.state.caller = await access.admit(request.headers.get("authorization"), self.scopes)
+            return await handle(await self.prepared(request))
 
+        return guarded
+
+    async def prepared(self, request: Request) -> Request:
+        """What is handled, when it is known who asks."""
+        return request
+
+
+class AdminRoute(GuardedRoute):
+    """A route for those who look after the service."""
+
+    scopes = ("admin",)
+
+
+class StrictRoute(GuardedRoute):
+    """A route with a JSON body; everything wrong with its text is found before its schema is looked at."""
+
+    scopes = ("predict",)
+    limit = "max_body_bytes"
+
+    async def prepared(self, request: Request) -> Request:
+        """The request with its body read."""
+        strict, settings = _StrictRequest(request.scope, request.receive), request.app.state.settings
+        await strict.read(settings, getattr(settings, self.limit))
         return strict
 
 

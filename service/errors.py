@@ -15,14 +15,18 @@ from starlette.requests import ClientDisconnect
 
 from models.errors import ArchrankError, InputError
 from service.scoring_errors import ScoringError
-from service.store.errors import IdempotencyError, StoreError
+from service.store.errors import IdempotencyError, StoreError, TooManyJobsError
 from service.strict_json import JsonError
-from service.turns import BusyError
+from service.turns import BusyError, ShareError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 5
+"""Seconds, where nothing better is known."""
 TITLES = {
     400: "Malformed body",
+    401: "API key needed",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     408: "Body too slow",
@@ -30,6 +34,7 @@ TITLES = {
     413: "Body too large",
     415: "Unsupported media type",
     422: "Invalid input",
+    429: "Too much at once",
     500: "Internal error",
     503: "Unavailable",
 }
@@ -84,6 +89,8 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
     match error:
         case ProblemError():
             status, detail, causes = error.status, str(error), error.causes
+        case ShareError() | TooManyJobsError():
+            status, detail, causes = 429, str(error), []
         case BusyError():
             status, detail, causes = 503, str(error), []
         case StoreError():
@@ -152,8 +159,8 @@ def install(app: FastAPI) -> None:
         if said.status == 500 and isinstance(error, ArchrankError):  # the server logs all others
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         headers = dict(getattr(error, "headers", None) or {})
-        if isinstance(error, BusyError):
-            headers["Retry-After"] = str(error.retry_after)
+        if said.status in (429, 503):
+            headers.setdefault("Retry-After", str(getattr(error, "retry_after", RETRY_AFTER)))
         return ProblemResponse(said.model_dump(), said.status, headers)
 
     async def nobody_listens(request: Request, error: Exception) -> Response:

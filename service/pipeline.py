@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 from models import Architecture, InputError
 from proxies import proxy_versions
@@ -24,6 +23,7 @@ from service.schemas import (
     ScoreRequest,
     ScoreResponse,
 )
+from service.turns import Asker
 
 log = logging.getLogger(__name__)
 
@@ -57,32 +57,32 @@ class Plan:
             _seeded(model.probe, request.seed), proxies, model, model.combiner(request.combiner), request.explain
         )
 
-    async def each(self, results: Results, desk: Desk, caller: str) -> Sequence[ScoredItem | FailedItem]:
-        """The answer for each architecture by itself, for a caller who waits for his turn however long it takes."""
-        await _score(results, self, desk, caller, patient=True)
+    async def each(self, results: Results, desk: Desk, asker: Asker) -> Sequence[ScoredItem | FailedItem]:
+        """The answer for each architecture by itself, for whoever asks."""
+        await _score(results, self, desk, asker)
         if self.model is None:
             return answers.scored(results, self.probe)
         return answers.estimated(results, await _estimate(results, self, self.model, desk), self.probe)
 
 
-async def predict(request: PredictionRequest, desk: Desk) -> PredictionResponse:
+async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> PredictionResponse:
     """The answer to the request.
 
     Raises `InputError` or `ProblemError` before any of it is done, and `BusyError` where too many wait.
     """
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, plan.probe), perf_counter()
-    await _score(results, plan, desk, uuid4().hex)  # each request has turns of its own
+    await _score(results, plan, desk, asker)
     assert plan.model is not None, "a prediction has a model"
     said = await _estimate(results, plan, plan.model, desk)
     return answers.predictions(results, said, plan.model, plan.probe, request.compare, perf_counter() - started)
 
 
-async def score_all(request: ScoreRequest, desk: Desk) -> ScoreResponse:
+async def score_all(request: ScoreRequest, desk: Desk, asker: Asker) -> ScoreResponse:
     """As `predict`, but the answer is the proxies' scores."""
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, plan.probe), perf_counter()
-    await _score(results, plan, desk, uuid4().hex)  # each request has turns of its own
+    await _score(results, plan, desk, asker)
     return answers.scores(results, plan.probe, perf_counter() - started)
 
 
@@ -109,21 +109,21 @@ def read(texts: Sequence[Any], probe: Probe) -> Results:
     return Results(read)
 
 
-async def _score(results: Results, plan: Plan, desk: Desk, caller: str, patient: bool = False) -> None:
+async def _score(results: Results, plan: Plan, desk: Desk, asker: Asker) -> None:
     """Every architecture once. What fails stays with its architecture.
 
-    Raises `BusyError` where something has to be computed and too many wait, unless the caller is patient.
+    Raises `BusyError` where something has to be computed and too many wait, unless the asker is patient.
     """
     known = await desk.scorer.recall(results.architectures, plan.probe, plan.proxies)
     results.scores.update({arch: scores for arch, scores in known.items() if len(scores) == len(plan.proxies)})
     waiting = [arch for arch in results.architectures if arch not in results.scores]
-    if waiting and not patient:
-        desk.scorer.turns.check()
+    if waiting and not asker.patient:
+        desk.scorer.turns.check(asker)
     results.computed.update(waiting)
 
     async def one(arch: Architecture) -> None:
         try:
-            results.scores[arch] = await desk.scorer.score(arch, plan.probe, plan.proxies, caller)
+            results.scores[arch] = await desk.scorer.score(arch, plan.probe, plan.proxies, asker)
         except Exception as error:
             log.warning("architecture %s could not be scored: %s", arch.fingerprint, error)
             results.failures[arch] = error

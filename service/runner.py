@@ -17,6 +17,7 @@ from service.pipeline import Plan
 from service.schemas import PredictionRequest, ScoreRequest
 from service.store import Claim, Job, Outcome, Store
 from service.store.errors import StoreError
+from service.turns import Asker
 
 log = logging.getLogger(__name__)
 AHEAD = 64
@@ -116,25 +117,25 @@ class JobRunner:
     async def _answer(self, claims: Sequence[Claim]) -> None:
         """Items of one job: at once those that are known, the others as they come."""
         job = claims[0].job
-        plan = self._plan(job)
+        plan, asker = self._plan(job), Asker(job.owner, request=job.id, patient=True)
         read = [plan.probe.space.parse(one.architecture) for one in claims]
         known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.probe, plan.proxies)
         there = [i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies)]
-        await self._settle([claims[i] for i in there], [read[i] for i in there], plan, job.id)
+        await self._settle([claims[i] for i in there], [read[i] for i in there], plan, asker)
         async with asyncio.TaskGroup() as group:
             for i in sorted(set(range(len(read))) - set(there)):
-                group.create_task(self._settle([claims[i]], [read[i]], plan, job.id))
+                group.create_task(self._settle([claims[i]], [read[i]], plan, asker))
 
     def _plan(self, job: Job) -> Plan:
         kind = PredictionRequest if job.kind == "predict" else ScoreRequest
         return Plan.of(kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library)
 
-    async def _settle(self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, caller: str) -> None:
+    async def _settle(self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, asker: Asker) -> None:
         if not claims:
             return
         results = Results(list(read))
         try:
-            items = await plan.each(results, self._desk, caller)
+            items = await plan.each(results, self._desk, asker)
         except Exception as error:
             log.exception("items of a job failed")
             outcomes = [Outcome(claim, error=problem(error).model_dump(mode="json")) for claim in claims]

@@ -254,6 +254,7 @@ class JobCard(BaseModel):
     """How a job is doing."""
 
     id: str
+    owner: str = Field(description="id of the API key that asked for it, or `anonymous`")
     kind: Literal["predictions", "scores"]
     state: Literal["queued", "running", "done", "cancelled", "failed"]
     counts: JobCounts
@@ -269,6 +270,7 @@ class JobCard(BaseModel):
         counts = JobCounts(**{name: getattr(job, name) for name in JobCounts.model_fields})
         return cls(
             id=job.id,
+            owner=job.owner,
             kind="predictions" if job.kind == "predict" else "scores",
             state=job.state,
             counts=counts,

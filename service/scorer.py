@@ -16,7 +16,7 @@ from service.cache import Memory, ScoreKey
 from service.library import Probe
 from service.scoring_errors import ScoringError
 from service.store import Store, StoreError
-from service.turns import Turns
+from service.turns import Asker, Turns
 
 log = logging.getLogger(__name__)
 Scores = dict[str, Score]
@@ -52,7 +52,7 @@ class Scorer:
             found |= await self._stored(self.store, missing)
         return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}
 
-    async def score(self, arch: Architecture, probe: Probe, proxies: Mapping[str, str], caller: str) -> Scores:
+    async def score(self, arch: Architecture, probe: Probe, proxies: Mapping[str, str], asker: Asker) -> Scores:
         """The architecture's scores by these proxies, computed where they are not known.
 
         Failed scores are among them, and are not kept. Raises `ScoringError` where there are none at all.
@@ -66,20 +66,20 @@ class Scorer:
             known = {name: found[key] for name, key in keys.items() if key in found}
             missing = {name: key for name, key in keys.items() if name not in known}
             if missing:
-                await self.turns.take(caller)
+                await self.turns.take(asker)
                 # What has begun is finished and kept, even if nobody waits for it any more.
-                running = self._running[which] = asyncio.create_task(self._compute(arch, probe, missing))
+                running = self._running[which] = asyncio.create_task(self._compute(arch, probe, missing, asker))
                 running.add_done_callback(lambda _: self._running.pop(which))
                 known |= await asyncio.shield(running)
         return {name: known[name] for name in proxies}
 
-    async def _compute(self, arch: Architecture, probe: Probe, keys: Mapping[str, ScoreKey]) -> Scores:
+    async def _compute(self, arch: Architecture, probe: Probe, keys: Mapping[str, ScoreKey], asker: Asker) -> Scores:
         """With a place, which is given back at the end."""
         started = perf_counter()
         try:
             outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
         finally:
-            self.turns.give_back(perf_counter() - started)
+            self.turns.give_back(asker, perf_counter() - started)
         if outcome.scores is None:
             raise ScoringError(outcome)
         computed = {name: Score(**one) for name, one in outcome.scores.items()}

@@ -9,7 +9,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.errors import InputError
-from service.app import create_app
+from service.access import is_loopback
+from service.app import create_app, open_store
 from service.library import Library
 from service.settings import Settings
 
@@ -44,7 +45,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until a signal. Raises `InputError` where the address cannot be had, and what `Library.load` raises."""
+    """Serve until a signal.
+
+    Raises `InputError` where the address cannot be had, or others could reach it without a key; what opening the store
+    and `Library.load` raise.
+    """
+    check_host(settings)
     app = create_app(settings, Library.load(settings))
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(
@@ -54,6 +60,15 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         say(f"archrank answers on http://{f'[{host}]' if ':' in host else host}:{port}")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def check_host(settings: Settings) -> None:
+    """Raise `InputError` where other machines could reach a server that asks nobody for a key."""
+    if is_loopback(settings.host) or settings.keys:
+        return
+    with open_store(settings) as store:
+        if all(key.revoked for key in store.keys.list()):
+            raise InputError("host", settings.host, "a loopback address without any API key: `archrank keys create`")
 
 
 def _listen(host: str, port: int) -> socket.socket:

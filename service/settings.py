@@ -1,13 +1,12 @@
 """Settings of the service, from `ARCHRANK_*` environment variables. Built by whoever starts it, never at import."""
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.errors import InputError
+from service.keys import KeyEntry
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
 """The ensembles that come with archrank, one folder each."""
@@ -21,7 +20,13 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port; 0 takes a free one")] = 8000
-    allow_remote: Annotated[bool, Field(description="whether `host` may be reached by other machines")] = False
+    keys: Annotated[
+        tuple[KeyEntry, ...],
+        Field(description="API keys besides the store's: a JSON list of what `keys create --settings` prints"),
+    ] = ()
+    rate: Annotated[int, Field(ge=1, description="requests a minute of an API key that has no rate of its own")] = 6000
+    max_jobs: Annotated[int, Field(ge=1, description="unfinished jobs at a time, likewise")] = 100
+    queue_share: Annotated[float, Field(gt=0, le=1, description="part of the queue that it may fill, likewise")] = 0.5
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto takes a GPU where there is one")] = "auto"
     threads: Annotated[int | None, Field(ge=1, description="CPU threads of PyTorch; all cores where not set")] = None
     ensembles_folder: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
@@ -54,16 +59,3 @@ class Settings(BaseSettings):
     store_url: Annotated[
         str | None, Field(description="postgresql://user@host/database; SQLite in the data folder where not set")
     ] = None
-
-    @model_validator(mode="after")
-    def _local_unless_allowed(self) -> "Settings":
-        if not (self.allow_remote or _is_loopback(self.host)):
-            raise InputError("host", self.host, "a loopback address, or any where ARCHRANK_ALLOW_REMOTE=true")
-        return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,7 +2,9 @@
 
 import asyncio
 import math
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from models.errors import ArchrankError
 
@@ -18,8 +20,31 @@ class BusyError(ArchrankError):
         super().__init__(detail)
 
 
+class ShareError(BusyError):
+    """One caller's part of the queue is full."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who waits for a place.
+
+    Attributes:
+        owner: whose work it is.
+        share: of the queue that the owner may fill.
+        request: among the owner's requests and jobs.
+        patient: a job waits however long it takes, so it neither fills the queue nor is refused.
+    """
+
+    owner: str = "anonymous"
+    share: float = 1.0
+    request: str = field(default_factory=lambda: uuid4().hex)
+    patient: bool = False
+
+
 class Turns:
-    """Places that are taken in turns between callers, first come first served within each. For one event loop.
+    """Places that are taken in turns: by owners, by each one's requests, in each first come first served.
+
+    For one event loop.
 
     Args:
         places: how many there are.
@@ -29,7 +54,8 @@ class Turns:
     def __init__(self, places: int, most_waiting: int) -> None:
         self._free = self._places = places
         self._most_waiting = most_waiting
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._owners: OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]] = OrderedDict()
+        self._waiting: Counter[str] = Counter()  # by owner, of those that are not patient, with those that have a place
         self._pace = 1.0  # seconds that a place is held, a moving average
 
     @property
@@ -39,51 +65,59 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place or have one."""
-        return self._places - self._free + sum(map(len, self._queues.values()))
+        """How many architectures of requests wait for a place or have one."""
+        return self._waiting.total()
 
-    def check(self) -> None:
-        """Raise `BusyError` where too many wait already."""
-        if self.waiting >= self._most_waiting:
-            soon = min(LONGEST_WAIT, max(1, math.ceil(self.waiting * self.seconds_each)))
-            raise BusyError(f"{self.waiting} architectures wait already; come again in {soon} s", soon)
+    def check(self, asker: Asker) -> None:
+        """Raise `BusyError` where too many wait already, `ShareError` where too many of the owner's do."""
+        own, all_ = self._waiting[asker.owner], self.waiting
+        if all_ >= self._most_waiting:
+            raise BusyError(*self._advice(all_, "architectures wait already"))
+        if own >= max(1, int(asker.share * self._most_waiting)):
+            raise ShareError(*self._advice(own, "of your architectures wait already"))
 
-    async def take(self, caller: str) -> None:
+    def _advice(self, number: int, what: str) -> tuple[str, int]:
+        soon = min(LONGEST_WAIT, max(1, math.ceil(number * self.seconds_each)))
+        return f"{number} {what}; come again in {soon} s", soon
+
+    async def take(self, asker: Asker) -> None:
         """Wait for a place, which `give_back` frees."""
-        if self._free and not self._queues:
+        self._waiting[asker.owner] += not asker.patient
+        if self._free and not self._owners:
             self._free -= 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(caller, deque()).append(turn)
+        requests = self._owners.setdefault(asker.owner, OrderedDict())
+        requests.setdefault(asker.request, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._forget(caller, turn)
-            else:  # it came in the moment in which it was given up
+            self._left(asker)
+            if not turn.cancelled():  # it came in the moment in which it was given up
                 self._next()
             raise
 
-    def give_back(self, seconds: float) -> None:
+    def give_back(self, asker: Asker, seconds: float) -> None:
         """Free a place that was held for so long."""
+        self._left(asker)
         self._pace += 0.2 * (seconds - self._pace)
         self._next()
 
-    def _forget(self, caller: str, turn: "asyncio.Future[None]") -> None:
-        queue = self._queues.get(caller)
-        if queue and turn in queue:
-            queue.remove(turn)
-            if not queue:
-                del self._queues[caller]
+    def _left(self, asker: Asker) -> None:
+        self._waiting[asker.owner] -= not asker.patient
+        if not self._waiting[asker.owner]:
+            del self._waiting[asker.owner]
 
     def _next(self) -> None:
-        while self._queues:
-            caller, queue = next(iter(self._queues.items()))
+        """Whose turn it is has it; those that were given up are passed over."""
+        while self._owners:
+            owner, requests = self._owners.popitem(last=False)
+            request, queue = requests.popitem(last=False)
             turn = queue.popleft()
             if queue:
-                self._queues.move_to_end(caller)
-            else:
-                del self._queues[caller]
+                requests[request] = queue
+            if requests:
+                self._owners[owner] = requests
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -3,9 +3,12 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +30,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except Exception as error:
             from pydantic import ValidationError
+            from pydantic_settings import SettingsError
 
             from models.errors import ArchrankError
             from service.errors import problem
@@ -35,7 +39,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
                 line = f"{error.filename or 'system'}: {error.strerror or error}"
             elif isinstance(error, ValidationError):
                 line = problem(error).detail
-            elif isinstance(error, ArchrankError):
+            elif isinstance(error, ArchrankError | SettingsError):
                 line = str(error)
             else:
                 raise
@@ -43,6 +47,13 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(2) from error
 
     return careful
+
+
+def settings(**given: Any) -> "Settings":
+    """From the environment, except what the command line gives."""
+    from service.settings import Settings
+
+    return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def show(answer: Any, as_json: bool, *tables: Callable[[Any], Any]) -> None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import Device, Json, app, one_line_errors, show
+from service.cli.common import Device, Json, app, one_line_errors, settings, show
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from service.desk import Desk
     from service.settings import Settings
+    from service.turns import Asker
 
 File = Annotated[Path, typer.Argument(help="JSON as POSTed over HTTP; - reads standard input", allow_dash=True)]
 Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that holds the ensembles")]
@@ -30,7 +31,7 @@ def serve(
     """Start the HTTP service."""
     from service.serve import serve
 
-    serve(_settings(host=host, port=port, device=device, ensembles_folder=ensembles), typer.echo)
+    serve(settings(host=host, port=port, device=device, ensembles_folder=ensembles), typer.echo)
 
 
 @app.command()
@@ -47,9 +48,9 @@ def predict(
     from service import pipeline, tables
     from service.schemas import PredictionRequest
 
-    settings = _settings(device=device, ensembles_folder=ensembles)
+    given = settings(device=device, ensembles_folder=ensembles)
     options = {name: True for name, given in (("explain", explain), ("compare", compare)) if given}
-    answer = _answer(file, PredictionRequest, pipeline.predict, settings, options)
+    answer = _answer(file, PredictionRequest, pipeline.predict, given, options)
     show(answer, as_json, tables.predictions, tables.comparison, tables.explanations)
 
 
@@ -60,8 +61,8 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
     from service import pipeline, tables
     from service.schemas import ScoreRequest
 
-    settings = _settings(device=device, ensembles_folder=ensembles)
-    answer = _answer(file, ScoreRequest, pipeline.score_all, settings)
+    given = settings(device=device, ensembles_folder=ensembles)
+    answer = _answer(file, ScoreRequest, pipeline.score_all, given)
     show(answer, as_json, tables.scores)
 
 
@@ -76,7 +77,7 @@ def ensembles(
     from service import measure_tables
     from service.library import Library
 
-    library = Library.load(_settings(ensembles_folder=folder))
+    library = Library.load(settings(ensembles_folder=folder))
     for model in [library.model(name)] if name is not None else library.models.values():
         show(model.card, as_json, measure_tables.card)
 
@@ -102,17 +103,10 @@ def openapi() -> None:
     typer.echo(json.dumps(create_app().openapi(), indent=1))
 
 
-def _settings(**given: Any) -> "Settings":
-    """From the environment, except what the command line gives."""
-    from service.settings import Settings
-
-    return Settings(**{name: value for name, value in given.items() if value is not None})
-
-
 def _answer(
     file: Path,
     request: "type[BaseModel]",
-    answer: "Callable[[Any, Desk], Coroutine[Any, Any, BaseModel]]",
+    answer: "Callable[[Any, Desk, Asker], Coroutine[Any, Any, BaseModel]]",
     settings: "Settings",
     options: dict[str, Any] | None = None,
 ) -> "BaseModel":
@@ -122,6 +116,7 @@ def _answer(
     from service.app import make_backend, make_desk
     from service.library import Library
     from service.strict_json import loads
+    from service.turns import Asker
 
     text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     asked = request.model_validate(loads(text, settings.max_nesting)).model_copy(update=options)
@@ -129,7 +124,7 @@ def _answer(
     backend = make_backend(settings.model_copy(update={"backend": "inline"}), library)
 
     async def answered() -> "BaseModel":
-        return await answer(asked, make_desk(settings, library, backend, None))
+        return await answer(asked, make_desk(settings, library, backend, None), Asker())
 
     backend.start()
     try:

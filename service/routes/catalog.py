@@ -8,12 +8,12 @@ from pydantic import BaseModel
 
 from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import proxy_infos
-from service.deps import DeskDep
+from service.deps import DeskDep, GuardedRoute
 from service.errors import ProblemError, documented
 from service.library import Model
 from service.schemas import EnsembleCard, ProxyCard
 
-router = APIRouter(prefix="/v1", tags=["catalog"])
+router = APIRouter(prefix="/v1", tags=["catalog"], route_class=GuardedRoute)
 
 
 class Sample(BaseModel):

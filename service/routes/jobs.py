@@ -5,11 +5,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from models import InputError
-from service.deps import DeskDep, JobRoute, SettingsDep, StoreDep, check_size
+from service.deps import CallerDep, DeskDep, GuardedRoute, JobRoute, SettingsDep, StoreDep, check_size
 from service.errors import ProblemError, documented, problem
 from service.pipeline import Plan
 from service.runner import JobRunner
@@ -18,15 +18,24 @@ from service.settings import Settings
 from service.store import Event, Job, NewItem, NotFoundError, Store
 from service.store.records import JobKind
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
 posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
-OWNER = "anonymous"
 PAGE = 500
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 GLANCE = 0.25
 """Seconds between two looks for new events."""
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+
+
+async def _job(id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], store: StoreDep, caller: CallerDep) -> Job:  # noqa: A002
+    """Another caller's job is as if it were not there."""
+    try:
+        return await asyncio.to_thread(store.jobs.get, id, caller.sees)
+    except NotFoundError as error:
+        raise ProblemError(404, f"there is no job {id}") from error
+
+
+JobDep = Annotated[Job, Depends(_job)]
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, description="the same key again, and it is the same job")
 ]
@@ -49,7 +58,7 @@ async def accepted(
     request: Request, asked: PredictionRequest | ScoreRequest, idempotency_key: str | None = None
 ) -> Response:
     """Make a job of the request and answer 202 with it. Raises what the request's plan raises."""
-    state = request.app.state
+    state, caller = request.app.state, request.state.caller
     plan = Plan.of(asked, state.desk.library)
     if plan.model is not None and plan.model.compares(plan.combiner):
         raise InputError(
@@ -59,7 +68,7 @@ async def accepted(
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
     kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
     store: Store = state.store
-    job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, OWNER, idempotency_key)
+    job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs)
     runner: JobRunner = state.runner
     runner.wake()
     card = _card(job, state.desk.scorer.turns.seconds_each, state.settings)
@@ -91,43 +100,42 @@ async def get_jobs(
     desk: DeskDep,
     settings: SettingsDep,
     store: StoreDep,
+    caller: CallerDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JobList:
     """The jobs that there are, newest first."""
-    jobs = await asyncio.to_thread(store.jobs.list, OWNER, limit)
+    jobs = await asyncio.to_thread(store.jobs.list, caller.sees, limit)
     return JobList(jobs=[_card(job, desk.scorer.turns.seconds_each, settings) for job in jobs])
 
 
 @router.get("/jobs/{id}", responses=documented(404, 422))
-async def get_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:  # noqa: A002
+async def get_job(job: JobDep, desk: DeskDep, settings: SettingsDep) -> JobCard:
     """How a job is doing."""
-    return _card(await _job(store, id), desk.scorer.turns.seconds_each, settings)
+    return _card(job, desk.scorer.turns.seconds_each, settings)
 
 
 @router.delete("/jobs/{id}", responses=documented(404, 422))
-async def delete_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:  # noqa: A002
+async def delete_job(job: JobDep, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:
     """Cancel a job. What is done stays to be read; a job that is finished stays as it is."""
-    job = await _job(store, id)
     if not job.complete:
-        job = await asyncio.to_thread(store.jobs.cancel, id)
+        job = await asyncio.to_thread(store.jobs.cancel, job.id)
     return _card(job, desk.scorer.turns.seconds_each, settings)
 
 
 @router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422))
 async def get_results(
-    id: Id,  # noqa: A002
+    job: JobDep,
     store: StoreDep,
     after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
 ) -> Response:
     """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
-    await _job(store, id)
-    page = await asyncio.to_thread(store.jobs.results, id, after, limit)
+    page = await asyncio.to_thread(store.jobs.results, job.id, after, limit)
     results = [
         {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
         for item in page.items
     ]
-    following = None if page.complete else f"/v1/jobs/{id}/results?after={page.after}&limit={limit}"
+    following = None if page.complete else f"/v1/jobs/{job.id}/results?after={page.after}&limit={limit}"
     # As they were checked when they were stored: thousands a page need not be taken apart again.
     return JSONResponse({"results": results, "next": following})
 
@@ -138,14 +146,13 @@ async def get_results(
     responses=documented(404, 422, streams=True),
 )
 async def get_events(
-    id: Id,  # noqa: A002
+    job: JobDep,
     store: StoreDep,
     request: Request,
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on")] = 0,
 ) -> StreamingResponse:
     """What happens to a job, as server-sent events; ends with the job."""
-    await _job(store, id)
-    stream = _stream(store, id, last_event_id, request)
+    stream = _stream(store, job.id, last_event_id, request)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -168,10 +175,3 @@ async def _stream(store: Store, job: str, after: int, request: Request) -> Async
 
 def _said(event: Event) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
-
-
-async def _job(store: Store, id: str) -> Job:  # noqa: A002
-    try:
-        return await asyncio.to_thread(store.jobs.get, id, OWNER)
-    except NotFoundError as error:
-        raise ProblemError(404, f"there is no job {id}") from error

@@ -9,6 +9,7 @@ from service.store.errors import (
     StoreFullError,
     StoreGoneError,
     StoreSchemaError,
+    TooManyJobsError,
 )
 from service.store.records import ApiKey, Claim, Event, Item, Job, NewItem, Outcome, Page, Requeued
 from service.store.store import Store
@@ -32,4 +33,5 @@ __all__ = [
     "StoreFullError",
     "StoreGoneError",
     "StoreSchemaError",
+    "TooManyJobsError",
 ]

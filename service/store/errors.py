@@ -44,6 +44,10 @@ class IdempotencyError(InputError):
     """An idempotency key was used before, with another body."""
 
 
+class TooManyJobsError(ArchrankError):
+    """An owner has as many unfinished jobs as they may have."""
+
+
 class JobStateError(InputError):
     """A job is not in a state that allows this."""
 

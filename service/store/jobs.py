@@ -13,7 +13,7 @@ from models.errors import InputError
 from service.store import checks
 from service.store.changes import JOB_COLUMNS, LockedJob, find
 from service.store.database import Database
-from service.store.errors import IdempotencyError, JobStateError
+from service.store.errors import IdempotencyError, JobStateError, TooManyJobsError
 from service.store.records import (
     ACTIVE_STATES,
     FINISHED_STATES,
@@ -45,10 +45,12 @@ class Jobs:
         items: Sequence[NewItem],
         owner: str,
         idempotency_key: str | None = None,
+        most: int | None = None,
     ) -> tuple[Job, bool]:
         """A job, all of it or nothing, and whether it is new: not where the owner used this key for the same before.
 
-        Raises `IdempotencyError` where it was used for something else, and `InputError`.
+        Raises `IdempotencyError` where it was used for something else, `TooManyJobsError` where the owner has `most`
+        unfinished ones already, and `InputError`.
         """
         if kind not in JOB_KINDS:
             raise InputError("kind", kind, "one of " + ", ".join(JOB_KINDS))
@@ -91,6 +93,8 @@ class Jobs:
             number = conn.scalars(once.returning(JobRow.number)).one_or_none()
             if number is None:
                 return self._same(conn, owner, idempotency_key, body_hash), False
+            if most is not None and (others := _unfinished(conn, owner) - 1) >= most:
+                raise TooManyJobsError(f"{others} jobs are not finished; at most {most} may be at a time")
             conn.execute(self._db.insert(OwnerRow).values(owner=owner, turn=0).on_conflict_do_nothing())
             conn.execute(insert(ItemRow), [_row(number, position, item) for position, item in enumerate(items)])
             locked = LockedJob(conn, replace(job, number=number), now)
@@ -201,6 +205,11 @@ class Jobs:
                 return find(conn, job)
             locked.end(state, error)
             return locked.save()
+
+
+def _unfinished(conn: Connection, owner: str) -> int:
+    active = (JobRow.owner == owner) & JobRow.state.in_(ACTIVE_STATES)
+    return conn.scalars(select(func.count()).select_from(JobRow).where(active)).one()
 
 
 def _row(job: int, position: int, item: NewItem) -> dict[str, Any]:

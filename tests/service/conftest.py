@@ -12,6 +12,7 @@ from service.desk import Desk
 from service.library import Library
 from service.schemas import FOUR_LAYERS, PENG
 from service.settings import Settings
+from service.turns import Asker
 
 SMALL: dict[str, Any] = {
     "space": "gcn-nas",
@@ -42,13 +43,15 @@ def post(client: httpx.Client) -> Post:
     return call
 
 
-def answer(how: Callable[[Any, Desk], Coroutine[Any, Any, Any]], request: Any, library: Library, **more: Any) -> Any:
+def answer(
+    how: Callable[[Any, Desk, Asker], Coroutine[Any, Any, Any]], request: Any, library: Library, **more: Any
+) -> Any:
     """What the pipeline answers, scored in this process. `more`: of the desk, e.g. its memory."""
     settings = Settings(device="cpu", backend="inline")
     backend = make_backend(settings, library)
     backend.start()
     try:
-        return asyncio.run(how(request, make_desk(settings, library, backend, None, **more)))
+        return asyncio.run(how(request, make_desk(settings, library, backend, None, **more), Asker()))
     finally:
         backend.stop()
 

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
-from models.errors import UnknownNameError
-from service.app import create_app
+from models.errors import InputError, UnknownNameError
+from service.app import create_app, open_store
 from service.errors import problem
+from service.keys import Limits, new_key
 from service.library import Library
+from service.serve import check_host
 from service.settings import Settings
 from service.strict_json import JsonError, loads
 
@@ -36,16 +39,40 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
-def test_other_machines_are_let_in_only_where_that_is_said(host: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        Settings(host=host)
-    assert "ARCHRANK_ALLOW_REMOTE" in problem(caught.value).detail
-    assert Settings(host=host, allow_remote=True).host == host
+def test_other_machines_are_let_in_only_with_a_key(host: str, tmp_path: Path) -> None:
+    settings = Settings(host=host, data_folder=tmp_path)
+    with pytest.raises(InputError, match="archrank keys create"):
+        check_host(settings)
+    key = new_key("lab", ["predict"], Limits())[1]
+    check_host(Settings(host=host, data_folder=tmp_path, keys=(key,)))
+    with open_store(settings) as store:
+        store.keys.add(prefix="ark_", **key.model_dump(mode="json"))
+        check_host(settings)
+        store.keys.revoke(key.id)
+    with pytest.raises(InputError, match="archrank keys create"):
+        check_host(settings)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_loopback_is_always_allowed(host: str) -> None:
-    assert Settings(host=host).host == host
+def test_loopback_needs_no_key(host: str, tmp_path: Path) -> None:
+    check_host(Settings(host=host, data_folder=tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "field"),
+    [
+        ('[{"id": "0123456789ab", "name": "lab", "hash": "ark_0123456789ab_secret"}]', "keys[0].hash"),
+        ('[{"id": "lab", "name": "lab", "hash": "sha256:' + "0" * 64 + '"}]', "keys[0].id"),
+        ('[{"id": "0123456789ab", "name": "lab", "hash": "sha256:' + "0" * 64 + '", "scopes": ["all"]}]', "keys[0].sc"),
+        ("{", "keys"),
+    ],
+)
+def test_bad_keys_are_refused(monkeypatch: pytest.MonkeyPatch, keys: str, field: str) -> None:
+    monkeypatch.setenv("ARCHRANK_KEYS", keys)
+    with pytest.raises((ValidationError, SettingsError)) as caught:
+        Settings()
+    assert field in (str(caught.value) if isinstance(caught.value, SettingsError) else problem(caught.value).detail)
 
 
 def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:

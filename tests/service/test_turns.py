@@ -6,30 +6,33 @@ from typing import Any
 
 import pytest
 
-from service.turns import BusyError, Turns
+from service.turns import Asker, BusyError, ShareError, Turns
+
+FIRST = Asker("first")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 10))
 
 
-async def ask(turns: Turns, caller: str, name: str, seen: list[str]) -> None:
-    await turns.take(caller)
+async def ask(turns: Turns, asker: Asker, name: str, seen: list[str]) -> None:
+    await turns.take(asker)
     seen.append(name)
     await asyncio.sleep(0)
-    turns.give_back(1.0)
+    turns.give_back(asker, 1.0)
 
 
 def test_callers_take_turns() -> None:
     async def work() -> None:
         turns, seen = Turns(1, 100), list[str]()
-        await turns.take("first")
-        asked = [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2"), ("c", "c1")]
-        tasks = [asyncio.create_task(ask(turns, caller, name, seen)) for caller, name in asked]
+        await turns.take(FIRST)
+        job, short, other, third = Asker("a", patient=True), Asker("a"), Asker("b"), Asker("c")
+        asked = [(job, "a1"), (job, "a2"), (job, "a3"), (short, "short"), (other, "b1"), (other, "b2"), (third, "c1")]
+        tasks = [asyncio.create_task(ask(turns, asker, name, seen)) for asker, name in asked]
         await asyncio.sleep(0)
-        turns.give_back(1.0)
+        turns.give_back(FIRST, 1.0)
         await asyncio.gather(*tasks)
-        assert seen == ["a1", "b1", "c1", "a2", "b2", "a3"]
+        assert seen == ["a1", "b1", "c1", "short", "b2", "a2", "a3"]
         assert turns.waiting == 0
 
     run(work())
@@ -41,12 +44,12 @@ def test_no_more_than_there_are_places() -> None:
 
         async def one() -> None:
             nonlocal inside, most
-            await turns.take("a")
+            await turns.take(FIRST)
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.001)
             inside -= 1
-            turns.give_back(0.001)
+            turns.give_back(FIRST, 0.001)
 
         await asyncio.gather(*(one() for _ in range(20)))
         assert most == 2
@@ -58,15 +61,15 @@ def test_no_more_than_there_are_places() -> None:
 def test_who_gives_up_holds_up_nobody(given: bool) -> None:
     async def work() -> None:
         turns, seen = Turns(1, 100), list[str]()
-        await turns.take("first")
-        tasks = [asyncio.create_task(ask(turns, "a", name, seen)) for name in ("gone", "here")]
+        await turns.take(FIRST)
+        tasks = [asyncio.create_task(ask(turns, Asker("a"), name, seen)) for name in ("gone", "here")]
         await asyncio.sleep(0)
         if given:
-            turns.give_back(1.0)
+            turns.give_back(FIRST, 1.0)
             tasks[0].cancel()
         else:
             tasks[0].cancel()
-            turns.give_back(1.0)
+            turns.give_back(FIRST, 1.0)
         await asyncio.gather(*tasks, return_exceptions=True)
         assert seen == ["here"]
         assert turns.waiting == 0
@@ -77,15 +80,46 @@ def test_who_gives_up_holds_up_nobody(given: bool) -> None:
 def test_full_queue_says_when_to_come_again() -> None:
     async def work() -> None:
         turns = Turns(1, 2)
-        turns.check()
-        await turns.take("a")
-        waiting = asyncio.create_task(turns.take("a"))
+        turns.check(FIRST)
+        await turns.take(FIRST)
+        waiting = asyncio.create_task(turns.take(FIRST))
         await asyncio.sleep(0)
         with pytest.raises(BusyError, match="2 architectures wait already") as caught:
-            turns.check()
+            turns.check(Asker("another"))
         assert 1 <= caught.value.retry_after <= 60
-        turns.give_back(1.0)
+        turns.give_back(FIRST, 1.0)
         await waiting
-        turns.check()
+        turns.check(FIRST)
+
+    run(work())
+
+
+def test_nobody_fills_more_than_their_share() -> None:
+    async def work() -> None:
+        turns, greedy = Turns(1, 4), Asker("greedy", 0.5)
+        await turns.take(greedy)
+        waiting = asyncio.create_task(turns.take(Asker("greedy", 0.5)))
+        await asyncio.sleep(0)
+        with pytest.raises(ShareError, match="2 of your architectures wait already"):
+            turns.check(greedy)
+        turns.check(Asker("modest", 0.5))
+        turns.give_back(greedy, 1.0)
+        await waiting
+        turns.check(greedy)
+
+    run(work())
+
+
+def test_jobs_do_not_fill_the_queue() -> None:
+    async def work() -> None:
+        turns, job = Turns(1, 2), Asker("a", patient=True)
+        await turns.take(job)
+        tasks = [asyncio.create_task(turns.take(job)) for _ in range(10)]
+        await asyncio.sleep(0)
+        turns.check(Asker("a"))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert turns.waiting == 0
 
     run(work())

@@ -1,0 +1,83 @@
+"""Commands that make API keys and take them back."""
+
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.common import Json, app, one_line_errors, settings
+
+keys_app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command()
+@one_line_errors
+def create(
+    name: Annotated[str, typer.Option(help="whose it is")],
+    scope: Annotated[list[str] | None, typer.Option(help="predict, admin; may come twice [default: predict]")] = None,
+    rate: Annotated[int | None, typer.Option(help="requests a minute; the server's setting if not given")] = None,
+    jobs: Annotated[int | None, typer.Option(help="unfinished jobs at a time, likewise")] = None,
+    share: Annotated[float | None, typer.Option(help="part of the queue it may fill, above 0 to 1, likewise")] = None,
+    for_settings: Annotated[
+        bool, typer.Option("--settings", help="print an entry for ARCHRANK_KEYS, and store nothing")
+    ] = False,
+) -> None:
+    """Make a key, and show it: this once."""
+    from service.app import open_store
+    from service.keys import Limits, new_key
+
+    key, entry = new_key(name, scope or ["predict"], Limits(rate=rate, jobs=jobs, share=share))
+    if for_settings:
+        typer.echo(entry.model_dump_json(exclude_none=True))
+    else:
+        with open_store(settings()) as store:
+            kept = entry.model_dump(mode="json", exclude_none=True)
+            store.keys.add(prefix=f"ark_{entry.id}", **kept)
+    typer.echo(key, err=for_settings)  # so that the entry can go into a file
+
+
+@keys_app.command("list")
+@one_line_errors
+def list_keys(as_json: Json = False) -> None:
+    """Show the store's keys, revoked ones too; of a key only its id is known."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from service.app import open_store
+
+    with open_store(settings()) as store:
+        keys = store.keys.list()
+    facts: list[dict[str, Any]] = [
+        {
+            "id": key.id,
+            "name": key.name,
+            "scopes": sorted(key.scopes),
+            "limits": key.limits,
+            "created": key.created.isoformat(timespec="seconds"),
+            "revoked": key.revoked and key.revoked.isoformat(timespec="seconds"),
+        }
+        for key in keys
+    ]
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    table = Table("id", "name", "scopes", "limits", "created", "revoked")
+    for fact in facts:
+        limits = ", ".join(f"{name} {limit:g}" for name, limit in fact["limits"].items())
+        table.add_row(
+            fact["id"], fact["name"], ", ".join(fact["scopes"]), limits, fact["created"], fact["revoked"] or ""
+        )
+    Console().print(table)
+
+
+@keys_app.command()
+@one_line_errors
+def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows it")]) -> None:  # noqa: A002
+    """Make a key useless, within seconds also where a server runs."""
+    from service.app import open_store
+
+    with open_store(settings()) as store:
+        key = store.keys.revoke(id)
+    typer.echo(f"{key.id} ({key.name}) is revoked")
