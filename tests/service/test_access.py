@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from service import access
 from service.app import create_app
+from service.cli import app
 from service.demo import server
 from service.keys import KeyEntry, Limits, new_key
 from service.settings import Settings
@@ -184,9 +186,9 @@ def test_keys_of_the_settings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [("--scope", "all"), ("--rate", "0"), ("--share", "2"), ("--jobs", "-1")])
 def test_bad_keys_are_not_made(tmp_path: Path, given: tuple[str, str]) -> None:
-    command = (sys.executable, "-m", "service.cli", "keys", "create", "--name", "lab", *given)
-    env = {**os.environ, "ARCHRANK_DATA_FOLDER": str(tmp_path)}
-    ended = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert ended.returncode == 2
+    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path / "none")}
+    ended = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *given], env=env)
+    assert ended.exit_code == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "ark_" not in ended.stdout
+    assert not (tmp_path / "none").exists()
