@@ -1,10 +1,11 @@
 """What routes are given, and how a request's body is read."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect
@@ -20,6 +21,7 @@ from service.strict_json import loads
 from service.turns import Asker
 
 T = TypeVar("T")
+PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
 DRAINED = 16
 """A body that is too large is read up to so many times its limit before the connection is closed."""
 
@@ -45,11 +47,18 @@ async def _asker(caller: Annotated[Caller, Depends(_caller)]) -> Asker:
     return Asker(caller.id, caller.share)
 
 
+async def _patience(request: Request, prefer: Annotated[str | None, Header(description=PREFER)] = None) -> float:
+    asked = re.search(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)", prefer or "", re.IGNORECASE)
+    most: float = request.app.state.settings.wait_seconds
+    return min(float(asked[1]), most) if asked else most
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Asker, Depends(_asker)]
+PatienceDep = Annotated[float, Depends(_patience)]
 
 
 def check_size(architectures: int, most: int) -> None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.deps import AskerDep, DeskDep, SettingsDep, StrictRoute, answered, check_size
+from service.deps import AskerDep, DeskDep, PatienceDep, SettingsDep, StrictRoute, answered, check_size
 from service.errors import documented
 from service.pipeline import score_all
 from service.routes.jobs import accepted
@@ -17,12 +17,12 @@ router = APIRouter(prefix="/v1", tags=["scores"], route_class=StrictRoute)
     responses=documented(400, 408, 413, 415, 422, 503, accepts=JobCard),
 )
 async def post_scores(
-    body: ScoreRequest, desk: DeskDep, settings: SettingsDep, asker: AskerDep, request: Request
+    body: ScoreRequest, desk: DeskDep, settings: SettingsDep, asker: AskerDep, seconds: PatienceDep, request: Request
 ) -> ScoreResponse | Response:
     """Score architectures by zero-cost proxies, with the weights, batch and draws of the default ensemble.
 
     What takes too long to wait for becomes a job.
     """
     check_size(len(body.architectures), settings.max_architectures)
-    answer = await answered(request, score_all(body, desk, asker), settings.wait_seconds)
+    answer = await answered(request, score_all(body, desk, asker), seconds)
     return answer if answer is not None else await accepted(request, body)

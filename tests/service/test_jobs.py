@@ -160,3 +160,16 @@ def test_jobs_are_listed_newest_first(client: httpx.Client) -> None:
     first, second = submit(client, SMALL), submit(client, SIX)
     listed = [f"/v1/jobs/{job['id']}" for job in client.get("/v1/jobs", params={"limit": 2}).json()["jobs"]]
     assert listed == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "status"), [("wait=0", 202), ("respond-async, wait=0; x", 202), ("wait=50", 200), ("wait=soon", 200)]
+)
+def test_a_request_waits_as_long_as_it_prefers(client: httpx.Client, prefer: str, status: int) -> None:
+    seed = 1000 + len(prefer)  # not known yet
+    body = {"architectures": [SMALL], "proxies": ["nwot"], "seed": seed}
+    response = client.post("/v1/scores", json=body, headers={"Prefer": prefer})
+    assert response.status_code == status, response.text
+    if status == 202:
+        wait(client, response.headers["location"])
+        assert set(results(client, response.headers["location"])[0]["scores"]) == {"nwot"}
