@@ -22,6 +22,8 @@ from service.turns import Asker
 
 T = TypeVar("T")
 PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
+LARGE = 2**18
+"""Bytes of a body from which on reading it takes long."""
 DRAINED = 16
 """A body that is too large is read up to so many times its limit before the connection is closed."""
 
@@ -101,7 +103,10 @@ class _StrictRequest(Request):
         kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
-        self._json = loads(self._body, settings.max_nesting)
+        if len(self._body) < LARGE:
+            self._json = loads(self._body, settings.max_nesting)
+        else:  # a thread, so that meanwhile others are answered
+            self._json = await asyncio.to_thread(loads, self._body, settings.max_nesting)
 
     async def _limited(self, limit: int) -> bytes:
         """The body. Of one that is too large the rest is read too, and dropped, up to a bound.
