@@ -137,7 +137,7 @@ def _names(row: Any, field: str) -> Row:
 def _mask(row: Any, field: str) -> Row:
     row = _wide_row(row, field)
     for i, cell in enumerate(row):
-        if not isinstance(cell, bool | int) or cell not in (0, 1):
+        if not isinstance(cell, bool | int | float) or cell not in (0, 1):
             raise ArchitectureError(f"{field}[{i}]", cell, "0, 1, false or true")
     return tuple(bool(cell) for cell in row)
 
