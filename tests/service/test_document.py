@@ -1,4 +1,4 @@
-"""The contract of every operation and every example of the OpenAPI document, found through the routes and the document."""
+"""The contract of every operation and every example of the OpenAPI document, found through routes and document."""
 
 from collections.abc import Iterator
 from typing import Any
