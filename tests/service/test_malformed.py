@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from service.demo import server
 from tests.service.conftest import FOUR_LAYERS, HEADERS, PENG
 
 DATA = Path(__file__).parents[1] / "data"
@@ -125,14 +126,17 @@ def check_problem(kind: str | None, said: bytes, status: int, word: str) -> None
     assert len(said) < 2**17
 
 
+def own_headers() -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
+
+
 @pytest.mark.parametrize("case", BYTES)
 def test_bad_bytes(case: Any, url: str) -> None:
     first, end, rest = text(case["raw"]).encode("latin-1").partition(b"\r\n")
-    more = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
     place = urlsplit(url)
     with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
         with contextlib.suppress(OSError):  # the server need not read all of it
-            connection.sendall(first + end + more + rest if end else first)
+            connection.sendall(first + end + own_headers() + rest if end else first)
             if case["status"] is None:
                 connection.shutdown(socket.SHUT_WR)
         answer = http.client.HTTPResponse(connection)
@@ -146,6 +150,21 @@ def test_bad_bytes(case: Any, url: str) -> None:
     assert not INSIDE.search(said)
     if "word" in case:
         check_problem(answer.getheader("Content-Type"), said, answer.status, case["word"])
+
+
+def test_body_that_does_not_arrive_is_waited_for_no_longer_than_set() -> None:
+    request = b"POST /v1/%s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_TIMEOUT_SECONDS": "0.2"}) as address:
+        place = urlsplit(address)
+        for path in (b"predictions", b"scores", b"jobs"):
+            with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+                first, end, rest = (request % path).partition(b"\r\n")
+                connection.sendall(first + end + own_headers() + rest)
+                answer = http.client.HTTPResponse(connection)
+                answer.begin()
+                said = answer.read()
+                check_problem(answer.getheader("Content-Type"), said, answer.status, "within 0.2 s")
+                assert answer.status == 408
 
 
 def test_all_malformed_architectures_are_named(client: httpx.Client) -> None:
