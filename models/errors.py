@@ -12,6 +12,11 @@ _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxstring, _short.maxot
 Refusal = TypeVar("Refusal", bound="InputError")
 
 
+def shortened(value: Any) -> str:
+    """The value as an error shows it to people."""
+    return _short.repr(value)
+
+
 class ArchrankError(Exception):
     """Base of every error that archrank raises on purpose. Survives the way from one process to another."""
 
@@ -37,7 +42,7 @@ class InputError(ArchrankError, ValueError):
 
     def __init__(self, field: str, value: Any, allowed: str) -> None:
         self.field = field
-        self.value = _short.repr(value)
+        self.value = shortened(value)
         self.allowed = allowed
         super().__init__(f"{field}: got {self.value}; allowed: {allowed}")
 

@@ -61,7 +61,13 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         finally:
             backend.stop()
 
-    app = FastAPI(title="archrank", description=DESCRIPTION, version=archrank_version(), lifespan=lifespan)
+    app = FastAPI(
+        title="archrank",
+        description=DESCRIPTION,
+        version=archrank_version(),
+        lifespan=lifespan,
+        redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
+    )
     app.state.settings = settings
     errors.install(app)
     for router in ROUTERS:

@@ -31,7 +31,8 @@ def run(examples: Path) -> None:
     """Show how the architectures of `architectures.json` rank, under the names in `names.json`."""
     body, names = _examples(examples)
     console = Console()
-    with server() as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+    patient = {"ARCHRANK_WAIT_SECONDS": str(PATIENCE)}  # on a slow machine it would become a job before
+    with server(patient) as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
         with console.status("the service scores and explains each"):
             response = client.post("/v1/predictions", json={**body, "explain": True})

@@ -103,6 +103,9 @@ class _StrictRequest(Request):
         kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
+        coding = self.headers.get("content-encoding", "identity").strip().lower()
+        if coding != "identity":
+            raise ProblemError(415, f"the body's content encoding is {coding!r}; allowed: none")
         if len(self._body) < LARGE:
             self._json = loads(self._body, settings.max_nesting)
         else:  # a thread, so that meanwhile others are answered

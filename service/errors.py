@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from models.errors import ArchrankError, InputError
 from service.scoring_errors import ScoringError
@@ -152,9 +153,9 @@ def install(app: FastAPI) -> None:
         if isinstance(error, HTTPException) and error.status_code == 404:
             error = ProblemError(404, f"{request.url.path} does not exist; /docs shows what does")
         elif isinstance(error, HTTPException) and error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "")
+            allowed = _allowed(request)
             detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
-            error = ProblemError(405, detail, headers=error.headers)
+            error = ProblemError(405, detail, headers={"Allow": allowed})
         said = problem(error, instance=request.url.path)
         if said.status == 500 and isinstance(error, ArchrankError):  # the server logs all others
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -171,7 +172,29 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, nobody_listens)
 
 
+def _allowed(request: Request) -> str:
+    """The methods of a path: Starlette tells those of the first of its routes."""
+
+    def answered(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(filter(answered, ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")))
+
+
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_TEXT = {"type": "string"}
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+        "event": {"enum": ["created", "started", "item", "done", "cancelled", "failed"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "event", "data"],
+}
+_LOCATION = {"Location": {"description": "path of the job", "required": True, "schema": _TEXT}}
+_RETRY = {"Retry-After": {"description": "seconds", "required": True, "schema": {"type": "integer"}}}
 
 
 def documented(
@@ -180,8 +203,12 @@ def documented(
     """The `responses` of a route: which problems it may answer with, its job if it may become one, or its stream."""
     known: dict[int | str, dict[str, Any]] = {}
     if accepts is not None:
-        known[202] = {"model": accepts, "description": "It takes long: a job"}
+        known[202] = {"model": accepts, "description": "A job, as it takes long", "headers": _LOCATION}
     if streams:
-        known[200] = {"description": "Server-sent events", "content": {"text/event-stream": {}}}
-    problems = {status: {"description": TITLES[status], "content": _CONTENT} for status in (*statuses, 500)}
-    return known | problems
+        known[200] = {"description": "Server-sent events", "content": {"text/event-stream": {"itemSchema": _EVENT}}}
+        known[204] = {"description": "The job has ended, and its last event was told"}
+    for status in (*statuses, 500):
+        known[status] = {"description": TITLES[status], "content": _CONTENT}
+    for status in {429, 503} & known.keys():
+        known[status]["headers"] = _RETRY
+    return known

@@ -4,7 +4,17 @@ import math
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from models.errors import InputError, UnknownNameError
 from proxies import ProxyInfo, Score
@@ -37,7 +47,11 @@ FOUR_LAYERS: dict[str, Any] = {
     ],
 }
 
-_ROWS = {"type": "array", "items": {"type": "array"}}
+
+def _rows(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "items": {"type": "array", "items": cell}}
+
+
 ArchitectureText = Annotated[
     Any,
     WithJsonSchema(
@@ -46,11 +60,25 @@ ArchitectureText = Annotated[
             "title": "Architecture",
             "description": "One of `layers` (module names), `mask` (0 or 1) and `weights`, one row a layer; "
             "`GET /v1/spaces` says what rows look like.",
-            "properties": {"space": {"type": "string"}, "layers": _ROWS, "mask": _ROWS, "weights": _ROWS},
+            "properties": {
+                "space": {"type": "string"},
+                "layers": _rows({"type": "string"}),
+                "mask": _rows({"enum": [0, 1, False, True]}),
+                "weights": _rows({"type": "number"}),
+            },
+            "oneOf": [{"required": [form]} for form in ("layers", "mask", "weights")],
             "additionalProperties": False,
         }
     ),
 ]
+
+
+def _whole(number: Any) -> Any:
+    """JSON knows one kind of number: 3.0 is an integer."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_whole)]
 
 
 class _Request(BaseModel):
@@ -58,7 +86,7 @@ class _Request(BaseModel):
 
     architectures: list[ArchitectureText] = Field(min_length=1)
     proxies: list[StrictStr] | None = Field(None, description="names; all that are of use where left out")
-    seed: StrictInt | None = Field(None, ge=0, lt=2**32, description="of weights and draws; the ensemble's if left out")
+    seed: Seed | None = Field(None, description="of weights and draws; the ensemble's if left out")
 
     @model_validator(mode="before")
     @classmethod
@@ -228,6 +256,9 @@ class JobRequest(PredictionRequest):
     """Architectures to be worked on while nobody waits: a request that outlives its connection."""
 
     kind: Literal["predictions", "scores"] = Field("predictions", description="what is asked of each architecture")
+    compare: StrictBool = Field(
+        False, description="false: a job answers each architecture by itself", json_schema_extra={"const": False}
+    )
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.base import Architecture
-from models.errors import ArchitectureError
+from models.errors import ArchitectureError, shortened
 
 NAME = "gcn-nas"
 FIXED_MODULES = ("L", "L4n", "L4", "L3", "L2")
@@ -85,7 +85,9 @@ def _form(obj: Any) -> tuple[str, Any]:
         raise ArchitectureError("space", obj["space"], f'"{NAME}"')
     for field in obj:
         if field != "space" and field not in FORMS:
-            raise ArchitectureError(f"architecture (field {field!r})", obj[field], "only space, layers, mask, weights")
+            raise ArchitectureError(
+                f"architecture (field {shortened(field)})", obj[field], "only space, layers, mask, weights"
+            )
     given = [form for form in FORMS if form in obj]
     if len(given) != 1:
         raise ArchitectureError("architecture", given, "exactly one of layers, mask, weights")
@@ -137,7 +139,7 @@ def _names(row: Any, field: str) -> Row:
 def _mask(row: Any, field: str) -> Row:
     row = _wide_row(row, field)
     for i, cell in enumerate(row):
-        if not isinstance(cell, bool | int) or cell not in (0, 1):
+        if not isinstance(cell, bool | int | float) or cell not in (0, 1):
             raise ArchitectureError(f"{field}[{i}]", cell, "0, 1, false or true")
     return tuple(bool(cell) for cell in row)
 

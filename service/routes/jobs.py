@@ -41,7 +41,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-@posting.post("/jobs", status_code=202, response_model=JobCard, responses=documented(400, 408, 409, 413, 415, 422, 503))
+@posting.post(
+    "/jobs",
+    status_code=202,
+    response_model=JobCard,
+    responses=documented(400, 408, 409, 413, 415, 422, 503, accepts=JobCard),
+)
 async def post_job(
     body: JobRequest, desk: DeskDep, settings: SettingsDep, request: Request, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -95,7 +100,7 @@ def _card(job: Job, seconds_each: float, settings: Settings) -> JobCard:
     return JobCard.of(job, left * seconds_each if not job.complete else None, settings.keep_hours)
 
 
-@router.get("/jobs", responses=documented(422))
+@router.get("/jobs", responses=documented(422, 503))
 async def get_jobs(
     desk: DeskDep,
     settings: SettingsDep,
@@ -108,13 +113,13 @@ async def get_jobs(
     return JobList(jobs=[_card(job, desk.scorer.turns.seconds_each, settings) for job in jobs])
 
 
-@router.get("/jobs/{id}", responses=documented(404, 422))
+@router.get("/jobs/{id}", responses=documented(404, 422, 503))
 async def get_job(job: JobDep, desk: DeskDep, settings: SettingsDep) -> JobCard:
     """How a job is doing."""
     return _card(job, desk.scorer.turns.seconds_each, settings)
 
 
-@router.delete("/jobs/{id}", responses=documented(404, 422))
+@router.delete("/jobs/{id}", responses=documented(404, 422, 503))
 async def delete_job(job: JobDep, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:
     """Cancel a job. What is done stays to be read; a job that is finished stays as it is."""
     if not job.complete:
@@ -122,7 +127,7 @@ async def delete_job(job: JobDep, desk: DeskDep, settings: SettingsDep, store: S
     return _card(job, desk.scorer.turns.seconds_each, settings)
 
 
-@router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422))
+@router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422, 503))
 async def get_results(
     job: JobDep,
     store: StoreDep,
@@ -143,16 +148,18 @@ async def get_results(
 @router.get(
     "/jobs/{id}/events",
     response_class=StreamingResponse,
-    responses=documented(404, 422, streams=True),
+    responses=documented(404, 422, 503, streams=True),
 )
 async def get_events(
     job: JobDep,
     store: StoreDep,
     request: Request,
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on")] = 0,
-) -> StreamingResponse:
+) -> Response:
     """What happens to a job, as server-sent events; ends with the job."""
-    stream = _stream(store, job.id, last_event_id, request)
+    if job.complete and last_event_id >= job.events:
+        return Response(status_code=204)  # which tells those that come back by themselves to do so no more
+    stream = _stream(store, job.id, min(last_event_id, job.events), request)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 

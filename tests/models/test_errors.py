@@ -3,11 +3,11 @@
 import pickle
 
 import pytest
-from service.worker import BusyError
 
 from ensemble.errors import ArtifactError, BenchmarkError
 from models import ArchitectureError, ArchrankError, InputError, UnknownNameError
 from service.errors import ProblemError
+from service.turns import BusyError
 
 
 @pytest.mark.parametrize(

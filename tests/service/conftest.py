@@ -21,13 +21,15 @@ SMALL: dict[str, Any] = {
 SIX: dict[str, Any] = {"space": "gcn-nas", "layers": [["S"], ["L", "T"], ["ST"], ["L3", "S"], ["T"], ["L2", "ST"]]}
 ARCHITECTURES = [SMALL, PENG, FOUR_LAYERS, SIX]
 CHEAP = ["params", "nwot"]
+HEADERS: dict[str, str] = {}
+"""Of every request that the tests send to the server."""
 
 Post = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
 def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=120) as connection:
+    with httpx.Client(base_url=url, timeout=120, headers=HEADERS) as connection:
         yield connection
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
 
@@ -96,6 +95,21 @@ def test_events_are_told_once_and_resume(client: httpx.Client) -> None:
     assert list(events(client, place, after=2)) == told[2:]
 
 
+def test_events_end_for_whoever_has_been_told_the_last(client: httpx.Client) -> None:
+    place = submit(client, SMALL)
+    last = list(events(client, place))[-1][0]
+    for after in (last, last + 1, 2**31 - 1):
+        assert client.get(f"{place}/events", headers={"Last-Event-ID": str(after)}).status_code == 204
+
+
+def test_an_event_that_never_was_keeps_nobody_waiting(client: httpx.Client) -> None:
+    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 3, "depth": 10, "seed": 8}).json()["architectures"]
+    place = submit(client, *many, proxies=None)
+    told = list(events(client, place, after=2**31 - 1))
+    assert not told or told[-1][1] == "done"
+    assert client.get(place).json()["state"] == "done"
+
+
 def test_same_key_is_the_same_job(client: httpx.Client) -> None:
     first, again = submit(client, SMALL, key="once"), submit(client, SMALL, key="once")
     assert first == again
@@ -121,39 +135,6 @@ def test_a_request_is_not_held_up_by_a_job(client: httpx.Client) -> None:
     assert answer.status_code == 200
     assert client.get(place).json()["state"] in ("queued", "running")
     client.delete(place)
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"architectures": []}, "architectures"),
-        ({"architectures": [SMALL], "compare": True}, "compare"),
-        ({"architectures": [SMALL], "combiner": "vote"}, "combiner"),
-        ({"architectures": [SMALL], "combiner": "best"}, "combiner"),
-        ({"architectures": [SMALL], "kind": "ranks"}, "kind"),
-        ({"architectures": [SMALL], "kind": "scores", "combiner": "ridge"}, "combiner"),
-        ({"architectures": [SMALL], "priority": 1}, "priority"),
-        ({"architectures": [SMALL], "proxies": ["zen2"]}, "proxies[0]"),
-        ({"architectures": [SMALL] * 10_001}, "architectures (number)"),
-    ],
-    ids=str,
-)
-def test_bad_job_is_refused(client: httpx.Client, body: Any, field: str) -> None:
-    response = client.post("/v1/jobs", json=body)
-    assert response.status_code == 422, response.text
-    assert field in str(response.json()["errors"])
-
-
-def test_job_without_a_good_architecture_is_refused(client: httpx.Client) -> None:
-    response = client.post("/v1/jobs", json={"architectures": [BROKEN, {}]})
-    assert response.status_code == 422
-    assert "none of the architectures" in response.json()["detail"]
-
-
-@pytest.mark.parametrize("path", ["", "/results", "/events"])
-def test_unknown_job_is_404(client: httpx.Client, path: str) -> None:
-    assert client.get(f"/v1/jobs/{'0' * 32}{path}").status_code == 404
-    assert client.get(f"/v1/jobs/none{path}").status_code == 422
 
 
 def test_jobs_are_listed_newest_first(client: httpx.Client) -> None:
