@@ -5,10 +5,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from models import InputError
+from service.access import Caller
 from service.deps import CallerDep, DeskDep, GuardedRoute, JobRoute, SettingsDep, StoreDep, check_size
 from service.errors import ProblemError, documented, problem
 from service.pipeline import Plan
@@ -25,17 +26,7 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 GLANCE = 0.25
 """Seconds between two looks for new events."""
-
-
-async def _job(id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], store: StoreDep, caller: CallerDep) -> Job:  # noqa: A002
-    """Another caller's job is as if it were not there."""
-    try:
-        return await asyncio.to_thread(store.jobs.get, id, caller.sees)
-    except NotFoundError as error:
-        raise ProblemError(404, f"there is no job {id}") from error
-
-
-JobDep = Annotated[Job, Depends(_job)]
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, description="the same key again, and it is the same job")
 ]
@@ -114,14 +105,16 @@ async def get_jobs(
 
 
 @router.get("/jobs/{id}", responses=documented(404, 422, 503))
-async def get_job(job: JobDep, desk: DeskDep, settings: SettingsDep) -> JobCard:
+async def get_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobCard:  # noqa: A002
     """How a job is doing."""
+    job = await _job(store, id, caller)
     return _card(job, desk.scorer.turns.seconds_each, settings)
 
 
 @router.delete("/jobs/{id}", responses=documented(404, 422, 503))
-async def delete_job(job: JobDep, desk: DeskDep, settings: SettingsDep, store: StoreDep) -> JobCard:
+async def delete_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobCard:  # noqa: A002
     """Cancel a job. What is done stays to be read; a job that is finished stays as it is."""
+    job = await _job(store, id, caller)
     if not job.complete:
         job = await asyncio.to_thread(store.jobs.cancel, job.id)
     return _card(job, desk.scorer.turns.seconds_each, settings)
@@ -129,12 +122,14 @@ async def delete_job(job: JobDep, desk: DeskDep, settings: SettingsDep, store: S
 
 @router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422, 503))
 async def get_results(
-    job: JobDep,
+    id: Id,  # noqa: A002
     store: StoreDep,
+    caller: CallerDep,
     after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
 ) -> Response:
     """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
+    job = await _job(store, id, caller)
     page = await asyncio.to_thread(store.jobs.results, job.id, after, limit)
     results = [
         {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
@@ -151,12 +146,14 @@ async def get_results(
     responses=documented(404, 422, 503, streams=True),
 )
 async def get_events(
-    job: JobDep,
+    id: Id,  # noqa: A002
     store: StoreDep,
+    caller: CallerDep,
     request: Request,
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on")] = 0,
 ) -> Response:
     """What happens to a job, as server-sent events; ends with the job."""
+    job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
     stream = _stream(store, job.id, min(last_event_id, job.events), request)
@@ -182,3 +179,11 @@ async def _stream(store: Store, job: str, after: int, request: Request) -> Async
 
 def _said(event: Event) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
+
+
+async def _job(store: Store, id: str, caller: Caller) -> Job:  # noqa: A002
+    """Another caller's job is as if it were not there."""
+    try:
+        return await asyncio.to_thread(store.jobs.get, id, caller.sees)
+    except NotFoundError as error:
+        raise ProblemError(404, f"there is no job {id}") from error

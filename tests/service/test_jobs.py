@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
 

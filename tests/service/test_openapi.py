@@ -3,6 +3,7 @@
 Schemathesis makes them: by rule from each schema's limits, and at random, the same each time.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from schemathesis import Case, GenerationMode, Response
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from tests.service.conftest import ARCHITECTURES, HEADERS, SMALL
+from service.demo import server
+from service.keys import Limits, new_key
+from tests.service.conftest import ARCHITECTURES, SMALL
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"  # another test holds it equal to the server's
 DETERMINISTIC = ProjectConfig(generation=GenerationConfig(deterministic=True))
@@ -27,10 +30,22 @@ BOUNDED = settings(
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 
+KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Limits(rate=10**6, jobs=10**6))
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
 @pytest.fixture(scope="module")
-def job(client: httpx.Client) -> str:
+def url() -> Iterator[str]:
+    """A server that asks for a key."""
+    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def job(url: str) -> str:
     """The id of a job."""
-    accepted = client.post("/v1/jobs", json={"architectures": [SMALL], "proxies": []})
+    body = {"architectures": [SMALL], "proxies": []}
+    accepted = httpx.post(f"{url}/v1/jobs", json=body, headers=HEADERS)
     return str(accepted.json()["id"])
 
 
