@@ -17,6 +17,7 @@ from service.backends.processes import ProcessBackend, ProcessOptions, visible_g
 from service.cache import Memory
 from service.desk import Desk
 from service.library import Library
+from service.limits import Limits
 from service.routes import ROUTERS
 from service.runner import JobRunner
 from service.scorer import Scorer
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
 
     app = FastAPI(title="archrank", description=DESCRIPTION, version=archrank_version(), lifespan=lifespan)
     app.state.settings = settings
+    app.state.streams = asyncio.Semaphore(settings.max_event_streams)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -74,6 +76,7 @@ def make_backend(settings: Settings, library: Library) -> Backend:
         processes=settings.processes or torch.get_num_threads(),
         threads=settings.threads,
         deadline_seconds=settings.deadline_seconds,
+        proxy_seconds=settings.proxy_seconds,
         tasks_per_process=settings.tasks_per_process,
     )
     return ProcessBackend(batches, options)
@@ -85,7 +88,8 @@ def make_desk(
     """What requests are answered with."""
     memory = memory or Memory(settings.cache_size)
     turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
-    return Desk(library, Scorer(backend, turns, memory, store), memory)
+    limits = Limits(settings.max_parameters, settings.max_flops_ratio)
+    return Desk(library, Scorer(backend, turns, memory, store), memory, limits)
 
 
 def open_store(settings: Settings) -> Store:
