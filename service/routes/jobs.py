@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from models import InputError
-from service.deps import DeskDep, JobRoute, SettingsDep, StoreDep, check_size
+from service.deps import DeskDep, JobRoute, SettingsDep, StoreDep, StreamPlace, check_size
 from service.errors import ProblemError, documented, problem
 from service.limits import Limits
 from service.pipeline import Plan
@@ -136,7 +136,8 @@ async def get_results(
 @router.get(
     "/jobs/{id}/events",
     response_class=StreamingResponse,
-    responses=documented(404, 422, streams=True),
+    responses=documented(404, 422, 503, streams=True),
+    dependencies=[StreamPlace],
 )
 async def get_events(
     id: Id,  # noqa: A002
