@@ -60,6 +60,11 @@ class SearchSpace(ABC, Generic[ArchT]):
 
     name: ClassVar[str]
 
+    max_layers: ClassVar[int]
+    """Most layers that an architecture may have; `parse` refuses more by their number, without a look into them."""
+    max_modules: ClassVar[int]
+    """Most modules that a layer may have; likewise."""
+
     skeleton: Skeleton
     """Joints and links of the input."""
 
@@ -113,6 +118,11 @@ class SearchSpace(ABC, Generic[ArchT]):
     @abstractmethod
     def cost(self, arch: ArchT, batch: Shape) -> Cost:
         """Parameters and FLOPs of one forward pass of a batch of that shape; analytic, nothing is built."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> ArchT:
+        """The architecture that no other has more parameters or FLOPs than."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, **fixed: Any) -> ArchT:

@@ -5,9 +5,16 @@ callers can all show the same sentence.
 """
 
 import reprlib
+from itertools import islice
 from typing import Any, TypeVar
 
-_short = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        return super().repr_dict(dict(islice(x.items(), self.maxdict + 1)), level)  # or it would sort all of them
+
+
+_short = _Short()
 _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxstring, _short.maxother = 2, 4, 8, 60, 60
 Refusal = TypeVar("Refusal", bound="InputError")
 

@@ -14,6 +14,7 @@ from proxies.base import Need, Proxy, Score
 from proxies.passes import PASSES, Pass, Probe
 from proxies.passes.base import units
 from proxies.registry import get_proxies
+from proxies.time_limit import time_limit
 
 log = logging.getLogger(__name__)
 DRAWS = 1
@@ -26,6 +27,7 @@ def score(
     proxies: Sequence[str] | None = None,
     seed: int = 0,
     draws: int = DRAWS,
+    seconds: float | None = None,
 ) -> dict[str, Score]:
     """Zero-cost proxies of one network on one batch.
 
@@ -39,23 +41,27 @@ def score(
         proxies: names; all where None. What they share is computed once.
         seed: for the proxies that draw (meco, meco_opt, zen).
         draws: how many draws zen averages.
+        seconds: how long one proxy may take, and a pass for each proxy that it serves, before it fails alone; no limit
+            where None, and outside the main thread (see `time_limit`).
 
     Returns:
         A `Score` by name, in the order asked. A proxy that fails has status `failed`, an error and no value.
 
     Raises:
         UnknownNameError: no proxy has that name.
-        InputError: x, y, seed or draws are malformed.
+        InputError: x, y, seed, draws or seconds are malformed.
     """
     chosen = get_proxies(proxies)
     _check(x, y, seed, draws)
+    if seconds is not None and not seconds > 0:
+        raise InputError("seconds", seconds, "above 0, or None")
     device = next((p.device for p in network.parameters()), x.device)
     probe = Probe(network, x.detach().to(device), y.detach().to(device).long(), seed, draws)
     scores: dict[str, Score] = {}
     for one_pass in PASSES:
         served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
         if served:
-            scores.update(_run_pass(one_pass, probe, served))
+            scores.update(_run_pass(one_pass, probe, served, seconds))
     return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
 
 
@@ -75,29 +81,31 @@ def check_options(seed: int, draws: int) -> None:
         raise InputError("draws", draws, "a whole number from 1 to 1000")
 
 
-def _run_pass(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Score]:
+def _run_pass(one_pass: Pass, probe: Probe, served: list[Proxy], seconds: float | None) -> dict[str, Score]:
     """One pass and the formulas over it. Where memory runs out, each need is tried alone, in chunks if it may be."""
     needs = frozenset[Need]().union(*(proxy.info.needs for proxy in served))
     started = perf_counter()
     try:
-        measured, chunks = _measured(one_pass, probe, needs)
+        names = ", ".join(proxy.info.name for proxy in served)
+        with time_limit(seconds and seconds * len(served), f"{type(one_pass).__name__} ({names})"):
+            measured, chunks = _measured(one_pass, probe, needs)
     except Exception as error:
         share = (perf_counter() - started) / len(served)
         return {proxy.info.name: _failed(error, share) for proxy in served}
     if measured is None and len(needs) > 1:
-        return _one_need_at_a_time(one_pass, probe, served)
+        return _one_need_at_a_time(one_pass, probe, served, seconds)
     share = (perf_counter() - started) / len(served)
     if measured is None:
         shortage = MemoryError(f"{type(one_pass).__name__} needs more than there is")
         return {proxy.info.name: _failed(shortage, share) for proxy in served}
     note = f"out of memory: the batch was taken in {chunks} chunks, which changes no score" if chunks > 1 else None
-    return {proxy.info.name: _computed(proxy, probe, measured, share, note) for proxy in served}
+    return {proxy.info.name: _computed(proxy, probe, measured, share, note, seconds) for proxy in served}
 
 
-def _one_need_at_a_time(one_pass: Pass, probe: Probe, served: list[Proxy]) -> dict[str, Score]:
+def _one_need_at_a_time(one_pass: Pass, probe: Probe, served: list[Proxy], seconds: float | None) -> dict[str, Score]:
     scores: dict[str, Score] = {}
     for needs in dict.fromkeys(proxy.info.needs for proxy in served):
-        scores |= _run_pass(one_pass, probe, [proxy for proxy in served if proxy.info.needs == needs])
+        scores |= _run_pass(one_pass, probe, [proxy for proxy in served if proxy.info.needs == needs], seconds)
     return scores
 
 
@@ -146,10 +154,13 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
             yield
 
 
-def _computed(proxy: Proxy, probe: Probe, measured: dict[Need, Any], share: float, note: str | None) -> Score:
+def _computed(
+    proxy: Proxy, probe: Probe, measured: dict[Need, Any], share: float, note: str | None, seconds: float | None
+) -> Score:
     started = perf_counter()
     try:
-        value, logarithm = proxy.score(measured)
+        with time_limit(seconds, proxy.info.name):
+            value, logarithm = proxy.score(measured)
         per_layer = _per_layer(proxy, probe, value if logarithm is None else logarithm)
     except Exception as error:
         return _failed(error, share + perf_counter() - started)

@@ -12,7 +12,7 @@ from time import monotonic
 from pydantic import ValidationError
 
 from service.errors import ProblemError
-from service.keys import KeyEntry, Limits, Scope, digest, key_id
+from service.keys import Allowance, KeyEntry, Scope, digest, key_id
 from service.settings import Settings
 from service.store import ApiKey, Store, StoreError
 
@@ -78,7 +78,7 @@ class Access:
         self._callers: dict[str, Caller] = {}
         self._paces: dict[str, tuple[int, Pace]] = {}
         self._reading: asyncio.Task[None] | None = None
-        own = Limits(jobs=settings.max_jobs, share=1.0)
+        own = Allowance(jobs=settings.max_jobs, share=1.0)
         self._anyone = self._caller(ANYONE, frozenset({"predict", "admin"}), own, None)
 
     async def watch(self) -> None:
@@ -98,7 +98,7 @@ class Access:
         rate = self._settings.rate
         self._callers = {one.id: self._caller(one.id, one.scopes, one.limits, rate) for one in entries}
 
-    def _caller(self, id: str, scopes: frozenset[Scope], limits: Limits, rate: int | None) -> Caller:  # noqa: A002
+    def _caller(self, id: str, scopes: frozenset[Scope], limits: Allowance, rate: int | None) -> Caller:  # noqa: A002
         settings = self._settings
         return Caller(
             id,

@@ -1,9 +1,13 @@
 """From results to the documents of `schemas`."""
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 import ensemble
 from ensemble import Answer, Prediction
@@ -26,6 +30,7 @@ from service.schemas import (
     ScoreResponse,
 )
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -54,9 +59,14 @@ class Results:
         """In the order posted, what `make` makes of an architecture, or its error."""
 
         def item(i: int, one: Architecture | InputError) -> T | FailedItem:
-            if isinstance(one, Architecture) and one not in self.failures:
-                return make(one)
-            error = one if isinstance(one, InputError) else self.failures[one]
+            error = one if isinstance(one, InputError) else self.failures.get(one)
+            if isinstance(one, Architecture) and error is None:
+                try:
+                    return make(one)
+                except ValidationError as invalid:
+                    log.error("no answer can be made of architecture %s", one.fingerprint, exc_info=invalid)
+                    error = ArithmeticError("a number is not finite")
+            assert error is not None
             return FailedItem(error=problem(error, f"#/architectures/{i}"))
 
         return [item(i, one) for i, one in enumerate(self.read)]
@@ -136,7 +146,7 @@ def _beats(good: Mapping[int, Architecture], number: int, said: Said, model: Mod
     known = model.ensemble.beats(architectures, [said.predictions[arch] for arch in architectures])
     for i, row in zip(good, known, strict=True):
         for j, probability in zip(good, row, strict=True):
-            matrix[i][j] = float(probability)
+            matrix[i][j] = float(probability) if math.isfinite(probability) else None
     return matrix
 
 

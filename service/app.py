@@ -18,6 +18,7 @@ from service.backends.processes import ProcessBackend, ProcessOptions, visible_g
 from service.cache import Memory
 from service.desk import Desk
 from service.library import Library
+from service.limits import Limits
 from service.routes import ROUTERS
 from service.runner import JobRunner
 from service.scorer import Scorer
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
     )
     app.state.settings = settings
+    app.state.streams = asyncio.Semaphore(settings.max_event_streams)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -85,6 +87,7 @@ def make_backend(settings: Settings, library: Library) -> Backend:
         processes=settings.processes or torch.get_num_threads(),
         threads=settings.threads,
         deadline_seconds=settings.deadline_seconds,
+        proxy_seconds=settings.proxy_seconds,
         tasks_per_process=settings.tasks_per_process,
     )
     return ProcessBackend(batches, options)
@@ -96,7 +99,8 @@ def make_desk(
     """What requests are answered with."""
     memory = memory or Memory(settings.cache_size)
     turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
-    return Desk(library, Scorer(backend, turns, memory, store), memory)
+    limits = Limits(settings.max_parameters, settings.max_flops_ratio)
+    return Desk(library, Scorer(backend, turns, memory, store), memory, limits)
 
 
 def open_store(settings: Settings) -> Store:

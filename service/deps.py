@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Header, Request, Response
@@ -55,12 +55,23 @@ async def _patience(request: Request, prefer: Annotated[str | None, Header(descr
     return min(float(asked[1]), most) if asked else most
 
 
+async def _stream_place(request: Request) -> AsyncIterator[None]:
+    """Hold one of the places for streams, until the answer has ended or its client has gone."""
+    places = cast(asyncio.Semaphore, request.app.state.streams)
+    if places.locked():
+        most = request.app.state.settings.max_event_streams
+        raise ProblemError(503, f"{most} streams of events are open already", headers={"Retry-After": "5"})
+    async with places:
+        yield
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Asker, Depends(_asker)]
 PatienceDep = Annotated[float, Depends(_patience)]
+StreamPlace = Depends(_stream_place)
 
 
 def check_size(architectures: int, most: int) -> None:
@@ -99,7 +110,8 @@ class _StrictRequest(Request):
             async with asyncio.timeout(settings.timeout_seconds):
                 self._body = await self._limited(most_bytes)
         except TimeoutError as error:
-            raise ProblemError(408, f"the body did not arrive within {settings.timeout_seconds:g} s") from error
+            late = f"the body did not arrive within {settings.timeout_seconds:g} s"
+            raise ProblemError(408, late, headers={"Connection": "close"}) from error
         kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")

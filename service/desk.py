@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from service.cache import Memory
 from service.library import Library
+from service.limits import Limits
 from service.scorer import Scorer
 
 P = ParamSpec("P")
@@ -22,11 +23,13 @@ class Desk:
         library: what a request may name.
         scorer: what has architectures scored.
         memory: what is known from earlier requests.
+        limits: how large an architecture may be.
     """
 
     library: Library
     scorer: Scorer
     memory: Memory
+    limits: Limits
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ensemble"))
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -17,7 +17,7 @@ Scope = Literal["predict", "admin"]
 _KEY = re.compile(r"ark_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
-class Limits(BaseModel):
+class Allowance(BaseModel):
     """What a key may take of the service; the server's settings say what is not given here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,7 +36,7 @@ class KeyEntry(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=100, description="whose it is")]
     hash: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$", repr=False)]
     scopes: Annotated[frozenset[Scope], Field(min_length=1)] = frozenset({"predict"})
-    limits: Limits = Limits()
+    limits: Allowance = Allowance()
 
     @classmethod
     def of(cls, stored: "ApiKey") -> "KeyEntry":
@@ -48,7 +48,7 @@ class KeyEntry(BaseModel):
         return hmac.compare_digest(self.hash, digest(key))
 
 
-def new_key(name: str, scopes: Sequence[str], limits: Limits) -> tuple[str, KeyEntry]:
+def new_key(name: str, scopes: Sequence[str], limits: Allowance) -> tuple[str, KeyEntry]:
     """A key for the caller, which is shown once, and the entry to keep. Raises pydantic's `ValidationError`."""
     id = secrets.token_hex(6)  # noqa: A001
     key = f"ark_{id}_{secrets.token_urlsafe(32)}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -71,7 +71,7 @@ async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> Predi
     Raises `InputError` or `ProblemError` before any of it is done, and `BusyError` where too many wait.
     """
     plan = Plan.of(request, desk.library)
-    results, started = read(request.architectures, plan.probe), perf_counter()
+    results, started = read(request.architectures, desk.limits.reader(plan.probe)), perf_counter()
     await _score(results, plan, desk, asker)
     assert plan.model is not None, "a prediction has a model"
     said = await _estimate(results, plan, plan.model, desk)
@@ -81,7 +81,7 @@ async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> Predi
 async def score_all(request: ScoreRequest, desk: Desk, asker: Asker) -> ScoreResponse:
     """As `predict`, but the answer is the proxies' scores."""
     plan = Plan.of(request, desk.library)
-    results, started = read(request.architectures, plan.probe), perf_counter()
+    results, started = read(request.architectures, desk.limits.reader(plan.probe)), perf_counter()
     await _score(results, plan, desk, asker)
     return answers.scores(results, plan.probe, perf_counter() - started)
 
@@ -95,12 +95,12 @@ def _seeded(probe: Probe, seed: int | None) -> Probe:
     return probe if seed is None else replace(probe, seed=seed)
 
 
-def read(texts: Sequence[Any], probe: Probe) -> Results:
+def read(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> Results:
     """Each architecture, or what is wrong with it. Raises `ProblemError` where all are wrong."""
     read: list[Architecture | InputError] = []
     for i, text in enumerate(texts):
         try:
-            read.append(probe.space.parse(text))
+            read.append(reader(text))
         except InputError as error:
             read.append(error.within(f"architectures[{i}]"))
     errors = [one for one in read if isinstance(one, InputError)]

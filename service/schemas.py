@@ -114,7 +114,13 @@ class PredictionRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 
 
-class ProxyScore(BaseModel):
+class _Answer(BaseModel):
+    """What goes out. A number that is not finite is an error: JSON has none, and null would say something else."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class ProxyScore(_Answer):
     """One proxy on one network."""
 
     value: float | None = Field(examples=[391.2])
@@ -141,13 +147,13 @@ class ProxyScore(BaseModel):
         )
 
 
-class FailedItem(BaseModel):
+class FailedItem(_Answer):
     """An architecture that could not be read or scored; the others of the request are not concerned."""
 
     error: Problem
 
 
-class ScoredItem(BaseModel):
+class ScoredItem(_Answer):
     """An architecture and its scores."""
 
     architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
@@ -159,14 +165,14 @@ class ScoredItem(BaseModel):
     warnings: list[str]
 
 
-class Interval(BaseModel):
+class Interval(_Answer):
     """Where the accuracy lies with a probability of 90 %."""
 
     low: float = Field(examples=[0.9268])
     high: float = Field(examples=[0.9345])
 
 
-class Estimate(BaseModel):
+class Estimate(_Answer):
     """What one combiner says."""
 
     accuracy: float = Field(examples=[0.9312], description="a fraction")
@@ -174,7 +180,7 @@ class Estimate(BaseModel):
     percentile: float = Field(description="percent of the reference population that is predicted worse")
 
 
-class Reason(BaseModel):
+class Reason(_Answer):
     """What one part of the architecture, or one proxy, adds to the prediction."""
 
     part: str = Field(examples=["layers[3] (L2, T)"])
@@ -184,7 +190,7 @@ class Reason(BaseModel):
     )
 
 
-class Explanation(BaseModel):
+class Explanation(_Answer):
     """Shapley values: the base and all points together are the prediction of `combiner`."""
 
     combiner: str = Field(description="whose prediction is explained; `structure` where the asked one cannot be")
@@ -192,7 +198,7 @@ class Explanation(BaseModel):
     reasons: list[Reason] = Field(description="largest first, whichever way they go")
 
 
-class Edit(BaseModel):
+class Edit(_Answer):
     """One module added or taken away."""
 
     edit: dict[str, Any] = Field(examples=[{"layer": 3, "module": "S", "action": "add"}], description="layers from 0")
@@ -218,7 +224,7 @@ class PredictedItem(EstimatedItem):
     rank: int = Field(description="1 is the best of this request; equal accuracies share a rank")
 
 
-class BatchCard(BaseModel):
+class BatchCard(_Answer):
     """The probe batch that every network was shown."""
 
     fingerprint: str
@@ -229,7 +235,7 @@ class BatchCard(BaseModel):
 Seconds = Annotated[float, Field(description="from first to last step, turns of other requests included")]
 
 
-class ScoreResponse(BaseModel):
+class ScoreResponse(_Answer):
     """Scores in the order posted."""
 
     scores: list[ScoredItem | FailedItem]
@@ -238,7 +244,7 @@ class ScoreResponse(BaseModel):
     seconds: Seconds
 
 
-class PredictionResponse(BaseModel):
+class PredictionResponse(_Answer):
     """Predictions in the order posted."""
 
     predictions: list[PredictedItem | FailedItem]
@@ -270,7 +276,7 @@ class JobRequest(PredictionRequest):
         return (PredictionRequest if self.kind == "predictions" else ScoreRequest).model_validate(given)
 
 
-class JobCounts(BaseModel):
+class JobCounts(_Answer):
     """Numbers of a job's architectures."""
 
     total: int
@@ -281,7 +287,7 @@ class JobCounts(BaseModel):
     cached: int = Field(description="of those done, how many were known from earlier work")
 
 
-class JobCard(BaseModel):
+class JobCard(_Answer):
     """How a job is doing."""
 
     id: str
@@ -314,34 +320,34 @@ class JobCard(BaseModel):
         )
 
 
-class JobList(BaseModel):
+class JobList(_Answer):
     """Jobs, newest first."""
 
     jobs: list[JobCard]
 
 
-class JobResult(BaseModel):
+class JobResult(_Answer):
     """What became of one of a job's architectures."""
 
     position: int = Field(description="in the list that was posted, from 0")
     result: EstimatedItem | ScoredItem | FailedItem
 
 
-class JobResults(BaseModel):
+class JobResults(_Answer):
     """A page of results, in the order in which they were finished."""
 
     results: list[JobResult]
     next: str | None = Field(description="path of what comes next; null where nothing does, now or later")
 
 
-class Summary(BaseModel):
+class Summary(_Answer):
     """Mean and standard deviation of a measure over the repeats of a cross-validation."""
 
     mean: float
     sd: float
 
 
-class EnsembleCard(BaseModel):
+class EnsembleCard(_Answer):
     """What an ensemble was fitted on, how good it is, and what it is not good for."""
 
     name: str
@@ -362,13 +368,13 @@ class EnsembleCard(BaseModel):
     limits: list[str]
 
 
-class Health(BaseModel):
+class Health(_Answer):
     """Whether the service is well."""
 
     status: str = Field(examples=["ok"])
 
 
-class ProxyCard(BaseModel):
+class ProxyCard(_Answer):
     """Facts about a proxy."""
 
     name: str

@@ -37,10 +37,19 @@ class Settings(BaseSettings):
     ] = 2**16
     max_architectures: Annotated[int, Field(ge=1, description="architectures in one HTTP request")] = 64
     max_body_bytes: Annotated[int, Field(ge=1, description="size of an HTTP body, in bytes")] = 2**20
+    max_parameters: Annotated[int, Field(ge=1, description="parameters of a network that is asked for")] = 50_000_000
+    max_flops_ratio: Annotated[
+        float, Field(gt=0, description="FLOPs of a network, as a multiple of what the space's largest takes")
+    ] = 4.0
     max_nesting: Annotated[int, Field(ge=4, description="depth of lists and objects in a JSON text")] = 32
     max_job_architectures: Annotated[int, Field(ge=1, description="architectures in one job")] = 10_000
     max_job_body_bytes: Annotated[int, Field(ge=1, description="size of a job's HTTP body, in bytes")] = 2**23
     timeout_seconds: Annotated[float, Field(gt=0, description="how long a body may take to arrive, in seconds")] = 60.0
+    header_seconds: Annotated[
+        float, Field(gt=0, description="how long a request's line and headers may take to arrive, in seconds")
+    ] = 10.0
+    max_connections: Annotated[int, Field(ge=1, description="connections that may be open at once")] = 1000
+    max_event_streams: Annotated[int, Field(ge=1, description="streams of jobs' events that may be open at once")] = 100
     wait_seconds: Annotated[
         float, Field(gt=0, description="how long a request is waited for before it becomes a job, in seconds")
     ] = 60.0
@@ -54,6 +63,7 @@ class Settings(BaseSettings):
     ] = "processes"
     processes: Annotated[int | None, Field(ge=1, description="scoring on the CPU; one a core if not set")] = None
     deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
+    proxy_seconds: Annotated[float, Field(gt=0, description="how long one proxy may take, in seconds")] = 60.0
     tasks_per_process: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = 1000
     data_folder: Annotated[Path, Field(description="where the SQLite store lies, made if it is not there")] = DATA
     store_url: Annotated[

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.base import Architecture
-from models.errors import ArchitectureError, shortened
+from models.errors import ArchitectureError
 
 NAME = "gcn-nas"
 FIXED_MODULES = ("L", "L4n", "L4", "L3", "L2")
@@ -85,9 +85,7 @@ def _form(obj: Any) -> tuple[str, Any]:
         raise ArchitectureError("space", obj["space"], f'"{NAME}"')
     for field in obj:
         if field != "space" and field not in FORMS:
-            raise ArchitectureError(
-                f"architecture (field {shortened(field)})", obj[field], "only space, layers, mask, weights"
-            )
+            raise ArchitectureError("architecture (field)", field, "only space, layers, mask, weights")
     given = [form for form in FORMS if form in obj]
     if len(given) != 1:
         raise ArchitectureError("architecture", given, "exactly one of layers, mask, weights")
@@ -108,18 +106,18 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, NUMPY) else value
 
 
-def _row(row: Any, field: str) -> list[Any]:
+def _row(row: Any, field: str) -> list[Any] | tuple[Any, ...]:
     row = _plain(row)
     if not isinstance(row, list | tuple):
         raise ArchitectureError(field, row, "a list")
-    return [_plain(cell) for cell in row]
+    return row
 
 
 def _wide_row(row: Any, field: str) -> list[Any]:
     cells = _row(row, field)
     if len(cells) != len(MODULES):
         raise ArchitectureError(f"{field} (width)", len(cells), f"{len(MODULES)} entries, for {', '.join(MODULES)}")
-    return cells
+    return [_plain(cell) for cell in cells]
 
 
 def _names(row: Any, field: str) -> Row:
@@ -127,7 +125,7 @@ def _names(row: Any, field: str) -> Row:
     if len(row) > len(MODULES):
         raise ArchitectureError(f"{field} (number of modules)", len(row), f"at most {len(MODULES)}, each named once")
     seen: set[str] = set()
-    for i, name in enumerate(row):
+    for i, name in enumerate(map(_plain, row)):
         if not isinstance(name, str) or name not in MODULES:
             raise ArchitectureError(f"{field}[{i}]", name, "one of " + ", ".join(MODULES))
         if name in seen:

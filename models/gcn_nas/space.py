@@ -39,6 +39,8 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
     """
 
     name: ClassVar[str] = architecture.NAME
+    max_layers: ClassVar[int] = max(DEPTHS)
+    max_modules: ClassVar[int] = len(MODULES)
 
     def __init__(
         self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", persons: int = 2, num_classes: int = 60
@@ -65,6 +67,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             "fixed_graph_modules": list(FIXED_MODULES),
             "dynamic_graph_modules": list(DYNAMIC_MODULES),
             "depths": list(DEPTHS),
+            "max_modules": self.max_modules,
             "slots": {str(depth): list(slots) for depth, slots in SLOTS.items()},
             "weight_threshold": architecture.THRESHOLD,
             "skeletons": list(SKELETONS),
@@ -92,6 +95,10 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
 
     def cost(self, arch: GcnNasArchitecture, batch: Shape) -> Cost:
         return network_cost(arch, batch, self.num_classes)
+
+    @property
+    def largest(self) -> GcnNasArchitecture:
+        return GcnNasArchitecture(((True,) * self.max_modules,) * self.max_layers)
 
     def sample(self, rng: np.random.Generator, depth: int | None = None, **fixed: Any) -> GcnNasArchitecture:
         """As the benchmark drew its 693: every module with probability ½, then one attention module where none came.

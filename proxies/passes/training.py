@@ -34,7 +34,7 @@ class TrainingPass(Pass):
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
         network, x = working_copy(probe.network), probe.x.detach().requires_grad_()
         measured: dict[Need, Any] = {}
-        with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape() as tape:
+        with torch.no_grad() if needs == {Need.RELU_INPUTS} else torch.enable_grad(), Tape() as tape:
             logits = network(x)
         if Need.RELU_INPUTS in needs:
             measured[Need.RELU_INPUTS] = tape.relu_inputs

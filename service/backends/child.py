@@ -40,7 +40,7 @@ def enter(entry: str, line: socket, visible: str, setup: str) -> None:
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
-    """Score. `setup` holds `threads` and `batches`, as `encode_batches` writes them."""
+    """Score. `setup` holds `threads`, `proxy_seconds` and `batches`, as `encode_batches` writes them."""
     import torch
 
     from proxies.memory import hold_memory
@@ -50,7 +50,7 @@ def main(line: socket, setup: dict[str, Any]) -> None:
     torch.set_num_threads(setup["threads"])
     device = torch.device("cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu")
     torch.zeros(1, device=device).item()  # a device that is not there is a failure to start, not a task's
-    serve(line, Scorer(decode_batches(setup["batches"]), device))
+    serve(line, Scorer(decode_batches(setup["batches"]), device, setup["proxy_seconds"]))
 
 
 def serve(line: socket, work: Callable[[Task], Outcome]) -> None:

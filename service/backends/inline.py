@@ -37,8 +37,9 @@ class _Held(NamedTuple):
 class InlineBackend(Backend):
     """For tests and for commands that score a handful of architectures.
 
-    It has no deadline, tries everything once, and takes one task at a time. A task that is given up while it runs has
-    its outcome at once, but the thread is busy until its scores are there, unseen; `stop` waits for that.
+    It has no deadline and no limit for a proxy, tries everything once, and takes one task at a time. A task that is
+    given up while it runs has its outcome at once, but the thread is busy until its scores are there, unseen; `stop`
+    waits for that.
 
     Args:
         batches: the probe batches by the id that tasks name them by.

@@ -43,6 +43,7 @@ class ProcessOptions:
         processes: how many, on the CPU.
         threads: of PyTorch in each process; an equal share of this process's where None.
         deadline_seconds: how long one try of a task may take.
+        proxy_seconds: how long one proxy may take before it fails alone; no limit where None.
         start_seconds: how long a process may take to be ready.
         tasks_per_process: after so many tasks a process is replaced, which costs the seconds that one takes to start.
         memory_bytes: a process that holds more after a task is replaced; no limit where None.
@@ -53,13 +54,15 @@ class ProcessOptions:
     processes: int = 1
     threads: int | None = None
     deadline_seconds: float = 120.0
+    proxy_seconds: float | None = None
     start_seconds: float = 120.0
     tasks_per_process: int = 1000
     memory_bytes: int | None = None
     entry: str = "service.backends.child:main"
 
     def __post_init__(self) -> None:
-        for name in ("processes", "threads", "deadline_seconds", "start_seconds", "tasks_per_process", "memory_bytes"):
+        limits = ("deadline_seconds", "proxy_seconds", "start_seconds", "tasks_per_process", "memory_bytes")
+        for name in ("processes", "threads", *limits):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise InputError(name, value, "above 0")
         if not all(self.gpus) or len(set(self.gpus)) < len(self.gpus):
@@ -92,7 +95,8 @@ class ProcessBackend(Backend):
     def __init__(self, batches: Mapping[str, ProbeBatch], options: ProcessOptions | None = None) -> None:
         self._options = options = options or ProcessOptions()
         threads = options.threads or max(1, torch.get_num_threads() // len(options.visible))
-        setup = json.dumps({"threads": threads, "batches": encode_batches(batches)})
+        limits = {"threads": threads, "proxy_seconds": options.proxy_seconds}
+        setup = json.dumps({**limits, "batches": encode_batches(batches)})
         self._slots = [
             Slot(index, visible, options.entry, setup, options.start_seconds)
             for index, visible in enumerate(options.visible)

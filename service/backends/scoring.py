@@ -26,10 +26,13 @@ class Scorer:
     Args:
         batches: the probe batches by the id that tasks name them by.
         device: where networks run.
+        proxy_seconds: how long one proxy may take (see `proxies.runner.score`); no limit where None.
     """
 
-    def __init__(self, batches: Mapping[str, ProbeBatch], device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, batches: Mapping[str, ProbeBatch], device: torch.device, proxy_seconds: float | None = None
+    ) -> None:
+        self.device, self._proxy_seconds = device, proxy_seconds
         self._batches = {
             name: ProbeBatch(batch.x.to(device), batch.y.to(device), batch.source) for name, batch in batches.items()
         }
@@ -55,7 +58,7 @@ class Scorer:
         space, batch = get_space(task.space, **task.settings), self._batches[task.probe]
         check_batch(batch.x, batch.y, space.input_shape(len(batch.y), batch.x.shape[2]), space.num_classes)
         network = space.build(space.parse(task.architecture), task.seed).to(self.device)
-        found = score(network, batch.x, batch.y, task.proxies, task.seed, task.draws)
+        found = score(network, batch.x, batch.y, task.proxies, task.seed, task.draws, self._proxy_seconds)
         return {name: asdict(one) for name, one in found.items()}
 
     def _lost(self) -> str | None:

@@ -24,9 +24,9 @@ def create(
 ) -> None:
     """Make a key, and show it: this once."""
     from service.app import open_store
-    from service.keys import Limits, new_key
+    from service.keys import Allowance, new_key
 
-    key, entry = new_key(name, scope or ["predict"], Limits(rate=rate, jobs=jobs, share=share))
+    key, entry = new_key(name, scope or ["predict"], Allowance(rate=rate, jobs=jobs, share=share))
     if for_settings:
         typer.echo(entry.model_dump_json(exclude_none=True))
     else:

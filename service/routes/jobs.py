@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from models import InputError
 from service.access import Caller
-from service.deps import CallerDep, DeskDep, GuardedRoute, JobRoute, SettingsDep, StoreDep, check_size
+from service.deps import CallerDep, DeskDep, GuardedRoute, JobRoute, SettingsDep, StoreDep, StreamPlace, check_size
 from service.errors import ProblemError, documented, problem
+from service.limits import Limits
 from service.pipeline import Plan
 from service.runner import JobRunner
 from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
@@ -60,7 +61,7 @@ async def accepted(
         raise InputError(
             "combiner", plan.combiner, "one that predicts each architecture by itself, where a job is asked for"
         )
-    items = await asyncio.to_thread(_items, asked.architectures, plan)
+    items = await asyncio.to_thread(_items, asked.architectures, plan, state.desk.limits)
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
     kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
     store: Store = state.store
@@ -71,11 +72,11 @@ async def accepted(
     return JSONResponse(card.model_dump(mode="json"), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
-def _items(texts: list[Any], plan: Plan) -> list[NewItem]:
-    items = []
+def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
+    items, read = [], limits.reader(plan.probe)
     for i, text in enumerate(texts):
         try:
-            arch = plan.probe.space.parse(text)
+            arch = read(text)
         except InputError as error:
             wrong = problem(error.within(f"architectures[{i}]"), f"#/architectures/{i}").model_dump(mode="json")
             items.append(NewItem(text if isinstance(text, dict) else {}, None, error=wrong))
@@ -144,6 +145,7 @@ async def get_results(
     "/jobs/{id}/events",
     response_class=StreamingResponse,
     responses=documented(404, 422, 503, streams=True),
+    dependencies=[StreamPlace],
 )
 async def get_events(
     id: Id,  # noqa: A002

@@ -35,3 +35,15 @@ def test_the_value_is_shortened() -> None:
     error = InputError("mask", [[1] * 1000] * 1000, "a mask")
     assert len(str(error)) < 300
     assert error.within("architectures[0]").field == "architectures[0].mask"
+
+
+class Unsorted(str):
+    """A name that cannot be put in order."""
+
+    def __lt__(self, other: str) -> bool:
+        raise AssertionError("it was compared")
+
+
+def test_a_large_object_is_shortened_before_it_is_sorted() -> None:
+    many = {Unsorted(number) if number > 10 else str(number): number for number in range(100_000)}
+    assert InputError("mask", many, "a mask").value == "{'0': 0, '1': 1, '2': 2, '3': 3, ...}"

@@ -132,6 +132,18 @@ def test_analytic_cost_is_what_the_network_really_does(any_space: Any, samples: 
         assert logits.shape == (3, any_space.num_classes)
 
 
+def test_none_costs_more_than_the_largest(any_space: Any, samples: list[Any]) -> None:
+    largest = any_space.largest
+    assert any_space.features(largest)["depth"] == any_space.max_layers
+    for frames in (1, 8, 300):
+        shape = any_space.input_shape(2, frames)
+        most = any_space.cost(largest, shape)
+        for arch in (*samples, *any_space.neighbours(largest)):
+            cost = any_space.cost(arch, shape)
+            assert cost.params <= most.params
+            assert cost.flops <= most.flops
+
+
 def test_settings_make_the_space_again(any_space: Any) -> None:
     assert get_space(any_space.name, **any_space.settings).settings == any_space.settings
 

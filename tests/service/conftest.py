@@ -46,10 +46,14 @@ def post(client: httpx.Client) -> Post:
 
 
 def answer(
-    how: Callable[[Any, Desk, Asker], Coroutine[Any, Any, Any]], request: Any, library: Library, **more: Any
+    how: Callable[[Any, Desk, Asker], Coroutine[Any, Any, Any]],
+    request: Any,
+    library: Library,
+    settings: Settings | None = None,
+    **more: Any,
 ) -> Any:
     """What the pipeline answers, scored in this process. `more`: of the desk, e.g. its memory."""
-    settings = Settings(device="cpu", backend="inline")
+    settings = settings or Settings(device="cpu", backend="inline")
     backend = make_backend(settings, library)
     backend.start()
     try:

@@ -16,7 +16,7 @@ from service import access
 from service.app import create_app
 from service.cli import app
 from service.demo import server
-from service.keys import KeyEntry, Limits, new_key
+from service.keys import Allowance, KeyEntry, new_key
 from service.settings import Settings
 from service.store import Store
 from tests.service.conftest import FOUR_LAYERS, SMALL
@@ -57,7 +57,7 @@ def made(keyed: Keyed) -> Callable[..., str]:
     with Store.in_folder(keyed.data) as store:
 
         def make(*scopes: Any, **limits: Any) -> str:
-            key, entry = new_key("test", scopes or ("predict",), Limits(**limits))
+            key, entry = new_key("test", scopes or ("predict",), Allowance(**limits))
             store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
             return key
 

@@ -16,7 +16,7 @@ from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig,
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from service.demo import server
-from service.keys import Limits, new_key
+from service.keys import Allowance, new_key
 from tests.service.conftest import ARCHITECTURES, SMALL
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"  # another test holds it equal to the server's
@@ -30,7 +30,7 @@ BOUNDED = settings(
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 
-KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Limits(rate=10**6, jobs=10**6))
+KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Allowance(rate=10**6, jobs=10**6))
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 

@@ -1,19 +1,27 @@
 """What fails inside stays with its architecture, and nothing that is not finite gets out."""
 
+import json
 import math
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import torch
+from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
 
 from models.gcn_nas import GcnNas
 from proxies import Score
 from service.backends.base import Task
 from service.backends.inline import InlineBackend
-from service.errors import ProblemError, problem
-from service.library import Library
-from service.pipeline import score_all
-from service.schemas import FailedItem, ProxyScore, ScoredItem, ScoreRequest
+from service.errors import ProblemError, ProblemResponse, problem
+from service.library import Library, Model
+from service.pipeline import predict, score_all
+from service.routes.jobs import _said as told
+from service.schemas import FailedItem, PredictionRequest, ProxyScore, ScoredItem, ScoreRequest
+from service.settings import Settings
+from service.store import Event
 from tests.service.conftest import SIX, SMALL, answer
 
 
@@ -65,3 +73,31 @@ def test_score_that_is_not_finite_is_null(value: float) -> None:
     assert (said.value, said.status, said.error) == (None, "failed", "the score is not finite")
     overflowed = ProxyScore.of(Score(value, 800.0, "ok", 0.1))
     assert (overflowed.value, overflowed.log, overflowed.status) == (None, 800.0, "ok")
+
+
+@pytest.mark.parametrize("field", ["accuracy", "low", "high", "percentile"])
+def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict_all = Model.predict
+
+    def predict_or_not(model: Model, scores: Any, *more: Any) -> Any:
+        said = predict_all(model, scores, *more)
+        first = next(iter(said))
+        return {**said, first: replace(said[first], **{field: math.nan})}
+
+    monkeypatch.setattr(Model, "predict", predict_or_not)
+    request = PredictionRequest(architectures=[SIX, SMALL], proxies=[], compare=True)
+    response = answer(predict, request, Library.load(Settings(device="cpu")))
+    failed, predicted = response.predictions
+    assert isinstance(failed, FailedItem)
+    assert failed.error.status == 500
+    assert math.isfinite(predicted.accuracy)
+    json.loads(response.model_dump_json(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
+    event = Event(id=1, kind="item", data={"position": number}, at=datetime.now(UTC))
+    for send in (JSONResponse, ProblemResponse, lambda data: told(replace(event, data=data))):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            send({"results": [number]})
+    assert b"null" in TypeAdapter(dict[str, Any]).dump_json({"card": number})  # what FastAPI makes of plain data

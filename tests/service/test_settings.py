@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError
 from models.errors import InputError, UnknownNameError
 from service.app import create_app, open_store
 from service.errors import problem
-from service.keys import Limits, new_key
+from service.keys import Allowance, new_key
 from service.library import Library
 from service.serve import check_host
 from service.settings import Settings
@@ -43,7 +43,7 @@ def test_other_machines_are_let_in_only_with_a_key(host: str, tmp_path: Path) ->
     settings = Settings(host=host, data_folder=tmp_path)
     with pytest.raises(InputError, match="archrank keys create"):
         check_host(settings)
-    key = new_key("lab", ["predict"], Limits())[1]
+    key = new_key("lab", ["predict"], Allowance())[1]
     check_host(Settings(host=host, data_folder=tmp_path, keys=(key,)))
     with open_store(settings) as store:
         store.keys.add(prefix="ark_", **key.model_dump(mode="json"))

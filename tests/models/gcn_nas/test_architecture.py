@@ -50,9 +50,9 @@ def nested(levels: int) -> Any:
         ([], "layers (number of layers)", "4, 6, 8 or 10"),
         ({}, "architecture", "exactly one of"),
         ({"layers": GOOD, "mask": MASK}, "architecture", "exactly one of"),
-        ({"layers": GOOD, "depth": 4}, "architecture (field 'depth')", "only space"),
+        ({"layers": GOOD, "depth": 4}, "architecture (field)", "only space"),
         ({"layers": GOOD, "space": "resnet"}, "space", "gcn-nas"),
-        ({"layers": GOOD, 3: 4}, "architecture (field 3)", "only space"),
+        ({"layers": GOOD, 3: 4}, "architecture (field)", "only space"),
         ({"layers": None}, "layers", "a list"),
         ({"layers": "SSSS"}, "layers", "a list"),
         ({"layers": GOOD[:3]}, "layers (number of layers)", "4, 6, 8 or 10"),
@@ -110,3 +110,29 @@ def test_mutation_reaches_every_depth() -> None:
         arch = SPACE.mutate(arch, rng)
         seen.add(arch.depth)
     assert seen == {4, 6, 8, 10}
+
+
+class Unread(list[Any]):
+    """A list of which nobody may see more than its length."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("it was looked into")
+
+    def __getitem__(self, index: Any) -> Any:
+        raise AssertionError("it was looked into")
+
+
+@pytest.mark.parametrize("form", ["layers", "mask", "weights"])
+def test_what_is_too_long_is_refused_by_its_length(form: str) -> None:
+    long = Unread([["S"] * 8] * 5000)
+    with pytest.raises(ArchitectureError, match=r"number of layers\): got 5000; allowed: 4, 6, 8 or 10"):
+        SPACE.parse({form: long})
+    with pytest.raises(ArchitectureError, match=r"\[0\] \(.*\): got 5000; allowed: (at most )?8"):
+        SPACE.parse({form: [long] * 4})
+
+
+def test_a_long_name_makes_no_long_error() -> None:
+    for obj in ({"x" * 10_000: 1}, {"layers": [["x" * 10_000]] * 4}, {"space": "x" * 10_000}):
+        with pytest.raises(ArchitectureError) as caught:
+            SPACE.parse(obj)
+        assert len(str(caught.value)) < 200

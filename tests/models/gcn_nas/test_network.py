@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from models import get_space
+from models.gcn_nas.architecture import DEPTHS
 from models.gcn_nas.backbone import fixed_graph, polynomials
+from models.gcn_nas.network import GcnNasNetwork
 from models.skeletons import KINECT, NTU
 from tests.conftest import REFERENCES, fill_as_reference, reference_id
 
@@ -97,6 +99,24 @@ def test_topology_says_what_each_layer_does_to_joints_and_frames(space: Any) -> 
     assert ball.sum() == 25 + 2 * len(NTU.links)
     assert (ball == ball.T).all()
     assert ball.diagonal().all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"skeleton": "kinect", "persons": 1, "num_classes": 10},
+        {"skeleton": {"name": "arm", "joints": 3, "links": [[2, 1], [3, 2]]}, "persons": 4, "num_classes": 1},
+    ],
+    ids=["ntu", "kinect", "own"],
+)
+def test_parameters_by_formula_are_those_of_the_network(settings: dict[str, Any], rng: np.random.Generator) -> None:
+    space: Any = get_space("gcn-nas", **settings)
+    drawn = [space.sample(rng, depth=depth) for depth in DEPTHS for _ in range(3)]
+    for arch in [*drawn, space.largest]:
+        with torch.device("meta"):
+            network = GcnNasNetwork(arch, space.skeleton, space.persons, space.num_classes)
+        assert space.cost(arch, space.input_shape(2, 5)).params == sum(p.numel() for p in network.parameters())
 
 
 def test_parameters_of_the_whole_benchmark(space: Any, benchmark_folder: Any) -> None:

@@ -292,7 +292,14 @@ def test_killed_while_it_scores_a_real_network(small: ProbeBatch, space: Any) ->
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("processes", 0), ("threads", 0), ("deadline_seconds", 0.0), ("tasks_per_process", -1), ("gpus", ("0", "0"))],
+    [
+        ("processes", 0),
+        ("threads", 0),
+        ("deadline_seconds", 0.0),
+        ("proxy_seconds", 0.0),
+        ("tasks_per_process", -1),
+        ("gpus", ("0", "0")),
+    ],
 )
 def test_options_say_what_is_allowed(option: str, value: Any) -> None:
     with pytest.raises(InputError, match=option):

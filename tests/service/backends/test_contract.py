@@ -54,6 +54,22 @@ def without_seconds(scores: Any) -> dict[str, Any]:
     return {name: {**one, "seconds": None} for name, one in scores.items()}
 
 
+def test_a_proxy_that_takes_too_long_fails_alone(small: ProbeBatch) -> None:
+    backend = ProcessBackend({"small": small}, ProcessOptions(threads=1, proxy_seconds=1e-3))
+    backend.start()
+    try:
+        outcome = result(backend, task(proxies=["grad_sign", "sed"]))
+        again = result(backend, task(proxies=["grad_sign"]))
+    finally:
+        backend.stop()
+    for one in (outcome, again):
+        assert one.failure is None
+        assert one.scores is not None
+        assert "OverTimeError: GradientSignPass" in one.scores["grad_sign"]["error"]
+    assert outcome.scores is not None
+    assert outcome.scores.keys() == {"grad_sign", "sed"}
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES[::3])
 def test_scores_are_those_of_the_proxies(backend: Backend, small: ProbeBatch, architecture: Any) -> None:
     outcome = result(backend, task(architecture, proxies=LONG, seed=3))

@@ -1,0 +1,227 @@
+"""A proxy that takes too long fails alone, and leaves nothing behind: what is scored next is right to the last bit."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.overrides import _get_current_function_mode_stack
+
+from models import InputError
+from proxies import Score, score
+from proxies.snip import Snip
+from proxies.time_limit import OverTimeError, time_limit
+from tests.proxies.test_contract import Small
+
+Batch = tuple[Tensor, Tensor]
+FOREVER = 60.0
+"""Seconds that a test takes at most if there is no limit; and then it fails."""
+
+
+class Dawdler:
+    """While `pauses` is above 0, it counts down and takes forever each time."""
+
+    def __init__(self) -> None:
+        self.pauses = 0
+
+    def __deepcopy__(self, memo: Any) -> "Dawdler":
+        return self  # passes run on copies of the network
+
+    def pause(self) -> None:
+        if self.pauses:
+            self.pauses -= 1
+            time.sleep(FOREVER)
+
+    def before(self, module: nn.Module, args: Any) -> None:
+        self.pause()
+
+    def after(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        passed: Tensor = SlowWayBack.apply(output, self)  # type: ignore[no-untyped-call]
+        return passed
+
+
+class SlowWayBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dawdler: Dawdler) -> Tensor:
+        ctx.dawdler = dawdler
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        ctx.dawdler.pause()
+        return gradient, None
+
+
+@pytest.fixture(scope="module")
+def network() -> Small:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Small()
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return torch.randn(6, 3, 6, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 1, 1, 2, 3])
+
+
+@pytest.fixture
+def forwards(network: Small) -> Iterator[Dawdler]:
+    """Takes forever on the way through the network."""
+    dawdler = Dawdler()
+    handle = network.features[1].register_forward_pre_hook(dawdler.before)
+    yield dawdler
+    handle.remove()
+
+
+@pytest.fixture
+def backwards(network: Small) -> Iterator[Dawdler]:
+    """Takes forever on the way back."""
+    dawdler = Dawdler()
+    handle = network.features[1].register_forward_hook(dawdler.after)
+    yield dawdler
+    handle.remove()
+
+
+@pytest.fixture(scope="module")
+def expected(network: Small, batch: Batch) -> dict[str, Score]:
+    scores = score(network, *batch)
+    assert {one.status for one in scores.values()} == {"ok"}
+    return numbers(scores)
+
+
+def numbers(scores: dict[str, Score]) -> dict[str, Score]:
+    return {name: replace(one, seconds=0.0) for name, one in scores.items()}
+
+
+def check_that_nothing_is_left(network: Small, batch: Batch, expected: dict[str, Score]) -> None:
+    assert _get_current_function_mode_stack() == []  # type: ignore[no-untyped-call]
+    assert torch.is_grad_enabled()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert numbers(score(network, *batch)) == expected
+
+
+def check_over_time(name: str, network: Small, batch: Batch) -> None:
+    found = score(network, *batch, [name, "params"], seconds=0.5)
+    assert (found[name].status, found[name].value) == ("failed", None)
+    assert "took longer than 0.5 s" in str(found[name].error)
+    assert found["params"].status == "ok"
+
+
+@pytest.mark.parametrize(
+    "name", ["meco", "synflow", "zen", "epe_nas", "grad_sign", "zico", "nwot", "jacov", "snip", "grasp"]
+)
+def test_on_the_way_through(
+    name: str, network: Small, batch: Batch, expected: dict[str, Score], forwards: Dawdler
+) -> None:
+    forwards.pauses = 1
+    check_over_time(name, network, batch)
+    check_that_nothing_is_left(network, batch, expected)
+
+
+@pytest.mark.parametrize("name", ["synflow", "epe_nas", "grad_sign", "zico", "jacov", "snip", "grasp"])
+def test_on_the_way_back(
+    name: str, network: Small, batch: Batch, expected: dict[str, Score], backwards: Dawdler
+) -> None:
+    backwards.pauses = 1
+    check_over_time(name, network, batch)
+    check_that_nothing_is_left(network, batch, expected)
+
+
+def test_the_other_proxies_go_on(network: Small, batch: Batch, expected: dict[str, Score], forwards: Dawdler) -> None:
+    forwards.pauses = 1
+    found = numbers(score(network, *batch, seconds=3.0))
+    failed = [name for name, one in found.items() if one.status == "failed"]
+    assert failed == ["flops"]  # whose pass runs the network first
+    assert {name: one for name, one in found.items() if name not in failed} == {
+        name: one for name, one in expected.items() if name not in failed
+    }
+
+
+def test_a_pass_may_take_as_long_as_its_proxies_together(network: Small, batch: Batch, forwards: Dawdler) -> None:
+    forwards.pauses = 1
+    found = score(network, *batch, ["fisher", "nwot", "snip"], seconds=0.2)
+    assert {one.error for one in found.values()} == {
+        "OverTimeError: TrainingPass (fisher, nwot, snip) took longer than 0.6 s"
+    }
+
+
+def test_a_formula(network: Small, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Snip, "compute", lambda proxy, measured: time.sleep(FOREVER))
+    found = score(network, *batch, ["snip", "plain"], seconds=3.0)
+    assert found["snip"].error == "OverTimeError: snip took longer than 3 s"
+    assert found["plain"].status == "ok"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_wherever_it_is_stopped(network: Small, batch: Batch, expected: dict[str, Score]) -> None:
+    """The moments fall anywhere: into modes being pushed, hooks being removed, copies being made.
+
+    Where Python lets go of an object it swallows what is raised; the limit comes again then.
+    """
+    errors = set()
+    for seconds in np.geomspace(1e-5, 2e-2, 60):
+        found = score(network, *batch, seconds=float(seconds))
+        errors |= {one.error.partition(":")[0] for one in found.values() if one.error is not None}
+    assert errors == {"OverTimeError"}
+    check_that_nothing_is_left(network, batch, expected)
+
+
+def test_another_thread_has_no_limit(network: Small, batch: Batch, expected: dict[str, Score]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(score, network, *batch, seconds=1e-6).result()
+    assert numbers(found) == expected
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_limit_is_above_zero(network: Small, batch: Batch, seconds: float) -> None:
+    with pytest.raises(InputError, match="seconds"):
+        score(network, *batch, ["params"], seconds=seconds)
+
+
+class Holder:
+    """Takes its time to begin and to end, longer than the limit."""
+
+    def __init__(self, done: list[str]) -> None:
+        self.done = done
+
+    def __enter__(self) -> None:
+        time.sleep(0.1)
+        self.done.append("entered")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        time.sleep(0.1)
+        self.done.append("left")
+
+
+def limited(seconds: float, inside: float, outside: float, done: list[str]) -> None:
+    with time_limit(seconds, "it"):
+        with Holder(done):
+            time.sleep(inside)
+        time.sleep(outside)
+        done.append("went on")
+
+
+@pytest.mark.parametrize(("seconds", "inside", "outside"), [(0.02, FOREVER, 0.0), (0.15, 0.0, FOREVER)])
+def test_what_is_entered_is_left(seconds: float, inside: float, outside: float) -> None:
+    done = list[str]()
+    with pytest.raises(OverTimeError, match=r"^it took longer than 0\.\d+ s$"):
+        limited(seconds, inside, outside, done)
+    assert done == ["entered", "left"]
+
+
+def test_no_limit() -> None:
+    with time_limit(None, "it"), time_limit(float("inf"), "it"):
+        assert threading.current_thread() is threading.main_thread()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
