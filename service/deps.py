@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from models.errors import InputError
 from service.desk import Desk
 from service.errors import ProblemError
+from service.leaving import Leaving
 from service.settings import Settings
 from service.store import Store
 from service.strict_json import loads
@@ -33,9 +34,14 @@ async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
+async def _leaving(request: Request) -> Leaving:
+    return cast(Leaving, request.app.state.leaving)
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
+LeavingDep = Annotated[Leaving, Depends(_leaving)]
 
 
 def check_size(architectures: int, most: int) -> None:

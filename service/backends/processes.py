@@ -47,6 +47,7 @@ class ProcessOptions:
         tasks_per_process: after so many tasks a process is replaced, which costs the seconds that one takes to start.
         memory_bytes: a process that holds more after a task is replaced; no limit where None.
         entry: `module:function` that runs in the processes.
+        log: style and level of the processes' logs, as `logs.setup` takes them; none of their own where None.
     """
 
     gpus: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class ProcessOptions:
     tasks_per_process: int = 1000
     memory_bytes: int | None = None
     entry: str = "service.backends.child:main"
+    log: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("processes", "threads", "deadline_seconds", "start_seconds", "tasks_per_process", "memory_bytes"):
@@ -92,7 +94,7 @@ class ProcessBackend(Backend):
     def __init__(self, batches: Mapping[str, ProbeBatch], options: ProcessOptions | None = None) -> None:
         self._options = options = options or ProcessOptions()
         threads = options.threads or max(1, torch.get_num_threads() // len(options.visible))
-        setup = json.dumps({"threads": threads, "batches": encode_batches(batches)})
+        setup = json.dumps({"threads": threads, "batches": encode_batches(batches), "log": options.log})
         self._slots = [
             Slot(index, visible, options.entry, setup, options.start_seconds)
             for index, visible in enumerate(options.visible)
@@ -224,7 +226,8 @@ class ProcessBackend(Backend):
                     self._been_ready = True
                     slot.welcome()
                 elif slot.held is not None and reply.outcome is not None and reply.outcome.task == slot.held.task.id:
-                    self._answered(slot, slot.held, replace(reply.outcome, tries=slot.held.tries), reply.memory_bytes)
+                    outcome = replace(reply.outcome, tries=slot.held.tries, process=slot.index)
+                    self._answered(slot, slot.held, outcome, reply.memory_bytes)
                 else:
                     raise GarbledError("the process said what it was not asked")
         except GarbledError as error:
