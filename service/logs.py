@@ -10,12 +10,14 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 OURS = ("service", "ensemble", "models", "proxies", "uvicorn")
 """Whose lines are written from the level that is set; of other libraries only warnings are."""
 _CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("context", default={})  # noqa: B039  # is never changed
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"}
+_ENCODE = json.JSONEncoder(default=str).encode
 _KEY = re.compile(r"ark_[A-Za-z0-9_-]{8,}")
 _PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s]*@")
 
@@ -47,6 +49,8 @@ def setup(style: str, level: str, **ids: Any) -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(least)
     logging.captureWarnings(True)
+    # Nobody writes these down, and every line of the log is made while a request waits.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class _Formatter(logging.Formatter):
@@ -75,7 +79,7 @@ class JsonFormatter(_Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return redacted(json.dumps(line, default=str))
+        return redacted(_ENCODE(line))
 
 
 class TextFormatter(_Formatter):
@@ -99,4 +103,9 @@ def redacted(line: str) -> str:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    return f"{_second(int(record.created))}.{int(record.msecs):03}+00:00"
+
+
+@lru_cache(1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

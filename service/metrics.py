@@ -56,12 +56,12 @@ class Metrics:
 
         self._requests = counter("requests", "HTTP requests answered", "method", "route", "status")
         self._request_seconds = histogram("request_seconds", "Duration of HTTP requests", "method", "route")
-        self._asked = counter("architectures_asked", "Architectures begun to be answered", "kind", "origin")
-        self._answered = counter("architectures_answered", "Architectures answered", "kind", "origin", "outcome")
-        self._looked_up = counter("lookups", "Scores and predictions looked up", "what", "found")
+        asked = counter("architectures_asked", "Architectures begun to be answered", "kind", "origin")
+        answered = counter("architectures_answered", "Architectures answered", "kind", "origin", "outcome")
+        looked_up = counter("lookups", "Scores and predictions looked up", "what", "found")
         self._proxy_seconds = histogram("proxy_seconds", "What a computed score took", "proxy")
         self._scored = histogram("architecture_seconds", "What it took to score an architecture")
-        self._failures = counter("scoring_failures", "Architectures without scores", "kind")
+        failures = counter("scoring_failures", "Architectures without scores", "kind")
         self.waiting = Gauge("archrank_waiting", "Architectures that wait for a place or have one", registry=registry)
         self.streams = Gauge("archrank_event_streams", "Event streams that are open", registry=registry)
         self._store_up = Gauge("archrank_store_up", "Whether the store could be read", registry=registry)
@@ -71,14 +71,12 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        for kind, origin in product(get_args(Asked), get_args(Origin)):  # from 0, or the first would not be seen
-            self._asked.labels(kind, origin)
-            for outcome in OUTCOMES:
-                self._answered.labels(kind, origin, outcome)
-        for what, where in ((what, where) for what, places in FOUND.items() for where in places):
-            self._looked_up.labels(what, where)
-        for failure in get_args(FailureKind):
-            self._failures.labels(failure)
+        # At 0 from the beginning, or the first of each would go unseen; and to look labels up costs more than to count.
+        asking = list(product(get_args(Asked), get_args(Origin)))
+        self._asked = {key: asked.labels(*key) for key in asking}
+        self._answered = {(*key, outcome): answered.labels(*key, outcome) for key in asking for outcome in OUTCOMES}
+        self._looked_up = {(what, where): looked_up.labels(what, where) for what in FOUND for where in FOUND[what]}
+        self._failures = {kind: failures.labels(kind) for kind in get_args(FailureKind)}
         self._by_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def watch(self, backend: Backend) -> None:
@@ -105,7 +103,7 @@ class Metrics:
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """A request was answered; `route` is its template."""
         key = (method if method in METHODS else OTHER, route or OTHER, status)
-        if (known := self._by_request.get(key)) is None:  # looking labels up takes longer than counting
+        if (known := self._by_request.get(key)) is None:
             known = self._requests.labels(*key), self._request_seconds.labels(*key[:2])
             self._by_request[key] = known
         known[0].inc()
@@ -113,24 +111,24 @@ class Metrics:
 
     def asked(self, kind: Asked, origin: Origin, number: int) -> None:
         """So many architectures are begun to be answered."""
-        self._asked.labels(kind, origin).inc(number)
+        self._asked[kind, origin].inc(number)
 
     def answered(self, kind: Asked, origin: Origin, outcomes: Mapping[str, int]) -> None:
         """So many architectures were answered, by each of `OUTCOMES`."""
         for outcome, number in outcomes.items():
             if number:
-                self._answered.labels(kind, origin, outcome).inc(number)
+                self._answered[kind, origin, outcome].inc(number)
 
     def looked_up(self, what: Literal["score", "prediction"], **found: int) -> None:
         """So many were looked up, by where they were found, as in `FOUND`."""
         for where, number in found.items():
             if number:
-                self._looked_up.labels(what, where).inc(number)
+                self._looked_up[what, where].inc(number)
 
     def computed(self, outcome: Outcome, scores: Mapping[str, Score]) -> None:
         """An architecture came back from the backend."""
         if outcome.failure is not None:
-            self._failures.labels(outcome.failure.kind).inc()
+            self._failures[outcome.failure.kind].inc()
             return
         self._scored.observe(outcome.seconds)
         for name, score in scores.items():
