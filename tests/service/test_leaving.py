@@ -11,6 +11,7 @@ import pytest
 from tests.service.backends.conftest import wait_until
 from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SMALL
 from tests.service.test_jobs import events
+from tests.service.test_logs import lines
 from tests.service.test_metrics import read, value
 from tests.service.test_survival import serving, started
 
@@ -62,7 +63,8 @@ def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
 def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, how: signal.Signals) -> None:
     """As Ctrl-C and service managers do."""
-    with serving(tmp_path, drain_seconds="60") as (process, client), ThreadPoolExecutor(1) as pool:
+    log = tmp_path / "log"
+    with serving(tmp_path, log, drain_seconds="60") as (process, client), ThreadPoolExecutor(1) as pool:
         body = {"architectures": [PENG, FOUR_LAYERS], "proxies": ["grasp", "zen", "synflow"]}
         answer = pool.submit(client.post, "/v1/scores", json=body)
         with httpx.Client(base_url=client.base_url, timeout=60) as other:
@@ -72,3 +74,4 @@ def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, ho
         process.wait(60)
     assert response.status_code == 200
     assert all(one["status"] == "ok" for item in response.json()["scores"] for one in item["scores"].values())
+    assert not [line for line in lines(log) if line["level"] not in ("debug", "info")]  # and no process was lost
