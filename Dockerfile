@@ -13,7 +13,7 @@ WORKDIR /src
 COPY constraints.txt .
 RUN /opt/archrank/bin/pip install -c constraints.txt --extra-index-url "https://download.pytorch.org/whl/${TORCH}" torch
 COPY . .
-RUN /opt/archrank/bin/pip install -c constraints.txt .
+RUN /opt/archrank/bin/pip install -c constraints.txt ".[telemetry]"
 
 FROM ${BASE}
 RUN useradd --system --create-home --uid 10001 archrank

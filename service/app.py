@@ -17,13 +17,17 @@ from service.backends.inline import InlineBackend
 from service.backends.processes import ProcessBackend, ProcessOptions, visible_gpus
 from service.cache import Memory
 from service.desk import Desk
+from service.leaving import Leaving
 from service.library import Library
 from service.limits import Limits
+from service.metrics import Metrics
+from service.middleware import Watch
 from service.routes import ROUTERS
 from service.runner import JobRunner
 from service.scorer import Scorer
 from service.settings import Settings
 from service.store import Store
+from service.tracing import Tracing
 from service.turns import Turns
 
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
@@ -37,6 +41,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         library: loaded as the settings say, when the application starts, where not given.
     """
     settings = settings or Settings()
+    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -45,7 +50,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         backend.start()  # first, as its processes take the longest to be ready
         try:
             with await asyncio.to_thread(open_store, settings) as store:
-                desk = make_desk(settings, loaded, backend, store)
+                desk = make_desk(settings, loaded, backend, store, metrics=metrics, tracing=tracing)
+                metrics.watch(backend)
                 runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
                 app.state.desk, app.state.store, app.state.runner = desk, store, runner
                 app.state.access = access = Access(settings, store)
@@ -61,6 +67,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
                     desk.close()
         finally:
             backend.stop()
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="archrank",
@@ -68,12 +75,14 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         version=archrank_version(),
         lifespan=lifespan,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
+        telemetry=tracing.of_requests,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.leaving = settings, Leaving()
     app.state.streams = asyncio.Semaphore(settings.max_event_streams)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(Watch, metrics=metrics, failed=errors.answer)  # the last is the outermost
     return app
 
 
@@ -89,18 +98,26 @@ def make_backend(settings: Settings, library: Library) -> Backend:
         deadline_seconds=settings.deadline_seconds,
         proxy_seconds=settings.proxy_seconds,
         tasks_per_process=settings.tasks_per_process,
+        log=(settings.log_format, settings.log_level),
     )
     return ProcessBackend(batches, options)
 
 
 def make_desk(
-    settings: Settings, library: Library, backend: Backend, store: Store | None, memory: Memory | None = None
+    settings: Settings,
+    library: Library,
+    backend: Backend,
+    store: Store | None,
+    memory: Memory | None = None,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
 ) -> Desk:
     """What requests are answered with."""
-    memory = memory or Memory(settings.cache_size)
+    memory, metrics, tracing = memory or Memory(settings.cache_size), metrics or Metrics(), tracing or Tracing()
     turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
-    return Desk(library, Scorer(backend, turns, memory, store), memory, limits)
+    scorer = Scorer(backend, turns, memory, store, metrics, tracing)
+    return Desk(library, scorer, memory, limits, metrics, tracing)
 
 
 def open_store(settings: Settings) -> Store:

@@ -15,6 +15,7 @@ from service.access import Access, Caller
 from service.desk import Desk
 from service.errors import ProblemError, documented
 from service.keys import Scope
+from service.leaving import Leaving
 from service.settings import Settings
 from service.store import Store
 from service.strict_json import loads
@@ -65,6 +66,10 @@ async def _stream_place(request: Request) -> AsyncIterator[None]:
         yield
 
 
+async def _leaving(request: Request) -> Leaving:
+    return cast(Leaving, request.app.state.leaving)
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
@@ -72,6 +77,7 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Asker, Depends(_asker)]
 PatienceDep = Annotated[float, Depends(_patience)]
 StreamPlace = Depends(_stream_place)
+LeavingDep = Annotated[Leaving, Depends(_leaving)]
 
 
 def check_size(architectures: int, most: int) -> None:

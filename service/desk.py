@@ -9,7 +9,9 @@ from typing import ParamSpec, TypeVar
 from service.cache import Memory
 from service.library import Library
 from service.limits import Limits
+from service.metrics import Metrics
 from service.scorer import Scorer
+from service.tracing import Tracing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,12 +26,16 @@ class Desk:
         scorer: what has architectures scored.
         memory: what is known from earlier requests.
         limits: how large an architecture may be.
+        metrics: what counts all this.
+        tracing: what traces it.
     """
 
     library: Library
     scorer: Scorer
     memory: Memory
     limits: Limits
+    metrics: Metrics
+    tracing: Tracing
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ensemble"))
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

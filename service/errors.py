@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from models.errors import ArchrankError, InputError
+from service import logs
 from service.scoring_errors import ScoringError
 from service.store.errors import IdempotencyError, StoreError, TooManyJobsError
 from service.strict_json import JsonError
@@ -111,6 +112,8 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
             status, detail, causes = error.status_code, str(error.detail), []
         case _:
             status, detail, causes = 500, f"an unexpected {type(error).__name__}; the server's log says more", []
+            if request := logs.bound().get("request"):
+                detail += f", of request {request}"
     title = TITLES.get(status) or HTTPStatus(status).phrase
     return Problem(
         type="urn:archrank:problem:" + title.lower().replace(" ", "-"),
@@ -146,23 +149,25 @@ class ProblemResponse(JSONResponse):
         return json.dumps(content, allow_nan=False).encode()
 
 
+async def answer(request: Request, error: Exception) -> Response:
+    """The problem document for an error of a whole request."""
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        error = ProblemError(404, f"{request.url.path} does not exist; /docs shows what does")
+    elif isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = _allowed(request)
+        detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
+        error = ProblemError(405, detail, headers={"Allow": allowed})
+    said = problem(error, instance=request.url.path)
+    if said.status == 500 and isinstance(error, ArchrankError):  # the server logs all others
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if said.status in (429, 503):
+        headers.setdefault("Retry-After", str(getattr(error, "retry_after", RETRY_AFTER)))
+    return ProblemResponse(said.model_dump(), said.status, headers)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error with a problem document."""
-
-    async def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPException) and error.status_code == 404:
-            error = ProblemError(404, f"{request.url.path} does not exist; /docs shows what does")
-        elif isinstance(error, HTTPException) and error.status_code == 405:
-            allowed = _allowed(request)
-            detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
-            error = ProblemError(405, detail, headers={"Allow": allowed})
-        said = problem(error, instance=request.url.path)
-        if said.status == 500 and isinstance(error, ArchrankError):  # the server logs all others
-            log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        headers = dict(getattr(error, "headers", None) or {})
-        if said.status in (429, 503):
-            headers.setdefault("Retry-After", str(getattr(error, "retry_after", RETRY_AFTER)))
-        return ProblemResponse(said.model_dump(), said.status, headers)
 
     async def nobody_listens(request: Request, error: Exception) -> Response:
         return Response(status_code=400)

@@ -9,12 +9,13 @@ from typing import Any
 
 from models import Architecture, InputError
 from proxies import proxy_versions
-from service import answers
+from service import answers, logs
 from service.answers import Results, Said
 from service.cache import NOTHING
 from service.desk import Desk
 from service.errors import ProblemError
 from service.library import Library, Model, Probe
+from service.metrics import Asked
 from service.schemas import (
     FailedItem,
     PredictionRequest,
@@ -59,10 +60,12 @@ class Plan:
 
     async def each(self, results: Results, desk: Desk, asker: Asker) -> Sequence[ScoredItem | FailedItem]:
         """The answer for each architecture by itself, for whoever asks."""
+        kind: Asked = "scores" if self.model is None else "predictions"
+        desk.metrics.asked(kind, "job", len(results.read))
         await _score(results, self, desk, asker)
-        if self.model is None:
-            return answers.scored(results, self.probe)
-        return answers.estimated(results, await _estimate(results, self, self.model, desk), self.probe)
+        said = None if self.model is None else await _estimate(results, self, self.model, desk)
+        desk.metrics.answered(kind, "job", results.outcomes)
+        return answers.scored(results, self.probe) if said is None else answers.estimated(results, said, self.probe)
 
 
 async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> PredictionResponse:
@@ -72,9 +75,11 @@ async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> Predi
     """
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, desk.limits.reader(plan.probe)), perf_counter()
+    desk.metrics.asked("predictions", "request", len(results.read))
     await _score(results, plan, desk, asker)
     assert plan.model is not None, "a prediction has a model"
     said = await _estimate(results, plan, plan.model, desk)
+    desk.metrics.answered("predictions", "request", results.outcomes)
     return answers.predictions(results, said, plan.model, plan.probe, request.compare, perf_counter() - started)
 
 
@@ -82,7 +87,9 @@ async def score_all(request: ScoreRequest, desk: Desk, asker: Asker) -> ScoreRes
     """As `predict`, but the answer is the proxies' scores."""
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, desk.limits.reader(plan.probe)), perf_counter()
+    desk.metrics.asked("scores", "request", len(results.read))
     await _score(results, plan, desk, asker)
+    desk.metrics.answered("scores", "request", results.outcomes)
     return answers.scores(results, plan.probe, perf_counter() - started)
 
 
@@ -122,10 +129,11 @@ async def _score(results: Results, plan: Plan, desk: Desk, asker: Asker) -> None
     results.computed.update(waiting)
 
     async def one(arch: Architecture) -> None:
+        logs.bind(architecture=arch.fingerprint)
         try:
             results.scores[arch] = await desk.scorer.score(arch, plan.probe, plan.proxies, asker)
         except Exception as error:
-            log.warning("architecture %s could not be scored: %s", arch.fingerprint, error)
+            log.warning("an architecture could not be scored: %s", error)
             results.failures[arch] = error
 
     if waiting:
@@ -141,6 +149,7 @@ async def _estimate(results: Results, plan: Plan, model: Model, desk: Desk) -> S
     keys = {arch: model.key(arch, own, plan.combiner, plan.probe) for arch, own in scores.items()}
     found = memory.predictions.get(keys.values())
     missing = {arch: scores[arch] for arch, key in keys.items() if key not in found}
+    desk.metrics.looked_up("prediction", memory=len(keys) - len(missing), nowhere=len(missing))
     if missing:
         results.computed.update(missing)
         new = await desk.compute(model.predict, missing, plan.combiner, plan.probe)

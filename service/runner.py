@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from models import Architecture
+from service import logs
 from service.answers import Results
 from service.desk import Desk
 from service.errors import problem
@@ -117,6 +118,11 @@ class JobRunner:
     async def _answer(self, claims: Sequence[Claim]) -> None:
         """Items of one job: at once those that are known, the others as they come."""
         job = claims[0].job
+        logs.bind(job=job.id)
+        with self._desk.tracing.span("job", job=job.id, items=len(claims)):
+            await self._answered(claims, job)
+
+    async def _answered(self, claims: Sequence[Claim], job: Job) -> None:
         plan, asker = self._plan(job), Asker(job.owner, request=job.id, patient=True)
         read = [plan.probe.space.parse(one.architecture) for one in claims]
         known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.probe, plan.proxies)

@@ -1,15 +1,13 @@
 """Our own proxy scores for a whole benchmark: several processes, resumable after a kill, each row written once."""
 
 import fcntl
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ from models.batches import BatchSpec, ProbeBatch
 from proxies import proxy_versions, score
 from proxies.memory import hold_memory
 from proxies.runner import DRAWS, check_options
+from service.backends.child import end_with_parent
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows done and the number of all rows."""
@@ -150,20 +149,12 @@ class _Worker:
 
 
 def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
-    Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     hold_memory()
     torch.set_num_threads(threads)
     space = get_space(header["space"], **header["settings"])
     _Worker.header, _Worker.device = header, device
     _Worker.batch = BatchSpec(**header["batch"]).make(space)
-
-
-def _die_with_parent() -> None:
-    """A pool's workers outlive a parent that was killed; these do not, or they would keep the cores busy."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _score_one(architecture: dict[str, Any]) -> dict[str, Any]:

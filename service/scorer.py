@@ -14,8 +14,10 @@ from service.backends.base import Backend, Outcome, Task
 from service.backends.errors import RefusedError
 from service.cache import Memory, ScoreKey
 from service.library import Probe
+from service.metrics import Metrics
 from service.scoring_errors import ScoringError
 from service.store import Store, StoreError
+from service.tracing import Tracing, describe
 from service.turns import Asker, Turns
 
 log = logging.getLogger(__name__)
@@ -34,10 +36,15 @@ class Scorer:
         turns: who may hand it work.
         memory: what was known lately.
         store: what was known ever; none for a process that lives for one request.
+        metrics: what counts all this.
+        tracing: what traces it.
     """
 
-    def __init__(self, backend: Backend, turns: Turns, memory: Memory, store: Store | None) -> None:
+    def __init__(
+        self, backend: Backend, turns: Turns, memory: Memory, store: Store | None, metrics: Metrics, tracing: Tracing
+    ) -> None:
         self.backend, self.turns, self.memory, self.store = backend, turns, memory, store
+        self._metrics, self._tracing = metrics, tracing
         self._locks: WeakValueDictionary[Which, asyncio.Lock] = WeakValueDictionary()
         self._running: dict[Which, asyncio.Task[Scores]] = {}
 
@@ -46,10 +53,16 @@ class Scorer:
     ) -> dict[Architecture, Scores]:
         """By architecture, the scores that are known. `proxies`: their versions by name."""
         keys = {arch: probe.keys(arch, proxies) for arch in architectures}
-        found = self.memory.scores.get(_all(keys.values()))
-        missing = [key for key in _all(keys.values()) if key not in found]
+        asked = _all(keys.values())
+        found = self.memory.scores.get(asked)
+        stored: dict[ScoreKey, Score] = {}
+        missing = [key for key in asked if key not in found]
         if missing and self.store is not None:
-            found |= await self._stored(self.store, missing)
+            stored = await self._stored(self.store, missing)
+        self._metrics.looked_up(
+            "score", memory=len(asked) - len(missing), store=len(stored), nowhere=len(missing) - len(stored)
+        )
+        found |= stored
         return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}
 
     async def score(self, arch: Architecture, probe: Probe, proxies: Mapping[str, str], asker: Asker) -> Scores:
@@ -77,12 +90,15 @@ class Scorer:
         """With a place, which is given back at the end."""
         started = perf_counter()
         try:
-            outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
+            with self._tracing.span("score", architecture=arch.fingerprint, proxies=list(keys)) as span:
+                outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
+                describe(span, outcome)
         finally:
             self.turns.give_back(asker, perf_counter() - started)
-        if outcome.scores is None:
+        computed = {name: Score(**one) for name, one in (outcome.scores or {}).items()}
+        self._metrics.computed(outcome, computed)
+        if outcome.failure is not None:
             raise ScoringError(outcome)
-        computed = {name: Score(**one) for name, one in outcome.scores.items()}
         kept = {keys[name]: one for name, one in computed.items() if one.status == "ok"}
         self.memory.scores.put(kept)
         if self.store is not None and kept:
@@ -114,7 +130,7 @@ class Scorer:
 
 def _task(arch: Architecture, probe: Probe, proxies: list[str]) -> Task:
     return Task(
-        id=uuid4().hex,
+        id=f"{arch.fingerprint}.{uuid4().hex}",  # so that a line of the log that names the task names both
         space=probe.space.name,
         settings=probe.space.settings,
         architecture=probe.space.to_json(arch),

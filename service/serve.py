@@ -2,22 +2,60 @@
 
 import contextlib
 import gc
+import math
+import signal
 import socket
 from collections.abc import Callable
+from time import monotonic
+from types import FrameType
 
 import uvicorn
 
 from models.errors import InputError
+from service import logs
 from service.access import is_loopback
 from service.app import create_app, open_store
+from service.leaving import Leaving
 from service.library import Library
 from service.protocol import LimitedProtocol
 from service.settings import Settings
 
-PATIENCE = 10
-"""Seconds that requests may still take after the server was told to stop."""
+AGAIN = 0.5
+"""Seconds within which a second signal is the first once more: some senders tell a process and then its group."""
 KEEP_ALIVE = 75
 """Seconds after which an idle connection is closed: longer than most clients keep one, lest it close on them."""
+
+
+class Server(uvicorn.Server):
+    """Leaves in steps: not ready any more; then no new connections, and what runs is finished; then the application's
+    own end.
+
+    Args:
+        config: of uvicorn.
+        leaving: what routes go by.
+        ready_off_seconds: the first step, for those who send requests to hear of it.
+    """
+
+    def __init__(self, config: uvicorn.Config, leaving: Leaving, ready_off_seconds: float) -> None:
+        super().__init__(config)
+        self._leaving, self._ready_off_seconds = leaving, ready_off_seconds
+        self._told = math.inf
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self._leaving.told:
+            self._leaving.told, self._told = True, monotonic()
+            self._captured_signals.append(sig)
+        elif monotonic() > self._told + AGAIN:  # nothing is lost by that: the store has what is done
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = monotonic() >= self._told + self._ready_off_seconds
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.closed = True
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
@@ -27,20 +65,22 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     and `Library.load` raise.
     """
     check_host(settings)
+    logs.setup(settings.log_format, settings.log_level)
     app = create_app(settings, Library.load(settings))
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
         ws="none",
+        log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=PATIENCE,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         timeout_keep_alive=KEEP_ALIVE,
     )
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
         say(f"archrank answers on http://{f'[{host}]' if ':' in host else host}:{port}")
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, app.state.leaving, settings.ready_off_seconds).run(sockets=[listener])
 
 
 def check_host(settings: Settings) -> None:

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[
         float, Field(ge=0, description="how long what runs may take to finish when the server is told to stop")
     ] = 10.0
+    ready_off_seconds: Annotated[
+        float, Field(ge=0, description="how long a server that was told to stop still takes requests, not ready")
+    ] = 0.0
     keep_hours: Annotated[float, Field(gt=0, description="how long a finished job's results are kept")] = 168.0
     backend: Annotated[
         Literal["processes", "inline"],
@@ -68,4 +71,14 @@ class Settings(BaseSettings):
     data_folder: Annotated[Path, Field(description="where the SQLite store lies, made if it is not there")] = DATA
     store_url: Annotated[
         str | None, Field(description="postgresql://user@host/database; SQLite in the data folder where not set")
+    ] = None
+    log_format: Annotated[
+        Literal["auto", "json", "text"], Field(description="of the log on standard error; auto: text for a terminal")
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="the least that is logged")
+    ] = "info"
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(pattern="^https?://", description="base URL of an OpenTelemetry receiver; no traces where not set"),
     ] = None

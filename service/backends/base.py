@@ -82,6 +82,7 @@ class Outcome:
         seconds: what the last try took.
         failure: why there are no scores.
         tries: how often it was begun.
+        process: index of the process that answered.
     """
 
     task: str
@@ -89,6 +90,7 @@ class Outcome:
     seconds: float
     failure: Failure | None = None
     tries: int = 1
+    process: int | None = None
 
     def to_json(self) -> str:
         """The outcome in one line. Raises `ValueError` for a number that is not finite."""

@@ -2,17 +2,21 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, current_process, parent_process
 from pathlib import Path
 from socket import socket
 from threading import Thread
 from typing import Any, TextIO
 
+from service import logs
 from service.backends.base import Outcome, Task
+
+log = logging.getLogger(__name__)
 
 
 def enter(entry: str, line: socket, visible: str, setup: str) -> None:
@@ -25,18 +29,23 @@ def enter(entry: str, line: socket, visible: str, setup: str) -> None:
         setup: JSON; what `main` reads.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before PyTorch is imported
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
-    Thread(target=_die_with_parent, daemon=True).start()
+    for sign in (signal.SIGINT, signal.SIGTERM):  # these reach the whole group; the parent says when to end
+        signal.signal(sign, signal.SIG_IGN)
+    end_with_parent()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # where memory runs out, not the server is to be killed
+    read = json.loads(setup)
+    if read["log"] is not None:
+        logs.setup(*read["log"], process=current_process().name, pid=os.getpid())
     try:
         module, _, function = entry.partition(":")
-        getattr(import_module(module), function)(line, json.loads(setup))
+        getattr(import_module(module), function)(line, read)
     except Exception as error:
+        log.exception("the process ends")
         last_words = {"outcome": None, "memory_bytes": 0, "error": f"{type(error).__name__}: {error}"}
         with contextlib.suppress(OSError):
             line.sendall(json.dumps(last_words).encode() + b"\n")
-        raise
+        raise SystemExit(1) from None
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
@@ -58,7 +67,9 @@ def serve(line: socket, work: Callable[[Task], Outcome]) -> None:
     with line.makefile("rw", encoding="utf-8", newline="\n") as stream:
         _reply(stream, "null")
         for message in stream:
-            _reply(stream, work(Task.from_json(message)).to_json())
+            task = Task.from_json(message)
+            logs.bind(task=task.id)
+            _reply(stream, work(task).to_json())
 
 
 def _reply(stream: TextIO, outcome: str) -> None:
@@ -74,9 +85,13 @@ def _memory_bytes() -> int:
         return 0
 
 
-def _die_with_parent() -> None:
-    """A parent killed with SIGKILL ends nobody; this does, or the cores would stay busy for no one."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+def end_with_parent() -> None:
+    """End this process when its parent is gone: one killed with SIGKILL ends nobody, and the cores would stay busy."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, name="end with parent", daemon=True).start()

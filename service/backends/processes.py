@@ -48,6 +48,7 @@ class ProcessOptions:
         tasks_per_process: after so many tasks a process is replaced, which costs the seconds that one takes to start.
         memory_bytes: a process that holds more after a task is replaced; no limit where None.
         entry: `module:function` that runs in the processes.
+        log: style and level of the processes' logs, as `logs.setup` takes them; none of their own where None.
     """
 
     gpus: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class ProcessOptions:
     tasks_per_process: int = 1000
     memory_bytes: int | None = None
     entry: str = "service.backends.child:main"
+    log: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         limits = ("deadline_seconds", "proxy_seconds", "start_seconds", "tasks_per_process", "memory_bytes")
@@ -95,8 +97,8 @@ class ProcessBackend(Backend):
     def __init__(self, batches: Mapping[str, ProbeBatch], options: ProcessOptions | None = None) -> None:
         self._options = options = options or ProcessOptions()
         threads = options.threads or max(1, torch.get_num_threads() // len(options.visible))
-        limits = {"threads": threads, "proxy_seconds": options.proxy_seconds}
-        setup = json.dumps({**limits, "batches": encode_batches(batches)})
+        told = {"threads": threads, "proxy_seconds": options.proxy_seconds, "log": options.log}
+        setup = json.dumps({**told, "batches": encode_batches(batches)})
         self._slots = [
             Slot(index, visible, options.entry, setup, options.start_seconds)
             for index, visible in enumerate(options.visible)
@@ -228,7 +230,8 @@ class ProcessBackend(Backend):
                     self._been_ready = True
                     slot.welcome()
                 elif slot.held is not None and reply.outcome is not None and reply.outcome.task == slot.held.task.id:
-                    self._answered(slot, slot.held, replace(reply.outcome, tries=slot.held.tries), reply.memory_bytes)
+                    outcome = replace(reply.outcome, tries=slot.held.tries, process=slot.index)
+                    self._answered(slot, slot.held, outcome, reply.memory_bytes)
                 else:
                     raise GarbledError("the process said what it was not asked")
         except GarbledError as error:

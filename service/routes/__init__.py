@@ -1,7 +1,7 @@
 """The HTTP routes, thin: they read, hand over and write."""
 
-from service.routes import catalog, health, jobs, predictions, scores
+from service.routes import catalog, health, jobs, metrics, predictions, scores
 
-ROUTERS = (predictions.router, scores.router, jobs.posting, jobs.router, catalog.router, health.router)
+ROUTERS = (predictions.router, scores.router, jobs.posting, jobs.router, catalog.router, health.router, metrics.router)
 
 __all__ = ["ROUTERS"]

@@ -4,9 +4,10 @@ import asyncio
 
 from fastapi import APIRouter
 
-from service.deps import DeskDep, StoreDep
+from service.deps import DeskDep, LeavingDep, StoreDep
 from service.errors import ProblemError, documented
 from service.schemas import Health
+from service.store import StoreError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -18,14 +19,21 @@ async def live() -> Health:
 
 
 @router.get("/ready", responses=documented(503))
-async def ready(desk: DeskDep, store: StoreDep) -> Health:
-    """Ensembles are loaded, a process is there to score, and the store can be written."""
+async def ready(desk: DeskDep, store: StoreDep, leaving: LeavingDep) -> Health:
+    """Ensembles are loaded, a process is there to score, the store can be written, and the server goes on."""
+    lacking = []
+    if leaving.told:
+        lacking.append("the server was told to stop")
     if not desk.library.models:
-        raise ProblemError(503, "no ensemble is installed")
+        lacking.append("no ensemble is installed")
+    # A process has said that it is ready. Whether it answers its next task is seen then: within the deadline.
     health = desk.scorer.backend.health()
     if health.state != "ready":
-        raise ProblemError(
-            503, f"nothing can be scored: the backend is {health.state}, {health.last_error or 'no error'}"
-        )
-    await asyncio.to_thread(store.health)
+        lacking.append(f"nothing can be scored: the backend is {health.state}, {health.last_error or 'no error'}")
+    try:
+        await asyncio.to_thread(store.health)
+    except StoreError as error:
+        lacking.append(str(error))
+    if lacking:
+        raise ProblemError(503, "; ".join(lacking))
     return Health(status="ok")

@@ -2,16 +2,29 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from prometheus_client import Gauge
 
 from models import InputError
 from service.access import Caller
-from service.deps import CallerDep, DeskDep, GuardedRoute, JobRoute, SettingsDep, StoreDep, StreamPlace, check_size
+from service.deps import (
+    CallerDep,
+    DeskDep,
+    GuardedRoute,
+    JobRoute,
+    LeavingDep,
+    SettingsDep,
+    StoreDep,
+    StreamPlace,
+    check_size,
+)
 from service.errors import ProblemError, documented, problem
+from service.leaving import Leaving
 from service.limits import Limits
 from service.pipeline import Plan
 from service.runner import JobRunner
@@ -21,6 +34,7 @@ from service.store import Event, Job, NewItem, NotFoundError, Store
 from service.store.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
+log = logging.getLogger(__name__)
 posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
 PAGE = 500
 HEARTBEAT = 15.0
@@ -68,6 +82,7 @@ async def accepted(
     job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs)
     runner: JobRunner = state.runner
     runner.wake()
+    log.info("a job of %d architectures", job.total, extra={"job": job.id})
     card = _card(job, state.desk.scorer.turns.seconds_each, state.settings)
     return JSONResponse(card.model_dump(mode="json"), 202, {"Location": f"/v1/jobs/{job.id}"})
 
@@ -149,22 +164,29 @@ async def get_results(
 )
 async def get_events(
     id: Id,  # noqa: A002
+    desk: DeskDep,
     store: StoreDep,
     caller: CallerDep,
-    request: Request,
+    leaving: LeavingDep,
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on")] = 0,
 ) -> Response:
-    """What happens to a job, as server-sent events; ends with the job."""
+    """What happens to a job, as server-sent events; ends with the job, or before it where the server ends."""
     job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
-    stream = _stream(store, job.id, min(last_event_id, job.events), request)
+    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), leaving), desk.metrics.streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _stream(store: Store, job: str, after: int, request: Request) -> AsyncIterator[str]:
+async def _counted(stream: AsyncIterator[str], gauge: Gauge) -> AsyncIterator[str]:
+    with gauge.track_inprogress():
+        async for said in stream:
+            yield said
+
+
+async def _stream(store: Store, job: str, after: int, leaving: Leaving) -> AsyncIterator[str]:
     silent = 0.0
-    while True:
+    while not leaving.closed:  # its client goes on where it was cut off, with another server or the next
         events = await asyncio.to_thread(store.jobs.events, job, after)
         for event in events:
             after, silent = event.id, 0.0

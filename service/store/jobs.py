@@ -21,7 +21,9 @@ from service.store.records import (
     Event,
     Item,
     Job,
+    JobCounts,
     JobKind,
+    JobState,
     JsonObject,
     NewItem,
     Page,
@@ -150,6 +152,13 @@ class Jobs:
         jobs = select(JobRow.owner, total).where(JobRow.state.in_(ACTIVE_STATES)).group_by(JobRow.owner)
         with self._db.read() as conn:
             return {owner: int(number) for owner, number in conn.execute(jobs.having(total > 0))}
+
+    def counts(self) -> dict[JobState, JobCounts]:
+        """By state, how many there are; states without any are not there."""
+        numbers = func.count(), func.sum(JobRow.waiting), func.sum(JobRow.running)
+        with self._db.read() as conn:
+            rows = conn.execute(select(JobRow.state, *numbers).group_by(JobRow.state))
+            return {state: JobCounts(*map(int, counts)) for state, *counts in rows}
 
     def cancel(self, job: str) -> Job:
         """What waits is not begun, and what runs does not count. A job that has ended stays as it is."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 JobKind = Literal["predict", "score"]
 JobState = Literal["queued", "running", "done", "cancelled", "failed"]
@@ -108,6 +108,14 @@ class Page:
     items: list[Item]
     after: int
     complete: bool
+
+
+class JobCounts(NamedTuple):
+    """Numbers of jobs, of their items that wait, and of those that run."""
+
+    jobs: int
+    waiting: int
+    running: int
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,19 @@ NUMBER = 6
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
+def serving(
+    data: Path, log: Path | None = None, **settings: str
+) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
+    """A server in a process group of its own, and a client; `log`: where its standard error goes."""
     command = (sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0")
     env = {**os.environ, "ARCHRANK_DATA_FOLDER": str(data), "ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env) as process:
+    env |= {f"ARCHRANK_{name.upper()}": value for name, value in settings.items()}
+    with (
+        (log or Path(os.devnull)).open("a") as stderr,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=env, process_group=0
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             url = process.stdout.readline().split()[-1]

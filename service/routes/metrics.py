@@ -1,0 +1,27 @@
+"""For Prometheus."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.deps import AdminRoute, DeskDep, StoreDep
+from service.errors import documented
+from service.store import StoreError
+
+router = APIRouter(tags=["health"], route_class=AdminRoute)
+STORE_SECONDS = 2.0
+"""How long the store may take: the other metrics are wanted most when it is gone."""
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented())
+async def get_metrics(desk: DeskDep, store: StoreDep) -> Response:
+    """What is counted and timed, in the text format of Prometheus."""
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            desk.metrics.stored(await asyncio.to_thread(store.jobs.counts))
+    except (StoreError, TimeoutError):
+        desk.metrics.stored(None)
+    desk.metrics.waiting.set(desk.scorer.turns.waiting)
+    return Response(await asyncio.to_thread(desk.metrics.text), media_type=CONTENT_TYPE_LATEST)
