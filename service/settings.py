@@ -2,10 +2,10 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from models.errors import InputError
 
@@ -54,6 +54,27 @@ class Settings(BaseSettings):
     store_url: Annotated[
         str | None, Field(description="postgresql://user@host/database; SQLite in the data folder where not set")
     ] = None
+    secrets_folder: Annotated[
+        Path | None, Field(description="files named as these variables, in lower case, set what is not set here")
+    ] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, the environment, the folder of secrets: the first that sets something counts."""
+        first = init_settings, env_settings
+        folder = next((found for source in first if (found := source().get("secrets_folder"))), None)
+        if folder is None:
+            return first
+        if not Path(folder).is_dir():
+            raise InputError("secrets_folder", str(folder), "a folder")
+        return *first, SecretsSettingsSource(settings_cls, secrets_dir=cast(Path, folder))
 
     @model_validator(mode="after")
     def _local_unless_allowed(self) -> "Settings":
