@@ -28,8 +28,9 @@ format: $(INSTALLED)  ## put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: $(INSTALLED)  ## write the committed copy of the API's description
+openapi: $(INSTALLED)  ## write the committed copies of the API's description
 	$(BIN)/archrank openapi > docs/openapi.json
+	$(BIN)/archrank openapi --markdown > docs/api.md
 
 install: $(INSTALLED)  ## only the virtual environment
 
