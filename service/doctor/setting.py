@@ -19,7 +19,7 @@ from service.settings import Settings
 
 ELSEWHERE = {"ARCHRANK_BENCHMARKS", "ARCHRANK_DATASETS"}
 """Variables that are no settings of the service."""
-SERVER_MB, PROCESS_MB = 600, 700
+SERVER_MB, PROCESS_MB = 450, 750
 """Memory of the server, and of each process that scores, while it does. docs/deploy.md says how it was measured."""
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY = Path("/proc/meminfo")
