@@ -38,7 +38,9 @@ def store(setup: Setup) -> Finding:
     if not _there(setup.settings):
         return ok("not there yet: a server makes it when it starts")
     try:
-        migrations, skew = _look(setup.settings)
+        migrations, empty, skew = _look(setup.settings)
+        if empty:
+            return ok("empty: a server makes the tables when it starts")
         if migrations:  # to open it is to bring it up to date, which is for a server to do
             said = f"its tables are not those of this archrank: {', '.join(migrations)} to be run"
             return warning(said, "a server does it when it starts; back the store up before")
@@ -115,8 +117,8 @@ def _there(settings: Settings) -> bool:
     return settings.store_url is not None or (settings.data_folder / FILE).exists()
 
 
-def _look(settings: Settings) -> tuple[Sequence[str], float]:
-    """The migrations that the store lacks, and by how many seconds its clock differs; changes nothing."""
+def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
+    """Migrations that the store lacks, whether it lacks all, by how many seconds its clock differs; changes nothing."""
     url = make_url(settings.store_url or URL.create("sqlite", database=str(settings.data_folder.absolute() / FILE)))
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
@@ -127,10 +129,10 @@ def _look(settings: Settings) -> tuple[Sequence[str], float]:
         heads = MigrationContext.configure(conn).get_current_heads()
         known = {script.revision for script in scripts.walk_revisions()}
         if not set(heads) <= known:  # of a newer archrank: to open the store says so
-            return [], 0.0
+            return [], False, 0.0
         missing = [script.revision for script in scripts.iterate_revisions("head", heads[0] if heads else "base")]
         skew = abs((conn.scalars(select(func.now())).one() - datetime.now(UTC)).total_seconds()) if server else 0.0
-    return missing, skew
+    return missing, not heads, skew
 
 
 def _stored_keys(settings: Settings) -> int:

@@ -257,10 +257,21 @@ def test_store(data: Path) -> None:
     assert_found(working.store, "error", "not a database", "ARCHRANK_DATA_FOLDER")
 
 
-def test_store_of_another_version_is_left_alone(data: Path) -> None:
+def test_empty_store_is_left_alone(data: Path) -> None:
     (data / "archrank.db").touch()
-    assert_found(working.store, "warning", "to be run", "back the store up")
+    assert_found(working.store, "ok", "empty")
     assert (data / "archrank.db").stat().st_size == 0
+
+
+def test_store_of_another_version_is_left_alone(data: Path, monkeypatch: Patch) -> None:
+    Store.in_folder(data).close()
+    before = (data / "archrank.db").read_bytes()
+    shutil.copytree(working.FOLDER, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
+    newer = 'revision, down_revision = "9999", "0001"\ndef upgrade(): raise AssertionError\n'
+    (data / "newer" / "versions" / "v9999_newer.py").write_text(newer)
+    monkeypatch.setattr(working, "FOLDER", data / "newer")
+    assert_found(working.store, "warning", "9999 to be run", "back the store up")
+    assert (data / "archrank.db").read_bytes() == before
 
 
 def test_store_that_cannot_be_reached(monkeypatch: Patch) -> None:
