@@ -1,31 +1,46 @@
-# The service in a container:
+# The service in a container; docs/deploy.md says how to run it.
 #     docker build -t archrank .                          (CPU)
 #     docker build -t archrank --build-arg TORCH=cu130 .  (NVIDIA GPU; run with --gpus all)
-#     docker run --rm -p 127.0.0.1:8000:8000 archrank
+# An image that never changes is python:<tag>@sha256:<digest>; `docker buildx imagetools inspect <tag>` prints the digest.
 ARG BASE=python:3.11.13-slim-bookworm
 
 FROM ${BASE} AS build
+# Names one of PyTorch's package indexes, https://download.pytorch.org/whl/<name>.
 ARG TORCH=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/archrank
+RUN python -m venv --without-pip /opt/archrank
 WORKDIR /src
-# PyTorch first: a change of the code does not download it again.
-COPY constraints.txt .
-RUN /opt/archrank/bin/pip install -c constraints.txt --extra-index-url "https://download.pytorch.org/whl/${TORCH}" torch
+# What archrank needs comes first: a change of the code does not download it again, nor is it in the code's layer.
+COPY constraints.txt pyproject.toml ./
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+    print(*project['dependencies'], *project['optional-dependencies']['telemetry'], sep='\n')" \
+    > requirements.txt
+RUN pip --python /opt/archrank/bin/python install -c constraints.txt -r requirements.txt \
+    --extra-index-url "https://download.pytorch.org/whl/${TORCH}"
+# XGBoost asks for NCCL, which only training on several GPUs uses: half a gigabyte.
+RUN if [ "${TORCH}" = cpu ]; then pip --python /opt/archrank/bin/python uninstall --yes nvidia-nccl-cu12; fi
 COPY . .
-RUN /opt/archrank/bin/pip install -c constraints.txt ".[telemetry]"
+RUN pip --python /opt/archrank/bin/python install --no-deps --prefix /opt/code .
 
 FROM ${BASE}
-RUN useradd --system --create-home --uid 10001 archrank
+RUN pip uninstall --yes --quiet setuptools wheel pip \
+    && groupadd --system --gid 10001 archrank \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp archrank \
+    && install --directory --owner archrank --group archrank --mode 700 /var/lib/archrank
 COPY --from=build /opt/archrank /opt/archrank
+COPY --from=build /opt/code /opt/archrank
 COPY examples /srv/archrank/examples
+# Only /var/lib/archrank and /tmp are written to.
 ENV PATH=/opt/archrank/bin:$PATH \
+    HOME=/tmp \
     PYTHONUNBUFFERED=1 \
-    ARCHRANK_ALLOW_REMOTE=true \
+    ARCHRANK_DATA_FOLDER=/var/lib/archrank \
     ARCHRANK_PORT=8000
-USER archrank
+USER 10001:10001
 WORKDIR /srv/archrank
+VOLUME /var/lib/archrank
 EXPOSE 8000
+STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"ARCHRANK_PORT\"]}/health/ready', timeout=4)"]
 ENTRYPOINT ["archrank"]

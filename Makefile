@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench serve format openapi install clean
+.PHONY: demo test check audit bench serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
@@ -18,6 +18,11 @@ check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit:  ## known vulnerabilities of what constraints.txt names, where they can be looked up
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit==2.10.1
+	.venv/audit/bin/python .ci/audit.py
+
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed
 
@@ -28,8 +33,9 @@ format: $(INSTALLED)  ## put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: $(INSTALLED)  ## write the committed copy of the API's description
+openapi: $(INSTALLED)  ## write the committed copies of the API's description
 	$(BIN)/archrank openapi > docs/openapi.json
+	$(BIN)/archrank openapi --markdown > docs/api.md
 
 install: $(INSTALLED)  ## only the virtual environment
 

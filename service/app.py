@@ -91,8 +91,13 @@ def make_backend(settings: Settings, library: Library) -> Backend:
     batches = _batches(library)
     if settings.backend == "inline":
         return InlineBackend(batches, str(library.device))
-    options = ProcessOptions(
-        gpus=visible_gpus() if library.device.type == "cuda" else (),
+    return ProcessBackend(batches, process_options(settings, library.device))
+
+
+def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
+    """How many processes score, and how."""
+    return ProcessOptions(
+        gpus=visible_gpus() if device.type == "cuda" else (),
         processes=settings.processes or torch.get_num_threads(),
         threads=settings.threads,
         deadline_seconds=settings.deadline_seconds,
@@ -100,7 +105,6 @@ def make_backend(settings: Settings, library: Library) -> Backend:
         tasks_per_process=settings.tasks_per_process,
         log=(settings.log_format, settings.log_level),
     )
-    return ProcessBackend(batches, options)
 
 
 def make_desk(

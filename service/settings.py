@@ -1,11 +1,12 @@
 """Settings of the service, from `ARCHRANK_*` environment variables. Built by whoever starts it, never at import."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from models.errors import InputError
 from service.keys import KeyEntry
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
@@ -82,3 +83,24 @@ class Settings(BaseSettings):
         str | None,
         Field(pattern="^https?://", description="base URL of an OpenTelemetry receiver; no traces where not set"),
     ] = None
+    secrets_folder: Annotated[
+        Path | None, Field(description="files named as these variables, in lower case, set what is not set here")
+    ] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, the environment, the folder of secrets: the first that sets something counts."""
+        first = init_settings, env_settings
+        folder = next((found for source in first if (found := source().get("secrets_folder"))), None)
+        if folder is None:
+            return first
+        if not Path(folder).is_dir():
+            raise InputError("secrets_folder", str(folder), "a folder")
+        return *first, SecretsSettingsSource(settings_cls, secrets_dir=cast(Path, folder))

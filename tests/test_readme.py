@@ -10,6 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from service import api_page
 from service.app import create_app
 from service.cli import app
 from service.settings import Settings
@@ -69,6 +70,11 @@ def test_committed_openapi_is_the_programs_own() -> None:
     current = json.loads(json.dumps(create_app(Settings()).openapi()))
     current["info"]["version"] = committed["info"]["version"]
     assert current == committed, "run `make openapi`"
+
+
+def test_committed_api_page_is_the_programs_own() -> None:
+    current = api_page.page(create_app(Settings()).openapi())
+    assert (ROOT / "docs" / "api.md").read_text() == current, "run `make openapi`"
 
 
 def test_documented_settings_are_all_there_are() -> None:

@@ -1,4 +1,4 @@
-"""Commands that predict: serve, predict, score, ensembles, demo, openapi."""
+"""Commands that predict, and what belongs to the service: serve, predict, score, ensembles, doctor, demo, openapi."""
 
 import sys
 from collections.abc import Callable, Coroutine
@@ -94,13 +94,35 @@ def demo(
 
 
 @app.command()
-def openapi() -> None:
+def doctor(
+    host: Annotated[str | None, typer.Option(help="address that the service is to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="its port")] = None,
+    device: Device = None,
+    ensembles: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong with the set-up, and say what to do; exit code 1 where something is."""
+    from service.doctor import CHECKS, Setup, examine
+    from service.doctor.table import findings
+
+    given = {"host": host, "port": port, "device": device, "ensembles_folder": ensembles}
+    report = examine(CHECKS, Setup({name: value for name, value in given.items() if value is not None}))
+    show(report, as_json, findings)
+    raise typer.Exit(int(report.failed))
+
+
+@app.command()
+def openapi(
+    markdown: Annotated[bool, typer.Option("--markdown", help="print it as a page for people")] = False,
+) -> None:
     """Print the OpenAPI document of the HTTP service."""
     import json
 
+    from service.api_page import page
     from service.app import create_app
 
-    typer.echo(json.dumps(create_app().openapi(), indent=1))
+    document = create_app().openapi()
+    typer.echo(page(document) if markdown else json.dumps(document, indent=1), nl=not markdown)
 
 
 def _answer(

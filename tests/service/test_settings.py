@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,24 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("ARCHRANK_QUEUE_SIZE", "7")
     assert (Settings().port, Settings().queue_size, Settings(port=1).port) == (9000, 7, 1)
     assert create_app(Settings()).state.settings.port == 9000
+
+
+def test_settings_come_from_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "archrank_store_url").write_text("postgresql://me:secret@db/archrank\n")
+    (tmp_path / "archrank_port").write_text("1234")
+    (tmp_path / "of_another_program").write_text("?")
+    monkeypatch.setenv("ARCHRANK_SECRETS_FOLDER", str(tmp_path))
+    assert (Settings().store_url, Settings().port) == ("postgresql://me:secret@db/archrank", 1234)
+    assert Settings(secrets_folder=tmp_path, port=1).port == 1
+    monkeypatch.setenv("ARCHRANK_PORT", "9000")
+    assert Settings().port == 9000
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.touch], ids=["missing", "a file"])
+def test_secrets_folder_has_to_be_one(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "secrets")
+    with pytest.raises(InputError, match=r"secrets_folder: got '.*secrets'; allowed: a folder"):
+        Settings(secrets_folder=tmp_path / "secrets")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
