@@ -1,6 +1,5 @@
 """Checks of what the service works with: store, keys, ensembles, and a real scoring."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 
 from models.errors import ArchrankError, InputError
 from proxies import proxy_versions
+from service.access import is_loopback
 from service.app import open_store, process_options
 from service.backends.base import Task
 from service.backends.processes import ProcessBackend
@@ -61,12 +61,12 @@ def keys(setup: Setup) -> Finding:
     """Where other machines can reach the service, there are keys."""
     host = setup.settings.host
     try:
-        number = len(getattr(setup.settings, "keys", None) or ()) + _stored_keys(setup.settings)
+        number = len(setup.settings.keys) + _stored_keys(setup.settings)
     except UNREACHABLE:
         raise SkippedError("the store cannot be read") from None
-    if not (number or _is_loopback(host)):
+    if not (number or is_loopback(host)):
         return error(f"other machines can reach {host}, and there is no key", "archrank keys create --name NAME")
-    return ok(f"{number} of them; only this machine can reach {host}" if _is_loopback(host) else f"{number} of them")
+    return ok(f"{number} of them; only this machine can reach {host}" if is_loopback(host) else f"{number} of them")
 
 
 def ensembles(setup: Setup) -> Finding:
@@ -141,13 +141,6 @@ def _stored_keys(settings: Settings) -> int:
         return 0
     with open_store(settings) as opened:
         return sum(key.revoked is None for key in opened.keys.list())
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _changed(model: Model, ours: Mapping[str, str]) -> list[str]:
