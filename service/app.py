@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import torch
 from fastapi import FastAPI
+from sqlalchemy import URL
 
 from models.batches import ProbeBatch
 from models.version import archrank_version
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         try:
             with await asyncio.to_thread(open_store, settings) as store:
                 desk = make_desk(settings, loaded, backend, store)
-                runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
+                runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours), settings.worker_seconds)
                 app.state.desk, app.state.store, app.state.runner = desk, store, runner
                 await runner.start()
                 try:
@@ -89,11 +90,13 @@ def make_desk(
 
 
 def open_store(settings: Settings) -> Store:
-    """The store by its URL, or the SQLite file of the data folder."""
-    if settings.store_url is not None:
-        return Store.open(settings.store_url)
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
-    return Store.in_folder(settings.data_folder)
+    """The store that the settings name."""
+    return Store.open(store_url(settings))
+
+
+def store_url(settings: Settings) -> str | URL:
+    """As the settings say, or of the SQLite file of the data folder."""
+    return settings.store_url if settings.store_url is not None else Store.url_of(settings.data_folder)
 
 
 def _batches(library: Library) -> dict[str, ProbeBatch]:

@@ -21,6 +21,8 @@ from service.turns import BusyError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+STORE_RETRY = 5
+"""Seconds after which to come again where the store cannot be reached."""
 TITLES = {
     400: "Malformed body",
     404: "Not found",
@@ -154,6 +156,8 @@ def install(app: FastAPI) -> None:
         headers = dict(getattr(error, "headers", None) or {})
         if isinstance(error, BusyError):
             headers["Retry-After"] = str(error.retry_after)
+        elif isinstance(error, StoreError):
+            headers["Retry-After"] = str(STORE_RETRY)
         return ProblemResponse(said.model_dump(), said.status, headers)
 
     async def nobody_listens(request: Request, error: Exception) -> Response:

@@ -9,9 +9,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.errors import InputError
-from service.app import create_app
+from service.app import create_app, store_url
 from service.library import Library
 from service.settings import Settings
+from service.store.alone import alone
 
 PATIENCE = 10
 """Seconds that requests may still take after the server was told to stop."""
@@ -44,7 +45,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until a signal. Raises `InputError` where the address cannot be had, and what `Library.load` raises."""
+    """Serve until a signal.
+
+    Raises `StoreInUseError` where another server works on the same SQLite file, `InputError` where the address cannot
+    be had, and what `Library.load` raises.
+    """
+    with alone(store_url(settings)):
+        _serve(settings, say)
+
+
+def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     app = create_app(settings, Library.load(settings))
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
         str | None, Field(description="postgresql://user@host/database; SQLite in the data folder where not set")
     ] = None
 
+    worker_seconds: Annotated[
+        float, Field(gt=0, description="after so long without a sign of a server on the same store, others do its work")
+    ] = 20.0
+
     @model_validator(mode="after")
     def _local_unless_allowed(self) -> "Settings":
         if not (self.allow_remote or _is_loopback(self.host)):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -15,11 +16,12 @@ from service.pipeline import Plan
 from service.runner import JobRunner
 from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
 from service.settings import Settings
-from service.store import Event, Job, NewItem, NotFoundError, Store
+from service.store import Event, Job, NewItem, NotFoundError, Store, StoreError
 from service.store.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
+log = logging.getLogger(__name__)
 OWNER = "anonymous"
 PAGE = 500
 HEARTBEAT = 15.0
@@ -152,7 +154,11 @@ async def get_events(
 async def _stream(store: Store, job: str, after: int, request: Request) -> AsyncIterator[str]:
     silent = 0.0
     while True:
-        events = await asyncio.to_thread(store.jobs.events, job, after)
+        try:
+            events = await asyncio.to_thread(store.jobs.events, job, after)
+        except StoreError as error:  # the client need not know: nothing is missed
+            log.warning("events wait for the store: %s", error)
+            events = []
         for event in events:
             after, silent = event.id, 0.0
             yield _said(event)

@@ -43,7 +43,7 @@ class Database:
 
     def __init__(self, url: str | URL, clock: Clock) -> None:
         self.now = clock
-        where = _parsed(url)
+        where = parsed(url)
         self.file: Path | None = None
         if where.drivername == "sqlite":
             self.file = Path(str(where.database)).absolute()
@@ -100,7 +100,8 @@ class Database:
         return postgresql.insert(table) if self.file is None else sqlite.insert(table)
 
 
-def _parsed(url: str | URL) -> URL:
+def parsed(url: str | URL) -> URL:
+    """The URL, with the driver that is used. Raises `InputError` for one that is not allowed."""
     try:
         where = make_url(url)
     except exc.ArgumentError:

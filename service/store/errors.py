@@ -32,6 +32,10 @@ class StoreGoneError(StoreError):
     """The file cannot be opened or written, or the server cannot be reached."""
 
 
+class StoreInUseError(StoreError):
+    """Another server works on the same SQLite file."""
+
+
 class StoreSchemaError(StoreError):
     """The database is none of ours, or that of a newer archrank."""
 
