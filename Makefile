@@ -1,22 +1,30 @@
 # Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt.
 PYTHON ?= python3
 PORT ?= 8000
+SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench serve format openapi install clean
+.PHONY: demo test chaos check soak bench serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
 
 test: $(INSTALLED)  ## every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --ignore tests/chaos
+	$(BIN)/pytest -n 2 tests/chaos
+
+chaos: $(INSTALLED)  ## only those in which servers, processes, stores, clocks and clients fail
+	$(BIN)/pytest -n 2 tests/chaos
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+soak: $(INSTALLED)  ## mixed load on a server for SECONDS, every answer checked; a figure of its memory in runs/
+	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
 
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -25,6 +26,7 @@ from service.settings import Settings
 from service.store import Store
 from service.turns import Turns
 
+THREADS = 32
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
 
@@ -40,6 +42,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loaded = library or Library.load(settings)
+        # Most threads wait for the store, which may be away: the default of a few more than there are cores is too few.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "store"))
         backend = make_backend(settings, loaded)
         backend.start()  # first, as its processes take the longest to be ready
         try:
@@ -53,6 +57,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
                 finally:
                     await runner.stop(settings.drain_seconds)
                     await asyncio.to_thread(backend.drain, settings.drain_seconds)
+                    await desk.scorer.flush(settings.drain_seconds)
                     desk.close()
         finally:
             backend.stop()

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from models import Architecture
 from service.answers import Results
+from service.behind import WriteBehind
 from service.desk import Desk
 from service.errors import problem
 from service.pipeline import Plan
@@ -53,6 +54,7 @@ class JobRunner:
         self._thread = ThreadPoolExecutor(1, "watch")  # of its own: a sign of life waits for nobody
         self._held: dict[tuple[int, int, int], Claim] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._outcomes = WriteBehind("results of jobs", self._write, self._written)
         self._news = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -77,6 +79,7 @@ class JobRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._outcomes.flush(seconds)
         try:
             await self._release(list(self._held.values()))
             if self._store.shared:
@@ -142,7 +145,7 @@ class JobRunner:
             await self._answer(claims)
         except Exception as error:
             log.exception("items of a job could not be answered")
-            await self._write([_failed(claim, error) for claim in claims if _key(claim) in self._held])
+            self._outcomes.add([_failed(claim, error) for claim in claims])
 
     async def _answer(self, claims: Sequence[Claim]) -> None:
         """Items of one job: at once those that are known, the others as they come."""
@@ -168,10 +171,10 @@ class JobRunner:
             items = await plan.each(results, self._desk, caller)
         except Exception as error:
             log.exception("items of a job failed")
-            await self._write([_failed(claim, error) for claim in claims])
+            self._outcomes.add([_failed(claim, error) for claim in claims])
             return
         interrupted = [_interrupted(results.failures.get(one)) for one in read]
-        await self._write(
+        self._outcomes.add(
             [
                 _outcome(claim, item.model_dump(mode="json"))
                 for claim, item, lost in zip(claims, items, interrupted, strict=True)
@@ -182,17 +185,20 @@ class JobRunner:
             await asyncio.sleep(PAUSE)
             await self._put_back([claim for claim, lost in zip(claims, interrupted, strict=True) if lost])
 
-    async def _write(self, outcomes: Sequence[Outcome]) -> None:
-        """Until it is written: what was computed is not thrown away because the store is busy or full."""
-        while outcomes:
-            try:
-                await asyncio.to_thread(self._store.queue.settle, outcomes)
-            except StoreError as error:
-                log.error("results of a job cannot be stored yet: %s", error)
-                await asyncio.sleep(PAUSE)
+    def _write(self, outcomes: Sequence[Outcome]) -> None:
+        try:
+            self._store.queue.settle(outcomes)
+        except StoreError:
+            raise
+        except Exception as error:  # one of them cannot be stored at all
+            if len(outcomes) == 1:
+                self._store.queue.settle([_failed(outcomes[0].claim, error)])
             else:
-                self._let_go(outcome.claim for outcome in outcomes)
-                return
+                for outcome in outcomes:
+                    self._write([outcome])
+
+    def _written(self, outcomes: Sequence[Outcome]) -> None:
+        self._let_go(outcome.claim for outcome in outcomes)
 
     async def _put_back(self, claims: Sequence[Claim]) -> None:
         """For this server or another to try again."""

@@ -117,10 +117,11 @@ def parsed(url: str | URL) -> URL:
 
 
 def _postgres(where: URL) -> Engine:
+    # Whoever is paused within a transaction keeps its locks: for no longer than others wait for them.
     ours = {
         "application_name": "archrank",
         "connect_timeout": BUSY_SECONDS,
-        "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=60s",
+        "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={BUSY_SECONDS}s",
     }
     arguments = {name: value for name, value in ours.items() if name not in where.query}
     return create_engine(

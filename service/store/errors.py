@@ -73,6 +73,7 @@ _SQLITE = {
 """By the beginning of SQLite's name of the error."""
 _POSTGRES = {
     "08": StoreGoneError,  # connection exception
+    "25P03": StoreGoneError,  # this process was paused within a transaction
     "28": StoreGoneError,  # invalid authorization
     "3D": StoreGoneError,  # no such database
     "40": StoreBusyError,  # deadlock, serialization failure
