@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,6 +96,17 @@ class Server:
                     kind = value
                 elif name == "data":
                     yield number, kind, json.loads(value)
+
+    def events_to_the_end(self, place: str, most: int | None = None) -> Iterator[tuple[int, str, Any]]:
+        """Of as many connections as it takes; each is cut off by the server, or here after so many events."""
+        last, kind, deadline = 0, "", time.monotonic() + PATIENCE
+        while kind != "done" and time.monotonic() < deadline:
+            try:
+                for event in islice(self.events(place, after=last), most):
+                    last, kind, _ = event
+                    yield event
+            except httpx.TransportError:
+                time.sleep(0.1)
 
     def memory(self) -> float:
         """Resident, of the server's own process, in MB."""
