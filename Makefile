@@ -1,17 +1,22 @@
 # Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt.
 PYTHON ?= python3
 PORT ?= 8000
+SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check audit bench serve format openapi install clean
+.PHONY: demo test chaos check audit soak bench serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
 
 test: $(INSTALLED)  ## every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --ignore tests/chaos
+	$(BIN)/pytest -n 2 tests/chaos
+
+chaos: $(INSTALLED)  ## only those in which servers, processes, stores, clocks and clients fail
+	$(BIN)/pytest -n 2 tests/chaos
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
@@ -22,6 +27,9 @@ audit:  ## known vulnerabilities of what constraints.txt names, where they can b
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/pip install --quiet pip-audit==2.10.1
 	.venv/audit/bin/python .ci/audit.py
+
+soak: $(INSTALLED)  ## mixed load on a server for SECONDS, every answer checked; a figure of its memory in runs/
+	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
 
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed

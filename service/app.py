@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import torch
 from fastapi import FastAPI
+from sqlalchemy import URL
 
 from models.batches import ProbeBatch
 from models.version import archrank_version
@@ -30,6 +32,7 @@ from service.store import Store
 from service.tracing import Tracing
 from service.turns import Turns
 
+THREADS = 32
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
 
@@ -46,13 +49,15 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loaded = library or Library.load(settings)
+        # Most threads wait for the store, which may be away: the default of a few more than there are cores is too few.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "store"))
         backend = make_backend(settings, loaded)
         backend.start()  # first, as its processes take the longest to be ready
         try:
             with await asyncio.to_thread(open_store, settings) as store:
                 desk = make_desk(settings, loaded, backend, store, metrics=metrics, tracing=tracing)
                 metrics.watch(backend)
-                runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours))
+                runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours), settings.worker_seconds)
                 app.state.desk, app.state.store, app.state.runner = desk, store, runner
                 app.state.access = access = Access(settings, store)
                 await access.read()
@@ -64,6 +69,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
                     watch.cancel()
                     await runner.stop(settings.drain_seconds)
                     await asyncio.to_thread(backend.drain, settings.drain_seconds)
+                    await desk.scorer.flush(settings.drain_seconds)
                     desk.close()
         finally:
             backend.stop()
@@ -125,11 +131,13 @@ def make_desk(
 
 
 def open_store(settings: Settings) -> Store:
-    """The store by its URL, or the SQLite file of the data folder."""
-    if settings.store_url is not None:
-        return Store.open(settings.store_url)
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
-    return Store.in_folder(settings.data_folder)
+    """The store that the settings name."""
+    return Store.open(store_url(settings))
+
+
+def store_url(settings: Settings) -> str | URL:
+    """As the settings say, or of the SQLite file of the data folder."""
+    return settings.store_url if settings.store_url is not None else Store.url_of(settings.data_folder)
 
 
 def _batches(library: Library) -> dict[str, ProbeBatch]:

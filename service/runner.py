@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -12,17 +13,21 @@ from uuid import uuid4
 from models import Architecture
 from service import logs
 from service.answers import Results
+from service.behind import WriteBehind
 from service.desk import Desk
 from service.errors import problem
 from service.pipeline import Plan
 from service.schemas import PredictionRequest, ScoreRequest
+from service.scoring_errors import ScoringError
 from service.store import Claim, Job, Outcome, Store
 from service.store.errors import StoreError
 from service.turns import Asker
+from service.watch import Watch
 
 log = logging.getLogger(__name__)
 AHEAD = 64
-"""Items that are held at most: enough to keep every process busy, and to answer what is known many at a time."""
+"""Items that are held at most: enough to keep every process busy, and to answer what is known many at a time. More are
+claimed when half of them are finished."""
 PAUSE = 1.0
 """Seconds after which the store is asked again whether there is work, or whether it is there again."""
 MOST_ATTEMPTS = 10
@@ -41,21 +46,25 @@ class JobRunner:
         desk: what requests are answered with.
         store: where the jobs are.
         keep: how long results are kept after a job has finished.
+        worker_seconds: how long another server on the store may give no sign before its items are taken over.
     """
 
-    def __init__(self, desk: Desk, store: Store, keep: timedelta) -> None:
+    def __init__(self, desk: Desk, store: Store, keep: timedelta, worker_seconds: float) -> None:
         self._desk, self._store, self._keep = desk, store, keep
         self._name = uuid4().hex
-        self._groups: dict[asyncio.Task[None], Sequence[Claim]] = {}
+        self._watch = Watch(store, self._name, worker_seconds)
+        self._thread = ThreadPoolExecutor(1, "watch")  # of its own: a sign of life waits for nobody
+        self._held: dict[tuple[int, int, int], Claim] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outcomes = WriteBehind("results of jobs", self._write, self._written)
         self._news = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin, with what an earlier server left half done."""
-        found = await asyncio.to_thread(self._store.queue.requeue, None, MOST_ATTEMPTS, LOST)
-        if found.waiting or found.failed:
-            log.warning("%d architectures of jobs wait again, %d were given up", found.waiting, found.failed)
-        self._loops = [asyncio.create_task(self._run()), asyncio.create_task(self._prune())]
+        """Begin, with what an earlier server left half done. Raises `StoreError`."""
+        await self._recover()
+        loops = (self._run(), self._prune(), *([self._keep_watch()] if self._store.shared else []))
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     def wake(self) -> None:
         """There is a new job."""
@@ -66,30 +75,61 @@ class JobRunner:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        groups = dict(self._groups)
-        if groups:
-            await asyncio.wait(groups, timeout=seconds)
-        left = [claim for task, claims in groups.items() if not task.done() for claim in claims]
-        for task in groups:
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
             task.cancel()
-        if left:
-            await asyncio.to_thread(self._store.queue.release, left)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._outcomes.flush(seconds)
+        try:
+            await self._release(list(self._held.values()))
+            if self._store.shared:
+                await asyncio.to_thread(self._store.workers.leave, self._name)
+        except StoreError as error:
+            log.error("what was not finished waits until this server is missed: %s", error)
+        self._thread.shutdown()
+
+    async def _recover(self) -> None:
+        """Put back the items of servers that are gone: of all others, where this one is alone on its store."""
+        if self._store.shared:
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._watch.look, MOST_ATTEMPTS, LOST
+            )
+        else:
+            found = await asyncio.to_thread(self._store.queue.requeue, None, MOST_ATTEMPTS, LOST)
+        if found.waiting or found.failed:
+            log.warning("%d architectures of jobs wait again, %d were given up", found.waiting, found.failed)
+            self.wake()
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._watch.pause)
+            try:
+                await self._recover()
+            except StoreError as error:
+                log.error("other servers cannot be watched: %s", error)
 
     async def _run(self) -> None:
         while True:
             self._news.clear()
-            try:
-                claims = await asyncio.to_thread(self._store.queue.claim, AHEAD - self._held, self._name)
-            except StoreError as error:
-                log.error("no work can be had from the store: %s", error)
-                claims = []
-            for _, group in groupby(claims, lambda claim: claim.job.number):
-                own = list(group)
-                task = asyncio.create_task(self._answer(own))
-                self._groups[task] = own
-                task.add_done_callback(self._done)
-            if not claims or self._held >= AHEAD:
-                await self._wait()
+            claims = await self._claimed() if len(self._held) <= AHEAD // 2 else []
+            for _, group in groupby(sorted(claims, key=_number), _number):
+                task = asyncio.create_task(self._see_to(list(group)))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            if not claims:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), PAUSE)
+
+    async def _claimed(self) -> Sequence[Claim]:
+        try:
+            claims = await asyncio.to_thread(self._store.queue.claim, AHEAD - len(self._held), self._name)
+        except StoreError as error:
+            log.error("no work can be had from the store: %s", error)
+            return []
+        self._held |= {_key(claim): claim for claim in claims}
+        return claims
 
     async def _prune(self) -> None:
         """Forget what was kept for long enough."""
@@ -101,19 +141,13 @@ class JobRunner:
             except StoreError as error:
                 log.error("nothing could be pruned: %s", error)
 
-    @property
-    def _held(self) -> int:
-        return sum(map(len, self._groups.values()))
-
-    async def _wait(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), PAUSE)
-
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        del self._groups[task]
-        self._news.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a job's items could not be answered", exc_info=error)
+    async def _see_to(self, claims: Sequence[Claim]) -> None:
+        """Items of one job, whatever happens: none of them is left running by nobody."""
+        try:
+            await self._answer(claims)
+        except Exception as error:
+            log.exception("items of a job could not be answered")
+            self._outcomes.add([_failed(claim, error) for claim in claims])
 
     async def _answer(self, claims: Sequence[Claim]) -> None:
         """Items of one job: at once those that are known, the others as they come."""
@@ -144,23 +178,72 @@ class JobRunner:
             items = await plan.each(results, self._desk, asker)
         except Exception as error:
             log.exception("items of a job failed")
-            outcomes = [Outcome(claim, error=problem(error).model_dump(mode="json")) for claim in claims]
-        else:
-            outcomes = [
-                _outcome(claim, item.model_dump(mode="json")) for claim, item in zip(claims, items, strict=True)
+            self._outcomes.add([_failed(claim, error) for claim in claims])
+            return
+        interrupted = [_interrupted(results.failures.get(one)) for one in read]
+        self._outcomes.add(
+            [
+                _outcome(claim, item.model_dump(mode="json"))
+                for claim, item, lost in zip(claims, items, interrupted, strict=True)
+                if not lost
             ]
-        await self._write(outcomes)
+        )
+        if any(interrupted):
+            await asyncio.sleep(PAUSE)
+            await self._put_back([claim for claim, lost in zip(claims, interrupted, strict=True) if lost])
 
-    async def _write(self, outcomes: Sequence[Outcome]) -> None:
-        """Until it is written: what was computed is not thrown away because the store is busy or full."""
+    def _write(self, outcomes: Sequence[Outcome]) -> None:
+        try:
+            self._store.queue.settle(outcomes)
+        except StoreError:
+            raise
+        except Exception as error:  # one of them cannot be stored at all
+            if len(outcomes) == 1:
+                self._store.queue.settle([_failed(outcomes[0].claim, error)])
+            else:
+                for outcome in outcomes:
+                    self._write([outcome])
+
+    def _written(self, outcomes: Sequence[Outcome]) -> None:
+        self._let_go(outcome.claim for outcome in outcomes)
+
+    async def _put_back(self, claims: Sequence[Claim]) -> None:
+        """For this server or another to try again."""
         while True:
             try:
-                await asyncio.to_thread(self._store.queue.settle, outcomes)
+                await self._release(claims)
             except StoreError as error:
-                log.error("results of a job cannot be stored yet: %s", error)
+                log.error("items cannot be put back yet: %s", error)
                 await asyncio.sleep(PAUSE)
             else:
                 return
+
+    async def _release(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            await asyncio.to_thread(self._store.queue.release, claims)
+            self._let_go(claims)
+
+    def _let_go(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            self._held.pop(_key(claim), None)
+        self._news.set()
+
+
+def _number(claim: Claim) -> int:
+    return claim.job.number
+
+
+def _key(claim: Claim) -> tuple[int, int, int]:
+    return claim.job.number, claim.position, claim.lease
+
+
+def _failed(claim: Claim, error: Exception) -> Outcome:
+    return Outcome(claim, error=problem(error).model_dump(mode="json"))
+
+
+def _interrupted(failure: Exception | None) -> bool:
+    """Whether the backend gave an architecture up through no fault of its own."""
+    return isinstance(failure, ScoringError) and failure.failure.kind == "interrupted"
 
 
 def _outcome(claim: Claim, item: dict[str, Any]) -> Outcome:

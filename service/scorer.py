@@ -12,6 +12,7 @@ from models import Architecture
 from proxies import Score
 from service.backends.base import Backend, Outcome, Task
 from service.backends.errors import RefusedError
+from service.behind import WriteBehind
 from service.cache import Memory, ScoreKey
 from service.library import Probe
 from service.metrics import Metrics
@@ -26,6 +27,8 @@ Which = tuple[Architecture, str, int, int]
 """An architecture, batch, seed and number of draws: what is computed one at a time."""
 PAUSE = 0.1
 """Seconds between two attempts to hand a task over."""
+MOST_UNWRITTEN = 2**16
+"""Scores that wait for a store that is away, above which more are kept in memory alone."""
 
 
 class Scorer:
@@ -47,6 +50,7 @@ class Scorer:
         self._metrics, self._tracing = metrics, tracing
         self._locks: WeakValueDictionary[Which, asyncio.Lock] = WeakValueDictionary()
         self._running: dict[Which, asyncio.Task[Scores]] = {}
+        self._unwritten: WriteBehind[tuple[ScoreKey, Score]] = WriteBehind("scores", self._put)
 
     async def recall(
         self, architectures: Sequence[Architecture], probe: Probe, proxies: Mapping[str, str]
@@ -101,12 +105,17 @@ class Scorer:
             raise ScoringError(outcome)
         kept = {keys[name]: one for name, one in computed.items() if one.status == "ok"}
         self.memory.scores.put(kept)
-        if self.store is not None and kept:
-            try:
-                await asyncio.to_thread(self.store.scores.put, kept)
-            except StoreError as error:
-                log.error("scores are kept in memory alone: %s", error)
+        if self.store is not None and len(self._unwritten) < MOST_UNWRITTEN:
+            self._unwritten.add(list(kept.items()))
         return computed
+
+    async def flush(self, seconds: float) -> None:
+        """Wait so long for the store to take the scores that it has not yet."""
+        await self._unwritten.flush(seconds)
+
+    def _put(self, scores: Sequence[tuple[ScoreKey, Score]]) -> None:
+        if self.store is not None:
+            self.store.scores.put(dict(scores))
 
     async def _stored(self, store: Store, keys: Sequence[ScoreKey]) -> dict[ScoreKey, Score]:
         """What the store knows; nothing while it cannot be read, as everything can be computed."""

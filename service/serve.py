@@ -14,11 +14,12 @@ import uvicorn
 from models.errors import InputError
 from service import logs
 from service.access import is_loopback
-from service.app import create_app, open_store
+from service.app import create_app, open_store, store_url
 from service.leaving import Leaving
 from service.library import Library
 from service.protocol import LimitedProtocol
 from service.settings import Settings
+from service.store.alone import alone
 
 AGAIN = 0.5
 """Seconds within which a second signal is the first once more: some senders tell a process and then its group."""
@@ -61,11 +62,16 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until a signal.
 
-    Raises `InputError` where the address cannot be had, or others could reach it without a key; what opening the store
-    and `Library.load` raise.
+    Raises `StoreInUseError` where another server works on the same SQLite file, `InputError` where the address cannot
+    be had, or others could reach it without a key; what opening the store and `Library.load` raise.
     """
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
+    with alone(store_url(settings)):
+        _serve(settings, say)
+
+
+def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     app = create_app(settings, Library.load(settings))
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     secrets_folder: Annotated[
         Path | None, Field(description="files named as these variables, in lower case, set what is not set here")
     ] = None
+    worker_seconds: Annotated[
+        float, Field(gt=0, description="after so long without a sign of a server on the same store, others do its work")
+    ] = 20.0
 
     @classmethod
     def settings_customise_sources(

@@ -101,23 +101,28 @@ class Slot:
 
     def spawn(self) -> None:
         """Start a process; where that fails, wait for the next attempt."""
-        ours, theirs = socketpair()
-        ours.setblocking(False)
-        arguments = (self._entry, theirs, self._visible, self._setup)
         self.to("starting", self._start_seconds)
-        process = SPAWN.Process(target=enter, args=arguments, name=f"scorer {self.index}", daemon=True)
         try:
-            process.start()
+            self._spawn()
         except OSError as error:
-            ours.close()
             self.lose("crash", f"the process could not be spawned: {error}")
             self.say(logging.ERROR, "death", "the process could not be spawned", error=str(error))
             self.retire()
         else:
-            self._process, self._line, self._buffer, self.age = process, ours, b"", 0
             self.say(logging.INFO, "spawn", "the process was spawned")
-        finally:
-            theirs.close()
+
+    def _spawn(self) -> None:
+        ours, theirs = socketpair()
+        with theirs:
+            arguments = (self._entry, theirs, self._visible, self._setup)
+            process = SPAWN.Process(target=enter, args=arguments, name=f"scorer {self.index}", daemon=True)
+            try:
+                process.start()
+            except OSError:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        self._process, self._line, self._buffer, self.age = process, ours, b"", 0
 
     def begin(self, held: Held, deadline: float | None) -> None:
         """Hand the task to the process. Raises `OSError` where it does not take it."""

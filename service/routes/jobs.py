@@ -30,7 +30,7 @@ from service.pipeline import Plan
 from service.runner import JobRunner
 from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
 from service.settings import Settings
-from service.store import Event, Job, NewItem, NotFoundError, Store
+from service.store import Event, Job, NewItem, NotFoundError, Store, StoreError
 from service.store.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
@@ -187,7 +187,11 @@ async def _counted(stream: AsyncIterator[str], gauge: Gauge) -> AsyncIterator[st
 async def _stream(store: Store, job: str, after: int, leaving: Leaving) -> AsyncIterator[str]:
     silent = 0.0
     while not leaving.closed:  # its client goes on where it was cut off, with another server or the next
-        events = await asyncio.to_thread(store.jobs.events, job, after)
+        try:
+            events = await asyncio.to_thread(store.jobs.events, job, after)
+        except StoreError as error:  # the client need not know: nothing is missed
+            log.warning("events wait for the store: %s", error)
+            events = []
         for event in events:
             after, silent = event.id, 0.0
             yield _said(event)

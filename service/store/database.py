@@ -43,7 +43,7 @@ class Database:
 
     def __init__(self, url: str | URL, clock: Clock) -> None:
         self.now = clock
-        where = _parsed(url)
+        where = parsed(url)
         self.file: Path | None = None
         if where.drivername == "sqlite":
             self.file = Path(str(where.database)).absolute()
@@ -100,7 +100,8 @@ class Database:
         return postgresql.insert(table) if self.file is None else sqlite.insert(table)
 
 
-def _parsed(url: str | URL) -> URL:
+def parsed(url: str | URL) -> URL:
+    """The URL, with the driver that is used. Raises `InputError` for one that is not allowed."""
     try:
         where = make_url(url)
     except exc.ArgumentError:
@@ -116,10 +117,11 @@ def _parsed(url: str | URL) -> URL:
 
 
 def _postgres(where: URL) -> Engine:
+    # Whoever is paused within a transaction keeps its locks: for no longer than others wait for them.
     ours = {
         "application_name": "archrank",
         "connect_timeout": BUSY_SECONDS,
-        "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout=60s",
+        "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={BUSY_SECONDS}s",
     }
     arguments = {name: value for name, value in ours.items() if name not in where.query}
     return create_engine(

@@ -32,6 +32,10 @@ class StoreGoneError(StoreError):
     """The file cannot be opened or written, or the server cannot be reached."""
 
 
+class StoreInUseError(StoreError):
+    """Another server works on the same SQLite file."""
+
+
 class StoreSchemaError(StoreError):
     """The database is none of ours, or that of a newer archrank."""
 
@@ -73,6 +77,7 @@ _SQLITE = {
 """By the beginning of SQLite's name of the error."""
 _POSTGRES = {
     "08": StoreGoneError,  # connection exception
+    "25P03": StoreGoneError,  # this process was paused within a transaction
     "28": StoreGoneError,  # invalid authorization
     "3D": StoreGoneError,  # no such database
     "40": StoreBusyError,  # deadlock, serialization failure

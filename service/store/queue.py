@@ -4,14 +4,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, true, update
 
 from models.errors import InputError
 from service.store import checks
 from service.store.changes import LockedJob
 from service.store.database import Database
 from service.store.records import ACTIVE_STATES, Claim, JsonObject, Outcome, Requeued
-from service.store.tables import ItemRow, JobRow, OwnerRow
+from service.store.tables import ItemRow, JobRow, OwnerRow, WorkerRow
 
 LARGEST_CLAIM = 10_000
 
@@ -94,14 +94,20 @@ class Queue:
             most_attempts: items that were claimed so often fail instead, as what kills a worker kills the next one.
             error: of those.
         """
+        return self._requeue(true() if worker is None else ItemRow.worker == worker, most_attempts, error)
+
+    def requeue_lost(self, most_attempts: int, error: JsonObject) -> Requeued:
+        """As `requeue`, of all workers that are not in the table of workers (any more)."""
+        return self._requeue(ItemRow.worker.not_in(select(WorkerRow.name)), most_attempts, error)
+
+    def _requeue(self, which: ColumnElement[bool], most_attempts: int, error: JsonObject) -> Requeued:
         checks.number("most_attempts", most_attempts, 1)
         again = failed = 0
 
-        def requeue(locked: LockedJob, held: dict[int, Row[Any]]) -> None:
+        def requeue(locked: LockedJob, lost: dict[int, Row[Any]]) -> None:
             nonlocal again, failed
-            lost = [row for row in held.values() if worker in (None, row.worker)]
-            tried = [row for row in lost if row.attempts >= most_attempts]
-            rows = [{"at": row.position, **_BACK} for row in lost if row.attempts < most_attempts]
+            tried = [row for row in lost.values() if row.attempts >= most_attempts]
+            rows = [{"at": row.position, **_BACK} for row in lost.values() if row.attempts < most_attempts]
             if rows:
                 locked.update_items(rows)
                 locked.put_back(len(rows))
@@ -111,17 +117,29 @@ class Queue:
                 locked.save()
             again, failed = again + len(rows), failed + len(tried)
 
-        self._each(requeue, None)
+        self._each(requeue, None, which)
         return Requeued(again, failed)
 
-    def _each(self, change: Callable[[LockedJob, dict[int, Row[Any]]], None], jobs: Iterable[int] | None) -> None:
-        """Call `change` with each job that has not ended, locked, and with its running items by position."""
+    def _each(
+        self,
+        change: Callable[[LockedJob, dict[int, Row[Any]]], None],
+        jobs: Iterable[int] | None,
+        which: ColumnElement[bool] | None = None,
+    ) -> None:
+        """Call `change` with each job that has not ended, locked, and with those of its running items by position.
+
+        Args:
+            change: called in one transaction for all.
+            jobs: their numbers; those that have such items where None.
+            which: of the running items; all where None.
+        """
+        this = (ItemRow.state == "running") & (true() if which is None else which)
         with self._db.write() as conn:
             if jobs is None:
-                jobs = conn.scalars(select(ItemRow.job).where(ItemRow.state == "running").distinct())
+                jobs = conn.scalars(select(ItemRow.job).where(this).distinct())
             for number in sorted(set(jobs)):
                 if (locked := LockedJob.of(conn, number, self._db.now())) is not None:
-                    change(locked, _running(conn, number))
+                    change(locked, _running(conn, number, this))
 
     def _claim(self, conn: Connection, number: int, items: int, worker: str, lease: int) -> list[Claim]:
         locked = LockedJob.of(conn, number, self._db.now())
@@ -141,10 +159,9 @@ class Queue:
 _BACK = {"state": "waiting", "worker": None}
 
 
-def _running(conn: Connection, number: int) -> dict[int, Row[Any]]:
-    columns = (ItemRow.position, ItemRow.lease, ItemRow.attempts, ItemRow.worker)
-    running = (ItemRow.job == number) & (ItemRow.state == "running")
-    return {row.position: row for row in conn.execute(select(*columns).where(running))}
+def _running(conn: Connection, number: int, this: ColumnElement[bool]) -> dict[int, Row[Any]]:
+    columns = (ItemRow.position, ItemRow.lease, ItemRow.attempts)
+    return {row.position: row for row in conn.execute(select(*columns).where(ItemRow.job == number, this))}
 
 
 def _holds(locked: LockedJob, held: dict[int, Row[Any]], claim: Claim) -> bool:

@@ -13,6 +13,7 @@ from service.store.keys import Keys
 from service.store.queue import Queue
 from service.store.scores import Scores
 from service.store.tables import HealthRow
+from service.store.workers import Workers
 
 FILE = "archrank.db"
 
@@ -26,6 +27,7 @@ class Store:
         scores: of earlier requests.
         jobs: as their owners see them.
         queue: the same jobs as workers see them.
+        workers: those who are there.
         keys: API keys.
     """
 
@@ -34,6 +36,7 @@ class Store:
         self.scores = Scores(database)
         self.jobs = Jobs(database)
         self.queue = Queue(database)
+        self.workers = Workers(database)
         self.keys = Keys(database)
 
     @classmethod
@@ -52,7 +55,17 @@ class Store:
     @classmethod
     def in_folder(cls, folder: Path, clock: Clock = utc_now) -> "Store":
         """The SQLite store of a data folder."""
-        return cls.open(URL.create("sqlite", database=str(folder.absolute() / FILE)), clock)
+        return cls.open(cls.url_of(folder), clock)
+
+    @staticmethod
+    def url_of(folder: Path) -> URL:
+        """Of the SQLite store of a data folder."""
+        return URL.create("sqlite", database=str(folder.absolute() / FILE))
+
+    @property
+    def shared(self) -> bool:
+        """Whether other servers may work on the same jobs; on an SQLite file one is `alone`."""
+        return self._db.file is None
 
     def close(self) -> None:
         """Close every connection."""

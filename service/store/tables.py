@@ -159,6 +159,15 @@ class EventRow(Base):
     at: Mapped[datetime]
 
 
+class WorkerRow(Base):
+    """A server that works on items, and how often it said that it is alive."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    beat: Mapped[int]
+
+
 class KeyRow(Base):
     """An API key, hashed."""
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from service import logs
 from service.app import create_app
+from service.keys import Allowance, new_key
 from service.settings import Settings
 from tests.conftest import ROOT
+from tests.real_server import serving
 from tests.service.conftest import CHEAP, SIX, SMALL
 from tests.service.test_jobs import submit, wait
-from tests.service.test_survival import serving
 
 KEY = "ark_0aB-9_zzZZ11"
 URL = "postgresql://archrank:hunter2@db/archrank"
@@ -34,16 +35,18 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 def test_lines_of_a_server(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with serving(tmp_path / "data", log) as (process, client):
-        headers = {"Authorization": f"Bearer {KEY}", "X-Request-ID": "mine"}
+    key, entry = new_key("lab", ["predict"], Allowance())
+    with serving(tmp_path / "data", log, keys=f"[{entry.model_dump_json()}]") as server:
+        server.client.headers["Authorization"] = f"Bearer {key}"
+        headers = {"X-Request-ID": "mine"}
         body = {"architectures": [SMALL], "proxies": CHEAP}
-        assert client.post("/v1/predictions", json=body, headers=headers).headers["x-request-id"] == "mine"
-        assert client.get(f"/{KEY}", headers=headers).status_code == 404
-        place = submit(client, SIX)
-        wait(client, place)
-        process.terminate()
-        process.wait(60)
-    assert KEY not in log.read_text()
+        assert server.client.post("/v1/predictions", json=body, headers=headers).headers["x-request-id"] == "mine"
+        assert server.client.get(f"/{key}", headers=headers).status_code == 404
+        place = submit(server.client, SIX)
+        wait(server.client, place)
+        server.process.terminate()
+        server.process.wait(60)
+    assert key not in log.read_text()
     found = lines(log)
     for line in found:
         assert {"time", "level", "logger", "message"} <= line.keys()
@@ -57,6 +60,7 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
             "message": "POST /v1/predictions 200",
             "method": "POST",
             "route": "/v1/predictions",
+            "caller": entry.id,
             "status": 200,
         }.items()
     )
@@ -73,10 +77,10 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
 
 def test_level_and_text(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with serving(tmp_path / "data", log, log_format="text", log_level="debug") as (process, client):
-        client.get("/health/live", headers={"X-Request-ID": "quiet"})
-        process.terminate()
-        process.wait(60)
+    with serving(tmp_path / "data", log, log_format="text", log_level="debug") as server:
+        server.client.get("/health/live", headers={"X-Request-ID": "quiet"})
+        server.process.terminate()
+        server.process.wait(60)
     (line,) = [line for line in log.read_text().splitlines() if "quiet" in line]
     assert "DEBUG service.access: GET /health/live 200 request=quiet method=GET" in line
 

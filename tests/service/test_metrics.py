@@ -12,10 +12,10 @@ from service.app import create_app
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.conftest import ROOT
+from tests.real_server import serving
 from tests.service.backends.conftest import wait_until
 from tests.service.conftest import CHEAP, SMALL
 from tests.service.test_jobs import BROKEN, submit, wait
-from tests.service.test_survival import children, serving
 
 Read = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -90,22 +90,22 @@ def test_every_metric_is_documented(client: httpx.Client) -> None:
 
 
 def test_state_of_backend_and_store(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, client):
-        samples = read(client)
+    with serving(tmp_path) as server:
+        samples = read(server.client)
         assert value(samples, "backend_state", state="ready") == 1
         assert value(samples, "backend_state", state="unhealthy") == 0
         assert value(samples, "processes", state="idle") == 1
         assert (value(samples, "store_up"), value(samples, "process_restarts_total")) == (1, 0)
-        for child in children(process.pid):
+        for child in server.scorers():
             os.kill(child, signal.SIGKILL)
-        wait_until(lambda: value(read(client), "process_restarts_total") == 1)
+        wait_until(lambda: value(read(server.client), "process_restarts_total") == 1)
 
         for file in tmp_path.iterdir():
             file.unlink()
-        samples = read(client)
+        samples = read(server.client)
         assert value(samples, "store_up") == 0
         assert not any(name == "archrank_jobs" for name, _ in samples)
-        ready = client.get("/health/ready")
+        ready = server.client.get("/health/ready")
         assert ready.status_code == 503
         assert "the store cannot be reached" in ready.json()["detail"]
 

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from models.errors import InputError
 from service.settings import Settings
 from service.tracing import Tracing
+from tests.real_server import serving
 from tests.service.conftest import CHEAP, SIX, SMALL
 from tests.service.test_jobs import submit, wait
-from tests.service.test_survival import serving
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -53,14 +53,14 @@ def attributes(span: Any) -> dict[str, Any]:
 
 def test_spans_of_requests_tasks_and_jobs(tmp_path: Path, receiver: tuple[str, list[Any]]) -> None:
     url, spans = receiver
-    with serving(tmp_path, otlp_endpoint=url) as (process, client):
+    with serving(tmp_path, otlp_endpoint=url) as server:
         body = {"architectures": [SMALL], "proxies": CHEAP}
-        client.post("/v1/predictions", json=body, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
-        place = submit(client, SIX)
-        wait(client, place)
-        client.get("/metrics")
-        process.terminate()
-        process.wait(60)  # which sends what is left
+        server.client.post("/v1/predictions", json=body, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+        place = submit(server.client, SIX)
+        wait(server.client, place)
+        server.client.get("/metrics")
+        server.process.terminate()
+        server.process.wait(60)  # which sends what is left
     (request,) = [span for span in spans if span.name == "POST /v1/predictions"]
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
     (job,) = [span for span in spans if span.name == "job"]

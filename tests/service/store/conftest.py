@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -51,6 +52,20 @@ def postgres() -> Iterator[Postgres]:
             server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A real file system of three megabytes."""
+    folder = Path(tempfile.mkdtemp(prefix="disk-", dir="/tmp"))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True).returncode:
+        folder.rmdir()
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

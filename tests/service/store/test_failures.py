@@ -3,7 +3,6 @@
 import random
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,20 +27,6 @@ from tests.service.store.postgres import Postgres, user
 
 _random = random.Random(0)
 BIG = [NewItem({"text": _random.randbytes(1000).hex()}, "f") for _ in range(1000)]  # two megabytes, not to be packed
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A real file system of three megabytes."""
-    folder = Path(tempfile.mkdtemp(prefix="disk-", dir="/tmp"))
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True).returncode:
-        folder.rmdir()
-        pytest.skip("no file system may be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
 
 
 def assert_survives_full(store: Store, free: Any) -> None:
