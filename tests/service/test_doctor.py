@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from alembic.script import ScriptDirectory
 
 from ensemble.artifact import MANIFEST, _manifest_hash
 from service.doctor import CHECKS, Check, Finding, Setup, examine, machine, setting, working
@@ -267,7 +268,8 @@ def test_store_of_another_version_is_left_alone(data: Path, monkeypatch: Patch) 
     Store.in_folder(data).close()
     before = (data / "archrank.db").read_bytes()
     shutil.copytree(working.FOLDER, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
-    newer = 'revision, down_revision = "9999", "0001"\ndef upgrade(): raise AssertionError\n'
+    newest = ScriptDirectory(str(working.FOLDER)).get_current_head()
+    newer = f'revision, down_revision = "9999", "{newest}"\ndef upgrade(): raise AssertionError\n'
     (data / "newer" / "versions" / "v9999_newer.py").write_text(newer)
     monkeypatch.setattr(working, "FOLDER", data / "newer")
     assert_found(working.store, "warning", "9999 to be run", "back the store up")
