@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import groupby
@@ -55,7 +55,8 @@ class JobRunner:
         self._watch = Watch(store, self._name, worker_seconds)
         self._thread = ThreadPoolExecutor(1, "watch")  # of its own: a sign of life waits for nobody
         self._held: dict[tuple[int, int, int], Claim] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], int | None] = {}  # and the number of the job that each works on
+        self._over: set[int] = set()
         self._outcomes = WriteBehind("results of jobs", self._write, self._written)
         self._news = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -115,12 +116,16 @@ class JobRunner:
             self._news.clear()
             claims = await self._claimed() if len(self._held) <= AHEAD // 2 else []
             for _, group in groupby(sorted(claims, key=_number), _number):
-                task = asyncio.create_task(self._see_to(list(group)))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                own = list(group)
+                self._begin(self._see_to(own), own[0].job.number)
             if not claims:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), PAUSE)
+
+    def _begin(self, work: Coroutine[Any, Any, None], job: int | None = None) -> None:
+        task = asyncio.create_task(work)
+        self._tasks[task] = job
+        task.add_done_callback(self._tasks.pop)
 
     async def _claimed(self) -> Sequence[Claim]:
         try:
@@ -194,7 +199,8 @@ class JobRunner:
 
     def _write(self, outcomes: Sequence[Outcome]) -> None:
         try:
-            self._store.queue.settle(outcomes)
+            counted = self._store.queue.settle(outcomes)
+            self._over |= {one.claim.job.number for one, held in zip(outcomes, counted, strict=True) if not held}
         except StoreError:
             raise
         except Exception as error:  # one of them cannot be stored at all
@@ -206,6 +212,17 @@ class JobRunner:
 
     def _written(self, outcomes: Sequence[Outcome]) -> None:
         self._let_go(outcome.claim for outcome in outcomes)
+        over, self._over = self._over, set()
+        if over:
+            self._begin(self._leave(over))
+
+    async def _leave(self, jobs: set[int]) -> None:
+        """Do no more of jobs that were cancelled, or whose items another server took over."""
+        tasks = [task for task, job in self._tasks.items() if job in jobs]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._put_back([claim for claim in self._held.values() if claim.job.number in jobs])
 
     async def _put_back(self, claims: Sequence[Claim]) -> None:
         """For this server or another to try again."""

@@ -16,6 +16,7 @@ from service.app import make_backend, make_desk
 from service.library import Library
 from service.schemas import PredictionRequest
 from service.settings import Settings
+from service.turns import Asker
 
 SCORED, FRESH = ["params", "nwot"], ["params"]
 SEED = 2**31
@@ -90,7 +91,7 @@ def _answered(
         desk, found = make_desk(settings, library, backend, None), []
         for first in range(0, len(architectures), CHUNK):
             chunk = list(architectures[first : first + CHUNK])
-            response = await pipeline.predict(PredictionRequest(architectures=chunk, **options), desk)
+            response = await pipeline.predict(PredictionRequest(architectures=chunk, **options), desk, Asker())
             found += [facts(one.model_dump(mode="json")) for one in response.predictions]
             step()
         return found

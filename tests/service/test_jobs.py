@@ -129,6 +129,18 @@ def test_cancelled_job_keeps_what_is_done(client: httpx.Client) -> None:
     assert list(events(client, place))[-1][1] == "cancelled"
 
 
+def test_cancelled_job_is_not_worked_on(client: httpx.Client) -> None:
+    sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": 61, "depth": 4, "seed": 7}).json()["architectures"]
+    cancelled, other = submit(client, *sample[:60], proxies=["nwot"]), submit(client, sample[60], proxies=["nwot"])
+    client.delete(cancelled)
+    assert wait(client, other)["state"] == "done"
+    again = [
+        client.post("/v1/scores", json={"architectures": [one], "proxies": ["nwot"]}).json()["scores"][0]["cached"]
+        for one in sample[:60]
+    ]
+    assert sum(again) < 30  # some had been begun
+
+
 def test_a_request_is_not_held_up_by_a_job(client: httpx.Client) -> None:
     many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 30, "depth": 10, "seed": 6}).json()["architectures"]
     place = submit(client, *many, proxies=None)
