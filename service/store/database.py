@@ -143,7 +143,8 @@ def _sqlite(file: Path) -> Engine:
         try:
             # FULL, because what a client was told must hold: with NORMAL a power failure takes back the last
             # transactions, and a stream would count the same event numbers again for other events.
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            # Small caches, as there is one for each connection; the system holds the file once for all of them.
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -256"):
                 conn.execute(f"PRAGMA {pragma}").close()
         except BaseException:
             conn.close()
