@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         library: loaded as the settings say, when the application starts, where not given.
     """
     settings = settings or Settings()
-    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
+    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), Leaving(settings.drain_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,9 +67,9 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
                     yield
                 finally:
                     watch.cancel()
-                    await runner.stop(settings.drain_seconds)
-                    await asyncio.to_thread(backend.drain, settings.drain_seconds)
-                    await desk.scorer.flush(settings.drain_seconds)
+                    await runner.stop(leaving.left)
+                    await asyncio.to_thread(backend.drain, leaving.left)
+                    await desk.scorer.flush()
                     desk.close()
         finally:
             backend.stop()
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
         telemetry=tracing.of_requests,
     )
-    app.state.settings, app.state.leaving = settings, Leaving()
+    app.state.settings, app.state.leaving = settings, leaving
     app.state.streams = asyncio.Semaphore(settings.max_event_streams)
     errors.install(app)
     for router in ROUTERS:

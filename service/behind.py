@@ -11,6 +11,8 @@ from service.store.errors import StoreError
 log = logging.getLogger(__name__)
 PAUSE = 1.0
 """Seconds after which the store is tried again."""
+LAST = 5.0
+"""Seconds for the last of it, when the server ends."""
 T = TypeVar("T")
 
 
@@ -41,8 +43,8 @@ class WriteBehind(Generic[T]):
         if self._waiting and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run())
 
-    async def flush(self, seconds: float) -> None:
-        """Return when all is written, or give up what is not."""
+    async def flush(self, seconds: float = LAST) -> None:
+        """Return when all is written, or give up what is not by then."""
         if self._task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._task, seconds)

@@ -82,7 +82,7 @@ class JobRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._outcomes.flush(seconds)
+        await self._outcomes.flush()
         try:
             await self._release(list(self._held.values()))
             if self._store.shared:

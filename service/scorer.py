@@ -109,9 +109,9 @@ class Scorer:
             self._unwritten.add(list(kept.items()))
         return computed
 
-    async def flush(self, seconds: float) -> None:
-        """Wait so long for the store to take the scores that it has not yet."""
-        await self._unwritten.flush(seconds)
+    async def flush(self) -> None:
+        """Wait a little for the store to take the scores that it has not yet."""
+        await self._unwritten.flush()
 
     def _put(self, scores: Sequence[tuple[ScoreKey, Score]]) -> None:
         if self.store is not None:

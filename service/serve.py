@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._leaving.closed = True
+        self._leaving.closed_at = monotonic()
         await super().shutdown(sockets)
 
 
