@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from models.errors import InputError
+from proxies.memory import share_memory
 from service import logs
 from service.access import is_loopback
 from service.app import create_app, open_store, store_url
@@ -72,6 +73,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 def _serve(settings: Settings, say: Callable[[str], None]) -> None:
+    share_memory()
     app = create_app(settings, Library.load(settings))
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(
