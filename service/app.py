@@ -23,7 +23,7 @@ from service.leaving import Leaving
 from service.library import Library
 from service.limits import Limits
 from service.metrics import Metrics
-from service.middleware import Watch
+from service.middleware import RequestLog
 from service.routes import ROUTERS
 from service.runner import JobRunner
 from service.scorer import Scorer
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(Watch, metrics=metrics, failed=errors.answer)  # the last is the outermost
+    app.add_middleware(RequestLog, metrics=metrics, failed=errors.answer)  # the last is the outermost
     return app
 
 

@@ -20,7 +20,7 @@ QUIET = ("/health/live", "/health/ready", "/metrics")
 """Routes that are asked all day; their lines are for debugging."""
 
 
-class Watch:
+class RequestLog:
     """Plain ASGI, as each microsecond here is one of every request.
 
     Args:
