@@ -29,6 +29,7 @@ from service.runner import JobRunner
 from service.scorer import Scorer
 from service.settings import Settings
 from service.store import Store
+from service.store_check import StoreCheck
 from service.tracing import Tracing
 from service.turns import Turns
 
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
                 metrics.watch(backend)
                 runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours), settings.worker_seconds)
                 app.state.desk, app.state.store, app.state.runner = desk, store, runner
+                app.state.store_check = StoreCheck(store)
                 app.state.access = access = Access(settings, store)
                 await access.read()
                 await runner.start()

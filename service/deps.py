@@ -18,6 +18,7 @@ from service.keys import Scope
 from service.leaving import Leaving
 from service.settings import Settings
 from service.store import Store
+from service.store_check import StoreCheck
 from service.strict_json import loads
 from service.turns import Asker
 
@@ -40,6 +41,10 @@ async def _desk(request: Request) -> Desk:
 
 async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
+
+
+async def _store_check(request: Request) -> StoreCheck:
+    return cast(StoreCheck, request.app.state.store_check)
 
 
 async def _caller(request: Request) -> Caller:
@@ -73,6 +78,7 @@ async def _leaving(request: Request) -> Leaving:
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
+StoreCheckDep = Annotated[StoreCheck, Depends(_store_check)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Asker, Depends(_asker)]
 PatienceDep = Annotated[float, Depends(_patience)]

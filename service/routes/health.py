@@ -1,13 +1,10 @@
 """For whoever watches over the service."""
 
-import asyncio
-
 from fastapi import APIRouter
 
-from service.deps import DeskDep, LeavingDep, StoreDep
+from service.deps import DeskDep, LeavingDep, StoreCheckDep
 from service.errors import ProblemError, documented
 from service.schemas import Health
-from service.store import StoreError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -19,7 +16,7 @@ async def live() -> Health:
 
 
 @router.get("/ready", responses=documented(503))
-async def ready(desk: DeskDep, store: StoreDep, leaving: LeavingDep) -> Health:
+async def ready(desk: DeskDep, check: StoreCheckDep, leaving: LeavingDep) -> Health:
     """Ensembles are loaded, a process is there to score, the store can be written, and the server goes on."""
     lacking = []
     if leaving.told:
@@ -30,9 +27,7 @@ async def ready(desk: DeskDep, store: StoreDep, leaving: LeavingDep) -> Health:
     health = desk.scorer.backend.health()
     if health.state != "ready":
         lacking.append(f"nothing can be scored: the backend is {health.state}, {health.last_error or 'no error'}")
-    try:
-        await asyncio.to_thread(store.health)
-    except StoreError as error:
+    if (error := await check.error()) is not None:
         lacking.append(str(error))
     if lacking:
         raise ProblemError(503, "; ".join(lacking))
