@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from service.store.errors import StoreError
@@ -46,8 +45,8 @@ class WriteBehind(Generic[T]):
     async def flush(self, seconds: float = LAST) -> None:
         """Return when all is written, or give up what is not by then."""
         if self._task is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._task, seconds)
+            await asyncio.wait((self._task,), timeout=seconds)
+            self._task.cancel()
 
     async def _run(self) -> None:
         while self._waiting:

@@ -120,7 +120,8 @@ class JobRunner:
                 self._begin(self._see_to(own), own[0].job.number)
             if not claims:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), PAUSE)
+                    async with asyncio.timeout(PAUSE):  # `wait_for` may lose a cancellation that comes with the news
+                        await self._news.wait()
 
     def _begin(self, work: Coroutine[Any, Any, None], job: int | None = None) -> None:
         task = asyncio.create_task(work)
