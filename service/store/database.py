@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, func, make_url, select
@@ -134,6 +135,20 @@ def _postgres(where: URL) -> Engine:
     )
 
 
+def _write_ahead(conn: sqlite3.Connection) -> None:
+    """Where several open a new file at once, SQLite refuses some without the wait that was asked for."""
+    deadline = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            conn.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or monotonic() > deadline:
+                raise
+            sleep(0.01)
+        else:
+            return
+
+
 def _sqlite(file: Path) -> Engine:
     def connect() -> sqlite3.Connection:
         # Transactions begin where we say so, and a file that is gone is an error, not a new and empty store.
@@ -144,7 +159,8 @@ def _sqlite(file: Path) -> Engine:
             # FULL, because what a client was told must hold: with NORMAL a power failure takes back the last
             # transactions, and a stream would count the same event numbers again for other events.
             # Small caches, as there is one for each connection; the system holds the file once for all of them.
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -256"):
+            _write_ahead(conn)
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", "cache_size = -256"):
                 conn.execute(f"PRAGMA {pragma}").close()
         except BaseException:
             conn.close()

@@ -105,9 +105,8 @@ def test_state_of_backend_and_store(tmp_path: Path) -> None:
         samples = read(server.client)
         assert value(samples, "store_up") == 0
         assert not any(name == "archrank_jobs" for name, _ in samples)
-        ready = server.client.get("/health/ready")
-        assert ready.status_code == 503
-        assert "the store cannot be reached" in ready.json()["detail"]
+        wait_until(lambda: server.client.get("/health/ready").status_code == 503)
+        assert "the store cannot be reached" in server.client.get("/health/ready").json()["detail"]
 
 
 def test_applications_count_apart() -> None:
