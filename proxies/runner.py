@@ -129,7 +129,7 @@ def _attempt(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int) 
                 torch.cuda.synchronize(probe.x.device)  # or its time would be somebody else's
             return measured
     except Exception as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         log.warning("%s in %d chunks ran out of memory: %s", type(one_pass).__name__, chunks, error)
     return None
@@ -175,11 +175,11 @@ def _per_layer(proxy: Proxy, probe: Probe, feature: float | None) -> float | Non
 def _failed(error: Exception, seconds: float) -> Score:
     if not isinstance(error, ArithmeticError):
         log.warning("a proxy failed", exc_info=error)
-    kind = "out of memory" if _out_of_memory(error) else type(error).__name__
+    kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
     return Score(None, None, "failed", seconds, error=f"{kind}: {str(error).splitlines()[0] if str(error) else kind}")
 
 
-def _out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out; PyTorch's CPU allocator has no error class of its own."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

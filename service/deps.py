@@ -66,7 +66,7 @@ async def _stream_place(request: Request) -> AsyncIterator[None]:
     places = cast(asyncio.Semaphore, request.app.state.streams)
     if places.locked():
         most = request.app.state.settings.max_event_streams
-        raise ProblemError(503, f"{most} streams of events are open already", headers={"Retry-After": "5"})
+        raise ProblemError(503, f"{most} streams of events are open already")
     async with places:
         yield
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -87,15 +87,7 @@ class Server:
     def events(self, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
         """Of one connection."""
         with self.client.stream("GET", f"{place}/events", headers={"Last-Event-ID": str(after)}) as stream:
-            number, kind = 0, ""
-            for line in stream.iter_lines():
-                name, _, value = line.partition(": ")
-                if name == "id":
-                    number = int(value)
-                elif name == "event":
-                    kind = value
-                elif name == "data":
-                    yield number, kind, json.loads(value)
+            yield from told(stream.iter_lines())
 
     def events_to_the_end(self, place: str, most: int | None = None) -> Iterator[tuple[int, str, Any]]:
         """Of as many connections as it takes; each is cut off by the server, or here after so many events."""
@@ -156,6 +148,19 @@ def serving(
                 process.wait(PATIENCE)
         finally:
             process.kill()
+
+
+def told(lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
+    """The events of a stream: id, kind and data of each."""
+    number, kind = 0, ""
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name == "id":
+            number = int(value)
+        elif name == "event":
+            kind = value
+        elif name == "data":
+            yield number, kind, json.loads(value)
 
 
 def until(found: Callable[[], T | None]) -> T:

@@ -14,7 +14,7 @@ from models import UnknownNameError, get_space
 from models.batches import ProbeBatch, check_batch
 from models.errors import ArchrankError
 from proxies import score
-from proxies.runner import check_options
+from proxies.runner import check_options, is_out_of_memory
 from service.backends.base import OUT_OF_MEMORY, Failure, Kind, Outcome, Task
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, ArchrankError):  # first, as it may quote anything
         return Failure("error", str(error))
     kind: Kind = "error"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
+    if is_out_of_memory(error):
         kind = "out_of_memory"
     else:
         log.error("a task failed", exc_info=error)

@@ -1,6 +1,5 @@
 """Jobs over HTTP, against a real server process: nothing is lost, nothing is done twice, whoever asks and whenever."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.real_server import told
 from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
@@ -48,15 +48,7 @@ def results(client: httpx.Client, place: str, limit: int = 2) -> dict[int, Any]:
 def events(client: httpx.Client, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
     with client.stream("GET", f"{place}/events", headers={"Last-Event-ID": str(after)}) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
-        number, kind = 0, ""
-        for line in stream.iter_lines():
-            name, _, value = line.partition(": ")
-            if name == "id":
-                number = int(value)
-            elif name == "event":
-                kind = value
-            elif name == "data":
-                yield number, kind, json.loads(value)
+        yield from told(stream.iter_lines())
 
 
 def test_a_job_says_what_a_request_says(client: httpx.Client) -> None:
