@@ -4,15 +4,21 @@ import { showAccess } from "./access.js";
 import { showAnswer } from "./answer.js";
 import { Api, Problem, Unreachable } from "./api.js";
 import { LinkError } from "./architecture.js";
+import { showCard } from "./card.js";
+import { showComparison } from "./comparison.js";
 import { keepConnected } from "./connection.js";
+import { showCopies } from "./copy.js";
 import { byId, showProblem } from "./dom.js";
 import { showEditor } from "./editor.js";
 import { showGrid } from "./grid.js";
 import { History } from "./history.js";
+import { showJobs } from "./joblist.js";
 import { fromAddress, keepAddress } from "./link.js";
 import { showPopulation } from "./population.js";
 import { keepPredicting } from "./predict.js";
+import { showProxies } from "./proxies.js";
 import { showReasons } from "./reasons.js";
+import { showScoring } from "./scoring.js";
 import { Store } from "./store.js";
 import { keepTheme } from "./theme.js";
 
@@ -27,7 +33,10 @@ const store = new Store({
   ensemble: null, // name of the one that answers
   card: null,
   population: null,
+  job: null, // {card, of: architectures} that are being scored
+  jobProblem: null,
   comparison: [], // architectures
+  compared: null, // {of: architectures, items, beats, withProxies, problem}
   reached: true, // the server
   epoch: 0, // counts how often everything has to be asked again
   needsKey: false,
@@ -44,6 +53,11 @@ showEditor(store, api, history);
 showAnswer(store);
 showPopulation(store);
 showReasons(store, edit);
+showProxies(store);
+showComparison(store, api, edit, showScoring(store, api));
+showCopies(store, api);
+showCard(store);
+showJobs(store, api);
 store.watch(["epoch"], start);
 store.watch(["ensemble", "epoch"], about);
 
