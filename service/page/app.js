@@ -28,7 +28,7 @@ const store = new Store({
   canUndo: false,
   canRedo: false,
   prediction: { item: null, state: "loading", problem: null }, // from structure; of the architecture, if current
-  explanation: null, // {item, of}
+  explanation: null, // {item, of, problem}
   scored: new Map(), // predictions with proxies, by architecture
   ensemble: null, // name of the one that answers
   card: null,
@@ -40,6 +40,7 @@ const store = new Store({
   reached: true, // the server
   epoch: 0, // counts how often everything has to be asked again
   needsKey: false,
+  keyProblem: null,
 });
 const api = new Api();
 const history = new History(store);
@@ -95,7 +96,7 @@ function goToAddress() {
 async function about({ ensemble }) {
   if (!ensemble) return;
   try {
-    const path = `v1/ensembles/${ensemble}`;
+    const path = `v1/ensembles/${encodeURIComponent(ensemble)}`;
     const [card, population] = await Promise.all([api.get(path), api.get(`${path}/population`)]);
     store.set({ card, population });
   } catch (error) {
@@ -106,5 +107,6 @@ async function about({ ensemble }) {
 function failed(error) {
   if (error instanceof Unreachable) return; // the banner says so, and it is asked again
   if (!(error instanceof Problem)) throw error;
-  store.set({ prediction: { ...store.state.prediction, state: "error", problem: error } });
+  store.set({ prediction: { item: null, state: "error", problem: error } });
+  if (error.retryAfter) setTimeout(() => store.set({ epoch: store.state.epoch + 1 }), 1000 * error.retryAfter);
 }
