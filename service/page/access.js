@@ -6,7 +6,8 @@ export function showAccess(store, api) {
   const field = byId("key");
 
   api.onRefused = (problem) => {
-    store.set({ needsKey: true, keyProblem: api.key ? problem : null });
+    const refused = api.key ? { message: `This key was refused: ${problem.message}` } : null;
+    store.set({ needsKey: true, keyProblem: refused });
     api.key = null;
   };
 

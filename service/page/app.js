@@ -59,6 +59,7 @@ showComparison(store, api, edit, showScoring(store, api));
 showCopies(store, api);
 showCard(store);
 showJobs(store, api);
+store.watch(["architecture"], ({ architecture }) => (document.querySelector("main").hidden = !architecture));
 store.watch(["epoch"], start);
 store.watch(["ensemble", "epoch"], about);
 
@@ -68,6 +69,7 @@ async function start() {
   try {
     const spaces = await api.get("v1/spaces");
     if (store.state.architecture) return;
+    showProblem(byId("starting"), null);
     store.set({ spaces });
     const [preset] = Object.values(spaces).flatMap((space) => Object.values(space.presets));
     history.edit(preset);
@@ -99,6 +101,7 @@ async function about({ ensemble }) {
     const path = `v1/ensembles/${encodeURIComponent(ensemble)}`;
     const [card, population] = await Promise.all([api.get(path), api.get(`${path}/population`)]);
     store.set({ card, population });
+    showProblem(byId("starting"), null);
   } catch (error) {
     failed(error);
   }
@@ -107,6 +110,6 @@ async function about({ ensemble }) {
 function failed(error) {
   if (error instanceof Unreachable) return; // the banner says so, and it is asked again
   if (!(error instanceof Problem)) throw error;
-  store.set({ prediction: { item: null, state: "error", problem: error } });
+  if (error.status !== 401) showProblem(byId("starting"), error); // the form for the key says that one
   if (error.retryAfter) setTimeout(() => store.set({ epoch: store.state.epoch + 1 }), 1000 * error.retryAfter);
 }
