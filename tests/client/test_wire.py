@@ -245,6 +245,7 @@ def test_keys_are_sent_and_told_to_nobody(
     [
         ({"url": "ftp://server"}, "url: "),
         ({"url": "server:8000"}, "url: "),
+        ({"url": "http://server:port"}, "url: "),
         ({"url": "http://me:secret@server"}, "url: "),
         ({"key": "ark_sec\nret"}, "key: "),
         ({"key": "ark secret"}, "key: "),
