@@ -3,7 +3,7 @@
     python -m benchmarks.replay --benchmark DIR --out docs
 
 Writes OUT/replay.json with every curve, the figures in OUT/figures, and the tables into OUT/search.md where that is.
-About ten minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
+About seven minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
 """
 
 import argparse
@@ -42,9 +42,9 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, default=SCORES)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--seeds", type=int, default=100, help="searches by each method in each setting")
-    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="cross-validations that seeds take turns with")
-    parser.add_argument("--halves", type=int, default=50, help="halves that seeds take turns with")
+    parser.add_argument("--halves", type=int, default=30, help="halves that seeds take turns with")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     measured = measure(**{name: value for name, value in vars(args).items() if name != "out"})

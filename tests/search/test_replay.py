@@ -1,6 +1,7 @@
 """The replay measures what it says, on a made-up benchmark; the page has the tables of the committed numbers."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,9 @@ def test_the_pages_tables_are_those_of_the_committed_numbers() -> None:
     page = (DOCS / "search.md").read_text()
     assert page.count("<!-- replay:") >= 8
     assert tables.inserted(page, json.loads((DOCS / "replay.json").read_text())) == page, "run benchmarks.replay"
+
+
+def test_the_pages_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    code = re.findall(r"^```python\n(.*?)^```", (DOCS / "search.md").read_text(), flags=re.DOTALL | re.MULTILINE)[0]
+    exec(compile(code, "search.md", "exec"), {})
+    assert len(json.loads(capsys.readouterr().out)["mask"]) == 6
