@@ -3,7 +3,7 @@
     python -m benchmarks.replay --benchmark DIR --out docs
 
 Writes OUT/replay.json with every curve, the figures in OUT/figures, and the tables into OUT/search.md where that is.
-About ten minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
+About seven minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from benchmarks.replay import figures, tables
-from benchmarks.replay.candidates import Candidates, Known, Rows, fits
-from benchmarks.replay.measures import BUDGET, POINTS, best_so_far, curve, lead, regret, saved, volume
+from benchmarks.replay.candidates import BUDGET, Candidates, Known, Rows, fits
+from benchmarks.replay.measures import POINTS, best_so_far, curve, lead, regret, saved, volume
 from benchmarks.replay.methods import COSTED, METHODS, Method, highest_first
 from ensemble import load_benchmark, load_scores
 from ensemble.files import write_atomically
@@ -42,9 +42,9 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, default=SCORES)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--seeds", type=int, default=100, help="searches by each method in each setting")
-    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="cross-validations that seeds take turns with")
-    parser.add_argument("--halves", type=int, default=50, help="halves that seeds take turns with")
+    parser.add_argument("--halves", type=int, default=30, help="halves that seeds take turns with")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     measured = measure(**{name: value for name, value in vars(args).items() if name != "out"})
@@ -89,12 +89,12 @@ def _replay(candidates: Candidates, seed: int) -> dict[str, Any]:
         return method(candidates, np.random.default_rng([seed, *name.encode()]), budget)
 
     orders = {
-        name: order(name, method, len(candidates) if name in WHOLE else BUDGET)
+        name: order(name, method, len(candidates) if name in WHOLE else candidates.budget)
         for name, method in METHODS.items()
         if name != "deepest first" or candidates.differ_in_depth
     }
     best = {name: best_so_far(candidates, one) for name, one in orders.items()}
-    costed = {name: order(name, method, BUDGET) for name, method in COSTED.items()}
+    costed = {name: order(name, method, candidates.budget) for name, method in COSTED.items()}
     # The order by a guide is no matter of chance, but which candidates there are is: so of a random half.
     half = candidates.half(seed)
     guides = _guides(half, seed)

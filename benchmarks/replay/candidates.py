@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Count = Callable[[], None]
 
+BUDGET = 200
+"""The most trainings of a search."""
 FITTED = ("structure", "stacked", "ridge")
 """Combiners whose held-out predictions are guides; the first is what strategies are guided by."""
 PROXIES = ("nwot", "synflow", "zen", "zico", "meco_opt", "params")
@@ -58,6 +60,11 @@ class Candidates:
     @cached_property
     def layers(self) -> Rows:
         return self.benchmark.depths[self.rows]
+
+    @property
+    def budget(self) -> int:
+        """How many a search trains: where it may take nearly all, all searches find the same."""
+        return min(BUDGET, 2 * len(self) // 3)
 
     @property
     def differ_in_depth(self) -> bool:

@@ -16,7 +16,7 @@ from ensemble.report.svg import DASHES, INK, PAPER, SERIES, VARIABLES, house_sty
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)
 TITLES = {"all": "all 593", "unseen half": "the half not fitted on", "10 layers": "10 layers only"}
-SEARCHES = ("random", "deepest first", "evolution, pool 16", "local, guided", "cold", "predicted best first")
+SEARCHES = ("random", "deepest first", "evolution, pool 16", "local, guided", "cold start", "predicted best first")
 GUIDES = ("random", "synflow", "nwot", "zen", "ridge", "structure")
 FRONTS = ("random", "pareto", "pareto, pool 16", "predicted fronts first")
 COLOURS = (4, 1, 5, 3, 2, 0)
@@ -55,8 +55,8 @@ def _panels(
         for axes, setting in zip(panels, settings, strict=True):
             _panel(axes, measured["trainings"], measured["settings"][setting][key], chosen)
             axes.set_title(TITLES[setting])
+            axes.set_xlabel("trained architectures")
         panels[0].set_ylabel(axis)
-        figure.supxlabel("trained architectures", size=8)
         lines, names = panels[0].get_legend_handles_labels()
         figure.legend(lines, names, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
         return _file(render(figure, name, label))

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from pymoo.indicators.hv import HV  # type: ignore[import-untyped]
 
-from benchmarks.replay.candidates import Array, Candidates, Rows
+from benchmarks.replay.candidates import BUDGET, Array, Candidates, Rows
 
-BUDGET = 200
 POINTS = (*range(1, 21), *range(25, 101, 5), *range(110, BUDGET + 1, 10))
 """The numbers of trainings that curves are given for."""
 STAGES = (10, 20, 50, 100)
@@ -21,11 +20,9 @@ def best_so_far(candidates: Candidates, order: Rows) -> Array:
 
 
 def regret(candidates: Candidates, best: Array) -> Array:
-    """By how many percentage points the best so far falls short of the best of all, at each of the points that there
-    are candidates for. A search that ended stays where it was."""
-    points = np.array(POINTS)
-    at = np.minimum(points, len(best)) - 1
-    return np.where(points <= len(candidates), 100 * (candidates.accuracy.max() - best[at]), np.nan)
+    """By how many percentage points the best so far falls short of the best of all, at each of the points. A search
+    that ended before its budget stays where it was."""
+    return _at_points(candidates, 100 * (candidates.accuracy.max() - best))
 
 
 def lead(candidates: Candidates, order: Rows) -> Array:
@@ -33,10 +30,14 @@ def lead(candidates: Candidates, order: Rows) -> Array:
 
     A mean of several trainings scatters less than the best of them, which is the luckiest.
     """
-    points = np.array(POINTS)
     means = np.cumsum(candidates.accuracy[order]) / np.arange(1, len(order) + 1)
-    at = np.minimum(points, len(order)) - 1
-    return np.where(points <= len(candidates), 100 * (means[at] - candidates.accuracy.mean()), np.nan)
+    return _at_points(candidates, 100 * (means - candidates.accuracy.mean()))
+
+
+def _at_points(candidates: Candidates, values: Array) -> Array:
+    """What comes of each training at the points, NaN beyond the budget."""
+    points = np.array(POINTS)
+    return np.where(points <= candidates.budget, values[np.minimum(points, len(values)) - 1], np.nan)
 
 
 def volume(candidates: Candidates, order: Rows) -> Array:
@@ -48,7 +49,7 @@ def volume(candidates: Candidates, order: Rows) -> Array:
     goals = np.column_stack([(values - values.min()) / (values.max() - values.min()) for values in (error, cost)])
     measure = HV(ref_point=np.ones(2))
     whole = measure(goals)
-    return np.array([measure(goals[order[: min(point, len(order))]]) / whole for point in POINTS])
+    return _at_points(candidates, np.array([measure(goals[order[: k + 1]]) / whole for k in range(len(order))]))
 
 
 def curve(runs: Sequence[Array]) -> dict[str, list[float | None]]:
@@ -72,10 +73,12 @@ def saved(best: Mapping[str, Sequence[Array]], whole: Mapping[str, Sequence[Arra
     Returns:
         `{"low", "median", "high"}` over the seeds: the middle 80 %.
     """
+    shortest = min(len(run) for runs in best.values() for run in runs)
     return {
         name: {
             str(stage): {other: _needed(others, [run[stage - 1] for run in runs]) for other, others in whole.items()}
             for stage in STAGES
+            if stage <= shortest
         }
         for name, runs in best.items()
     }

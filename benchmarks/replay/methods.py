@@ -77,7 +77,7 @@ METHODS: dict[str, Method] = {
     "random": shuffled,
     "deepest first": deepest_first,
     "predicted best first": best_first,
-    "cold": cold,
+    "cold start": cold,
     "evolution": partial(searched, name="evolution"),
     "evolution, pool 16": partial(searched, name="evolution", pool=16, tournament=4),
     "warm-up": partial(searched, name="warm-up", guided=True),

@@ -1,7 +1,7 @@
 """The tables of docs/search.md, from the curves alone."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.replay.figures import TITLES
@@ -20,13 +20,13 @@ def inserted(page: str, measured: Mapping[str, Any]) -> str:
 
 def tables(measured: Mapping[str, Any]) -> dict[str, str]:
     """By name, as Markdown."""
-    settings = measured["settings"]
-    at = [measured["trainings"].index(stage) for stage in STAGES]
-    found = {f"searches {name}": _stages(settings[name]["regret"], at) for name in settings}
-    found |= {f"guides {name}": _stages(settings[name]["guides"], at) for name in settings}
-    found |= {f"lead {name}": _stages(settings[name]["lead"], at) for name in settings}
-    found |= {f"fronts {name}": _stages(settings[name]["volume"], at) for name in settings}
-    found |= {f"saved {name}": _saved(settings[name]["saved"]) for name in settings}
+    settings, trainings = measured["settings"], measured["trainings"]
+    found = {
+        f"{title} {name}": _stages(one[curves], trainings)
+        for name, one in settings.items()
+        for title, curves in (("searches", "regret"), ("guides", "guides"), ("lead", "lead"), ("fronts", "volume"))
+    }
+    found |= {f"saved {name}": _saved(one["saved"]) for name, one in settings.items()}
     head = "| | candidates | best accuracy | modules to the nearest | to the 20th |\n|---|---|---|---|---|\n"
     rows = []
     for name, one in settings.items():
@@ -35,17 +35,15 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
     return {**found, "settings": head + "".join(rows)}
 
 
-def _stages(curves: Mapping[str, Any], at: list[int]) -> str:
-    """Mean and middle 80 % after each stage."""
-    head = f"| | {' | '.join(map(str, STAGES))} |\n|---|{'---|' * len(STAGES)}\n"
-    return head + "".join(
-        f"| {name} | {' | '.join(_cell(*(curve[part][i] for part in ('mean', 'low', 'high'))) for i in at)} |\n"
-        for name, curve in curves.items()
-    )
-
-
-def _cell(mean: float | None, low: float | None, high: float | None) -> str:
-    return "" if mean is None else f"{mean:.2f} ({low:.2f}–{high:.2f})"
+def _stages(curves: Mapping[str, Any], trainings: Sequence[int]) -> str:
+    """Mean and middle 80 % after each stage that the budget allows."""
+    allowed = next(iter(curves.values()))["mean"]
+    places = {stage: i for i, stage in enumerate(trainings) if stage in STAGES and allowed[i] is not None}
+    rows = []
+    for name, curve in curves.items():
+        cells = (f"{curve['mean'][i]:.2f} ({curve['low'][i]:.2f}–{curve['high'][i]:.2f})" for i in places.values())
+        rows.append(f"| {name} | {' | '.join(cells)} |\n")
+    return f"| | {' | '.join(map(str, places))} |\n|---|{'---|' * len(places)}\n{''.join(rows)}"
 
 
 def _saved(methods: Mapping[str, Any]) -> str:
@@ -53,8 +51,9 @@ def _saved(methods: Mapping[str, Any]) -> str:
     others = list(next(iter(methods.values()))[str(STAGES[0])])
     rows = []
     for name in (name for name in methods if name not in others):
-        needed = [[methods[name][str(stage)][other]["median"] for other in others] for stage in STAGES]
+        needed = [[by[other]["median"] for other in others] for by in methods[name].values()]
         cells = (" / ".join(f"{one:.0f}" for one in stage) for stage in needed)
         rows.append(f"| {name} | {' | '.join(cells)} |\n")
-    head = f"| trainings of {' / '.join(others)} to find what is found in | {' | '.join(map(str, STAGES))} |\n"
-    return f"{head}|---|{'---|' * len(STAGES)}\n{''.join(rows)}"
+    stages = list(next(iter(methods.values())))
+    head = f"| trainings of {' / '.join(others)} to find what is found in | {' | '.join(stages)} |\n"
+    return f"{head}|---|{'---|' * len(stages)}\n{''.join(rows)}"
