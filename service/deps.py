@@ -156,7 +156,10 @@ _KEY = HTTPBearer(scheme_name="API key", description="`archrank keys create` mak
 
 
 class GuardedRoute(APIRoute):
-    """A route for callers that are known, whom it asks before anything else of the request is looked at."""
+    """A route for callers that are known, whom it asks before anything else of the request is looked at.
+
+    A query parameter that it does not have is refused: a name mistyped would count for nothing, and nobody would know.
+    """
 
     scopes: tuple[Scope, ...] = ("predict", "admin")
     """Any of these will do."""
@@ -164,14 +167,18 @@ class GuardedRoute(APIRoute):
     def __init__(self, *args: Any, responses: dict[int | str, Any] | None = None, **kwargs: Any) -> None:
         # That this is in the API's description is all that it is for.
         kwargs["dependencies"] = [*(kwargs.get("dependencies") or []), Depends(_KEY)]
-        super().__init__(*args, responses=documented(401, 403, 429) | (responses or {}), **kwargs)
+        super().__init__(*args, responses=documented(401, 403, 422, 429) | (responses or {}), **kwargs)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle, parameters = super().get_route_handler(), [one.alias for one in self.dependant.query_params]
 
         async def guarded(request: Request) -> Response:
             access: Access = request.app.state.access
             request.state.caller = await access.admit(request.headers.get("authorization"), self.scopes)
+            for name in request.query_params:
+                if name not in parameters:
+                    allowed = f"one of {', '.join(parameters)}" if parameters else "none"
+                    raise InputError("query parameter", name, allowed)
             return await handle(await self.prepared(request))
 
         return guarded
