@@ -1,0 +1,358 @@
+"""What both clients do, written once: over a wire that blocks, or over one that is awaited."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from archrank_client.errors import (
+    InvalidRequest,
+    JobCancelled,
+    JobFailed,
+    NotFound,
+    TimedOut,
+    TooLarge,
+    UnexpectedAnswer,
+    of_item,
+    refusals,
+)
+from archrank_client.events import News
+from archrank_client.progress import Told, nobody
+from archrank_client.results import Failure
+from archrank_client.schemas import (
+    Architecture,
+    Ensemble,
+    Ensembles,
+    FailedItem,
+    JobList,
+    JobResults,
+    JobStatus,
+    Limits,
+    PredictedPage,
+    Prediction,
+    Sample,
+    ScoredPage,
+    Scores,
+    Spaces,
+    ValidatedPage,
+    Validation,
+)
+from archrank_client.texts import Text, Texts, body, chunks, written
+from archrank_client.wire import Call, Wire
+
+Item = TypeVar("Item", Prediction, Scores, Validation)
+M = TypeVar("M", bound=BaseModel)
+Found = dict[str, Item | Failure]
+"""By an architecture's JSON, what became of it."""
+WAIT = 20
+"""Seconds after which a request becomes a job: what stands before a server often breaks it off after sixty."""
+PAGE = 500
+"""Results of a job that are fetched at once."""
+AGAIN = 2
+"""How often an architecture is asked for again that the server was interrupted at."""
+FEW_NEW = 20
+"""Samples in a row that may hold nothing new."""
+STRIDE = 2654435761
+"""Between the seeds of the parts of a sample: far from those that people choose."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Item]):
+    """What may be asked of architectures.
+
+    Attributes:
+        name: in paths.
+        items: reads the body of an answer.
+        results: what a page of a job's results is; None where there are no such jobs.
+    """
+
+    name: str
+    items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
+    results: type[JobResults[Item]] | None = None
+
+
+def read(model: type[M], response: httpx.Response) -> M:
+    """The body of an answer. Raises `UnexpectedAnswer`."""
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _unexpected(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from error
+
+
+PREDICTIONS = Kind[Prediction](
+    "predictions", lambda response: read(PredictedPage, response).predictions, JobResults[Prediction]
+)
+SCORES = Kind[Scores]("scores", lambda response: read(ScoredPage, response).scores, JobResults[Scores])
+VALIDATIONS = Kind[Validation]("validations", lambda response: read(ValidatedPage, response).validations)
+JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)}
+
+
+class Flows:
+    """All that is asked of a server. Everything raises `ArchrankError`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._limits: Limits | None = None
+
+    async def limits(self) -> Limits:
+        """Asked for once."""
+        if self._limits is None:
+            try:
+                self._limits = read(Limits, await self._get("/v1/limits"))
+            except NotFound:  # an older server
+                self._limits = Limits()
+        return self._limits
+
+    async def spaces(self) -> dict[str, dict[str, Any]]:
+        """By name."""
+        return read(Spaces, await self._get("/v1/spaces")).root
+
+    async def ensembles(self) -> dict[str, Ensemble]:
+        """By name."""
+        return read(Ensembles, await self._get("/v1/ensembles")).root
+
+    async def sample(self, n: int, space: str, seed: int, depth: int | None) -> list[Architecture]:
+        """Different ones; the first of them are those of a smaller sample."""
+        most, found, part, empty = (await self.limits()).sample, dict[str, Architecture](), 0, 0
+        while len(found) < n:
+            query = {"n": min(n, most), "seed": (seed + part * STRIDE) % 2**32}
+            query |= {} if depth is None else {"depth": depth}
+            answer = await self._wire.send(Call("GET", f"/v1/spaces/{space}/sample", params=query))
+            before = len(found)
+            for architecture in read(Sample, answer).architectures:
+                found.setdefault(written(architecture), architecture)
+            empty = 0 if len(found) > before else empty + 1
+            if empty >= FEW_NEW:
+                raise InvalidRequest(f"n: got {n}; allowed: at most {len(found)}, more were not found")
+            part += 1
+        return list(found.values())[:n]
+
+    async def answers(
+        self, kind: Kind[Item], architectures: Iterable[Any], options: Mapping[str, Any], told: Told
+    ) -> list[Item | Failure]:
+        """What became of each, in order."""
+        texts = Texts.of(architectures)
+        numbers = Counter(place for place in texts.places if isinstance(place, str))
+        total, done = len(texts.places), len(texts.places) - numbers.total()
+        found: Found[Item] = {}
+
+        def add(some: Found[Item]) -> None:
+            nonlocal done
+            found.update(some)
+            done += sum(numbers[text] for text in some)
+            told(done, total)
+
+        if texts.unique:
+            told(done, total)
+            await self._ask(kind, texts.unique, options, add)
+        return [found[place] if isinstance(place, str) else place for place in texts.places]
+
+    async def _ask(
+        self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any], add: Callable[[Found[Item]], None]
+    ) -> None:
+        limits = await self.limits()
+        requests = list(chunks(texts, options, limits.architectures, limits.body_bytes))
+        # Without networks, requests are the fastest. A combiner that is asked for may compare architectures with each
+        # other, which over several requests would mislead: jobs refuse it.
+        quick = kind.results is None or (options.get("proxies") == [] and "combiner" not in options)
+        if len(requests) == 1:
+            add(await self._requested(kind, texts, options))
+        elif quick:
+            await self._wire.each([partial(self._requested, kind, some, options) for some in requests], add)
+        else:
+            for some in chunks(texts, options, limits.job_architectures, limits.job_body_bytes):
+                await self._in_job(kind, some, options, add)
+
+    async def _requested(self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any]) -> Found[Item]:
+        """By one request, or as many as it takes where the server was interrupted at some of them."""
+        found, lost = await self._posted(kind, texts, options)
+        for attempt in range(AGAIN):
+            if not lost:
+                break
+            await self._wire.sleep(2.0**attempt)
+            more, lost = await self._posted(kind, lost, options)
+            found |= more
+        return found
+
+    async def _posted(
+        self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any]
+    ) -> tuple[Found[Item], list[Text]]:
+        """What became of each, and those of them that may do better when asked for again."""
+        headers = {"Prefer": f"wait={WAIT}"}
+        try:
+            answer = await self._wire.send(Call("POST", f"/v1/{kind.name}", body=body(texts, options), headers=headers))
+        except InvalidRequest as error:
+            return await _refused(error, texts, partial(self._requested, kind, options=options)), []
+        if answer.status_code == 202:
+            return await self._followed(kind, read(JobStatus, answer).id, texts, nobody), []
+        items = kind.items(answer)
+        if len(items) != len(texts):
+            raise _unexpected(answer, f"{len(items)} answers for {len(texts)} architectures")
+        request = answer.headers.get("X-Request-ID")
+        found = {
+            text.json: _outcome(item, i, text, request) for i, (item, text) in enumerate(zip(items, texts, strict=True))
+        }
+        return found, [text for text in texts if _interrupted(found[text.json])]
+
+    async def _in_job(
+        self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any], add: Callable[[Found[Item]], None]
+    ) -> None:
+        try:
+            job = await self._submitted(kind.name, texts, options, uuid4().hex)
+        except InvalidRequest as error:
+
+            async def again(some: Sequence[Text]) -> Found[Item]:
+                await self._in_job(kind, some, options, add)
+                return {}
+
+            add(await _refused(error, texts, again))
+        else:
+            await self._followed(kind, job.id, texts, add)
+
+    async def _followed(
+        self, kind: Kind[Item], job: str, texts: Sequence[Text], add: Callable[[Found[Item]], None]
+    ) -> Found[Item]:
+        found: Found[Item] = {}
+        try:
+            async with aclosing(self.results(kind, job)) as results:
+                async for position, item in results:
+                    text = texts[position]
+                    one = {text.json: _outcome(item, position, text)}
+                    found |= one
+                    add(one)
+        except Exception as error:
+            error.add_note(f"it is of job {job}, which client.job({job!r}) takes up again")
+            raise
+        except BaseException:  # nobody waits any more
+            await self._wire.farewell(Call("DELETE", f"/v1/jobs/{job}"))
+            raise
+        return found
+
+    async def submit(self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], key: str) -> JobStatus:
+        """A new job, or the one that this key stands for already. Raises `ArchitectureError` for what has no JSON."""
+        return await self._submitted(kind, Texts.all_of(architectures), options, key)
+
+    async def _submitted(self, kind: str, texts: Sequence[Text], options: Mapping[str, Any], key: str) -> JobStatus:
+        content = body(texts, {"kind": kind, **options})
+        answer = await self._wire.send(Call("POST", "/v1/jobs", body=content, headers={"Idempotency-Key": key}))
+        return read(JobStatus, answer)
+
+    async def jobs(self, limit: int) -> list[JobStatus]:
+        """Newest first."""
+        return read(JobList, await self._wire.send(Call("GET", "/v1/jobs", params={"limit": limit}))).jobs
+
+    async def status(self, job: str, patience: float | None = None) -> JobStatus:
+        """How it is doing."""
+        return read(JobStatus, await self._wire.send(Call("GET", f"/v1/jobs/{job}", patience=patience)))
+
+    async def cancel(self, job: str) -> JobStatus:
+        """How it is afterwards."""
+        return read(JobStatus, await self._wire.send(Call("DELETE", f"/v1/jobs/{job}")))
+
+    async def waited(self, job: str, timeout: float | None, told: Told) -> JobStatus:
+        """How it is when it has ended. Raises `TimedOut`."""
+        deadline = inf if timeout is None else monotonic() + timeout
+        news = News(self._wire, job, streams=timeout is None)
+        try:
+            while True:
+                left = None if timeout is None else max(0.0, deadline - monotonic())
+                status = await self.status(job, left)
+                counts = status.counts
+                told(counts.done + counts.failed, counts.total)
+                if status.ended:
+                    return status
+                if left == 0:
+                    raise TimedOut(f"job {job} has not ended within {timeout:g} s; it goes on")
+                await news.beyond(counts.done + counts.failed, left)
+        finally:
+            await news.close()
+
+    async def results(self, kind: Kind[Item], job: str) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
+        """As they are finished, each once, with its position. Raises `JobFailed` where there are not all of them."""
+        assert kind.results is not None
+        seen, limit, news = 0, min(PAGE, (await self.limits()).page), News(self._wire, job)
+        following: str | None = f"/v1/jobs/{job}/results?limit={limit}"
+        try:
+            while following is not None:
+                answer = await self._get(following)
+                page = read(kind.results, answer)
+                for one in page.results:
+                    yield one.position, one.result
+                seen, following = seen + len(page.results), page.next
+                if following is not None and not following.startswith("/v1/jobs/"):
+                    raise _unexpected(answer, "next is not a path of the server")  # which the key is not sent to
+                if page.results:
+                    news.seen()
+                if following is not None and len(page.results) < limit:
+                    await news.beyond(seen)
+        finally:
+            await news.close()
+        status = await self.status(job)
+        if status.state != "done":
+            kind_of_end = JobCancelled if status.state == "cancelled" else JobFailed
+            raise kind_of_end(f"job {job} is {status.state}, with {seen} of {status.counts.total} results")
+
+    async def told(self, kind: Kind[Item], job: str) -> AsyncGenerator[tuple[int, Item | Failure]]:
+        """As `results`, for callers."""
+        async with aclosing(self.results(kind, job)) as results:
+            async for position, item in results:
+                if isinstance(item, FailedItem):
+                    yield position, Failure(of_item(item.error, position, position))
+                else:
+                    yield position, item
+
+    async def collected(self, kind: Kind[Item], job: str, told: Told) -> list[Item | Failure]:
+        """All of them, in the order of the architectures."""
+        total, found = (await self.status(job)).counts.total, dict[int, Item | Failure]()
+        told(0, total)
+        async with aclosing(self.told(kind, job)) as results:
+            async for position, result in results:
+                found[position] = result
+                told(len(found), total)
+        return [found[position] for position in range(total)]
+
+    async def _get(self, path: str) -> httpx.Response:
+        return await self._wire.send(Call("GET", path))
+
+
+async def _refused(
+    error: InvalidRequest, texts: Sequence[Text], again: Callable[[Sequence[Text]], Awaitable[Found[Item]]]
+) -> Found[Item]:
+    """What becomes of architectures whose request is refused. Raises the error where it is not for one of them."""
+    if isinstance(error, TooLarge) and len(texts) > 1:  # something before the server takes less than the server says
+        half = len(texts) // 2
+        return await again(texts[:half]) | await again(texts[half:])
+    if isinstance(error, TooLarge):
+        return {texts[0].json: Failure(error, texts[0].architecture)}
+    problems = refusals(error.problem, len(texts))
+    if problems is None:
+        raise error
+    return {
+        text.json: Failure(of_item(problem, i, text.place, error.request_id), text.architecture)
+        for i, (problem, text) in enumerate(zip(problems, texts, strict=True))
+    }
+
+
+def _outcome(item: Item | FailedItem, position: int, text: Text, request: str | None = None) -> Item | Failure:
+    if isinstance(item, FailedItem):
+        return Failure(of_item(item.error, position, text.place, request), text.architecture)
+    return item
+
+
+def _interrupted(found: Item | Failure) -> bool:
+    return isinstance(found, Failure) and found.error.status == 503
+
+
+def _unexpected(response: httpx.Response, what: str) -> UnexpectedAnswer:
+    request = response.request
+    message = f"{request.method} {request.url.path} was not answered as it should be: {what}"
+    return UnexpectedAnswer(message, status=response.status_code, request_id=response.headers.get("X-Request-ID"))

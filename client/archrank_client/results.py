@@ -1,0 +1,84 @@
+"""What callers get for each architecture."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from archrank_client.errors import ArchrankError
+from archrank_client.schemas import Architecture, Prediction, Scores, Validation
+
+_ANSWERED = frozenset().union(*(model.model_fields for model in (Prediction, Scores, Validation)))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An architecture that has no answer; the others are not concerned.
+
+    What an answer would have, this has not: reading `accuracy`, `scores` or `flops` of it raises its error.
+
+    Attributes:
+        error: why; `ArchitectureError` where it was refused.
+        architecture: as the caller gave it; None where it was not this process that asked.
+    """
+
+    ok: ClassVar[Literal[False]] = False
+    error: ArchrankError
+    architecture: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _ANSWERED:
+            raise self.error
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+
+
+Result = Prediction | Scores | Failure
+"""What becomes of one architecture of a job."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One of a ranking.
+
+    Attributes:
+        rank: 1 for the best; equal accuracies share a rank; None where there is no prediction.
+        position: in the list that was given, from 0.
+        result: its prediction, or why there is none.
+    """
+
+    rank: int | None
+    position: int
+    result: Prediction | Failure
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a prediction."""
+        return self.result.ok
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture."""
+        found: Architecture = self.result.architecture
+        return found
+
+    @property
+    def accuracy(self) -> float:
+        """The predicted accuracy, a fraction. Raises the failure's error where there is none."""
+        return self.result.accuracy
+
+    @classmethod
+    def all_of(cls, results: list[Prediction | Failure]) -> "list[Ranked]":
+        """Best first; in the order given among equals; failures last."""
+        good = [(i, one) for i, one in enumerate(results) if isinstance(one, Prediction)]
+        # Where one request answered all, the server's ranks: a vote orders by contests, not by accuracy.
+        known = all(one.rank is not None for _, one in good)
+        ordered = sorted(good, key=lambda pair: (pair[1].rank or 0) if known else -pair[1].accuracy)
+        ranked: list[Ranked] = []
+        for number, (i, one) in enumerate(ordered, start=1):
+            last = ranked[-1] if ranked else None
+            if known:
+                rank = one.rank
+            elif last is not None and last.accuracy == one.accuracy:
+                rank = last.rank
+            else:
+                rank = number
+            ranked.append(cls(rank, i, one))
+        return ranked + [cls(None, i, one) for i, one in enumerate(results) if not one.ok]
