@@ -2,8 +2,14 @@
 
 from models import UnknownNameError
 from search.base import Strategy
+from search.strategies.evolution import Evolution
+from search.strategies.local import Local
+from search.strategies.move import Move
+from search.strategies.pareto import Pareto
+from search.strategies.random import Random
+from search.strategies.warm_up import WarmUp
 
-STRATEGIES: tuple[type[Strategy], ...] = ()
+STRATEGIES: tuple[type[Strategy], ...] = (Random, Evolution, WarmUp, Move, Local, Pareto)
 """In the order in which they are shown: one line a strategy."""
 
 

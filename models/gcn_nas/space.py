@@ -127,6 +127,15 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
         choices = list(self.neighbours(arch))
         return choices[int(rng.integers(len(choices)))]
 
+    def cross(self, one: GcnNasArchitecture, other: GcnNasArchitecture, rng: np.random.Generator) -> GcnNasArchitecture:
+        """The depth of either; in each slot the layer of either, or of the one that has it."""
+        rows = [dict(zip(arch.slots, arch.mask, strict=True)) for arch in (one, other)]
+        child = []
+        for slot in (one, other)[int(rng.integers(2))].slots:
+            having = [parent[slot] for parent in rows if slot in parent]
+            child.append(having[int(rng.integers(len(having)))])
+        return GcnNasArchitecture(tuple(child))
+
     def neighbours(self, arch: GcnNasArchitecture) -> Iterator[GcnNasArchitecture]:
         for i, row in enumerate(arch.mask):
             for column in range(len(MODULES)):

@@ -1,6 +1,7 @@
 """The contract of every search space, found through the registry."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,29 @@ def test_mutations_change_something_and_stay_in_the_population(any_space: Any, s
         mutant = any_space.mutate(arch, rng)
         assert mutant != arch
         assert not any_space.warnings(mutant)
+
+
+def test_a_cross_takes_each_layer_from_a_parent(any_space: Any, samples: list[Any]) -> None:
+    rng = np.random.default_rng(2)
+    layers = {arch: any_space.to_json(arch)["layers"] for arch in samples}
+    for one, other in pairwise(samples):
+        child = any_space.cross(one, other, rng)
+        mine = any_space.to_json(child)["layers"]
+        assert all(layer in layers[one] + layers[other] for layer in mine)
+        assert len(mine) in (len(layers[one]), len(layers[other]))
+        assert not any_space.warnings(child)
+    assert any_space.cross(one, one, rng) == one
+
+
+def test_gcn_nas_crosses_slot_by_slot() -> None:
+    space = get_space("gcn-nas")
+    four, ten = (space.parse({"layers": [[module]] * depth}) for module, depth in (("S", 4), ("T", 10)))
+    children = {space.cross(four, ten, np.random.default_rng(seed)) for seed in range(60)}
+    assert {child.depth for child in children} == {4, 10}
+    for child in children:
+        for slot, (layer,) in zip(child.slots, space.to_json(child)["layers"], strict=True):
+            assert layer == "T" or slot in four.slots
+    assert len(children) > 20
 
 
 def test_build_depends_on_the_seed_alone(any_space: Any, samples: list[Any]) -> None:
