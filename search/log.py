@@ -117,11 +117,12 @@ class SearchLog:
             written = json.loads(line)
         except ValueError as error:
             raise InputError(f"{self.path} line 1", line.decode(errors="replace"), f"JSON ({error})") from error
+        if not isinstance(written, dict):
+            raise InputError(f"{self.path} line 1, header", written, "a JSON object")
         for field, value in header.items():
-            found = written.get(field) if isinstance(written, dict) else written
-            if found != value:
+            if written.get(field) != value:
                 allowed = f"{value!r}, as asked for now; another search needs another folder"
-                raise InputError(f"{self.path}, {field}", found, allowed)
+                raise InputError(f"{self.path}, {field}", written.get(field), allowed)
 
     def _read(self, line: bytes, place: str) -> None:
         try:
@@ -133,7 +134,7 @@ class SearchLog:
             field = ".".join(map(str, first["loc"])) or "line"
             raise InputError(f"{place}, {field}", first["input"], first["msg"]) from error
         except InputError as error:
-            raise error.within(place) from error
+            raise error.renamed(f"{place}, {error.field}", InputError) from error
         self.seconds = row.seconds
 
     def _row(self, trial: Finding, seconds: float) -> _Row:

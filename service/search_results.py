@@ -33,8 +33,8 @@ def write(
         space: of the architectures.
         more: for the result.
     """
-    trials, ahead = log.trials, {trial.architecture for trial in front(log.trials)}
-    on_front = sorted((trial for trial in trials if trial.architecture in ahead), key=lambda trial: trial.flops)
+    trials, found = log.trials, {trial.architecture: trial for trial in log.trials}
+    on_front = [found[trial.architecture] for trial in front(trials)]
     layers = [int(depth) for depth in _depths(space, trials)]
     numbers = {trial.architecture: number for number, trial in enumerate(trials, start=1)}
 

@@ -65,12 +65,8 @@ def search(
     from search.run import check_options, run
     from service import search_results
 
-    kind, named, most_flops, most_params = (
-        get_strategy(strategy),
-        _names(proxies),
-        _limit("max_flops", max_flops),
-        _limit("max_params", max_params),
-    )
+    kind, named = get_strategy(strategy), _names(proxies)
+    most_flops, most_params = _limit("max_flops", max_flops), _limit("max_params", max_params)
     check_options(budget, batch)
     if seed < 0:
         raise InputError("seed", seed, "at least 0")
@@ -90,13 +86,14 @@ def search(
             "seed": seed,
             "batch": batch,
         }
+        try:
+            with SearchLog.open(folder / LOG, header, judge.space) as log, _bar(strategy, budget) as told:
+                searcher = kind(moves, np.random.default_rng(seed), judge.guide)
+                state = "done" if run(searcher, judge.evaluate, log, budget, batch, told) else "exhausted"
+        except KeyboardInterrupt:
+            state = "stopped"
+        # Read anew, as an interruption may have come while it was written.
         with SearchLog.open(folder / LOG, header, judge.space) as log:
-            try:
-                with _bar(strategy, budget) as told:
-                    searcher = kind(moves, np.random.default_rng(seed), judge.guide)
-                    state = "done" if run(searcher, judge.evaluate, log, budget, batch, told) else "exhausted"
-            except KeyboardInterrupt:
-                state = "stopped"
             result = search_results.write(folder, header, log, judge.space, budget=budget, state=state)
     if as_json:
         typer.echo(json.dumps(result))
@@ -150,7 +147,8 @@ def _bar(strategy: str, budget: int) -> "Iterator[Callable[[int, Finding | None]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(strategy, total=budget)
 
         def told(done: int, best: "Finding | None") -> None:
