@@ -52,7 +52,7 @@ def _costs(axes: Axes, trials: Sequence[Finding], layers: Sequence[int], front: 
     if front:
         x, y = np.array([(1e-9 * trial.flops, 100 * (trial.accuracy or 0.0)) for trial in front]).T
         axes.plot(x, y, color=INK, lw=1.0, marker="o", ms=3.4, mfc="none", drawstyle="steps-post", label="front")
-        axes.legend(loc="lower right", frameon=False, handlelength=1.2)
+        _legend(axes)
     axes.set_title("accuracy against cost")
     axes.set_xlabel("GFLOPs of one pass of the probe batch")
     axes.set_ylabel("predicted accuracy, %")
@@ -72,12 +72,16 @@ def _progress(axes: Axes, trials: Sequence[Finding]) -> None:
             number, 100 * low, 100 * high, step="post", color=MUTED, alpha=0.2, lw=0, label="90 % interval"
         )
         axes.plot(number, 100 * accuracy, color=SERIES[0], drawstyle="steps-post", label="accuracy")
-        axes.legend(loc="lower right", frameon=False, handlelength=1.2)
+        _legend(axes)
     axes.set_title("the best so far")
     axes.set_xlabel("architectures tried")
     axes.set_ylabel("predicted accuracy, %")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="y")
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="lower right", handlelength=1.2, facecolor=PAPER, edgecolor=PAPER, framealpha=0.85)
 
 
 def _light_colours() -> dict[str, str]:

@@ -28,17 +28,16 @@ def search(
     budget: Annotated[int, typer.Option(help="architectures to try; may be raised when the search goes on")] = 1000,
     space: Annotated[str, typer.Option(help="search space")] = "gcn-nas",
     depth: Annotated[int | None, typer.Option(help="only architectures of so many layers")] = None,
-    max_flops: Annotated[
-        float | None, typer.Option(help="most FLOPs of one pass of the probe batch, e.g. 2.5e9")
-    ] = None,
-    max_params: Annotated[float | None, typer.Option(help="most parameters, e.g. 1.5e6")] = None,
+    max_flops: Annotated[float | None, typer.Option(help="most FLOPs of one pass of the probe batch, e.g. 4e9")] = None,
+    max_params: Annotated[float | None, typer.Option(help="most parameters, e.g. 4e6")] = None,
     proxies: Annotated[
         str, typer.Option(help="none: predict from structure alone; all; or names, separated by commas")
     ] = "none",
     batch: Annotated[int, typer.Option(help="architectures that are asked for at a time")] = 16,
     seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="folder; the search in it goes on  [default: runs/search-STRATEGY-SEED]")
+        Path | None,
+        typer.Option(show_default="runs/search-STRATEGY-SEED", help="folder; the search that is in it goes on"),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="have a server predict; its key is taken from ARCHRANK_KEY if it needs one")
@@ -51,8 +50,10 @@ def search(
 ) -> None:
     """Search for architectures with a high predicted accuracy, none of them trained.
 
-    The folder gets every trial (trials.csv), the best and the front of accuracy against FLOPs (result.json) and a
-    picture of it (front.svg). A search that was stopped goes on where it was, by the same command.
+    A folder gets every trial (trials.csv), the best and the front of accuracy against FLOPs (result.json), and a
+    picture of both (front.svg).
+
+    A search that was stopped goes on from there by the same command.
     """
     import json
 

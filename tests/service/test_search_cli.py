@@ -211,6 +211,15 @@ def test_what_fails_is_kept_with_its_error_and_without_a_number(
     assert_picture(tmp_path / "alone", "random search of gcn-nas, 2 architectures, seed 0")
 
 
+def test_where_nothing_new_is_found_it_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.base.TRIES", 0)
+    ended = archrank("--strategy", "random", "--out", tmp_path)
+    assert ended.exit_code == 0
+    assert "nothing new was found after 0 architectures" in ended.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["state"], result["trials"], result["best"]) == ("exhausted", 0, [])
+
+
 WRONG = [
     (["--strategy", "annealing"], "strategy: got 'annealing'; allowed: one of random, evolution"),
     (["--budget", "0"], "budget: got 0; allowed: at least 1"),
