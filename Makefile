@@ -1,21 +1,24 @@
-# Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt.
+# Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for tests
+# of what is used without the server one with the client alone and one with the tools of the example loops.
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+CLIENT := $(VENV)/client/.installed
+LOOPS := $(VENV)/loops/.installed
 
 .PHONY: demo test chaos check audit soak bench serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
 
-test: $(INSTALLED)  ## every test
+test: $(INSTALLED) $(CLIENT) $(LOOPS)  ## every test
 	$(BIN)/pytest -n auto --ignore tests/chaos
 	$(BIN)/pytest -n 2 tests/chaos
 
-chaos: $(INSTALLED)  ## only those in which servers, processes, stores, clocks and clients fail
+chaos: $(INSTALLED) $(CLIENT)  ## only those in which servers, processes, stores, clocks and clients fail
 	$(BIN)/pytest -n 2 tests/chaos
 
 check: $(INSTALLED)  ## style and types
@@ -47,9 +50,19 @@ openapi: $(INSTALLED)  ## write the committed copies of the API's description
 
 install: $(INSTALLED)  ## only the virtual environment
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml client/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]" --editable client
+	touch $@
+
+$(CLIENT): $(INSTALLED) client/pyproject.toml $(wildcard client/archrank_client/*)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --constraint constraints.txt ./client
+	touch $@
+
+$(LOOPS): $(CLIENT) examples/loops/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --requirement examples/loops/requirements.txt ./client
 	touch $@
 
 clean:  ## remove the virtual environment and caches

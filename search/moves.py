@@ -76,7 +76,7 @@ class SpaceMoves:
         return one
 
     def _allows(self, arch: Architecture) -> bool:
-        return self._affords(self.cost(arch)) and self.depth in (None, self.space.features(arch)["depth"])
+        return self._affords(self.cost(arch)) and self.depth in (None, arch.depth)
 
     def _affords(self, cost: Cost) -> bool:
         return (self.max_flops is None or cost.flops <= self.max_flops) and (

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pymoo.algorithms.moo.nsga2 import NSGA2  # type: ignore[import-untyped]
-from pymoo.config import Config  # type: ignore[import-untyped]
-from pymoo.core.crossover import Crossover  # type: ignore[import-untyped]
-from pymoo.core.duplicate import DuplicateElimination  # type: ignore[import-untyped]
-from pymoo.core.mutation import Mutation  # type: ignore[import-untyped]
-from pymoo.core.problem import Problem  # type: ignore[import-untyped]
-from pymoo.core.sampling import Sampling  # type: ignore[import-untyped]
-from pymoo.core.termination import NoTermination  # type: ignore[import-untyped]
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.config import Config
+from pymoo.core.crossover import Crossover
+from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.mutation import Mutation
+from pymoo.core.problem import Problem
+from pymoo.core.sampling import Sampling
+from pymoo.core.termination import NoTermination
 
 from models import Architecture
 from search.base import TRIES, Moves, Trial

@@ -1,4 +1,4 @@
-"""The client that is awaited, in asyncio or Trio."""
+"""The client that is awaited, in asyncio."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 
-from archrank_client.flows import JOBS, PREDICTIONS, SCORES, VALIDATIONS, Flows
+from archrank_client.flows import PREDICTIONS, SCORES, VALIDATIONS, Flows, job_kind
 from archrank_client.options import asked
 from archrank_client.progress import Progress, told
 from archrank_client.results import Failure, Ranked, Result
@@ -153,13 +153,13 @@ class AsyncJob:
 
     async def iter(self) -> AsyncGenerator[tuple[int, Result]]:
         """As `Job.iter`."""
-        async with aclosing(self._flows.told(JOBS[self.kind], self.id)) as results:
+        async with aclosing(self._flows.told(job_kind(self.kind), self.id)) as results:
             async for one in results:
                 yield one
 
     async def results(self, *, progress: Progress = False) -> list[Result]:
         """As `Job.results`."""
-        return await self._flows.collected(JOBS[self.kind], self.id, told(progress))
+        return await self._flows.collected(job_kind(self.kind), self.id, told(progress))
 
     async def cancel(self) -> JobStatus:
         """As `Job.cancel`."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx
 
-from archrank_client.flows import JOBS, PREDICTIONS, SCORES, VALIDATIONS, Flows
+from archrank_client.flows import PREDICTIONS, SCORES, VALIDATIONS, Flows, job_kind
 from archrank_client.options import asked
 from archrank_client.progress import Progress, told
 from archrank_client.results import Failure, Ranked, Result
@@ -186,7 +186,7 @@ class Job:
 
         Raises `JobCancelled` or `JobFailed` at the end where there are not all of them.
         """
-        results = self._flows.told(JOBS[self.kind], self.id)
+        results = self._flows.told(job_kind(self.kind), self.id)
         try:
             while True:
                 try:
@@ -199,7 +199,7 @@ class Job:
 
     def results(self, *, progress: Progress = False) -> list[Result]:
         """All results, in the order of the architectures, when the job has ended. Raises as `iter`."""
-        return run(self._flows.collected(JOBS[self.kind], self.id, told(progress)))
+        return run(self._flows.collected(job_kind(self.kind), self.id, told(progress)))
 
     def cancel(self) -> JobStatus:
         """Begin no more of it. What is done stays to be read."""

@@ -47,12 +47,12 @@ class News:
 
     Args:
         wire: to the server.
-        job: its id.
+        path: of the job.
         streams: whether to listen to events, rather than look from time to time.
     """
 
-    def __init__(self, wire: Wire, job: str, streams: bool = True) -> None:
-        self._wire, self._path = wire, f"/v1/jobs/{job}/events"
+    def __init__(self, wire: Wire, path: str, streams: bool = True) -> None:
+        self._wire, self._path = wire, f"{path}/events"
         self._lost = 0 if streams else MOST_STREAMS
         self._last, self._finished, self._pause = "0", 0, FIRST_PAUSE
         self._stream: AsyncGenerator[Event] | None = None
@@ -68,8 +68,8 @@ class News:
             event = await self._next(most)
             if event is None or event.kind in ("done", "cancelled", "failed"):
                 return
-            if event.kind == "item" and isinstance(event.data, dict):
-                self._finished = max(self._finished, int(event.data.get("completion") or 0))
+            if event.kind == "item":
+                self._finished = max(self._finished, _completion(event.data))
 
     def seen(self) -> None:
         """There was something, so that the next look comes sooner."""
@@ -103,6 +103,11 @@ class News:
         async with aclosing(lines), aclosing(parsed(lines)) as events:
             async for event in events:
                 yield event
+
+
+def _completion(data: Any) -> int:
+    found = data.get("completion") if isinstance(data, dict) else None
+    return found if isinstance(found, int) else 0
 
 
 def _read(text: str) -> Any:

@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from math import inf
 from time import monotonic
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -79,6 +81,15 @@ class Kind(Generic[Item]):
     results: type[JobResults[Item]] | None = None
 
 
+@dataclass(frozen=True)
+class Asked(Generic[Item]):
+    """What is asked of so many different architectures."""
+
+    kind: Kind[Item]
+    options: Mapping[str, Any]
+    number: int
+
+
 def read(model: type[M], response: httpx.Response) -> M:
     """The body of an answer. Raises `UnexpectedAnswer`."""
     try:
@@ -93,7 +104,14 @@ PREDICTIONS = Kind[Prediction](
 )
 SCORES = Kind[Scores]("scores", lambda response: read(ScoredPage, response).scores, JobResults[Scores])
 VALIDATIONS = Kind[Validation]("validations", lambda response: read(ValidatedPage, response).validations)
-JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)}
+_JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)}
+
+
+def job_kind(name: str) -> Kind[Any]:
+    """What a job's results are. Raises `UnexpectedAnswer`."""
+    if name not in _JOBS:
+        raise UnexpectedAnswer(f"the job is of kind {name!r}; this client knows {', '.join(_JOBS)}")
+    return _JOBS[name]
 
 
 class Flows:
@@ -122,18 +140,18 @@ class Flows:
 
     async def sample(self, n: int, space: str, seed: int, depth: int | None) -> list[Architecture]:
         """Different ones; the first of them are those of a smaller sample."""
-        most, found, part, empty = (await self.limits()).sample, dict[str, Architecture](), 0, 0
-        while len(found) < n:
-            query = {"n": min(n, most), "seed": (seed + part * STRIDE) % 2**32}
+        most, found, empty = (await self.limits()).sample, dict[str, Architecture](), 0
+        for part in count():
+            query = {"n": min(n, most), "seed": (seed + part * STRIDE) % 2**32 if part else seed}
             query |= {} if depth is None else {"depth": depth}
-            answer = await self._wire.send(Call("GET", f"/v1/spaces/{space}/sample", params=query))
+            answer = await self._wire.send(Call("GET", f"/v1/spaces/{quote(space, safe='')}/sample", params=query))
             before = len(found)
-            for architecture in read(Sample, answer).architectures:
-                found.setdefault(written(architecture), architecture)
+            found |= {written(one): one for one in read(Sample, answer).architectures}
             empty = 0 if len(found) > before else empty + 1
+            if len(found) >= n:
+                break
             if empty >= FEW_NEW:
                 raise InvalidRequest(f"n: got {n}; allowed: at most {len(found)}, more were not found")
-            part += 1
         return list(found.values())[:n]
 
     async def answers(
@@ -153,70 +171,66 @@ class Flows:
 
         if texts.unique:
             told(done, total)
-            await self._ask(kind, texts.unique, options, add)
+            await self._ask(Asked(kind, options, len(texts.unique)), texts.unique, add)
         return [found[place] if isinstance(place, str) else place for place in texts.places]
 
-    async def _ask(
-        self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any], add: Callable[[Found[Item]], None]
-    ) -> None:
-        limits = await self.limits()
+    async def _ask(self, asked: Asked[Item], texts: Sequence[Text], add: Callable[[Found[Item]], None]) -> None:
+        limits, options = await self.limits(), asked.options
         requests = list(chunks(texts, options, limits.architectures, limits.body_bytes))
         # Without networks, requests are the fastest. A combiner that is asked for may compare architectures with each
         # other, which over several requests would mislead: jobs refuse it.
-        quick = kind.results is None or (options.get("proxies") == [] and "combiner" not in options)
+        quick = asked.kind.results is None or (options.get("proxies") == [] and "combiner" not in options)
         if len(requests) == 1:
-            add(await self._requested(kind, texts, options))
+            add(await self._requested(asked, texts))
         elif quick:
-            await self._wire.each([partial(self._requested, kind, some, options) for some in requests], add)
+            await self._wire.each([partial(self._requested, asked, some) for some in requests], add)
         else:
             for some in chunks(texts, options, limits.job_architectures, limits.job_body_bytes):
-                await self._in_job(kind, some, options, add)
+                await self._in_job(asked, some, add)
 
-    async def _requested(self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any]) -> Found[Item]:
+    async def _requested(self, asked: Asked[Item], texts: Sequence[Text]) -> Found[Item]:
         """By one request, or as many as it takes where the server was interrupted at some of them."""
-        found, lost = await self._posted(kind, texts, options)
+        found, lost = await self._posted(asked, texts)
         for attempt in range(AGAIN):
             if not lost:
                 break
             await self._wire.sleep(2.0**attempt)
-            more, lost = await self._posted(kind, lost, options)
+            more, lost = await self._posted(asked, lost)
             found |= more
         return found
 
-    async def _posted(
-        self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any]
-    ) -> tuple[Found[Item], list[Text]]:
+    async def _posted(self, asked: Asked[Item], texts: Sequence[Text]) -> tuple[Found[Item], list[Text]]:
         """What became of each, and those of them that may do better when asked for again."""
-        headers = {"Prefer": f"wait={WAIT}"}
+        path, content = f"/v1/{asked.kind.name}", body(texts, asked.options)
+        headers = {"Prefer": f"wait={min(WAIT, self._wire.settings.timeout / 2):.0f}"}
         try:
-            answer = await self._wire.send(Call("POST", f"/v1/{kind.name}", body=body(texts, options), headers=headers))
+            answer = await self._wire.send(Call("POST", path, body=content, headers=headers))
         except InvalidRequest as error:
-            return await _refused(error, texts, partial(self._requested, kind, options=options)), []
+            return await _refused(error, texts, partial(self._requested, asked)), []
         if answer.status_code == 202:
-            return await self._followed(kind, read(JobStatus, answer).id, texts, nobody), []
-        items = kind.items(answer)
+            return await self._followed(asked.kind, read(JobStatus, answer).id, texts, nobody), []
+        items = asked.kind.items(answer)
         if len(items) != len(texts):
             raise _unexpected(answer, f"{len(items)} answers for {len(texts)} architectures")
         request = answer.headers.get("X-Request-ID")
-        found = {
-            text.json: _outcome(item, i, text, request) for i, (item, text) in enumerate(zip(items, texts, strict=True))
-        }
+        outcomes = [_outcome(item, i, texts[i], request) for i, item in enumerate(items)]
+        if len(texts) < asked.number:  # a rank among these says nothing of all
+            outcomes = [_unranked(one) for one in outcomes]
+        found = {text.json: one for text, one in zip(texts, outcomes, strict=True)}
         return found, [text for text in texts if _interrupted(found[text.json])]
 
-    async def _in_job(
-        self, kind: Kind[Item], texts: Sequence[Text], options: Mapping[str, Any], add: Callable[[Found[Item]], None]
-    ) -> None:
+    async def _in_job(self, asked: Asked[Item], texts: Sequence[Text], add: Callable[[Found[Item]], None]) -> None:
         try:
-            job = await self._submitted(kind.name, texts, options, uuid4().hex)
+            job = await self._submitted(asked.kind.name, texts, asked.options, uuid4().hex)
         except InvalidRequest as error:
 
             async def again(some: Sequence[Text]) -> Found[Item]:
-                await self._in_job(kind, some, options, add)
+                await self._in_job(asked, some, add)
                 return {}
 
             add(await _refused(error, texts, again))
         else:
-            await self._followed(kind, job.id, texts, add)
+            await self._followed(asked.kind, job.id, texts, add)
 
     async def _followed(
         self, kind: Kind[Item], job: str, texts: Sequence[Text], add: Callable[[Found[Item]], None]
@@ -233,7 +247,7 @@ class Flows:
             error.add_note(f"it is of job {job}, which client.job({job!r}) takes up again")
             raise
         except BaseException:  # nobody waits any more
-            await self._wire.farewell(Call("DELETE", f"/v1/jobs/{job}"))
+            await self._wire.farewell(Call("DELETE", _path(job)))
             raise
         return found
 
@@ -252,16 +266,16 @@ class Flows:
 
     async def status(self, job: str, patience: float | None = None) -> JobStatus:
         """How it is doing."""
-        return read(JobStatus, await self._wire.send(Call("GET", f"/v1/jobs/{job}", patience=patience)))
+        return read(JobStatus, await self._wire.send(Call("GET", _path(job), patience=patience)))
 
     async def cancel(self, job: str) -> JobStatus:
         """How it is afterwards."""
-        return read(JobStatus, await self._wire.send(Call("DELETE", f"/v1/jobs/{job}")))
+        return read(JobStatus, await self._wire.send(Call("DELETE", _path(job))))
 
     async def waited(self, job: str, timeout: float | None, told: Told) -> JobStatus:
         """How it is when it has ended. Raises `TimedOut`."""
         deadline = inf if timeout is None else monotonic() + timeout
-        news = News(self._wire, job, streams=timeout is None)
+        news = News(self._wire, _path(job), streams=timeout is None)
         try:
             while True:
                 left = None if timeout is None else max(0.0, deadline - monotonic())
@@ -279,8 +293,8 @@ class Flows:
     async def results(self, kind: Kind[Item], job: str) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
         """As they are finished, each once, with its position. Raises `JobFailed` where there are not all of them."""
         assert kind.results is not None
-        seen, limit, news = 0, min(PAGE, (await self.limits()).page), News(self._wire, job)
-        following: str | None = f"/v1/jobs/{job}/results?limit={limit}"
+        seen, limit, news = 0, min(PAGE, (await self.limits()).page), News(self._wire, _path(job))
+        following: str | None = f"{_path(job)}/results?limit={limit}"
         try:
             while following is not None:
                 answer = await self._get(following)
@@ -297,7 +311,7 @@ class Flows:
         finally:
             await news.close()
         status = await self.status(job)
-        if status.state != "done":
+        if status.state != "done" or seen < status.counts.total:
             kind_of_end = JobCancelled if status.state == "cancelled" else JobFailed
             raise kind_of_end(f"job {job} is {status.state}, with {seen} of {status.counts.total} results")
 
@@ -348,8 +362,16 @@ def _outcome(item: Item | FailedItem, position: int, text: Text, request: str | 
     return item
 
 
+def _unranked(outcome: Item | Failure) -> Item | Failure:
+    return outcome.model_copy(update={"rank": None}) if isinstance(outcome, Prediction) else outcome
+
+
 def _interrupted(found: Item | Failure) -> bool:
     return isinstance(found, Failure) and found.error.status == 503
+
+
+def _path(job: str) -> str:
+    return f"/v1/jobs/{quote(job, safe='')}"
 
 
 def _unexpected(response: httpx.Response, what: str) -> UnexpectedAnswer:

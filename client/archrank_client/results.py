@@ -1,5 +1,6 @@
 """What callers get for each architecture."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -68,17 +69,12 @@ class Ranked:
     def all_of(cls, results: list[Prediction | Failure]) -> "list[Ranked]":
         """Best first; in the order given among equals; failures last."""
         good = [(i, one) for i, one in enumerate(results) if isinstance(one, Prediction)]
-        # Where one request answered all, the server's ranks: a vote orders by contests, not by accuracy.
+        # Where one request answered all, the server's order: a vote is by contests, not by accuracy.
         known = all(one.rank is not None for _, one in good)
-        ordered = sorted(good, key=lambda pair: (pair[1].rank or 0) if known else -pair[1].accuracy)
-        ranked: list[Ranked] = []
-        for number, (i, one) in enumerate(ordered, start=1):
-            last = ranked[-1] if ranked else None
-            if known:
-                rank = one.rank
-            elif last is not None and last.accuracy == one.accuracy:
-                rank = last.rank
-            else:
-                rank = number
-            ranked.append(cls(rank, i, one))
-        return ranked + [cls(None, i, one) for i, one in enumerate(results) if not one.ok]
+        worth = [-(one.rank or 0) if known else one.accuracy for _, one in good]
+        better = sorted(worth)
+        ranked = [
+            cls(1 + len(better) - bisect_right(better, own), i, one) for own, (i, one) in zip(worth, good, strict=True)
+        ]
+        failed = [cls(None, i, one) for i, one in enumerate(results) if not isinstance(one, Prediction)]
+        return sorted(ranked, key=lambda one: one.rank or 0) + failed

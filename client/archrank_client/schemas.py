@@ -13,7 +13,7 @@ Architecture = dict[str, Any]
 class Answer(BaseModel):
     """What comes in. A number that is not finite is no answer."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class FieldProblem(Answer):
@@ -167,7 +167,7 @@ class Validation(Answer):
     fingerprint: str
     layers: int
     parameters: int
-    flops: float
+    flops: int
     warnings: list[str] = []
 
 
@@ -203,6 +203,7 @@ class JobStatus(Answer):
     """How a job is doing.
 
     Attributes:
+        kind: `predictions` or `scores`.
         state: `queued`, `running`, `done`, `cancelled` or `failed`.
         progress: which part of it is done or failed.
         eta_seconds: until it is done, at the present pace; None when it has ended.
@@ -210,7 +211,7 @@ class JobStatus(Answer):
     """
 
     id: str
-    kind: Literal["predictions", "scores"]
+    kind: str
     state: str
     counts: JobCounts
     progress: float

@@ -4,6 +4,7 @@ All that is done with answers is in `flows`, written as coroutines. Over `SyncWi
 take them to their end without an event loop.
 """
 
+import asyncio
 import contextlib
 import os
 import random
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import httpx
@@ -59,13 +61,6 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     patience: float | None = None
 
-    def arguments(self) -> dict[str, Any]:
-        """For httpx."""
-        headers = dict(self.headers)
-        if self.body is not None:
-            headers["Content-Type"] = "application/json"
-        return {"params": dict(self.params) or None, "content": self.body, "headers": headers}
-
 
 @dataclass
 class Settings:
@@ -100,7 +95,6 @@ class Settings:
         return {
             "base_url": self.url,
             "headers": headers,
-            "timeout": httpx.Timeout(self.timeout, connect=min(CONNECT, self.timeout)),
             # A proxy of the environment does not reach this machine's own addresses.
             "trust_env": httpx.URL(self.url).host not in ("127.0.0.1", "localhost", "::1"),
         }
@@ -156,6 +150,19 @@ class _Wire:
             wait_jitter=FIRST_PAUSE,
         )
 
+    def _arguments(self, call: Call) -> dict[str, Any]:
+        """For httpx."""
+        headers = dict(call.headers)
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        timeout = min(self.settings.timeout, max(1.0, inf if call.patience is None else call.patience))
+        return {
+            "params": call.params or None,
+            "content": call.body,
+            "headers": headers,
+            "timeout": httpx.Timeout(timeout, connect=min(CONNECT, timeout)),
+        }
+
     def _checked(self, response: httpx.Response) -> httpx.Response:
         self._reached = True
         if not response.is_success:
@@ -178,7 +185,7 @@ class SyncWire(_Wire):
     async def send(self, call: Call) -> httpx.Response:
         for attempt in self._attempts(call, getattr(self._local, "halt", None)):
             with attempt, translated():
-                return self._checked(self._http.request(call.method, call.path, **call.arguments()))
+                return self._checked(self._http.request(call.method, call.path, **self._arguments(call)))
         raise AssertionError("the last attempt returns or raises")
 
     async def lines(self, call: Call) -> AsyncGenerator[str]:
@@ -221,7 +228,7 @@ class SyncWire(_Wire):
 
 
 class AsyncWire(_Wire):
-    """Waits, in asyncio or Trio."""
+    """Waits, in an event loop of asyncio."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(settings)
@@ -230,7 +237,7 @@ class AsyncWire(_Wire):
     async def send(self, call: Call) -> httpx.Response:
         async for attempt in self._attempts(call):
             with attempt, translated():
-                return self._checked(await self._http.request(call.method, call.path, **call.arguments()))
+                return self._checked(await self._http.request(call.method, call.path, **self._arguments(call)))
         raise AssertionError("the last attempt returns or raises")
 
     async def lines(self, call: Call) -> AsyncGenerator[str]:
@@ -242,33 +249,26 @@ class AsyncWire(_Wire):
                     yield line
 
     async def sleep(self, seconds: float) -> None:
-        import anyio
-
-        await anyio.sleep(seconds)
+        await asyncio.sleep(seconds)
 
     async def each(self, flows: Sequence[Flow[T]], done: Callable[[T], object]) -> None:
-        import anyio
+        places = asyncio.Semaphore(self.settings.parallel)
 
-        places, errors = anyio.Semaphore(self.settings.parallel), []
-
-        async def one(flow: Flow[T]) -> None:
+        async def begin(flow: Flow[T]) -> T:
             async with places:
-                try:
-                    done(await flow())
-                except Exception as error:  # the first of them, as it is, and not a group
-                    errors.append(error)
-                    group.cancel_scope.cancel()
+                return await flow()
 
-        async with anyio.create_task_group() as group:
-            for flow in flows:
-                group.start_soon(one, flow)
-        if errors:
-            raise errors[0]
+        tasks = [asyncio.create_task(begin(flow)) for flow in flows]
+        try:
+            for task in asyncio.as_completed(tasks):
+                done(await task)
+        finally:
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def farewell(self, call: Call) -> None:
-        import anyio
-
-        with anyio.CancelScope(shield=True), contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx.HTTPError):
             await self._http.request(call.method, call.path, timeout=FAREWELL)
 
     async def close(self) -> None:
