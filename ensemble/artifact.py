@@ -19,7 +19,7 @@ from ensemble.combiners import State
 from ensemble.errors import ArtifactError
 from ensemble.files import write_folder
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever an older program could not read what a newer one writes."""
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.safetensors"

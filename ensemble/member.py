@@ -25,6 +25,7 @@ class Member:
         errors: from residuals of rows that it was fitted without.
         held_out: (n,), sorted: its predictions for the population, each made without that architecture's fold.
             Percentiles are taken among them: predictions for rows that it was fitted on spread wider than for new ones.
+        depths: (n,), numbers of layers of those that `held_out` is for, in its order.
         typical: its mean contributions, where it has any.
     """
 
@@ -32,18 +33,20 @@ class Member:
     model: Combiner
     errors: Errors
     held_out: Array
+    depths: Array
     typical: Reference | None
 
     @classmethod
     def fit(cls, info: CombinerInfo, table: FeatureTable, y: Array, held_out: Array, seed: int) -> "Member":
         """Fit on a whole table. `held_out`, (n,), are cross-validated predictions for it; NaN where there are none."""
         model, errors = fit_combiner(info, table, y, seed)
-        typical = None
+        depths, typical = table.select(["depth"])[:, 0], None
         if model.additive:
             X = table.select(info.columns(table.names))
             rows = ~np.isnan(X).any(axis=1)
-            typical = Reference.of(model, X[rows], table.select(["depth"])[rows, 0])
-        return cls(info, model, errors, np.sort(held_out[~np.isnan(held_out)]), typical)
+            typical = Reference.of(model, X[rows], depths[rows])
+        order = np.argsort(held_out, kind="stable")[: np.count_nonzero(~np.isnan(held_out))]  # NaN comes last
+        return cls(info, model, errors, held_out[order], depths[order], typical)
 
     def predict(self, table: FeatureTable) -> Array:
         """Accuracies, (m,), fractions; NaN for the rows that lack scores which it needs."""
@@ -59,7 +62,7 @@ class Member:
         parts = {"model": self.model.get_state(), "errors": self.errors.get_state()}
         if self.typical is not None:
             parts["typical"] = State({"depths": self.typical.depths, "means": self.typical.means})
-        return State.merged({**parts, "population": State({"held_out": self.held_out})})
+        return State.merged({**parts, "population": State({"held_out": self.held_out, "depths": self.depths})})
 
     @classmethod
     def of_state(cls, info: CombinerInfo, columns: Sequence[str], seed: int, state: State) -> "Member":
@@ -71,5 +74,8 @@ class Member:
             typical = Reference(arrays["depths"], arrays["means"])
             if typical.means.shape != (len(typical.depths) + 1, len(info.columns(columns)) + 1):
                 raise ValueError("the mean contributions do not fit the columns")
-        held_out = state.part("population").arrays["held_out"]
-        return cls(info, model, Errors.of_state(state.part("errors")), held_out, typical)
+        population = state.part("population").arrays
+        held_out, depths = population["held_out"], population["depths"]
+        if held_out.shape != depths.shape:
+            raise ValueError("the held-out predictions do not fit their numbers of layers")
+        return cls(info, model, Errors.of_state(state.part("errors")), held_out, depths, typical)

@@ -22,6 +22,7 @@ NAMED = 3
 CLIP = 4.0
 FAR, FARTHEST = 2.0, 4.0
 """How many times as wide an interval becomes at least, and at most, where something is unlike."""
+PERCENT = np.linspace(0, 100, 101)
 CHUNK = 2048
 """Rows compared at once: keeps the scratch memory near 20 MB."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
@@ -46,6 +47,7 @@ class Population:
         depths: (n,).
         limits: (k, 2), largest distance of each of its depths' members to their nearest others, by depth.
         low, high: (columns,), smallest and largest value of each column.
+        quantiles: (proxies, 101), of each proxy's scores, from 0 to 100 %; NaN for one without any.
     """
 
     names: tuple[str, ...]
@@ -56,6 +58,7 @@ class Population:
     limits: Array
     low: Array
     high: Array
+    quantiles: Array
 
     @classmethod
     def of(cls, table: FeatureTable) -> Self:
@@ -69,7 +72,14 @@ class Population:
         there = ~np.isnan(table.values)
         low = np.min(table.values, axis=0, where=there, initial=np.inf)
         high = np.max(table.values, axis=0, where=there, initial=-np.inf)
-        return cls(table.names, rows, standardise.mean, standardise.scale, depths, limits, low, high)
+        quantiles = _quantiles(table)
+        return cls(table.names, rows, standardise.mean, standardise.scale, depths, limits, low, high, quantiles)
+
+    @property
+    def proxies(self) -> dict[str, Array]:
+        """By proxy, the quantiles of its scores, (101,), from 0 to 100 %; without those that have no scores."""
+        names = (name.removeprefix(PROXY) for name in self.names if name.startswith(PROXY))
+        return {name: row for name, row in zip(names, self.quantiles, strict=True) if not np.isnan(row).any()}
 
     def unlike(self, table: FeatureTable) -> list[Unlike]:
         """Of each row, what sets it apart: a depth or a cost of its own, modules unlike any others', scores that no
@@ -126,7 +136,7 @@ class Population:
 
     def get_state(self) -> State:
         """As arrays, for an artifact."""
-        fields = ("rows", "mean", "scale", "depths", "limits", "low", "high")
+        fields = ("rows", "mean", "scale", "depths", "limits", "low", "high", "quantiles")
         return State({field: getattr(self, field) for field in fields})
 
     @classmethod
@@ -135,7 +145,9 @@ class Population:
         read: dict[str, Any] = dict(state.arrays)
         population = cls(tuple(names), **read)
         shape = (len(population.depths), len(_structure(tuple(names))))
-        if population.rows.shape != shape or len(population.low) != len(names):
+        proxies = sum(name.startswith(PROXY) for name in names)
+        wrong = population.rows.shape != shape or population.quantiles.shape != (proxies, len(PERCENT))
+        if wrong or len(population.low) != len(names):
             raise ValueError("the population's rows do not fit its columns")
         return population
 
@@ -143,6 +155,14 @@ class Population:
 @lru_cache(maxsize=64)
 def _structure(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(PROXY) and name not in COSTS)
+
+
+def _quantiles(table: FeatureTable) -> Array:
+    columns = [table.select([name])[:, 0] for name in table.names if name.startswith(PROXY)]
+    found = [
+        np.percentile(there, PERCENT) if len(there := one[~np.isnan(one)]) else np.full(101, np.nan) for one in columns
+    ]
+    return np.array(found).reshape(len(columns), len(PERCENT))
 
 
 def _distances(Z: NDArray[np.float32], rows: NDArray[np.float32], skip_own: bool = False) -> Array:

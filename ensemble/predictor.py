@@ -94,6 +94,18 @@ class Ensemble:
         """Names of the combiners that it holds."""
         return tuple(self._members)
 
+    @property
+    def held_out(self) -> dict[str, tuple[Array, Array]]:
+        """By combiner, its predictions for the reference population, increasing, each made without that architecture's
+        fold, and the numbers of layers of those that they are for."""
+        return {name: (member.held_out, member.depths) for name, member in self._members.items()}
+
+    @property
+    def quantiles(self) -> dict[str, Array]:
+        """By proxy, the quantiles of its scores over the reference population, (101,), from 0 to 100 %: of logarithms
+        for a proxy whose scores are used as logarithms."""
+        return self._population.proxies
+
     @classmethod
     def fit(
         cls,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
@@ -35,6 +35,11 @@ class Architecture:
     def fingerprint(self) -> str:
         """128 bits of the SHA-256 of `key`, in hexadecimal: the name of the architecture in caches and tables."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:32]
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        raise NotImplementedError
 
     def _canonical(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -72,6 +77,9 @@ class SearchSpace(ABC, Generic[ArchT]):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that make this space again through `get_space`."""
+
+    presets: ClassVar[Mapping[str, Any]]
+    """Architectures worth starting from, as `parse` reads them, by name."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -168,6 +168,4 @@ def _scored(arch: Architecture, results: Results, probe: Probe, warnings: list[s
 
 
 def _batch(probe: Probe) -> BatchCard:
-    samples, coordinates, frames, joints, persons = probe.batch.x.shape
-    shape = (samples, coordinates, frames, joints, persons)
-    return BatchCard(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=shape)
+    return BatchCard(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)

@@ -11,11 +11,12 @@ import torch
 
 from ensemble import Ensemble, Explanation, Prediction, card
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
+from models.base import Shape
 from models.batches import BatchSpec, ProbeBatch
 from proxies import Score, proxy_versions
 from proxies.runner import DRAWS
 from service.cache import PredictionKey, ScoreKey
-from service.schemas import EnsembleCard
+from service.cards import EnsembleCard, HeldOut, PopulationCard
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,12 @@ class Probe:
     def of(cls, space: SearchSpace[Architecture], batch: ProbeBatch, device: torch.device, **drawn: int) -> "Probe":
         """The probe; a batch on the CPU stays there, until a backend brings it to its device."""
         return cls(space, batch, device, **drawn)
+
+    @property
+    def shape(self) -> Shape:
+        """Of the batch, (N, C, T, V, M)."""
+        samples, coordinates, frames, joints, persons = self.batch.x.shape
+        return (samples, coordinates, frames, joints, persons)
 
     def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""
@@ -79,6 +86,16 @@ class Model:
     def card(self) -> EnsembleCard:
         """What the ensemble was fitted on, how good it is, and what it is not good for."""
         return EnsembleCard.model_validate(card(self.manifest))
+
+    @cached_property
+    def population(self) -> PopulationCard:
+        """The reference population that its percentiles are taken in."""
+        held_out = {
+            name: HeldOut(accuracy=accuracy.tolist(), layers=depths.astype(int).tolist())
+            for name, (accuracy, depths) in self.ensemble.held_out.items()
+        }
+        proxies = {name: row.tolist() for name, row in self.ensemble.quantiles.items()}
+        return PopulationCard(number=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
 
     @property
     def proxies(self) -> list[str]:

@@ -24,7 +24,7 @@ class Limits:
     def reader(self, probe: Probe) -> Callable[[Any], Architecture]:
         """What reads an architecture. It raises `ArchitectureError` for one that is malformed or too large."""
         space = probe.space
-        shape = space.input_shape(len(probe.batch.y), probe.batch.x.shape[2])
+        shape = probe.shape
         most_flops = int(self.flops_ratio * space.cost(space.largest, shape).flops)
         flops_allowed = f"at most {most_flops}, {self.flops_ratio:g} times those of the largest of {space.name}"
 

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 
-from service.schemas import EnsembleCard
+from service.cards import EnsembleCard
 from service.tables import plain
 
 Row = Mapping[str, Any]

@@ -104,16 +104,22 @@ def _seeded(probe: Probe, seed: int | None) -> Probe:
 
 def read(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> Results:
     """Each architecture, or what is wrong with it. Raises `ProblemError` where all are wrong."""
+    read = parsed(texts, reader)
+    errors = [one for one in read if isinstance(one, InputError)]
+    if len(errors) == len(read):
+        raise ProblemError(422, "; ".join(map(str, errors[:3])), errors)
+    return Results(read)
+
+
+def parsed(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> list[Architecture | InputError]:
+    """Each architecture, or what is wrong with it."""
     read: list[Architecture | InputError] = []
     for i, text in enumerate(texts):
         try:
             read.append(reader(text))
         except InputError as error:
             read.append(error.within(f"architectures[{i}]"))
-    errors = [one for one in read if isinstance(one, InputError)]
-    if len(errors) == len(read):
-        raise ProblemError(422, "; ".join(map(str, errors[:3])), errors)
-    return Results(read)
+    return read
 
 
 async def _score(results: Results, plan: Plan, desk: Desk, asker: Asker) -> None:

@@ -17,26 +17,11 @@ from pydantic import (
 )
 
 from models.errors import InputError, UnknownNameError
-from proxies import ProxyInfo, Score
+from models.gcn_nas import PENG
+from proxies import Score
 from service.errors import Problem
 from service.store import Job
 
-PENG: dict[str, Any] = {
-    "space": "gcn-nas",
-    "layers": [
-        ["L2", "S", "T", "ST"],
-        ["S", "T", "ST"],
-        ["S", "T", "ST"],
-        ["S", "T", "ST"],
-        ["L2", "S", "T"],
-        ["L2", "T"],
-        ["L4n", "L2", "S", "T", "ST"],
-        ["L2", "T"],
-        ["L2", "T"],
-        ["T"],
-    ],
-}
-"""The architecture that Peng et al. (2020) found."""
 FOUR_LAYERS: dict[str, Any] = {
     "space": "gcn-nas",
     "mask": [
@@ -81,12 +66,10 @@ def _whole(number: Any) -> Any:
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_whole)]
 
 
-class _Request(BaseModel):
+class _Architectures(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     architectures: list[ArchitectureText] = Field(min_length=1)
-    proxies: list[StrictStr] | None = Field(None, description="names; all that are of use where left out")
-    seed: Seed | None = Field(None, description="of weights and draws; the ensemble's if left out")
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +78,11 @@ class _Request(BaseModel):
             if name not in cls.model_fields:
                 raise UnknownNameError("field", name, list(cls.model_fields))
         return data
+
+
+class _Request(_Architectures):
+    proxies: list[StrictStr] | None = Field(None, description="names; all that are of use where left out")
+    seed: Seed | None = Field(None, description="of weights and draws; the ensemble's if left out")
 
 
 class ScoreRequest(_Request):
@@ -114,13 +102,13 @@ class PredictionRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
     """What goes out. A number that is not finite is an error: JSON has none, and null would say something else."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class ProxyScore(_Answer):
+class ProxyScore(Answer):
     """One proxy on one network."""
 
     value: float | None = Field(examples=[391.2])
@@ -147,13 +135,13 @@ class ProxyScore(_Answer):
         )
 
 
-class FailedItem(_Answer):
+class FailedItem(Answer):
     """An architecture that could not be read or scored; the others of the request are not concerned."""
 
     error: Problem
 
 
-class ScoredItem(_Answer):
+class ScoredItem(Answer):
     """An architecture and its scores."""
 
     architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
@@ -165,14 +153,14 @@ class ScoredItem(_Answer):
     warnings: list[str]
 
 
-class Interval(_Answer):
+class Interval(Answer):
     """Where the accuracy lies with a probability of 90 %."""
 
     low: float = Field(examples=[0.9268])
     high: float = Field(examples=[0.9345])
 
 
-class Estimate(_Answer):
+class Estimate(Answer):
     """What one combiner says."""
 
     accuracy: float = Field(examples=[0.9312], description="a fraction")
@@ -180,7 +168,7 @@ class Estimate(_Answer):
     percentile: float = Field(description="percent of the reference population that is predicted worse")
 
 
-class Reason(_Answer):
+class Reason(Answer):
     """What one part of the architecture, or one proxy, adds to the prediction."""
 
     part: str = Field(examples=["layers[3] (L2, T)"])
@@ -190,7 +178,7 @@ class Reason(_Answer):
     )
 
 
-class Explanation(_Answer):
+class Explanation(Answer):
     """Shapley values: the base and all points together are the prediction of `combiner`."""
 
     combiner: str = Field(description="whose prediction is explained; `structure` where the asked one cannot be")
@@ -198,7 +186,7 @@ class Explanation(_Answer):
     reasons: list[Reason] = Field(description="largest first, whichever way they go")
 
 
-class Edit(_Answer):
+class Edit(Answer):
     """One module added or taken away."""
 
     edit: dict[str, Any] = Field(examples=[{"layer": 3, "module": "S", "action": "add"}], description="layers from 0")
@@ -224,7 +212,7 @@ class PredictedItem(EstimatedItem):
     rank: int = Field(description="1 is the best of this request; equal accuracies share a rank")
 
 
-class BatchCard(_Answer):
+class BatchCard(Answer):
     """The probe batch that every network was shown."""
 
     fingerprint: str
@@ -235,7 +223,7 @@ class BatchCard(_Answer):
 Seconds = Annotated[float, Field(description="from first to last step, turns of other requests included")]
 
 
-class ScoreResponse(_Answer):
+class ScoreResponse(Answer):
     """Scores in the order posted."""
 
     scores: list[ScoredItem | FailedItem]
@@ -244,7 +232,7 @@ class ScoreResponse(_Answer):
     seconds: Seconds
 
 
-class PredictionResponse(_Answer):
+class PredictionResponse(Answer):
     """Predictions in the order posted."""
 
     predictions: list[PredictedItem | FailedItem]
@@ -256,6 +244,29 @@ class PredictionResponse(_Answer):
     device: str = Field(examples=["cpu"])
     batch: BatchCard
     seconds: Seconds
+
+
+class ValidationRequest(_Architectures):
+    """Architectures to look at, with nothing built of them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
+
+
+class ValidItem(Answer):
+    """An architecture that can be predicted, and what it costs."""
+
+    architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
+    fingerprint: str = Field(description="the same for the same network, however it was written")
+    layers: int
+    parameters: int
+    flops: int = Field(description="of one forward pass of the default ensemble's probe batch, as proxy `flops` counts")
+    warnings: list[str] = Field(description="in which ways it lies outside the population of the space's benchmark")
+
+
+class ValidationResponse(Answer):
+    """What architectures are, in the order posted."""
+
+    validations: list[ValidItem | FailedItem]
 
 
 class JobRequest(PredictionRequest):
@@ -276,7 +287,7 @@ class JobRequest(PredictionRequest):
         return (PredictionRequest if self.kind == "predictions" else ScoreRequest).model_validate(given)
 
 
-class JobCounts(_Answer):
+class JobCounts(Answer):
     """Numbers of a job's architectures."""
 
     total: int
@@ -287,7 +298,7 @@ class JobCounts(_Answer):
     cached: int = Field(description="of those done, how many were known from earlier work")
 
 
-class JobCard(_Answer):
+class JobCard(Answer):
     """How a job is doing."""
 
     id: str
@@ -320,78 +331,24 @@ class JobCard(_Answer):
         )
 
 
-class JobList(_Answer):
+class JobList(Answer):
     """Jobs, newest first."""
 
     jobs: list[JobCard]
 
 
-class JobResult(_Answer):
+class JobResult(Answer):
     """What became of one of a job's architectures."""
 
     position: int = Field(description="in the list that was posted, from 0")
     result: EstimatedItem | ScoredItem | FailedItem
 
 
-class JobResults(_Answer):
+class JobResults(Answer):
     """A page of results, in the order in which they were finished."""
 
     results: list[JobResult]
     next: str | None = Field(description="path of what comes next; null where nothing does, now or later")
-
-
-class Summary(_Answer):
-    """Mean and standard deviation of a measure over the repeats of a cross-validation."""
-
-    mean: float
-    sd: float
-
-
-class EnsembleCard(_Answer):
-    """What an ensemble was fitted on, how good it is, and what it is not good for."""
-
-    name: str
-    created_by: str
-    space: str
-    settings: dict[str, Any]
-    benchmark: dict[str, Any] = Field(description="name, number of architectures, by depth, range of accuracy, hash")
-    proxies: dict[str, str] = Field(description="their versions by name")
-    batch: dict[str, Any] | None
-    batch_fingerprint: str | None
-    seed: int
-    features: dict[str, int] = Field(description="their numbers by kind")
-    combiners: list[str]
-    interval_level: float
-    method: dict[str, Any] | None = Field(description="repeats and folds of the cross-validation")
-    baselines: list[str] = Field(description="which rows of `measured` are baselines")
-    measured: dict[str, dict[str, Summary | None]] = Field(description="by combiner or baseline and measure")
-    limits: list[str]
-
-
-class Health(_Answer):
-    """Whether the service is well."""
-
-    status: str = Field(examples=["ok"])
-
-
-class ProxyCard(_Answer):
-    """Facts about a proxy."""
-
-    name: str
-    version: str = Field(description="raised whenever the proxy's numbers change")
-    needs: list[str]
-    batch_norm: bool | None
-    direction: int = Field(description="+1 if its paper ranks higher as better, -1 if lower")
-    cost: float = Field(description="forward passes it costs on its own, about")
-    source: str
-    log_feature: bool
-    additive: bool = Field(description="whether it sums over the layers, so that it grows with depth")
-
-    @classmethod
-    def of(cls, info: ProxyInfo) -> "ProxyCard":
-        needs = sorted(need.name.lower() for need in info.needs)
-        facts = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive")
-        return cls(needs=needs, **{fact: getattr(info, fact) for fact in facts})
 
 
 def _finite(number: float | None) -> float | None:

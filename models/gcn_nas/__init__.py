@@ -1,4 +1,4 @@
-from models.gcn_nas.architecture import GcnNasArchitecture
+from models.gcn_nas.architecture import PENG, GcnNasArchitecture
 from models.gcn_nas.space import GcnNas
 
-__all__ = ["GcnNas", "GcnNasArchitecture"]
+__all__ = ["PENG", "GcnNas", "GcnNasArchitecture"]

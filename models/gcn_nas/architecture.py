@@ -27,6 +27,22 @@ SLOTS: dict[int, tuple[int, ...]] = {
 """Which slots of the ten-slot backbone a network of that depth uses."""
 DEPTHS = tuple(SLOTS)
 FORMS = ("layers", "mask", "weights")
+PENG: dict[str, Any] = {
+    "space": NAME,
+    "layers": [
+        ["L2", "S", "T", "ST"],
+        ["S", "T", "ST"],
+        ["S", "T", "ST"],
+        ["S", "T", "ST"],
+        ["L2", "S", "T"],
+        ["L2", "T"],
+        ["L4n", "L2", "S", "T", "ST"],
+        ["L2", "T"],
+        ["L2", "T"],
+        ["T"],
+    ],
+}
+"""The architecture that Peng et al. (2020) found."""
 
 NUMPY = (np.ndarray, np.generic)
 """A tuple, as writing the union out would build it anew for every cell."""

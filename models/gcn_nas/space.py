@@ -41,6 +41,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
     name: ClassVar[str] = architecture.NAME
     max_layers: ClassVar[int] = max(DEPTHS)
     max_modules: ClassVar[int] = len(MODULES)
+    presets: ClassVar[Mapping[str, Any]] = {"Peng et al. 2020": architecture.PENG}
 
     def __init__(
         self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", persons: int = 2, num_classes: int = 60
@@ -71,6 +72,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             "slots": {str(depth): list(slots) for depth, slots in SLOTS.items()},
             "weight_threshold": architecture.THRESHOLD,
             "skeletons": list(SKELETONS),
+            "presets": dict(self.presets),
             "settings": self.settings,
         }
 

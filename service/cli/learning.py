@@ -91,7 +91,7 @@ def fit(
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
     from ensemble import Ensemble, card, shortcomings
     from service import measure_tables
-    from service.schemas import EnsembleCard
+    from service.cards import EnsembleCard
 
     measured = _evaluation(report) if report else None
     trained, table, _ = _trained(benchmark, scores)

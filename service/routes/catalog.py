@@ -4,22 +4,18 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel
 
 from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import proxy_infos
-from service.deps import DeskDep, GuardedRoute
+from service.cards import Allowed, EnsembleCard, PopulationCard, ProxyCard, Sample
+from service.deps import CallerDep, DeskDep, GuardedRoute, SettingsDep
 from service.errors import ProblemError, documented
 from service.library import Model
-from service.schemas import EnsembleCard, ProxyCard
+from service.routes.jobs import MOST as PAGE
 
 router = APIRouter(prefix="/v1", tags=["catalog"], route_class=GuardedRoute)
-
-
-class Sample(BaseModel):
-    """Random architectures, ready to be posted to `/v1/predictions`."""
-
-    architectures: list[dict[str, Any]]
+SAMPLE = 1000
+"""Most random architectures at once."""
 
 
 def _space(name: str) -> SearchSpace[Architecture]:
@@ -45,7 +41,7 @@ def get_spaces() -> dict[str, dict[str, Any]]:
 @router.get("/spaces/{name}/sample", responses=documented(404, 422))
 def get_sample(
     space: Annotated[SearchSpace[Architecture], Depends(_space)],
-    n: Annotated[int, Query(ge=1, le=1000, description="how many")] = 1,
+    n: Annotated[int, Query(ge=1, le=SAMPLE, description="how many")] = 1,
     seed: Annotated[int, Query(ge=0, lt=2**32, description="the same seed draws the same")] = 0,
     depth: Annotated[int | None, Query(ge=1, le=1000, description="number of layers; drawn too if left out")] = None,
 ) -> Sample:
@@ -68,6 +64,30 @@ def get_ensembles(desk: DeskDep) -> dict[str, EnsembleCard]:
 def get_ensemble(model: Annotated[Model, Depends(_model)]) -> EnsembleCard:
     """The card of one ensemble: what it was fitted on, how good it is, and what it is not good for."""
     return model.card
+
+
+@router.get("/ensembles/{name}/population", responses=documented(404, 422))
+def get_population(model: Annotated[Model, Depends(_model)]) -> PopulationCard:
+    """What percentiles are taken in: held-out predictions by combiner, and the quantiles of each proxy."""
+    return model.population
+
+
+@router.get("/limits", responses=documented())
+async def get_limits(settings: SettingsDep, caller: CallerDep) -> Allowed:
+    """How much may be asked for, by the API key that asks this."""
+    return Allowed(
+        architectures=settings.max_architectures,
+        job_architectures=settings.max_job_architectures,
+        body_bytes=settings.max_body_bytes,
+        job_body_bytes=settings.max_job_body_bytes,
+        wait_seconds=settings.wait_seconds,
+        page=PAGE,
+        sample=SAMPLE,
+        keep_hours=settings.keep_hours,
+        rate=caller.rate,
+        jobs=caller.jobs,
+        share=caller.share,
+    )
 
 
 @router.get("/proxies", responses=documented())

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
+from service.cards import Health
 from service.deps import DeskDep, LeavingDep, StoreCheckDep
 from service.errors import ProblemError, documented
-from service.schemas import Health
 
 router = APIRouter(prefix="/health", tags=["health"])
 

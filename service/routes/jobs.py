@@ -36,7 +36,8 @@ from service.store.records import JobKind
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
 log = logging.getLogger(__name__)
 posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
-PAGE = 500
+PAGE, MOST = 500, 1000
+"""Results of a page, where nothing else is asked for, and at most."""
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 GLANCE = 0.25
@@ -142,7 +143,7 @@ async def get_results(
     store: StoreDep,
     caller: CallerDep,
     after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
 ) -> Response:
     """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
     job = await _job(store, id, caller)

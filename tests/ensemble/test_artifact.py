@@ -121,7 +121,7 @@ def rewrite(folder: Path, sign: bool, **changes: Any) -> None:
     [
         (False, {"seed": 7}, "was altered"),
         (True, {"format": 1}, "format 1 is unknown"),
-        (True, {"format": 3}, "format 3 is unknown"),
+        (True, {"format": 4}, "format 4 is unknown"),
         (True, {"combiners": ["oracle"]}, "do not make an ensemble"),
         (True, {"combiners": 3}, "do not make an ensemble"),
         (True, {"space": "elsewhere"}, "do not make an ensemble"),

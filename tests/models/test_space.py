@@ -53,6 +53,12 @@ def test_neighbours_are_distinct_symmetric_and_in_the_population(any_space: Any,
         assert not any_space.warnings(other)
 
 
+def test_presets_are_architectures_of_the_population(any_space: Any) -> None:
+    assert any_space.presets
+    for preset in any_space.presets.values():
+        assert not any_space.warnings(any_space.parse(preset))
+
+
 def test_every_feature_describes_a_part(any_space: Any, samples: list[Any]) -> None:
     for arch in samples[:8]:
         parts = {any_space.part(arch, feature) for feature in any_space.features(arch)}

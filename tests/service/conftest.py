@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
 from service.app import make_backend, make_desk
 from service.desk import Desk
 from service.library import Library
-from service.schemas import FOUR_LAYERS, PENG
+from service.schemas import FOUR_LAYERS
 from service.settings import Settings
 from service.turns import Asker
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
 from service.demo import server
-from service.schemas import PENG
 from tests.service.conftest import ARCHITECTURES, CHEAP, SMALL, without_costs
 
 BODIES: list[dict[str, Any]] = [

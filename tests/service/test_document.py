@@ -21,6 +21,7 @@ EXAMPLES = {
     "ScoreRequest": ("/v1/scores", 200),
     "PredictionRequest": ("/v1/predictions", 200),
     "JobRequest": ("/v1/jobs", 202),
+    "ValidationRequest": ("/v1/validations", 200),
 }
 
 

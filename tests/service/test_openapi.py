@@ -91,13 +91,14 @@ def name_what_there_is(case: Case, job: str) -> None:
     if case.query and "depth" in case.query:
         case.query["depth"] = 4
     if isinstance(case.body, dict):
-        _name_in_body(case.body)
+        _name_in_body(case.body, with_proxies="validations" not in case.path)
 
 
-def _name_in_body(body: dict[str, Any]) -> None:
+def _name_in_body(body: dict[str, Any], with_proxies: bool) -> None:
     number = min(len(body["architectures"]), 64)
     body["architectures"] = [ARCHITECTURES[i % len(ARCHITECTURES)] for i in range(number)]
-    body["proxies"] = PROXIES[number % len(PROXIES)]
+    if with_proxies:
+        body["proxies"] = PROXIES[number % len(PROXIES)]
     for field, name in {"ensemble": "gcn-nas-ntu", "combiner": "ridge"}.items():
         if body.get(field) is not None:
             body[field] = name

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
 from service.demo import server
-from service.schemas import PENG
 from tests.service.backends.conftest import wait_until
 from tests.service.conftest import SMALL
 from tests.service.test_jobs import results, submit, wait

@@ -1,0 +1,37 @@
+"""What architectures are, before anything is built of them."""
+
+from fastapi import APIRouter
+
+from models import Architecture
+from service.answers import Results
+from service.deps import DeskDep, SettingsDep, StrictRoute, check_size
+from service.errors import documented
+from service.pipeline import parsed
+from service.schemas import ValidationRequest, ValidationResponse, ValidItem
+
+router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
+
+
+@router.post("/validations", responses=documented(400, 408, 413, 415, 422, 503))
+async def post_validations(body: ValidationRequest, desk: DeskDep, settings: SettingsDep) -> ValidationResponse:
+    """Look at architectures: whether they can be predicted, and what they cost. Nothing is built.
+
+    Answers come in the order posted, an `error` for each architecture that cannot be read or is too large.
+    """
+    check_size(len(body.architectures), settings.max_architectures)
+    probe = desk.library.probe
+    space, shape = probe.space, probe.shape
+
+    def item(arch: Architecture) -> ValidItem:
+        cost = space.cost(arch, shape)
+        return ValidItem(
+            architecture=space.to_json(arch),
+            fingerprint=arch.fingerprint,
+            layers=arch.depth,
+            parameters=cost.params,
+            flops=cost.flops,
+            warnings=space.warnings(arch),
+        )
+
+    results = Results(parsed(body.architectures, desk.limits.reader(probe)))
+    return ValidationResponse(validations=results.items(item))
