@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Protocol
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
 from benchmarks.chromium import chromium, installed
-from tests.page.studio import Studio, Troubles
+from tests.page.studio import PATIENCE, Studio, Troubles
 
 
 class Visit(Protocol):
@@ -47,3 +48,10 @@ def visit(browser: Browser) -> Iterator[Visit]:
 def studio(visit: Visit, url: str) -> Studio:
     """The page of the server that the tests share."""
     return visit(url)
+
+
+@pytest.fixture(scope="session")
+def api(url: str) -> Iterator[httpx.Client]:
+    """What the page asks, asked without it."""
+    with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+        yield client

@@ -1,12 +1,17 @@
 """The page as its users have it: by role and accessible name."""
 
 import re
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
+import httpx
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 MODULES = ["L", "L4n", "L4", "L3", "L2", "S", "T", "ST"]
-expect.set_options(timeout=30_000)
+PATIENCE = 30
+"""Seconds; nothing is measured, other tests may run beside these."""
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 class Troubles:
@@ -16,7 +21,7 @@ class Troubles:
         self._url = url
         self._expected: list[str] = []
         self._seen: list[str] = []
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(1000 * PATIENCE)
         context.on("console", lambda message: message.type in ("error", "warning") and self._see(message.text))
         context.on("weberror", lambda error: self._see(str(error.error)))
         context.on("request", self._asked)
@@ -66,23 +71,40 @@ class Studio:
         """Wait until what is shown is of the architecture that is shown."""
         expect(self.page.locator("#prediction")).to_have_attribute("data-state", "current")
 
-    def number(self, selector: str) -> float:
-        """The first number of an output."""
-        text = self.page.locator(selector).inner_text()
-        found = re.search(r"[-−]?\d+(\.\d+)?", text)
-        assert found, f"no number in {selector}: {text!r}"
-        return float(found[0].replace("−", "-"))
+    def numbers(self, selector: str) -> list[float]:
+        """Those in an output, in their order."""
+        text = self.page.locator(selector).inner_text().replace("−", "-")
+        return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
 
     def architecture(self) -> dict[str, Any]:
         """What the grid's checkboxes say."""
-        boxes = self.page.locator("#grid [role=checkbox], #grid input[type=checkbox]")
-        marked: list[list[Any]] = boxes.evaluate_all(
-            "all => all.map(one => [one.ariaLabel, one.ariaChecked === 'true' || one.checked === true])"
+        cells: list[tuple[str, bool]] = self.page.get_by_role("checkbox", name="layer").evaluate_all(
+            "all => all.map((one) => [one.ariaLabel, one.checked])"
         )
-        layers: list[list[str]] = [[] for _ in range(len(marked) // len(MODULES))]
-        for label, checked in marked:
-            found = re.fullmatch(r"layer (\d+), module (\w+)", label)
-            assert found, label
+        layers: list[list[str]] = [[] for _ in range(len(cells) // len(MODULES))]
+        for name, checked in cells:
+            found = re.fullmatch(r"layer (\d+), module (\w+)", name)
+            assert found, name
             if checked:
                 layers[int(found[1]) - 1].append(found[2])
         return {"space": "gcn-nas", "layers": layers}
+
+    def until(self, true: Callable[[], Any]) -> None:
+        """Wait for what no locator can say."""
+        deadline = monotonic() + PATIENCE
+        while not true():
+            assert monotonic() < deadline, "it did not happen"
+            self.page.wait_for_timeout(20)
+
+
+def predicted(api: httpx.Client, architecture: Any, **more: Any) -> Any:
+    """What the API says of one architecture, from structure if nothing else is asked for."""
+    response = api.post("/v1/predictions", json={"architectures": [architecture], "proxies": [], **more})
+    assert response.status_code == 200, response.text
+    (item,) = response.json()["predictions"]
+    return item
+
+
+def fragment(architecture: Any) -> str:
+    """Where the page has it in its address."""
+    return "#" + "/".join([architecture["space"], *(".".join(layer) for layer in architecture["layers"])])
