@@ -25,6 +25,7 @@ from service.limits import Limits
 from service.metrics import Metrics
 from service.middleware import RequestLog
 from service.routes import ROUTERS
+from service.routes.page import page_router
 from service.runner import JobRunner
 from service.scorer import Scorer
 from service.settings import Settings
@@ -88,7 +89,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     app.state.settings, app.state.leaving = settings, leaving
     app.state.streams = asyncio.Semaphore(settings.max_event_streams)
     errors.install(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, page_router()):
         app.include_router(router)
     app.add_middleware(RequestLog, metrics=metrics, failed=errors.answer)  # the last is the outermost
     return app

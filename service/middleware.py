@@ -16,8 +16,8 @@ from service.metrics import OTHER, Metrics
 log = logging.getLogger("service.access")
 HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-QUIET = ("/health/live", "/health/ready", "/metrics")
-"""Routes that are asked all day; their lines are for debugging."""
+QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}")
+"""Routes that are asked all day, and the page's files; their lines are for debugging."""
 
 
 class RequestLog:

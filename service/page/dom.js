@@ -1,0 +1,55 @@
+/** Elements made of text and attributes: nothing that a server says is ever read as markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An HTML element. Attributes: `onclick` and the like listen, true and false say whether there is one. */
+export function el(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** An SVG element. */
+export function svg(name, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, name), attributes, children);
+}
+
+/** The element of the page with this id. */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/** A problem in words, for the place that it concerns; none clears it. */
+export function showProblem(place, problem) {
+  const text = problem ? problem.message : "";
+  place.hidden = !text;
+  if (place.textContent !== text) place.textContent = text;
+}
+
+/** A table of text or elements. The first cell of a row is its heading. */
+export function table(caption, headings, rows) {
+  return el(
+    "table",
+    {},
+    el("caption", { class: "hidden" }, caption),
+    el("thead", {}, el("tr", {}, ...headings.map((heading) => el("th", { scope: "col" }, heading)))),
+    el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), ...cells(rest)))),
+  );
+}
+
+/** Say it to those who cannot see it; the last word counts. */
+export function announce(text) {
+  byId("status").textContent = text;
+}
+
+function cells(contents) {
+  return contents.map((content) => el("td", {}, content));
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (typeof value === "boolean") element.toggleAttribute(name, value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,52 @@
+/** What moved the prediction, and which single edits would raise it. */
+
+import { withModule } from "./architecture.js";
+import { byId, el } from "./dom.js";
+import { fromOne, percent, points } from "./format.js";
+import { explained } from "./predict.js";
+
+const MOST_EDITS = 8;
+
+export function showReasons(store, edit) {
+  store.watch(["explanation", "scored", "architecture"], (state) => {
+    const { item, current } = explained(state);
+    const [place, edits] = [byId("reasons"), byId("edits")];
+    for (const one of [place, edits]) one.dataset.state = current ? "current" : item ? "stale" : "loading";
+    if (!item?.explanation) {
+      place.replaceChildren();
+      edits.replaceChildren();
+      return;
+    }
+    place.replaceChildren(reasons(item.explanation));
+    edits.replaceChildren(...suggestions(item.edits, state, current, edit));
+  });
+}
+
+function reasons({ base, combiner, reasons: all }) {
+  const most = Math.max(...all.map(({ points: size }) => Math.abs(size)));
+  const row = ({ part, points: size }) => {
+    const bar = el("span", { class: size < 0 ? "bar less" : "bar more" });
+    bar.style.width = `${(50 * Math.abs(size)) / most}%`;
+    const text = points(size);
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, fromOne(part)),
+      el("td", { class: "bars", "aria-hidden": "true" }, bar),
+      el("td", { class: "number" }, text),
+    );
+  };
+  const heading = `Percentage points on top of ${percent(base)}, the mean of the trained; by ${combiner}`;
+  return el("table", {}, el("caption", {}, heading), el("tbody", {}, ...all.map(row)));
+}
+
+function suggestions(edits, { architecture, spaces }, current, edit) {
+  if (!edits.length) return [el("p", { class: "muted" }, "No single edit raises it.")];
+  const space = spaces[architecture.space];
+  const button = ({ edit: { layer, module, action }, points: more }) => {
+    const text = action === "add" ? `add ${module} to layer ${layer + 1}` : `take ${module} out of layer ${layer + 1}`;
+    const apply = () => edit(withModule(architecture, layer, module, action === "add", space));
+    return el("button", { type: "button", disabled: !current, onclick: apply }, text, el("b", {}, points(more)));
+  };
+  return edits.slice(0, MOST_EDITS).map((one) => el("li", {}, button(one)));
+}
