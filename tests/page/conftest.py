@@ -13,7 +13,7 @@ from tests.page.studio import PATIENCE, Studio, Troubles
 
 
 class Visit(Protocol):
-    def __call__(self, url: str, fragment: str = "", **options: Any) -> Studio:
+    def __call__(self, url: str, fragment: str = "", wait: bool = True, **options: Any) -> Studio:
         """The page at a server. Options are those of Playwright's `new_context`."""
 
 
@@ -31,12 +31,12 @@ def visit(browser: Browser) -> Iterator[Visit]:
     troubles = []
     with ExitStack() as stack:
 
-        def visit(url: str, fragment: str = "", **options: Any) -> Studio:
+        def visit(url: str, fragment: str = "", wait: bool = True, **options: Any) -> Studio:
             context = stack.enter_context(browser.new_context(**options))
             context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
             troubles.append(Troubles(context, url))
             studio = Studio(context.new_page(), url, troubles[-1])
-            studio.open(fragment)
+            studio.open(fragment, wait)
             return studio
 
         yield visit

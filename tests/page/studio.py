@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 MODULES = ["L", "L4n", "L4", "L3", "L2", "S", "T", "ST"]
@@ -56,9 +57,11 @@ class Studio:
     def __init__(self, page: Page, url: str, troubles: Troubles) -> None:
         self.page, self.url, self.troubles = page, url, troubles
 
-    def open(self, fragment: str = "") -> None:
+    def open(self, fragment: str = "", wait: bool = True) -> None:
+        """Go there, and wait for the first prediction unless there will be none."""
         self.page.goto(f"{self.url}/{fragment}")
-        expect(self.page.locator("body")).to_have_attribute("data-ready", "true")
+        if wait:
+            expect(self.page.locator("body")).to_have_attribute("data-ready", "true")
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
@@ -75,6 +78,13 @@ class Studio:
         """Those in an output, in their order."""
         text = self.page.locator(selector).inner_text().replace("−", "-")
         return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+    def assert_shows(self, item: Any) -> None:
+        """Accuracy, interval and percentile are those of the API's answer, as far as they are written."""
+        assert self.numbers("#accuracy") == [pytest.approx(100 * item["accuracy"], abs=0.00501)]
+        low, high = (pytest.approx(100 * item["interval"][end], abs=0.00501) for end in ("low", "high"))
+        assert self.numbers("#interval")[-2:] == [low, high]
+        assert self.numbers("#percentile")[0] == pytest.approx(item["percentile"], abs=0.0501)
 
     def architecture(self) -> dict[str, Any]:
         """What the grid's checkboxes say."""
@@ -108,3 +118,14 @@ def predicted(api: httpx.Client, architecture: Any, **more: Any) -> Any:
 def fragment(architecture: Any) -> str:
     """Where the page has it in its address."""
     return "#" + "/".join([architecture["space"], *(".".join(layer) for layer in architecture["layers"])])
+
+
+def compare(studio: Studio, *modules: str) -> list[Any]:
+    """Add as many architectures to the comparison, each with another of these in its first layer, or without it."""
+    added = []
+    for i, module in enumerate(modules):
+        studio.cell(1, module).click()
+        added.append(studio.architecture())
+        studio.button("Add to comparison").click()
+        expect(studio.page.locator("#comparison li")).to_have_count(i + 1)
+    return added

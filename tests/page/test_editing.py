@@ -1,7 +1,6 @@
 """Drawing an architecture, and its prediction from structure, which follows every edit."""
 
 import re
-from typing import Any
 
 import httpx
 import pytest
@@ -12,18 +11,10 @@ from tests.page.conftest import Visit
 from tests.page.studio import Studio, fragment, predicted
 
 
-def assert_shows(studio: Studio, item: Any) -> None:
-    """Accuracy, interval and percentile are those of the API's answer, as far as they are written."""
-    assert studio.numbers("#accuracy") == [pytest.approx(100 * item["accuracy"], abs=0.00501)]
-    low, high = (pytest.approx(100 * item["interval"][end], abs=0.00501) for end in ("low", "high"))
-    assert studio.numbers("#interval")[-2:] == [low, high]
-    assert studio.numbers("#percentile")[0] == pytest.approx(item["percentile"], abs=0.0501)
-
-
 def test_a_click_edits_the_architecture_and_its_prediction_follows(studio: Studio, api: httpx.Client) -> None:
     before = studio.architecture()
     assert before == PENG  # the first preset
-    assert_shows(studio, predicted(api, before))
+    studio.assert_shows(predicted(api, before))
     for layer, module in ((1, "L"), (4, "ST"), (10, "L4n")):
         cell = studio.cell(layer, module)
         there = cell.is_checked()
@@ -32,7 +23,7 @@ def test_a_click_edits_the_architecture_and_its_prediction_follows(studio: Studi
         studio.settled()
         after = studio.architecture()
         assert (module in after["layers"][layer - 1]) is not there
-        assert_shows(studio, predicted(api, after))
+        studio.assert_shows(predicted(api, after))
     assert sum(one != other for one, other in zip(before["layers"], after["layers"], strict=True)) == 3
 
 
@@ -58,7 +49,7 @@ def test_presets_and_random_architectures(studio: Studio, api: httpx.Client) -> 
         studio.until(lambda before=before: studio.architecture() != before)
         studio.settled()
         seen.append(studio.architecture())
-        assert_shows(studio, predicted(api, seen[-1]))
+        studio.assert_shows(predicted(api, seen[-1]))
     assert seen[0] != seen[1] != seen[2]
     studio.button("Peng et al. 2020").click()
     studio.settled()
@@ -74,7 +65,7 @@ def test_depth(studio: Studio, api: httpx.Client, depth: int) -> None:
     studio.settled()
     architecture = studio.architecture()
     assert len(architecture["layers"]) == depth
-    assert_shows(studio, predicted(api, architecture))
+    studio.assert_shows(predicted(api, architecture))
     if depth == 10:  # what was there before
         assert architecture == PENG
 
@@ -152,7 +143,7 @@ def test_the_last_edit_wins_however_late_answers_come(studio: Studio, api: httpx
     studio.settled()
     held[0].continue_()
     studio.page.wait_for_timeout(300)
-    assert_shows(studio, predicted(api, studio.architecture()))
+    studio.assert_shows(predicted(api, studio.architecture()))
 
 
 def test_where_it_lies_among_the_trained_is_a_picture_with_words(studio: Studio, api: httpx.Client) -> None:
