@@ -11,7 +11,10 @@ export function showAnswer(store) {
 
   store.watch(["prediction", "scored", "architecture", "population"], (state) => {
     const { item, state: condition, problem } = shown(state);
-    byId("prediction").dataset.state = condition;
+    for (const place of [byId("prediction"), byId("combiners")]) {
+      place.dataset.state = condition;
+      place.ariaBusy = String(["loading", "stale"].includes(condition));
+    }
     showProblem(byId("problem"), problem);
     clearTimeout(reading);
     if (!item) {

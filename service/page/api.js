@@ -1,5 +1,7 @@
 /** The HTTP API: JSON in and out, and every failure as an error that says what it was. */
 
+import { keep, recall } from "./keep.js";
+
 const KEY = "archrank-key";
 const PATIENCE = 15000; // milliseconds until a server that is silent counts as not reached
 
@@ -38,12 +40,11 @@ export class Api {
   onRefused = () => {};
 
   get key() {
-    return sessionStorage.getItem(KEY);
+    return recall("session", KEY);
   }
 
   set key(key) {
-    if (key) sessionStorage.setItem(KEY, key);
-    else sessionStorage.removeItem(KEY);
+    keep("session", KEY, key);
   }
 
   get(path, options) {
@@ -83,9 +84,10 @@ export class Api {
     }
     this.onReached(true);
     if (response.ok) return response;
-    if (response.status === 401) this.onRefused();
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-    throw new Problem(response.status, isJson ? await response.json() : {}, retryAfter);
+    const problem = new Problem(response.status, isJson ? await response.json() : {}, retryAfter);
+    if (problem.status === 401) this.onRefused(problem);
+    throw problem;
   }
 
   async #reached(work, signal) {

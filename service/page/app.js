@@ -28,7 +28,7 @@ const store = new Store({
   canUndo: false,
   canRedo: false,
   prediction: { item: null, state: "loading", problem: null }, // from structure; of the architecture, if current
-  explanation: null, // {item, of}
+  explanation: null, // {item, of, problem}
   scored: new Map(), // predictions with proxies, by architecture
   ensemble: null, // name of the one that answers
   card: null,
@@ -40,6 +40,7 @@ const store = new Store({
   reached: true, // the server
   epoch: 0, // counts how often everything has to be asked again
   needsKey: false,
+  keyProblem: null,
 });
 const api = new Api();
 const history = new History(store);
@@ -58,6 +59,7 @@ showComparison(store, api, edit, showScoring(store, api));
 showCopies(store, api);
 showCard(store);
 showJobs(store, api);
+store.watch(["architecture"], ({ architecture }) => (document.querySelector("main").hidden = !architecture));
 store.watch(["epoch"], start);
 store.watch(["ensemble", "epoch"], about);
 
@@ -67,6 +69,7 @@ async function start() {
   try {
     const spaces = await api.get("v1/spaces");
     if (store.state.architecture) return;
+    showProblem(byId("starting"), null);
     store.set({ spaces });
     const [preset] = Object.values(spaces).flatMap((space) => Object.values(space.presets));
     history.edit(preset);
@@ -95,9 +98,10 @@ function goToAddress() {
 async function about({ ensemble }) {
   if (!ensemble) return;
   try {
-    const path = `v1/ensembles/${ensemble}`;
+    const path = `v1/ensembles/${encodeURIComponent(ensemble)}`;
     const [card, population] = await Promise.all([api.get(path), api.get(`${path}/population`)]);
     store.set({ card, population });
+    showProblem(byId("starting"), null);
   } catch (error) {
     failed(error);
   }
@@ -106,5 +110,6 @@ async function about({ ensemble }) {
 function failed(error) {
   if (error instanceof Unreachable) return; // the banner says so, and it is asked again
   if (!(error instanceof Problem)) throw error;
-  store.set({ prediction: { ...store.state.prediction, state: "error", problem: error } });
+  if (error.status !== 401) showProblem(byId("starting"), error); // the form for the key says that one
+  if (error.retryAfter) setTimeout(() => store.set({ epoch: store.state.epoch + 1 }), 1000 * error.retryAfter);
 }

@@ -1,7 +1,7 @@
 /** What predictions rest on: the ensemble's data, its measured errors, its limits. */
 
 import { byId, el, table } from "./dom.js";
-import { percent } from "./format.js";
+import { percent, signed } from "./format.js";
 
 const inPoints = (value) => (100 * value).toFixed(2);
 const MEASURES = {
@@ -37,10 +37,11 @@ function about({ name, benchmark, features, baselines, measured, method, seed, l
   });
   const headings = ["by", ...Object.values(MEASURES).map(([heading]) => heading)];
   const how = method ? `${method.repeats} \u00d7 ${method.folds}-fold cross-validation, mean \u00b1 standard deviation` : "";
-  const errors = table(`Measured errors: ${how}`, headings, rows);
-  errors.caption.className = "";
+  const errors = table("Measured errors", headings, rows);
   return [
     el("dl", {}, ...Object.entries(facts).flatMap(([term, what]) => [el("dt", {}, term), el("dd", {}, what)])),
+    el("h3", {}, "Measured errors"),
+    el("p", { class: "muted" }, how),
     el("div", { class: "scroll", role: "region", "aria-label": "Measured errors", tabindex: "0" }, errors),
     el("h3", {}, "What it is not good for"),
     el("ul", {}, ...limits.map((limit) => el("li", {}, limit))),
@@ -48,5 +49,5 @@ function about({ name, benchmark, features, baselines, measured, method, seed, l
 }
 
 function cell(summary, write) {
-  return summary ? `${write(summary.mean)} \u00b1 ${write(summary.sd)}` : "\u2013";
+  return summary ? signed(`${write(summary.mean)} \u00b1 ${write(summary.sd)}`) : "\u2013";
 }

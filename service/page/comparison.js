@@ -2,7 +2,8 @@
 
 import { Problem, wasAborted } from "./api.js";
 import { described, written } from "./architecture.js";
-import { announce, byId, el, showProblem, svg, table } from "./dom.js";
+import { announce, byId, el, refill, showProblem, svg, table } from "./dom.js";
+import { predicted } from "./follow.js";
 import { percent, percentile, span } from "./format.js";
 
 export const MOST = 4;
@@ -23,7 +24,8 @@ export function showComparison(store, api, edit, score) {
   store.watch(["architecture", "comparison"], ({ architecture, comparison }) => {
     const there = architecture && comparison.some((one) => written(one) === written(architecture));
     byId("add").disabled = there || comparison.length >= MOST;
-    byId("add").textContent = there ? "In the comparison" : "Add to comparison";
+    const full = comparison.length >= MOST ? "The comparison is full" : "Add to comparison";
+    byId("add").textContent = there ? "In the comparison" : full;
   });
 
   store.watch(["comparison", "scored", "epoch"], compare);
@@ -38,7 +40,7 @@ export function showComparison(store, api, edit, score) {
     const withProxies = comparison.every((one) => scored.has(written(one)));
     const body = { architectures: comparison, compare: true, ...(withProxies ? {} : { proxies: [] }) };
     try {
-      const { predictions, beats } = await api.post("v1/predictions", body, { signal });
+      const { predictions, beats } = await predicted(api, body, signal);
       store.set({ compared: { of: comparison, items: predictions, beats, withProxies, problem: null } });
     } catch (error) {
       if (wasAborted(error)) return;
@@ -56,14 +58,16 @@ export function showComparison(store, api, edit, score) {
     }
     const current = compared?.of === comparison;
     const items = comparison.map((one) => known(one, compared));
-    const cards = comparison.map((one, i) => card(one, i, items[i], spaces));
+    const ends = items.flatMap((item) => (item?.interval ? [item.interval.low, item.interval.high] : []));
+    const range = { low: Math.min(...ends), high: Math.max(...ends) };
+    const cards = comparison.map((one, i) => card(one, i, items[i], range, spaces));
     const parts = [el("ul", { class: "cards" }, ...cards)];
     if (current && compared.beats && comparison.length > 1) parts.push(pairs(compared.beats));
     if (current) parts.push(scoring(comparison, compared.withProxies, job));
-    place.replaceChildren(...parts);
+    refill(place, ...parts);
   }
 
-  function card(architecture, i, item, spaces) {
+  function card(architecture, i, item, range, spaces) {
     const name = NAMES[i];
     const remove = () => {
       store.set({ comparison: store.state.comparison.filter((one) => one !== architecture) });
@@ -74,9 +78,8 @@ export function showComparison(store, api, edit, score) {
       { "data-name": name },
       el("h3", {}, name),
       small(architecture, spaces[architecture.space]),
-      ...numbers(item),
-      el("button", { type: "button", "aria-label": `Edit ${name}`, onclick: () => edit(architecture) }, "Edit"),
-      el("button", { type: "button", "aria-label": `Remove ${name}`, onclick: remove }, "Remove"),
+      ...numbers(item, range),
+      el("div", { class: "tools" }, button("Edit", name, () => edit(architecture)), button("Remove", name, remove)),
     );
   }
 
@@ -93,15 +96,32 @@ function known(architecture, compared) {
   return at < 0 ? null : compared.items[at];
 }
 
-function numbers(item) {
+function button(text, name, onclick) {
+  const label = `${text} ${name}`;
+  return el("button", { type: "button", "aria-label": label, "data-keep": label, onclick }, text);
+}
+
+function numbers(item, range) {
   if (!item) return [el("p", { class: "muted" }, "predicting")];
   if (item.error) return [el("p", { class: "problem" }, new Problem(item.error.status, item.error).message)];
   return [
     el("p", { class: "figure" }, percent(item.accuracy)),
-    el("p", {}, span(item.interval)),
+    interval(item, range),
+    el("p", {}, `90 % interval ${span(item.interval)}`),
     el("p", { class: "muted" }, `better than ${percentile(item.percentile)}; by ${item.combiner}`),
     ...(item.stretch > 1 ? [el("p", { class: "muted" }, "with warnings: unlike those that were trained")] : []),
   ];
+}
+
+/** The interval on an axis that all that are compared share; the text beside it says the same. */
+function interval({ accuracy, interval: { low, high } }, range) {
+  const at = (value) => (100 * (value - range.low)) / (range.high - range.low);
+  return svg(
+    "svg",
+    { class: "range", width: "100%", height: 12, "aria-hidden": "true" },
+    svg("rect", { x: `${at(low)}%`, y: 2, width: `${at(high) - at(low)}%`, height: 8, class: "interval" }),
+    svg("line", { x1: `${at(accuracy)}%`, x2: `${at(accuracy)}%`, y1: 0, y2: 12, class: "marker" }),
+  );
 }
 
 /** The grid as a picture. */
@@ -122,8 +142,7 @@ function pairs(beats) {
     names[i],
     ...row.map((probability, j) => (i === j || probability === null ? "" : percent(probability, 0))),
   ]);
-  const caption = "How probably the row's architecture is better than the column's";
-  const found = table(caption, ["", ...names.map((name) => `than ${name}`)], rows);
-  found.caption.className = "";
-  return el("div", { class: "scroll" }, found);
+  const name = "How probably each is better than each other";
+  const found = table(name, ["", ...names.map((other) => `than ${other}`)], rows);
+  return el("div", {}, el("h3", {}, name), found);
 }

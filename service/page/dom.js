@@ -17,6 +17,13 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
+/** Put other children in a place. Who is at one with `data-keep` stays at its successor. */
+export function refill(place, ...children) {
+  const kept = place.contains(document.activeElement) && document.activeElement.dataset.keep;
+  place.replaceChildren(...children);
+  if (kept) place.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus();
+}
+
 /** A problem in words, for the place that it concerns; none clears it. */
 export function showProblem(place, problem) {
   const text = problem ? problem.message : "";
@@ -24,12 +31,11 @@ export function showProblem(place, problem) {
   if (place.textContent !== text) place.textContent = text;
 }
 
-/** A table of text or elements. The first cell of a row is its heading. */
-export function table(caption, headings, rows) {
+/** A table of text or elements, with a name for those who cannot see it. The first cell of a row is its heading. */
+export function table(name, headings, rows) {
   return el(
     "table",
-    {},
-    el("caption", { class: "hidden" }, caption),
+    { "aria-label": name },
     el("thead", {}, el("tr", {}, ...headings.map((heading) => el("th", { scope: "col" }, heading)))),
     el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), ...cells(rest)))),
   );

@@ -1,4 +1,4 @@
-/** A job until it has ended: by its events as they come, and by asking where no events come through. */
+/** What takes long: a job until it has ended: by its events as they come, and by asking where no events come through. */
 
 import { Problem } from "./api.js";
 
@@ -21,7 +21,7 @@ export async function follow(api, id, tell, signal) {
         await ask(api, path, tell, signal);
       }
     } catch (error) {
-      if (signal.aborted || (error instanceof Problem && [401, 403, 404].includes(error.status))) throw error;
+      if (signal.aborted || isFinal(error)) throw error;
     } finally {
       clearInterval(watch);
     }
@@ -29,10 +29,18 @@ export async function follow(api, id, tell, signal) {
       const over = await ask(api, path, tell, signal);
       if (over) return over;
     } catch (error) {
-      if (signal.aborted || error instanceof Problem) throw error;
+      if (signal.aborted || isFinal(error)) throw error;
     }
     await new Promise((done) => setTimeout(done, Math.min(LONGEST_PAUSE, 250 * 2 ** failures)));
   }
+}
+
+/** What the server predicts, at once or, if it makes a job of it, when that has ended. */
+export async function predicted(api, body, signal) {
+  const answer = await api.post("v1/predictions", body, { signal, headers: { Prefer: "wait=10" } });
+  if (answer.predictions) return answer;
+  await follow(api, answer.id, () => {}, signal);
+  return { predictions: await results(api, answer.id, signal), beats: null, ensemble: null };
 }
 
 /** All results of a job, by position in what was posted. */
@@ -44,6 +52,11 @@ export async function results(api, id, signal) {
     next = page.results.length ? page.next : null;
   }
   return found;
+}
+
+/** Whether it is of no use to go on: the job is not there, or not for us. */
+function isFinal(error) {
+  return error instanceof Problem && error.status < 500 && error.status !== 429;
 }
 
 async function ask(api, path, tell, signal) {

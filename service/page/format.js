@@ -2,6 +2,7 @@
 
 const NO_BREAK = "\u00a0";
 const MINUS = "\u2212";
+const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"; // digits
 
 /** A fraction in percent. */
 export function percent(fraction, digits = 2) {
@@ -10,7 +11,7 @@ export function percent(fraction, digits = 2) {
 
 /** Both ends of an interval in percent. */
 export function span({ low, high }) {
-  return `${(100 * low).toFixed(2)} to ${percent(high)}`;
+  return `${(100 * low).toFixed(2)}\u2013${percent(high)}`;
 }
 
 /** Percentage points with their sign. */
@@ -20,19 +21,26 @@ export function points(value) {
   return (value < 0 ? MINUS : "+") + text;
 }
 
-/** A percentile, which is never quite 0 or 100. */
+/** A percentile, which is in percent already. */
 export function percentile(value) {
   return value.toFixed(1) + NO_BREAK + "%";
 }
 
-/** Four figures. */
+/** Four figures; very large and very small numbers by powers of ten. */
 export function number(value) {
   const size = Math.abs(value);
-  const scientific = size >= 1e6 || (size > 0 && size < 1e-3);
-  const notation = scientific ? "scientific" : "standard";
-  return new Intl.NumberFormat("en", { maximumSignificantDigits: 4, notation, useGrouping: false })
-    .format(value)
-    .replace("-", MINUS);
+  if (size < 1e6 && (size >= 1e-3 || size === 0)) return signed(String(Number(value.toPrecision(4))));
+  const [figures, power] = value.toExponential(3).split("e");
+  return signed(`${figures} \u00d7 10${raised(Number(power))}`);
+}
+
+/** With a minus sign that is one. */
+export function signed(text) {
+  return text.replace("-", MINUS);
+}
+
+function raised(power) {
+  return [...String(power)].map((sign) => (sign === "-" ? "\u207b" : RAISED[sign])).join("");
 }
 
 /** A duration, of which milliseconds or seconds matter. */

@@ -1,7 +1,7 @@
 /** The jobs that the server has of whoever looks, asked again and again while the list is open. */
 
 import { wasAborted } from "./api.js";
-import { byId, el, showProblem, table } from "./dom.js";
+import { byId, el, refill, showProblem, table } from "./dom.js";
 import { percent } from "./format.js";
 import { results } from "./follow.js";
 
@@ -31,25 +31,24 @@ export function showJobs(store, api) {
 
   function show(jobs) {
     const text = JSON.stringify(jobs);
-    if (text === last) return; // who is at one of its buttons stays there
+    if (text === last) return;
     last = text;
-    const held = document.activeElement?.dataset.job;
-    place.replaceChildren(
+    refill(
+      place,
       jobs.length ? table("Jobs, newest first", HEADINGS, jobs.map(row)) : el("p", { class: "muted" }, "There is none."),
     );
-    if (held) place.querySelector(`[data-job="${held}"]`)?.focus();
   }
 
   function row({ id, kind, state, counts, progress, created, finished }) {
     const what = `${kind} of ${counts.total}`;
     const name = `job ${id.slice(0, 8)}`;
-    const link = { href: `v1/jobs/${id}/results`, "aria-label": `JSON of ${name}`, "data-job": `json-${id}` };
+    const link = { href: `v1/jobs/${id}/results`, "aria-label": `JSON of ${name}`, "data-keep": `json-${id}` };
     const save = (event) => {
       event.preventDefault();
       act(() => download(id));
     };
     const cancel = () => act(() => api.delete(`v1/jobs/${id}`));
-    const stop = { type: "button", "aria-label": `Cancel ${name}`, "data-job": `cancel-${id}`, onclick: cancel };
+    const stop = { type: "button", "aria-label": `Cancel ${name}`, "data-keep": `cancel-${id}`, onclick: cancel };
     return [
       el("time", { datetime: created, title: name }, new Date(created).toLocaleString()),
       what,

@@ -7,10 +7,18 @@ const PAUSE = 200; // milliseconds; browsers allow a few changes of the address 
 
 /** What the address says; null where it says nothing. Throws `LinkError`. */
 export function fromAddress(spaces) {
-  const text = decodeURIComponent(location.hash.slice(1));
-  if (!text) return null;
+  if (location.hash.length < 2) return null;
+  const text = decoded(location.hash.slice(1));
   const [architecture, ...comparison] = text.split("&").map((part) => read(part, spaces));
   return { architecture, comparison: comparison.slice(0, MOST_COMPARED) };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Keep the address as the state is, and the state as an address that somebody goes to. */

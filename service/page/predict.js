@@ -2,6 +2,7 @@
 
 import { Problem, wasAborted } from "./api.js";
 import { written } from "./architecture.js";
+import { predicted } from "./follow.js";
 
 /** What is known of the edited architecture: its scores' prediction where there is one, or the one from structure. */
 export function shown({ architecture, scored, prediction }) {
@@ -31,12 +32,17 @@ export function keepPredicting(store, api) {
     store.set({ prediction: { ...prediction, state } });
     try {
       const { item, ensemble } = await ask(architecture, false, signal);
-      store.set({ prediction: { item, state: "current", problem: null }, ensemble });
+      store.set({ prediction: { item, state: "current", problem: null }, ensemble: ensemble ?? store.state.ensemble });
       measure();
-      const explanation = await ask(architecture, true, signal);
-      store.set({ explanation: { item: explanation.item, of: written(architecture) } });
     } catch (error) {
       if (!wasAborted(error)) failed(error);
+      return;
+    }
+    try { // afterwards, as it takes several times as long
+      const { item } = await ask(architecture, true, signal);
+      store.set({ explanation: { item, of: written(architecture), problem: null } });
+    } catch (error) {
+      if (error instanceof Problem) store.set({ explanation: { item: null, of: null, problem: error } });
     }
   }
 
@@ -53,7 +59,7 @@ export function keepPredicting(store, api) {
 
   async function ask(architecture, explain, signal) {
     const body = { architectures: [architecture], proxies: [], explain };
-    const answer = await api.post("v1/predictions", body, { signal });
+    const answer = await predicted(api, body, signal);
     const [item] = answer.predictions;
     if (item.error) throw new Problem(item.error.status, item.error);
     return { item, ensemble: answer.ensemble };
