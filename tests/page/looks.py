@@ -47,7 +47,7 @@ _CLIPPED = """(selector) => [...document.querySelectorAll(selector)].filter((one
   const {left, right, width} = one.getBoundingClientRect();
   if (width < 2 || !one.checkVisibility()) return false;  // there for screen readers only
   const scrolls = (box) => box && (/auto|scroll/.test(getComputedStyle(box).overflowX) || scrolls(box.parentElement));
-  return (left < 0 || right > document.documentElement.clientWidth) && !scrolls(one.parentElement);
+  return right > 0 && (left < 0 || right > document.documentElement.clientWidth) && !scrolls(one.parentElement);
 }).map((one) => one.outerHTML.slice(0, 120))"""
 
 _OVERLAPPING = """(selector) => {
@@ -59,15 +59,24 @@ _OVERLAPPING = """(selector) => {
     .map((pair) => pair.slice(0, 2).map((one) => one.outerHTML.slice(0, 80)));
 }"""
 
+_FOCUS = """() => {
+  const one = document.activeElement;
+  const labels = [...(one.labels ?? []), document.getElementById(one.getAttribute("aria-labelledby"))];
+  const label = labels.find(Boolean)?.firstChild.textContent;
+  return (one === document.body ? "BODY" : one.ariaLabel || label || one.innerText || one.outerHTML).trim();
+}"""
+
 _RING = """() => {
-  const look = (one) => { const {outline, boxShadow, borderColor} = getComputedStyle(one);
-                          return outline + boxShadow + borderColor; };
+  const look = (one) => {
+    const {outline, boxShadow, borderColor, backgroundColor} = getComputedStyle(one);
+    return outline + boxShadow + borderColor + backgroundColor;
+  };
   const one = document.activeElement;
   const focused = look(one);
   one.blur();
   const blurred = look(one);
-  one.focus({focusVisible: true});
-  return [one.ariaLabel || one.innerText || one.id || one.outerHTML.slice(0, 80), focused !== blurred];
+  one.focus({focusVisible: true, preventScroll: true});
+  return focused !== blurred;
 }"""
 
 
@@ -97,7 +106,13 @@ def overlapping(page: Page, selector: str = CONTROLS) -> list[Any]:
     return found
 
 
-def focused(page: Page) -> tuple[str, bool]:
-    """What has the focus, and whether that can be seen: whether outline, shadow or border differ from those without."""
-    name, seen = page.evaluate(_RING)
-    return name, seen
+def focus(page: Page) -> str:
+    """The name of what has the focus; `BODY` where nothing has."""
+    name: str = page.evaluate(_FOCUS)
+    return name
+
+
+def focus_is_seen(page: Page) -> bool:
+    """Whether what has the focus looks otherwise than without."""
+    seen: bool = page.evaluate(_RING)
+    return seen
