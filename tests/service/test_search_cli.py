@@ -123,20 +123,20 @@ def begun(out: Path, number: int, *options: str) -> "subprocess.Popen[str]":
 
 def test_killed_and_interrupted_it_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "cut"
-    options = ("--strategy", "warm-up", "--batch", "1", "--budget", "150")
+    options = ("--strategy", "evolution", "--batch", "1", "--budget", "120")
     searched(whole, *options)
     process = begun(out, 20, *options)
     process.kill()
     process.communicate()
     killed = trials(out)
-    assert 20 <= len(killed) < 150
+    assert 20 <= len(killed) < 120
 
     process = begun(out, 20, *options)
     process.send_signal(signal.SIGINT)
     shown, said = process.communicate(timeout=60)
     assert process.returncode == 130
     number = written(out)
-    assert f"stopped after {number} of 150; the same command goes on from there" in said
+    assert f"stopped after {number} of 120; the same command goes on from there" in said
     assert "Traceback" not in said
     result = json.loads((out / "result.json").read_text())
     assert (result["state"], result["trials"]) == ("stopped", number)
