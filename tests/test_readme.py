@@ -50,7 +50,8 @@ def test_curl_example_is_answered(url: str) -> None:
     (command,) = re.findall(r"^curl .*?^\}'", README, flags=re.DOTALL | re.MULTILINE)
     words = shlex.split(command)
     body = words[words.index("-d") + 1]
-    response = httpx.post(f"{url}/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    response = httpx.post(f"{url}/v1/predictions", content=body, headers=headers, timeout=120)
     first, second = response.raise_for_status().json()["predictions"]
     assert first["fingerprint"] == second["fingerprint"]
     assert first["accuracy"] == second["accuracy"]
