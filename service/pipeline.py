@@ -107,8 +107,13 @@ def read(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> Results
     read = parsed(texts, reader)
     errors = [one for one in read if isinstance(one, InputError)]
     if len(errors) == len(read):
-        raise ProblemError(422, "; ".join(map(str, errors[:3])), errors)
+        raise unreadable(errors)
     return Results(read)
+
+
+def unreadable(errors: Sequence[InputError]) -> ProblemError:
+    """What a request is refused with of which no architecture can be read."""
+    return ProblemError(422, "; ".join(map(str, errors[:3])), errors)
 
 
 def parsed(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> list[Architecture | InputError]:

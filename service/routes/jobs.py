@@ -26,7 +26,7 @@ from service.deps import (
 from service.errors import ProblemError, documented, problem
 from service.leaving import Leaving
 from service.limits import Limits
-from service.pipeline import Plan
+from service.pipeline import Plan, unreadable
 from service.runner import JobRunner
 from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
 from service.settings import Settings
@@ -89,17 +89,18 @@ async def accepted(
 
 
 def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
-    items, read = [], limits.reader(plan.probe)
+    items, errors, read = [], [], limits.reader(plan.probe)
     for i, text in enumerate(texts):
         try:
             arch = read(text)
         except InputError as error:
-            wrong = problem(error.within(f"architectures[{i}]"), f"#/architectures/{i}").model_dump(mode="json")
+            errors.append(error.within(f"architectures[{i}]"))
+            wrong = problem(errors[-1], f"#/architectures/{i}").model_dump(mode="json")
             items.append(NewItem(text if isinstance(text, dict) else {}, None, error=wrong))
         else:
             items.append(NewItem(plan.probe.space.to_json(arch), arch.fingerprint))
-    if all(item.error for item in items):
-        raise ProblemError(422, "none of the architectures can be read")
+    if len(errors) == len(items):
+        raise unreadable(errors)
     return items
 
 
