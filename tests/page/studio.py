@@ -120,10 +120,10 @@ def fragment(architecture: Any) -> str:
     return "#" + "/".join([architecture["space"], *(".".join(layer) for layer in architecture["layers"])])
 
 
-def compare(studio: Studio, *modules: str) -> list[Any]:
-    """Add as many architectures to the comparison, each with another of these in its first layer, or without it."""
+def compare(studio: Studio, *modules: str, before: int = 0) -> list[Any]:
+    """Add as many architectures to those before, each with another of these in its first layer, or without it."""
     added = []
-    for i, module in enumerate(modules):
+    for i, module in enumerate(modules, start=before):
         studio.cell(1, module).click()
         added.append(studio.architecture())
         studio.button("Add to comparison").click()

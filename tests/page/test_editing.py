@@ -96,12 +96,12 @@ def test_an_edit_that_would_raise_it_is_applied_by_a_click(studio: Studio, api: 
 
 def test_reasons_are_those_of_the_api(studio: Studio, api: httpx.Client) -> None:
     expect(studio.page.locator("#reasons")).to_have_attribute("data-state", "current")
-    reasons = predicted(api, PENG, explain=True)["explanation"]["reasons"]
-    rows = studio.page.locator("#reasons tbody tr").all()
-    assert len(rows) == len(reasons)
-    for row, reason in zip(rows, reasons, strict=True):
-        shown = float(row.get_by_role("cell").last.inner_text().replace("−", "-"))
-        assert shown == pytest.approx(reason["points"], abs=0.00501)
+    reasons = [one["points"] for one in predicted(api, PENG, explain=True)["explanation"]["reasons"]]
+    cells = studio.page.locator("#reasons tbody tr").get_by_role("cell").all_inner_texts()
+    *shown, rest = [float(text.replace("−", "-")) for text in cells if text]
+    assert shown == pytest.approx(reasons[: len(shown)], abs=0.00501)
+    assert all(abs(points) < 0.005 for points in reasons[len(shown) :])  # 0.00 by themselves, and said together
+    assert rest == pytest.approx(sum(reasons[len(shown) :]), abs=0.00501)
 
 
 def test_warnings_of_what_is_unlike_the_trained(studio: Studio, api: httpx.Client, visit: Visit) -> None:
