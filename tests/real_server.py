@@ -112,6 +112,7 @@ def serving(
     log: Path | None = None,
     *,
     module: str = "service.cli",
+    port: int = 0,
     ready: bool = True,
     clean: bool = False,
     **settings: Any,
@@ -122,11 +123,12 @@ def serving(
         data: its data folder.
         log: its standard error is added to it.
         module: what is run.
+        port: a free one where 0.
         ready: whether to wait until it is.
         clean: end with SIGTERM instead.
         settings: environment variables; in lower case without `ARCHRANK_`.
     """
-    command = (sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", "0")
+    command = (sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", str(port))
     given = {f"ARCHRANK_{name.upper()}" if name.islower() else name: str(value) for name, value in settings.items()}
     env = os.environ | {"ARCHRANK_DATA_FOLDER": str(data), "ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1"} | given
     with (

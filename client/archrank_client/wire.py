@@ -75,7 +75,10 @@ class Settings:
     @classmethod
     def of(cls, url: str | None, key: str | None, timeout: float, patience: float, parallel: int) -> "Settings":
         """Raises `ValueError` for what cannot be."""
-        given = httpx.URL((url or os.environ.get("ARCHRANK_URL") or "http://127.0.0.1:8000").rstrip("/"))
+        try:
+            given = httpx.URL((url or os.environ.get("ARCHRANK_URL") or "http://127.0.0.1:8000").rstrip("/"))
+        except httpx.InvalidURL:
+            given = httpx.URL("")
         if given.scheme not in ("http", "https") or not given.host:
             raise ValueError("url: allowed: http://… or https://…")
         if given.userinfo:

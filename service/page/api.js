@@ -1,5 +1,6 @@
 /** The HTTP API: JSON in and out, and every failure as an error that says what it was. */
 
+import { fromOne } from "./format.js";
 import { keep, recall } from "./keep.js";
 
 const KEY = "archrank-key";
@@ -9,7 +10,7 @@ const PATIENCE = 15000; // milliseconds until a server that is silent counts as 
 export class Problem extends Error {
   /** @param {number} status @param {object} document @param {number} retryAfter seconds; 0: not said */
   constructor(status, document, retryAfter = 0) {
-    super(inWords(document) || `the server answered ${status}`);
+    super(fromOne(document.detail ?? `the server answered ${status}`));
     this.status = status;
     this.retryAfter = retryAfter;
   }
@@ -20,11 +21,6 @@ export class Unreachable extends Error {
   constructor() {
     super("the server was not reached");
   }
-}
-
-/** A problem document in words, with layers as the page counts them. */
-export function inWords({ detail, title }) {
-  return (detail || title || "").replace(/\blayers\[(\d+)\]/g, (_, layer) => `layer ${Number(layer) + 1}`);
 }
 
 /** Whether an error only means that something newer took its place. */

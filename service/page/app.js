@@ -71,9 +71,9 @@ async function start() {
     if (store.state.architecture) return;
     showProblem(byId("starting"), null);
     store.set({ spaces });
-    const [preset] = Object.values(spaces).flatMap((space) => Object.values(space.presets));
-    history.edit(preset);
     goToAddress();
+    const [preset] = Object.values(spaces).flatMap((space) => Object.values(space.presets));
+    if (!store.state.architecture) history.edit(preset);
     keepAddress(store, goToAddress);
     keepPredicting(store, api);
   } catch (error) {

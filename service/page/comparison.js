@@ -6,8 +6,8 @@ import { announce, byId, el, refill, showProblem, svg, table } from "./dom.js";
 import { predicted } from "./follow.js";
 import { percent, percentile, span } from "./format.js";
 
-export const MOST = 4;
 const NAMES = ["A", "B", "C", "D"];
+const MOST = NAMES.length;
 const CELL = 10;
 
 export function showComparison(store, api, edit, score) {
@@ -24,7 +24,7 @@ export function showComparison(store, api, edit, score) {
   store.watch(["architecture", "comparison"], ({ architecture, comparison }) => {
     const there = architecture && comparison.some((one) => written(one) === written(architecture));
     byId("add").disabled = there || comparison.length >= MOST;
-    const full = comparison.length >= MOST ? "The comparison is full" : "Add to comparison";
+    const full = comparison.length >= MOST ? "No more than four" : "Add to comparison";
     byId("add").textContent = there ? "In the comparison" : full;
   });
 

@@ -1,9 +1,10 @@
 /** What takes long: a job until it has ended: by its events as they come, and by asking where no events come through. */
 
-import { Problem } from "./api.js";
+import { Problem, Unreachable } from "./api.js";
 
 const SILENCE = 4000; // milliseconds without an event after which the job is asked itself
 const LONGEST_PAUSE = 5000;
+const TRIES = 8; // with a server that is there, but busy
 
 /** Call `tell` with the job's card whenever it has changed. Resolves with the card of the job that has ended. */
 export async function follow(api, id, tell, signal) {
@@ -31,7 +32,7 @@ export async function follow(api, id, tell, signal) {
     } catch (error) {
       if (signal.aborted || isFinal(error)) throw error;
     }
-    await new Promise((done) => setTimeout(done, Math.min(LONGEST_PAUSE, 250 * 2 ** failures)));
+    await pause(Math.min(LONGEST_PAUSE, 250 * 2 ** failures));
   }
 }
 
@@ -43,11 +44,26 @@ export async function predicted(api, body, signal) {
   return { predictions: await results(api, answer.id, signal), beats: null, ensemble: null };
 }
 
+/** What `work` makes, tried again while the server is away or busy. */
+export async function patiently(work, signal) {
+  for (let tries = 1; ; ) {
+    try {
+      return await work();
+    } catch (error) {
+      const busy = error instanceof Problem && [429, 503].includes(error.status);
+      if (!(error instanceof Unreachable) && !(busy && tries < TRIES)) throw error;
+      if (busy) tries += 1;
+      await pause(1000 * (error.retryAfter || 1));
+      signal.throwIfAborted();
+    }
+  }
+}
+
 /** All results of a job, by position in what was posted. */
 export async function results(api, id, signal) {
   const found = [];
   for (let next = `v1/jobs/${id}/results?limit=1000`; next; ) {
-    const page = await api.get(next, { signal });
+    const page = await patiently(() => api.get(next, { signal }), signal);
     for (const { position, result } of page.results) found[position] = result;
     next = page.results.length ? page.next : null;
   }
@@ -63,6 +79,10 @@ async function ask(api, path, tell, signal) {
   const card = await api.get(path, { signal });
   tell(card);
   return card.finished ? card : null;
+}
+
+function pause(milliseconds) {
+  return new Promise((done) => setTimeout(done, milliseconds));
 }
 
 /** Server-sent events of a response. */

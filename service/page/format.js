@@ -50,9 +50,10 @@ export function duration(seconds) {
   return `${Math.round(seconds / 60)}${NO_BREAK}min`;
 }
 
-/** The API counts layers from 0, people from 1. */
+/** What the API says of an architecture as people say it: which one it is they see, and layers count from 1. */
 export function fromOne(text) {
-  return text.replace(/layers\[(\d+)\]/g, (_, layer) => `layer ${Number(layer) + 1}`);
+  const own = text.replace(/\barchitectures\[\d+\](: |\.)/g, "");
+  return own.replace(/\blayers\[(\d+)\]/g, (_, layer) => `layer ${Number(layer) + 1}`);
 }
 
 /** "3 networks", "1 network". */

@@ -71,7 +71,7 @@ export function showJobs(store, api) {
 
   /** With the API key, which a mere link would not send; and all of it, which is more than a page. */
   async function download(id) {
-    const text = JSON.stringify({ results: await results(api, id) });
+    const text = JSON.stringify({ results: await results(api, id, new AbortController().signal) });
     const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     el("a", { href: url, download: `job-${id}.json` }).click();
     URL.revokeObjectURL(url);

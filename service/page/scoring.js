@@ -1,13 +1,12 @@
 /** Scoring with proxies: a job, its progress, and what came of it. */
 
-import { Problem, Unreachable } from "./api.js";
+import { Problem, wasAborted } from "./api.js";
 import { written } from "./architecture.js";
 import { announce, byId, el, showProblem } from "./dom.js";
 import { count, duration } from "./format.js";
-import { follow, results } from "./follow.js";
+import { follow, patiently, results } from "./follow.js";
 
 const ENDS = { done: "Scored.", cancelled: "Cancelled.", failed: "The job failed." };
-const TRIES = 8;
 
 export function showScoring(store, api) {
   const progress = byId("progress");
@@ -24,25 +23,16 @@ export function showScoring(store, api) {
       take(architectures, await results(api, card.id, signal));
       announce(ENDS[over.state]);
     } catch (error) {
-      if (error.name !== "AbortError") store.set({ jobProblem: error });
+      if (!wasAborted(error)) store.set({ jobProblem: error });
     } finally {
       store.set({ job: null });
     }
   }
 
   /** The job's card. Posted again until the server has it: with the same key it is the same job. */
-  async function submitted(architectures, signal) {
-    const headers = { "Idempotency-Key": crypto.randomUUID?.() ?? String(performance.now() + Math.random()) };
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await api.post("v1/jobs", { architectures, explain: true }, { headers, signal });
-      } catch (error) {
-        const passes = error instanceof Unreachable || [429, 503].includes(error.status);
-        if (!passes || tries === TRIES) throw error;
-        await new Promise((done) => setTimeout(done, 1000 * (error.retryAfter || 1)));
-        signal.throwIfAborted();
-      }
-    }
+  function submitted(architectures, signal) {
+    const headers = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
+    return patiently(() => api.post("v1/jobs", { architectures, explain: true }, { headers, signal }), signal);
   }
 
   function take(architectures, items) {
@@ -70,6 +60,7 @@ export function showScoring(store, api) {
   progress.append(bar, text, button);
 
   byId("score").addEventListener("click", () => score([store.state.architecture]));
+  store.watch(["architecture"], () => store.set({ jobProblem: null })); // it was about another one
   store.watch(["job", "jobProblem", "architecture", "scored"], ({ job, jobProblem, architecture, scored }) => {
     const known = architecture && scored.has(written(architecture));
     byId("score").disabled = Boolean(job) || known;

@@ -1,0 +1,167 @@
+"""Who says how good the architectures of a search are: an ensemble in this process, or one of a server."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from models import Architecture, ArchrankError, SearchSpace, UnknownNameError, get_space
+from models.base import Shape
+from models.batches import BatchSpec
+from proxies import proxy_versions
+from search.log import Finding
+from service.answers import Results
+from service.app import make_backend, make_desk
+from service.desk import Desk
+from service.library import Library
+from service.pipeline import Plan
+from service.schemas import FailedItem, PredictionRequest
+from service.settings import Settings
+from service.turns import Asker
+
+Proxies = list[str] | None
+"""Names; none where empty, all that the ensemble uses where None."""
+IDENTITY = ("name", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
+"""Fields of a card that tell one ensemble from another."""
+
+DIGITS = 9
+"""Of accuracies. The last bits of a prediction depend on what else is predicted at once: without them a search is the
+same however it is cut, and wherever it runs."""
+
+
+class JudgeError(ArchrankError):
+    """The server or its client is not there, or does not answer as a search needs it."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An ensemble that says how good architectures are.
+
+    Attributes:
+        card: of the ensemble.
+        space: whose architectures it knows.
+        shape: of its probe batch, which FLOPs are counted for.
+        predict: what is said of each architecture, as fields of a `Finding`.
+        guide: accuracies predicted from structure alone.
+    """
+
+    card: Mapping[str, Any]
+    space: SearchSpace[Architecture]
+    shape: Shape
+    predict: Callable[[Sequence[Architecture]], list[dict[str, Any]]]
+    guide: Callable[[Sequence[Architecture]], list[float]]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells the ensemble from others."""
+        return {name: self.card[name] for name in IDENTITY}
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Finding]:
+        """What the ensemble says of each, and what each costs."""
+        costs = [self.space.cost(arch, self.shape) for arch in architectures]
+        return [
+            Finding(architecture=arch, flops=cost.flops, params=cost.params, **said)
+            for arch, cost, said in zip(architectures, costs, self.predict(architectures), strict=True)
+        ]
+
+
+@contextmanager
+def in_process(
+    settings: Settings, space: str, ensemble: str | None, combiner: str | None, proxies: Proxies
+) -> Iterator[Judge]:
+    """An ensemble of this machine; proxies are computed as the settings say.
+
+    Raises `InputError` where there is no such ensemble, combiner or proxy, or the ensemble knows another space.
+    """
+    if not proxies and proxies is not None:  # then no process is needed that scores
+        settings = settings.model_copy(update={"backend": "inline"})
+    library = Library.load(settings)
+    asked: dict[str, Any] = {"architectures": [{}], "proxies": proxies, "ensemble": ensemble, "combiner": combiner}
+    plan, model = Plan.of(PredictionRequest(**asked), library), library.model(ensemble)
+    _check_space(space, model.probe.space)
+    backend = make_backend(settings, library)
+
+    async def desk() -> Desk:
+        return make_desk(settings, library, backend, None)
+
+    def guide(architectures: Sequence[Architecture]) -> list[float]:
+        return [round(one.accuracy, DIGITS) for one in model.ensemble.predict(architectures, combiner=combiner)]
+
+    backend.start()
+    try:
+        with asyncio.Runner() as loop, closing(loop.run(desk())) as ours:
+
+            def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
+                items = loop.run(plan.each(Results(list(architectures)), ours, Asker(patient=True)))
+                return [_failed(one.error.detail) if isinstance(one, FailedItem) else _said(one) for one in items]
+
+            knows, batch = plan.probe.space, plan.probe.batch
+            shape = knows.input_shape(len(batch.y), batch.x.shape[2])
+            yield Judge(model.card.model_dump(mode="json"), knows, shape, predict, guide)
+    finally:
+        backend.stop()
+
+
+@contextmanager
+def over_http(url: str, space: str, ensemble: str | None, combiner: str | None, proxies: Proxies) -> Iterator[Judge]:
+    """An ensemble of a server. Its API key is in `ARCHRANK_KEY`, where it needs one.
+
+    Raises `InputError` as `in_process` does, and `JudgeError` where the client is not installed, or gives up.
+    """
+    try:
+        import archrank_client
+    except ImportError as error:
+        raise JudgeError("--url needs archrank's client, which is not installed: pip install ./client") from error
+    try:
+        connection = archrank_client.Client(url)
+    except ValueError as error:
+        raise JudgeError(str(error)) from error
+    try:
+        with connection as client:
+            name, card = _card(client.ensembles(), ensemble)
+            if combiner is not None and combiner not in card["combiners"]:
+                raise UnknownNameError("combiner", combiner, card["combiners"])
+            proxy_versions(proxies)
+            knows, batch = get_space(card["space"], **card["settings"]), BatchSpec.model_validate(card["batch"] or {})
+            _check_space(space, knows)
+
+            def ask(architectures: Sequence[Architecture], proxies: Proxies) -> Any:
+                texts = [knows.to_json(arch) for arch in architectures]
+                return client.predict(texts, proxies=proxies, ensemble=name, combiner=combiner)
+
+            def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
+                return [_said(one) if one.ok else _failed(str(one.error)) for one in ask(architectures, proxies)]
+
+            def guide(architectures: Sequence[Architecture]) -> list[float]:
+                # Of a failure this raises its error.
+                return [round(one.accuracy, DIGITS) for one in ask(architectures, [])]
+
+            yield Judge(card, knows, knows.input_shape(batch.samples, batch.frames), predict, guide)
+    except archrank_client.ArchrankError as error:
+        raise JudgeError(f"{url}: {error}") from error
+
+
+def _card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, dict[str, Any]]:
+    """Name and card of the ensemble that is asked for, or of the only one: which is the default no server says."""
+    name = next(iter(cards)) if ensemble is None and len(cards) == 1 else ensemble
+    if name is None or name not in cards:
+        raise UnknownNameError("ensemble", name, list(cards) or ["(none is installed)"])
+    return name, dict(cards[name].model_dump(mode="json"))
+
+
+def _check_space(space: str, knows: SearchSpace[Architecture]) -> None:
+    if space != knows.name:
+        raise UnknownNameError("space", space, [knows.name])
+
+
+def _said(prediction: Any) -> dict[str, Any]:
+    """Of a prediction of ours or of the client: they have the same fields."""
+    bounds = prediction.interval
+    numbers = {"accuracy": prediction.accuracy, "low": bounds.low, "high": bounds.high}
+    rounded = {name: round(number, DIGITS) for name, number in numbers.items()}
+    return {**rounded, "warnings": tuple(prediction.warnings)}
+
+
+def _failed(error: str) -> dict[str, Any]:
+    return {"accuracy": None, "error": error}

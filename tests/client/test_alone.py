@@ -1,0 +1,58 @@
+"""The package stands alone: it needs neither torch nor NumPy nor anything of the server."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.test_layers import imported
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "client" / "archrank_client"
+FOREIGN = ("torch", "numpy", "models", "proxies", "ensemble", "search", "service")
+ALONE = f"""
+import sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {FOREIGN}:
+            raise ImportError(f"{{name}} is not there")
+
+sys.meta_path.insert(0, Forbidden())
+sys.path.insert(0, sys.argv[1])
+import archrank_client
+assert archrank_client.__file__.startswith(sys.argv[1])
+with archrank_client.Client("http://127.0.0.1:9", patience=0) as client:
+    try:
+        client.predict([{{}}])
+    except archrank_client.ConnectionFailed:
+        print("alone")
+"""
+
+
+def test_it_is_imported_and_used_without_the_others(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "archrank_client", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-I", "-W", "error", "-c", ALONE, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ), timeout=60)
+    assert (ended.stdout, ended.stderr) == ("alone\n", "")
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.glob("*.py")), ids=lambda file: file.name)
+def test_it_imports_what_its_project_asks_for(file: Path) -> None:
+    project = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())["project"]
+    asked = {requirement.partition(">")[0] for requirement in project["dependencies"]}
+    assert imported(file) - sys.stdlib_module_names - {"archrank_client"} <= asked
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    lengths = {file.name: len(file.read_text().splitlines()) for file in PACKAGE.glob("*.py")}
+    assert lengths
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_its_types_are_told() -> None:
+    assert (PACKAGE / "py.typed").exists()
