@@ -116,7 +116,8 @@ class TableMoves:
         self._modules = self._present(self.architectures)
         self.distances = np.stack([self._away(row) for row in self._modules])
         """Between members, (n, n)."""
-        self._nearest = self.distances.argsort(axis=1, kind="stable")[:, 1 : near + 1]
+        itself_first = self.distances - np.eye(len(self.architectures), dtype=np.int64)
+        self._nearest = itself_first.argsort(axis=1, kind="stable")[:, 1 : near + 1]
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self.architectures[int(rng.integers(len(self.architectures)))]
