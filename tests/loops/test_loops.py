@@ -74,7 +74,7 @@ def test_loop_needs_the_client_and_nothing_else_of_ours(file: Path) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_loop_finds_good_architectures(loop: str, server: Server, run: Run) -> None:
+def test_loop_finds_good_architectures(loop: str, run: Run, server: Server) -> None:
     found = run(loop, server.url)
     assert found
     assert_worth_it(server, found)
@@ -94,7 +94,7 @@ def assert_front(server: Server, found: list[Found]) -> None:
 
 
 @pytest.mark.parametrize("loop", ["plain", "optuna", "pymoo"])
-def test_loop_survives_architectures_that_fail(loop: str, server: Server, run: Run) -> None:
+def test_loop_survives_architectures_that_fail(loop: str, run: Run, server: Server) -> None:
     with wider(server.url) as (url, refused):
         found = run(loop, url)
     assert refused
