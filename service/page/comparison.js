@@ -24,8 +24,8 @@ export function showComparison(store, api, edit, score) {
   store.watch(["architecture", "comparison"], ({ architecture, comparison }) => {
     const there = architecture && comparison.some((one) => written(one) === written(architecture));
     byId("add").disabled = there || comparison.length >= MOST;
-    const full = comparison.length >= MOST ? "No more than four" : "Add to comparison";
-    byId("add").textContent = there ? "In the comparison" : full;
+    byId("add").textContent = there ? "In the comparison" : "Add to comparison";
+    byId("full").textContent = !there && comparison.length >= MOST ? "no more than four" : "";
   });
 
   store.watch(["comparison", "scored", "epoch"], compare);

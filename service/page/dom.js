@@ -1,5 +1,7 @@
 /** Elements made of text and attributes: nothing that a server says is ever read as markup. */
 
+import { Unreachable } from "./api.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An HTML element. Attributes: `onclick` and the like listen, true and false say whether there is one. */
@@ -24,9 +26,9 @@ export function refill(place, ...children) {
   if (kept) place.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus();
 }
 
-/** A problem in words, for the place that it concerns; none clears it. */
+/** A problem in words, for the place that it concerns; none clears it. That the server is away the banner says. */
 export function showProblem(place, problem) {
-  const text = problem ? problem.message : "";
+  const text = problem && !(problem instanceof Unreachable) ? problem.message : "";
   place.hidden = !text;
   if (place.textContent !== text) place.textContent = text;
 }
@@ -36,7 +38,7 @@ export function table(name, headings, rows) {
   return el(
     "table",
     { "aria-label": name },
-    el("thead", {}, el("tr", {}, ...headings.map((heading) => el("th", { scope: "col" }, heading)))),
+    el("thead", {}, el("tr", {}, ...headings.map((text) => (text ? el("th", { scope: "col" }, text) : el("td"))))),
     el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), ...cells(rest)))),
   );
 }

@@ -59,6 +59,10 @@ export function showGrid(store, edit) {
     const [row, column] = place(event.target);
     if (row >= 0) moveFrom(row, column, event);
   });
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address says what is drawn, not where one is
+    grid.focus();
+  });
   // One stop for the Tab key: the cell that was last in use.
   grid.addEventListener("focusin", (event) => {
     if (place(event.target)[0] < 0) return;
