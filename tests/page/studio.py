@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 MODULES = ["L", "L4n", "L4", "L3", "L2", "S", "T", "ST"]
-PATIENCE = 30
+PATIENCE = 60
 """Seconds; nothing is measured, other tests may run beside these."""
 expect.set_options(timeout=1000 * PATIENCE)
 
