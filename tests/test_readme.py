@@ -41,9 +41,9 @@ def test_make_targets_exist(command: str) -> None:
     assert re.search(rf"^{shlex.split(command)[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 
 
-def test_python_example_runs() -> None:
-    (code,) = (text for language, text in BLOCKS if language == "python")
-    exec(compile(code, "README.md", "exec"), {})
+@pytest.mark.parametrize("code", [text for language, text in BLOCKS if language == "python"])
+def test_python_examples_run(code: str, url: str) -> None:
+    exec(compile(code.replace("http://127.0.0.1:8000", url), "README.md", "exec"), {})
 
 
 def test_curl_example_is_answered(url: str) -> None:
