@@ -42,7 +42,7 @@ def page(document: Json) -> str:
 def _summary(one: tuple[str, str, Json]) -> tuple[str, str]:
     method, path, operation = one
     title = f"{method.upper()} {path}"
-    return f"[`{title}`](#{_anchor(title)})", _cell(operation.get("description", "").split("\n\n")[0])
+    return f"[`{title}`](#{anchor(title)})", _cell(operation.get("description", "").split("\n\n")[0])
 
 
 def _operation(title: str, operation: Json, schemas: Json) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _field(schema: Json, required: bool) -> tuple[str, str, str]:
 
 def _type(schema: Json) -> str:
     if "$ref" in schema:
-        return f"[{_name(schema)}](#{_anchor(_name(schema))})"
+        return f"[{_name(schema)}](#{anchor(_name(schema))})"
     for several in ("anyOf", "oneOf", "allOf"):
         if several in schema:
             return " or ".join(_limited(one) for one in schema[several])
@@ -138,7 +138,8 @@ def _name(schema: Json) -> str:
     return str(schema.get("$ref", "")).rsplit("/", 1)[-1]
 
 
-def _anchor(title: str) -> str:
+def anchor(title: str) -> str:
+    """What a heading is linked to by."""
     """As GitHub makes them of headings."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 

@@ -83,6 +83,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         description=DESCRIPTION,
         version=archrank_version(),
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own come from another host
+        redoc_url=None,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
         telemetry=tracing.of_requests,
     )

@@ -16,7 +16,7 @@ from service.metrics import OTHER, Metrics
 log = logging.getLogger("service.access")
 HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}")
+QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}", "/docs")
 """Routes that are asked all day, and the page's files; their lines are for debugging."""
 
 

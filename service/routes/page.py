@@ -1,11 +1,12 @@
-"""The page at `/`: files of this package, the same for everybody. What it shows comes from the API."""
+"""Pages for people, the same for everybody: the one at `/`, of this package's files, and the API's description."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, HTTPException, Request, Response
+
+from service.reference import reference
 
 TYPES = {
     "html": "text/html; charset=utf-8",
@@ -31,10 +32,9 @@ class Asset:
     headers: dict[str, str]
 
     @classmethod
-    def of(cls, file: Traversable) -> "Asset":
-        content = file.read_bytes()
-        kind = TYPES[file.name.rpartition(".")[2]]
-        return cls(content, {**HEADERS, "Content-Type": kind, "ETag": f'"{sha256(content).hexdigest()[:32]}"'})
+    def of(cls, content: bytes, kind: str) -> "Asset":
+        """With its headers; the kind is one of `TYPES`."""
+        return cls(content, {**HEADERS, "Content-Type": TYPES[kind], "ETag": f'"{sha256(content).hexdigest()[:32]}"'})
 
     def answer(self, request: Request) -> Response:
         """The file, or 304 to whoever has it."""
@@ -49,9 +49,11 @@ def page_router() -> APIRouter:
 
     The files are read here, once; a path names one of them or nothing.
     """
-    folder = files("service") / "page"
-    assets = {file.name: Asset.of(file) for file in folder.iterdir() if file.name.rpartition(".")[2] in TYPES}
+    found = ((file.name, file.name.rpartition(".")[2], file) for file in (files("service") / "page").iterdir())
+    assets = {name: Asset.of(file.read_bytes(), kind) for name, kind, file in found if kind in TYPES}
     index = assets.pop("index.html")
+    described: dict[str, Asset] = {}
+    """Made when it is asked for first: by then all routes are known."""
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=["GET", "HEAD"])
@@ -63,5 +65,11 @@ def page_router() -> APIRouter:
         if file not in assets:
             raise HTTPException(404)
         return assets[file].answer(request)
+
+    @router.api_route("/docs", methods=["GET", "HEAD"])
+    async def get_docs(request: Request) -> Response:
+        if "docs" not in described:
+            described["docs"] = Asset.of(reference(request.app.openapi()), "html")
+        return described["docs"].answer(request)
 
     return router

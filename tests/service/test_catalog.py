@@ -77,7 +77,3 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 def test_health(path: str, client: httpx.Client) -> None:
     assert client.get(path).json() == {"status": "ok"}
-
-
-def test_docs(client: httpx.Client) -> None:
-    assert client.get("/docs").status_code == 200
