@@ -6,19 +6,22 @@ python -m benchmarks.screenshots --out docs/figures
 import argparse
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 from rich.console import Console
 
 from benchmarks.chromium import chromium
 from service.demo import server
 
-PICTURES = {
-    "page-light.png": {"viewport": {"width": 1280, "height": 1200}, "color_scheme": "light"},
-    "page-dark.png": {"viewport": {"width": 1280, "height": 1200}, "color_scheme": "dark"},
-    "page-narrow.png": {"viewport": {"width": 400, "height": 1200}, "color_scheme": "light"},
+PICTURES: dict[str, tuple[int, Literal["light", "dark"], str]] = {
+    "page-light.png": (1280, "light", "#comparing"),
+    "page-dark.png": (1280, "dark", "#comparing"),
+    "page-narrow.png": (400, "light", "#prediction"),
 }
+"""Width, theme, and the last section that is in it."""
+MARGIN = 16
 COLOURS = 128
 """A page has few; so it takes a third of the bytes, and looks the same."""
 
@@ -30,17 +33,22 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     console = Console()
     with server() as url, chromium() as browser:
-        for name, options in PICTURES.items():
-            _save(_picture(browser, url, **options), folder / name)
+        for name, (width, theme, last) in PICTURES.items():
+            _save(_picture(browser, url, width, theme, last), folder / name)
             console.print(f"{folder / name}: {(folder / name).stat().st_size / 1000:.0f} kB")
 
 
-def _picture(browser: Browser, url: str, **options: object) -> bytes:
-    page = browser.new_page(**options, device_scale_factor=1, reduced_motion="reduce", locale="en")
+def _picture(browser: Browser, url: str, width: int, theme: Literal["light", "dark"], last: str) -> bytes:
+    window: ViewportSize = {"width": width, "height": 900}
+    page = browser.new_page(viewport=window, color_scheme=theme, reduced_motion="reduce", locale="en")
     page.goto(f"{url}/")
     page.wait_for_selector("body[data-ready=true]")
     _use(page)
-    taken = page.screenshot()
+    box = page.locator(last).bounding_box()
+    assert box is not None
+    taken = page.screenshot(
+        full_page=True, clip={"x": 0, "y": 0, "width": width, "height": box["y"] + box["height"] + MARGIN}
+    )
     page.close()
     return taken
 
