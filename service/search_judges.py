@@ -96,9 +96,8 @@ def in_process(
                 items = loop.run(plan.each(Results(list(architectures)), ours, Asker(patient=True)))
                 return [_failed(one.error.detail) if isinstance(one, FailedItem) else _said(one) for one in items]
 
-            knows, batch = plan.probe.space, plan.probe.batch
-            shape = knows.input_shape(len(batch.y), batch.x.shape[2])
-            yield Judge(model.card.model_dump(mode="json"), knows, shape, predict, guide)
+            card, probe = model.card.model_dump(mode="json"), plan.probe
+            yield Judge(card, probe.space, probe.shape, predict, guide)
     finally:
         backend.stop()
 
