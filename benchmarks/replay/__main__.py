@@ -3,7 +3,7 @@
     python -m benchmarks.replay --benchmark DIR --out docs
 
 Writes OUT/replay.json with every curve, the figures in OUT/figures, and the tables into OUT/search.md where that is.
-About seven minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
+About five minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pymoo.indicators.hv import HV  # type: ignore[import-untyped]
+from pymoo.indicators.hv import HV
 
 from benchmarks.replay.candidates import BUDGET, Array, Candidates, Rows
 
@@ -62,7 +62,7 @@ def curve(runs: Sequence[Array]) -> dict[str, list[float | None]]:
 
 
 def saved(best: Mapping[str, Sequence[Array]], whole: Mapping[str, Sequence[Array]]) -> dict[str, dict[str, Any]]:
-    """By method and stage: how many trainings others need to reach what it has reached by then, each.
+    """By method and stage: how many trainings it needed itself, and others need, for what it has reached by then.
 
     Compared seed by seed, as every seed may have its own candidates.
 
@@ -76,7 +76,10 @@ def saved(best: Mapping[str, Sequence[Array]], whole: Mapping[str, Sequence[Arra
     shortest = min(len(run) for runs in best.values() for run in runs)
     return {
         name: {
-            str(stage): {other: _needed(others, [run[stage - 1] for run in runs]) for other, others in whole.items()}
+            str(stage): {
+                other: _needed(others, [run[stage - 1] for run in runs])
+                for other, others in {"itself": runs, **whole}.items()
+            }
             for stage in STAGES
             if stage <= shortest
         }

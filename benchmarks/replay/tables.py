@@ -41,19 +41,24 @@ def _stages(curves: Mapping[str, Any], trainings: Sequence[int]) -> str:
     places = {stage: i for i, stage in enumerate(trainings) if stage in STAGES and allowed[i] is not None}
     rows = []
     for name, curve in curves.items():
-        cells = (f"{curve['mean'][i]:.2f} ({curve['low'][i]:.2f}–{curve['high'][i]:.2f})" for i in places.values())
+        written = {part: [_written(curve[part][i]) for i in places.values()] for part in ("mean", "low", "high")}
+        cells = (f"{mean} ({low}–{high})" for mean, low, high in zip(*written.values(), strict=True))
         rows.append(f"| {name} | {' | '.join(cells)} |\n")
     return f"| | {' | '.join(map(str, places))} |\n|---|{'---|' * len(places)}\n{''.join(rows)}"
 
 
+def _written(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
 def _saved(methods: Mapping[str, Any]) -> str:
-    """How many trainings each of the others needs, the median over the seeds."""
-    others = list(next(iter(methods.values()))[str(STAGES[0])])
+    """How many trainings it took itself, and would take others, the median over the seeds."""
+    who = list(next(iter(methods.values()))[str(STAGES[0])])
     rows = []
-    for name in (name for name in methods if name not in others):
-        needed = [[by[other]["median"] for other in others] for by in methods[name].values()]
+    for name in (name for name in methods if name not in who):
+        needed = [[by[other]["median"] for other in who] for by in methods[name].values()]
         cells = (" / ".join(f"{one:.0f}" for one in stage) for stage in needed)
         rows.append(f"| {name} | {' | '.join(cells)} |\n")
     stages = list(next(iter(methods.values())))
-    head = f"| trainings of {' / '.join(others)} to find what is found in | {' | '.join(stages)} |\n"
+    head = f"| trainings of {' / '.join(who)} | {' | '.join(f'found in {stage}' for stage in stages)} |\n"
     return f"{head}|---|{'---|' * len(stages)}\n{''.join(rows)}"

@@ -122,6 +122,7 @@ def test_trainings_saved_by_hand() -> None:
     quick, slow = np.array([0.5, 0.9] + [0.9] * 98), np.maximum.accumulate(np.arange(1, 101) / 100)
     told = saved({"quick": [quick, quick]}, {"slow": [slow, slow]})
     assert told["quick"]["10"]["slow"] == {"low": 90, "median": 90, "high": 90}
+    assert told["quick"]["10"]["itself"] == {"low": 2, "median": 2, "high": 2}
 
 
 def test_curves_have_the_middle_of_the_seeds() -> None:

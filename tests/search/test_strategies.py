@@ -255,7 +255,7 @@ def test_local_search_tries_neighbours_of_the_best_and_starts_anew_at_a_peak() -
 
 
 def test_pareto_comes_to_a_better_front_than_random_search() -> None:
-    from pymoo.indicators.hv import HV  # type: ignore[import-untyped]
+    from pymoo.indicators.hv import HV
 
     def volume(name: str, seed: int) -> float:
         found = front(flat(run(start(name, seed=seed), 512, 64)))
