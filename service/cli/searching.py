@@ -10,6 +10,7 @@ import typer
 from service.cli.common import Device, Json, app, one_line_errors, settings
 
 if TYPE_CHECKING:
+    from search import Strategy
     from search.log import Finding
     from service.search_judges import Judge
 
@@ -34,6 +35,7 @@ def search(
         str, typer.Option(help="none: predict from structure alone; all; or names, separated by commas")
     ] = "none",
     batch: Annotated[int, typer.Option(help="architectures that are asked for at a time")] = 16,
+    pool: Annotated[int | None, typer.Option(help="how many live at a time, for strategies with a pool: 64")] = None,
     seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
     out: Annotated[
         Path | None,
@@ -71,6 +73,7 @@ def search(
     check_options(budget, batch)
     if seed < 0:
         raise InputError("seed", seed, "at least 0")
+    chosen = {} if pool is None else {"pool": _pool(kind, pool)}
     folder = out or Path("runs") / f"search-{strategy}-{seed}"
     with _judge(space, ensemble, combiner, named, url, device=device, ensembles_folder=ensembles) as judge:
         moves = SpaceMoves(judge.space, depth, most_flops, most_params, judge.shape)
@@ -86,10 +89,11 @@ def search(
             "proxies": "all" if named is None else named,
             "seed": seed,
             "batch": batch,
+            "pool": pool,
         }
         try:
             with SearchLog.open(folder / LOG, header, judge.space) as log, _bar(strategy, budget) as told:
-                searcher = kind(moves, np.random.default_rng(seed), judge.guide)
+                searcher = kind(moves, np.random.default_rng(seed), judge.guide, **chosen)
                 state = "done" if run(searcher, judge.evaluate, log, budget, batch, told) else "exhausted"
         except KeyboardInterrupt:
             state = "stopped"
@@ -130,6 +134,19 @@ def _names(proxies: str) -> list[str] | None:
     if proxies in ("all", "none"):
         return None if proxies == "all" else []
     return [name.strip() for name in proxies.split(",")]
+
+
+def _pool(kind: "type[Strategy]", pool: int) -> int:
+    """Raise `InputError` where the strategy has none, or it is too small to breed from."""
+    import inspect
+
+    from models import InputError
+
+    if "pool" not in inspect.signature(kind).parameters:
+        raise InputError("pool", pool, f"nothing: {kind.name} has no pool")
+    if pool < 2:
+        raise InputError("pool", pool, "at least 2")
+    return pool
 
 
 def _limit(field: str, value: float | None) -> int | None:

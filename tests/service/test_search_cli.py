@@ -224,6 +224,8 @@ WRONG = [
     (["--strategy", "annealing"], "strategy: got 'annealing'; allowed: one of random, evolution"),
     (["--budget", "0"], "budget: got 0; allowed: at least 1"),
     (["--batch", "0"], "batch: got 0; allowed: at least 1"),
+    (["--pool", "1"], "pool: got 1; allowed: at least 2"),
+    (["--strategy", "local", "--pool", "16"], "pool: got 16; allowed: nothing: local has no pool"),
     (["--seed", "-1"], "seed: got -1; allowed: at least 0"),
     (["--space", "nas-bench-201"], "space: got 'nas-bench-201'; allowed: one of gcn-nas"),
     (["--depth", "5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
@@ -296,6 +298,17 @@ def test_a_folder_holds_one_search(tmp_path: Path) -> None:
     with SearchLog.open(tmp_path / "search.jsonl", header, get_space("gcn-nas")):
         refused("search.jsonl: got 'in use'", *options)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_smaller_pool_breeds_sooner(tmp_path: Path) -> None:
+    options, found = ("--strategy", "evolution", "--budget", "24", "--batch", "8"), []
+    for out, pool in ((tmp_path / "64", ()), (tmp_path / "8", ("--pool", "8"))):
+        searched(out, *options, *pool)
+        found.append([trial["architecture"] for trial in trials(out)])
+    default, small = found
+    assert small[:8] == default[:8]
+    assert not any(one in default for one in small[8:])
+    refused("pool: got 8; allowed: None, as asked for now", *options, "--out", tmp_path / "8")
 
 
 def test_help_names_every_strategy() -> None:
