@@ -15,7 +15,7 @@ demo: $(INSTALLED)  ## rank the example architectures through a real server on a
 	$(BIN)/archrank demo
 
 test: $(INSTALLED) $(CLIENT) $(LOOPS)  ## every test
-	$(BIN)/pytest -n auto --ignore tests/chaos
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/chaos
 	$(BIN)/pytest -n 2 tests/chaos
 
 chaos: $(INSTALLED) $(CLIENT)  ## only those in which servers, processes, stores, clocks and clients fail

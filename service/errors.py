@@ -134,7 +134,7 @@ def _input_error(one: Mapping[str, Any]) -> InputError:
     cause = one.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return cause
-    place = [part for part in one["loc"] if part not in ("body", "query", "path")]
+    place = [part for part in one["loc"] if part not in ("body", "query", "path", "header")]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or "body"
     found = None if one["type"] == "missing" else one["input"]
     return InputError(field, found, _MESSAGES.get(one["type"], str(one["msg"]).removeprefix("Input should be ")))

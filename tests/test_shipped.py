@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from ensemble import Ensemble, evaluate, load_benchmark, load_scores
+from ensemble import Ensemble, load_benchmark, load_scores
+from ensemble.combiners import get_combiner
+from ensemble.crossval import held_out_predictions
+from ensemble.evaluate import BASELINES, benchmark_features, structural_folds, summary
 from models.batches import BatchSpec
 from proxies import proxy_versions, score
 from service.settings import SHIPPED
@@ -60,7 +63,11 @@ def test_what_is_shipped_is_small() -> None:
 
 def test_cross_validated_quality(benchmark_folder: Path) -> None:
     """One repeat of five folds, fitted here and now: well above counting layers, also among networks of one depth."""
-    report = evaluate(load_benchmark(benchmark_folder), load_scores(SCORES), 1, 5, jobs=1, combiners=["stacked"])
+    benchmark = load_benchmark(benchmark_folder)
+    table, y = benchmark_features(benchmark, load_scores(SCORES)), benchmark.accuracy
+    folds = structural_folds(table, y, 5, seed=0)
+    held_out = held_out_predictions([*BASELINES, get_combiner("stacked")], table, y, [folds], seed=0, jobs=1)
+    report = summary(held_out, benchmark)
     stacked, depth = report["combiners"]["stacked"], report["baselines"]["depth"]
     assert stacked["spearman"]["mean"] >= 0.80 > depth["spearman"]["mean"]
     assert stacked["within_depth"]["mean"] >= 0.35

@@ -42,9 +42,12 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 GLANCE = 0.25
 """Seconds between two looks for new events."""
+PRINTABLE = "^[ -~¡-¬®-ÿ]*$"
+"""What of a header's characters can be stored and shown."""
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 IdempotencyKey = Annotated[
-    str | None, Header(min_length=1, max_length=200, description="the same key again, and it is the same job")
+    str | None,
+    Header(min_length=1, max_length=200, pattern=PRINTABLE, description="the same key again, and it is the same job"),
 ]
 
 
