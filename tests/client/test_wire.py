@@ -5,8 +5,10 @@ import json
 import logging
 import pickle
 import ssl
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -310,3 +312,27 @@ def test_what_else_is_under_way_is_not_tried_again_where_one_request_is_refused(
 
     with pytest.raises(InvalidRequest, match="no"):
         ask()
+
+
+BUSY = """
+import httpx
+from archrank_client import Client, InvalidRequest
+
+def answer(request):
+    if request.url.path == "/v1/limits":
+        return httpx.Response(200, json={"architectures": 1})
+    if b'"number":3' in request.content:
+        return httpx.Response(422, json={"status": 422, "errors": [{"field": "seed", "value": "x", "allowed": "y"}]})
+    return httpx.Response(503, headers={"Retry-After": "250"})
+
+with Client("http://server", transport=httpx.MockTransport(answer)) as client:
+    try:
+        client.predict([{"number": number} for number in range(8)], proxies=[])
+    except InvalidRequest:
+        print("refused")
+"""
+
+
+def test_a_program_ends_although_requests_of_a_call_that_failed_still_pause() -> None:
+    ended = subprocess.run([sys.executable, "-c", BUSY], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, "refused\n")
