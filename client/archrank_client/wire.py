@@ -85,11 +85,13 @@ class Settings:
             raise ValueError("url: allowed: http://… or https://…")
         if given.userinfo:
             raise ValueError("url: holds a user or password; allowed: a URL without, and the API key as key=")
+        if given.query or given.fragment:
+            raise ValueError("url: holds a query or fragment; allowed: a URL without")
         secret = (key if key is not None else os.environ.get("ARCHRANK_KEY", "")).strip() or None
         if secret is not None and not (secret.isascii() and secret.isprintable() and " " not in secret):
             raise ValueError("key: holds what no API key has; allowed: printable ASCII without spaces")
-        if not (timeout > 0 and patience >= 0 and parallel >= 1):
-            raise ValueError("allowed: timeout above 0, patience of 0 or more, parallel of 1 or more")
+        if not (0 < timeout < inf and patience >= 0 and parallel >= 1):
+            raise ValueError("allowed: a finite timeout above 0, patience of 0 or more, parallel of 1 or more")
         return cls(str(given), secret, timeout, patience, parallel)
 
     def arguments(self) -> dict[str, Any]:
