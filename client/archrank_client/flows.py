@@ -251,9 +251,16 @@ class Flows:
             raise
         return found
 
-    async def submit(self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], key: str) -> JobStatus:
-        """A new job, or the one that this key stands for already. Raises `ArchitectureError` for what has no JSON."""
-        return await self._submitted(kind, Texts.all_of(architectures), options, key)
+    async def submit(
+        self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], key: str | None
+    ) -> JobStatus:
+        """A new job, or the one that this key stands for already.
+
+        Raises `ArchitectureError` for what has no JSON, and `ValueError` for a key that no header can have.
+        """
+        if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ValueError(f"idempotency_key: got {key!r}; allowed: printable ASCII without spaces around it")
+        return await self._submitted(kind, Texts.all_of(architectures), options, uuid4().hex if key is None else key)
 
     async def _submitted(self, kind: str, texts: Sequence[Text], options: Mapping[str, Any], key: str) -> JobStatus:
         content = body(texts, {"kind": kind, **options})

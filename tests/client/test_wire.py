@@ -280,6 +280,14 @@ def test_one_key_makes_one_job_of_all_attempts(make: Make, clock: Clock) -> None
     assert keys[4] == "mine"
 
 
+@pytest.mark.parametrize("key", ["", "Zürich", "two\nlines", " mine", "mine\t"])
+def test_a_job_s_key_is_one_that_a_header_can_have(make: Make, clock: Clock, key: str) -> None:
+    script = following(SPACES)
+    with pytest.raises(ValueError, match=r"idempotency_key: got .*; allowed: printable ASCII"):
+        make("http://server", transport=script).submit([{}], idempotency_key=key)
+    assert script.requests == []
+
+
 def test_retries_can_be_switched_off_for_all(make: Make, clock: Clock) -> None:
     stamina.set_active(False)
     try:
