@@ -282,17 +282,23 @@ class Flows:
     async def waited(self, job: str, timeout: float | None, told: Told) -> JobStatus:
         """How it is when it has ended. Raises `TimedOut`."""
         deadline = inf if timeout is None else monotonic() + timeout
+        late = TimedOut(f"job {job} has not ended within {timeout or 0:g} s; it goes on")
         news = News(self._wire, _path(job), streams=timeout is None)
         try:
             while True:
                 left = None if timeout is None else max(0.0, deadline - monotonic())
-                status = await self.status(job, left)
+                try:
+                    status = await self.status(job, left)
+                except TimedOut as error:
+                    if timeout is None:
+                        raise
+                    raise late from error
                 counts = status.counts
                 told(counts.done + counts.failed, counts.total)
                 if status.ended:
                     return status
                 if left == 0:
-                    raise TimedOut(f"job {job} has not ended within {timeout:g} s; it goes on")
+                    raise late
                 await news.beyond(counts.done + counts.failed, left)
         finally:
             await news.close()
