@@ -25,8 +25,9 @@ from archrank_client.errors import (
     UnexpectedAnswer,
 )
 from archrank_client.progress import ProgressBar
-from archrank_client.results import Failure, Ranked
+from archrank_client.results import Failure, Ranked, Result
 from archrank_client.schemas import (
+    Architecture,
     Edit,
     Ensemble,
     Estimate,
@@ -46,6 +47,7 @@ from archrank_client.schemas import (
 )
 
 __all__ = [
+    "Architecture",
     "ArchitectureError",
     "ArchrankError",
     "AsyncClient",
@@ -78,6 +80,7 @@ __all__ = [
     "Ranked",
     "RateLimited",
     "Reason",
+    "Result",
     "Scores",
     "ServerError",
     "Summary",

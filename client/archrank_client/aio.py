@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self
-from uuid import uuid4
 
 import httpx
 
@@ -92,7 +91,7 @@ class AsyncClient:
     ) -> "AsyncJob":
         """As `Client.submit`."""
         options = asked(proxies, explain, ensemble, combiner, seed)
-        status = await self._flows.submit(kind, architectures, options, idempotency_key or uuid4().hex)
+        status = await self._flows.submit(kind, architectures, options, idempotency_key)
         return AsyncJob(self._flows, status)
 
     async def job(self, id: str) -> "AsyncJob":  # noqa: A002

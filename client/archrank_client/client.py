@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
-from uuid import uuid4
 
 import httpx
 
@@ -119,7 +118,7 @@ class Client:
             idempotency_key: the same again, with the same architectures, and it is the same job.
         """
         options = asked(proxies, explain, ensemble, combiner, seed)
-        status = run(self._flows.submit(kind, architectures, options, idempotency_key or uuid4().hex))
+        status = run(self._flows.submit(kind, architectures, options, idempotency_key))
         return Job(self._flows, status)
 
     def job(self, id: str) -> "Job":  # noqa: A002

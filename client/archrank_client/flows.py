@@ -251,9 +251,16 @@ class Flows:
             raise
         return found
 
-    async def submit(self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], key: str) -> JobStatus:
-        """A new job, or the one that this key stands for already. Raises `ArchitectureError` for what has no JSON."""
-        return await self._submitted(kind, Texts.all_of(architectures), options, key)
+    async def submit(
+        self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], key: str | None
+    ) -> JobStatus:
+        """A new job, or the one that this key stands for already.
+
+        Raises `ArchitectureError` for what has no JSON, and `ValueError` for a key that no header can have.
+        """
+        if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ValueError(f"idempotency_key: got {key!r}; allowed: printable ASCII without spaces around it")
+        return await self._submitted(kind, Texts.all_of(architectures), options, uuid4().hex if key is None else key)
 
     async def _submitted(self, kind: str, texts: Sequence[Text], options: Mapping[str, Any], key: str) -> JobStatus:
         content = body(texts, {"kind": kind, **options})
@@ -275,17 +282,23 @@ class Flows:
     async def waited(self, job: str, timeout: float | None, told: Told) -> JobStatus:
         """How it is when it has ended. Raises `TimedOut`."""
         deadline = inf if timeout is None else monotonic() + timeout
+        late = TimedOut(f"job {job} has not ended within {timeout or 0:g} s; it goes on")
         news = News(self._wire, _path(job), streams=timeout is None)
         try:
             while True:
                 left = None if timeout is None else max(0.0, deadline - monotonic())
-                status = await self.status(job, left)
+                try:
+                    status = await self.status(job, left)
+                except TimedOut as error:
+                    if timeout is None:
+                        raise
+                    raise late from error
                 counts = status.counts
                 told(counts.done + counts.failed, counts.total)
                 if status.ended:
                     return status
                 if left == 0:
-                    raise TimedOut(f"job {job} has not ended within {timeout:g} s; it goes on")
+                    raise late
                 await news.beyond(counts.done + counts.failed, left)
         finally:
             await news.close()

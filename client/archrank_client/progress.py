@@ -24,6 +24,7 @@ class ProgressBar:
         self._file = sys.stderr if file is None else file
         self._started = monotonic()
         self._drawn = float("-inf")
+        self._full, self._empty = _cells(self._file)
 
     def __call__(self, done: int, total: int) -> None:
         now = monotonic()
@@ -33,10 +34,19 @@ class ProgressBar:
         filled = WIDTH * done // max(total, 1)
         seconds = now - self._started
         left = f", {seconds * (total - done) / done:.0f} s left" if 0 < done < total else ""
-        bar = "█" * filled + "░" * (WIDTH - filled)
+        bar = self._full * filled + self._empty * (WIDTH - filled)
         end = "\n" if done >= total else ""
         self._file.write(f"\r\x1b[K{bar} {done}/{total} in {seconds:.0f} s{left}{end}")
         self._file.flush()
+
+
+def _cells(file: TextIO) -> tuple[str, str]:
+    """A full and an empty one, as far as the file's encoding has them: a file of Windows's mostly has not."""
+    try:
+        "█░".encode(getattr(file, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return "#", "-"
+    return "█", "░"
 
 
 def told(progress: Progress) -> Told:

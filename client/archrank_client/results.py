@@ -27,7 +27,7 @@ class Failure:
 
     def __getattr__(self, name: str) -> Any:
         if name in _ANSWERED:
-            raise self.error
+            raise self.error.with_traceback(None)  # which would grow each time
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
 

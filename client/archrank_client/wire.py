@@ -11,12 +11,14 @@ import random
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
+from queue import SimpleQueue
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import httpx
@@ -83,11 +85,13 @@ class Settings:
             raise ValueError("url: allowed: http://… or https://…")
         if given.userinfo:
             raise ValueError("url: holds a user or password; allowed: a URL without, and the API key as key=")
+        if given.query or given.fragment:
+            raise ValueError("url: holds a query or fragment; allowed: a URL without")
         secret = (key if key is not None else os.environ.get("ARCHRANK_KEY", "")).strip() or None
         if secret is not None and not (secret.isascii() and secret.isprintable() and " " not in secret):
             raise ValueError("key: holds what no API key has; allowed: printable ASCII without spaces")
-        if not (timeout > 0 and patience >= 0 and parallel >= 1):
-            raise ValueError("allowed: timeout above 0, patience of 0 or more, parallel of 1 or more")
+        if not (0 < timeout < inf and patience >= 0 and parallel >= 1):
+            raise ValueError("allowed: a finite timeout above 0, patience of 0 or more, parallel of 1 or more")
         return cls(str(given), secret, timeout, patience, parallel)
 
     def arguments(self) -> dict[str, Any]:
@@ -206,21 +210,27 @@ class SyncWire(_Wire):
             for flow in flows:
                 done(await flow())
             return
-        halt = threading.Event()
+        left, ended, halt = deque(flows), SimpleQueue[Future[T]](), threading.Event()
 
-        def begin(flow: Flow[T]) -> T:
+        def work() -> None:
             self._local.halt = halt
-            return run(flow())
+            with contextlib.suppress(IndexError):  # none is left
+                while not halt.is_set():
+                    flow, future = left.popleft(), Future[T]()
+                    try:
+                        future.set_result(run(flow()))
+                    except BaseException as error:
+                        future.set_exception(error)
+                    ended.put(future)
 
-        pool = ThreadPoolExecutor(min(self.settings.parallel, len(flows)), "archrank_client")
+        # Not of a pool: Python would not end before its threads do, although they may be told to pause for minutes.
+        for _ in range(min(self.settings.parallel, len(flows))):
+            threading.Thread(target=work, name="archrank_client", daemon=True).start()
         try:
-            for future in as_completed([pool.submit(begin, flow) for flow in flows]):
-                done(future.result())
-        except BaseException:
-            halt.set()  # what is under way is neither tried again nor waited for
-            raise
+            for _ in flows:
+                done(ended.get().result())
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            halt.set()  # what is under way is neither tried again nor waited for
 
     async def farewell(self, call: Call) -> None:
         with contextlib.suppress(httpx.HTTPError):

@@ -29,6 +29,6 @@ def test_every_method_and_every_error_is_there() -> None:
     methods = [name for kind in (Client, Job) for name in vars(kind) if not name.startswith("_")]
     assert [name for name in methods if not re.search(rf"\b{name}\b", PAGE)] == []
     named = {getattr(archrank_client, name) for name in archrank_client.__all__}
-    errors = {one for one in named if issubclass(one, Exception) and one is not ArchrankError}
+    errors = {one for one in named if isinstance(one, type) and issubclass(one, Exception) and one is not ArchrankError}
     rows = {name for row in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ", PAGE, re.M) for name in re.findall(r"\w+", row)}
     assert {one.__name__ for one in errors} <= rows

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from archrank_client import JobFailed, UnexpectedAnswer
+from archrank_client import JobFailed, TimedOut, UnexpectedAnswer
 from archrank_client.events import Event, parsed
 from archrank_client.wire import run
 
@@ -108,6 +108,19 @@ def test_waiting_with_a_limit_looks_from_time_to_time(make: Make, clock: Clock) 
     script = JobScript([1], [2])
     assert make("http://server", transport=script).job(JOB).wait(timeout=100.0).state == "done"
     assert script.asked_for_events() == []
+
+
+@pytest.mark.parametrize("timeout", [0.0, 5.0])
+def test_waiting_ends_in_time_where_the_server_says_nothing(make: Make, clock: Clock, timeout: float) -> None:
+    class Silent(JobScript):
+        def answer(self, request: httpx.Request) -> httpx.Response:
+            if len(self.requests) > 1:
+                raise httpx.ReadTimeout("late")
+            return super().answer(request)
+
+    job = make("http://server", transport=Silent()).job(JOB)
+    with pytest.raises(TimedOut, match=f"job {JOB} has not ended within {timeout:g} s; it goes on"):
+        job.wait(timeout=timeout)
 
 
 def test_a_job_that_ends_without_all_results_is_an_error(make: Make, clock: Clock) -> None:

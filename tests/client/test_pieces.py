@@ -11,7 +11,7 @@ from archrank_client import Overloaded, ProgressBar, TooLarge
 from archrank_client.texts import Texts, body, chunks
 
 from tests.client.conftest import Clock, Make, Script
-from tests.real_server import CHEAP, Server
+from tests.real_server import CHEAP, Server, until
 
 PROBLEM = {"type": "about:blank", "title": "No", "detail": "no", "errors": []}
 
@@ -119,7 +119,7 @@ def test_the_job_of_a_call_that_is_interrupted_is_cancelled(make: Make, server: 
     architectures = client.sample(300, depth=4, seed=12)
     with pytest.raises(Interruption):
         client.predict(architectures, proxies=CHEAP, seed=len(client.jobs()), progress=interrupt)
-    assert client.jobs(1)[0].state == "cancelled"
+    until(lambda: client.jobs(1)[0].state == "cancelled")  # nobody waits long for the answer to that
 
 
 def test_the_bar() -> None:
@@ -130,3 +130,9 @@ def test_the_bar() -> None:
     first, *_, last = file.getvalue().split("\r\x1b[K")[1:]
     assert first == "░" * 30 + " 0/4 in 0 s"
     assert last == "█" * 30 + " 4/4 in 0 s\n"
+
+
+def test_the_bar_in_a_file_that_has_no_blocks() -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", write_through=True)
+    ProgressBar(file)(1, 2)
+    assert file.buffer.getvalue().decode("cp1252").startswith("\r\x1b[K" + "#" * 15 + "-" * 15 + " 1/2 in ")

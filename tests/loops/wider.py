@@ -24,7 +24,9 @@ def wider(real: str) -> Iterator[tuple[str, list[Any]]]:
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
-            answer = httpx.request(self.command, real + self.path, content=body, headers=headers, trust_env=False)
+            answer = httpx.request(
+                self.command, real + self.path, content=body, headers=headers, timeout=60, trust_env=False
+            )
             told = answer.json()
             if self.path == "/v1/spaces":
                 told["gcn-nas"]["depths"].append(TOO_DEEP)
