@@ -98,8 +98,9 @@ class SpaceMoves:
 class TableMoves:
     """A table of architectures, for replays: a step leads to a member that is near.
 
-    How far apart two are is the number of modules, over all backbone slots, that one has and the other has not; in a
-    slot that an architecture lacks it has none. So going from 4 to 6 layers costs the modules of two more slots.
+    How far apart two are is the share of their modules that only one of them has (Jaccard), slot by slot of the
+    backbone; in a slot that an architecture lacks it has none. By the number of such modules instead, small
+    architectures would be near to everything, and whoever took steps at random would end among them.
 
     Args:
         space: theirs; it has features `slot<number>.<module>`.
@@ -116,7 +117,7 @@ class TableMoves:
         self._modules = self._present(self.architectures)
         self.distances = np.stack([self._away(row) for row in self._modules])
         """Between members, (n, n)."""
-        itself_first = self.distances - np.eye(len(self.architectures), dtype=np.int64)
+        itself_first = self.distances - np.eye(len(self.architectures))
         self._nearest = itself_first.argsort(axis=1, kind="stable")[:, 1 : near + 1]
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -139,5 +140,5 @@ class TableMoves:
         """Which modules they have, (n, slots × modules)."""
         return self.space.feature_values(architectures)[:, self._columns] > 0
 
-    def _away(self, modules: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.asarray((self._modules != modules).sum(axis=1))
+    def _away(self, modules: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.asarray((self._modules ^ modules).sum(axis=1) / (self._modules | modules).sum(axis=1))

@@ -3,7 +3,7 @@
     python -m benchmarks.replay --benchmark DIR --out docs
 
 Writes OUT/replay.json with every curve, the figures in OUT/figures, and the tables into OUT/search.md where that is.
-About five minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
+About six minutes on two cores. The same seeds give the same numbers, whatever the number of jobs.
 """
 
 import argparse
@@ -115,7 +115,9 @@ def _guides(candidates: Candidates, seed: int) -> dict[str, Rows]:
     guides = {"random": np.zeros(len(candidates)), **candidates.guides}
     if candidates.differ_in_depth:
         guides["depth"] = candidates.layers.astype(float)
-    return {name: highest_first(values, np.random.default_rng(seed)) for name, values in guides.items()}
+    return {
+        name: highest_first(values, np.random.default_rng([seed, *name.encode()])) for name, values in guides.items()
+    }
 
 
 def _together(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def _together(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "candidates": [min(run["candidates"] for run in runs), max(run["candidates"] for run in runs)],
         "top": round(float(np.mean([run["top"] for run in runs])), 6),
-        "steps": [round(float(one), 1) for one in np.mean([run["steps"] for run in runs], axis=0)],
+        "steps": [round(float(one), 4) for one in np.mean([run["steps"] for run in runs], axis=0)],
         **{key: {name: curve(rows) for name, rows in by_name(key).items()} for key in CURVES},
         "saved": saved(best, {name: best[name] for name in WHOLE if name in best}),
     }

@@ -79,10 +79,10 @@ METHODS: dict[str, Method] = {
     "predicted best first": best_first,
     "cold start": cold,
     "evolution": partial(searched, name="evolution"),
-    "evolution, pool 16": partial(searched, name="evolution", pool=16, tournament=4),
+    "evolution, pool 16": partial(searched, name="evolution", pool=16),
     "warm-up": partial(searched, name="warm-up", guided=True),
     "move": partial(searched, name="move", guided=True),
-    "move, pool 16": partial(searched, name="move", guided=True, pool=16, tournament=4),
+    "move, pool 16": partial(searched, name="move", guided=True, pool=16),
     "local": partial(searched, name="local"),
     "local, guided": partial(searched, name="local", guided=True),
 }

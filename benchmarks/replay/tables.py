@@ -27,10 +27,11 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
         for title, curves in (("searches", "regret"), ("guides", "guides"), ("lead", "lead"), ("fronts", "volume"))
     }
     found |= {f"saved {name}": _saved(one["saved"]) for name, one in settings.items()}
-    head = "| | candidates | best accuracy | modules to the nearest | to the 20th |\n|---|---|---|---|---|\n"
+    head = "| | candidates | best accuracy | other modules, of the nearest | of the 20th |\n|---|---|---|---|---|\n"
     rows = []
     for name, one in settings.items():
-        cells = (TITLES[name], one["candidates"][0], f"{100 * one['top']:.2f} %", *one["steps"])
+        steps = (f"{100 * share:.0f} %" for share in one["steps"])
+        cells = (TITLES[name], one["candidates"][0], f"{100 * one['top']:.2f} %", *steps)
         rows.append(f"| {' | '.join(map(str, cells))} |\n")
     return {**found, "settings": head + "".join(rows)}
 

@@ -81,13 +81,13 @@ def test_two_limits_that_leave_nothing_together_are_refused(monkeypatch: pytest.
         SpaceMoves(SPACE, depth=10, **limits)
 
 
-def test_steps_in_a_table_lead_to_the_members_with_the_fewest_other_modules(rng: np.random.Generator) -> None:
+def test_steps_in_a_table_lead_to_the_members_with_the_least_share_of_other_modules(rng: np.random.Generator) -> None:
     table = [SPACE.sample(rng) for _ in range(60)]
     moves = TableMoves(SPACE, table, near=7)
 
-    def apart(one: Any, other: Any) -> int:
-        mine, theirs = layers(one), layers(other)
-        return sum(len(mine.get(slot, set()) ^ theirs.get(slot, set())) for slot in range(1, 11))
+    def apart(one: Any, other: Any) -> float:
+        mine, theirs = ({(slot, name) for slot in own for name in own[slot]} for own in map(layers, (one, other)))
+        return len(mine ^ theirs) / len(mine | theirs)
 
     for i, arch in enumerate(table[:20]):
         distances = [apart(arch, other) for other in table]
@@ -99,3 +99,11 @@ def test_steps_in_a_table_lead_to_the_members_with_the_fewest_other_modules(rng:
         assert {moves.mutate(arch, rng) for _ in range(100)} == set(near)
     cross = {moves.cross(table[0], table[1], rng) for _ in range(50)}
     assert cross <= set(table)
+
+
+def test_steps_in_a_table_do_not_drift_to_small_members(rng: np.random.Generator) -> None:
+    table = [SPACE.sample(rng) for _ in range(300)]
+    moves = TableMoves(SPACE, table)
+    for depth in (4, 6, 8, 10):
+        around = [other.depth for arch in table if arch.depth == depth for other in moves.neighbours(arch)]
+        assert abs(np.mean(around) - depth) < 0.6
