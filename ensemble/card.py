@@ -95,7 +95,8 @@ def _limits(manifest: Mapping[str, Any]) -> list[str]:
     with_proxies, without = (_mean(metrics.get("combiners", {}).get(name), "within_depth") for name in HEADLINES)
     if with_proxies is not None and without is not None:
         gain = with_proxies - without
-        limits.append(f"Proxies change the ρ within depth of the default prediction by {gain:+.3f}.")
+        much = "less than 0.001" if abs(gain) < 0.0005 else f"{gain:+.3f}"
+        limits.append(f"Proxies change the ρ within depth of the default prediction by {much}.")
     if "noise" in metrics:
         noise = metrics["noise"]
         limits.append(

@@ -11,34 +11,37 @@ export function showAnswer(store) {
 
   store.watch(["prediction", "scored", "architecture", "population"], (state) => {
     const { item, state: condition, problem } = shown(state);
-    for (const place of [byId("prediction"), byId("combiners")]) {
+    for (const place of [byId("prediction"), byId("combiners"), byId("glance")]) {
       place.dataset.state = condition;
       place.ariaBusy = String(["loading", "stale"].includes(condition));
     }
     showProblem(byId("problem"), problem);
     clearTimeout(reading);
     if (!item) {
-      for (const id of ["accuracy", "interval", "percentile", "source", "combiners", "warnings"]) {
+      for (const id of ["accuracy", "glance", "interval", "percentile", "source", "combiners", "warnings"]) {
         byId(id).replaceChildren();
       }
       return;
     }
-    byId("accuracy").textContent = percent(item.accuracy);
+    for (const id of ["accuracy", "glance"]) byId(id).textContent = percent(item.accuracy);
     byId("interval").textContent = `90 % interval ${span(item.interval)}`;
     byId("percentile").textContent = placed(item, state.population);
     byId("source").textContent = source(item);
     byId("combiners").replaceChildren(combiners(item));
-    byId("warnings").replaceChildren(...warnings(item));
+    const warned = warnings(item);
+    byId("warnings").replaceChildren(...warned);
     if (condition !== "current") return;
     document.body.dataset.ready = "true";
-    const sentence = `Accuracy ${percent(item.accuracy)}, ${placed(item, state.population)}`;
-    reading = setTimeout(() => announce(sentence), QUIET);
+    const parts = [`Accuracy ${percent(item.accuracy)}`, placed(item, state.population)];
+    if (warned.length) parts.push(count(warned.length, "warning"));
+    reading = setTimeout(() => announce(parts.join(", ")), QUIET);
   });
 }
 
+/** Among predictions of the trained architectures, not among what they reached. */
 function placed(item, population) {
   const what = population ? `the ${population.number} trained architectures` : "the trained architectures";
-  return `better than ${percentile(item.percentile)} of ${what}`;
+  return `predicted above ${percentile(item.percentile)} of ${what}`;
 }
 
 function source({ combiner, scores }) {

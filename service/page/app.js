@@ -84,10 +84,11 @@ async function start() {
 function goToAddress() {
   try {
     const told = fromAddress(store.state.spaces);
-    showProblem(byId("editor-problem"), null);
+    const said = told?.tooMany && `the link compares more than four: ${told.tooMany} of them left out`;
+    showProblem(byId("editor-problem"), said ? { message: said } : null);
     if (!told) return;
     history.edit(told.architecture);
-    store.set({ comparison: told.comparison });
+    if (told.comparison.length) store.set({ comparison: told.comparison }); // a link to one leaves those there
   } catch (error) {
     if (!(error instanceof LinkError)) throw error;
     showProblem(byId("editor-problem"), error);

@@ -4,7 +4,7 @@ import { Problem, wasAborted } from "./api.js";
 import { described, written } from "./architecture.js";
 import { announce, byId, el, refill, showProblem, svg, table } from "./dom.js";
 import { predicted } from "./follow.js";
-import { percent, percentile, span } from "./format.js";
+import { chance, percent, percentile, span } from "./format.js";
 
 const NAMES = ["A", "B", "C", "D"];
 const MOST = NAMES.length;
@@ -60,14 +60,16 @@ export function showComparison(store, api, edit, score) {
     const items = comparison.map((one) => known(one, compared));
     const ends = items.flatMap((item) => (item?.interval ? [item.interval.low, item.interval.high] : []));
     const range = { low: Math.min(...ends), high: Math.max(...ends) };
-    const cards = comparison.map((one, i) => card(one, i, items[i], range, spaces));
+    const rows = Math.max(...comparison.map(({ layers }) => layers.length)); // of all pictures: what is below lines up
+    const picture = (one) => small(one, spaces[one.space], rows);
+    const cards = comparison.map((one, i) => card(one, i, items[i], range, picture(one)));
     const parts = [el("ul", { class: "cards" }, ...cards)];
     if (current && compared.beats && comparison.length > 1) parts.push(pairs(compared.beats));
     if (current) parts.push(scoring(comparison, compared.withProxies, job));
     refill(place, ...parts);
   }
 
-  function card(architecture, i, item, range, spaces) {
+  function card(architecture, i, item, range, picture) {
     const name = NAMES[i];
     const remove = () => {
       store.set({ comparison: store.state.comparison.filter((one) => one !== architecture) });
@@ -77,7 +79,7 @@ export function showComparison(store, api, edit, score) {
       "li",
       { "data-name": name },
       el("h3", {}, name),
-      small(architecture, spaces[architecture.space]),
+      picture,
       ...numbers(item, range),
       el("div", { class: "tools" }, button("Edit", name, () => edit(architecture)), button("Remove", name, remove)),
     );
@@ -107,8 +109,8 @@ function numbers(item, range) {
   return [
     el("p", { class: "figure" }, percent(item.accuracy)),
     interval(item, range),
-    el("p", {}, `90 % interval ${span(item.interval)}`),
-    el("p", { class: "muted" }, `better than ${percentile(item.percentile)}; by ${item.combiner}`),
+    el("p", {}, "90 % interval ", el("span", { class: "whole" }, span(item.interval))),
+    el("p", { class: "muted" }, `predicted above ${percentile(item.percentile)} of the trained; by ${item.combiner}`),
     ...(item.stretch > 1 ? [el("p", { class: "muted" }, "with warnings: unlike those that were trained")] : []),
   ];
 }
@@ -125,14 +127,14 @@ function interval({ accuracy, interval: { low, high } }, range) {
 }
 
 /** The grid as a picture. */
-function small(architecture, { modules }) {
+function small(architecture, { modules }, rows) {
   const cells = architecture.layers.flatMap((layer, y) =>
     modules.map((module, x) => {
       const kind = layer.includes(module) ? "on" : "off";
       return svg("rect", { x: x * CELL, y: y * CELL, width: CELL - 2, height: CELL - 2, class: kind });
     }),
   );
-  const size = { width: modules.length * CELL, height: architecture.layers.length * CELL };
+  const size = { width: modules.length * CELL, height: rows * CELL };
   return svg("svg", { ...size, role: "img", "aria-label": described(architecture) }, ...cells);
 }
 
@@ -140,7 +142,7 @@ function pairs(beats) {
   const names = NAMES.slice(0, beats.length);
   const rows = beats.map((row, i) => [
     names[i],
-    ...row.map((probability, j) => (i === j || probability === null ? "" : percent(probability, 0))),
+    ...row.map((probability, j) => (i === j || probability === null ? "" : chance(probability))),
   ]);
   const name = "How probably each is better than each other";
   const found = table(name, ["", ...names.map((other) => `than ${other}`)], rows);

@@ -42,7 +42,8 @@ export function showCopies(store, api) {
     announce(said);
   }
 
-  const button = (name) => el("button", { type: "button", onclick: () => copy(name) }, `Copy as ${name}`);
+  const button = (name) =>
+    el("button", { type: "button", "aria-label": `Copy as ${name}`, onclick: () => copy(name) }, name);
   byId("copies").append(...Object.keys(FORMS).map(button));
   store.watch(["architecture"], () => {
     note.hidden = true;

@@ -9,6 +9,13 @@ export function percent(fraction, digits = 2) {
   return (100 * fraction).toFixed(digits) + NO_BREAK + "%";
 }
 
+/** A probability, which is never all or nothing. */
+export function chance(probability) {
+  if (probability >= 0.995) return `>${NO_BREAK}99${NO_BREAK}%`;
+  if (probability < 0.005) return `<${NO_BREAK}1${NO_BREAK}%`;
+  return percent(probability, 0);
+}
+
 /** Both ends of an interval in percent. */
 export function span({ low, high }) {
   return `${(100 * low).toFixed(2)}\u2013${percent(high)}`;

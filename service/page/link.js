@@ -5,12 +5,13 @@ import { read, written } from "./architecture.js";
 const MOST_COMPARED = 4;
 const PAUSE = 200; // milliseconds; browsers allow a few changes of the address a second
 
-/** What the address says; null where it says nothing. Throws `LinkError`. */
+/** What the address says, and how many it has too many; null where it says nothing. Throws `LinkError`. */
 export function fromAddress(spaces) {
   if (location.hash.length < 2) return null;
   const text = decoded(location.hash.slice(1));
   const [architecture, ...comparison] = text.split("&").map((part) => read(part, spaces));
-  return { architecture, comparison: comparison.slice(0, MOST_COMPARED) };
+  const tooMany = Math.max(0, comparison.length - MOST_COMPARED);
+  return { architecture, comparison: comparison.slice(0, MOST_COMPARED), tooMany };
 }
 
 function decoded(text) {
@@ -25,15 +26,18 @@ function decoded(text) {
 export function keepAddress(store, goTo) {
   let waiting = 0;
   let own = location.hash;
-  store.watch(["architecture", "comparison"], () => {
+  const write = () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const { architecture, comparison } = store.state;
       own = "#" + [architecture, ...comparison].map(written).join("&");
       history.replaceState(null, "", own);
     }, PAUSE);
-  });
+  };
+  store.watch(["architecture", "comparison"], write);
   addEventListener("hashchange", () => {
-    if (location.hash !== own) goTo();
+    if (location.hash === own) return;
+    goTo();
+    write();
   });
 }

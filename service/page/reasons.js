@@ -49,8 +49,9 @@ function rest(small) {
   return { part: count(small.length, "smaller one"), points: small.reduce((sum, one) => sum + one.points, 0) };
 }
 
-function suggestions(edits, { architecture, spaces }, current, edit) {
-  if (!edits.length) return [el("p", { class: "muted" }, "No single edit raises it.")];
+function suggestions(all, { architecture, spaces }, current, edit) {
+  const edits = all.filter((one) => one.points >= LEAST);
+  if (!edits.length) return [el("li", { class: "muted" }, "No single edit raises it.")];
   const space = spaces[architecture.space];
   const button = ({ edit: { layer, module, action }, points: more }, i) => {
     const text = action === "add" ? `add ${module} to layer ${layer + 1}` : `take ${module} out of layer ${layer + 1}`;

@@ -57,7 +57,7 @@ export function showScoring(store, api) {
   const button = el("button", { type: "button", onclick: cancel }, "Cancel");
   const bar = el("progress", { max: 1, "aria-label": "Progress of scoring" });
   const text = el("span", { class: "muted" });
-  progress.append(bar, text, button);
+  progress.append(bar, button, text); // the text changes its length, and moves nothing
 
   byId("score").addEventListener("click", () => score([store.state.architecture]));
   store.watch(["architecture"], () => store.set({ jobProblem: null })); // it was about another one

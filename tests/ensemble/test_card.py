@@ -126,6 +126,13 @@ def test_limits_say_what_it_knows_and_what_proxies_change(
     assert len(limits) == 3
 
 
+def test_a_difference_that_rounds_to_nothing_has_no_sign(ensemble: Ensemble, metrics: Metrics) -> None:
+    for name, within_depth in (("stacked", 0.5), ("structure", 0.5002)):
+        metrics["combiners"][name] = said(spearman=0.9, within_depth=within_depth)
+    limits = carded(ensemble, metrics)["limits"]
+    assert "Proxies change the ρ within depth of the default prediction by less than 0.001." in limits
+
+
 def test_limits_hold_shortcomings_and_noise(ensemble: Ensemble, metrics: Metrics) -> None:
     metrics["combiners"]["structure"] = said(spearman=0.1, within_depth=0.5)
     metrics["noise"] = {"sd": 0.00123, "within_depth": 0.654}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.page.conftest import Visit
 from tests.page.studio import Studio, compare, fragment, predicted
-from tests.page.test_scoring import FOUR
+from tests.page.test_scoring import FOUR, drawn
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +53,38 @@ def test_a_fifth_is_refused_in_words(studio: Studio) -> None:
     studio.cell(1, "ST").click()
     expect(studio.button("Add to comparison")).to_be_disabled()
     expect(studio.page.locator("#editor")).to_contain_text("four")
+
+
+def test_a_link_to_one_leaves_what_is_compared(studio: Studio) -> None:
+    compared = compare(studio, "L", "L4n")
+    studio.page.evaluate("(link) => { location.hash = link; }", fragment(FOUR))
+    expect(studio.page.get_by_role("checkbox", name="layer")).to_have_count(8 * 4)
+    assert studio.architecture() == FOUR
+    expect(studio.page.locator("#comparison li")).to_have_count(2)
+    studio.until(lambda: studio.page.url.endswith(together(FOUR, *compared)))
+
+
+def test_a_link_to_more_than_four_says_what_is_left_out(visit: Visit, url: str, api: httpx.Client) -> None:
+    six = drawn(6, api, depth=4, seed=0)
+    studio = visit(url, together(FOUR, *six))
+    expect(studio.page.locator("#comparison li")).to_have_count(4)
+    expect(studio.page.locator("#editor-problem")).to_contain_text("2 of them")
+    studio.until(lambda: studio.page.url.endswith(together(FOUR, *six[:4])))
+    visit(url, together(FOUR, *six[:4]))
+
+
+def together(*architectures: Any) -> str:
+    """The address of the first, with the others compared."""
+    return "#" + "&".join(fragment(one).removeprefix("#") for one in architectures)
+
+
+def test_what_is_surely_better_is_not_said_to_be_certain(visit: Visit, url: str, api: httpx.Client) -> None:
+    (best,), (worst,) = (drawn(1, api, depth=depth, seed=0) for depth in (10, 4))
+    said = api.post("/v1/predictions", json={"architectures": [best, worst], "proxies": [], "compare": True}).json()
+    assert said["beats"][0][1] >= 0.995
+    studio = visit(url, together(FOUR, best, worst))
+    texts = studio.page.locator("#comparison tbody").get_by_role("cell").all_inner_texts()
+    assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts if text] == ["> 99 %", "< 1 %"]
 
 
 def test_one_is_taken_out_and_one_goes_back_to_the_grid(studio: Studio) -> None:

@@ -94,7 +94,7 @@ def test_what_the_server_refuses_is_told_in_its_words_and_without_a_number(serve
     studio.troubles.expect("422")
     expect(studio.page.locator("#problem")).to_have_text(answer["detail"].removeprefix("architectures[0]."))
     expect(studio.page.locator("#prediction")).to_have_attribute("data-state", "error")
-    for output in ("#accuracy", "#interval", "#percentile", "#combiners", "#population", "#warnings"):
+    for output in ("#accuracy", "#glance", "#interval", "#percentile", "#combiners", "#population", "#warnings"):
         assert studio.page.locator(output).inner_text() == ""
     studio.page.get_by_role("combobox", name="Layers").select_option("4")
     studio.settled()

@@ -102,6 +102,7 @@ def test_what_happens_is_told(studio: Studio) -> None:
     studio.cell(1, "L").click()
     studio.settled()
     expect(status).to_contain_text(studio.page.locator("#accuracy").inner_text())
+    expect(status).to_contain_text(f"{studio.page.locator('#warnings li').count()} warning")
     studio.button("Add to comparison").click()
     expect(status).to_contain_text("comparison as A")
 

@@ -1,5 +1,7 @@
 """How the page looks: at each width, in both themes, enlarged, without motion and with forced colours."""
 
+from itertools import pairwise
+
 import pytest
 from playwright.sync_api import expect
 
@@ -25,6 +27,28 @@ def test_at_every_width_all_of_it_fits_and_nothing_covers_anything(visit: Visit,
         picture = studio.page.locator("#population svg").bounding_box()
         assert picture is not None
         assert picture["x"] + picture["width"] <= width
+
+
+def test_an_edit_moves_nothing_that_is_clicked_next(studio: Studio) -> None:
+    names = ["Undo", "Score with proxies", "Add to comparison", "Copy as Python"]
+    places = [[studio.button(name).bounding_box() for name in names]]
+    warned = studio.page.locator("#warnings li").count()
+    for layer, module in ((1, "L"), (2, "L"), (3, "S")):
+        studio.cell(layer, module).click()
+        studio.settled()
+        places.append([studio.button(name).bounding_box() for name in names])
+    assert studio.page.locator("#warnings li").count() < warned
+    assert all(one == places[0] for one in places)
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_the_description_of_the_api_is_one_column(studio: Studio, width: int) -> None:
+    studio.page.set_viewport_size({"width": width, "height": 900})
+    studio.page.get_by_role("link", name="API").click()
+    boxes = [box for one in studio.page.locator("main > *").all()[:20] if (box := one.bounding_box())]
+    assert len({round(box["x"]) for box in boxes}) == 1
+    assert all(above["y"] + above["height"] <= below["y"] for above, below in pairwise(boxes))
+    assert looks.overflow(studio.page) == 0
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
