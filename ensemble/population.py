@@ -1,6 +1,6 @@
 """Whether an architecture and its scores are like those that an ensemble was fitted on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -81,9 +81,10 @@ class Population:
         names = (name.removeprefix(PROXY) for name in self.names if name.startswith(PROXY))
         return {name: row for name, row in zip(names, self.quantiles, strict=True) if not np.isnan(row).any()}
 
-    def unlike(self, table: FeatureTable) -> list[Unlike]:
+    def unlike(self, table: FeatureTable, meaning: Callable[[str], str] = str) -> list[Unlike]:
         """Of each row, what sets it apart: a depth or a cost of its own, modules unlike any others', scores that no
-        network of the population has, as another probe batch would give."""
+        network of the population has, as another probe batch would give. `meaning` puts structural features in words.
+        """
         if not len(table.values):
             return []
         X = Standardiser(self.mean, self.scale)(table.select(_structure(self.names)))
@@ -102,7 +103,7 @@ class Population:
                     f"its modules are unlike those of any network that the ensemble was fitted on "
                     f"(distance {distances[i]:.1f}, theirs at most {limits[i]:.1f})"
                 )
-            reasons += self._named(values[i], beyond)
+            reasons += self._named(values[i], beyond, meaning)
             if reasons:
                 # The farther a model extrapolates, the less it knows how far it is off.
                 found[i] = Unlike(reasons, min(FAR * (1 + max(float(beyond.max()), 0.0)), FARTHEST))
@@ -121,17 +122,17 @@ class Population:
         beyond[:, span < 0] = 0.0  # a proxy without any score
         return beyond
 
-    def _named(self, values: Array, beyond: Array) -> list[str]:
+    def _named(self, values: Array, beyond: Array, meaning: Callable[[str], str]) -> list[str]:
         if beyond.max() <= MARGIN:
             return []
         found = [int(i) for i in np.argsort(-beyond) if beyond[i] > MARGIN]
         reasons = []
         for i in found[:NAMED]:
-            value, low, high = values[i], self.low[i], self.high[i]
-            if self.names[i] in COSTS:
+            name, value, low, high = self.names[i], values[i], self.low[i], self.high[i]
+            if name in COSTS:
                 value, low, high = np.exp((value, low, high))
-            what = COSTS.get(self.names[i]) or self.names[i].removeprefix(PROXY)
-            reasons.append(f"{what} of {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
+            what = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else meaning(name))
+            reasons.append(f"{what}: {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
         return reasons + ([f"{len(found) - NAMED} more features beyond the population's"] if found[NAMED:] else [])
 
     def get_state(self) -> State:

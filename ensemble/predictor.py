@@ -298,7 +298,9 @@ class Ensemble:
     ) -> tuple[Array, list[list[str]]]:
         """How far from the population each row is, (m,), and its warnings."""
         stretch, warnings = np.ones(len(architectures)), []
-        for i, (arch, found) in enumerate(zip(architectures, self._population.unlike(table), strict=True)):
+        for i, (arch, found) in enumerate(
+            zip(architectures, self._population.unlike(table, self.space.meaning), strict=True)
+        ):
             warnings.append([*self.space.warnings(arch), *found.reasons, *given])
             stretch[i] = max(found.stretch, FAR if warnings[i] else 1.0)
         return stretch, warnings

@@ -153,6 +153,10 @@ class SearchSpace(ABC, Generic[ArchT]):
         """In which ways the architecture lies outside the benchmark's population; empty if it lies inside."""
 
     @abstractmethod
+    def meaning(self, feature: str) -> str:
+        """A structural feature in words, for warnings. Raises `UnknownNameError`."""
+
+    @abstractmethod
     def part(self, arch: ArchT, feature: str) -> str:
         """The part of the architecture that a structural feature describes, in words, for explanations."""
 

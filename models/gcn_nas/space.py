@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.base import Cost, SearchSpace, Shape
 from models.errors import InputError
-from models.gcn_nas import architecture, network
+from models.gcn_nas import architecture, network, wording
 from models.gcn_nas.architecture import (
     DEPTHS,
     DYNAMIC_MODULES,
@@ -149,6 +149,9 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             for i, row in enumerate(arch.mask)
             if not has_dynamic(row)
         ]
+
+    def meaning(self, feature: str) -> str:
+        return wording.meaning(feature)
 
     def part(self, arch: GcnNasArchitecture, feature: str) -> str:
         slot = re.search(r"slot(\d+)", feature)

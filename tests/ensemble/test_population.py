@@ -103,7 +103,7 @@ def scale(table: FeatureTable) -> NDArray[np.float64]:
 def test_a_cost_beyond_all_others(population: Population, known: FeatureTable, column: str, word: str) -> None:
     (one,) = population.unlike(changed(known, **{column: np.log(1e12)}))
     costs = np.exp(known.select([column.replace("__", ".")]))
-    assert one.reasons == [f"{word} of 1e+12, the ensemble was fitted on {costs.min():.3g} to {costs.max():.3g}"]
+    assert one.reasons == [f"{word}: 1e+12, the ensemble was fitted on {costs.min():.3g} to {costs.max():.3g}"]
     assert one.stretch == FARTHEST
 
 
@@ -111,7 +111,7 @@ def test_a_score_that_no_network_of_the_population_has(population: Population, k
     zen = known.select(["proxy.zen"])
     for value in (1e4, -1e4):
         (one,) = population.unlike(changed(known, proxy__zen=value))
-        assert one.reasons == [f"zen of {value:.3g}, the ensemble was fitted on {zen.min():.3g} to {zen.max():.3g}"]
+        assert one.reasons == [f"zen: {value:.3g}, the ensemble was fitted on {zen.min():.3g} to {zen.max():.3g}"]
         assert one.stretch == FARTHEST
     for value in (10.5, -0.5, np.nan):
         (one,) = population.unlike(changed(known, proxy__zen=value))
@@ -122,9 +122,16 @@ def test_only_the_farthest_features_are_named(population: Population, known: Fea
     far = {"network__T": 20.0, "network__S": 30.0, "proxy__zen": 1e6, "network__L": 10.0, "cost__log_flops": 24.5}
     (one,) = population.unlike(changed(known, **far))
     reasons = [reason for reason in one.reasons if "modules are unlike" not in reason]
-    assert [reason.split()[0] for reason in reasons] == ["zen", "network.S", "network.T", "2"]
     assert len(reasons) == NAMED + 1
+    assert [reason.split(":")[0] for reason in reasons[:-1]] == ["zen", "network.S", "network.T"]
     assert reasons[-1] == "2 more features beyond the population's"
+    (said,) = population.unlike(changed(known, **far), SPACE.meaning)
+    reasons = [reason for reason in said.reasons if "modules are unlike" not in reason]
+    assert [reason.split(":")[0] for reason in reasons[:-1]] == [
+        "zen",
+        "share of layers with S",
+        "share of layers with T",
+    ]
 
 
 def test_a_proxy_without_any_score_sets_nobody_apart(known: FeatureTable) -> None:
@@ -141,7 +148,7 @@ def test_a_feature_that_never_varied_sets_apart_who_differs(known: FeatureTable)
     population = Population.of(fixed)
     assert population.unlike(changed(fixed))[0].reasons == []
     assert population.unlike(changed(fixed, proxy__zen=3.1))[0].reasons == [
-        "zen of 3.1, the ensemble was fitted on 3 to 3"
+        "zen: 3.1, the ensemble was fitted on 3 to 3"
     ]
 
 

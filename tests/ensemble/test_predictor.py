@@ -176,7 +176,7 @@ def test_a_score_beyond_the_populations_is_warned_of(ensemble: Ensemble, archs: 
     plain, far = ensemble.predict(archs, rows)[:2]
     assert plain.warnings == []
     (warning,) = far.warnings
-    assert warning.startswith("zen of 1e+06, the ensemble was fitted on ")
+    assert warning.startswith("zen: 1e+06, the ensemble was fitted on ")
     assert far.stretch >= FAR
 
 

@@ -60,6 +60,14 @@ def test_presets_are_architectures_of_the_population(any_space: Any) -> None:
         assert not any_space.warnings(any_space.parse(preset))
 
 
+def test_every_feature_has_a_meaning_of_its_own(any_space: Any) -> None:
+    meanings = [any_space.meaning(feature) for feature in any_space.feature_names]
+    assert len(set(meanings)) == len(meanings)
+    assert not any("\\" in words or "." in words for words in meanings)
+    with pytest.raises(UnknownNameError, match="no such feature"):
+        any_space.meaning("no such feature")
+
+
 def test_every_feature_describes_a_part(any_space: Any, samples: list[Any]) -> None:
     for arch in samples[:8]:
         parts = {any_space.part(arch, feature) for feature in any_space.features(arch)}
