@@ -1,9 +1,10 @@
 """Who says how good the architectures of a search are: an ensemble in this process, or one of a server."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from models import Architecture, ArchrankError, SearchSpace, UnknownNameError, get_space
@@ -90,10 +91,10 @@ def in_process(
 
     backend.start()
     try:
-        with asyncio.Runner() as loop, closing(loop.run(desk())) as ours:
+        with _event_loop() as run, closing(run(desk())) as ours:
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
-                items = loop.run(plan.each(Results(list(architectures)), ours, Asker(patient=True)))
+                items = run(plan.each(Results(list(architectures)), ours, Asker(patient=True)))
                 return [_failed(one.error.detail) if isinstance(one, FailedItem) else _said(one) for one in items]
 
             card, probe = model.card.model_dump(mode="json"), plan.probe
@@ -139,6 +140,31 @@ def over_http(url: str, space: str, ensemble: str | None, combiner: str | None, 
             yield Judge(card, knows, knows.input_shape(batch.samples, batch.frames), predict, guide)
     except archrank_client.ArchrankError as error:
         raise JudgeError(f"{url}: {error}") from error
+
+
+@contextmanager
+def _event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """What runs coroutines, in a thread of its own: in the main thread asyncio would take Ctrl-C, and may lose it."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="event loop", daemon=True)
+    thread.start()
+
+    def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    async def end() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    try:
+        yield run
+    finally:
+        run(end())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def _card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, dict[str, Any]]:

@@ -27,7 +27,7 @@ with Client() as client, ray.init(num_cpus=2, include_dashboard=False):
     depths = client.spaces()["gcn-nas"]["depths"]
     space = {"depth": choice(depths), **{f"layer {i}": choice(ROWS) for i in range(max(depths))}}
     search = OptunaSearch(seed=0)
-    config = TuneConfig(metric="accuracy", mode="max", search_alg=search, num_samples=64, reuse_actors=True)
+    config = TuneConfig(metric="accuracy", mode="max", search_alg=search, num_samples=32, reuse_actors=True)
     tuner = Tuner(evaluate, param_space=space, tune_config=config, run_config=RunConfig(verbose=0))
     best = tuner.fit().get_best_result()
     print(best.metrics["accuracy"], architecture(best.config))

@@ -1,6 +1,7 @@
 """What the tests of the service share; the real server is in the folder above."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -26,6 +27,16 @@ HEADERS: dict[str, str] = {}
 """Of every request that the tests send to the server."""
 
 Post = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A command that sets up the log, as `serve` does, writes to a stream that ends with its test."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in list(logging.root.handlers):
+        if type(handler) is logging.StreamHandler and handler not in before:
+            logging.root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
