@@ -26,6 +26,14 @@ BUDGET = 90
 FILES = {"search.jsonl", "result.json", "trials.csv", "front.svg"}
 
 
+STARTED = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("service.cli", run_name="__main__")
+"""
+"""As from a terminal: what a shell starts in the background ignores Ctrl-C, and so does all that this starts."""
+
+
 def archrank(*arguments: str | Path) -> Result:
     result = CliRunner().invoke(app, ["search", *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
@@ -111,7 +119,7 @@ def written(out: Path) -> int:
 def begun(out: Path, number: int, *options: str) -> "subprocess.Popen[str]":
     """A search that has so many trials more than there were."""
     enough = written(out) + number
-    command = [sys.executable, "-m", "service.cli", "search", "--out", str(out), *options]
+    command = [sys.executable, "-c", STARTED, "search", "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while written(out) < enough:
