@@ -144,7 +144,7 @@ def over_http(url: str, space: str, ensemble: str | None, combiner: str | None, 
 
 @contextmanager
 def _event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """What runs coroutines, in a thread of its own: in the main one asyncio takes Ctrl-C, and may end in a traceback."""
+    """What runs coroutines, in a thread of its own: asyncio takes the main one's Ctrl-C, and may end in a traceback."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="event loop", daemon=True)
     thread.start()
