@@ -107,7 +107,7 @@ def explanation(
         space: the search space, which says what a feature describes.
         arch: the architecture.
     """
-    depth = space.features(arch)["depth"]
+    depth = arch.depth
     typical, overall = reference.at(depth), float(reference.means[-1].sum())
     beyond = model.contributions(row)[0] - typical
     points: dict[str, float] = {f"{depth:g} layers": POINTS * (float(typical.sum()) - overall)}

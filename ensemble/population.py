@@ -161,7 +161,8 @@ def _structure(names: tuple[str, ...]) -> tuple[str, ...]:
 def _quantiles(table: FeatureTable) -> Array:
     columns = [table.select([name])[:, 0] for name in table.names if name.startswith(PROXY)]
     found = [
-        np.percentile(there, PERCENT) if len(there := one[~np.isnan(one)]) else np.full(101, np.nan) for one in columns
+        np.percentile(there, PERCENT) if len(there := one[~np.isnan(one)]) else np.full(len(PERCENT), np.nan)
+        for one in columns
     ]
     return np.array(found).reshape(len(columns), len(PERCENT))
 

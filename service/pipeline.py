@@ -107,13 +107,8 @@ def read(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> Results
     read = parsed(texts, reader)
     errors = [one for one in read if isinstance(one, InputError)]
     if len(errors) == len(read):
-        raise unreadable(errors)
+        raise ProblemError(422, "; ".join(map(str, errors[:3])), errors)
     return Results(read)
-
-
-def unreadable(errors: Sequence[InputError]) -> ProblemError:
-    """What a request is refused with of which no architecture can be read."""
-    return ProblemError(422, "; ".join(map(str, errors[:3])), errors)
 
 
 def parsed(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> list[Architecture | InputError]:

@@ -35,7 +35,7 @@ def write(
     """
     trials, found = log.trials, {trial.architecture: trial for trial in log.trials}
     on_front = [found[trial.architecture] for trial in front(trials)]
-    layers = [int(depth) for depth in _depths(space, trials)]
+    layers = [trial.architecture.depth for trial in trials]
     numbers = {trial.architecture: number for number, trial in enumerate(trials, start=1)}
 
     def card(trial: Finding) -> dict[str, Any]:
@@ -99,9 +99,3 @@ def _csv(
         said = [arch.fingerprint, json.dumps(space.to_json(arch)), "; ".join(trial.warnings), trial.error]
         writer.writerow([*numbers, *said])
     return text.getvalue().encode()
-
-
-def _depths(space: SearchSpace[Architecture], trials: Sequence[Finding]) -> list[float]:
-    values = space.feature_values([trial.architecture for trial in trials])
-    depths: list[float] = values[:, space.feature_names.index("depth")].tolist()
-    return depths

@@ -26,7 +26,7 @@ from service.deps import (
 from service.errors import ProblemError, documented, problem
 from service.leaving import Leaving
 from service.limits import Limits
-from service.pipeline import Plan, unreadable
+from service.pipeline import Plan, read
 from service.runner import JobRunner
 from service.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
 from service.settings import Settings
@@ -92,18 +92,13 @@ async def accepted(
 
 
 def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
-    items, errors, read = [], [], limits.reader(plan.probe)
-    for i, text in enumerate(texts):
-        try:
-            arch = read(text)
-        except InputError as error:
-            errors.append(error.within(f"architectures[{i}]"))
-            wrong = problem(errors[-1], f"#/architectures/{i}").model_dump(mode="json")
+    items = []
+    for i, (text, one) in enumerate(zip(texts, read(texts, limits.reader(plan.probe)).read, strict=True)):
+        if isinstance(one, InputError):
+            wrong = problem(one, f"#/architectures/{i}").model_dump(mode="json")
             items.append(NewItem(text if isinstance(text, dict) else {}, None, error=wrong))
         else:
-            items.append(NewItem(plan.probe.space.to_json(arch), arch.fingerprint))
-    if len(errors) == len(items):
-        raise unreadable(errors)
+            items.append(NewItem(plan.probe.space.to_json(one), one.fingerprint))
     return items
 
 
