@@ -16,6 +16,7 @@ class Need(Enum):
     """One thing that a pass can measure. `proxies/passes` says what each value holds."""
 
     WEIGHTS = auto()
+    TRAINABLE = auto()
     FLOPS = auto()
     RELU_INPUTS = auto()
     GRADIENTS = auto()
@@ -32,6 +33,19 @@ class Need(Enum):
 
 
 Measured = Mapping[Need, Any]
+NOTHING_FOUND: Mapping[Need, str] = {
+    Need.WEIGHTS: "the network has no weight",
+    Need.TRAINABLE: "the network has no trainable parameter",
+    Need.FLOPS: "the network has no convolution, linear layer or matrix product",
+    Need.RELU_INPUTS: "the network has no ReLU",
+    Need.GRADIENTS: "the loss depends on no weight",
+    Need.OUTPUT_GRADIENTS: "the loss depends on no output of a convolution or linear layer",
+    Need.GRADIENT_SIGNS: "the loss depends on no weight",
+    Need.FLOW: "the output depends on no weight",
+    Need.UNIT_OUTPUTS: "the network ran none of its `units`",
+    Need.MINIBATCH_GRADIENTS: "the loss depends on no weight",
+}
+"""Why a measurement that is empty, or 0, makes no score."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +118,12 @@ class Proxy(ABC):
     def score(self, measured: Measured) -> tuple[float | None, float | None]:
         """Value and, for a proxy with `log_feature`, logarithm, which `compute` then gives.
 
-        A value that overflows float64 is None beside its logarithm. Raises `ArithmeticError` for what is no number.
+        A value that overflows float64 is None beside its logarithm. Raises `ArithmeticError` for what is no number, and
+        where a pass found nothing to measure.
         """
+        for need in self.info.needs:
+            if need in NOTHING_FOUND and not measured[need]:
+                raise ArithmeticError(NOTHING_FOUND[need])
         number = float(self.compute(measured))
         if not math.isfinite(number):
             raise ArithmeticError(f"the {'logarithm of the ' if self.info.log_feature else ''}score is {number}")

@@ -6,7 +6,7 @@ from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class L2Norm(Proxy):
-    """Σ ‖W‖_F over every convolution and linear layer."""
+    """Σ ‖W‖_F over every weight, used or not."""
 
     info = ProxyInfo(
         name="l2_norm",
@@ -19,4 +19,4 @@ class L2Norm(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
-        return sum(float(torch.linalg.vector_norm(w, dtype=torch.float64)) for w in measured[Need.WEIGHTS].tensors)
+        return sum(float(torch.linalg.vector_norm(w, dtype=torch.float64)) for w in measured[Need.WEIGHTS])

@@ -22,10 +22,7 @@ class Nwot(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
-        inputs = measured[Need.RELU_INPUTS]
-        if not inputs:
-            raise ArithmeticError("the network has no nn.ReLU module")
-        kernel = torch.stack([_agreement(tensor) for tensor in inputs]).sum(0)
+        kernel = torch.stack([_agreement(tensor) for tensor in measured[Need.RELU_INPUTS]]).sum(0)
         sign, value = torch.linalg.slogdet(kernel + EPSILON * torch.eye(len(kernel), dtype=torch.float64))
         if sign <= 0:
             raise ArithmeticError("the kernel is not positive definite")

@@ -8,7 +8,7 @@ class Params(Proxy):
 
     info = ProxyInfo(
         name="params",
-        needs=frozenset({Need.WEIGHTS}),
+        needs=frozenset({Need.TRAINABLE}),
         batch_norm=None,
         direction=1,
         cost=0.0,
@@ -17,4 +17,4 @@ class Params(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
-        return float(measured[Need.WEIGHTS].trainable)
+        return float(measured[Need.TRAINABLE])

@@ -1,23 +1,31 @@
 """From proxies asked for to scores: union what they need, run each pass once, hand the results to the formulas."""
 
 import logging
+import math
+import numbers
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from models.errors import InputError
 from proxies.base import Need, Proxy, Score
-from proxies.passes import PASSES, Pass, Probe
-from proxies.passes.base import units
+from proxies.passes import EXACT, PASSES, Pass, Probe, needs_shown
+from proxies.passes.base import is_out_of_memory, units
 from proxies.registry import get_proxies
 from proxies.time_limit import time_limit
 
 log = logging.getLogger(__name__)
 DRAWS = 1
+IN_CHUNKS = "out of memory: the batch was taken in {} chunks, which changes no score"
+BY_EXACT_ENGINE = "measured by the exact engine: the fast one is not shown to be right for this network"
+_random_state = threading.RLock()
 
 
 def score(
@@ -31,15 +39,16 @@ def score(
 ) -> dict[str, Score]:
     """Zero-cost proxies of one network on one batch.
 
-    Neither the network (weights, running statistics, gradients, mode) nor the global random state is changed. The same
-    network, batch, seed and device give the same scores.
+    Neither the network (weights, running statistics, gradients, mode) nor the batch nor the global random state is
+    changed. The same network, batch, seed and device give the same scores, also under `no_grad`, `inference_mode` and
+    `autocast`, and from several threads (which take turns).
 
     Args:
         network: takes x, gives logits (N, classes); scored on the device that it is on.
         x: (N, C, T, V, M), or another shape that the network takes, with samples first.
         y: labels, (N,), whole numbers.
         proxies: names; all where None. What they share is computed once.
-        seed: for the proxies that draw (meco, meco_opt, zen).
+        seed: for the proxies that draw (meco, meco_opt, zen), and for networks that do.
         draws: how many draws zen averages.
         seconds: how long one proxy may take, and a pass for each proxy that it serves, before it fails alone; no limit
             where None, and outside the main thread (see `time_limit`).
@@ -49,99 +58,153 @@ def score(
 
     Raises:
         UnknownNameError: no proxy has that name.
-        InputError: x, y, seed, draws or seconds are malformed.
+        InputError: network, x, y, seed, draws or seconds are malformed.
     """
     chosen = get_proxies(proxies)
-    _check(x, y, seed, draws)
-    if seconds is not None and not seconds > 0:
-        raise InputError("seconds", seconds, "above 0, or None")
+    _check(network, x, y, seconds)
+    check_options(seed, draws)
     device = next((p.device for p in network.parameters()), x.device)
-    probe = Probe(network, x.detach().to(device), y.detach().to(device).long(), seed, draws)
-    scores: dict[str, Score] = {}
-    for one_pass in PASSES:
-        served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
-        if served:
-            scores.update(_run_pass(one_pass, probe, served, seconds))
+    with _own_settings(device):
+        x, y = (tensor.detach().to(device) for tensor in (x, y))
+        probe = Probe(network, x.clone() if x.is_inference() else x, y.long(), int(seed), int(draws))
+        scores: dict[str, Score] = {}
+        for one_pass in PASSES:
+            served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
+            if served:
+                scores |= _run_pass(one_pass, probe, served, seconds)
     return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
 
 
-def _check(x: Tensor, y: Tensor, seed: int, draws: int) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or len(x) < 1:
-        raise InputError("x", getattr(x, "shape", x), "a floating-point tensor with samples first")
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.shape != x.shape[:1] or int(y.min()) < 0:
-        raise InputError("y", getattr(y, "shape", y), f"{len(x)} whole numbers from 0, one label a sample")
-    check_options(seed, draws)
+def _check(network: Any, x: Any, y: Any, seconds: Any) -> None:
+    if not isinstance(network, nn.Module):
+        raise InputError("network", network, "a torch.nn.Module")
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise InputError("network", type(network).__name__, "a network without lazy parameters: run it once before")
+    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+        raise InputError("network", type(network).__name__, "a network with numbers, not on the device meta")
+    if not _is_plain(x) or not x.is_floating_point() or x.ndim < 2 or len(x) < 1:
+        raise InputError("x", _described(x), "a floating-point tensor with samples first")
+    whole = _is_plain(y) and not y.is_floating_point() and not y.is_complex()
+    if not whole or y.shape != x.shape[:1] or int(y.min()) < 0:
+        raise InputError("y", _described(y), f"{len(x)} whole numbers from 0, one label a sample")
+    if seconds is not None and not (_is_real(seconds) and seconds > 0):
+        raise InputError("seconds", seconds, "a number above 0, or None")
+
+
+def _is_plain(tensor: Any) -> bool:
+    return isinstance(tensor, Tensor) and not tensor.is_meta and tensor.layout == torch.strided
+
+
+def _described(value: Any) -> Any:
+    return f"{value.dtype} of shape {tuple(value.shape)} on {value.device}" if isinstance(value, Tensor) else value
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def check_options(seed: int, draws: int) -> None:
     """Raise `InputError` unless `score` takes them."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise InputError("seed", seed, "a whole number from 0 to 2**32 - 1")
-    if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= 1000:
+    if isinstance(draws, bool) or not isinstance(draws, numbers.Integral) or not 1 <= draws <= 1000:
         raise InputError("draws", draws, "a whole number from 1 to 1000")
 
 
-def _run_pass(one_pass: Pass, probe: Probe, served: list[Proxy], seconds: float | None) -> dict[str, Score]:
-    """One pass and the formulas over it. Where memory runs out, each need is tried alone, in chunks if it may be."""
+@contextmanager
+def _own_settings(device: torch.device) -> Iterator[None]:
+    """Gradients on and automatic precision off, whatever the caller has."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in {"cpu", device.type}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+def _run_pass(one_pass: Pass, probe: Probe, served: Sequence[Proxy], seconds: float | None) -> dict[str, Score]:
+    """One pass and the formulas over it; the exact engine takes the needs that the pass is not shown to be right for.
+
+    Where memory runs out, each need is tried alone, in chunks if it may be.
+    """
     needs = frozenset[Need]().union(*(proxy.info.needs for proxy in served))
+    measured: dict[Need, Any] = {}
+    right, chunks, failure = needs, 1, None
     started = perf_counter()
     try:
         names = ", ".join(proxy.info.name for proxy in served)
         with time_limit(seconds and seconds * len(served), f"{type(one_pass).__name__} ({names})"):
-            measured, chunks = _measured(one_pass, probe, needs)
+            with _reproducible(probe.x.device, probe.seed):
+                right = needs_shown(one_pass, probe, needs)
+            chunks = _measure(one_pass, probe, right, measured) if right else 1
     except Exception as error:
-        share = (perf_counter() - started) / len(served)
-        return {proxy.info.name: _failed(error, share) for proxy in served}
-    if measured is None and len(needs) > 1:
+        failure = error
+    if chunks == 0 and len(right) > 1:
         return _one_need_at_a_time(one_pass, probe, served, seconds)
+    if chunks == 0:
+        failure = MemoryError(f"{type(one_pass).__name__} needs more than there is")
     share = (perf_counter() - started) / len(served)
-    if measured is None:
-        shortage = MemoryError(f"{type(one_pass).__name__} needs more than there is")
-        return {proxy.info.name: _failed(shortage, share) for proxy in served}
-    note = f"out of memory: the batch was taken in {chunks} chunks, which changes no score" if chunks > 1 else None
-    return {proxy.info.name: _computed(proxy, probe, measured, share, note, seconds) for proxy in served}
+    measured = {need: measured.get(need, failure) for need in right}
+    note = IN_CHUNKS.format(chunks) if chunks > 1 else None
+    scores = {
+        proxy.info.name: _computed(proxy, probe, measured, share, note, seconds)
+        for proxy in served
+        if proxy.info.needs <= right
+    }
+    others = [proxy for proxy in served if not proxy.info.needs <= right]
+    for name, found in _one_need_at_a_time(EXACT, probe, others, seconds).items():
+        note = BY_EXACT_ENGINE if found.status == "ok" else None
+        scores[name] = replace(found, seconds=found.seconds + share, note=note)
+    return scores
 
 
-def _one_need_at_a_time(one_pass: Pass, probe: Probe, served: list[Proxy], seconds: float | None) -> dict[str, Score]:
+def _one_need_at_a_time(
+    one_pass: Pass, probe: Probe, served: Sequence[Proxy], seconds: float | None
+) -> dict[str, Score]:
     scores: dict[str, Score] = {}
     for needs in dict.fromkeys(proxy.info.needs for proxy in served):
         scores |= _run_pass(one_pass, probe, [proxy for proxy in served if proxy.info.needs == needs], seconds)
     return scores
 
 
-def _measured(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> tuple[dict[Need, Any] | None, int]:
-    """What the pass measured, and in how many chunks; None where it did not fit. A single need may go in chunks."""
+def _measure(one_pass: Pass, probe: Probe, needs: frozenset[Need], measured: dict[Need, Any]) -> int:
+    """Fill `measured`. Returns in how many chunks, 0 where it did not fit. A single need may go in chunks."""
     samples = size = len(probe.y)
-    measured, chunks = _attempt(one_pass, probe, needs, 1), 1
-    while measured is None and one_pass.chunkable and len(needs) == 1 and size > 1:
+    chunks = 1
+    while not _fits(one_pass, probe, needs, chunks, measured):
+        if not one_pass.chunkable or len(needs) > 1 or size == 1:
+            return 0
         size = (size + 1) // 2
         chunks = -(-samples // size)
-        measured = _attempt(one_pass, probe, needs, chunks)
-    return measured, chunks
+    return chunks
 
 
-def _attempt(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any] | None:
-    """None where memory ran out. The error, which holds on to the memory, is gone when this returns."""
+def _fits(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int, measured: dict[Need, Any]) -> bool:
+    """Fill `measured`; False where memory ran out. The errors, which hold on to the memory, are then gone."""
     try:
         with _reproducible(probe.x.device, probe.seed):
-            measured = one_pass.run(probe, needs, chunks)
+            measured.update(one_pass.run(probe, needs, chunks))
             if probe.x.device.type == "cuda":
                 torch.cuda.synchronize(probe.x.device)  # or its time would be somebody else's
-            return measured
+        for result in measured.values():
+            if isinstance(result, Exception) and is_out_of_memory(result):
+                raise result
+        return True
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         log.warning("%s in %d chunks ran out of memory: %s", type(one_pass).__name__, chunks, error)
-    return None
+    measured.clear()
+    return False
 
 
 @contextmanager
 def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
     """The same numbers every time: no TF32, deterministic convolutions, random modules such as dropout seeded.
 
-    The global random state is as before afterwards.
+    The global random state is as before afterwards; one thread at a time has it.
     """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with _random_state, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type != "cuda":
             yield
@@ -157,8 +220,12 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
 def _computed(
     proxy: Proxy, probe: Probe, measured: dict[Need, Any], share: float, note: str | None, seconds: float | None
 ) -> Score:
+    """The formula; a need that could not be measured is the exception that says why."""
     started = perf_counter()
     try:
+        for need in proxy.info.needs:
+            if isinstance(measured[need], Exception):
+                raise measured[need]
         with time_limit(seconds, proxy.info.name):
             value, logarithm = proxy.score(measured)
         per_layer = _per_layer(proxy, probe, value if logarithm is None else logarithm)
@@ -177,10 +244,3 @@ def _failed(error: Exception, seconds: float) -> Score:
         log.warning("a proxy failed", exc_info=error)
     kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
     return Score(None, None, "failed", seconds, error=f"{kind}: {str(error).splitlines()[0] if str(error) else kind}")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; PyTorch's CPU allocator has no error class of its own."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    )

@@ -155,6 +155,8 @@ class Unit(nn.Module):
 class GcnNasNetwork(nn.Module):
     """(N, C, T, V, M) → logits (N, classes). State-dict keys are the public implementation's: `l<slot>.gtcn.…`."""
 
+    taped = True
+
     def __init__(self, arch: GcnNasArchitecture, skeleton: Skeleton, persons: int, num_classes: int) -> None:
         super().__init__()
         self.arch, self.skeleton = arch, skeleton

@@ -3,6 +3,8 @@
 from proxies.passes.base import Pass, Probe
 from proxies.passes.counting import FlopsPass, TopologyPass, WeightsPass
 from proxies.passes.datum import DatumPass
+from proxies.passes.engines import needs_shown
+from proxies.passes.exact import ExactPass
 from proxies.passes.flow import FlowPass
 from proxies.passes.free import FreeInputPass
 from proxies.passes.minibatches import MinibatchPass
@@ -23,4 +25,7 @@ PASSES: tuple[Pass, ...] = (
     TrainingPass(),
 )
 
-__all__ = ["PASSES", "Pass", "Probe"]
+EXACT = ExactPass()
+"""The pass of the exact engine, for what those above are not right for."""
+
+__all__ = ["EXACT", "PASSES", "Pass", "Probe", "needs_shown"]

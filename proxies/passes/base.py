@@ -1,28 +1,39 @@
-"""What a pass is, and the working copies of a network that passes run on."""
+"""What a pass is, and the batch and network that it measures."""
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from proxies.base import Need
+from proxies.passes.copies import is_modified, working_copy
+from proxies.passes.trace import Structure, trace
+from proxies.passes.weights import weight_names
+from proxies.time_limit import OverTimeError
 
-Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
-"""What counts as a layer: every convolution and linear layer. Their weights are `W` in the definitions."""
+FEW = 2
+"""Samples that are enough to see a network's structure."""
+
+
+class WeightGradient(NamedTuple):
+    """A weight tensor W and ∂/∂W."""
+
+    weight: Tensor
+    gradient: Tensor
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What is measured, and on what: the caller's network, never changed, and the batch on its device.
+    """The network and the batch that are measured.
 
     Attributes:
-        network: the caller's.
+        network: the caller's, never changed.
         x: (N, C, T, V, M), or whatever the network takes with samples first.
         y: labels, (N,).
         seed: for the passes that draw.
@@ -35,6 +46,52 @@ class Probe:
     seed: int
     draws: int
 
+    def copy(self, in_place: bool = True) -> nn.Module:
+        """A working copy of the network (see `working_copy`)."""
+        return working_copy(self.network, share=self.taped, in_place=in_place)
+
+    @cached_property
+    def taped(self) -> bool:
+        """Whether the network's class states (`taped = True`) that passes under a tape are right for it.
+
+        The statement: the weights are those of its convolutions and linear layers, which use them by
+        `torch.nn.functional` calls and nothing else does; nothing is written in place; within the network, too, the
+        first dimension holds whole samples in their order. It does not hold for a network that got hooks or
+        parametrizations, or parameters that are not trained, afterwards.
+        """
+        return (
+            bool(getattr(type(self.network), "taped", False))
+            and not is_modified(self.network)
+            and all(parameter.requires_grad for parameter in self.network.parameters())
+        )
+
+    @cached_property
+    def few(self) -> "Probe":
+        """The first samples, with a copy of the network, both in float64."""
+        return Probe(self.copy().double(), self.x[:FEW].double(), self.y[:FEW], self.seed, self.draws)
+
+    @cached_property
+    def structure(self) -> Structure:
+        """What a forward pass of the network does, in float64 if not as it is. Raises whatever the network raises."""
+        x = self.x[:FEW]
+        found = attempt(lambda: trace(self.copy(), x.clone()))
+        return trace(self.copy().double(), x.double()) if isinstance(found, Exception) else found
+
+    @cached_property
+    def weight_names(self) -> tuple[str, ...]:
+        """Names of the weights in every working copy. Raises `ValueError` where there is none."""
+        if self.taped:
+            return weight_names(self.network, frozenset)
+        return weight_names(self.copy(), lambda: self.structure.used)
+
+    def weights(self, network: nn.Module) -> list[Tensor]:
+        """The weights of a working copy. Raises `ValueError` where there is none."""
+        return [network.get_parameter(name) for name in self.weight_names]
+
+
+Result = tuple[Need, Any]
+"""A need with what was measured for it, or the exception that says why it could not be."""
+
 
 class Pass(ABC):
     """One forward (and backward) computation that serves every need in `provides` at once."""
@@ -44,37 +101,51 @@ class Pass(ABC):
     """Whether samples are independent in it, so that a batch may be cut into chunks without changing a score."""
 
     @abstractmethod
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        """Measure `needs`; a chunkable pass takes the batch in `chunks` parts."""
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        """Measure `needs`, each as soon as it can be had; a chunkable pass takes the batch in `chunks` parts.
+
+        What is raised is the failure of all needs that were not measured before.
+        """
 
 
-def working_copy(network: nn.Module, batch_norm: bool = True) -> nn.Module:
-    """A copy in train mode whose parameters share the caller's memory, but whose buffers are its own.
+def attempt(measure: Callable[[], Any]) -> Any:
+    """A measurement, or its failure; the end of its time, which is that of the whole pass, is raised."""
+    try:
+        return measure()
+    except OverTimeError:
+        raise
+    except Exception as error:
+        return error
 
-    So running statistics, gradients and flags of the caller's network stay as they are, at no cost in memory. Without
-    `batch_norm` every batch norm is an identity.
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; PyTorch's CPU allocator has no error class of its own."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    )
+
+
+def leaf(x: Tensor) -> Tensor:
+    """x as a tensor that gradients are taken by. A network takes its `clone`, which it may write to."""
+    return x.detach().requires_grad_()
+
+
+def logits_of(network: nn.Module, x: Tensor) -> Tensor:
+    """The network's output for x, (N, classes).
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: it has another shape.
+        ArithmeticError: it is not finite.
     """
-    memo = {id(p): nn.Parameter(p.detach(), requires_grad=p.is_floating_point()) for p in network.parameters()}
-    copied = copy.deepcopy(network, memo)
-    for module in copied.modules():
-        if isinstance(getattr(module, "inplace", None), bool):
-            setattr(module, "inplace", False)  # noqa: B010  # or it would overwrite what a hook has recorded
-    if not batch_norm:
-        _remove_batch_norm(copied)
-    return copied.train()
-
-
-def _remove_batch_norm(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            setattr(module, name, nn.Identity())
-        else:
-            _remove_batch_norm(child)
-
-
-def layers(network: nn.Module) -> list[Layer]:
-    """Every convolution and linear layer, in the order of registration."""
-    return [module for module in network.modules() if isinstance(module, Layer)]
+    logits = network(x.clone())
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"the network gives a {type(logits).__name__}, where logits (N, classes) are needed")
+    if logits.ndim != 2 or len(logits) != len(x):
+        raise ValueError(f"the network gives {tuple(logits.shape)} for {len(x)} samples, where (N, classes) is needed")
+    if not bool(logits.isfinite().all()):
+        raise ArithmeticError("the network's output is not finite")
+    return logits
 
 
 def units(network: nn.Module) -> tuple[nn.Module, ...]:
@@ -91,21 +162,22 @@ def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
     return functional.cross_entropy(logits, y, reduction=reduction)
 
 
-def fill_normal(tensor: Tensor, generator: torch.Generator) -> None:
-    """Fill with standard normal numbers that are the same on every device: drawn on the CPU in float32."""
-    tensor.copy_(torch.empty(tensor.shape).normal_(generator=generator))
+def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers that are the same on every device: drawn on the CPU in float32."""
+    return torch.empty(like.shape, dtype=torch.float32, device="cpu").normal_(generator=generator).to(like)
 
 
 @contextmanager
-def recorded(modules: Sequence[nn.Module]) -> Iterator[list[tuple[Any, Tensor, Tensor]]]:
-    """While it lasts, every call of one of `modules` is recorded as (module, first input, output)."""
-    calls: list[tuple[Any, Tensor, Tensor]] = []
-    handles = [
-        module.register_forward_hook(lambda module, args, output: calls.append((module, args[0], output)))
-        for module in modules
-    ]
+def recorded(modules: Sequence[nn.Module], rows: slice = slice(None)) -> Iterator[list[Tensor]]:
+    """While it lasts, the output of every call of one of `modules` is recorded: some rows of it, copied."""
+    outputs: list[Tensor] = []
+
+    def record(module: nn.Module, args: Any, output: Any) -> None:
+        outputs.append(output[rows].detach().clone())
+
+    handles = [module.register_forward_hook(record) for module in modules]
     try:
-        yield calls
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()

@@ -1,31 +1,31 @@
-"""What is read off the network without computing: weights, parameter count, topology, FLOPs."""
+"""Measurements without data: weights, parameter count, topology, FLOPs."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, layers, working_copy
-
-
-class Weights(NamedTuple):
-    """Every layer's weight tensor, and the number of trainable parameters of the whole network."""
-
-    tensors: list[Tensor]
-    trainable: int
+from proxies.passes.base import Pass, Probe, Result, attempt
+from proxies.passes.functions import WithoutBatchNorm
 
 
 class WeightsPass(Pass):
-    """WEIGHTS: `Weights`."""
+    """WEIGHTS: `list[Tensor]`, every weight of the network.
 
-    provides = frozenset({Need.WEIGHTS})
+    TRAINABLE: int, the number of trainable parameters of the whole network, unused ones included.
+    """
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        tensors = [layer.weight.detach() for layer in layers(probe.network)]
-        trainable = sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
-        return {Need.WEIGHTS: Weights(tensors, trainable)}
+    provides = frozenset({Need.WEIGHTS, Need.TRAINABLE})
+
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        if Need.TRAINABLE in needs:
+            yield Need.TRAINABLE, sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
+        if Need.WEIGHTS in needs:
+            network = probe.network if probe.taped else probe.copy()
+            yield Need.WEIGHTS, attempt(lambda: [weight.detach() for weight in probe.weights(network)])
 
 
 class TopologyPass(Pass):
@@ -33,23 +33,43 @@ class TopologyPass(Pass):
 
     provides = frozenset({Need.TOPOLOGY})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         topology = getattr(probe.network, "topology", None)
         if not topology:
             raise AttributeError("the network names no `topology`, what its units do to joints, which sed looks at")
-        return {Need.TOPOLOGY: topology}
+        yield Need.TOPOLOGY, topology
 
 
 class FlopsPass(Pass):
-    """FLOPS: int, of one forward pass of the batch: as the network's `flops` says, else counted on shapes alone."""
+    """FLOPS: int, of one forward pass of the batch: as the network's `flops` says, else counted.
+
+    Counted on shapes alone, or, where the network looks at numbers, on the batch.
+    """
 
     provides = frozenset({Need.FLOPS})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         counts_itself = getattr(probe.network, "flops", None)
         if callable(counts_itself):
-            return {Need.FLOPS: int(counts_itself(tuple(probe.x.shape)))}
-        shapes_only = working_copy(probe.network, batch_norm=False).to("meta")  # norms are not counted
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            shapes_only(probe.x.to("meta"))
-        return {Need.FLOPS: counter.get_total_flops()}
+            yield Need.FLOPS, int(counts_itself(tuple(probe.x.shape)))
+            return
+        count = attempt(lambda: _count(probe.copy().to("meta"), probe.x.to("meta")))
+        yield Need.FLOPS, _count(probe.copy(), probe.x.clone()) if isinstance(count, Exception) else count
+
+
+def _count(network: nn.Module, x: Tensor) -> int:
+    with torch.no_grad(), WithoutBatchNorm(), FlopCounterMode(display=False, custom_mapping=VECTOR_PRODUCTS) as counter:
+        network(x)
+    return int(counter.get_total_flops())
+
+
+def _twice_the_matrix(matrix: Any, *_: Any, **__: Any) -> int:
+    return 2 * int(torch.Size(matrix).numel())
+
+
+VECTOR_PRODUCTS = {
+    torch.ops.aten.mv: _twice_the_matrix,
+    torch.ops.aten.dot: _twice_the_matrix,
+    torch.ops.aten.addmv: lambda _, matrix, *rest, **named: _twice_the_matrix(matrix),
+}
+"""What PyTorch's counter leaves out."""

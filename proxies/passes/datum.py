@@ -1,12 +1,13 @@
 """MeCo's pass: one random datum through the network as it is. No autograd."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, fill_normal, recorded, units, working_copy
+from proxies.passes.base import Pass, Probe, Result, recorded, standard_normal, units
 
 DRAWN_CHANNELS = 8
 
@@ -27,19 +28,17 @@ class DatumPass(Pass):
 
     provides = frozenset({Need.UNIT_OUTPUTS})
 
-    @torch.no_grad()
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        network = working_copy(probe.network)
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        network = probe.copy()
         hooked = units(network)
         if not hooked:
             raise AttributeError("the network names no `units`, the modules whose outputs meco looks at")
-        datum = torch.empty_like(probe.x[:1])
-        fill_normal(datum, torch.Generator().manual_seed(probe.seed))
-        with recorded(hooked) as calls:
+        datum = standard_normal(probe.x[:1], torch.Generator("cpu").manual_seed(probe.seed))
+        with torch.no_grad(), recorded(hooked, rows=slice(1)) as outputs:
             network(datum)
-        maps = [output[0].flatten(1).cpu() for _, _, output in calls]
-        return {Need.UNIT_OUTPUTS: [UnitOutput(features, _draw(len(features), probe.seed)) for features in maps]}
+        maps = [output[0].flatten(1).cpu() for output in outputs]
+        yield Need.UNIT_OUTPUTS, [UnitOutput(features, _draw(len(features), probe.seed)) for features in maps]
 
 
 def _draw(channels: int, seed: int) -> Tensor:
-    return torch.randperm(channels, generator=torch.Generator().manual_seed(seed))[:DRAWN_CHANNELS]
+    return torch.randperm(channels, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")[:DRAWN_CHANNELS]

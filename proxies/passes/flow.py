@@ -1,13 +1,13 @@
 """Synaptic flow: one input of ones through absolute values, in float64."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, working_copy
-from proxies.passes.tape import Tape, WeightGradient
+from proxies.passes.base import Pass, Probe, Result
+from proxies.passes.tape import Tape, by_weight
 
 
 class FlowPass(Pass):
@@ -21,16 +21,28 @@ class FlowPass(Pass):
 
     provides = frozenset({Need.FLOW})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        network = working_copy(probe.network, batch_norm=False).double()
-        learned = {id(tensor) for tensor in network.state_dict(keep_vars=True).values()}
-        for module in network.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                setattr(module, name, nn.Parameter(parameter.detach().abs()))
-            for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, buffer.abs() if id(buffer) in learned else buffer)
-        ones = torch.ones_like(probe.x[:1], dtype=torch.float64, requires_grad=True)
-        with Tape(exact_ties=True) as tape:
-            total = network(ones).sum()
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        network = absolute(probe.copy(in_place=False))
+        with Tape(exact_ties=True, without_batch_norm=True) as tape:
+            total = network(ones(probe).clone()).sum()
         passed = tape.differentiate(total)
-        return {Need.FLOW: [WeightGradient(call.weight.detach(), call.weight_gradient(gz)) for call, gz, _ in passed]}
+        used, gradients = zip(*((call.weight, call.weight_gradient(gz)) for call, gz, _ in passed), strict=True)
+        yield Need.FLOW, by_weight(probe.weights(network), used, gradients)
+
+
+@torch.no_grad()
+def absolute(network: nn.Module) -> nn.Module:
+    """A working copy in float64, with the absolute value of all numbers in its state dict."""
+    network.double()
+    for parameter in network.parameters():
+        parameter.data = parameter.abs()  # its memory may be the caller's
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if name not in module._non_persistent_buffers_set and buffer.dtype != torch.bool:
+                buffer.abs_()
+    return network
+
+
+def ones(probe: Probe) -> Tensor:
+    """The input, of one sample."""
+    return torch.ones_like(probe.x[:1], dtype=torch.float64, requires_grad=True)

@@ -1,12 +1,12 @@
 """The gradient of the input, without batch norm, so that samples are independent."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, working_copy
+from proxies.passes.base import Pass, Probe, Result, leaf, logits_of
 from proxies.passes.tape import Tape
 
 
@@ -20,15 +20,13 @@ class FreeInputPass(Pass):
     provides = frozenset({Need.FREE_INPUT_GRADIENT})
     chunkable = True
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        network = working_copy(probe.network, batch_norm=False).double().requires_grad_(False)
-        gradients = [
-            _input_gradient(network, part.detach().double().requires_grad_()) for part in probe.x.chunk(chunks)
-        ]
-        return {Need.FREE_INPUT_GRADIENT: (torch.cat(gradients), probe.y)}
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        network = probe.copy(in_place=False).double().requires_grad_(False)
+        gradients = [_input_gradient(network, leaf(part.double())) for part in probe.x.chunk(chunks)]
+        yield Need.FREE_INPUT_GRADIENT, (torch.cat(gradients), probe.y)
 
 
 def _input_gradient(network: nn.Module, x: Tensor) -> Tensor:
-    with Tape(backward_in=torch.float32):
-        total = network(x).sum()
+    with Tape(backward_in=torch.float32, without_batch_norm=True):
+        total = logits_of(network, x).sum()
     return torch.autograd.grad(total, x)[0]

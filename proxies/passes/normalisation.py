@@ -17,9 +17,14 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """As `torch.nn.functional.batch_norm`, twice differentiable in the input alone; running statistics stay."""
+    """As `torch.nn.functional.batch_norm`, twice differentiable in the input alone; running statistics stay.
+
+    Raises `ValueError` in training for one value a channel, as PyTorch does: its variance is 0 whatever it is.
+    """
     if not training:
         return functional.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if input.numel() == input.shape[1]:
+        raise ValueError(f"batch norm in training over one value a channel, of an input of shape {tuple(input.shape)}")
     w, b = (None if given is None else given.detach() for given in (weight, bias))
     z: Tensor = _BatchNorm.apply(input, w, b, eps)  # type: ignore[no-untyped-call]
     return z

@@ -1,12 +1,13 @@
 """Zen's passes: random Gaussian weights, an input, and the same input slightly perturbed. No autograd."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, fill_normal, recorded, working_copy
+from proxies.passes.base import Pass, Probe, Result, recorded, standard_normal
 
 PERTURBATION = 0.01
 
@@ -27,21 +28,20 @@ class PerturbationPass(Pass):
 
     provides = frozenset({Need.PERTURBATION})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         if not isinstance(getattr(probe.network, "feature_unit", None), nn.Module):
             raise AttributeError("the network names no `feature_unit`, the module whose output zen looks at")
-        return {Need.PERTURBATION: [self._draw(probe, draw) for draw in range(probe.draws)]}
+        yield Need.PERTURBATION, [self._draw(probe, draw) for draw in range(probe.draws)]
 
     @staticmethod
     @torch.no_grad()
     def _draw(probe: Probe, draw: int) -> Perturbed:
-        generator = torch.Generator().manual_seed(probe.seed * 1_000_003 + draw)
-        network = working_copy(probe.network)
+        generator = torch.Generator("cpu").manual_seed(probe.seed * 1_000_003 + draw)
+        network = probe.copy()
         norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         for module in network.modules():
-            if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                module.weight = nn.Parameter(torch.empty_like(module.weight))
-                fill_normal(module.weight, generator)
+            if isinstance(module, nn.modules.conv._ConvNd):
+                module.weight = nn.Parameter(standard_normal(module.weight, generator))
                 if module.bias is not None:
                     module.bias = nn.Parameter(torch.zeros_like(module.bias))
         for norm in norms:
@@ -49,14 +49,17 @@ class PerturbationPass(Pass):
             if norm.affine:
                 norm.weight = nn.Parameter(torch.ones_like(norm.weight))
                 norm.bias = nn.Parameter(torch.zeros_like(norm.bias))
-        x, noise = torch.empty_like(probe.x), torch.empty_like(probe.x)
-        fill_normal(x, generator)
-        fill_normal(noise, generator)
+        x, noise = standard_normal(probe.x, generator), standard_normal(probe.x, generator)
         feature_unit = network.feature_unit
         assert isinstance(feature_unit, nn.Module)
-        with recorded([feature_unit]) as calls:
-            network(x)
+        with recorded([feature_unit]) as outputs:
+            network(x.clone())
             network(x + PERTURBATION * noise)
-        (_, _, first), (_, _, second) = calls
+        if len(outputs) != 2:
+            raise ValueError(f"the network's `feature_unit` runs {len(outputs) // 2} times in a forward pass, not once")
+        first, second = outputs
         variances = [norm.running_var for norm in norms if isinstance(norm, nn.BatchNorm2d)]
-        return Perturbed((first - second).double().abs().flatten(1).sum(1), [v for v in variances if v is not None])
+        if any(variance is None for variance in variances):
+            raise ValueError("a batch norm keeps no running variance, which zen looks at")
+        difference = (first - second).double().abs().flatten(1).sum(1)
+        return Perturbed(difference, [variance for variance in variances if variance is not None])

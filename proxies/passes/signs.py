@@ -1,21 +1,24 @@
 """The signs of each sample's own gradients, without batch norm, so that samples are independent."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, cross_entropy, layers, working_copy
-from proxies.passes.tape import Passed, Tape
+from proxies.passes.base import Pass, Probe, Result, cross_entropy, leaf, logits_of
+from proxies.passes.tape import Passed, Tape, by_weight
 
 
 class GradientSigns(NamedTuple):
-    """`Σ_n sign(g_n)` of the weights as they were used, and how many weights all layers have."""
+    """`Σ_n sign(g_n)` of the weights that a loss depends on, and how many entries all weights have."""
 
     sums: list[Tensor]
     entries: int
+
+    def __bool__(self) -> bool:
+        return bool(self.sums)
 
 
 class GradientSignPass(Pass):
@@ -28,21 +31,24 @@ class GradientSignPass(Pass):
     provides = frozenset({Need.GRADIENT_SIGNS})
     chunkable = True
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        network = working_copy(probe.network, batch_norm=False)
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        network = probe.copy(in_place=False)
+        weights = probe.weights(network)
         parts = zip(probe.x.chunk(chunks), probe.y.chunk(chunks), strict=True)
-        sums = [sum(column) for column in zip(*(_signs(network, x, y) for x, y in parts), strict=True)]
-        return {Need.GRADIENT_SIGNS: GradientSigns(sums, sum(layer.weight.numel() for layer in layers(network)))}
+        by_part = [_signs(network, weights, x, y) for x, y in parts]
+        sums = [torch.stack(column).sum(0) if chunks > 1 else column[0] for column in zip(*by_part, strict=True)]
+        yield Need.GRADIENT_SIGNS, GradientSigns(sums, sum(weight.numel() for weight in weights))
 
 
-def _signs(network: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
+def _signs(network: nn.Module, weights: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
     """`Σ_n sign(g_n)` by weight; only one sample's gradient of one weight exists at a time."""
-    with Tape() as tape:
-        logits = network(x.detach().requires_grad_())
+    with Tape(without_batch_norm=True) as tape:
+        logits = logits_of(network, leaf(x))
     uses: dict[Tensor, list[Passed]] = {}
     for passed in tape.differentiate(cross_entropy(logits, y, reduction="sum")):
         uses.setdefault(passed.call.weight, []).append(passed)
-    return [_agreement(of_weight, len(y)) for of_weight in uses.values()]
+    sums = by_weight(weights, list(uses), [_agreement(of_weight, len(y)) for of_weight in uses.values()])
+    return [total for _, total in sums]
 
 
 def _agreement(uses: Sequence[Passed], samples: int) -> Tensor:

@@ -4,28 +4,21 @@ Calls are intercepted as functions, so it does not matter which module makes the
 several modules with their weights side by side.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from proxies.passes import convolution, ties
-from proxies.passes.base import layers
+from proxies.passes.base import WeightGradient
+from proxies.passes.functions import BATCH_NORMS, CONVOLUTIONS, LINEAR, SOFTMAXES, Function, FunctionMode, argument
 from proxies.passes.normalisation import batch_norm
 
-CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
-RELUS = (torch.relu, functional.relu)
-
-
-class WeightGradient(NamedTuple):
-    """A weight tensor W and ∂/∂W."""
-
-    weight: Tensor
-    gradient: Tensor
+RELUS = (torch.relu, functional.relu, Tensor.relu)
+RELUS_IN_PLACE = (torch.relu_, Tensor.relu_)
 
 
 @dataclass(frozen=True)
@@ -46,6 +39,11 @@ class Call:
     bias: Tensor | None
     options: convolution.Options | None
 
+    @property
+    def channels(self) -> int:
+        """The dimension of z that W makes."""
+        return self.z.ndim - 1 if self.options is None else 1
+
     def product(self, weight: Tensor) -> Tensor:
         """z with another weight and no bias."""
         if self.options is None:
@@ -58,10 +56,8 @@ class Call:
         product = inner_product(slope, self.z)
         if self.bias is None:
             return product
-        channels = self.z.ndim - 1 if self.options is None else 1
-        return product - inner_product(
-            slope.sum([i for i in range(slope.ndim) if i != channels])[None], self.bias[None]
-        )
+        others = [i for i in range(slope.ndim) if i != self.channels]
+        return product - inner_product(slope.sum(others)[None], self.bias[None])
 
     @torch.no_grad()
     def weight_gradient(self, gradient: Tensor, rows: slice = slice(None)) -> Tensor:
@@ -86,8 +82,8 @@ class Passed(NamedTuple):
     gx: Tensor | None
 
 
-class Tape(TorchFunctionMode):
-    """While it is on, calls are recorded and done our way. Nothing is differentiated with respect to a parameter.
+class Tape(FunctionMode):
+    """The fast engine: calls are recorded and done our way. Nothing is differentiated with respect to a parameter.
 
     The gradients of weights come from `Call.weight_gradient`, apart from autograd: so a backward pass computes what is
     asked for and no more, and never the second derivatives of a convolution's weight gradient, which PyTorch has no
@@ -96,35 +92,35 @@ class Tape(TorchFunctionMode):
     Args:
         backward_in: precision of the convolutions' input gradients; that of their inputs where None.
         exact_ties: whether a softmax takes what differs by rounding for equal.
+        without_batch_norm: whether every batch norm is the identity.
 
     Attributes:
         calls: of convolutions and linear layers, in the order in which they ran.
         relu_inputs: likewise.
     """
 
-    def __init__(self, backward_in: torch.dtype | None = None, exact_ties: bool = False) -> None:
+    def __init__(
+        self, backward_in: torch.dtype | None = None, exact_ties: bool = False, without_batch_norm: bool = False
+    ) -> None:
         super().__init__()
-        self._backward_in, self._exact_ties = backward_in, exact_ties
+        self._backward_in, self._exact_ties, self._without_batch_norm = backward_in, exact_ties, without_batch_norm
         self.calls: list[Call] = []
         self.relu_inputs: list[Tensor] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in CONVOLUTIONS:
             return self._convolve(*args, **kwargs)
-        if func is functional.linear:
+        if func in LINEAR:
             return self._linear(*args, **kwargs)
-        if func is functional.batch_norm:
-            return batch_norm(*args, **kwargs)
-        if func is torch.softmax and self._exact_ties:
+        if func in BATCH_NORMS:
+            if self._without_batch_norm:
+                return argument("input", 0, args, kwargs)
+            return batch_norm(*args, **kwargs) if func is functional.batch_norm else func(*args, **kwargs)
+        if func in SOFTMAXES and self._exact_ties:
             return ties.softmax(*args, **kwargs)
-        if func in RELUS:
+        if func in RELUS_IN_PLACE or (func in RELUS and kwargs.get("inplace")):
+            self.relu_inputs.append(args[0].detach().clone())
+        elif func in RELUS:
             self.relu_inputs.append(args[0].detach())
         return func(*args, **kwargs)
 
@@ -158,9 +154,7 @@ class Tape(TorchFunctionMode):
         return z
 
 
-def by_layer(network: nn.Module, passed: Sequence[Passed], gradients: Sequence[Tensor]) -> list[WeightGradient]:
-    """Every called layer's weight with its gradient, from the gradients of the weights as they were used."""
-    weights = [layer.weight for layer in layers(network)]
-    used = [call.weight for call, _, _ in passed]
+def by_weight(weights: Sequence[Tensor], used: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[WeightGradient]:
+    """Each of `weights` that was used with its gradient, from the gradients of the weights as they were used."""
     made = torch.autograd.grad(used, weights, gradients, allow_unused=True, retain_graph=True)
     return [WeightGradient(w.detach(), g) for w, g in zip(weights, made, strict=True) if g is not None]

@@ -1,14 +1,16 @@
 """The pass with batch norm on: one forward of the batch, and the backward passes that branch off it."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, cross_entropy, working_copy
-from proxies.passes.tape import Passed, Tape, by_layer, inner_product
+from proxies.passes.base import Pass, Probe, Result, attempt, cross_entropy, leaf, logits_of
+from proxies.passes.tape import Passed, Tape, by_weight, inner_product
+
+BY_LOSS = frozenset({Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE})
 
 
 class OutputGradient(NamedTuple):
@@ -23,38 +25,39 @@ class TrainingPass(Pass):
     """Everything that needs batch norm, so the whole batch at once. L is the mean cross entropy.
 
     RELU_INPUTS: `list[Tensor]`, the input of each ReLU, (rows, …).
-    GRADIENTS: `list[WeightGradient]` over the layers that are called.
-    OUTPUT_GRADIENTS: `list[OutputGradient]`.
+    GRADIENTS: `list[WeightGradient]` over the weights that the loss depends on.
+    OUTPUT_GRADIENTS: `list[OutputGradient]` over the calls of convolutions and linear layers.
     CURVATURE: float, Wᵀ·H·g over all weights, g held constant.
     INPUT_GRADIENT: ∂(Σ logits)/∂x, shaped as x.
     """
 
-    provides = frozenset({Need.RELU_INPUTS, Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE, Need.INPUT_GRADIENT})
+    provides = BY_LOSS | {Need.RELU_INPUTS, Need.INPUT_GRADIENT}
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> dict[Need, Any]:
-        network, x = working_copy(probe.network), probe.x.detach().requires_grad_()
-        measured: dict[Need, Any] = {}
-        with torch.no_grad() if needs == {Need.RELU_INPUTS} else torch.enable_grad(), Tape() as tape:
-            logits = network(x)
+    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+        network, x = probe.copy(in_place=False), leaf(probe.x)
+        with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape() as tape:
+            logits = logits_of(network, x)
         if Need.RELU_INPUTS in needs:
-            measured[Need.RELU_INPUTS] = tape.relu_inputs
+            yield Need.RELU_INPUTS, tape.relu_inputs
         if Need.INPUT_GRADIENT in needs:
-            measured[Need.INPUT_GRADIENT] = torch.autograd.grad(logits.sum(), x, retain_graph=True)[0]
-        if not needs & {Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE}:
-            return measured
-        curved = Need.CURVATURE in needs
-        passed = tape.differentiate(cross_entropy(logits, probe.y), create_graph=curved)
+            yield Need.INPUT_GRADIENT, attempt(lambda: torch.autograd.grad(logits.sum(), x, retain_graph=True)[0])
+        if not needs & BY_LOSS:
+            return
+        passed = tape.differentiate(cross_entropy(logits, probe.y), create_graph=Need.CURVATURE in needs)
         if Need.OUTPUT_GRADIENTS in needs:
-            measured[Need.OUTPUT_GRADIENTS] = [
-                OutputGradient(call.z.detach(), gz.detach(), call.weight[0].numel()) for call, gz, _ in passed
-            ]
+            yield Need.OUTPUT_GRADIENTS, [_output_gradient(one) for one in passed]
         if needs & {Need.GRADIENTS, Need.CURVATURE}:
-            gradients = [call.weight_gradient(gz) for call, gz, _ in passed]
+            used, gradients = zip(*((call.weight, call.weight_gradient(gz)) for call, gz, _ in passed), strict=True)
             if Need.GRADIENTS in needs:
-                measured[Need.GRADIENTS] = by_layer(network, passed, gradients)
-            if curved:
-                measured[Need.CURVATURE] = _curvature(passed, gradients)
-        return measured
+                yield Need.GRADIENTS, by_weight(probe.weights(network), used, gradients)
+            if Need.CURVATURE in needs:
+                yield Need.CURVATURE, _curvature(passed, gradients)
+
+
+def _output_gradient(passed: Passed) -> OutputGradient:
+    call, gz, _ = passed
+    z, gz = (tensor.detach().movedim(call.channels, 1) for tensor in (call.z, gz))
+    return OutputGradient(z, gz, call.weight[0].numel())
 
 
 def _curvature(passed: Sequence[Passed], directions: Sequence[Tensor]) -> float:

@@ -14,7 +14,8 @@ from models import UnknownNameError, get_space
 from models.batches import ProbeBatch, check_batch
 from models.errors import ArchrankError
 from proxies import score
-from proxies.runner import check_options, is_out_of_memory
+from proxies.passes.base import is_out_of_memory
+from proxies.runner import check_options
 from service.backends.base import OUT_OF_MEMORY, Failure, Kind, Outcome, Task
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from proxies.passes.tape import Tape, by_layer
+from proxies.passes.tape import Tape, by_weight
 
 CONVOLUTIONS = [
     nn.Conv2d(4, 6, (1, 1)),
@@ -35,10 +35,10 @@ def test_outputs_and_gradients_are_those_of_autograd(layer: Any, dtype: torch.dt
     loss, plain = ((out * direction).sum() for out in (made, expected))
     (ours_by_x,) = torch.autograd.grad(loss, x, retain_graph=True)
     (passed,) = tape.differentiate(loss)
-    (ours,) = by_layer(layer, [passed], [passed.call.weight_gradient(passed.gz)])
-    by_x, by_weight = torch.autograd.grad(plain, [x, layer.weight])
+    (ours,) = by_weight([layer.weight], [passed.call.weight], [passed.call.weight_gradient(passed.gz)])
+    by_x, expected_gradient = torch.autograd.grad(plain, [x, layer.weight])
     torch.testing.assert_close(ours_by_x, by_x, **PRECISIONS[dtype])
-    torch.testing.assert_close(ours.gradient, by_weight, **PRECISIONS[dtype])
+    torch.testing.assert_close(ours.gradient, expected_gradient, **PRECISIONS[dtype])
     for n in range(3):  # three samples of two rows
         rows = slice(2 * n, 2 * n + 2)
         own = torch.autograd.grad(layer(x[rows]), layer.weight, direction[rows])[0]
@@ -68,7 +68,10 @@ def test_weights_side_by_side_are_told_apart() -> None:
         functional.conv2d(x, weight).square().sum(), list(convs.parameters()), allow_unused=True
     )
     passed = tape.differentiate(made.square().sum())
-    ours = by_layer(convs, passed, [call.weight_gradient(gz) for call, gz, _ in passed])
+    weights: list[Any] = [conv.weight for conv in convs]
+    ours = by_weight(
+        weights, [call.weight for call, _, _ in passed], [call.weight_gradient(gz) for call, gz, _ in passed]
+    )
     assert [one.weight.data_ptr() for one in ours] == [conv.weight.data_ptr() for conv in convs]
     for one, gradient in zip(ours, expected[::2], strict=True):
         torch.testing.assert_close(one.gradient, gradient)

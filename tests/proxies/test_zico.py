@@ -10,8 +10,8 @@ from torch.nn import functional
 from models.batches import ProbeBatch
 from proxies import score
 from proxies.base import Need
-from proxies.passes.base import layers
 from proxies.zico import Zico
+from tests.proxies.layers import layers
 
 
 def test_zico_equals_two_backward_passes(space: Any, batch: ProbeBatch) -> None:

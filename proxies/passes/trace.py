@@ -1,0 +1,161 @@
+"""The operations of one forward pass: the identity of a network's structure, and which parameters its products use."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+PRODUCTS = frozenset(
+    {"convolution", "mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "_trilinear", "embedding"}
+    | {"_embedding_bag", "_embedding_bag_forward_only", "mkldnn_rnn_layer", "_cudnn_rnn", "_sparse_mm", "linear"}
+    | {"_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention"}
+    | {"_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"}
+)
+"""Convolutions, linear maps, matrix products and embeddings, as PyTorch's dispatcher names them."""
+COPIES = frozenset({"clone", "_to_copy", "contiguous", "_reshape_copy", "copy", "view_copy", "permute_copy", "t_copy"})
+"""Operations that give the same numbers in another order or precision. Views are known by their memory."""
+BATCH_NORMS = frozenset(
+    {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"}
+    | {"miopen_batch_norm", "_batch_norm_with_update", "batch_norm_with_update"}
+)
+Sources = frozenset[str] | None
+"""Names of the parameters that a tensor was made of alone; None where the batch went into it."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What one forward pass does.
+
+    Attributes:
+        key: equal for two networks that call the same functions and run the same operations on the same shapes.
+        used: names of the parameters that a convolution, linear map, matrix product or embedding uses: as they are, in
+            another order, or, for a convolution and a linear map, as what its weight is computed from.
+        hidden_batch_norm: whether a batch norm runs that is no call of `torch.nn.functional.batch_norm`.
+    """
+
+    key: str
+    used: frozenset[str]
+    hidden_batch_norm: bool
+
+
+def trace(network: nn.Module, x: Tensor) -> Structure:
+    """Run the network once on x. Raises whatever it raises."""
+    tracer = _Tracer(network, x)
+    with torch.no_grad(), tracer, _Functions(tracer):
+        network(x)
+    return tracer.structure()
+
+
+class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, network: nn.Module, x: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._kept: list[Any] = []  # so that no tensor gets the memory, and so the name, of an earlier one
+        self._numbers: dict[int, int] = {}
+        self._same: dict[int, str] = {}
+        self._sources: dict[int, Sources] = {_memory(x): None}
+        self._used: set[str] = set()
+        self._steps = hashlib.sha256()
+        self.known_batch_norm, self._hidden_batch_norm = False, False
+        for name, parameter in network.named_parameters():
+            self._same[_memory(parameter)] = name
+            self._sources[_memory(parameter)] = frozenset({name})
+        for tensor in (x, *network.parameters(), *network.buffers()):
+            self._name(tensor)
+
+    def structure(self) -> Structure:
+        return Structure(self._steps.hexdigest(), frozenset(self._used), self._hidden_batch_norm)
+
+    def step(self, text: str) -> None:
+        self._steps.update(f"{text}\n".encode())
+
+    def weight_operand(self, weight: Tensor) -> None:
+        """Count what the weight of a convolution or linear map was computed from."""
+        self._used |= self._sources.get(_memory(weight), frozenset()) or frozenset()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Iterable[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        name = func._schema.name.partition("::")[2]
+        if name in PRODUCTS:
+            self._used |= {self._same[_memory(t)] for t in given if _memory(t) in self._same}
+            if name == "convolution":
+                self.weight_operand(args[1])
+        if name in BATCH_NORMS and not self.known_batch_norm:
+            self._hidden_batch_norm = True
+        operands = [self._operand(leaf) for leaf in tree_leaves((args, kwargs))]
+        made = func(*args, **kwargs)
+        results = [leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
+        for result in results:
+            self._derive(name, given, result)
+        outputs = [f"{self._name(t)}:{t.dtype}:{tuple(t.shape)}" for t in results]
+        self.step(f"{func}({operands})->{outputs}")
+        self._kept.append((given, results))
+        return made
+
+    def _derive(self, name: str, given: list[Tensor], result: Tensor) -> None:
+        memory = _memory(result)
+        sources = [self._sources.get(_memory(t), frozenset()) for t in given]
+        whole: Sources = frozenset().union(*(s for s in sources if s is not None))
+        if memory not in {_memory(t) for t in given}:  # no view
+            self._sources[memory] = None if None in sources else whole
+            if name in COPIES and given and _memory(given[0]) in self._same:
+                self._same[memory] = self._same[_memory(given[0])]
+        elif None in sources:  # written to
+            self._sources[memory] = None
+            if sources[0] is not None:
+                self._same.pop(memory, None)
+
+    def _operand(self, leaf: Any) -> str:
+        return str(self._name(leaf)) if isinstance(leaf, Tensor) else repr(leaf)
+
+    def _name(self, tensor: Tensor) -> str:
+        if id(tensor) not in self._numbers:
+            self._numbers[id(tensor)] = len(self._numbers)
+            self._kept.append(tensor)
+        return f"%{self._numbers[id(tensor)]}"
+
+
+class _Functions(TorchFunctionMode):
+    """Calls that PyTorch's dispatcher does not tell apart: a linear map's weight, and batch norm in instance norm."""
+
+    def __init__(self, tracer: _Tracer) -> None:
+        super().__init__()
+        self._tracer = tracer
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        self._tracer.step(getattr(func, "__qualname__", repr(func)))
+        if func is functional.linear:
+            self._tracer.weight_operand(kwargs.get("weight", args[1] if len(args) > 1 else None))
+        if func in (functional.batch_norm, torch.batch_norm, functional.instance_norm, torch.instance_norm):
+            with self._known_batch_norm():
+                return func(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    @contextmanager
+    def _known_batch_norm(self) -> Any:
+        self._tracer.known_batch_norm = True
+        try:
+            yield
+        finally:
+            self._tracer.known_batch_norm = False
+
+
+def _memory(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
