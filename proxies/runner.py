@@ -193,7 +193,9 @@ def _fits(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int, mea
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        log.warning("%s in %d chunks ran out of memory: %s", type(one_pass).__name__, chunks, error)
+        log.warning(
+            "%s in %d chunks ran out of memory: %s", type(one_pass).__name__, chunks, str(error)
+        )  # no traceback
     measured.clear()
     return False
 
@@ -202,19 +204,47 @@ def _fits(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int, mea
 def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
     """The same numbers every time: no TF32, deterministic convolutions, random modules such as dropout seeded.
 
-    The global random state is as before afterwards; one thread at a time has it.
+    The global random state and PyTorch's settings are as before afterwards; one thread at a time has them.
     """
     with _random_state, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type != "cuda":
             yield
             return
-        with (
-            torch.cuda.device(device),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        with torch.cuda.device(device), _full_precision():
             torch.cuda.manual_seed(seed)
             yield
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Convolutions and matrix products on a GPU in float32 throughout, convolutions by a deterministic algorithm."""
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = (
+        convolutions.conv.fp32_precision,
+        products.fp32_precision,
+        convolutions.deterministic,
+        convolutions.benchmark,
+    )
+    try:
+        older: str | None = torch.get_float32_matmul_precision()
+    except RuntimeError:  # the caller uses the newer setting, which the older one cannot express
+        older = None
+    if older is not None:
+        torch.set_float32_matmul_precision("highest")
+    try:
+        _set_precision(("ieee", "ieee", True, False))
+        yield
+    finally:
+        if older is not None:
+            torch.set_float32_matmul_precision(older)
+        _set_precision(before)
+
+
+def _set_precision(settings: tuple[str, str, bool, bool]) -> None:
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    convolutions.conv.fp32_precision, products.fp32_precision = settings[:2]
+    convolutions.deterministic, convolutions.benchmark = settings[2:]
 
 
 def _computed(

@@ -17,9 +17,6 @@ from proxies.passes.trace import Structure, trace
 from proxies.passes.weights import weight_names
 from proxies.time_limit import OverTimeError
 
-FEW = 2
-"""Samples that are enough to see a network's structure."""
-
 
 class WeightGradient(NamedTuple):
     """A weight tensor W and ∂/∂W."""
@@ -67,13 +64,14 @@ class Probe:
 
     @cached_property
     def few(self) -> "Probe":
-        """The first samples, with a copy of the network, both in float64."""
-        return Probe(self.copy().double(), self.x[:FEW].double(), self.y[:FEW], self.seed, self.draws)
+        """The first and the last sample, with a copy of the network, both in float64."""
+        x, y = (torch.cat([tensor[:1], tensor[-1:]]) for tensor in (self.x, self.y))
+        return Probe(self.copy().double(), x.double(), y, self.seed, self.draws)
 
     @cached_property
     def structure(self) -> Structure:
         """What a forward pass of the network does, in float64 if not as it is. Raises whatever the network raises."""
-        x = self.x[:FEW]
+        x = torch.cat([self.x[:1], self.x[-1:]])
         found = attempt(lambda: trace(self.copy(), x.clone()))
         return trace(self.copy().double(), x.double()) if isinstance(found, Exception) else found
 
@@ -89,6 +87,8 @@ class Probe:
         return [network.get_parameter(name) for name in self.weight_names]
 
 
+SHORTAGES = ("DefaultCPUAllocator", "ALLOC_FAILED", "CUDA error: out of memory")
+"""In the messages of PyTorch's CPU allocator, of cuBLAS and cuDNN, and of the CUDA runtime when memory runs out."""
 Result = tuple[Need, Any]
 """A need with what was measured for it, or the exception that says why it could not be."""
 
@@ -119,9 +119,9 @@ def attempt(measure: Callable[[], Any]) -> Any:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; PyTorch's CPU allocator has no error class of its own."""
+    """Whether memory ran out; not every library below PyTorch has an error class for it."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+        isinstance(error, RuntimeError) and any(text in str(error) for text in SHORTAGES)
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, attempt
+from proxies.passes.base import Pass, Probe, attempt, is_out_of_memory
 from proxies.passes.exact import MEASUREMENTS, ExactPass
 
 MOST_STRUCTURES = 10_000
@@ -22,7 +22,7 @@ def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozens
     """Those of `needs` that a pass is right for with this network.
 
     All of them, where the pass is the exact engine's or has no exact counterpart, or where the network's class states
-    it (`Probe.taped`). Otherwise both engines measure the network's first samples in float64, once for each structure.
+    it (`Probe.taped`). Otherwise both engines measure two samples in float64, once for each structure.
     """
     in_question = needs & frozenset(MEASUREMENTS)
     if probe.taped or not in_question or isinstance(one_pass, ExactPass):
@@ -37,24 +37,30 @@ def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
     with _lock:
         known = _shown.get((key, need))
     if known is None:
-        known = _agree(probe.few, fast, need)
-        with _lock:
-            if len(_shown) >= MOST_STRUCTURES:
-                _shown.clear()
-            _shown[key, need] = known
+        known, lasting = _agree(probe.few, fast, need)
+        if lasting:
+            with _lock:
+                if len(_shown) >= MOST_STRUCTURES:
+                    _shown.clear()
+                _shown[key, need] = known
     return known
 
 
-def _agree(probe: Probe, fast: Pass, need: Need) -> bool:
-    """Whether both engines measure the same; a chunkable pass also sample by sample, which shows that it is one."""
+def _agree(probe: Probe, fast: Pass, need: Need) -> tuple[bool, bool]:
+    """Whether both engines measure the same, and whether this holds for later networks of the same structure.
+
+    A chunkable pass measures sample by sample, too, which shows that it is one. Running out of memory shows nothing.
+    """
     exact = attempt(lambda: MEASUREMENTS[need](probe))
     if isinstance(exact, Exception):
-        return False
+        return False, not is_out_of_memory(exact)
     for chunks in (1, len(probe.y)) if fast.chunkable else (1,):
         ours = attempt(lambda chunks=chunks: dict(fast.run(probe, frozenset({need}), chunks))[need])  # type: ignore[misc]
-        if isinstance(ours, Exception) or not _same(list(_tensors(exact)), list(_tensors(ours))):
-            return False
-    return True
+        if isinstance(ours, Exception):
+            return False, not is_out_of_memory(ours)
+        if not _same(list(_tensors(exact)), list(_tensors(ours))):
+            return False, True
+    return True, True
 
 
 def _same(exact: Sequence[Tensor], ours: Sequence[Tensor]) -> bool:

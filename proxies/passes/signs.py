@@ -35,8 +35,10 @@ class GradientSignPass(Pass):
         network = probe.copy(in_place=False)
         weights = probe.weights(network)
         parts = zip(probe.x.chunk(chunks), probe.y.chunk(chunks), strict=True)
-        by_part = [_signs(network, weights, x, y) for x, y in parts]
-        sums = [torch.stack(column).sum(0) if chunks > 1 else column[0] for column in zip(*by_part, strict=True)]
+        sums: list[Tensor] = []
+        for x, y in parts:
+            found = _signs(network, weights, x, y)
+            sums = [total.add_(more) for total, more in zip(sums, found, strict=True)] if sums else found
         yield Need.GRADIENT_SIGNS, GradientSigns(sums, sum(weight.numel() for weight in weights))
 
 
