@@ -83,9 +83,7 @@ def encode_batches(batches: Mapping[str, ProbeBatch]) -> dict[str, Any]:
 
 def decode_batches(encoded: Mapping[str, Any]) -> dict[str, ProbeBatch]:
     """The batches that `encode_batches` wrote, on the CPU."""
-    return {
-        name: ProbeBatch(_unpacked(one["x"]), _unpacked(one["y"]), one["source"]) for name, one in encoded.items()
-    }
+    return {name: ProbeBatch(_unpacked(one["x"]), _unpacked(one["y"]), one["source"]) for name, one in encoded.items()}
 
 
 def _packed(tensor: Tensor) -> str:
