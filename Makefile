@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for tests
+# Every target but `gpu` sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for tests
 # of what is used without the server one with the client alone and one with the tools of the example loops.
 PYTHON ?= python3
 PORT ?= 8000

@@ -35,7 +35,7 @@ def run(options: Options) -> Iterator[Check]:
 def out_of_memory(options: Options) -> Iterator[Check]:
     """With less memory than the batch takes, chunks; with less than two proxies take, each of them alone."""
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, *((8, 32) if options.small else (8, 64)))
+    batch = synthetic_batch(space, *((8, 16) if options.small else (8, 64)))
     network = space.build(architecture(4 if options.small else 10)).to(options.device)
     x, y = batch.x.to(options.device), batch.y.to(options.device)
     whole = score(network, x, y, [CHUNKED, *TOGETHER])  # libraries take what memory of their own they need, too

@@ -6,8 +6,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import torch
-
+from benchmarks.gpu import memory
 from benchmarks.gpu.agreement import DEPTHS
 from benchmarks.gpu.backend import backend, outcomes, task
 from benchmarks.gpu.checks import Check, Options, at_least, at_most, holds, stated
@@ -37,8 +36,6 @@ def _fourteen(options: Options, network: Any, batch: ProbeBatch, limit: float, r
     """The fourteen of the study: in all, the first time, by pass, and what memory they take."""
     what = f"the 14 published, {network.arch.depth} layers, N = {len(batch.x)}, T = {batch.x.shape[2]}"
     x, y = batch.x.to(options.device), batch.y.to(options.device)
-    if options.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
     runs: list[tuple[float, dict[str, Score]]] = []
     for _ in range(repeats + 1):
         started = perf_counter()
@@ -52,9 +49,8 @@ def _fourteen(options: Options, network: Any, batch: ProbeBatch, limit: float, r
     by_pass = {name: sum(scores[proxy].seconds for proxy in served) for name, served in served_by_pass(STUDY)}
     said = ", ".join(f"{name.removesuffix('Pass')} {1e3 * seconds:.0f}" for name, seconds in by_pass.items())
     yield stated(f"{what}: the first time, then by pass", f"{1e3 * runs[0][0]:.0f} ms; {said}", by_pass)
-    if options.device == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**30
-        yield stated(f"{what}: most memory", f"{peak:.1f} GiB", peak)
+    peak = memory.peak(lambda: score(network, x, y, STUDY), options.device) / 2**30
+    yield stated(f"{what}: most memory", f"{peak:.2g} GiB", peak)
 
 
 def _slowest(options: Options, network: Any, batch: ProbeBatch) -> Iterator[Check]:
