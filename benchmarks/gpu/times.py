@@ -75,7 +75,7 @@ def _rates(options: Options) -> Iterator[Check]:
     with backend(options, batch, max(flights)) as one:
         list(outcomes(one, _tasks(2 * max(flights), depths), max(flights)))  # each process has warmed up
         for flight in flights:
-            number = 4 if options.small else 16 + 8 * flight
+            number = 2 if options.small else 16 + 8 * flight
             tasks = _tasks(number, depths)
             started = perf_counter()
             failures += [outcome.failure for outcome in outcomes(one, tasks, flight) if outcome.failure]
