@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for tests
+# Every target but `gpu` sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for tests
 # of what is used without the server one with the client alone and one with the tools of the example loops.
 PYTHON ?= python3
 PORT ?= 8000
@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 CLIENT := $(VENV)/client/.installed
 LOOPS := $(VENV)/loops/.installed
 
-.PHONY: demo test chaos check audit soak bench serve format openapi install clean
+.PHONY: demo test chaos check audit soak bench gpu serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
@@ -36,6 +36,9 @@ soak: $(INSTALLED)  ## mixed load on a server for SECONDS, every answer checked;
 
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed
+
+gpu:  ## whether it is right and fast on a GPU, in at most eight minutes; PYTHON needs no more than PyTorch and numpy
+	$(PYTHON) -m benchmarks.gpu
 
 serve: $(INSTALLED)  ## the service, on PORT
 	$(BIN)/archrank serve --port $(PORT)

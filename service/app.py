@@ -110,6 +110,7 @@ def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
     return ProcessOptions(
         gpus=visible_gpus() if device.type == "cuda" else (),
         processes=settings.processes or torch.get_num_threads(),
+        processes_per_gpu=settings.processes_per_gpu,
         threads=settings.threads,
         deadline_seconds=settings.deadline_seconds,
         proxy_seconds=settings.proxy_seconds,

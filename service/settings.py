@@ -66,6 +66,7 @@ class Settings(BaseSettings):
         Field(description="where networks run: apart from the server, or in it"),
     ] = "processes"
     processes: Annotated[int | None, Field(ge=1, description="scoring on the CPU; one a core if not set")] = None
+    processes_per_gpu: Annotated[int, Field(ge=1, description="scoring on each GPU, at the same time")] = 1
     deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
     proxy_seconds: Annotated[float, Field(gt=0, description="how long one proxy may take, in seconds")] = 60.0
     tasks_per_process: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = 1000

@@ -1,6 +1,6 @@
 """What scoring costs: by pass and proxy, against one plain forward pass and against what the machine can do."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -13,7 +13,7 @@ import torch
 from benchmarks.speed.machine import peak_gib, seconds
 from benchmarks.speed.straightforward import straightforward
 from models import Architecture, get_space
-from models.batches import BatchSpec
+from models.batches import synthetic_batch
 from proxies import Score, proxy_infos, score
 from proxies.memory import hold_memory
 from proxies.passes import PASSES
@@ -37,7 +37,7 @@ def one(depth: int, samples: int, frames: int, proxies: tuple[str, ...] | None, 
     """One architecture: seconds in all, by pass and by proxy, and as multiples of a plain forward pass."""
     space = get_space("gcn-nas")
     network = space.build(architecture(depth))
-    batch = BatchSpec(samples=samples, frames=frames).make(space)
+    batch = synthetic_batch(space, samples, frames)
     plain = straightforward(network).train()
     with torch.no_grad():
         forward = seconds(lambda: plain(batch.x))
@@ -63,10 +63,16 @@ def one(depth: int, samples: int, frames: int, proxies: tuple[str, ...] | None, 
 
 
 def _by_pass(scores: dict[str, Score]) -> Iterator[tuple[str, float]]:
+    for name, served in served_by_pass(scores):
+        yield name, sum(scores[proxy].seconds for proxy in served)
+
+
+def served_by_pass(proxies: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Name of each pass that serves some of `proxies`, and which."""
     for one_pass in PASSES:
-        served = [info.name for info in proxy_infos() if info.needs <= one_pass.provides and info.name in scores]
+        served = [info.name for info in proxy_infos() if info.needs <= one_pass.provides and info.name in proxies]
         if served:
-            yield type(one_pass).__name__, sum(scores[name].seconds for name in served)
+            yield type(one_pass).__name__, served
 
 
 def share_of_limit(measured: dict[str, Any], rate: float) -> float:
@@ -82,7 +88,7 @@ def peak(depth: int, samples: int, frames: int) -> float:
 
 def _peak(depth: int, samples: int, frames: int) -> float:
     space = get_space("gcn-nas")
-    batch = BatchSpec(samples=samples, frames=frames).make(space)
+    batch = synthetic_batch(space, samples, frames)
     score(space.build(architecture(depth)), batch.x, batch.y)
     return peak_gib()
 
@@ -98,7 +104,7 @@ def throughput(number: int, processes: int, threads: int) -> float:
 
 def _score_default(number: int) -> None:
     space = get_space("gcn-nas")
-    batch = BatchSpec().make(space)
+    batch = synthetic_batch(space, samples=4, frames=8)
     score(space.build(architecture(4 + 2 * (number % 4), number)), batch.x, batch.y)
 
 

@@ -1,8 +1,21 @@
 """Probe batches: synthetic motion, or a few sequences of recorded data."""
 
+from typing import TYPE_CHECKING, Any
+
 from models.batches.base import ProbeBatch, check_batch
 from models.batches.files import npz_batch, ntu_batch
-from models.batches.spec import BatchSpec
 from models.batches.synthetic import synthetic_batch
 
+if TYPE_CHECKING:
+    from models.batches.spec import BatchSpec
+
 __all__ = ["BatchSpec", "ProbeBatch", "check_batch", "npz_batch", "ntu_batch", "synthetic_batch"]
+
+
+def __getattr__(name: str) -> Any:
+    """`BatchSpec` on first use: it alone needs pydantic, which a machine that only scores may lack."""
+    if name == "BatchSpec":
+        from models.batches.spec import BatchSpec
+
+        return BatchSpec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

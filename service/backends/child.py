@@ -11,10 +11,13 @@ from multiprocessing import connection, current_process, parent_process
 from pathlib import Path
 from socket import socket
 from threading import Thread
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from service import logs
 from service.backends.base import Outcome, Task
+
+if TYPE_CHECKING:
+    from service.backends.scoring import Scorer
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ def enter(entry: str, line: socket, visible: str, setup: str) -> None:
         setup: JSON; what `main` reads.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before PyTorch is imported
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or a matrix product may differ from run to run
     for sign in (signal.SIGINT, signal.SIGTERM):  # these reach the whole group; the parent says when to end
         signal.signal(sign, signal.SIG_IGN)
     end_with_parent()
@@ -49,7 +53,16 @@ def enter(entry: str, line: socket, visible: str, setup: str) -> None:
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
-    """Score. `setup` holds `threads`, `proxy_seconds` and `batches`, as `encode_batches` writes them."""
+    """Score. `setup` is as in `make_scorer`."""
+    serve(line, make_scorer(setup))
+
+
+def make_scorer(setup: dict[str, Any]) -> "Scorer":
+    """Whatever scores in this process, on its device.
+
+    Args:
+        setup: `threads`, `proxy_seconds` and `batches`, as `encode_batches` writes them.
+    """
     import torch
 
     from proxies.memory import hold_memory
@@ -59,7 +72,7 @@ def main(line: socket, setup: dict[str, Any]) -> None:
     torch.set_num_threads(setup["threads"])
     device = torch.device("cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu")
     torch.zeros(1, device=device).item()  # a device that is not there is a failure to start, not a task's
-    serve(line, Scorer(decode_batches(setup["batches"]), device, setup["proxy_seconds"]))
+    return Scorer(decode_batches(setup["batches"]), device, setup["proxy_seconds"])
 
 
 def serve(line: socket, work: Callable[[Task], Outcome]) -> None:

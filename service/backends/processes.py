@@ -1,4 +1,4 @@
-"""Scores in processes of its own, one for each GPU or a number on the CPU: none of them matters.
+"""Scores in processes of its own, some for each GPU or a number on the CPU: none of them matters.
 
 One thread watches them all. It hands a task to whoever is idle, and where a process dies, is over the deadline, runs
 out of memory or answers nonsense, it puts another in its place and tries the task once more, as the first one there.
@@ -39,8 +39,10 @@ class ProcessOptions:
     """How a `ProcessBackend` works.
 
     Attributes:
-        gpus: as CUDA_VISIBLE_DEVICES names them, with one process each; none: the CPU.
+        gpus: as CUDA_VISIBLE_DEVICES names them; none: the CPU.
         processes: how many, on the CPU.
+        processes_per_gpu: how many share each GPU. Scoring small batches, a process waits for its Python more than for
+            the GPU; each has a CUDA context of its own, about half a GiB.
         threads: of PyTorch in each process; an equal share of this process's where None.
         deadline_seconds: how long one try of a task may take.
         proxy_seconds: how long one proxy may take before it fails alone; no limit where None.
@@ -53,6 +55,7 @@ class ProcessOptions:
 
     gpus: tuple[str, ...] = ()
     processes: int = 1
+    processes_per_gpu: int = 1
     threads: int | None = None
     deadline_seconds: float = 120.0
     proxy_seconds: float | None = None
@@ -64,7 +67,7 @@ class ProcessOptions:
 
     def __post_init__(self) -> None:
         limits = ("deadline_seconds", "proxy_seconds", "start_seconds", "tasks_per_process", "memory_bytes")
-        for name in ("processes", "threads", *limits):
+        for name in ("processes", "processes_per_gpu", "threads", *limits):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise InputError(name, value, "above 0")
         if not all(self.gpus) or len(set(self.gpus)) < len(self.gpus):
@@ -73,7 +76,7 @@ class ProcessOptions:
     @property
     def visible(self) -> tuple[str, ...]:
         """CUDA_VISIBLE_DEVICES of each process."""
-        return self.gpus or ("",) * self.processes
+        return self.gpus * self.processes_per_gpu or ("",) * self.processes
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -4,11 +4,13 @@ import base64
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from io import BytesIO
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load, save
+from torch import Tensor
 
 from models import UnknownNameError, get_space
 from models.batches import ProbeBatch, check_batch
@@ -73,21 +75,25 @@ class Scorer:
 
 
 def encode_batches(batches: Mapping[str, ProbeBatch]) -> dict[str, Any]:
-    """The batches as JSON data; the tensors are safetensors in base64."""
-    return {name: {"source": batch.source, "tensors": _packed(batch)} for name, batch in batches.items()}
+    """The batches as JSON data; the tensors are `.npy` files in base64."""
+    return {
+        name: {"source": batch.source, "x": _packed(batch.x), "y": _packed(batch.y)} for name, batch in batches.items()
+    }
 
 
 def decode_batches(encoded: Mapping[str, Any]) -> dict[str, ProbeBatch]:
     """The batches that `encode_batches` wrote, on the CPU."""
-    return {
-        name: ProbeBatch(**load(base64.b64decode(one["tensors"])), source=one["source"])
-        for name, one in encoded.items()
-    }
+    return {name: ProbeBatch(_unpacked(one["x"]), _unpacked(one["y"]), one["source"]) for name, one in encoded.items()}
 
 
-def _packed(batch: ProbeBatch) -> str:
-    tensors = {"x": batch.x.detach().cpu().contiguous(), "y": batch.y.detach().cpu().contiguous()}
-    return base64.b64encode(save(tensors)).decode()
+def _packed(tensor: Tensor) -> str:
+    file = BytesIO()
+    np.save(file, tensor.numpy(force=True), allow_pickle=False)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _unpacked(text: str) -> Tensor:
+    return torch.from_numpy(np.load(BytesIO(base64.b64decode(text)), allow_pickle=False))
 
 
 def _failure(error: Exception) -> Failure:

@@ -294,6 +294,7 @@ def test_killed_while_it_scores_a_real_network(small: ProbeBatch, space: Any) ->
     ("option", "value"),
     [
         ("processes", 0),
+        ("processes_per_gpu", 0),
         ("threads", 0),
         ("deadline_seconds", 0.0),
         ("proxy_seconds", 0.0),
@@ -317,4 +318,5 @@ def test_gpus_are_found_without_touching_them(monkeypatch: pytest.MonkeyPatch) -
 
 def test_each_gpu_has_a_process() -> None:
     assert ProcessOptions(gpus=("0", "GPU-7"), processes=9).visible == ("0", "GPU-7")
+    assert ProcessOptions(gpus=("0", "GPU-7"), processes_per_gpu=2).visible == ("0", "GPU-7", "0", "GPU-7")
     assert ProcessOptions(processes=3).visible == ("", "", "")

@@ -1,5 +1,6 @@
 """What is made of memory that runs out, of a device that is lost, and of whatever else is raised."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ import torch
 
 from models.batches import ProbeBatch
 from proxies import Score
+from service.app import process_options
 from service.backends import scoring
 from service.backends.base import Outcome
-from service.backends.scoring import Scorer
+from service.backends.scoring import Scorer, decode_batches, encode_batches
+from service.settings import Settings
 from tests.service.backends.conftest import task
 
 SHORT = Score(None, None, "failed", 0.1, error="out of memory: Gradients needs more than there is")
@@ -68,3 +71,19 @@ def test_no_score_of_a_lost_device_is_believed(monkeypatch: pytest.MonkeyPatch, 
     found = outcome(monkeypatch, small, {"a": GOOD})
     assert found.failure is not None
     assert (found.scores, found.failure.kind, found.damage) == (None, "device_error", "device_error")
+
+
+def test_batches_reach_a_process_bit_by_bit(small: ProbeBatch) -> None:
+    sent = json.dumps(encode_batches({"small": small, "strided": ProbeBatch(small.x.flip(0).mT.mT, small.y, "other")}))
+    got = decode_batches(json.loads(sent))
+    assert (got["small"].fingerprint, got["small"].source) == (small.fingerprint, small.source)
+    assert (got["small"].x.dtype, got["small"].y.dtype) == (torch.float32, torch.int64)
+    assert torch.equal(got["strided"].x, small.x.flip(0))
+
+
+def test_several_processes_may_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    settings = Settings(processes=5, processes_per_gpu=2)
+    assert process_options(settings, torch.device("cuda")).visible == ("0", "1", "0", "1")
+    assert process_options(settings, torch.device("cpu")).visible == ("",) * 5

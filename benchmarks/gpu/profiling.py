@@ -1,0 +1,106 @@
+"""What a GPU does while something runs: kernels, waits, and how much of the time it computes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+
+LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel")
+SYNCHRONISATIONS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
+COPIES = ("cudaMemcpy",)
+READ = "aten::_local_scalar_dense"
+"""What `Tensor.item` and `float(tensor)` come to: on a GPU each waits for all that was launched."""
+TOP = 5
+
+
+class Event(NamedTuple):
+    """Something that ran from `start` to `end`, in microseconds."""
+
+    name: str
+    on_device: bool
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Counts of one run, and the device's share of it.
+
+    Attributes:
+        seconds: of a run without the profiler.
+        launches: kernels that were launched.
+        synchronisations: how often the processor waited for the device.
+        copies: between processor and device, and on the device.
+        reads: single numbers that were read off a tensor.
+        device_seconds: during which the device did something.
+        kernels: the most expensive ones, in seconds.
+    """
+
+    seconds: float
+    launches: int
+    synchronisations: int
+    copies: int
+    reads: int
+    device_seconds: float
+    kernels: dict[str, float]
+
+    @property
+    def share(self) -> float:
+        """Share of the time in which the device did something."""
+        return self.device_seconds / self.seconds
+
+
+def profiled(work: Callable[[], Any], device: str) -> Profile:
+    """The profile of one run; the one before it, without the profiler, is timed."""
+    work()
+    started = perf_counter()
+    work()
+    seconds = perf_counter() - started
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with profile(activities=activities) as profiler:
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+    return summary(seconds, (_event(one) for one in profiler.events()))
+
+
+def _event(one: Any) -> Event:
+    on_device = one.device_type == DeviceType.CUDA and not getattr(one, "is_user_annotation", False)
+    return Event(one.name, on_device, one.time_range.start, one.time_range.end)
+
+
+def summary(seconds: float, events: Iterable[Event]) -> Profile:
+    """What the events of a run of so many seconds come to."""
+    events = list(events)
+    called = Counter(event.name for event in events if not event.on_device)
+    device = [event for event in events if event.on_device]
+    kernels = defaultdict[str, float](float)
+    for event in device:
+        kernels[event.name] += 1e-6 * (event.end - event.start)
+
+    def calls(of: tuple[str, ...]) -> int:
+        return sum(number for name, number in called.items() if name.startswith(of))
+
+    return Profile(
+        seconds,
+        calls(LAUNCHES),
+        calls(SYNCHRONISATIONS),
+        calls(COPIES),
+        called[READ],
+        1e-6 * _covered([(event.start, event.end) for event in device]),
+        dict(sorted(kernels.items(), key=lambda item: -item[1])[:TOP]),
+    )
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Length of the union of intervals."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total

@@ -1,0 +1,67 @@
+"""Two processes on one GPU, behind a real server, asked over HTTP."""
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+from benchmarks.gpu.agreement import STATED, TOLERANCE, difference
+from benchmarks.gpu.checks import Check, Options, at_most, holds, skipped, stated
+from benchmarks.speed.scoring import architecture
+from models import get_space
+from models.batches import synthetic_batch
+from proxies import Score, score
+from service.backends.processes import visible_gpus
+
+PROCESSES = 2
+
+
+def run(options: Options) -> Iterator[Check]:
+    """Scores over HTTP against those of this process, and how many a second."""
+    try:
+        import httpx
+
+        from service.demo import server
+    except ImportError as error:
+        yield skipped("two processes behind a server", f"needs an installation (make install): {error}")
+        return
+    space, number = get_space("gcn-nas"), 4 if options.small else 32
+    chosen = [architecture(4 if options.small else 4 + 2 * (i % 4), i) for i in range(number)]
+    names = ["nwot", "zen", "synflow"] if options.small else None
+    body: dict[str, Any] = {"architectures": [space.to_json(one) for one in chosen]}
+    if names is not None:
+        body["proxies"] = names
+    settings = {
+        "ARCHRANK_DEVICE": options.device,
+        "ARCHRANK_PROCESSES": str(PROCESSES),
+        "ARCHRANK_PROCESSES_PER_GPU": str(PROCESSES),
+        "ARCHRANK_WAIT_SECONDS": "600",
+        "CUDA_VISIBLE_DEVICES": ",".join(visible_gpus()[:1]),
+    }
+    with server(settings) as url, httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
+        started = perf_counter()
+        response = client.post("/v1/predictions", json=body)
+        seconds = perf_counter() - started
+        metrics = client.get("/metrics").text
+    if response.is_error:
+        yield holds("scored over HTTP", False, f"{response.status_code}: {response.text[:200]}", "200")
+        return
+    answer = response.json()
+    there = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_processes{"))
+    yield holds("processes", there == PROCESSES, f"{there:.0f}", str(PROCESSES))
+    yield holds("device", answer["device"] == options.device, answer["device"], options.device)
+    batch = synthetic_batch(space, samples=4, frames=8)
+    networks = (space.build(one).to(options.device) for one in chosen)
+    yield _alike(answer["predictions"], [score(one, batch.x, batch.y, names) for one in networks])
+    yield stated(f"{number} over HTTP, the first ones included", f"{number / seconds:.3g} a second", seconds)
+
+
+def _alike(predictions: list[dict[str, Any]], here: list[dict[str, Score]]) -> Check:
+    """The largest difference between what the server said and what this process computes on the same device."""
+    fields = Score.__dataclass_fields__
+    apart = {
+        name: difference(one, Score(**{key: value for key, value in said["scores"][name].items() if key in fields}))
+        for said, scores in zip(predictions, here, strict=True)
+        for name, one in scores.items()
+        if name not in STATED
+    }
+    return at_most("largest difference from this process", max(apart.values()), TOLERANCE, data=apart)

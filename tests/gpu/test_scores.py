@@ -1,0 +1,89 @@
+"""Every proxy on a GPU, found through the registry: as on the CPU, the same bits twice, whatever the caller has set."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.gpu import faults
+from benchmarks.gpu.agreement import STATED, TOLERANCE, difference
+from benchmarks.gpu.checks import Options
+from models.batches import ProbeBatch
+from proxies import Score, proxy_names, score
+
+pytestmark = [
+    pytest.mark.gpu,
+    # The first matrix product of a process may be that of a backward pass, in a thread of autograd's own.
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS, but there was no current CUDA context"),
+]
+SIX_LAYERS = [["L2", "S", "T", "ST"]] * 6
+
+
+@pytest.fixture(scope="module")
+def on_device(space: Any, batch: ProbeBatch, device: str) -> Mapping[str, Score]:
+    return score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y)
+
+
+@pytest.fixture(scope="module")
+def on_cpu(space: Any, batch: ProbeBatch) -> Mapping[str, Score]:
+    return score(space.build(space.parse(SIX_LAYERS)), batch.x, batch.y)
+
+
+@pytest.mark.parametrize("name", proxy_names())
+def test_a_gpu_agrees_with_the_cpu(
+    name: str, on_cpu: Mapping[str, Score], on_device: Mapping[str, Score], device: str
+) -> None:
+    assert on_device[name].status == "ok", on_device[name].error
+    if name in STATED:
+        assert on_device[name].value is not None
+        assert math.isfinite(on_device[name].value)
+    else:
+        assert difference(on_cpu[name], on_device[name]) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", proxy_names())
+def test_a_score_has_the_same_bits_twice(
+    name: str, space: Any, batch: ProbeBatch, on_device: Mapping[str, Score], device: str
+) -> None:
+    network = space.build(space.parse(SIX_LAYERS)).to(device)
+    first, second = (score(network, batch.x, batch.y, [name])[name] for _ in range(2))
+    assert (first.value, first.log) == (second.value, second.log)
+    assert difference(on_device[name], first) <= TOLERANCE
+
+
+@pytest.fixture(params=["high", "tf32", "ieee"])
+def precision(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What a caller may have set, the old way or the new way; as before afterwards."""
+    if request.param == "high":
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        yield request.param
+        torch.set_float32_matmul_precision(before)
+    else:
+        torch.backends.fp32_precision = request.param
+        yield request.param
+        torch.backends.fp32_precision = "none"
+
+
+def test_a_callers_precision_changes_no_score(
+    precision: str, space: Any, batch: ProbeBatch, on_device: Mapping[str, Score], device: str
+) -> None:
+    found = score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y)
+    assert {name: one.value for name, one in found.items()} == {name: one.value for name, one in on_device.items()}
+
+
+def test_random_state_of_the_gpu_stays(space: Any, batch: ProbeBatch, device: str) -> None:
+    before = torch.cuda.get_rng_state() if device == "cuda" else torch.get_rng_state()
+    score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y, ["zen", "meco", "nwot"])
+    after = torch.cuda.get_rng_state() if device == "cuda" else torch.get_rng_state()
+    assert torch.equal(before, after)
+
+
+def test_out_of_memory_takes_chunks_and_then_one_proxy_alone(device: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "proxies")  # pytest keeps what is logged, and errors keep their memory
+    checks = list(faults.out_of_memory(Options(device, small=device == "cpu")))
+    assert checks
+    assert [check for check in checks if check.status != "pass"] == []
