@@ -1,0 +1,63 @@
+"""What may be asked of architectures, and how the answers are read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from archrank_client.answers import unexpected
+from archrank_client.errors import UnexpectedAnswer
+from archrank_client.schemas import (
+    FailedItem,
+    JobResults,
+    PredictedPage,
+    Prediction,
+    ScoredPage,
+    Scores,
+    ValidatedPage,
+    Validation,
+)
+
+Item = TypeVar("Item", Prediction, Scores, Validation)
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Item]):
+    """What may be asked of architectures.
+
+    Attributes:
+        name: in paths.
+        items: reads the body of an answer.
+        results: what a page of a job's results is; None where there are no such jobs.
+    """
+
+    name: str
+    items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
+    results: type[JobResults[Item]] | None = None
+
+
+def read(model: type[M], response: httpx.Response) -> M:
+    """The body of an answer. Raises `UnexpectedAnswer`."""
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise unexpected(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from error
+
+
+PREDICTIONS = Kind[Prediction](
+    "predictions", lambda response: read(PredictedPage, response).predictions, JobResults[Prediction]
+)
+SCORES = Kind[Scores]("scores", lambda response: read(ScoredPage, response).scores, JobResults[Scores])
+VALIDATIONS = Kind[Validation]("validations", lambda response: read(ValidatedPage, response).validations)
+_JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)}
+
+
+def job_kind(name: str) -> Kind[Any]:
+    """What a job's results are. Raises `UnexpectedAnswer`."""
+    if name not in _JOBS:
+        raise UnexpectedAnswer(f"the job is of kind {name!r}; this client knows {', '.join(_JOBS)}")
+    return _JOBS[name]
