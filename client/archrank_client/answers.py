@@ -94,7 +94,7 @@ class Body:
             if self._decoder is not None:
                 self._decoder.end()
         old = self._response
-        headers = [(name, value) for name, value in old.headers.multi_items() if name not in _OF_TRANSFER]
+        headers = [(name, value) for name, value in old.headers.raw if name.lower() not in _OF_TRANSFER]
         return httpx.Response(
             old.status_code,
             headers=headers,
@@ -113,7 +113,7 @@ class Body:
             self._content, self._decoder = bytearray(), None
 
 
-_OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
+_OF_TRANSFER = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 def error_of(response: httpx.Response) -> ArchrankError:
