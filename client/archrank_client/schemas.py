@@ -17,6 +17,8 @@ class FirstFault(FailFast):
 
 Listed = Annotated[list[Element], FirstFault()]
 Number = Annotated[int, Field(ge=0, lt=2**31)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 Most = Annotated[int, Field(ge=1, lt=2**63)]
 Architecture = dict[str, Any]
 """An architecture as JSON, e.g. `{"space": "gcn-nas", "layers": [["L2", "S"], …]}`."""
@@ -88,8 +90,8 @@ class Scores(Answer):
 class Interval(Answer):
     """Where the accuracy lies with a probability of 90 %."""
 
-    low: float
-    high: float
+    low: Fraction
+    high: Fraction
 
 
 class Estimate(Answer):
@@ -100,9 +102,9 @@ class Estimate(Answer):
         percentile: percent of the reference population that is predicted worse.
     """
 
-    accuracy: float
+    accuracy: Fraction
     interval: Interval
-    percentile: float
+    percentile: Percent
 
 
 class Reason(Answer):
@@ -124,7 +126,7 @@ class Edit(Answer):
     """One module added or taken away; accuracy and points as predicted from structure."""
 
     edit: dict[str, Any]
-    accuracy: float
+    accuracy: Fraction
     points: float
 
 
@@ -147,9 +149,9 @@ class Prediction(Answer):
     """
 
     ok: ClassVar[Literal[True]] = True
-    accuracy: float
+    accuracy: Fraction
     interval: Interval
-    percentile: float
+    percentile: Percent
     combiner: str
     combiners: dict[str, Estimate | None] = {}
     stretch: float | None = None
