@@ -50,8 +50,8 @@ Found = dict[str, Item | Failure]
 """By an architecture's JSON, what became of it."""
 WAIT = 20
 """Seconds after which a request becomes a job: what stands before a server often breaks it off after sixty."""
-PAGE = 500
-"""Results of a job that are fetched at once."""
+PAGE = 200
+"""Results of a job that are fetched at once: more would only take more memory."""
 AGAIN = 2
 """How often an architecture is asked for again that the server was interrupted at."""
 FEW_NEW = 20

@@ -22,6 +22,8 @@ from archrank_client.schemas import (
 
 Item = TypeVar("Item", Prediction, Scores, Validation)
 M = TypeVar("M", bound=BaseModel)
+MANY = 1000
+"""Faults of one answer, beyond which none is named."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,15 @@ def read(model: type[M], response: httpx.Response) -> M:
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise unexpected(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from error
+        fault = _fault(error)
+    raise unexpected(response, fault)  # not from pydantic's error, which may be as long as the answer
+
+
+def _fault(error: ValidationError) -> str:
+    if error.error_count() > MANY:  # pydantic makes a dictionary of each, only to name the first
+        return f"it has {error.error_count()} faults"
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
 
 
 PREDICTIONS = Kind[Prediction](
