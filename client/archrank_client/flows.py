@@ -278,7 +278,7 @@ class Flows:
         try:
             while following is not None:
                 answer = await self._wire.send(Call("GET", following, items=limit))
-                page = read(kind.results, answer)
+                page = read(kind.results(), answer)
                 for one in page.results:
                     if one.position >= total or one.position in seen:
                         fault = "came twice" if one.position in seen else f"of a job of {total}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -33,12 +34,13 @@ class Kind(Generic[Item]):
     Attributes:
         name: in paths.
         items: reads the body of an answer.
-        results: what a page of a job's results is; None where there are no such jobs.
+        results: makes the model of a page of a job's results when one is read, as that takes milliseconds; None where
+            there are no such jobs.
     """
 
     name: str
     items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
-    results: type[JobResults[Item]] | None = None
+    results: Callable[[], type[JobResults[Item]]] | None = None
 
 
 def read(model: type[M], response: httpx.Response) -> M:
@@ -58,9 +60,9 @@ def _fault(error: ValidationError) -> str:
 
 
 PREDICTIONS = Kind[Prediction](
-    "predictions", lambda response: read(PredictedPage, response).predictions, JobResults[Prediction]
+    "predictions", lambda response: read(PredictedPage, response).predictions, cache(lambda: JobResults[Prediction])
 )
-SCORES = Kind[Scores]("scores", lambda response: read(ScoredPage, response).scores, JobResults[Scores])
+SCORES = Kind[Scores]("scores", lambda response: read(ScoredPage, response).scores, cache(lambda: JobResults[Scores]))
 VALIDATIONS = Kind[Validation]("validations", lambda response: read(ValidatedPage, response).validations)
 _JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)}
 
