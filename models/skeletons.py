@@ -65,6 +65,8 @@ KINECT = Skeleton(
     ),
 )
 # fmt: on
+MAX_JOINTS = 1000
+"""An adjacency has a number for each two of them."""
 SKELETONS = {skeleton.name: skeleton for skeleton in (NTU, KINECT)}
 
 
@@ -81,14 +83,18 @@ def get_skeleton(skeleton: str | Skeleton | Mapping[str, Any]) -> Skeleton:
         try:
             links = tuple((int(child), int(parent)) for child, parent in skeleton["links"])
             skeleton = Skeleton(str(skeleton["name"]), int(skeleton["joints"]), links)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError("skeleton", skeleton, "name, joints and links, a list of pairs (child, parent)") from error
+    if not isinstance(skeleton, Skeleton):
+        raise InputError("skeleton", skeleton, f"one of {', '.join(SKELETONS)}, or name, joints and links")
     _check_tree(skeleton)
     return skeleton
 
 
 def _check_tree(skeleton: Skeleton) -> None:
     """Raise `InputError` unless every joint but one has one parent and hangs, over others, on that one."""
+    if not 1 <= skeleton.joints <= MAX_JOINTS:
+        raise InputError("skeleton (joints)", skeleton.joints, f"a whole number from 1 to {MAX_JOINTS}")
     parent_of = dict(skeleton.links)
     joints = set(range(1, skeleton.joints + 1))
     if len(parent_of) != len(skeleton.links) or not set(parent_of) | set(parent_of.values()) <= joints:

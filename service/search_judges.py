@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
+from pydantic import ValidationError
+
 from models import Architecture, ArchrankError, SearchSpace, UnknownNameError, get_space
 from models.base import Shape
 from models.batches import BatchSpec
@@ -14,6 +16,7 @@ from proxies import proxy_versions
 from search.log import Finding
 from service.answers import Results
 from service.app import make_backend, make_desk
+from service.cards import EnsembleCard
 from service.desk import Desk
 from service.library import Library
 from service.pipeline import Plan
@@ -120,10 +123,10 @@ def over_http(url: str, space: str, ensemble: str | None, combiner: str | None, 
     try:
         with connection as client:
             name, card = _card(client.ensembles(), ensemble)
+            knows, batch = _probe(name, card)
             if combiner is not None and combiner not in card["combiners"]:
                 raise UnknownNameError("combiner", combiner, card["combiners"])
             proxy_versions(proxies)
-            knows, batch = get_space(card["space"], **card["settings"]), BatchSpec.model_validate(card["batch"] or {})
             _check_space(space, knows)
 
             def ask(architectures: Sequence[Architecture], proxies: Proxies) -> Any:
@@ -175,6 +178,19 @@ def _card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, dict[str
     return name, dict(cards[name].model_dump(mode="json"))
 
 
+def _probe(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Architecture], BatchSpec]:
+    """Space and probe batch of a server's ensemble. Raises `JudgeError` for a card that this version cannot read."""
+    try:
+        EnsembleCard.model_validate(card)
+        return get_space(card["space"], **card["settings"]), BatchSpec.model_validate(card["batch"] or {})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise JudgeError(
+            f"the server's ensemble {name!r} is none that this can use: {place}: {fault['msg']}"
+        ) from error
+
+
 def _check_space(space: str, knows: SearchSpace[Architecture]) -> None:
     if space != knows.name:
         raise UnknownNameError("space", space, [knows.name])
@@ -185,7 +201,12 @@ def _said(prediction: Any) -> dict[str, Any]:
     bounds = prediction.interval
     numbers = {"accuracy": prediction.accuracy, "low": bounds.low, "high": bounds.high}
     rounded = {name: round(number, DIGITS) for name, number in numbers.items()}
-    return {**rounded, "warnings": tuple(prediction.warnings)}
+    return {**rounded, "warnings": tuple(map(_printable, prediction.warnings))}
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which a terminal may obey: a server may say anything."""
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _failed(error: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from ensemble.files import write_atomically
@@ -81,7 +82,7 @@ def table(result: Mapping[str, Any]) -> Table:
             remarks.setdefault(warning, []).append(title)
     if remarks:
         lines = (f"{', '.join(titles)}: {warning}" for warning, titles in remarks.items())
-        shown.caption, shown.caption_justify = "\n".join(lines), "left"
+        shown.caption, shown.caption_justify = escape("\n".join(lines)), "left"
     return shown
 
 

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.flows import PREDICTIONS, SCORES, VALIDATIONS, Flows, job_kind
+from archrank_client.flows import Flows
+from archrank_client.kinds import PREDICTIONS, SCORES, VALIDATIONS, job_kind
 from archrank_client.options import asked
 from archrank_client.progress import Progress, told
 from archrank_client.results import Failure, Ranked, Result
@@ -140,7 +141,7 @@ class AsyncJob:
     """As `Job`; its methods are awaited."""
 
     def __init__(self, flows: Flows, status: JobStatus) -> None:
-        self._flows, self.id, self.kind = flows, status.id, status.kind
+        self._flows, self.id, self.kind, self._total = flows, status.id, status.kind, status.counts.total
 
     async def status(self) -> JobStatus:
         """As `Job.status`."""
@@ -152,13 +153,13 @@ class AsyncJob:
 
     async def iter(self) -> AsyncGenerator[tuple[int, Result]]:
         """As `Job.iter`."""
-        async with aclosing(self._flows.told(job_kind(self.kind), self.id)) as results:
+        async with aclosing(self._flows.told(job_kind(self.kind), self.id, self._total)) as results:
             async for one in results:
                 yield one
 
     async def results(self, *, progress: Progress = False) -> list[Result]:
         """As `Job.results`."""
-        return await self._flows.collected(job_kind(self.kind), self.id, told(progress))
+        return await self._flows.collected(job_kind(self.kind), self.id, self._total, told(progress))
 
     async def cancel(self) -> JobStatus:
         """As `Job.cancel`."""

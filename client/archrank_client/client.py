@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.flows import PREDICTIONS, SCORES, VALIDATIONS, Flows, job_kind
+from archrank_client.flows import Flows
+from archrank_client.kinds import PREDICTIONS, SCORES, VALIDATIONS, job_kind
 from archrank_client.options import asked
 from archrank_client.progress import Progress, told
 from archrank_client.results import Failure, Ranked, Result
@@ -170,7 +171,7 @@ class Job:
     """
 
     def __init__(self, flows: Flows, status: JobStatus) -> None:
-        self._flows, self.id, self.kind = flows, status.id, status.kind
+        self._flows, self.id, self.kind, self._total = flows, status.id, status.kind, status.counts.total
 
     def status(self) -> JobStatus:
         """How it is doing."""
@@ -185,7 +186,7 @@ class Job:
 
         Raises `JobCancelled` or `JobFailed` at the end where there are not all of them.
         """
-        results = self._flows.told(job_kind(self.kind), self.id)
+        results = self._flows.told(job_kind(self.kind), self.id, self._total)
         try:
             while True:
                 try:
@@ -198,7 +199,7 @@ class Job:
 
     def results(self, *, progress: Progress = False) -> list[Result]:
         """All results, in the order of the architectures, when the job has ended. Raises as `iter`."""
-        return run(self._flows.collected(job_kind(self.kind), self.id, told(progress)))
+        return run(self._flows.collected(job_kind(self.kind), self.id, self._total, told(progress)))
 
     def cancel(self) -> JobStatus:
         """Begin no more of it. What is done stays to be read."""

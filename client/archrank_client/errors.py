@@ -5,7 +5,9 @@ from typing import Any
 
 from archrank_client.schemas import FieldProblem, Problem
 
-FIELD = re.compile(r"^architectures\[(\d+)\]")
+FIELD = re.compile(r"^architectures\[(\d{1,10})\]")
+MAX_LENGTH = 2000
+"""Characters of a message; a server may say any number of them."""
 
 
 class ArchrankError(Exception):
@@ -28,7 +30,7 @@ class ArchrankError(Exception):
         retry_after: float | None = None,
     ) -> None:
         self.status, self.problem, self.request_id, self.retry_after = status, problem, request_id, retry_after
-        super().__init__(message)
+        super().__init__(_sentence(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)
@@ -158,6 +160,12 @@ def renumbered(problem: Problem, position: int, place: int) -> Problem:
     errors = [error.model_copy(update={"field": there.sub(here, error.field)}) for error in problem.errors]
     changed = {"detail": there.sub(here, problem.detail), "instance": f"#/architectures/{place}", "errors": errors}
     return problem.model_copy(update=changed)
+
+
+def _sentence(text: str) -> str:
+    """One line without control characters, which a terminal may obey."""
+    short = text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
+    return short if short.isprintable() else "".join(one if one.isprintable() else " " for one in short)
 
 
 def _alone(errors: list[FieldProblem]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What both clients do, written once: over a wire that blocks, or over one that is awaited."""
 
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -8,13 +9,13 @@ from functools import partial
 from itertools import count
 from math import inf
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
+from archrank_client.answers import unexpected
 from archrank_client.errors import (
     InvalidRequest,
     JobCancelled,
@@ -27,6 +28,7 @@ from archrank_client.errors import (
     refusals,
 )
 from archrank_client.events import News
+from archrank_client.kinds import Item, Kind, read
 from archrank_client.progress import Told, nobody
 from archrank_client.results import Failure
 from archrank_client.schemas import (
@@ -35,50 +37,31 @@ from archrank_client.schemas import (
     Ensembles,
     FailedItem,
     JobList,
-    JobResults,
     JobStatus,
     Limits,
-    PredictedPage,
     Prediction,
     Sample,
-    ScoredPage,
-    Scores,
     Spaces,
-    ValidatedPage,
-    Validation,
 )
 from archrank_client.texts import Text, Texts, body, chunks, written
 from archrank_client.wire import Call, Wire
 
-Item = TypeVar("Item", Prediction, Scores, Validation)
-M = TypeVar("M", bound=BaseModel)
 Found = dict[str, Item | Failure]
 """By an architecture's JSON, what became of it."""
 WAIT = 20
 """Seconds after which a request becomes a job: what stands before a server often breaks it off after sixty."""
-PAGE = 500
-"""Results of a job that are fetched at once."""
+PAGE = 200
+"""Results of a job that are fetched at once: more would only take more memory."""
 AGAIN = 2
 """How often an architecture is asked for again that the server was interrupted at."""
 FEW_NEW = 20
 """Samples in a row that may hold nothing new."""
+FEW_EMPTY = 2
+"""Pages in a row without results, after which it is asked whether the job has ended."""
 STRIDE = 2654435761
 """Between the seeds of the parts of a sample: far from those that people choose."""
-
-
-@dataclass(frozen=True)
-class Kind(Generic[Item]):
-    """What may be asked of architectures.
-
-    Attributes:
-        name: in paths.
-        items: reads the body of an answer.
-        results: what a page of a job's results is; None where there are no such jobs.
-    """
-
-    name: str
-    items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
-    results: type[JobResults[Item]] | None = None
+NEXT = re.compile("/v1/jobs/[!-~]{1,1000}")
+"""Paths to the next page of results: of the server itself, which alone is sent the key."""
 
 
 @dataclass(frozen=True)
@@ -88,30 +71,6 @@ class Asked(Generic[Item]):
     kind: Kind[Item]
     options: Mapping[str, Any]
     number: int
-
-
-def read(model: type[M], response: httpx.Response) -> M:
-    """The body of an answer. Raises `UnexpectedAnswer`."""
-    try:
-        return model.model_validate_json(response.content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _unexpected(response, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from error
-
-
-PREDICTIONS = Kind[Prediction](
-    "predictions", lambda response: read(PredictedPage, response).predictions, JobResults[Prediction]
-)
-SCORES = Kind[Scores]("scores", lambda response: read(ScoredPage, response).scores, JobResults[Scores])
-VALIDATIONS = Kind[Validation]("validations", lambda response: read(ValidatedPage, response).validations)
-_JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)}
-
-
-def job_kind(name: str) -> Kind[Any]:
-    """What a job's results are. Raises `UnexpectedAnswer`."""
-    if name not in _JOBS:
-        raise UnexpectedAnswer(f"the job is of kind {name!r}; this client knows {', '.join(_JOBS)}")
-    return _JOBS[name]
 
 
 class Flows:
@@ -144,9 +103,13 @@ class Flows:
         for part in count():
             query = {"n": min(n, most), "seed": (seed + part * STRIDE) % 2**32 if part else seed}
             query |= {} if depth is None else {"depth": depth}
-            answer = await self._wire.send(Call("GET", f"/v1/spaces/{quote(space, safe='')}/sample", params=query))
+            path = f"/v1/spaces/{quote(space, safe='')}/sample"
+            answer = await self._wire.send(Call("GET", path, items=query["n"], params=query))
             before = len(found)
-            found |= {written(one): one for one in read(Sample, answer).architectures}
+            try:
+                found |= {written(one): one for one in read(Sample, answer).architectures}
+            except ValueError as error:
+                raise unexpected(answer, f"architectures: {error}") from error
             empty = 0 if len(found) > before else empty + 1
             if len(found) >= n:
                 break
@@ -204,14 +167,14 @@ class Flows:
         path, content = f"/v1/{asked.kind.name}", body(texts, asked.options)
         headers = {"Prefer": f"wait={min(WAIT, self._wire.settings.timeout / 2):.0f}"}
         try:
-            answer = await self._wire.send(Call("POST", path, body=content, headers=headers))
+            answer = await self._wire.send(Call("POST", path, items=len(texts), body=content, headers=headers))
         except InvalidRequest as error:
             return await _refused(error, texts, partial(self._requested, asked)), []
         if answer.status_code == 202:
-            return await self._followed(asked.kind, read(JobStatus, answer).id, texts, nobody), []
+            return await self._followed(asked.kind, read(JobStatus, answer), texts, nobody), []
         items = asked.kind.items(answer)
         if len(items) != len(texts):
-            raise _unexpected(answer, f"{len(items)} answers for {len(texts)} architectures")
+            raise unexpected(answer, f"{len(items)} answers for {len(texts)} architectures")
         request = answer.headers.get("X-Request-ID")
         outcomes = [_outcome(item, i, texts[i], request) for i, item in enumerate(items)]
         if len(texts) < asked.number:  # a rank among these says nothing of all
@@ -230,14 +193,17 @@ class Flows:
 
             add(await _refused(error, texts, again))
         else:
-            await self._followed(asked.kind, job.id, texts, add)
+            await self._followed(asked.kind, job, texts, add)
 
     async def _followed(
-        self, kind: Kind[Item], job: str, texts: Sequence[Text], add: Callable[[Found[Item]], None]
+        self, kind: Kind[Item], status: JobStatus, texts: Sequence[Text], add: Callable[[Found[Item]], None]
     ) -> Found[Item]:
         found: Found[Item] = {}
+        job, total = status.id, status.counts.total
+        if total != len(texts):
+            raise UnexpectedAnswer(f"job {job} is of {total} architectures; {len(texts)} were sent")
         try:
-            async with aclosing(self.results(kind, job)) as results:
+            async with aclosing(self.results(kind, job, total)) as results:
                 async for position, item in results:
                     text = texts[position]
                     one = {text.json: _outcome(item, position, text)}
@@ -269,7 +235,7 @@ class Flows:
 
     async def jobs(self, limit: int) -> list[JobStatus]:
         """Newest first."""
-        return read(JobList, await self._wire.send(Call("GET", "/v1/jobs", params={"limit": limit}))).jobs
+        return read(JobList, await self._wire.send(Call("GET", "/v1/jobs", items=limit, params={"limit": limit}))).jobs
 
     async def status(self, job: str, patience: float | None = None) -> JobStatus:
         """How it is doing."""
@@ -303,45 +269,58 @@ class Flows:
         finally:
             await news.close()
 
-    async def results(self, kind: Kind[Item], job: str) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
+    async def results(self, kind: Kind[Item], job: str, total: int) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
         """As they are finished, each once, with its position. Raises `JobFailed` where there are not all of them."""
         assert kind.results is not None
-        seen, limit, news = 0, min(PAGE, (await self.limits()).page), News(self._wire, _path(job))
+        limit, news = min(PAGE, (await self.limits()).page), News(self._wire, _path(job))
+        seen, empty, ended = set[int](), 0, False
         following: str | None = f"{_path(job)}/results?limit={limit}"
         try:
             while following is not None:
-                answer = await self._get(following)
-                page = read(kind.results, answer)
+                answer = await self._wire.send(Call("GET", following, items=limit))
+                page = read(kind.results(), answer)
                 for one in page.results:
+                    if one.position >= total or one.position in seen:
+                        fault = "came twice" if one.position in seen else f"of a job of {total}"
+                        raise unexpected(answer, f"position {one.position} {fault}")
+                    seen.add(one.position)
                     yield one.position, one.result
-                seen, following = seen + len(page.results), page.next
-                if following is not None and not following.startswith("/v1/jobs/"):
-                    raise _unexpected(answer, "next is not a path of the server")  # which the key is not sent to
+                following = page.next
+                if following is None:
+                    break
+                if not NEXT.fullmatch(following):
+                    raise unexpected(answer, "next is not a path of the server")
                 if page.results:
                     news.seen()
-                if following is not None and len(page.results) < limit:
-                    await news.beyond(seen)
+                    empty = 0
+                elif ended:
+                    raise unexpected(answer, f"the job has ended, and its results have not, at {len(seen)} of {total}")
+                else:
+                    empty += 1
+                    ended = empty >= FEW_EMPTY and (await self.status(job)).ended
+                if len(page.results) < limit and not ended:
+                    await news.beyond(len(seen))
         finally:
             await news.close()
         status = await self.status(job)
-        if status.state != "done" or seen < status.counts.total:
+        if status.state != "done" or len(seen) < total:
             kind_of_end = JobCancelled if status.state == "cancelled" else JobFailed
-            raise kind_of_end(f"job {job} is {status.state}, with {seen} of {status.counts.total} results")
+            raise kind_of_end(f"job {job} is {status.state}, with {len(seen)} of {total} results")
 
-    async def told(self, kind: Kind[Item], job: str) -> AsyncGenerator[tuple[int, Item | Failure]]:
+    async def told(self, kind: Kind[Item], job: str, total: int) -> AsyncGenerator[tuple[int, Item | Failure]]:
         """As `results`, for callers."""
-        async with aclosing(self.results(kind, job)) as results:
+        async with aclosing(self.results(kind, job, total)) as results:
             async for position, item in results:
                 if isinstance(item, FailedItem):
                     yield position, Failure(of_item(item.error, position, position))
                 else:
                     yield position, item
 
-    async def collected(self, kind: Kind[Item], job: str, told: Told) -> list[Item | Failure]:
+    async def collected(self, kind: Kind[Item], job: str, total: int, told: Told) -> list[Item | Failure]:
         """All of them, in the order of the architectures."""
-        total, found = (await self.status(job)).counts.total, dict[int, Item | Failure]()
+        found: dict[int, Item | Failure] = {}
         told(0, total)
-        async with aclosing(self.told(kind, job)) as results:
+        async with aclosing(self.told(kind, job, total)) as results:
             async for position, result in results:
                 found[position] = result
                 told(len(found), total)
@@ -385,9 +364,3 @@ def _interrupted(found: Item | Failure) -> bool:
 
 def _path(job: str) -> str:
     return f"/v1/jobs/{quote(job, safe='')}"
-
-
-def _unexpected(response: httpx.Response, what: str) -> UnexpectedAnswer:
-    request = response.request
-    message = f"{request.method} {request.url.path} was not answered as it should be: {what}"
-    return UnexpectedAnswer(message, status=response.status_code, request_id=response.headers.get("X-Request-ID"))

@@ -1,11 +1,25 @@
 """What the server answers. Fields that a newer server adds are kept, and those that an older one lacks are None."""
 
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict, FailFast, Field, RootModel
 
 Item = TypeVar("Item")
+Element = TypeVar("Element")
+
+
+class FirstFault(FailFast):
+    """Stop at the first fault of a list: errors of millions of elements would fill the memory."""
+
+    __hash__ = object.__hash__  # which unions need
+
+
+Listed = Annotated[list[Element], FirstFault()]
+Number = Annotated[int, Field(ge=0, lt=2**31)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Most = Annotated[int, Field(ge=1, lt=2**63)]
 Architecture = dict[str, Any]
 """An architecture as JSON, e.g. `{"space": "gcn-nas", "layers": [["L2", "S"], …]}`."""
 
@@ -32,7 +46,7 @@ class Problem(Answer):
     detail: str = ""
     type: str = "about:blank"
     instance: str | None = None
-    errors: list[FieldProblem] = []
+    errors: Listed[FieldProblem] = []
 
 
 class ProxyScore(Answer):
@@ -70,14 +84,14 @@ class Scores(Answer):
     fingerprint: str
     scores: dict[str, ProxyScore]
     cached: bool = False
-    warnings: list[str] = []
+    warnings: Listed[str] = []
 
 
 class Interval(Answer):
     """Where the accuracy lies with a probability of 90 %."""
 
-    low: float
-    high: float
+    low: Fraction
+    high: Fraction
 
 
 class Estimate(Answer):
@@ -88,9 +102,9 @@ class Estimate(Answer):
         percentile: percent of the reference population that is predicted worse.
     """
 
-    accuracy: float
+    accuracy: Fraction
     interval: Interval
-    percentile: float
+    percentile: Percent
 
 
 class Reason(Answer):
@@ -105,14 +119,14 @@ class Explanation(Answer):
 
     combiner: str
     base: float
-    reasons: list[Reason]
+    reasons: Listed[Reason]
 
 
 class Edit(Answer):
     """One module added or taken away; accuracy and points as predicted from structure."""
 
     edit: dict[str, Any]
-    accuracy: float
+    accuracy: Fraction
     points: float
 
 
@@ -135,19 +149,19 @@ class Prediction(Answer):
     """
 
     ok: ClassVar[Literal[True]] = True
-    accuracy: float
+    accuracy: Fraction
     interval: Interval
-    percentile: float
+    percentile: Percent
     combiner: str
     combiners: dict[str, Estimate | None] = {}
     stretch: float | None = None
     scores: dict[str, ProxyScore] = {}
     explanation: Explanation | None = None
-    edits: list[Edit] | None = None
+    edits: Listed[Edit] | None = None
     architecture: Architecture
     fingerprint: str
     cached: bool = False
-    warnings: list[str] = []
+    warnings: Listed[str] = []
     rank: int | None = None
 
 
@@ -168,7 +182,7 @@ class Validation(Answer):
     layers: int
     parameters: int
     flops: int
-    warnings: list[str] = []
+    warnings: Listed[str] = []
 
 
 class FailedItem(Answer):
@@ -180,23 +194,23 @@ class FailedItem(Answer):
 class Limits(Answer):
     """How much a server takes at once. The defaults are those of servers that do not say."""
 
-    architectures: int = 64
-    job_architectures: int = 10_000
-    body_bytes: int = 2**20
-    job_body_bytes: int = 2**23
-    page: int = 1000
-    sample: int = 1000
+    architectures: Most = 64
+    job_architectures: Most = 10_000
+    body_bytes: Most = 2**20
+    job_body_bytes: Most = 2**23
+    page: Most = 1000
+    sample: Most = 1000
 
 
 class JobCounts(Answer):
     """Numbers of a job's architectures; `cached`: those done whose result was known."""
 
-    total: int
-    waiting: int
-    running: int
-    done: int
-    failed: int
-    cached: int = 0
+    total: Number
+    waiting: Number
+    running: Number
+    done: Number
+    failed: Number
+    cached: Number = 0
 
 
 class JobStatus(Answer):
@@ -210,7 +224,7 @@ class JobStatus(Answer):
         expires: when its results may be forgotten; None until it has ended.
     """
 
-    id: str
+    id: Annotated[str, Field(pattern="^[!-~]{1,200}$")]
     kind: str
     state: str
     counts: JobCounts
@@ -247,56 +261,56 @@ class Ensemble(Answer):
     space: str
     seed: int
     proxies: dict[str, str]
-    combiners: list[str]
+    combiners: Listed[str]
     interval_level: float
     benchmark: dict[str, Any]
     measured: dict[str, dict[str, Summary | None]]
-    baselines: list[str] = []
-    limits: list[str] = []
+    baselines: Listed[str] = []
+    limits: Listed[str] = []
 
 
 class PredictedPage(Answer):
     """The body of an answer to `POST /v1/predictions`."""
 
-    predictions: list[Prediction | FailedItem]
+    predictions: Listed[Prediction | FailedItem]
 
 
 class ScoredPage(Answer):
     """The body of an answer to `POST /v1/scores`."""
 
-    scores: list[Scores | FailedItem]
+    scores: Listed[Scores | FailedItem]
 
 
 class ValidatedPage(Answer):
     """The body of an answer to `POST /v1/validations`."""
 
-    validations: list[Validation | FailedItem]
+    validations: Listed[Validation | FailedItem]
 
 
 class JobResult(Answer, Generic[Item]):
     """What became of one of a job's architectures, by its position among those that were posted."""
 
-    position: int
+    position: Number
     result: Item | FailedItem
 
 
 class JobResults(Answer, Generic[Item]):
     """A page of results, in the order in which they were finished; `next` is None where nothing comes after it."""
 
-    results: list[JobResult[Item]]
+    results: Listed[JobResult[Item]]
     next: str | None
 
 
 class Sample(Answer):
     """Random architectures."""
 
-    architectures: list[Architecture]
+    architectures: Listed[Architecture]
 
 
 class JobList(Answer):
     """Jobs, newest first."""
 
-    jobs: list[JobStatus]
+    jobs: Listed[JobStatus]
 
 
 class Spaces(RootModel[dict[str, dict[str, Any]]]):

@@ -7,34 +7,24 @@ take them to their end without an event loop.
 import asyncio
 import contextlib
 import os
-import random
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
 from queue import SimpleQueue
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 import stamina
-from pydantic import ValidationError
 
-from archrank_client.errors import (
-    ArchrankError,
-    ConnectionFailed,
-    Overloaded,
-    ServerError,
-    TimedOut,
-    UnexpectedAnswer,
-    kind_of,
-)
-from archrank_client.schemas import Problem
+from archrank_client.answers import Body, Decoder, error_of, translated, unexpected
+from archrank_client.deadline import Deadline
+from archrank_client.errors import ArchrankError
+from archrank_client.retries import FIRST_PAUSE, LONGEST_PAUSE, Again
 
 T = TypeVar("T")
 Flow = Callable[[], Coroutine[Any, Any, T]]
@@ -42,10 +32,6 @@ CONNECT = 10.0
 """Seconds that a connection may take."""
 FIRST_PATIENCE = 30.0
 """Seconds for a server that was never reached: its URL may be wrong."""
-MOST_FAILURES = 5
-"""How often a request is sent whose answer is that the server failed, which is seldom better the next time."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
-"""Seconds between the first two attempts, and later ones."""
 FAREWELL = 2.0
 """Seconds that the last word may take."""
 QUIET = 45.0
@@ -54,10 +40,16 @@ QUIET = 45.0
 
 @dataclass(frozen=True)
 class Call:
-    """A request. `patience`: seconds for which it is sent again, the client's if None."""
+    """A request.
+
+    Attributes:
+        items: number of architectures, results or jobs that the answer may hold.
+        patience: seconds for which it is sent again, the client's if None.
+    """
 
     method: str
     path: str
+    items: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -96,12 +88,13 @@ class Settings:
 
     def arguments(self) -> dict[str, Any]:
         """For httpx."""
-        headers = {"Accept": "application/json", "User-Agent": "archrank_client"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "archrank_client"}
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.key}"
         return {
             "base_url": self.url,
             "headers": headers,
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
             # A proxy of the environment does not reach this machine's own addresses.
             "trust_env": httpx.URL(self.url).host not in ("127.0.0.1", "localhost", "::1"),
         }
@@ -115,8 +108,8 @@ class Wire(Protocol):
     async def send(self, call: Call) -> httpx.Response:
         """The answer, after as many attempts as it takes. Raises `ArchrankError`."""
 
-    def lines(self, call: Call) -> AsyncGenerator[str]:
-        """The lines of a stream, of one connection; none where there is no content. Raises `ArchrankError`."""
+    def stream(self, call: Call) -> AsyncGenerator[bytes]:
+        """The bytes of a stream, of one connection; none where there is no content. Raises `ArchrankError`."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -157,13 +150,22 @@ class _Wire:
             wait_jitter=FIRST_PAUSE,
         )
 
-    def _arguments(self, call: Call) -> dict[str, Any]:
+    def _timeout(self, call: Call) -> float:
+        """Seconds that the whole answer may take."""
+        return min(self.settings.timeout, max(1.0, inf if call.patience is None else call.patience))
+
+    def _named(self, call: Call) -> str:
+        """Method and URL, for messages."""
+        return f"{call.method} {self.settings.url}{call.path.partition('?')[0]}"
+
+    def _arguments(self, call: Call, timeout: float) -> dict[str, Any]:
         """For httpx."""
         headers = dict(call.headers)
         if call.body is not None:
             headers["Content-Type"] = "application/json"
-        timeout = min(self.settings.timeout, max(1.0, inf if call.patience is None else call.patience))
         return {
+            "method": call.method,
+            "url": call.path,
             "params": call.params or None,
             "content": call.body,
             "headers": headers,
@@ -178,7 +180,16 @@ class _Wire:
 
     def _stream_arguments(self, call: Call) -> dict[str, Any]:
         headers = {**call.headers, "Accept": "text/event-stream", "Cache-Control": "no-store"}
-        return {"headers": headers, "timeout": httpx.Timeout(QUIET, connect=CONNECT)}
+        timeout = httpx.Timeout(QUIET, connect=CONNECT)
+        return {"method": call.method, "url": call.path, "headers": headers, "timeout": timeout}
+
+    def _stream_decoder(self, response: httpx.Response) -> Decoder:
+        """Of a stream of events. Raises `UnexpectedAnswer` where it is none."""
+        self._reached = True
+        kind = response.headers.get("Content-Type", "").split(";")[0].strip()
+        if response.status_code != 204 and kind != "text/event-stream":
+            raise unexpected(response, f"events came as {kind or 'no content type'}")
+        return Decoder(response)
 
 
 class SyncWire(_Wire):
@@ -187,20 +198,45 @@ class SyncWire(_Wire):
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         super().__init__(settings)
         self._http = httpx.Client(transport=transport, **settings.arguments())
-        self._local = threading.local()
+        self._local, self._deadline = threading.local(), Deadline()
+        self._deadline.govern(self._http)
 
     async def send(self, call: Call) -> httpx.Response:
         for attempt in self._attempts(call, getattr(self._local, "halt", None)):
-            with attempt, translated():
-                return self._checked(self._http.request(call.method, call.path, **self._arguments(call)))
+            with attempt:
+                return self._exchanged(call, self._timeout(call))
         raise AssertionError("the last attempt returns or raises")
 
-    async def lines(self, call: Call) -> AsyncGenerator[str]:
-        with translated(), self._http.stream(call.method, call.path, **self._stream_arguments(call)) as response:
-            if response.is_error:
-                response.read()
-            for line in self._checked(streamed(response)).iter_lines():
-                yield line
+    def _exchanged(self, call: Call, timeout: float) -> httpx.Response:
+        with (
+            translated(self._named(call)),
+            self._deadline.within(timeout),
+            self._http.stream(**self._arguments(call, timeout)) as response,
+        ):
+            return self._checked(self._read(response, call.items))
+
+    def _read(self, response: httpx.Response, items: int) -> httpx.Response:
+        body = Body(response, items)
+        for raw in _raw(response):
+            self._deadline.left()
+            if not body.add(raw):
+                break
+        return body.whole()
+
+    async def stream(self, call: Call) -> AsyncGenerator[bytes]:
+        with translated(self._named(call)), contextlib.ExitStack() as stack:
+            with self._deadline.within(QUIET):
+                response = stack.enter_context(self._http.stream(**self._stream_arguments(call)))
+                if not response.is_success:
+                    self._checked(self._read(response, 0))
+            decoder, raws = self._stream_decoder(response), _raw(response)
+            while True:
+                with self._deadline.within(QUIET):
+                    raw = next(raws, None)
+                if raw is None:
+                    return
+                for piece in decoder.pieces(raw):
+                    yield piece
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -233,8 +269,8 @@ class SyncWire(_Wire):
             halt.set()  # what is under way is neither tried again nor waited for
 
     async def farewell(self, call: Call) -> None:
-        with contextlib.suppress(httpx.HTTPError):
-            self._http.request(call.method, call.path, timeout=FAREWELL)
+        with contextlib.suppress(ArchrankError):
+            self._exchanged(call, FAREWELL)
 
     def close(self) -> None:
         self._http.close()
@@ -249,17 +285,40 @@ class AsyncWire(_Wire):
 
     async def send(self, call: Call) -> httpx.Response:
         async for attempt in self._attempts(call):
-            with attempt, translated():
-                return self._checked(await self._http.request(call.method, call.path, **self._arguments(call)))
+            with attempt:
+                return await self._exchanged(call, self._timeout(call))
         raise AssertionError("the last attempt returns or raises")
 
-    async def lines(self, call: Call) -> AsyncGenerator[str]:
-        with translated():
-            async with self._http.stream(call.method, call.path, **self._stream_arguments(call)) as response:
-                if response.is_error:
-                    await response.aread()
-                async for line in self._checked(streamed(response)).aiter_lines():
-                    yield line
+    async def _exchanged(self, call: Call, timeout: float) -> httpx.Response:
+        with translated(self._named(call)):
+            async with (
+                asyncio.timeout(timeout),
+                self._http.stream(**self._arguments(call, timeout)) as response,
+            ):
+                return self._checked(await self._read(response, call.items))
+
+    async def _read(self, response: httpx.Response, items: int) -> httpx.Response:
+        body = Body(response, items)
+        async for raw in _araw(response):
+            if not body.add(raw):
+                break
+        return body.whole()
+
+    async def stream(self, call: Call) -> AsyncGenerator[bytes]:
+        with translated(self._named(call)):
+            async with contextlib.AsyncExitStack() as stack:
+                async with asyncio.timeout(QUIET):
+                    response = await stack.enter_async_context(self._http.stream(**self._stream_arguments(call)))
+                    if not response.is_success:
+                        self._checked(await self._read(response, 0))
+                decoder, raws = self._stream_decoder(response), _araw(response)
+                while True:
+                    async with asyncio.timeout(QUIET):
+                        raw = await anext(raws, None)
+                    if raw is None:
+                        return
+                    for piece in decoder.pieces(raw):
+                        yield piece
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -281,109 +340,25 @@ class AsyncWire(_Wire):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def farewell(self, call: Call) -> None:
-        with contextlib.suppress(httpx.HTTPError):
-            await self._http.request(call.method, call.path, timeout=FAREWELL)
+        with contextlib.suppress(ArchrankError):
+            await self._exchanged(call, FAREWELL)
 
     async def close(self) -> None:
         await self._http.aclose()
 
 
-class Again:
-    """Whether a request is sent again after an error, and after how long: what `stamina` asks.
-
-    Args:
-        patience: says for how many seconds, by the monotonic clock.
-        halt: set where nobody waits any more.
-    """
-
-    def __init__(self, patience: Callable[[], float], halt: "threading.Event | None" = None) -> None:
-        self._patience, self._halt = patience, halt
-        self._started, self._failures = time.monotonic(), 0
-
-    def __call__(self, error: Exception) -> bool | float:
-        if not self._worth_it(error) or (self._halt is not None and self._halt.is_set()):
-            return False
-        assert isinstance(error, ArchrankError)
-        left = self._started + self._patience() - time.monotonic()
-        if error.retry_after is None:
-            return left > 0
-        # Not all at the same moment, and none before it was told to.
-        pause = error.retry_after + random.uniform(0, FIRST_PAUSE + error.retry_after / 10)
-        return pause if pause < left else False
-
-    def _worth_it(self, error: Exception) -> bool:
-        if isinstance(error, ServerError) and error.status not in (502, 504):  # these are of what stands before it
-            self._failures += 1
-            return self._failures < MOST_FAILURES
-        if isinstance(error, ConnectionFailed):
-            return not _untrusted(error)
-        return isinstance(error, TimedOut | Overloaded | ServerError)
+def _raw(response: httpx.Response) -> Iterator[bytes]:
+    """The body as it comes in; of a transport that has read it already, what it was decoded to."""
+    if response.is_stream_consumed:
+        yield response.content
+    else:
+        yield from response.iter_raw()
 
 
-def error_of(response: httpx.Response) -> ArchrankError:
-    """The error that an answer stands for."""
-    status = response.status_code
-    try:
-        problem = Problem.model_validate_json(response.content)
-    except ValidationError:  # a proxy's page, perhaps
-        problem = None
-    said = problem.detail or problem.title if problem is not None else response.reason_phrase
-    request = f"{response.request.method} {response.request.url.path}"
-    return kind_of(status)(
-        f"{request} was answered {status}: {said}" if said else f"{request} was answered {status}",
-        status=status,
-        problem=problem,
-        request_id=response.headers.get("X-Request-ID"),
-        retry_after=_retry_after(response.headers.get("Retry-After")),
-    )
-
-
-def streamed(response: httpx.Response) -> httpx.Response:
-    """The same, if it is a stream of events. Raises `UnexpectedAnswer`."""
-    kind = response.headers.get("Content-Type", "").split(";")[0].strip()
-    if response.status_code == 200 and kind != "text/event-stream":
-        raise UnexpectedAnswer(f"events came as {kind or 'no content type'}", status=200)
-    return response
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """httpx's errors as ours."""
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        _raise(TimedOut, error)
-    except httpx.TransportError as error:
-        _raise(ConnectionFailed, error)
-    except httpx.RequestError as error:  # e.g. a body that is not coded as it says
-        _raise(UnexpectedAnswer, error)
-
-
-def _raise(kind: type[ArchrankError], error: httpx.RequestError) -> NoReturn:
-    url, what = error.request.url, str(error) or type(error).__name__
-    raise kind(f"{error.request.method} {url.scheme}://{url.netloc.decode()}{url.path}: {what}") from error
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds from now; the header has them, or a date."""
-    if text is None:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
-
-
-def _untrusted(error: BaseException) -> bool:
-    """Whether a certificate was refused, which waiting does not mend."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+async def _araw(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """As `_raw`."""
+    if response.is_stream_consumed:
+        yield response.content
+    else:
+        async for raw in response.aiter_raw():
+            yield raw

@@ -1,38 +1,16 @@
-"""News of jobs: streams are read as the standard says, taken up where they broke off, and done without."""
+"""News of jobs: streams are taken up where they broke off, and done without."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from archrank_client import JobFailed, TimedOut, UnexpectedAnswer
-from archrank_client.events import Event, parsed
-from archrank_client.wire import run
 
 from tests.client.conftest import Clock, Make, Script
 
 JOB = "0" * 32
 TOTAL = 6
-
-
-def events_of(text: str) -> list[Event]:
-    async def lines() -> AsyncIterator[str]:
-        for line in text.splitlines():
-            yield line
-
-    async def read() -> list[Event]:
-        return [event async for event in parsed(lines())]
-
-    return run(read())
-
-
-def test_streams_are_read_as_the_standard_says() -> None:
-    text = (
-        ': here\n\nid: 1\nevent: item\ndata: {"a":\ndata: 1}\n\nretry: 5\ndata:2\n\nevent: lost\n\nid: 3\ndata: cut off'
-    )
-    assert events_of(text) == [Event("1", "item", {"a": 1}), Event("1", "message", 2)]
-    assert events_of("data: no JSON\n\n") == [Event("", "message", "no JSON")]
 
 
 class JobScript(Script):

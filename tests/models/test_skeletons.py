@@ -30,6 +30,11 @@ def test_a_space_on_any_skeleton(skeleton: Skeleton) -> None:
         ({"name": "x", "joints": 3, "links": [[2, 1], [3, 4]]}, "each joint from 1 to 3"),
         ({"name": "x", "joints": 3, "links": [[2, 1]]}, "exactly one joint"),
         ({"name": "x", "joints": 4, "links": [[2, 1], [3, 4], [4, 3]]}, "no cycles"),
+        ({"name": "x", "joints": 10**9, "links": []}, "a whole number from 1 to 1000"),
+        ({"name": "x", "joints": 0, "links": []}, "a whole number from 1 to 1000"),
+        ({"name": "x", "joints": float("inf"), "links": []}, "name, joints and links"),
+        (None, "one of ntu, kinect, or name, joints and links"),
+        ([1], "one of ntu, kinect, or name, joints and links"),
     ],
 )
 def test_what_is_no_tree_is_refused(skeleton: Any, message: str) -> None:

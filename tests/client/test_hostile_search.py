@@ -1,0 +1,81 @@
+"""`archrank search --url` at a server that is none, or lies: one sentence and exit code 2."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from tests.client.hostile import Said, hostile, message
+from tests.client.test_lies import PREDICTION
+from tests.real_server import Server
+
+
+def predictions(**changed: Any) -> dict[str, Any]:
+    return {"/v1/limits": {"architectures": 1}, "/v1/predictions": {"predictions": [PREDICTION | changed]}}
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "no server of this kind": ({"/v1/ensembles": ["hello"]}, "body: Input should be"),
+    "a card of another kind": ({"name": 1}, "was not answered as it should be"),
+    "no settings": ({"settings": None}, "none that this can use: settings: "),
+    "settings of another space": (
+        {"settings": {"colour": "red"}},
+        "settings: got {'colour': 'red'}; allowed: what gcn-nas takes",
+    ),
+    "another space": ({"space": "gcn-\x1b[2J\nnas"}, "space: got "),
+    "no batch": ({"batch": {"samples": -1}}, "none that this can use: samples: "),
+    "no number of frames": ({"batch": {"frames": 10**400}}, "none that this can use: frames: "),
+    "no seed": ({"seed": None}, "was not answered as it should be: gcn-nas-ntu.seed: "),
+    "no accuracy": (predictions(accuracy=7.0), "accuracy: Input should be less than or equal to 1"),
+    "no interval": (predictions(interval={"low": -1, "high": 1e300}), "low: Input should be greater than"),
+    "no number of answers": (predictions() | {"/v1/predictions": {"predictions": []}}, "0 answers for 1 architectures"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_ends_in_one_sentence(fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archrank_client.wire.FIRST_PATIENCE", 0.5)
+    changes, line = FAULTS[fault]
+    cards = server.client.get("/v1/ensembles").json()
+    (name,) = cards
+    card_changes = {key: value for key, value in changes.items() if not key.startswith("/")}
+    bodies = {"/v1/ensembles": {name: cards[name] | card_changes}} | changes
+
+    def answer(path: str) -> Said:
+        return [message(json.dumps(bodies[path]).encode() if path in bodies else b"", status="200 OK")]
+
+    with hostile(answer) as liar:
+        options = [
+            "--url",
+            liar.url,
+            "--budget",
+            "1",
+            "--batch",
+            "1",
+            "--strategy",
+            "random",
+            "--out",
+            tmp_path / "out",
+        ]
+        result = CliRunner().invoke(app, ["search", *map(str, options)])
+    assert (result.exit_code, result.stdout) == (2, ""), result.exception
+    assert line in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.strip().isprintable()
+
+
+def test_warnings_of_a_server_are_text(server: Server, tmp_path: Path) -> None:
+    cards = server.client.get("/v1/ensembles").json()
+    bodies: dict[str, Any] = {"/v1/ensembles": cards} | predictions(warnings=["[/b] [red]x\x1b[2J\ny"])
+
+    def answer(path: str) -> Said:
+        return [message(json.dumps(bodies[path]).encode())]
+
+    with hostile(answer) as liar:
+        options = ["--url", liar.url, "--budget", "1", "--strategy", "random", "--out", tmp_path / "out"]
+        result = CliRunner().invoke(app, ["search", *map(str, options)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "#1: [/b] [red]x [2J y" in result.stdout
