@@ -219,32 +219,32 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
 @contextmanager
 def _full_precision() -> Iterator[None]:
     """Convolutions and matrix products on a GPU in float32 throughout, convolutions by a deterministic algorithm."""
-    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = (
-        convolutions.conv.fp32_precision,
-        products.fp32_precision,
-        convolutions.deterministic,
-        convolutions.benchmark,
-    )
+    before = _precision()
     try:
         older: str | None = torch.get_float32_matmul_precision()
     except RuntimeError:  # the caller uses the newer setting, which the older one cannot express
         older = None
-    if older is not None:
-        torch.set_float32_matmul_precision("highest")
     try:
-        _set_precision(("ieee", "ieee", True, False))
+        if older is not None:
+            torch.set_float32_matmul_precision("highest")
+        _set_precision("ieee", "ieee", True, False)
         yield
     finally:
         if older is not None:
             torch.set_float32_matmul_precision(older)
-        _set_precision(before)
+        _set_precision(*before)
 
 
-def _set_precision(settings: tuple[str, str, bool, bool]) -> None:
-    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
-    convolutions.conv.fp32_precision, products.fp32_precision = settings[:2]
-    convolutions.deterministic, convolutions.benchmark = settings[2:]
+def _precision() -> tuple[str, str, bool, bool]:
+    cudnn: Any = torch.backends.cudnn
+    products = torch.backends.cuda.matmul
+    return cudnn.conv.fp32_precision, products.fp32_precision, cudnn.deterministic, cudnn.benchmark
+
+
+def _set_precision(convolutions: str, products: str, deterministic: bool, benchmark: bool) -> None:
+    cudnn: Any = torch.backends.cudnn
+    cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision = convolutions, products
+    cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
 
 
 def _computed(
