@@ -315,6 +315,8 @@ class Flows:
                 for one in page.results:
                     yield one.position, one.result
                 seen, following = seen + len(page.results), page.next
+                if following is not None:  # below the path of our URL, which a proxy may have put before it
+                    following = following.removeprefix(httpx.URL(self._wire.settings.url).path.rstrip("/"))
                 if following is not None and not following.startswith("/v1/jobs/"):
                     raise _unexpected(answer, "next is not a path of the server")  # which the key is not sent to
                 if page.results:
