@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import struct
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -57,4 +59,10 @@ class WriteDeadline:
             self._look_later()
         else:
             log.info("a connection is closed: nothing of its answer was taken for %g s", self._seconds)
-            self._transport.abort()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Close at once, and drop what the system keeps to be sent: it would go on offering that for minutes."""
+        connection = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
