@@ -19,10 +19,15 @@ PLACES = 4
 
 
 class LargeBodies:
-    """Turns of large bodies: few arrive at once, and one at a time is taken apart. For one event loop."""
+    """Turns of large bodies: few arrive at once, and one at a time is taken apart. For one event loop.
+
+    Attributes:
+        free: places.
+        parsing: held while a body is taken apart.
+    """
 
     def __init__(self) -> None:
-        self._places, self.parsing = asyncio.Semaphore(PLACES), asyncio.Lock()
+        self._places, self.free, self.parsing = asyncio.Semaphore(PLACES), PLACES, asyncio.Lock()
 
     @asynccontextmanager
     async def place(self, seconds: float) -> AsyncIterator[None]:
@@ -32,9 +37,11 @@ class LargeBodies:
                 await self._places.acquire()
         except TimeoutError as error:
             raise ProblemError(503, f"{PLACES} large bodies are being read already") from error
+        self.free -= 1
         try:
             yield
         finally:
+            self.free += 1
             self._places.release()
 
 

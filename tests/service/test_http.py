@@ -5,12 +5,13 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 import pytest
-
 from archrank_client import Client
+
 from service.demo import server
 from tests.service.backends.conftest import wait_until
 from tests.service.conftest import FOUR_LAYERS, PENG, SMALL
@@ -24,10 +25,10 @@ SETTINGS = {
     "ARCHRANK_ROOT_PATH": "/archrank",
     "ARCHRANK_ALLOWED_HOSTS": "archrank.example, Other.Example",
     "ARCHRANK_WRITE_TIMEOUT": "1",
+    "ARCHRANK_WAIT_SECONDS": "600",
 }
 GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = json.dumps({"architectures": [SMALL], "proxies": []}).encode()
-SLOW = json.dumps({"architectures": [PENG, FOUR_LAYERS], "proxies": ["grasp", "zen", "synflow"]}).encode()
 HEAD = b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 
 
@@ -86,10 +87,9 @@ def test_client_follows_links_behind_the_proxy(client: httpx.Client) -> None:
         url = request.url.copy_with(host=upstream.host, port=upstream.port, scheme="http", raw_path=path)
         return client.request(request.method, url, content=request.read(), headers=request.headers)
 
-    with Client("http://archrank.example/archrank") as loop:
-        loop._wire._http = httpx.Client(transport=httpx.MockTransport(off), base_url=loop._wire.settings.url)
-        job = loop.submit([SMALL, PENG, FOUR_LAYERS], proxies=[])
-        assert len(list(loop.results(job))) == 3
+    with Client("http://archrank.example/archrank", transport=httpx.MockTransport(off)) as loop:
+        job = loop.submit([SMALL, PENG, FOUR_LAYERS], proxies=["params"])
+        assert len(list(job.iter())) == 3
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics"])
@@ -113,6 +113,10 @@ def test_head_of_everything_that_can_be_looked_up(client: httpx.Client) -> None:
     refused = client.head("/v1/predictions")
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     assert 'method="HEAD",route="/v1/spaces",' in client.get("/metrics").text
+
+
+def protection(response: httpx.Response) -> tuple[str, str]:
+    return response.headers["x-content-type-options"], response.headers["cache-control"]
 
 
 def test_answers_are_neither_kept_nor_guessed_at(client: httpx.Client) -> None:
@@ -170,14 +174,37 @@ def test_half_a_request_of_such_a_client_is_none(client: httpx.Client) -> None:
             assert until_closed(connection) == b""
 
 
-def test_a_client_that_has_gone_is_noticed(client: httpx.Client) -> None:
-    """Its request takes long; whether it only has nothing more to say is found out."""
-    before = client.get("/metrics").text
+@pytest.fixture
+def long(client: httpx.Client) -> list[Any]:
+    """Architectures that take longer to score than a test waits."""
+    query = {"n": 64, "depth": 10, "seed": 3}
+    found: list[Any] = client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+    return found
+
+
+def gauge(client: httpx.Client, name: str) -> float:
+    (line,) = [one for one in client.get("/metrics").text.splitlines() if one.startswith(f"archrank_{name} ")]
+    return float(line.split()[1])
+
+
+def test_a_client_that_has_gone_is_noticed(client: httpx.Client, long: list[Any]) -> None:
+    """Whether it has only nothing more to say is found out."""
+    body = json.dumps({"architectures": long}).encode()
     with connect(client) as connection:
-        connection.sendall(HEAD % (b"scores", b"", len(SLOW)) + SLOW + GET % b"/health/live")
-        connection.shutdown(socket.SHUT_RD)
-    wait_until(lambda: "archrank_waiting 0.0" in client.get("/metrics").text)
-    assert "archrank_waiting 0.0" in before
+        connection.sendall(HEAD % (b"scores", b"", len(body)) + body + GET % b"/health/live")
+        wait_until(lambda: gauge(client, "waiting") > 0)
+    wait_until(lambda: gauge(client, "waiting") == 0)
+
+
+def test_a_stream_whose_client_has_gone_is_none_though_a_request_waits_behind_it(
+    client: httpx.Client, long: list[Any]
+) -> None:
+    job = submit(client, json.dumps({"architectures": long}).encode()).removeprefix("/archrank")
+    with connect(client) as connection:
+        connection.sendall(GET % f"{job}/events".encode() + GET % b"/health/live")
+        wait_until(lambda: gauge(client, "event_streams") == 1)
+    wait_until(lambda: gauge(client, "event_streams") == 0)
+    assert client.delete(job).json()["counts"]["done"] < len(long)  # nor did it end with the job
 
 
 @pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
