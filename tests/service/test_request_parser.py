@@ -1,49 +1,16 @@
 """Requests from bytes: the same however they arrive, and nothing that is sent can turn a body into a request."""
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
-import httptools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.request_parser import RefusedError, RequestParser
+from tests.fuzz.http_head import BODIES, GET, LINES, POST, UPGRADES, Recorder, check
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=300)
-POST = b"POST /a HTTP/1.1\r\nHost: localhost\r\n"
-UPGRADES = [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b"Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n"]
-BODIES = [
-    b"Content-Length: 4\r\n\r\nbody",
-    b"Transfer-Encoding: chunked\r\n\r\n1\r\nb\r\n3;x=y\r\nody\r\n0\r\nT: u\r\n\r\n",
-]
-NEXT = b"GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-class Recorder:
-    """Requests as a server would see them: URL, names of headers, body, and whether all of it is there."""
-
-    def __init__(self) -> None:
-        self.requests: list[list[Any]] = []
-
-    def on_message_begin(self) -> None:
-        self.requests.append([b"", [], b"", False])
-
-    def on_url(self, url: bytes) -> None:
-        self.requests[-1][0] += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.requests[-1][1].append(name)
-
-    def on_headers_complete(self) -> None:
-        pass
-
-    def on_body(self, body: bytes) -> None:
-        self.requests[-1][2] += body
-
-    def on_message_complete(self) -> None:
-        self.requests[-1][3] = True
+PIECES = st.sampled_from([POST, GET, *BODIES, *UPGRADES, *LINES])
 
 
 def read(*parts: bytes) -> list[list[Any]]:
@@ -54,22 +21,10 @@ def read(*parts: bytes) -> list[list[Any]]:
     return recorder.requests
 
 
-def outcome(parts: Sequence[bytes]) -> tuple[list[list[Any]], str | None]:
-    """The requests, and the error that ended them."""
-    recorder = Recorder()
-    parser = RequestParser(recorder)
-    try:
-        for part in parts:
-            parser.feed_data(part)
-    except (RefusedError, httptools.HttpParserError) as error:
-        return recorder.requests, type(error).__name__
-    return recorder.requests, None
-
-
 @pytest.mark.parametrize("upgrade", [b"", *UPGRADES])
 @pytest.mark.parametrize("body", BODIES)
 def test_an_upgrade_changes_nothing(upgrade: bytes, body: bytes) -> None:
-    data = (POST + upgrade + body) * 2 + NEXT
+    data = (POST + upgrade + body) * 2 + GET
     found = read(data)
     assert [[url, content, whole] for url, _, content, whole in found] == [[b"/a", b"body", True]] * 2 + [
         [b"/b", b"", True]
@@ -82,11 +37,11 @@ def test_an_upgrade_changes_nothing(upgrade: bytes, body: bytes) -> None:
 
 def test_a_request_behind_an_upgrade_without_a_body_is_one() -> None:
     head = b"GET /a HTTP/1.1\r\nHost: localhost\r\n" + UPGRADES[1] + b"\r\n"
-    assert [url for url, *_ in read(head + NEXT)] == [b"/a", b"/b"]
+    assert [url for url, *_ in read(head + GET)] == [b"/a", b"/b"]
 
 
 def test_what_follows_the_last_request_is_dropped() -> None:
-    assert [url for url, *_ in read(POST + b"Connection: close\r\nContent-Length: 1\r\n\r\nx" + NEXT)] == [b"/a"]
+    assert [url for url, *_ in read(POST + b"Connection: close\r\nContent-Length: 1\r\n\r\nx" + GET)] == [b"/a"]
 
 
 @pytest.mark.parametrize(
@@ -117,26 +72,7 @@ def test_hosts_that_are_taken(host: bytes) -> None:
     assert len(read(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host)) == 1
 
 
-PIECES = st.sampled_from(
-    [
-        POST,
-        NEXT,
-        b"\r\n",
-        *BODIES,
-        *UPGRADES,
-        b"Transfer-Encoding: chunked\r\n",
-        b"0\r\n\r\n",
-        b"Host: a\r\n",
-        b"5",
-        b": ",
-    ]
-)
-
-
 @EXAMPLES
 @given(st.lists(PIECES | st.binary(max_size=4), max_size=8).map(b"".join), st.lists(st.integers(0, 400), max_size=4))
 def test_any_bytes_are_the_same_however_they_arrive(data: bytes, cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), len(data)]
-    whole = outcome([data])
-    assert outcome([data[start:end] for start, end in pairwise(places)]) == whole
-    assert all(whole for *_, whole in whole[0][:-1])
+    check(data, cuts)
