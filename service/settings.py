@@ -72,7 +72,8 @@ class Settings(BaseSettings):
         float, Field(gt=0, description="how long a request's line and headers may take to arrive, in seconds")
     ] = 10.0
     write_timeout: Annotated[
-        float, Field(gt=0, description="after so long without any of an answer taken its connection is closed, in seconds")
+        float,
+        Field(gt=0, description="after so long without any of an answer taken its connection is closed, in seconds"),
     ] = 30.0
     max_connections: Annotated[int, Field(ge=1, description="connections that may be open at once")] = 1000
     max_event_streams: Annotated[int, Field(ge=1, description="streams of jobs' events that may be open at once")] = 100
