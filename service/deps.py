@@ -81,8 +81,8 @@ def _digits(value: object) -> object:
     return value
 
 
-Digits = Annotated[int, BeforeValidator(_digits)]
-"""An integer of a query or a header: as text, pydantic also takes `1_0`, `1.0` and ` 1`."""
+DIGITS = BeforeValidator(_digits)
+"""For an integer of a query or a header, behind its limits: as text, pydantic also takes `1_0`, `1.0` and ` 1`."""
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]

@@ -13,9 +13,9 @@ from prometheus_client import Gauge
 from models import InputError
 from service.access import Caller
 from service.deps import (
+    DIGITS,
     CallerDep,
     DeskDep,
-    Digits,
     GuardedRoute,
     JobRoute,
     LeavingDep,
@@ -116,7 +116,7 @@ async def get_jobs(
     settings: SettingsDep,
     store: StoreDep,
     caller: CallerDep,
-    limit: Annotated[Digits, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000), DIGITS] = 100,
 ) -> JobList:
     """The jobs that there are, newest first."""
     jobs = await asyncio.to_thread(store.jobs.list, caller.sees, limit)
@@ -145,8 +145,8 @@ async def get_results(
     request: Request,
     store: StoreDep,
     caller: CallerDep,
-    after: Annotated[Digits, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
-    limit: Annotated[Digits, Query(ge=1, le=MOST)] = PAGE,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says"), DIGITS] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST), DIGITS] = PAGE,
 ) -> Response:
     """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
     job = await _job(store, id, caller)
@@ -173,7 +173,7 @@ async def get_events(
     store: StoreDep,
     caller: CallerDep,
     leaving: LeavingDep,
-    last_event_id: Annotated[Digits, Header(ge=0, lt=2**31, description="where to go on")] = 0,
+    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
     """What happens to a job, as server-sent events; ends with the job, or before it where the server ends."""
     job = await _job(store, id, caller)
