@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 
 import torch
@@ -17,13 +17,14 @@ from service.access import Access
 from service.backends.base import Backend
 from service.backends.inline import InlineBackend
 from service.backends.processes import ProcessBackend, ProcessOptions, visible_gpus
+from service.bodies import LargeBodies
 from service.cache import Memory
 from service.desk import Desk
 from service.leaving import Leaving
 from service.library import Library
 from service.limits import Limits
 from service.metrics import Metrics
-from service.middleware import RequestLog
+from service.middleware import HeadAsGet, RequestLog
 from service.routes import ROUTERS
 from service.routes.page import page_router
 from service.runner import JobRunner
@@ -38,12 +39,13 @@ THREADS = 32
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
 
-def create_app(settings: Settings | None = None, library: Library | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, library: Library | None = None, store: Store | None = None) -> FastAPI:
     """The service.
 
     Args:
         settings: from the environment where not given.
         library: loaded as the settings say, when the application starts, where not given.
+        store: opened and closed with the application, as the settings say, where not given.
     """
     settings = settings or Settings()
     metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), Leaving(settings.drain_seconds)
@@ -56,13 +58,14 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         backend = make_backend(settings, loaded)
         backend.start()  # first, as its processes take the longest to be ready
         try:
-            with await asyncio.to_thread(open_store, settings) as store:
-                desk = make_desk(settings, loaded, backend, store, metrics=metrics, tracing=tracing)
+            own = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
+            with own as opened:
+                desk = make_desk(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
                 metrics.watch(backend)
-                runner = JobRunner(desk, store, timedelta(hours=settings.keep_hours), settings.worker_seconds)
-                app.state.desk, app.state.store, app.state.runner = desk, store, runner
-                app.state.store_check = StoreCheck(store)
-                app.state.access = access = Access(settings, store)
+                runner = JobRunner(desk, opened, timedelta(hours=settings.keep_hours), settings.worker_seconds)
+                app.state.desk, app.state.store, app.state.runner = desk, opened, runner
+                app.state.store_check = StoreCheck(opened)
+                app.state.access = access = Access(settings, opened)
                 await access.read()
                 await runner.start()
                 watch = asyncio.create_task(access.watch())
@@ -90,9 +93,11 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
     )
     app.state.settings, app.state.leaving = settings, leaving
     app.state.streams = asyncio.Semaphore(settings.max_event_streams)
+    app.state.large_bodies = LargeBodies()
     errors.install(app)
     for router in (*ROUTERS, page_router()):
         app.include_router(router)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog, metrics=metrics, failed=errors.answer)  # the last is the outermost
     return app
 

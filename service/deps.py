@@ -3,31 +3,31 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
 from models.errors import InputError
-from service.access import Access, Caller
+from service.access import ANYONE, Access, Caller
+from service.bodies import StrictRequest
 from service.desk import Desk
 from service.errors import ProblemError, documented
+from service.hosts import check_names
 from service.keys import Scope
 from service.leaving import Leaving
 from service.settings import Settings
 from service.store import Store
 from service.store_check import StoreCheck
-from service.strict_json import loads
 from service.turns import Asker
 
 T = TypeVar("T")
 PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
-LARGE = 2**18
-"""Bytes of a body from which on reading it takes long."""
-DRAINED = 16
-"""A body that is too large is read up to so many times its limit before the connection is closed."""
 
 
 # Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
@@ -75,6 +75,14 @@ async def _leaving(request: Request) -> Leaving:
     return cast(Leaving, request.app.state.leaving)
 
 
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch("-?[0-9]+", value):
+        raise PydanticCustomError("int_parsing", "a valid integer, in decimal digits")
+    return value
+
+
+DIGITS = BeforeValidator(_digits)
+"""For an integer of a query or a header, behind its limits: as text, pydantic also takes `1_0`, `1.0` and ` 1`."""
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
@@ -114,44 +122,6 @@ async def _client_gone(request: Request) -> None:
         pass
 
 
-class _StrictRequest(Request):
-    """A request whose body is read once, within limits, as strict JSON."""
-
-    async def read(self, settings: Settings, most_bytes: int) -> None:
-        try:
-            async with asyncio.timeout(settings.timeout_seconds):
-                self._body = await self._limited(most_bytes)
-        except TimeoutError as error:
-            late = f"the body did not arrive within {settings.timeout_seconds:g} s"
-            raise ProblemError(408, late, headers={"Connection": "close"}) from error
-        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
-        coding = self.headers.get("content-encoding", "identity").strip().lower()
-        if coding != "identity":
-            raise ProblemError(415, f"the body's content encoding is {coding!r}; allowed: none")
-        if len(self._body) < LARGE:
-            self._json = loads(self._body, settings.max_nesting)
-        else:  # a thread, so that meanwhile others are answered
-            self._json = await asyncio.to_thread(loads, self._body, settings.max_nesting)
-
-    async def _limited(self, limit: int) -> bytes:
-        """The body. Of one that is too large the rest is read too, and dropped, up to a bound.
-
-        A client that is still sending when the connection closes would see a reset instead of the answer.
-        """
-        body, size = bytearray(), 0
-        async for chunk in self.stream():
-            size += len(chunk)
-            if size <= limit:
-                body += chunk
-            elif size > DRAINED * limit:
-                break
-        if size > limit:
-            raise ProblemError(413, f"the body is larger than {limit} bytes", headers={"Connection": "close"})
-        return bytes(body)
-
-
 _KEY = HTTPBearer(scheme_name="API key", description="`archrank keys create` makes one", auto_error=False)
 
 
@@ -167,25 +137,29 @@ class GuardedRoute(APIRoute):
     def __init__(self, *args: Any, responses: dict[int | str, Any] | None = None, **kwargs: Any) -> None:
         # That this is in the API's description is all that it is for.
         kwargs["dependencies"] = [*(kwargs.get("dependencies") or []), Depends(_KEY)]
-        super().__init__(*args, responses=documented(401, 403, 422, 429) | (responses or {}), **kwargs)
+        super().__init__(*args, responses=documented(401, 403, 421, 422, 429) | (responses or {}), **kwargs)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, parameters = super().get_route_handler(), [one.alias for one in self.dependant.query_params]
 
         async def guarded(request: Request) -> Response:
             access: Access = request.app.state.access
-            request.state.caller = await access.admit(request.headers.get("authorization"), self.scopes)
+            request.state.caller = caller = await access.admit(request.headers.get("authorization"), self.scopes)
+            if caller.id == ANYONE:
+                check_names(request, request.app.state.settings.allowed_hosts)
             for name in request.query_params:
                 if name not in parameters:
                     allowed = f"one of {', '.join(parameters)}" if parameters else "none"
                     raise InputError("query parameter", name, allowed)
-            return await handle(await self.prepared(request))
+            async with self.prepared(request) as ready:
+                return await handle(ready)
 
         return guarded
 
-    async def prepared(self, request: Request) -> Request:
+    @asynccontextmanager
+    async def prepared(self, request: Request) -> AsyncIterator[Request]:
         """What is handled, when it is known who asks."""
-        return request
+        yield request
 
 
 class AdminRoute(GuardedRoute):
@@ -198,16 +172,27 @@ class StrictRoute(GuardedRoute):
     """A route with a JSON body; everything wrong with its text is found before its schema is looked at."""
 
     scopes = ("predict",)
-    limit = "max_body_bytes"
+    is_job = False
+    """Whether the body is a job's, which may be larger, and whose place is held until it is stored."""
 
-    async def prepared(self, request: Request) -> Request:
+    @asynccontextmanager
+    async def prepared(self, request: Request) -> AsyncIterator[Request]:
         """The request with its body read."""
-        strict, settings = _StrictRequest(request.scope, request.receive), request.app.state.settings
-        await strict.read(settings, getattr(settings, self.limit))
-        return strict
+        state = request.app.state
+        settings: Settings = state.settings
+        if self.is_job:
+            most_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
+        else:
+            most_bytes, architectures = settings.max_body_bytes, settings.max_architectures
+        strict = StrictRequest(request, most_bytes, architectures * settings.max_values)
+        async with AsyncExitStack() as place:
+            await strict.read(settings, state.large_bodies, place)
+            if not self.is_job:
+                await place.aclose()
+            yield strict
 
 
 class JobRoute(StrictRoute):
     """A route whose body is a job."""
 
-    limit = "max_job_body_bytes"
+    is_job = True

@@ -18,7 +18,7 @@ from models.errors import ArchrankError, InputError
 from service import logs
 from service.scoring_errors import ScoringError
 from service.store.errors import IdempotencyError, StoreError, TooManyJobsError
-from service.strict_json import JsonError
+from service.strict_json import JsonError, TooManyValuesError
 from service.turns import BusyError, ShareError
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ TITLES = {
     409: "Conflict",
     413: "Body too large",
     415: "Unsupported media type",
+    421: "Misdirected request",
     422: "Invalid input",
     429: "Too much at once",
     500: "Internal error",
@@ -103,6 +104,8 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
             status, detail, causes = _SCORING.get(error.failure.kind, 500), str(error), []
         case JsonError():
             status, detail, causes = 400, str(error), [error]
+        case TooManyValuesError():
+            status, detail, causes = 413, str(error), [error]
         case InputError():
             status, detail, causes = 422, str(error), [error]
         case RequestValidationError() | ValidationError():
@@ -184,7 +187,8 @@ def _allowed(request: Request) -> str:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    return ", ".join(filter(answered, ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")))
+    methods = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if answered(method)]
+    return ", ".join(["GET", "HEAD", *methods[1:]] if "GET" in methods else methods)
 
 
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

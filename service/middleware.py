@@ -1,4 +1,4 @@
-"""What happens to every request: it gets an id, is counted, and leaves one line in the log."""
+"""For every request: an id, a line in the log, counters, headers against misuse; HEAD as GET."""
 
 import logging
 import re
@@ -18,6 +18,38 @@ HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}", "/docs")
 """Routes that are asked all day, and the page's files; their lines are for debugging."""
+
+
+HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""Of every answer that does not have them otherwise."""
+
+
+class HeadAsGet:
+    """HEAD wherever GET is: the same answer, less its body.
+
+    Args:
+        app: knows nothing of HEAD.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})
+
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, head)
+        finally:
+            if "route" in as_get:  # for the log
+                scope["route"] = as_get["route"]
 
 
 class RequestLog:
@@ -47,7 +79,8 @@ class RequestLog:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                names = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], header, *(one for one in HEADERS if one[0] not in names)]
             else:
                 size += len(message.get("body", b""))
             await send(message)

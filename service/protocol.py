@@ -1,17 +1,25 @@
-"""HTTP as httptools reads it, within limits: alone it takes headers without end, and waits for them for ever."""
+"""HTTP within limits: alone uvicorn takes headers and requests without end, and waits for clients for ever."""
 
 import asyncio
 from typing import Any
 
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.request_parser import RefusedError, RequestParser
 from service.settings import Settings
+from service.write_deadline import WriteDeadline
 
 MAX_HEAD = 2**16
 """Bytes of a request's line and headers after which no more of them are read."""
+MAX_PIPELINED = 100
+"""Requests that wait on a connection behind the one that is being answered."""
+PROBE_SECONDS = 1.0
+"""Between two looks whether a client that has sent its last still listens."""
+_PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ANSWER = (
-    "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n{}connection: close\r\n\r\n{}"
+    "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n"
+    "x-content-type-options: nosniff\r\ncache-control: no-store\r\n{}connection: close\r\n\r\n{}"
 )
 
 
@@ -21,6 +29,9 @@ class LimitedProtocol(HttpToolsProtocol):
     _head = 0  # bytes of headers that are not complete, or of what comes between and after the chunks of a body
     _in_body = _moved_on = False
     _timer: asyncio.TimerHandle | None = None
+    _probes: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None  # or being answered; `cycle` is the last that arrived
+    _refusal: bytes | None = None  # sent when what came before is answered
 
     @property
     def _settings(self) -> Settings:
@@ -29,8 +40,15 @@ class LimitedProtocol(HttpToolsProtocol):
         settings: Settings = app.state.settings
         return settings
 
+    @property
+    def _running(self) -> RequestResponseCycle | None:
+        """Request that is being answered."""
+        return None if self._answered is None or self._answered.response_complete else self._answered
+
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        self._deadline = WriteDeadline(transport, self.loop, self._settings.write_timeout)
+        self.parser = RequestParser(self)  # type: ignore[assignment]  # each does what uvicorn wants of it
+        super().connection_made(self._deadline)  # type: ignore[arg-type]
         if len(self.connections) > (most := self._settings.max_connections):
             self._refuse("503 Service Unavailable", f"{most} connections are open already.", "retry-after: 1\r\n")
         else:
@@ -38,23 +56,58 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._probes is not None:
+            self._probes.cancel()
+        self._deadline.stop()
+        if (running := self._running) is not None:  # uvicorn tells the last that arrived
+            running.disconnected = True
+            running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal is not None:
             return
         self._moved_on = False
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except RefusedError as error:
+            self._refuse(error.status, str(error))
         self._head = 0 if self._moved_on else self._head + len(data)
         if self._head > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response(f"The request's headers are larger than {MAX_HEAD} bytes.")
         elif self._head and self._timer is None:
             self._start_timer()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's has nothing to say
+        """Answer what was asked; nothing more will be. Returns whether the connection stays open for that.
+
+        A stream ends: whether its client has gone altogether is not seen until much later.
+        """
+        running = self._running
+        if running is None or self._in_body or (running.response_started and running.chunked_encoding):
+            return False
+        self.cycle.keep_alive = False
+        if running.scope["http_version"] == "1.1":
+            self._probe_later()
+        return True
+
+    def _probe_later(self) -> None:
+        self._probes = self.loop.call_later(PROBE_SECONDS, self._probe)
+
+    def _probe(self) -> None:
+        if (running := self._running) is not None and not running.response_started:
+            self.transport.write(_PROBE)  # fails at the second try where nobody listens
+            self._probe_later()
+
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise RefusedError("503 Service Unavailable", f"{MAX_PIPELINED} requests wait on this connection already.")
         self._moved_on = self._in_body = True
         self._stop_timer()
+        waits = self._running is not None
         super().on_headers_complete()
+        if not waits:
+            self._answered = self.cycle
 
     def on_body(self, body: bytes) -> None:
         self._moved_on = True
@@ -66,9 +119,19 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._answered = self.pipeline[-1][0]
         super().on_response_complete()
-        if self._in_body and not self.transport.is_closing():  # of a body that nobody reads
+        if self.transport.is_closing() or self._running is not None:
+            return
+        if self._refusal is not None:
+            self.transport.write(self._refusal)
+            self.transport.close()
+        elif self._in_body:  # of a body that nobody reads
             self._start_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse("400 Bad Request", msg)
 
     def _start_timer(self) -> None:
         self._stop_timer()
@@ -80,7 +143,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _too_slow(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._running is not None:
             self._start_timer()  # the one before is still being answered
         elif self._head and not self._in_body and not self.transport.is_closing():
             seconds = self._settings.header_seconds
@@ -89,5 +152,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: str, message: str, headers: str = "") -> None:
-        self.transport.write(_ANSWER.format(status, len(message), headers, message).encode())
-        self.transport.close()
+        """Answer and close: after the answers to what came before, and with nothing within another answer."""
+        refusal = _ANSWER.format(status, len(message), headers, message).encode()
+        running = self._running
+        if running is not None and not (self._in_body and self.cycle is running):
+            if self._in_body:
+                self.pipeline.popleft()  # the request that is refused
+            self._refusal = refusal
+        elif self._in_body and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self.transport.write(refusal)
+            self.transport.close()

@@ -1,4 +1,4 @@
-"""`archrank serve`: load, take a port, say where, answer until told to stop."""
+"""`archrank serve`: load, take a port, answer, say where, go on until told to stop."""
 
 import contextlib
 import gc
@@ -20,6 +20,7 @@ from service.leaving import Leaving
 from service.library import Library
 from service.protocol import LimitedProtocol
 from service.settings import Settings
+from service.store import Store
 from service.store.alone import alone
 
 AGAIN = 0.5
@@ -36,12 +37,20 @@ class Server(uvicorn.Server):
         config: of uvicorn.
         leaving: what routes go by.
         ready_off_seconds: the first step, for those who send requests to hear of it.
+        answers: called once it answers.
     """
 
-    def __init__(self, config: uvicorn.Config, leaving: Leaving, ready_off_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, leaving: Leaving, ready_off_seconds: float, answers: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._leaving, self._ready_off_seconds = leaving, ready_off_seconds
+        self._leaving, self._ready_off_seconds, self._answers = leaving, ready_off_seconds, answers
         self._told = math.inf
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._answers()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self._leaving.told:
@@ -68,18 +77,19 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     """
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
-    with alone(store_url(settings)):
-        _serve(settings, say)
+    with alone(store_url(settings)), open_store(settings) as store:
+        _serve(settings, store, say)
 
 
-def _serve(settings: Settings, say: Callable[[str], None]) -> None:
+def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None:
     share_memory()
-    app = create_app(settings, Library.load(settings))
+    app = create_app(settings, Library.load(settings), store)
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
         ws="none",
+        root_path=settings.root_path,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
@@ -87,8 +97,11 @@ def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     )
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
-        say(f"archrank answers on http://{f'[{host}]' if ':' in host else host}:{port}")
-        Server(config, app.state.leaving, settings.ready_off_seconds).run(sockets=[listener])
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        server = Server(
+            config, app.state.leaving, settings.ready_off_seconds, lambda: say(f"archrank answers on {url}")
+        )
+        server.run(sockets=[listener])
 
 
 def check_host(settings: Settings) -> None:

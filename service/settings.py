@@ -3,8 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from models.errors import InputError
 from service.keys import KeyEntry
@@ -14,6 +20,10 @@ SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
 DATA = Path.home() / ".local" / "share" / "archrank"
 
 
+def _names(value: object) -> object:
+    return [name.strip().lower() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """What can be set, e.g. `ARCHRANK_PORT=9000`."""
 
@@ -21,6 +31,15 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port; 0 takes a free one")] = 8000
+    root_path: Annotated[
+        str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="path that a proxy in front takes off, as /archrank")
+    ] = ""
+    allowed_hosts: Annotated[
+        frozenset[str],
+        NoDecode,
+        BeforeValidator(_names),
+        Field(description="names, with commas between, to be asked under without a key besides this machine's; *: any"),
+    ] = frozenset()
     keys: Annotated[
         tuple[KeyEntry, ...],
         Field(description="API keys besides the store's: a JSON list of what `keys create --settings` prints"),
@@ -43,12 +62,19 @@ class Settings(BaseSettings):
         float, Field(gt=0, description="FLOPs of a network, as a multiple of what the space's largest takes")
     ] = 4.0
     max_nesting: Annotated[int, Field(ge=4, description="depth of lists and objects in a JSON text")] = 32
+    max_values: Annotated[
+        int, Field(ge=1, description="JSON values in a body for each architecture, an eighth of them lists or objects")
+    ] = 128
     max_job_architectures: Annotated[int, Field(ge=1, description="architectures in one job")] = 10_000
     max_job_body_bytes: Annotated[int, Field(ge=1, description="size of a job's HTTP body, in bytes")] = 2**23
     timeout_seconds: Annotated[float, Field(gt=0, description="how long a body may take to arrive, in seconds")] = 60.0
     header_seconds: Annotated[
         float, Field(gt=0, description="how long a request's line and headers may take to arrive, in seconds")
     ] = 10.0
+    write_timeout: Annotated[
+        float,
+        Field(gt=0, description="after so long without any of an answer taken its connection is closed, in seconds"),
+    ] = 30.0
     max_connections: Annotated[int, Field(ge=1, description="connections that may be open at once")] = 1000
     max_event_streams: Annotated[int, Field(ge=1, description="streams of jobs' events that may be open at once")] = 100
     wait_seconds: Annotated[

@@ -6,17 +6,32 @@ from typing import Any
 
 from models.errors import InputError
 
+CONTAINERS = 8
+"""One of so many values may be a list or an object, which take the most memory."""
+
 
 class JsonError(InputError):
     """A text is not the JSON that we read."""
 
 
-def loads(data: bytes, max_nesting: int) -> Any:
+class TooManyValuesError(InputError):
+    """A text would take many times its size to be read."""
+
+
+def loads(data: bytes, max_nesting: int, max_values: float = math.inf) -> Any:
     """Read one JSON value from UTF-8.
 
-    Raises `JsonError`: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or
-    lists and objects nested deeper than `max_nesting`.
+    Args:
+        data: the text.
+        max_nesting: levels of lists and objects.
+        max_values: values in it, an eighth of them lists and objects. They are counted before any is made, by the signs
+            that begin them, so that those within strings count, too.
+
+    Raises:
+        TooManyValuesError: more values.
+        JsonError: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or deeper.
     """
+    _check_number(data, max_values)
     too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_nesting} levels")
     try:
         value = json.loads(
@@ -35,6 +50,15 @@ def loads(data: bytes, max_nesting: int) -> Any:
     if _nesting(value, max_nesting) > max_nesting:
         raise too_deep
     return value
+
+
+def _check_number(data: bytes, max_values: float) -> None:
+    containers = data.count(b"[") + data.count(b"{")
+    values, most_containers = 1 + containers + data.count(b","), max_values // CONTAINERS
+    if values > max_values:
+        raise TooManyValuesError("body (values)", values, f"at most {max_values:g}")
+    if containers > most_containers:
+        raise TooManyValuesError("body (lists and objects)", containers, f"at most {most_containers:g}")
 
 
 def _refuse(name: str) -> float:

@@ -50,7 +50,7 @@ class Tracing:
             "logs": False,
             "operation_spans": False,
             "auto_configure": False,
-            "exclude": lambda scope: scope["path"].startswith(UNTRACED),
+            "exclude": lambda scope: scope["path"].removeprefix(scope["root_path"]).startswith(UNTRACED),
         }
 
     def close(self) -> None:

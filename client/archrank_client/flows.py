@@ -275,6 +275,7 @@ class Flows:
         limit, news = min(PAGE, (await self.limits()).page), News(self._wire, _path(job))
         seen, empty, ended = set[int](), 0, False
         following: str | None = f"{_path(job)}/results?limit={limit}"
+        prefix = httpx.URL(self._wire.settings.url).path.rstrip("/")  # a proxy takes it off
         try:
             while following is not None:
                 answer = await self._wire.send(Call("GET", following, items=limit))
@@ -288,6 +289,7 @@ class Flows:
                 following = page.next
                 if following is None:
                     break
+                following = following.removeprefix(prefix)
                 if not NEXT.fullmatch(following):
                     raise unexpected(answer, "next is not a path of the server")
                 if page.results:

@@ -62,10 +62,11 @@ export async function patiently(work, signal) {
 /** All results of a job, by position in what was posted. */
 export async function results(api, id, signal) {
   const found = [];
-  for (let next = `v1/jobs/${id}/results?limit=1000`; next; ) {
+  const path = `v1/jobs/${id}/results`;
+  for (let next = `${path}?limit=1000`; next; ) {
     const page = await patiently(() => api.get(next, { signal }), signal);
     for (const { position, result } of page.results) found[position] = result;
-    next = page.results.length ? page.next : null;
+    next = page.results.length && page.next ? path + new URL(page.next, document.baseURI).search : null;
   }
   return found;
 }

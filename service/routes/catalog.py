@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import proxy_infos
 from service.cards import Allowed, EnsembleCard, PopulationCard, ProxyCard, Sample
-from service.deps import CallerDep, DeskDep, GuardedRoute, SettingsDep
+from service.deps import DIGITS, CallerDep, DeskDep, GuardedRoute, SettingsDep
 from service.errors import ProblemError, documented
 from service.library import Model
 from service.routes.jobs import MOST as PAGE
@@ -41,9 +41,11 @@ def get_spaces() -> dict[str, dict[str, Any]]:
 @router.get("/spaces/{name}/sample", responses=documented(404, 422))
 def get_sample(
     space: Annotated[SearchSpace[Architecture], Depends(_space)],
-    n: Annotated[int, Query(ge=1, le=SAMPLE, description="how many")] = 1,
-    seed: Annotated[int, Query(ge=0, lt=2**32, description="the same seed draws the same")] = 0,
-    depth: Annotated[int | None, Query(ge=1, le=1000, description="number of layers; drawn too if left out")] = None,
+    n: Annotated[int, Query(ge=1, le=SAMPLE, description="how many"), DIGITS] = 1,
+    seed: Annotated[int, Query(ge=0, lt=2**32, description="the same seed draws the same"), DIGITS] = 0,
+    depth: Annotated[
+        int | None, Query(ge=1, le=1000, description="number of layers; drawn too if left out"), DIGITS
+    ] = None,
 ) -> Sample:
     """Random architectures of the population that the space's benchmark was drawn from, each of them once."""
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 from models import InputError
 from service.access import Caller
 from service.deps import (
+    DIGITS,
     CallerDep,
     DeskDep,
     GuardedRoute,
@@ -88,7 +89,9 @@ async def accepted(
     runner.wake()
     log.info("a job of %d architectures", job.total, extra={"job": job.id})
     card = _card(job, state.desk.scorer.turns.seconds_each, state.settings)
-    return JSONResponse(card.model_dump(mode="json"), 202, {"Location": f"/v1/jobs/{job.id}"})
+    return JSONResponse(
+        card.model_dump(mode="json"), 202, {"Location": f"{request.scope['root_path']}/v1/jobs/{job.id}"}
+    )
 
 
 def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
@@ -113,7 +116,7 @@ async def get_jobs(
     settings: SettingsDep,
     store: StoreDep,
     caller: CallerDep,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000), DIGITS] = 100,
 ) -> JobList:
     """The jobs that there are, newest first."""
     jobs = await asyncio.to_thread(store.jobs.list, caller.sees, limit)
@@ -139,10 +142,11 @@ async def delete_job(id: Id, desk: DeskDep, settings: SettingsDep, store: StoreD
 @router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422, 503))
 async def get_results(
     id: Id,  # noqa: A002
+    request: Request,
     store: StoreDep,
     caller: CallerDep,
-    after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says"), DIGITS] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST), DIGITS] = PAGE,
 ) -> Response:
     """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
     job = await _job(store, id, caller)
@@ -151,7 +155,8 @@ async def get_results(
         {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
         for item in page.items
     ]
-    following = None if page.complete else f"/v1/jobs/{job.id}/results?after={page.after}&limit={limit}"
+    here = f"{request.scope['root_path']}/v1/jobs/{job.id}/results"
+    following = None if page.complete else f"{here}?after={page.after}&limit={limit}"
     # As they were checked when they were stored: thousands a page need not be taken apart again.
     return JSONResponse({"results": results, "next": following})
 
@@ -168,7 +173,7 @@ async def get_events(
     store: StoreDep,
     caller: CallerDep,
     leaving: LeavingDep,
-    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on")] = 0,
+    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
     """What happens to a job, as server-sent events; ends with the job, or before it where the server ends."""
     job = await _job(store, id, caller)

@@ -56,17 +56,17 @@ def page_router() -> APIRouter:
     """Made when it is asked for first: by then all routes are known."""
     router = APIRouter(include_in_schema=False)
 
-    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.get("/")
     async def get_page(request: Request) -> Response:
         return index.answer(request)
 
-    @router.api_route("/page/{file}", methods=["GET", "HEAD"])
+    @router.get("/page/{file}")
     async def get_asset(file: str, request: Request) -> Response:
         if file not in assets:
             raise HTTPException(404)
         return assets[file].answer(request)
 
-    @router.api_route("/docs", methods=["GET", "HEAD"])
+    @router.get("/docs")
     async def get_docs(request: Request) -> Response:
         if "docs" not in described:
             described["docs"] = Asset.of(reference(request.app.openapi()), "html")

@@ -1,17 +1,21 @@
 """JSON as the standard has it: what Python reads beyond it is refused, and the rest is read as Python reads it."""
 
+import contextlib
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from service.strict_json import JsonError, loads
+from service.settings import Settings
+from service.strict_json import CONTAINERS, JsonError, TooManyValuesError, loads
 
 NESTING = 8
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=300)
+EXAMPLES = rules(deadline=None, derandomize=True, max_examples=300)
 NAMES = st.text(alphabet=st.characters(exclude_categories=()))
 VALUES = st.recursive(
     st.none()
@@ -59,7 +63,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(EXAMPLES, max_examples=1000)
+@rules(EXAMPLES, max_examples=1000)
 @given(st.binary() | st.lists(PIECES).map(lambda pieces: "".join(pieces).encode()))
 def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None:
     try:
@@ -87,3 +91,95 @@ def test_numbers_that_are_not_finite_are_refused(number: str) -> None:
     assert not math.isfinite(float(number))
     with pytest.raises(JsonError, match="finite"):
         loads(f"[{number}]".encode(), NESTING)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "fits"),
+    [
+        ("1", 1, True),
+        ("[1,2,3,4,5,6,7]", 8, True),
+        ("[1,2,3,4,5,6,7]", 7, False),
+        ('{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7}', 8, True),
+        ("[[]]", 15, False),
+        ("[[]]", 16, True),
+        ('"[,{"', 3, False),  # a bound, not a count: signs within strings count, too
+    ],
+)
+def test_values_are_counted_before_they_are_made(text: str, values: int, fits: bool) -> None:
+    if fits:
+        assert loads(text.encode(), NESTING, values) == json.loads(text)
+    else:
+        with pytest.raises(TooManyValuesError, match="allowed: at most"):
+            loads(text.encode(), NESTING, values)
+
+
+@EXAMPLES
+@given(VALUES)
+def test_no_text_holds_more_values_than_are_counted(value: Any) -> None:
+    text = json.dumps(value).encode()
+    number, containers = count(value)
+    for most in (number - 1, CONTAINERS * (containers - 1)):
+        with pytest.raises(TooManyValuesError):
+            loads(text, 10**6, most)
+
+
+def count(value: Any) -> tuple[int, int]:
+    """Values, and how many of them are lists and objects."""
+    if not isinstance(value, list | dict):
+        return 1, 0
+    inside = [count(one) for one in (value.values() if isinstance(value, dict) else value)]
+    return 1 + sum(number for number, _ in inside), 1 + sum(containers for _, containers in inside)
+
+
+SIZE, MOST_COST = 2**20, 12
+COSTLY = {
+    "lists": "[],",
+    "objects": "{},",
+    "objects of lists": '{"":[]},',
+    "objects of objects": '{"":{"":{}}},',
+    "names": '{"%07d":0},',
+    "strings": '"ab",',
+    "long strings": f'"{"x" * 50}",',
+    "wide strings": '"\\ud83d\\ude00",',
+    "numbers": "300,",
+    "fractions": "1.5,",
+    "masks": "[[0,1,0,1,0,0,1,0],[0,1,0,1,0,0,1,0],[0,1,0,1,0,0,1,0],[0,1,0,1,0,0,1,0]],",
+}
+
+
+LIMITS = Settings()
+MOST = LIMITS.max_values * LIMITS.max_job_architectures * SIZE // LIMITS.max_job_body_bytes
+"""Values, as many for each byte of these bodies as a job's may have."""
+
+
+def cost(text: bytes) -> float:
+    """Memory that it takes at most to read or refuse a text, as a multiple of the size that is allowed."""
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(TooManyValuesError):
+            loads(text, LIMITS.max_nesting, MOST)
+        return tracemalloc.get_traced_memory()[1] / SIZE
+    finally:
+        tracemalloc.stop()
+
+
+def body(unit: str, number: int) -> bytes:
+    items = "".join(unit % i if "%" in unit else unit for i in range(number))
+    return f'{{"architectures":[{items}0]}}'.encode()
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_a_body_costs_a_bounded_multiple_of_its_size(kind: str) -> None:
+    unit = COSTLY[kind]
+    fitting = SIZE // len(body(unit, 1)[19:-3])
+    containers, commas = unit.count("[") + unit.count("{"), unit.count(",")
+    by_containers = MOST // CONTAINERS // containers if containers else MOST
+    allowed = min(MOST // (containers + commas), by_containers) - 3
+    text = body(unit, min(fitting, allowed))
+    loads(text, LIMITS.max_nesting, MOST)
+    assert cost(text) < MOST_COST
+    if allowed < fitting:
+        text = body(unit, fitting)
+        with pytest.raises(TooManyValuesError):
+            loads(text, LIMITS.max_nesting, MOST)
+        assert cost(text) < 0.1
