@@ -31,6 +31,7 @@ from service.scorer import Scorer
 from service.settings import Settings
 from service.store import Store
 from service.store_check import StoreCheck
+from service.streams import Streams
 from service.tracing import Tracing
 from service.turns import Turns
 
@@ -89,7 +90,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None)
         telemetry=tracing.of_requests,
     )
     app.state.settings, app.state.leaving = settings, leaving
-    app.state.streams = asyncio.Semaphore(settings.max_event_streams)
+    app.state.streams = Streams(settings.max_event_streams)
     errors.install(app)
     for router in (*ROUTERS, page_router()):
         app.include_router(router)
@@ -132,7 +133,7 @@ def make_desk(
     turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
     scorer = Scorer(backend, turns, memory, store, metrics, tracing)
-    return Desk(library, scorer, memory, limits, metrics, tracing)
+    return Desk(library, scorer, memory, limits, metrics, tracing, Turns(1, settings.queue_size))
 
 
 def open_store(settings: Settings) -> Store:

@@ -40,6 +40,10 @@ class StoreSchemaError(StoreError):
     """The database is none of ours, or that of a newer archrank."""
 
 
+class StoreEncodingError(StoreError):
+    """The database cannot hold every character."""
+
+
 class NotFoundError(InputError):
     """No row has this id."""
 
