@@ -35,6 +35,7 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         "name": manifest["name"],
+        "hash": manifest.get("manifest_sha256"),
         "created_by": manifest["created_by"],
         "space": manifest["space"],
         "settings": manifest["settings"],

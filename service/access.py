@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -17,8 +17,8 @@ from service.settings import Settings
 from service.store import ApiKey, Store, StoreError
 
 log = logging.getLogger(__name__)
-REFRESH = 5.0
-"""Seconds after which a key that was revoked is of no use any more."""
+REFRESH = 4.0
+"""Seconds between two readings of the keys: five after it was revoked, a key is of no use any more."""
 LATE = 0.2
 """Seconds that a caller waits whose key is not known, before the store is asked once more."""
 ANYONE = "anonymous"
@@ -33,7 +33,7 @@ class Caller:
         scopes: what they may do.
         rate: requests a minute; None: any number.
         jobs: unfinished jobs at a time.
-        share: of the queue that their architectures may fill.
+        share: of the queue that their architectures may fill, and of the event streams that they may have open.
     """
 
     id: str
@@ -69,12 +69,14 @@ class Pace:
 class Access:
     """The keys of the settings and of the store. For one event loop.
 
-    Where there is none, and the server listens on this machine alone, nobody needs one.
+    Where there has never been one, or an operator said `archrank keys open` since, and the server listens on this
+    machine alone, nobody needs one.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings, self._store = settings, store
         self._keys: dict[str, KeyEntry] = {}
+        self._anonymous = False
         self._callers: dict[str, Caller] = {}
         self._paces: dict[str, tuple[int, Pace]] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -92,11 +94,22 @@ class Access:
 
     async def read(self) -> None:
         """Read the store's keys. Raises `StoreError`."""
-        stored = await asyncio.to_thread(self._store.keys.list)
+        stored, anonymous = await asyncio.to_thread(self._stored)
         entries = [*self._settings.keys, *_entries(stored)]
         self._keys = {entry.id: entry for entry in entries}
         rate = self._settings.rate
         self._callers = {one.id: self._caller(one.id, one.scopes, one.limits, rate) for one in entries}
+        self._anonymous = anonymous and not entries and is_loopback(self._settings.host)
+
+    def _stored(self) -> tuple[Sequence[ApiKey], bool]:
+        keys = self._store.keys
+        if self._settings.keys and keys.anonymous():
+            keys.close()  # so that a server without these settings is not open either
+        return keys.list(), keys.anonymous()
+
+    def admits(self, caller: Caller) -> bool:
+        """Whether who was admitted still would be: their key was not revoked, or still nobody needs one."""
+        return self._anonymous if caller is self._anyone else caller.id in self._keys
 
     def _caller(self, id: str, scopes: frozenset[Scope], limits: Allowance, rate: int | None) -> Caller:  # noqa: A002
         settings = self._settings
@@ -123,7 +136,7 @@ class Access:
         return caller
 
     async def _identified(self, authorization: str | None) -> Caller:
-        if authorization is None and not self._keys and is_loopback(self._settings.host):
+        if authorization is None and self._anonymous:
             return self._anyone
         scheme, _, key = (authorization or "").partition(" ")
         given = key_id(key.strip()) if scheme.lower() == "bearer" else None
@@ -135,9 +148,9 @@ class Access:
         entry = self._keys.get(given)
         if entry is None:
             digest(key)  # as long as for a key that is known
-            raise _unknown("the API key is not known, or was revoked")
+            raise revoked()
         if not entry.fits(key.strip()):
-            raise _unknown("the API key is not known, or was revoked")
+            raise revoked()
         return self._callers[given]
 
     async def _read_once(self) -> None:
@@ -164,6 +177,11 @@ def _entries(stored: Iterable[ApiKey]) -> Iterator[KeyEntry]:
                 yield KeyEntry.of(one)
         except ValidationError:  # of a newer archrank, perhaps; no reason to turn the others away
             log.exception("API key %s cannot be read and does not count", one.id)
+
+
+def revoked() -> ProblemError:
+    """The answer to whoever has no key that counts, or none any more."""
+    return _unknown("the API key is not known, or was revoked")
 
 
 def _unknown(detail: str) -> ProblemError:

@@ -32,6 +32,7 @@ from service.schemas import (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Matrix = list[list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -95,29 +96,29 @@ def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
 
 
 def predictions(
-    results: Results, said: Said, model: Model, probe: Probe, compare: bool, seconds: float
+    results: Results, said: Said, beats: Matrix | None, model: Model, probe: Probe, seconds: float
 ) -> PredictionResponse:
     """The prediction for each architecture, in the order posted, ranked among all."""
-    good = {i: one for i, one in enumerate(results.read) if isinstance(one, Architecture) and one in said.predictions}
-    orders = [said.predictions[arch].order for arch in good.values()]
+    orders = [said.predictions[arch].order for arch in _predicted(results, said).values()]
 
     def item(arch: Architecture) -> PredictedItem:
         rank = 1 + sum(order > said.predictions[arch].order for order in orders)
-        return PredictedItem(**_estimated(arch, results, said, probe), rank=rank)
+        return PredictedItem(**_estimated(arch, results, said, model, probe), rank=rank)
 
     return PredictionResponse(
         predictions=results.items(item),
-        beats=_beats(good, len(results.read), said, model) if compare else None,
+        beats=beats,
         ensemble=model.name,
+        ensemble_hash=model.hash,
         device=str(probe.device),
         batch=_batch(probe),
         seconds=seconds,
     )
 
 
-def estimated(results: Results, said: Said, probe: Probe) -> list[EstimatedItem | FailedItem]:
+def estimated(results: Results, said: Said, model: Model, probe: Probe) -> list[EstimatedItem | FailedItem]:
     """The prediction for each architecture, in the order posted, by itself."""
-    return results.items(lambda arch: EstimatedItem(**_estimated(arch, results, said, probe)))
+    return results.items(lambda arch: EstimatedItem(**_estimated(arch, results, said, model, probe)))
 
 
 def scored(results: Results, probe: Probe) -> list[ScoredItem | FailedItem]:
@@ -125,17 +126,24 @@ def scored(results: Results, probe: Probe) -> list[ScoredItem | FailedItem]:
     return results.items(lambda arch: ScoredItem(**_scored(arch, results, probe, probe.space.warnings(arch))))
 
 
-def _estimated(arch: Architecture, results: Results, said: Said, probe: Probe) -> dict[str, Any]:
+def _estimated(arch: Architecture, results: Results, said: Said, model: Model, probe: Probe) -> dict[str, Any]:
     one = said.predictions[arch]
     return {
         **_scored(arch, results, probe, one.warnings),
         **_estimate(one),
+        "ensemble": model.name,
+        "ensemble_hash": model.hash,
         "combiner": one.combiner,
         "combiners": {name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
         "stretch": one.stretch,
         "explanation": Explanation(**asdict(said.explanations[arch])) if arch in said.explanations else None,
         "edits": [Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
     }
+
+
+def _predicted(results: Results, said: Said) -> dict[int, Architecture]:
+    """The architectures that have a prediction, by their places in the request."""
+    return {i: one for i, one in enumerate(results.read) if isinstance(one, Architecture) and one in said.predictions}
 
 
 def _estimate(answer: Answer) -> dict[str, Any]:
@@ -146,9 +154,10 @@ def _estimate(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _beats(good: Mapping[int, Architecture], number: int, said: Said, model: Model) -> list[list[float | None]]:
+def beats(results: Results, said: Said, model: Model) -> Matrix:
     """The probabilities in the order posted; None where an architecture has no prediction."""
-    matrix: list[list[float | None]] = [[None] * number for _ in range(number)]
+    good, number = _predicted(results, said), len(results.read)
+    matrix: Matrix = [[None] * number for _ in range(number)]
     architectures = list(good.values())
     known = model.ensemble.beats(architectures, [said.predictions[arch] for arch in architectures])
     for i, row in zip(good, known, strict=True):

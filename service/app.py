@@ -32,6 +32,7 @@ from service.scorer import Scorer
 from service.settings import Settings
 from service.store import Store
 from service.store_check import StoreCheck
+from service.streams import Streams
 from service.tracing import Tracing
 from service.turns import Turns
 
@@ -92,7 +93,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None,
         telemetry=tracing.of_requests,
     )
     app.state.settings, app.state.leaving = settings, leaving
-    app.state.streams = asyncio.Semaphore(settings.max_event_streams)
+    app.state.streams = Streams(settings.max_event_streams)
     app.state.large_bodies = LargeBodies()
     errors.install(app)
     for router in (*ROUTERS, page_router()):
@@ -138,7 +139,7 @@ def make_desk(
     turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
     scorer = Scorer(backend, turns, memory, store, metrics, tracing)
-    return Desk(library, scorer, memory, limits, metrics, tracing)
+    return Desk(library, scorer, memory, limits, metrics, tracing, Turns(1, settings.queue_size))
 
 
 def open_store(settings: Settings) -> Store:

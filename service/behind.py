@@ -42,6 +42,12 @@ class WriteBehind(Generic[T]):
         if self._waiting and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run())
 
+    async def soon(self, values: Sequence[T], seconds: float) -> None:
+        """Have these written, and return when they are, or after so long."""
+        self.add(values)
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=seconds)
+
     async def flush(self, seconds: float = LAST) -> None:
         """Return when all is written, or give up what is not by then."""
         if self._task is not None:

@@ -58,6 +58,7 @@ class EnsembleCard(Answer):
     """What an ensemble was fitted on, how good it is, and what it is not good for."""
 
     name: str
+    hash: str | None = Field(description="SHA-256 of the artifact; null for one that is not saved yet")
     created_by: str
     space: str
     settings: dict[str, Any]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Header, Request, Response
@@ -14,20 +15,23 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
 from models.errors import InputError
-from service.access import ANYONE, Access, Caller
+from service.access import ANYONE, Access, Caller, revoked
 from service.bodies import StrictRequest
 from service.desk import Desk
-from service.errors import ProblemError, documented
+from service.errors import documented
 from service.hosts import check_names
 from service.keys import Scope
 from service.leaving import Leaving
 from service.settings import Settings
 from service.store import Store
 from service.store_check import StoreCheck
+from service.streams import Streams
 from service.turns import Asker
 
 T = TypeVar("T")
 PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
+GLANCE = 0.5
+"""Seconds between two looks whether the API key of a request that is waited for was revoked."""
 
 
 # Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
@@ -61,13 +65,13 @@ async def _patience(request: Request, prefer: Annotated[str | None, Header(descr
     return min(float(asked[1]), most) if asked else most
 
 
-async def _stream_place(request: Request) -> AsyncIterator[None]:
+async def _access(request: Request) -> Access:
+    return cast(Access, request.app.state.access)
+
+
+async def _stream_place(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> AsyncIterator[None]:
     """Hold one of the places for streams, until the answer has ended or its client has gone."""
-    places = cast(asyncio.Semaphore, request.app.state.streams)
-    if places.locked():
-        most = request.app.state.settings.max_event_streams
-        raise ProblemError(503, f"{most} streams of events are open already")
-    async with places:
+    with cast(Streams, request.app.state.streams).place(caller):
         yield
 
 
@@ -87,6 +91,7 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[Desk, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
 StoreCheckDep = Annotated[StoreCheck, Depends(_store_check)]
+AccessDep = Annotated[Access, Depends(_access)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Asker, Depends(_asker)]
 PatienceDep = Annotated[float, Depends(_patience)]
@@ -103,11 +108,16 @@ def check_size(architectures: int, most: int) -> None:
 async def answered(request: Request, work: Coroutine[Any, Any, T], seconds: float) -> T | None:
     """What the work returns; None where it takes longer, and it is given up.
 
-    Raises what the work raises, and `ClientDisconnect` where nobody waits for it any more.
+    Raises what the work raises, `ClientDisconnect` where nobody waits for it any more, and `ProblemError` where the
+    API key was revoked meanwhile.
     """
+    access, deadline = cast(Access, request.app.state.access), monotonic() + seconds
     task, gone = asyncio.create_task(work), asyncio.create_task(_client_gone(request))
     try:
-        await asyncio.wait((task, gone), timeout=seconds, return_when="FIRST_COMPLETED")
+        while not (task.done() or gone.done()) and (left := deadline - monotonic()) > 0:
+            await asyncio.wait((task, gone), timeout=min(left, GLANCE), return_when="FIRST_COMPLETED")
+            if not access.admits(request.state.caller):
+                raise revoked()
         if gone.done() and not task.done():
             raise ClientDisconnect
         return task.result() if task.done() else None
@@ -187,6 +197,8 @@ class StrictRoute(GuardedRoute):
         strict = StrictRequest(request, most_bytes, architectures * settings.max_values)
         async with AsyncExitStack() as place:
             await strict.read(settings, state.large_bodies, place)
+            if not state.access.admits(request.state.caller):  # a body may take a minute to arrive
+                raise revoked()
             if not self.is_job:
                 await place.aclose()
             yield strict

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from service.cache import Memory
@@ -12,6 +13,7 @@ from service.limits import Limits
 from service.metrics import Metrics
 from service.scorer import Scorer
 from service.tracing import Tracing
+from service.turns import Asker, Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +30,7 @@ class Desk:
         limits: how large an architecture may be.
         metrics: what counts all this.
         tracing: what traces it.
+        turns: who may have the thread in which ensembles predict and explain.
     """
 
     library: Library
@@ -36,11 +39,32 @@ class Desk:
     limits: Limits
     metrics: Metrics
     tracing: Tracing
+    turns: Turns
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ensemble"))
 
-    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what takes milliseconds in a thread of its own, so that meanwhile others are answered."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+    @property
+    def waiting(self) -> int:
+        """Number of architectures of requests that wait to be scored or explained, or are."""
+        return self.scorer.turns.waiting + self.turns.waiting
+
+    async def quick(self, asker: Asker, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a few milliseconds of work in the thread, in turns with others but past the limits of the queue."""
+        return await self.compute(replace(asker, patient=True), work, *args, **kwargs)
+
+    async def compute(self, asker: Asker, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the work of one architecture in the thread, in turns with others; meanwhile the event loop is free."""
+        await self.turns.take(asker)
+        started = perf_counter()
+        try:
+            await asker.begun()
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
+        except BaseException:
+            self.turns.give_back(asker, perf_counter() - started)
+            raise
+        # The place is taken until the thread is free, also where nobody waits for the result any more.
+        running.add_done_callback(lambda _: self.turns.give_back(asker, perf_counter() - started))
+        return await asyncio.shield(running)
 
     def close(self) -> None:
         """End the thread."""

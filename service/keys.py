@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Scope = Literal["predict", "admin"]
 """predict: score and predict, jobs of one's own. admin: metrics, jobs of everybody."""
+NO_KEY = "`archrank keys create` makes a key, `archrank keys open` lets everybody on this machine in"
+"""Ways out for an operator whose server asks for a key that nobody has."""
 _KEY = re.compile(r"ark_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ensemble import Ensemble, Explanation, Prediction, card
+from ensemble import Edit, Ensemble, Explanation, Prediction, card
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from models.base import Shape
 from models.batches import BatchSpec, ProbeBatch
@@ -82,6 +82,11 @@ class Model:
         """How the ensemble was fitted, as plain JSON."""
         return self.ensemble.manifest
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the artifact: of its manifest, which states those of all parts."""
+        return str(self.manifest["manifest_sha256"])
+
     @cached_property
     def card(self) -> EnsembleCard:
         """What the ensemble was fitted on, how good it is, and what it is not good for."""
@@ -130,9 +135,11 @@ class Model:
         """Whether its predictions depend on a request's other architectures too: the vote orders by contests."""
         return combiner == "vote"
 
-    def explain(self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None) -> Explanation:
-        """What moved the prediction that `predict` makes of the same."""
-        return self.ensemble.explain(arch, _features(scores) or None, combiner)
+    def explained(
+        self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None
+    ) -> tuple[Explanation, list[Edit]]:
+        """The explanation of the prediction that `predict` makes of the same, and the edits that raise it."""
+        return self.ensemble.explain(arch, _features(scores) or None, combiner), self.ensemble.edits(arch)
 
     def _unlike(self, probe: Probe) -> list[str]:
         """In which ways the probe's scores may differ from those that the ensemble was fitted on."""

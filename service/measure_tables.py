@@ -75,6 +75,7 @@ def card(one: EnsembleCard) -> Group:
     depths = ", ".join(f"{number} of {depth} layers" for depth, number in data["by_depth"].items())
     rows = {
         "ensemble": f"{one.name}, {one.created_by}",
+        "hash": one.hash or "not saved yet",
         "search space": one.space,
         "fitted on": f"{data['architectures']} architectures of {data['name']}: {depths}",
         "features": ", ".join(f"{number} {kind}" for kind, number in one.features.items()),

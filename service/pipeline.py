@@ -24,6 +24,7 @@ from service.schemas import (
     ScoreRequest,
     ScoreResponse,
 )
+from service.store import Basis
 from service.turns import Asker
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,12 @@ class Plan:
         model: whose prediction is asked for; None where scores are all.
         combiner: whose estimate is the headline; None for the ensemble's own choice.
         explain: whether reasons and edits are asked for.
+        basis: what a job of it is bound to.
     """
 
     probe: Probe
     proxies: Mapping[str, str]
+    basis: Basis
     model: Model | None = None
     combiner: str | None = None
     explain: bool = False
@@ -51,21 +54,46 @@ class Plan:
     def of(cls, request: PredictionRequest | ScoreRequest, library: Library) -> "Plan":
         """Raises `InputError` where the request names what is not there."""
         if isinstance(request, ScoreRequest):
-            return cls(_seeded(library.probe, request.seed), _chosen(request.proxies, None))
-        model = library.model(request.ensemble)
-        proxies = _chosen(request.proxies, model.proxies)
-        return cls(
-            _seeded(model.probe, request.seed), proxies, model, model.combiner(request.combiner), request.explain
-        )
+            return cls._with(request, library.models.get(library.default), library)
+        return cls._with(request, library.model(request.ensemble), library)
+
+    @classmethod
+    def bound(cls, request: PredictionRequest | ScoreRequest, basis: Basis, library: Library) -> "Plan":
+        """The plan of a job. Raises `ProblemError` where what the job is bound to is not there any more."""
+        model = None if basis.ensemble is None else library.models.get(basis.ensemble)
+        if model is None and (basis.ensemble is not None or library.models):
+            raise _unbound(f"ensemble {basis.ensemble!r} is not there" if basis.ensemble else "there are ensembles now")
+        if model is not None and model.hash != basis.ensemble_hash:
+            raise _unbound(f"ensemble {model.name!r} has hash {model.hash}, not {basis.ensemble_hash}")
+        asked = basis.proxies or {}
+        changed = [name for name, version in asked.items() if proxy_versions().get(name) != version]
+        if changed:
+            raise _unbound(f"other versions are here of the proxies {', '.join(changed)}")
+        return cls._with(request.model_copy(update={"proxies": list(asked)}), model, library)
+
+    @classmethod
+    def _with(cls, request: PredictionRequest | ScoreRequest, model: Model | None, library: Library) -> "Plan":
+        probe = library.probe if model is None else model.probe
+        probe = probe if request.seed is None else replace(probe, seed=request.seed)
+        name, hash_ = (None, None) if model is None else (model.name, model.hash)
+        if model is None or isinstance(request, ScoreRequest):
+            proxies = proxy_versions(request.proxies)
+            return cls(probe, proxies, Basis(name, hash_, proxies))
+        proxies = proxy_versions(model.proxies if request.proxies is None else request.proxies)
+        basis = Basis(name, hash_, proxies)
+        return cls(probe, proxies, basis, model, model.combiner(request.combiner), request.explain)
 
     async def each(self, results: Results, desk: Desk, asker: Asker) -> Sequence[ScoredItem | FailedItem]:
         """The answer for each architecture by itself, for whoever asks."""
         kind: Asked = "scores" if self.model is None else "predictions"
         desk.metrics.asked(kind, "job", len(results.read))
         await _score(results, self, desk, asker)
-        said = None if self.model is None else await _estimate(results, self, self.model, desk)
+        if self.model is None:
+            desk.metrics.answered(kind, "job", results.outcomes)
+            return answers.scored(results, self.probe)
+        said = await _estimate(results, self, self.model, desk, asker)
         desk.metrics.answered(kind, "job", results.outcomes)
-        return answers.scored(results, self.probe) if said is None else answers.estimated(results, said, self.probe)
+        return answers.estimated(results, said, self.model, self.probe)
 
 
 async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> PredictionResponse:
@@ -76,11 +104,14 @@ async def predict(request: PredictionRequest, desk: Desk, asker: Asker) -> Predi
     plan = Plan.of(request, desk.library)
     results, started = read(request.architectures, desk.limits.reader(plan.probe)), perf_counter()
     desk.metrics.asked("predictions", "request", len(results.read))
+    if plan.explain:
+        desk.turns.check(asker)
     await _score(results, plan, desk, asker)
     assert plan.model is not None, "a prediction has a model"
-    said = await _estimate(results, plan, plan.model, desk)
+    said = await _estimate(results, plan, plan.model, desk, asker)
+    beats = await desk.quick(asker, answers.beats, results, said, plan.model) if request.compare else None
     desk.metrics.answered("predictions", "request", results.outcomes)
-    return answers.predictions(results, said, plan.model, plan.probe, request.compare, perf_counter() - started)
+    return answers.predictions(results, said, beats, plan.model, plan.probe, perf_counter() - started)
 
 
 async def score_all(request: ScoreRequest, desk: Desk, asker: Asker) -> ScoreResponse:
@@ -93,13 +124,8 @@ async def score_all(request: ScoreRequest, desk: Desk, asker: Asker) -> ScoreRes
     return answers.scores(results, plan.probe, perf_counter() - started)
 
 
-def _chosen(names: Sequence[str] | None, default: Sequence[str] | None) -> dict[str, str]:
-    """The proxies to compute, their versions by name. Raises `UnknownNameError`."""
-    return proxy_versions(default if names is None else names)
-
-
-def _seeded(probe: Probe, seed: int | None) -> Probe:
-    return probe if seed is None else replace(probe, seed=seed)
+def _unbound(why: str) -> ProblemError:
+    return ProblemError(409, f"the job is bound to what it was posted to, and {why}: post what is left as another job")
 
 
 def read(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> Results:
@@ -148,7 +174,7 @@ async def _score(results: Results, plan: Plan, desk: Desk, asker: Asker) -> None
                 group.create_task(one(arch))
 
 
-async def _estimate(results: Results, plan: Plan, model: Model, desk: Desk) -> Said:
+async def _estimate(results: Results, plan: Plan, model: Model, desk: Desk, asker: Asker) -> Said:
     """What the ensemble says of the architectures that have scores, and why if that is asked for."""
     memory = NOTHING if model.compares(plan.combiner) else desk.memory  # the one holds for this request alone
     scores = {arch: results.scores[arch] for arch in results.architectures if arch in results.scores}
@@ -158,11 +184,17 @@ async def _estimate(results: Results, plan: Plan, model: Model, desk: Desk) -> S
     desk.metrics.looked_up("prediction", memory=len(keys) - len(missing), nowhere=len(missing))
     if missing:
         results.computed.update(missing)
-        new = await desk.compute(model.predict, missing, plan.combiner, plan.probe)
+        new = await desk.quick(asker, model.predict, missing, plan.combiner, plan.probe)
         memory.predictions.put({keys[arch]: one for arch, one in new.items()})
         found |= {keys[arch]: one for arch, one in new.items()}
     said = Said({arch: found[key] for arch, key in keys.items()})
-    for arch in said.predictions if plan.explain else ():
-        said.explanations[arch] = await desk.compute(model.explain, arch, scores[arch], plan.combiner)
-        said.edits[arch] = await desk.compute(model.ensemble.edits, arch)
+
+    async def explained(arch: Architecture) -> None:
+        explanation, edits = await desk.compute(asker, model.explained, arch, scores[arch], plan.combiner)
+        said.explanations[arch], said.edits[arch] = explanation, edits
+
+    if plan.explain:
+        async with asyncio.TaskGroup() as group:
+            for arch in said.predictions:
+                group.create_task(explained(arch))
     return said

@@ -5,7 +5,9 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import uuid4
@@ -31,7 +33,9 @@ claimed when half of them are finished."""
 PAUSE = 1.0
 """Seconds after which the store is asked again whether there is work, or whether it is there again."""
 MOST_ATTEMPTS = 10
-"""Servers that may end while they hold an item: that is seldom its own fault, which the backend would notice."""
+"""Servers that may end while they compute an item: that is seldom its own fault, which the backend would notice."""
+ATTEMPT_SECONDS = 1.0
+"""How long an item with a place waits for its attempt to be written. Longer would keep others from the place."""
 PRUNE_SECONDS = 3600.0
 UNUSED_DAYS = 90
 MOST_SCORED = 1_000_000
@@ -55,9 +59,11 @@ class JobRunner:
         self._watch = Watch(store, self._name, worker_seconds)
         self._thread = ThreadPoolExecutor(1, "watch")  # of its own: a sign of life waits for nobody
         self._held: dict[tuple[int, int, int], Claim] = {}
+        self._begun: set[tuple[int, int, int]] = set()
         self._tasks: dict[asyncio.Task[None], int | None] = {}  # and the number of the job that each works on
         self._over: set[int] = set()
         self._outcomes = WriteBehind("results of jobs", self._write, self._written)
+        self._attempts = WriteBehind("attempts at items of jobs", store.queue.begin)
         self._news = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -83,6 +89,7 @@ class JobRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._outcomes.flush()
+        await self._attempts.flush()  # before they are put back, or they would count
         try:
             await self._release(list(self._held.values()))
             if self._store.shared:
@@ -163,23 +170,45 @@ class JobRunner:
             await self._answered(claims, job)
 
     async def _answered(self, claims: Sequence[Claim], job: Job) -> None:
-        plan, asker = self._plan(job), Asker(job.owner, request=job.id, patient=True)
+        try:
+            plan = await self._plan(job)
+        except StoreError as error:
+            log.error("a job cannot be bound yet: %s", error)
+            await asyncio.sleep(PAUSE)
+            await self._put_back(claims)
+            return
+        asker = Asker(job.owner, request=job.id, patient=True)
         read = [plan.probe.space.parse(one.architecture) for one in claims]
         known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.probe, plan.proxies)
-        there = [i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies)]
-        await self._settle([claims[i] for i in there], [read[i] for i in there], plan, asker)
+        # What a server ended with before is begun by itself, so that nothing else is blamed for it.
+        together = [
+            i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies) and not claims[i].attempts
+        ]
+        await self._settle([claims[i] for i in together], [read[i] for i in together], plan, asker)
         async with asyncio.TaskGroup() as group:
-            for i in sorted(set(range(len(read))) - set(there)):
+            for i in sorted(set(range(len(read))) - set(together)):
                 group.create_task(self._settle([claims[i]], [read[i]], plan, asker))
 
-    def _plan(self, job: Job) -> Plan:
+    async def _plan(self, job: Job) -> Plan:
+        """Raise what `Plan.of` and `Plan.bound` raise, and `StoreError`."""
         kind = PredictionRequest if job.kind == "predict" else ScoreRequest
-        return Plan.of(kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library)
+        asked, library = kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library
+        if job.proxies is None:  # of an earlier archrank
+            job = await asyncio.to_thread(self._store.jobs.bind, job.id, Plan.of(asked, library).basis)
+        return Plan.bound(asked, job.basis, library)
+
+    async def _begin_items(self, claims: Sequence[Claim]) -> None:
+        """Count an attempt at each, once; whoever waits for a store that is away begins all the same."""
+        new = [claim for claim in claims if _key(claim) not in self._begun]
+        if new:
+            self._begun.update(map(_key, new))
+            await self._attempts.soon(new, ATTEMPT_SECONDS)
 
     async def _settle(self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, asker: Asker) -> None:
         if not claims:
             return
         results = Results(list(read))
+        asker = replace(asker, begun=partial(self._begin_items, claims))
         try:
             items = await plan.each(results, self._desk, asker)
         except Exception as error:
@@ -244,6 +273,7 @@ class JobRunner:
     def _let_go(self, claims: Iterable[Claim]) -> None:
         for claim in claims:
             self._held.pop(_key(claim), None)
+            self._begun.discard(_key(claim))
         self._news.set()
 
 

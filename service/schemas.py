@@ -197,6 +197,8 @@ class Edit(Answer):
 class EstimatedItem(ScoredItem, Estimate):
     """An architecture, its prediction and what it rests on."""
 
+    ensemble: str = Field(examples=["gcn-nas-ntu"], description="name of the ensemble that predicted")
+    ensemble_hash: str = Field(description="SHA-256 of its artifact, as in its card")
     combiner: str = Field(description="whose estimate `accuracy` and `percentile` are")
     combiners: dict[str, Estimate | None] = Field(description="every combiner's estimate; null if it has none")
     stretch: float = Field(
@@ -241,6 +243,7 @@ class PredictionResponse(Answer):
         "accuracy; null where one could not be predicted, and altogether unless asked for by `compare`"
     )
     ensemble: str
+    ensemble_hash: str = Field(description="SHA-256 of its artifact, as in its card")
     device: str = Field(examples=["cpu"])
     batch: BatchCard
     seconds: Seconds
@@ -304,6 +307,11 @@ class JobCard(Answer):
     id: str
     owner: str = Field(description="id of the API key that asked for it, or `anonymous`")
     kind: Literal["predictions", "scores"]
+    ensemble: str | None = Field(
+        description="to which it is bound, whatever the default becomes: that predicts, or whose batch and weights the "
+        "scores are of; null where there was none, and for a job of an earlier archrank that was not worked on since"
+    )
+    ensemble_hash: str | None = Field(description="SHA-256 of its artifact; null likewise")
     state: Literal["queued", "running", "done", "cancelled", "failed"]
     counts: JobCounts
     progress: float = Field(description="which part of it is done or failed")
@@ -320,6 +328,8 @@ class JobCard(Answer):
             id=job.id,
             owner=job.owner,
             kind="predictions" if job.kind == "predict" else "scores",
+            ensemble=job.ensemble,
+            ensemble_hash=job.ensemble_hash,
             state=job.state,
             counts=counts,
             progress=(job.done + job.failed) / job.total,

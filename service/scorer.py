@@ -94,6 +94,7 @@ class Scorer:
         """With a place, which is given back at the end."""
         started = perf_counter()
         try:
+            await asker.begun()
             with self._tracing.span("score", architecture=arch.fingerprint, proxies=list(keys)) as span:
                 outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
                 describe(span, outcome)

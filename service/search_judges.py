@@ -26,7 +26,7 @@ from service.turns import Asker
 
 Proxies = list[str] | None
 """Names; none where empty, all that the ensemble uses where None."""
-IDENTITY = ("name", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
+IDENTITY = ("name", "hash", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
 """Fields of a card that tell one ensemble from another."""
 
 DIGITS = 9

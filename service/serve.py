@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import logging
 import math
 import signal
 import socket
@@ -16,6 +17,7 @@ from proxies.memory import share_memory
 from service import logs
 from service.access import is_loopback
 from service.app import create_app, open_store, store_url
+from service.keys import NO_KEY
 from service.leaving import Leaving
 from service.library import Library
 from service.protocol import LimitedProtocol
@@ -23,6 +25,7 @@ from service.settings import Settings
 from service.store import Store
 from service.store.alone import alone
 
+log = logging.getLogger(__name__)
 AGAIN = 0.5
 """Seconds within which a second signal is the first once more: some senders tell a process and then its group."""
 KEEP_ALIVE = 75
@@ -78,6 +81,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
     with alone(store_url(settings)), open_store(settings) as store:
+        if not (settings.keys or store.keys.anonymous() or any(key.revoked is None for key in store.keys.list())):
+            log.warning("every request is refused, as no API key is in use: %s", NO_KEY)
         _serve(settings, store, say)
 
 

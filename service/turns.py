@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -24,6 +25,10 @@ class ShareError(BusyError):
     """One caller's part of the queue is full."""
 
 
+async def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Asker:
     """Who waits for a place.
@@ -32,13 +37,15 @@ class Asker:
         owner: whose work it is.
         share: of the queue that the owner may fill.
         request: among the owner's requests and jobs.
-        patient: a job waits however long it takes, so it neither fills the queue nor is refused.
+        patient: waits however long it takes, as a job does, so it neither fills the queue nor is refused.
+        begun: awaited when a place is had, before anything is computed there.
     """
 
     owner: str = "anonymous"
     share: float = 1.0
     request: str = field(default_factory=lambda: uuid4().hex)
     patient: bool = False
+    begun: Callable[[], Awaitable[None]] = _nothing
 
 
 class Turns:

@@ -137,6 +137,8 @@ class Prediction(Answer):
         accuracy: a fraction.
         interval: holds the accuracy with a probability of 90 %.
         percentile: percent of the reference population that is predicted worse.
+        ensemble: name of the one that predicted; None from a server that does not say, likewise `ensemble_hash`.
+        ensemble_hash: SHA-256 of its artifact.
         combiner: whose estimate these are.
         combiners: every combiner's estimate; None if it has none.
         stretch: 1 if the reference population has the like; else how many times as wide the interval is at least.
@@ -152,6 +154,8 @@ class Prediction(Answer):
     accuracy: Fraction
     interval: Interval
     percentile: Percent
+    ensemble: str | None = None
+    ensemble_hash: str | None = None
     combiner: str
     combiners: dict[str, Estimate | None] = {}
     stretch: float | None = None
@@ -218,6 +222,8 @@ class JobStatus(Answer):
 
     Attributes:
         kind: `predictions` or `scores`.
+        ensemble: name of the one that it is bound to; None where there is none, or the server does not say.
+        ensemble_hash: SHA-256 of its artifact.
         state: `queued`, `running`, `done`, `cancelled` or `failed`.
         progress: which part of it is done or failed.
         eta_seconds: until it is done, at the present pace; None when it has ended.
@@ -226,6 +232,8 @@ class JobStatus(Answer):
 
     id: Annotated[str, Field(pattern="^[!-~]{1,200}$")]
     kind: str
+    ensemble: str | None = None
+    ensemble_hash: str | None = None
     state: str
     counts: JobCounts
     progress: float
@@ -252,12 +260,14 @@ class Ensemble(Answer):
     """What an ensemble was fitted on, how good it is, and what it is not good for.
 
     Attributes:
+        hash: SHA-256 of its artifact; None from a server that does not say.
         proxies: their versions by name.
         combiners: names of those that can be asked for.
         measured: by combiner or baseline and measure.
     """
 
     name: str
+    hash: str | None = None
     space: str
     seed: int
     proxies: dict[str, str]

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.common import Json, app, one_line_errors, settings
+from service.keys import NO_KEY
 
 keys_app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
@@ -22,7 +23,7 @@ def create(
         bool, typer.Option("--settings", help="print an entry for ARCHRANK_KEYS, and store nothing")
     ] = False,
 ) -> None:
-    """Make a key, and show it: this once."""
+    """Make a key, and show it: this once. From now on requests without a key are refused, until `open`."""
     from service.app import open_store
     from service.keys import Allowance, new_key
 
@@ -48,7 +49,7 @@ def list_keys(as_json: Json = False) -> None:
     from service.app import open_store
 
     with open_store(settings()) as store:
-        keys = store.keys.list()
+        keys, anonymous = store.keys.list(), store.keys.anonymous()
     facts: list[dict[str, Any]] = [
         {
             "id": key.id,
@@ -63,7 +64,8 @@ def list_keys(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    table = Table("id", "name", "scopes", "limits", "created", "revoked")
+    caption = "requests without a key: " + ("answered, on a loopback address" if anonymous else "refused")
+    table = Table("id", "name", "scopes", "limits", "created", "revoked", caption=caption)
     for fact in facts:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in fact["limits"].items())
         table.add_row(
@@ -75,9 +77,27 @@ def list_keys(as_json: Json = False) -> None:
 @keys_app.command()
 @one_line_errors
 def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows it")]) -> None:  # noqa: A002
-    """Make a key useless, within seconds also where a server runs."""
+    """Make a key useless, within five seconds also where a server runs. Its jobs go on."""
     from service.app import open_store
 
     with open_store(settings()) as store:
         key = store.keys.revoke(id)
+        left = any(one.revoked is None for one in store.keys.list())
     typer.echo(f"{key.id} ({key.name}) is revoked")
+    if not left:
+        typer.echo(f"the store has no key in use any more; requests without a key are refused: {NO_KEY}")
+
+
+@keys_app.command("open")
+@one_line_errors
+def open_to_all() -> None:
+    """Answer requests without a key, on a loopback address, until the next key is made. No key may be in use."""
+    from models.errors import InputError
+    from service.app import open_store
+
+    given = settings()
+    if given.keys:
+        raise InputError("keys", [key.id for key in given.keys], "none: take them out of ARCHRANK_KEYS first")
+    with open_store(given) as store:
+        store.keys.open()
+    typer.echo("a server on a loopback address answers whoever asks, within five seconds also where it runs")

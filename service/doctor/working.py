@@ -9,18 +9,19 @@ from time import monotonic, perf_counter, sleep
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, exc, func, select
-from sqlalchemy.engine import URL, make_url
 
 from models.errors import ArchrankError, InputError
 from proxies import proxy_versions
 from service.access import is_loopback
-from service.app import open_store, process_options
+from service.app import open_store, process_options, store_url
 from service.backends.base import Task
 from service.backends.processes import ProcessBackend
 from service.doctor.base import Finding, Setup, SkippedError, error, ok, warning
+from service.keys import NO_KEY
 from service.library import Library, Model
 from service.schemas import FOUR_LAYERS
 from service.settings import Settings
+from service.store.database import parsed, postgres
 from service.store.errors import StoreError
 from service.store.migrate import FOLDER
 from service.store.store import FILE
@@ -58,15 +59,20 @@ def store(setup: Setup) -> Finding:
 
 
 def keys(setup: Setup) -> Finding:
-    """Where other machines can reach the service, there are keys."""
+    """Somebody may ask: with a key, or without one where only this machine can reach the service."""
     host = setup.settings.host
     try:
-        number = len(setup.settings.keys) + _stored_keys(setup.settings)
+        stored, anonymous = _stored_keys(setup.settings)
     except UNREACHABLE:
         raise SkippedError("the store cannot be read") from None
+    number = len(setup.settings.keys) + stored
     if not (number or is_loopback(host)):
         return error(f"other machines can reach {host}, and there is no key", "archrank keys create --name NAME")
-    return ok(f"{number} of them; only this machine can reach {host}" if is_loopback(host) else f"{number} of them")
+    if not (number or anonymous):
+        return warning("there is no key in use, and every request without one is refused", NO_KEY)
+    if not is_loopback(host):
+        return ok(f"{number} of them")
+    return ok(f"{number} of them; only this machine can reach {host}")
 
 
 def ensembles(setup: Setup) -> Finding:
@@ -119,11 +125,9 @@ def _there(settings: Settings) -> bool:
 
 def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
     """Migrations that the store lacks, whether it lacks all, by how many seconds its clock differs; changes nothing."""
-    url = make_url(settings.store_url or URL.create("sqlite", database=str(settings.data_folder.absolute() / FILE)))
-    if url.drivername in ("postgres", "postgresql"):
-        url = url.set(drivername="postgresql+psycopg")
+    url = parsed(store_url(settings))
     server = url.get_backend_name() == "postgresql"
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5} if server else {})
+    engine = (postgres if server else create_engine)(url, poolclass=NullPool)
     scripts = ScriptDirectory(str(FOLDER))
     with engine.connect() as conn:
         heads = MigrationContext.configure(conn).get_current_heads()
@@ -135,12 +139,12 @@ def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
     return missing, not heads, skew
 
 
-def _stored_keys(settings: Settings) -> int:
-    """How many are in use."""
+def _stored_keys(settings: Settings) -> tuple[int, bool]:
+    """How many are in use, and whether requests without one are answered."""
     if not _there(settings) or _look(settings)[0]:
-        return 0
+        return 0, True
     with open_store(settings) as opened:
-        return sum(key.revoked is None for key in opened.keys.list())
+        return sum(key.revoked is None for key in opened.keys.list()), opened.keys.anonymous()
 
 
 def _changed(model: Model, ours: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import proxy_infos
 from service.cards import Allowed, EnsembleCard, PopulationCard, ProxyCard, Sample
-from service.deps import DIGITS, CallerDep, DeskDep, GuardedRoute, SettingsDep
+from service.deps import DIGITS, AskerDep, CallerDep, DeskDep, GuardedRoute, SettingsDep
 from service.errors import ProblemError, documented
 from service.library import Model
 from service.routes.jobs import MOST as PAGE
@@ -16,6 +16,8 @@ from service.routes.jobs import MOST as PAGE
 router = APIRouter(prefix="/v1", tags=["catalog"], route_class=GuardedRoute)
 SAMPLE = 1000
 """Most random architectures at once."""
+DRAWN = 100
+"""Most of them that are drawn before others have their turn."""
 
 
 def _space(name: str) -> SearchSpace[Architecture]:
@@ -39,7 +41,9 @@ def get_spaces() -> dict[str, dict[str, Any]]:
 
 
 @router.get("/spaces/{name}/sample", responses=documented(404, 422))
-def get_sample(
+async def get_sample(
+    desk: DeskDep,
+    asker: AskerDep,
     space: Annotated[SearchSpace[Architecture], Depends(_space)],
     n: Annotated[int, Query(ge=1, le=SAMPLE, description="how many"), DIGITS] = 1,
     seed: Annotated[int, Query(ge=0, lt=2**32, description="the same seed draws the same"), DIGITS] = 0,
@@ -51,8 +55,13 @@ def get_sample(
     rng = np.random.default_rng(seed)
     fixed = {} if depth is None else {"depth": depth}
     drawn: dict[Architecture, None] = {}
+
+    def draw() -> None:
+        for _ in range(min(DRAWN, n - len(drawn))):
+            drawn[space.sample(rng, **fixed)] = None
+
     while len(drawn) < n:
-        drawn[space.sample(rng, **fixed)] = None
+        await desk.quick(asker, draw)
     return Sample(architectures=[space.to_json(arch) for arch in drawn])
 
 

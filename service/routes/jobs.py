@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -14,6 +14,7 @@ from models import InputError
 from service.access import Caller
 from service.deps import (
     DIGITS,
+    AccessDep,
     CallerDep,
     DeskDep,
     GuardedRoute,
@@ -25,7 +26,6 @@ from service.deps import (
     check_size,
 )
 from service.errors import ProblemError, documented, problem
-from service.leaving import Leaving
 from service.limits import Limits
 from service.pipeline import Plan, read
 from service.runner import JobRunner
@@ -84,7 +84,9 @@ async def accepted(
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
     kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
     store: Store = state.store
-    job, _ = await asyncio.to_thread(store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs)
+    job, _ = await asyncio.to_thread(
+        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs, plan.basis
+    )
     runner: JobRunner = state.runner
     runner.wake()
     log.info("a job of %d architectures", job.total, extra={"job": job.id})
@@ -173,13 +175,19 @@ async def get_events(
     store: StoreDep,
     caller: CallerDep,
     leaving: LeavingDep,
+    access: AccessDep,
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
-    """What happens to a job, as server-sent events; ends with the job, or before it where the server ends."""
+    """What happens to a job, as server-sent events; ends with the job, or before it where the server ends, or where the
+    API key is revoked."""
     job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
-    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), leaving), desk.metrics.streams)
+
+    def ends() -> bool:
+        return leaving.closed or not access.admits(caller)
+
+    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), desk.metrics.streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -189,15 +197,17 @@ async def _counted(stream: AsyncIterator[str], gauge: Gauge) -> AsyncIterator[st
             yield said
 
 
-async def _stream(store: Store, job: str, after: int, leaving: Leaving) -> AsyncIterator[str]:
+async def _stream(store: Store, job: str, after: int, ends: Callable[[], bool]) -> AsyncIterator[str]:
     silent = 0.0
-    while not leaving.closed:  # its client goes on where it was cut off, with another server or the next
+    while not ends():  # its client goes on where it was cut off, with another server or the next
         try:
             events = await asyncio.to_thread(store.jobs.events, job, after)
         except StoreError as error:  # the client need not know: nothing is missed
             log.warning("events wait for the store: %s", error)
             events = []
         for event in events:
+            if ends():  # while the client was slow to take what came before
+                return
             after, silent = event.id, 0.0
             yield _said(event)
             if event.kind in ("done", "cancelled", "failed"):

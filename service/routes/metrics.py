@@ -23,5 +23,5 @@ async def get_metrics(desk: DeskDep, store: StoreDep) -> Response:
             desk.metrics.stored(await asyncio.to_thread(store.jobs.counts))
     except (StoreError, TimeoutError):
         desk.metrics.stored(None)
-    desk.metrics.waiting.set(desk.scorer.turns.waiting)
+    desk.metrics.waiting.set(desk.waiting)
     return Response(await asyncio.to_thread(desk.metrics.text), media_type=CONTENT_TYPE_LATEST)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from models import Architecture
 from service.answers import Results
-from service.deps import DeskDep, SettingsDep, StrictRoute, check_size
+from service.deps import AskerDep, DeskDep, SettingsDep, StrictRoute, check_size
 from service.errors import documented
 from service.pipeline import parsed
 from service.schemas import ValidationRequest, ValidationResponse, ValidItem
@@ -13,7 +13,9 @@ router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
 
 
 @router.post("/validations", responses=documented(400, 408, 413, 415, 422, 503))
-async def post_validations(body: ValidationRequest, desk: DeskDep, settings: SettingsDep) -> ValidationResponse:
+async def post_validations(
+    body: ValidationRequest, desk: DeskDep, settings: SettingsDep, asker: AskerDep
+) -> ValidationResponse:
     """Look at architectures: whether they can be predicted, and what they cost. Nothing is built.
 
     Answers come in the order posted, an `error` for each architecture that cannot be read or is too large.
@@ -33,5 +35,8 @@ async def post_validations(body: ValidationRequest, desk: DeskDep, settings: Set
             warnings=space.warnings(arch),
         )
 
-    results = Results(parsed(body.architectures, desk.limits.reader(probe)))
-    return ValidationResponse(validations=results.items(item))
+    def validated() -> ValidationResponse:
+        results = Results(parsed(body.architectures, desk.limits.reader(probe)))
+        return ValidationResponse(validations=results.items(item))
+
+    return await desk.quick(asker, validated)

@@ -11,11 +11,12 @@ from service.store.errors import (
     StoreSchemaError,
     TooManyJobsError,
 )
-from service.store.records import ApiKey, Claim, Event, Item, Job, NewItem, Outcome, Page, Requeued
+from service.store.records import ApiKey, Basis, Claim, Event, Item, Job, NewItem, Outcome, Page, Requeued
 from service.store.store import Store
 
 __all__ = [
     "ApiKey",
+    "Basis",
     "Claim",
     "Event",
     "IdempotencyError",

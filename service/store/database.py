@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.errors import InputError
 from service.store import checks
-from service.store.errors import translated
+from service.store.errors import StoreEncodingError, translated
 from service.store.migrate import migrate
 from service.store.tables import Base
 
@@ -23,8 +23,9 @@ BUSY_SECONDS = 10
 """How long one waits for another's lock, for a connection of the pool, and for a server to answer."""
 ALLOWED = "sqlite:///<path of a file> or postgresql://<user>@<host>/<database>"
 Clock = Callable[[], datetime]
-Lock = Literal["migrate", "claim"]
-_LOCKS: dict[Lock, int] = {"migrate": 0x61726301, "claim": 0x61726302}  # any numbers, but the same in every process
+Lock = Literal["migrate", "claim", "keys"]
+_LOCKS: dict[Lock, int] = {"migrate": 0x61726301, "claim": 0x61726302, "keys": 0x61726303}
+"""Any numbers, but the same in every process."""
 
 
 def utc_now() -> datetime:
@@ -50,7 +51,7 @@ class Database:
             self.file = Path(str(where.database)).absolute()
             self._engine = _sqlite(self.file)
         else:
-            self._engine = _postgres(where)
+            self._engine = postgres(where)
         try:
             self._create()
         except BaseException:
@@ -117,7 +118,13 @@ def parsed(url: str | URL) -> URL:
     return where
 
 
-def _postgres(where: URL) -> Engine:
+def postgres(where: URL, **options: Any) -> Engine:
+    """An engine whose connections raise `StoreEncodingError` where the database cannot hold every character.
+
+    Args:
+        where: as `parsed` gives it.
+        options: of `create_engine`.
+    """
     # Whoever is paused within a transaction keeps its locks: for no longer than others wait for them.
     ours = {
         "application_name": "archrank",
@@ -125,14 +132,28 @@ def _postgres(where: URL) -> Engine:
         "options": f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={BUSY_SECONDS}s",
     }
     arguments = {name: value for name, value in ours.items() if name not in where.query}
-    return create_engine(
+    # Or the driver takes the database's encoding, and gives bytes in place of text for one that it does not know.
+    arguments["client_encoding"] = "utf8"
+    pool = {"pool_size": 10, "pool_timeout": BUSY_SECONDS} if "poolclass" not in options else {}
+    engine = create_engine(
         where,
         connect_args=arguments,
         json_serializer=checks.dumps,
         pool_pre_ping=True,  # so that a server may restart
-        pool_size=10,
-        pool_timeout=BUSY_SECONDS,
+        **pool,
+        **options,
     )
+
+    @event.listens_for(engine, "connect")
+    def encoding(connection: Any, entry: ConnectionPoolEntry) -> None:
+        found = connection.info.parameter_status("server_encoding")
+        if found != "UTF8":
+            raise StoreEncodingError(
+                f"the encoding of database {where.database!r} is {found}; archrank needs UTF8: "
+                "createdb --encoding UTF8 --template template0 NAME"
+            )
+
+    return engine
 
 
 def _write_ahead(conn: sqlite3.Connection) -> None:

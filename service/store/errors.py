@@ -40,6 +40,10 @@ class StoreSchemaError(StoreError):
     """The database is none of ours, or that of a newer archrank."""
 
 
+class StoreEncodingError(StoreError):
+    """The database cannot hold every character."""
+
+
 class NotFoundError(InputError):
     """No row has this id."""
 
@@ -60,8 +64,8 @@ _HELP: dict[type[StoreError], str] = {
     StoreError: "the store failed",
     StoreBusyError: "the store is busy: try again; if it stays so, look for another process that holds a transaction",
     StoreFullError: "the store's disk is full: free some space or prune; nothing needs to be restarted",
-    StoreGoneError: "the store cannot be reached: look whether its folder can be written, or its server runs; "
-    "nothing here needs to be restarted",
+    StoreGoneError: "the store cannot be reached: look whether its folder can be written, or its server runs and lets "
+    "in whom the URL names; nothing here needs to be restarted",
     StoreSchemaError: "the database does not hold archrank's tables: look whether the URL is the right one",
 }
 _SQLITE = {

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from models.errors import InputError
 from service.store import checks
@@ -18,6 +18,8 @@ from service.store.records import (
     ACTIVE_STATES,
     FINISHED_STATES,
     JOB_KINDS,
+    UNBOUND,
+    Basis,
     Event,
     Item,
     Job,
@@ -48,6 +50,7 @@ class Jobs:
         owner: str,
         idempotency_key: str | None = None,
         most: int | None = None,
+        basis: Basis = UNBOUND,
     ) -> tuple[Job, bool]:
         """A job, all of it or nothing, and whether it is new: not where the owner used this key for the same before.
 
@@ -74,6 +77,7 @@ class Jobs:
             owner=owner,
             kind=kind,
             options=dict(options),
+            **basis._asdict(),
             idempotency_key=idempotency_key,
             state="queued",
             error=None,
@@ -113,6 +117,13 @@ class Jobs:
         """The job; with an owner only if it is theirs."""
         with self._db.read() as conn:
             return find(conn, job, owner)
+
+    def bind(self, job: str, basis: Basis) -> Job:
+        """Bind a job of an earlier archrank, unless another server did so first. Return it as it then is."""
+        unbound = (JobRow.id == job) & JobRow.proxies.is_(None)
+        with self._db.write() as conn:
+            conn.execute(update(JobRow).where(unbound).values(basis._asdict()))
+            return find(conn, job)
 
     def list(self, owner: str | None = None, limit: int = 100, after: int | None = None) -> Sequence[Job]:
         """Jobs of this owner or of all, newest first. `after`: number of the last job of the page before."""

@@ -70,15 +70,31 @@ class Queue:
         self._each(settle, (outcome.claim.job.number for outcome in outcomes))
         return [i in counted for i in range(len(outcomes))]
 
+    def begin(self, claims: Sequence[Claim]) -> None:
+        """Count one more attempt at items that are still held. Once a claim, before anything is computed of it: what
+        ends its worker then is known by it.
+        """
+
+        def begin(locked: LockedJob, held: dict[int, Row[Any]]) -> None:
+            rows = [
+                {"at": claim.position, "attempts": claim.attempts + 1}
+                for claim in claims
+                if _holds(locked, held, claim)
+            ]
+            if rows:
+                locked.update_items(rows)
+
+        self._each(begin, (claim.job.number for claim in claims))
+
     def release(self, claims: Sequence[Claim]) -> int:
-        """Put back items that were not begun: this attempt does not count. How many were still held."""
+        """Put back items; where they were begun, that attempt does not count. Return how many were still held."""
         released = 0
 
         def release(locked: LockedJob, held: dict[int, Row[Any]]) -> None:
             nonlocal released
             mine = [claim for claim in claims if _holds(locked, held, claim)]
             if mine:
-                rows = [{"at": claim.position, "attempts": claim.attempts - 1, **_BACK} for claim in mine]
+                rows = [{"at": claim.position, "attempts": claim.attempts, **_BACK} for claim in mine]
                 locked.update_items(rows)
                 locked.put_back(len(mine))
                 locked.save()
@@ -91,7 +107,7 @@ class Queue:
         """Put back what this worker was at, or all that runs with None; for when it is known to be gone.
 
         Args:
-            most_attempts: items that were claimed so often fail instead, as what kills a worker kills the next one.
+            most_attempts: items that were begun so often fail instead, as what kills a worker kills the next one.
             error: of those.
         """
         return self._requeue(true() if worker is None else ItemRow.worker == worker, most_attempts, error)
@@ -149,11 +165,11 @@ class Queue:
         columns = (ItemRow.position, ItemRow.architecture, ItemRow.fingerprint, ItemRow.attempts)
         rows = conn.execute(select(*columns).where(waiting).order_by(ItemRow.position).limit(items)).all()
         first = waiting & (ItemRow.position <= rows[-1].position)
-        running = {"state": "running", "worker": worker, "lease": lease, "attempts": ItemRow.attempts + 1}
+        running = {"state": "running", "worker": worker, "lease": lease}
         conn.execute(update(ItemRow).where(first).values(running))
         locked.start(len(rows))
         job = locked.save()
-        return [Claim(job, row.position, row.architecture, row.fingerprint, row.attempts + 1, lease) for row in rows]
+        return [Claim(job, row.position, row.architecture, row.fingerprint, row.attempts, lease) for row in rows]
 
 
 _BACK = {"state": "waiting", "worker": None}

@@ -33,6 +33,23 @@ class NewItem:
     error: JsonObject | None = None
 
 
+class Basis(NamedTuple):
+    """What all results of a job rest on, fixed when it is posted.
+
+    Attributes:
+        ensemble: its name; None for scores on a server without ensembles.
+        ensemble_hash: of its artifact.
+        proxies: their versions by name; None for a job of an earlier archrank, which is not bound yet.
+    """
+
+    ensemble: str | None
+    ensemble_hash: str | None
+    proxies: dict[str, str] | None
+
+
+UNBOUND = Basis(None, None, None)
+
+
 @dataclass(frozen=True)
 class Job:
     """A job.
@@ -42,6 +59,7 @@ class Job:
         id: how clients name it; nobody guesses it.
         owner: id of an API key, or `anonymous`.
         options: of its request.
+        ensemble: see `Basis`; so are `ensemble_hash` and `proxies`.
         error: why it failed as a whole.
         total: items, which is `waiting + running + done + failed`. The items that a cancelled or failed job left
             undone stay `waiting` for good.
@@ -54,6 +72,9 @@ class Job:
     owner: str
     kind: JobKind
     options: dict[str, Any]
+    ensemble: str | None
+    ensemble_hash: str | None
+    proxies: dict[str, str] | None
     idempotency_key: str | None
     state: JobState
     error: dict[str, Any] | None
@@ -69,6 +90,11 @@ class Job:
     events: int
 
     @property
+    def basis(self) -> Basis:
+        """All that it is bound to."""
+        return Basis(self.ensemble, self.ensemble_hash, self.proxies)
+
+    @property
     def complete(self) -> bool:
         """Whether it changes no more."""
         return self.state in FINISHED_STATES
@@ -80,7 +106,7 @@ class Item:
 
     Attributes:
         completion: 1 for the item of its job that was finished first; None while it is not.
-        attempts: how often it was claimed.
+        attempts: how often it was begun.
         result: of a done item.
         error: of a failed one.
     """
@@ -124,7 +150,7 @@ class Claim:
 
     Attributes:
         job: as it was when the item was claimed.
-        attempts: how often it was claimed, this time included.
+        attempts: how often it was begun before.
         lease: tells this claim from others of the same item, so that one that was lost has no say any more.
     """
 

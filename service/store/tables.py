@@ -104,6 +104,9 @@ class JobRow(Base):
     owner: Mapped[str]
     kind: Mapped[str]
     options: Mapped[dict[str, Any]]
+    ensemble: Mapped[str | None]
+    ensemble_hash: Mapped[str | None]
+    proxies: Mapped[dict[str, Any] | None]
     idempotency_key: Mapped[str | None]
     body_hash: Mapped[str | None]
     state: Mapped[str]
@@ -138,7 +141,7 @@ class ItemRow(Base):
     architecture: Mapped[dict[str, Any]]
     fingerprint: Mapped[str | None]
     state: Mapped[str]
-    attempts: Mapped[int]
+    attempts: Mapped[int]  # how often it was begun
     worker: Mapped[str | None]
     lease: Mapped[int | None]  # tells one claim of this item from another
     completion: Mapped[int | None]  # counts the job's finished items up
@@ -182,6 +185,15 @@ class KeyRow(Base):
     limits: Mapped[dict[str, Any]]
     created: Mapped[datetime]
     revoked: Mapped[datetime | None]
+
+
+class AccessRow(Base):
+    """One row from the first API key on: whether requests without a key are answered."""
+
+    __tablename__ = "access"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    anonymous: Mapped[bool]
 
 
 class HealthRow(Base):

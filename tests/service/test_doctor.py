@@ -308,6 +308,11 @@ def test_keys(data: Path) -> None:
         assert found("0.0.0.0").status == "ok"
         store.keys.revoke("one")
         assert found("0.0.0.0").status == "error"
+        closed = found("127.0.0.1")
+        assert (closed.status, "archrank keys open" in str(closed.advice)) == ("warning", True)
+        store.keys.open()
+        assert found("127.0.0.1").status == "ok"
+        assert found("0.0.0.0").status == "error"
 
 
 def test_ensembles(ensembles: Path) -> None:

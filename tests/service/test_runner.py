@@ -1,19 +1,22 @@
 """The runner in this process, on a store of its own: none of a job's items is left behind."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxies import proxy_versions
 from service.app import make_backend, make_desk
-from service.library import Library
+from service.library import Library, Model
 from service.runner import AHEAD, JobRunner
 from service.settings import Settings
-from service.store import Job, NewItem, Store
-from tests.service.conftest import SIX, SMALL
+from service.store import Basis, Claim, Job, NewItem, Store
+from service.store.records import UNBOUND, JobKind
+from tests.service.conftest import FOUR_LAYERS, PENG, SIX, SMALL, without_costs
 
 
 @pytest.fixture
@@ -22,10 +25,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def run(store: Store, job: str) -> Job:
+def run(store: Store, job: str, library: Library | None = None) -> Job:
     """The job when it has ended."""
     settings = Settings(device="cpu", backend="inline")
-    library = Library.load(settings)
+    library = library or Library.load(settings)
     backend = make_backend(settings, library)
     backend.start()
 
@@ -46,9 +49,16 @@ def run(store: Store, job: str) -> Job:
         backend.stop()
 
 
-def create(store: Store, architectures: list[Any], **options: Any) -> str:
+def create(
+    store: Store, architectures: list[Any], kind: JobKind = "predict", basis: Basis = UNBOUND, **options: Any
+) -> str:
     items = [NewItem(one, str(i)) for i, one in enumerate(architectures)]
-    return store.jobs.create("predict", options, items, "me")[0].id
+    return store.jobs.create(kind, options, items, "me", basis=basis)[0].id
+
+
+def details(store: Store, job: str) -> set[str]:
+    """The errors of a job's items."""
+    return {one.error["detail"] for one in store.jobs.results(job).items if one.error is not None}
 
 
 def test_more_than_are_held_at_once(store: Store) -> None:
@@ -63,3 +73,91 @@ def test_job_of_an_ensemble_that_is_gone_fails(store: Store) -> None:
     (one, _) = store.jobs.results(job.id).items
     assert one.error is not None
     assert "gone" in one.error["detail"]
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library.load(Settings(device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def mine(library: Library) -> Model:
+    return library.model()
+
+
+PROXIES = proxy_versions(["params", "nwot"])
+
+
+def test_unbound_job_is_bound_when_it_is_worked_on(store: Store, library: Library, mine: Model) -> None:
+    job = run(store, create(store, [SMALL, SIX], proxies=[]), library)
+    assert (job.state, job.basis) == ("done", Basis(mine.name, mine.hash, {}))
+    for one in store.jobs.results(job.id).items:
+        assert one.result is not None
+        assert (one.result["ensemble"], one.result["ensemble_hash"]) == (mine.name, mine.hash)
+
+
+@pytest.mark.parametrize("kind", ["predict", "score"])
+def test_job_goes_on_with_its_own_ensemble(kind: JobKind, store: Store, library: Library, mine: Model) -> None:
+    """Whatever the default has become: here one with other weights and draws, which its scores would show."""
+    other = replace(mine, name="other", probe=replace(mine.probe, seed=7))
+    both = replace(library, models={mine.name: mine, "other": other}, default="other")
+    id_ = create(store, [SMALL], kind, Basis(mine.name, mine.hash, PROXIES), proxies=list(PROXIES))
+    job = run(store, id_, both)
+    (one,) = store.jobs.results(job.id).items
+    again = run(store, create(store, [SMALL], kind, proxies=list(PROXIES)), library)
+    (expected,) = store.jobs.results(again.id).items
+    assert job.state == again.state == "done"
+    assert one.result is not None
+    assert expected.result is not None
+    assert without_costs(one.result) == without_costs(expected.result)
+
+
+@pytest.mark.parametrize("kind", ["predict", "score"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ensemble": "gone"}, "ensemble 'gone' is not there"),
+        ({"ensemble_hash": "0" * 64}, f"not {'0' * 64}"),
+        ({"proxies": {"params": "0", "nwot": PROXIES["nwot"]}}, "other versions are here of the proxies params"),
+        ({"proxies": {"none": "1"}}, "other versions are here of the proxies none"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_job_whose_basis_is_gone_fails(
+    kind: JobKind, change: dict[str, Any], said: str, store: Store, library: Library, mine: Model
+) -> None:
+    basis = Basis(mine.name, mine.hash, PROXIES)._replace(**change)
+    job = run(store, create(store, [SMALL, SIX], kind, basis, proxies=list(PROXIES)), library)
+    assert (job.state, job.failed) == ("failed", 2)
+    (detail,) = details(store, job.id)
+    assert detail.startswith("the job is bound to what it was posted to")
+    assert said in detail
+
+
+def test_scores_of_a_server_that_had_no_ensemble(store: Store, library: Library) -> None:
+    basis = Basis(None, None, PROXIES)
+    empty = replace(library, models={})
+    assert run(store, create(store, [SMALL], "score", basis, proxies=list(PROXIES)), empty).done == 1
+    job = run(store, create(store, [SMALL], "score", basis, proxies=list(PROXIES)), library)
+    assert job.failed == 1
+    assert "there are ensembles now" in details(store, job.id).pop()
+
+
+def test_what_was_begun_before_is_begun_by_itself(
+    store: Store, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what ends a server would take along those that are answered with it."""
+    job = create(store, [SMALL, SIX, PENG, FOUR_LAYERS], proxies=[])
+    store.queue.begin(store.queue.claim(2, "lost"))
+    store.queue.requeue(None, 10, {})
+    begun: list[list[int]] = []
+    begin = store.queue.begin
+
+    def counted(claims: Sequence[Claim]) -> None:
+        begun.append([claim.position for claim in claims])
+        begin(claims)
+
+    monkeypatch.setattr(store.queue, "begin", counted)
+    run(store, job, library)
+    assert sorted(begun) in ([[0], [1], [2, 3]], [[0, 1], [2, 3]])  # written together where the store was slow
+    assert [one.attempts for one in store.jobs.items(job).items] == [2, 2, 1, 1]

@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 
 FOLDERS = ["/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
+LOCKED = "locked"
+"""The one role that needs its password; a test makes it."""
 PATIENCE = 30
 """Seconds that it may take to start or to stop."""
 
@@ -38,6 +40,8 @@ class Postgres:
             shutil.chown(folder, self._user)
         initdb = [program("initdb"), "--pgdata", self._data, "--username", "tests", "--auth", "trust", "--no-sync"]
         self._run([*initdb, "--encoding", "UTF8", "--locale", "C"])
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"local all {LOCKED} scram-sha-256\n{rules.read_text()}")
 
     def url(self, database: str) -> str:
         return f"postgresql://tests@/{database}?host={self._socket}"

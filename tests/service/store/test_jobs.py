@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from models.errors import InputError
-from service.store import IdempotencyError, JobStateError, NewItem, NotFoundError, Outcome, Store
+from service.store import Basis, IdempotencyError, JobStateError, NewItem, NotFoundError, Outcome, Store
 from tests.service.store.conftest import Clock, Create, items
 
 ERROR = {"detail": "no"}
@@ -285,3 +285,24 @@ def test_any_json_comes_back(store: Store, text: str) -> None:
     assert store.queue.finish(claim, value)
     (item,) = store.jobs.results(job.id).items
     assert claim.architecture == item.result == store.jobs.get(job.id).options == value
+
+
+def test_job_keeps_what_it_is_bound_to(store: Store) -> None:
+    first, second = Basis("mine", "0" * 64, {"zen": "1"}), Basis("mine", "1" * 64, {"zen": "1"})
+    job, _ = store.jobs.create("predict", {}, items(1), "me", "key", basis=first)
+    assert store.jobs.get(job.id).basis == first
+    again, new = store.jobs.create("predict", {}, items(1), "me", "key", basis=second)
+    assert not new
+    assert again.basis == first
+    assert store.jobs.bind(job.id, second).basis == first
+    (claim,) = store.queue.claim(1, "w")
+    assert claim.job.basis == first
+
+
+def test_unbound_job_is_bound_once(store: Store, create: Create) -> None:
+    job = create(1)
+    first, second = Basis(None, None, {"nwot": "1"}), Basis("other", "1" * 64, {})
+    assert store.jobs.bind(job.id, first).basis == first
+    assert store.jobs.bind(job.id, second).basis == first
+    with pytest.raises(NotFoundError, match="nothing"):
+        store.jobs.bind("nothing", first)

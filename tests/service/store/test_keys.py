@@ -42,3 +42,30 @@ def test_first_revocation_counts(store: Store, clock: Clock) -> None:
     assert store.keys.by_prefix("ar_1") == [revoked]
     with pytest.raises(NotFoundError, match="k9"):
         store.keys.revoke("k9")
+
+
+def test_first_key_closes_until_an_operator_opens(store: Store) -> None:
+    assert store.keys.anonymous()
+    add(store)
+    assert not store.keys.anonymous()
+    with pytest.raises(InputError, match="keys in use: got 'k1'; allowed: none: `archrank keys revoke` each"):
+        store.keys.open()
+    store.keys.revoke("k1")
+    assert not store.keys.anonymous()  # to revoke a key lets nobody in
+    store.keys.open()
+    assert store.keys.anonymous()
+    add(store, "k2")
+    store.keys.revoke("k2")
+    assert not store.keys.anonymous()
+    store.keys.open()
+    store.keys.close()
+    assert not store.keys.anonymous()
+
+
+def test_what_was_opened_stays_so(url: str) -> None:
+    with Store.open(url) as store:
+        add(store)
+        store.keys.revoke("k1")
+        store.keys.open()
+    with Store.open(url) as store:
+        assert store.keys.anonymous()

@@ -6,11 +6,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine
 
 from models.errors import InputError
-from service.store import Store, StoreError, StoreGoneError, StoreSchemaError
+from service.store import Requeued, Store, StoreError, StoreGoneError, StoreSchemaError
+from service.store.database import parsed
+from service.store.migrate import FOLDER
+from service.store.records import UNBOUND
 from service.store.tables import Base
 from tests.service.store.conftest import items
 from tests.service.store.postgres import Postgres
@@ -29,6 +35,55 @@ def test_opened_again(url: str) -> None:
         assert store.jobs.get(job.id).running == 1
         assert len(store.queue.claim(9, "w")) == 2
         store.health()
+
+
+EARLIER = (
+    "INSERT INTO jobs (number, id, owner, kind, options, state, created, "
+    "total, waiting, running, done, failed, cached, events) "
+    "VALUES (1, 'j1', 'k1', 'predict', '{}', 'running', '2030-01-01', 3, 1, 1, 1, 0, 0, 0)",
+    "INSERT INTO owners (owner, turn) VALUES ('k1', 0)",
+    *(
+        "INSERT INTO items (job, position, architecture, state, attempts, completion, cached) "
+        f"VALUES (1, {position}, '{{}}', '{state}', 9, {completion}, false)"
+        for position, state, completion in ((0, "done", 1), (1, "running", "NULL"), (2, "waiting", "NULL"))
+    ),
+)
+KEY = (
+    "INSERT INTO api_keys (id, prefix, name, hash, scopes, limits, created, revoked) "
+    "VALUES ('k1', 'ar_1', 'lab', 'h4sh', '[]', '{}', '2030-01-01', '2030-01-02')"
+)
+
+
+def earlier(url: str, *statements: str) -> None:
+    """Make a store as the archrank before bound jobs did."""
+    where = parsed(url)
+    if where.drivername == "sqlite":
+        Path(str(where.database)).parent.mkdir()
+    engine = create_engine(where, poolclass=NullPool)
+    with engine.begin() as conn:
+        config = Config()
+        config.set_main_option("script_location", str(FOLDER))
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0002")
+        for statement in statements:
+            conn.exec_driver_sql(statement)
+
+
+def test_store_of_an_earlier_archrank(empty_url: str) -> None:
+    """Its revoked keys let nobody in, its jobs go on, and what was held only was not tried."""
+    earlier(empty_url, KEY, *EARLIER)
+    with Store.open(empty_url) as store:
+        assert not store.keys.anonymous()
+        assert store.jobs.get("j1").basis == UNBOUND
+        assert [one.attempts for one in store.jobs.items("j1").items] == [9, 0, 0]
+        assert store.queue.requeue(None, 1, {}) == Requeued(1, 0)
+        assert [one.position for one in store.queue.claim(9, "w")] == [1, 2]
+
+
+def test_store_of_an_earlier_archrank_that_had_no_key(empty_url: str) -> None:
+    earlier(empty_url)
+    with Store.open(empty_url) as store:
+        assert store.keys.anonymous()
 
 
 def test_newer_schema_is_refused(url: str) -> None:

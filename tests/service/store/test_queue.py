@@ -81,7 +81,7 @@ def test_worker_that_is_gone(store: Store, create: Create) -> None:
     assert (found.waiting, found.failed) == (2, 0)
     assert not store.queue.finish(lost[0], {})  # it was not gone after all, but is too late
     again = store.queue.claim(2, "new")
-    assert [(one.position, one.attempts) for one in again] == [(0, 2), (1, 2)]
+    assert [(one.position, one.attempts) for one in again] == [(0, 0), (1, 0)]
     assert not store.queue.fail(lost[0], ERROR)
     assert store.queue.finish(again[0], {})
     assert store.queue.finish(kept[0], {})
@@ -98,15 +98,19 @@ def test_restart_puts_back_all_that_ran(store: Store, create: Create) -> None:
     assert store.queue.requeue(None, 3, ERROR).waiting == 0
 
 
-def test_attempts_are_limited(store: Store, create: Create) -> None:
+def test_attempts_at_what_was_begun_are_limited(store: Store, create: Create) -> None:
     job = create(2)
     for _ in range(3):
-        assert len(store.queue.claim(1, "w")) == 1
+        begun, _ = store.queue.claim(2, "w")
+        store.queue.begin([begun])
         found = store.queue.requeue("w", 3, ERROR)
-    assert (found.waiting, found.failed) == (0, 1)
+    assert (found.waiting, found.failed) == (1, 1)
     first, second = store.jobs.items(job.id).items
     assert (first.state, first.error, first.attempts, first.completion) == ("failed", ERROR, 3, 1)
     assert (second.state, second.attempts) == ("waiting", 0)
+    for _ in range(10):
+        store.queue.claim(2, "w")
+        assert store.queue.requeue(None, 3, ERROR).failed == 0
     (last,) = store.queue.claim(9, "w")
     store.queue.finish(last, {})
     assert store.jobs.get(job.id).state == "done"
@@ -114,22 +118,26 @@ def test_attempts_are_limited(store: Store, create: Create) -> None:
 
 def test_last_item_that_is_given_up_ends_the_job(store: Store, create: Create) -> None:
     job = create(1)
-    store.queue.claim(1, "w")
+    store.queue.begin(store.queue.claim(1, "w"))
     store.queue.requeue(None, 1, ERROR)
     assert store.jobs.get(job.id).state == "failed"
     assert [event.kind for event in store.jobs.events(job.id)] == ["created", "started", "item", "failed"]
 
 
-def test_items_not_begun_go_back_without_an_attempt(store: Store, create: Create) -> None:
+def test_items_that_are_put_back_were_not_tried(store: Store, create: Create) -> None:
     job = create(3)
     claims = store.queue.claim(3, "w")
+    store.queue.begin(claims[:2])
     assert store.queue.finish(claims[0], {})
     assert store.queue.release(claims) == 2
     assert store.queue.release(claims) == 0
+    store.queue.begin(claims)  # too late: nothing is held any more
     assert store.jobs.get(job.id).waiting == 2
     again = store.queue.claim(3, "w")
-    assert [(one.position, one.attempts) for one in again] == [(1, 1), (2, 1)]
+    assert [(one.position, one.attempts) for one in again] == [(1, 0), (2, 0)]
+    store.queue.begin(claims)  # nor by this claim
     assert not store.queue.finish(claims[1], {})  # as many attempts, but another claim
+    assert [one.attempts for one in store.jobs.items(job.id).items] == [1, 0, 0]
     assert store.queue.finish(again[0], {})
 
 

@@ -119,7 +119,7 @@ def test_items_of_nobody_come_back(store: Store, create: Create) -> None:
 def test_what_ends_every_server_is_given_up(store: Store, create: Create) -> None:
     job = create(1)
     for _ in range(3):
-        store.queue.claim(1, "nobody")
+        store.queue.begin(store.queue.claim(1, "nobody"))
         found = store.queue.requeue_lost(3, ERROR)
     assert found == Requeued(0, 1)
     assert store.jobs.get(job.id).state == "failed"
