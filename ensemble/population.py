@@ -27,8 +27,8 @@ PERCENT = np.linspace(0, 100, 101)
 CHUNK = 512
 """Rows compared at once: keeps the scratch memory near 10 MB."""
 STEPS = 2**18
-"""Of the standardised columns, which are whole multiples of 1/STEPS where they are compared: up to CLIP they then have 20
-bits, their products 40, and of 2,000 columns every sum, in whichever order, is exact in float64."""
+"""Steps in one standard deviation: where columns are compared they are whole numbers of steps. Up to CLIP these have 20
+bits, their products 40, so that every sum over 2,000 columns is exact in float64, whatever its order."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 
