@@ -244,14 +244,22 @@ class Ensemble:
     def beats(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
         """Probability that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
 
-        By the combiner of the predictions; where they are from several, by `structure`, which answers for all.
+        By the combiner of both predictions; where they are from two, by `structure`, which answers for all. So no third
+        architecture changes it.
         """
-        used = {one.combiner for one in predictions}
-        name = used.pop() if len(used) == 1 else STRUCTURE
-        said = [one.combiners[name] for one in predictions]
-        accuracy = np.array([one.accuracy for one in said if one is not None])
         depths = feature_table(self.space, architectures).select(["depth"])[:, 0]
-        return self._members[name].errors.beats(accuracy, depths, np.array([one.stretch for one in predictions]))
+        stretch = np.array([one.stretch for one in predictions])
+
+        def by(name: str, rows: Sequence[int]) -> Array:
+            said = [predictions[i].combiners[name] for i in rows]
+            accuracy = np.array([one.accuracy for one in said if one is not None])
+            return self._members[name].errors.beats(accuracy, depths[rows], stretch[rows])
+
+        result = by(STRUCTURE, range(len(predictions)))
+        for name in {one.combiner for one in predictions}:
+            rows = [i for i, one in enumerate(predictions) if one.combiner == name]
+            result[np.ix_(rows, rows)] = by(name, rows)
+        return result
 
     def explain(
         self, architecture: Architecture, scores: Mapping[str, float | None] | None = None, combiner: str | None = None
