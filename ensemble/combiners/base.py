@@ -84,7 +84,7 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def _training_data(self, X: Array, y: Array) -> tuple[Array, Array]:
         X, y = validate_data(
-            self, X, y, dtype=np.float64, y_numeric=True, ensure_all_finite="allow-nan", ensure_min_samples=2
+            self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_all_finite="allow-nan", ensure_min_samples=2
         )
         self._refuse_missing(X)
         return X, np.asarray(y, dtype=np.float64)
