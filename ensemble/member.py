@@ -52,6 +52,10 @@ class Member:
         """Accuracies, (m,), fractions; NaN for the rows that lack scores which it needs."""
         return np.clip(predict_combiner(self.info, self.model, table), 0, 1)
 
+    def rank(self, table: FeatureTable) -> Array:
+        """Order of the table's architectures, larger is better, (m,)."""
+        return self.model.rank(table.select(self.info.columns(table.names)))
+
     def percentiles(self, accuracy: Array) -> Array:
         """Percent of the population that is predicted to be worse, (m,)."""
         below, upto = (np.searchsorted(self.held_out, accuracy, side=side) for side in ("left", "right"))

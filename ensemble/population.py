@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ensemble.combiners import State
 from ensemble.combiners.base import Standardiser
 from ensemble.features import PROXY, FeatureTable
+from ensemble.rowwise import row_sums
 
 Array = NDArray[np.float64]
 NEAREST = 5
@@ -23,8 +24,11 @@ CLIP = 4.0
 FAR, FARTHEST = 2.0, 4.0
 """How many times as wide an interval becomes at least, and at most, where something is unlike."""
 PERCENT = np.linspace(0, 100, 101)
-CHUNK = 2048
-"""Rows compared at once: keeps the scratch memory near 20 MB."""
+CHUNK = 512
+"""Rows compared at once: keeps the scratch memory near 10 MB."""
+STEPS = 2**18
+"""Steps in one standard deviation: where columns are compared they are whole numbers of steps. Up to CLIP these have 20
+bits, their products 40, so that every sum over 2,000 columns is exact in float64, whatever its order."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 
@@ -67,7 +71,7 @@ class Population:
         standardise = Standardiser.of(X)
         rows = np.clip(standardise(X), -CLIP, CLIP).astype(np.float32)
         depths = table.select(["depth"])[:, 0]
-        own = _distances(rows, rows, skip_own=True)
+        own = _distances(_stepped(rows), _stepped(rows), skip_own=True)
         limits = np.array([(depth, own[depths == depth].max()) for depth in np.unique(depths)])
         there = ~np.isnan(table.values)
         low = np.min(table.values, axis=0, where=there, initial=np.inf)
@@ -88,7 +92,7 @@ class Population:
         if not len(table.values):
             return []
         X = Standardiser(self.mean, self.scale)(table.select(_structure(self.names)))
-        distances = _distances(np.clip(X, -CLIP, CLIP).astype(np.float32), self.rows)
+        distances = _distances(_stepped(np.clip(X, -CLIP, CLIP).astype(np.float32)), self._stepped)
         depths, values = table.select(["depth"])[:, 0], table.select(self.names)
         match = depths[:, None] == self.limits[:, 0]
         known = match.any(axis=1)
@@ -108,6 +112,10 @@ class Population:
                 # The farther a model extrapolates, the less it knows how far it is off.
                 found[i] = Unlike(reasons, min(FAR * (1 + max(float(beyond.max()), 0.0)), FARTHEST))
         return found
+
+    @cached_property
+    def _stepped(self) -> Array:
+        return _stepped(self.rows)
 
     def _other_depth(self, depth: float) -> str:
         known = ", ".join(f"{one:g}" for one in self.limits[:, 0])
@@ -167,14 +175,22 @@ def _quantiles(table: FeatureTable) -> Array:
     return np.array(found).reshape(len(columns), len(PERCENT))
 
 
-def _distances(Z: NDArray[np.float32], rows: NDArray[np.float32], skip_own: bool = False) -> Array:
-    """Mean distance of each row of Z to the nearest of `rows`, (m,); less its own place where Z is `rows`."""
+def _stepped(rows: NDArray[np.float32]) -> Array:
+    """The rows as whole numbers of steps."""
+    return np.rint(STEPS * rows.astype(np.float64))
+
+
+def _distances(Z: Array, rows: Array, skip_own: bool = False) -> Array:
+    """Mean distance of each row of Z to the nearest of `rows`, (m,); less its own place where Z is `rows`.
+
+    Both are in steps, and so whole numbers: the matrix product is exact, whichever rows are compared at once.
+    """
     start, count = int(skip_own), min(NEAREST, len(rows) - int(skip_own))
     squares = (rows**2).sum(axis=1)
     result = []
     for i in range(0, len(Z), CHUNK):
         part = Z[i : i + CHUNK]
-        square = np.maximum((part**2).sum(axis=1)[:, None] + squares - 2 * part @ rows.T, 0)
+        square = (part**2).sum(axis=1)[:, None] + squares - 2 * (part @ rows.T)
         nearest = np.partition(square, start + count - 1, axis=1)[:, : start + count]
-        result.append(np.sqrt(np.sort(nearest, axis=1)[:, start:]).mean(axis=1))
-    return np.concatenate(result).astype(np.float64)
+        result.append(row_sums(np.sqrt(np.sort(nearest, axis=1)[:, start:])) / count / STEPS)
+    return np.concatenate(result)

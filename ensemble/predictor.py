@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from ensemble.artifact import load_artifact, save_artifact
 from ensemble.benchmark import Benchmark
 from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
-from ensemble.combiners.calibrated import Calibrated
-from ensemble.combiners.vote import MajorityVote
 from ensemble.crossval import Progress, held_out_predictions
 from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluate import BASELINES, benchmark_features, require_rows, structural_folds, summary, usable_combiners
 from ensemble.explain import Edit, Explanation, explanation, single_edits
-from ensemble.features import FeatureTable, as_number, feature_names, feature_table
+from ensemble.features import FeatureTable, feature_names, feature_table
 from ensemble.member import Member
 from ensemble.population import FAR, Population
 from ensemble.scores import ScoreTable
@@ -48,7 +46,8 @@ class Prediction(Answer):
 
     Attributes:
         combiner: which combiner the answer is from.
-        order: what to rank a set by, larger is better: the accuracy; for the vote, contests won inside the set.
+        order: what to rank a set by, larger is better: the accuracy; of a combiner that compares a set's architectures
+            with each other, contests won inside the set.
         combiners: every combiner's answer; None for one that cannot tell without the proxies.
         stretch: 1 for an architecture and scores like the population's; else how many times as wide the interval is at
             least.
@@ -93,6 +92,14 @@ class Ensemble:
     def combiners(self) -> tuple[str, ...]:
         """Names of the combiners that it holds."""
         return tuple(self._members)
+
+    def depends_on_set(self, combiner: str | None) -> bool:
+        """True where the `order` of its predictions depends on what else is predicted in the same call.
+
+        Nothing else of a prediction does, to the last bit. None stands for the ensemble's own choice.
+        """
+        names = [combiner] if combiner is not None else [DEFAULT, STRUCTURE]
+        return any(self._members[name].info.depends_on_set for name in names if name in self._members)
 
     @property
     def held_out(self) -> dict[str, tuple[Array, Array]]:
@@ -219,13 +226,13 @@ class Ensemble:
         table = feature_table(self.space, architectures, scores, self.proxies)
         stretch, warnings = self._unlike(table, architectures, unlike if scores is not None else ())
         answers = self._answers(table, stretch, with_proxies=scores is not None)
-        contests = self.vote_ranks(scores) if headline == "vote" and scores is not None else None
-        if contests is not None and any(one["vote"] is None for one in answers):
-            contests = None  # some are from another combiner: only accuracies compare
+        orders: Sequence[float | None] = [None] * len(architectures)
+        if self.depends_on_set(headline) and all(one[headline] is not None for one in answers):
+            orders = self._members[headline].rank(table).tolist()  # else some are from another combiner
         return [
             self._prediction(
                 headline,
-                None if contests is None else float(contests[i]),
+                orders[i],
                 answers[i],
                 float(stretch[i]),
                 self._missing(table, i) if scores is not None else None,
@@ -237,14 +244,22 @@ class Ensemble:
     def beats(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
         """Probability that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
 
-        By the combiner of the predictions; where they are from several, by `structure`, which answers for all.
+        By the combiner of both predictions; where they are from two, by `structure`, which answers for all. So no third
+        architecture changes it.
         """
-        used = {one.combiner for one in predictions}
-        name = used.pop() if len(used) == 1 else STRUCTURE
-        said = [one.combiners[name] for one in predictions]
-        accuracy = np.array([one.accuracy for one in said if one is not None])
         depths = feature_table(self.space, architectures).select(["depth"])[:, 0]
-        return self._members[name].errors.beats(accuracy, depths, np.array([one.stretch for one in predictions]))
+        stretch = np.array([one.stretch for one in predictions])
+
+        def by(name: str, rows: Sequence[int]) -> Array:
+            said = [predictions[i].combiners[name] for i in rows]
+            accuracy = np.array([one.accuracy for one in said if one is not None])
+            return self._members[name].errors.beats(accuracy, depths[rows], stretch[rows])
+
+        result = by(STRUCTURE, range(len(predictions)))
+        for name in {one.combiner for one in predictions}:
+            rows = [i for i, one in enumerate(predictions) if one.combiner == name]
+            result[np.ix_(rows, rows)] = by(name, rows)
+        return result
 
     def explain(
         self, architecture: Architecture, scores: Mapping[str, float | None] | None = None, combiner: str | None = None
@@ -273,14 +288,6 @@ class Ensemble:
             return self._members[STRUCTURE].predict(feature_table(self.space, architectures, None, self.proxies))
 
         return single_edits(self.space, architecture, predicted)
-
-    def vote_ranks(self, scores: Scores) -> Array:
-        """Copeland scores of the vote inside a set, shape (m,): how many of the others each beats, ties as half."""
-        vote = self._members["vote"].model if "vote" in self._members else None
-        if not isinstance(vote, Calibrated) or not isinstance(vote.model_, MajorityVote):
-            raise UnknownNameError("combiner", "vote", self.combiners)
-        rows = [[as_number(row.get(proxy)) for proxy in self.proxies] for row in scores]
-        return vote.model_.rank(np.array(rows))
 
     def _check(self, architectures: Sequence[Architecture], scores: Scores | None, combiner: str | None) -> None:
         if combiner is not None and combiner not in self._members:
@@ -325,7 +332,7 @@ class Ensemble:
     def _prediction(
         self,
         headline: str,
-        contests: float | None,
+        order: float | None,
         answers: dict[str, Answer | None],
         stretch: float,
         missing: list[str] | None,
@@ -340,7 +347,7 @@ class Ensemble:
         elif missing:
             warnings.append(f"no {reason}")
         assert answer is not None, "structure has no missing columns"
-        order = answer.accuracy if contests is None else contests
+        order = answer.accuracy if order is None else order
         return Prediction(
             answer.accuracy, answer.percentile, answer.low, answer.high, chosen, order, answers, stretch, warnings
         )

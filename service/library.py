@@ -131,10 +131,6 @@ class Model:
         """Under which the prediction that `predict` makes of the same is kept."""
         return PredictionKey(self.ensemble, combiner, probe.seed, arch.fingerprint, tuple(_features(scores).items()))
 
-    def compares(self, combiner: str | None) -> bool:
-        """Whether its predictions depend on a request's other architectures too: the vote orders by contests."""
-        return combiner == "vote"
-
     def explained(
         self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None
     ) -> tuple[Explanation, list[Edit]]:

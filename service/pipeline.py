@@ -176,7 +176,8 @@ async def _score(results: Results, plan: Plan, desk: Desk, asker: Asker) -> None
 
 async def _estimate(results: Results, plan: Plan, model: Model, desk: Desk, asker: Asker) -> Said:
     """What the ensemble says of the architectures that have scores, and why if that is asked for."""
-    memory = NOTHING if model.compares(plan.combiner) else desk.memory  # the one holds for this request alone
+    alone = model.ensemble.depends_on_set(plan.combiner)  # what is said then holds for this request alone
+    memory = NOTHING if alone else desk.memory
     scores = {arch: results.scores[arch] for arch in results.architectures if arch in results.scores}
     keys = {arch: model.key(arch, own, plan.combiner, plan.probe) for arch, own in scores.items()}
     found = memory.predictions.get(keys.values())

@@ -29,10 +29,6 @@ Proxies = list[str] | None
 IDENTITY = ("name", "hash", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
 """Fields of a card that tell one ensemble from another."""
 
-DIGITS = 9
-"""Of accuracies. The last bits of a prediction depend on what else is predicted at once: without them a search is the
-same however it is cut, and wherever it runs."""
-
 
 class JudgeError(ArchrankError):
     """The server or its client is not there, or does not answer as a search needs it."""
@@ -90,7 +86,7 @@ def in_process(
         return make_desk(settings, library, backend, None)
 
     def guide(architectures: Sequence[Architecture]) -> list[float]:
-        return [round(one.accuracy, DIGITS) for one in model.ensemble.predict(architectures, combiner=combiner)]
+        return [one.accuracy for one in model.ensemble.predict(architectures, combiner=combiner)]
 
     backend.start()
     try:
@@ -138,7 +134,7 @@ def over_http(url: str, space: str, ensemble: str | None, combiner: str | None, 
 
             def guide(architectures: Sequence[Architecture]) -> list[float]:
                 # Of a failure this raises its error.
-                return [round(one.accuracy, DIGITS) for one in ask(architectures, [])]
+                return [one.accuracy for one in ask(architectures, [])]
 
             yield Judge(card, knows, knows.input_shape(batch.samples, batch.frames), predict, guide)
     except archrank_client.ArchrankError as error:
@@ -200,8 +196,7 @@ def _said(prediction: Any) -> dict[str, Any]:
     """Of a prediction of ours or of the client: they have the same fields."""
     bounds = prediction.interval
     numbers = {"accuracy": prediction.accuracy, "low": bounds.low, "high": bounds.high}
-    rounded = {name: round(number, DIGITS) for name, number in numbers.items()}
-    return {**rounded, "warnings": tuple(map(_printable, prediction.warnings))}
+    return {**numbers, "warnings": tuple(map(_printable, prediction.warnings))}
 
 
 def _printable(text: str) -> str:

@@ -44,7 +44,8 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     A subclass lists its fitted arrays in `fitted_arrays`; one with other state overrides `get_state` and `set_state`.
     A NaN feature is a missing score: a combiner with `accepts_missing` does without, the others refuse. A prediction
-    is NaN where a row has nothing to predict from.
+    is NaN where a row has nothing to predict from. `predict` and `contributions` give a row the same bits whatever rows
+    stand beside it: they add in an order of the row's own (`ensemble.rowwise`).
     """
 
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
@@ -58,6 +59,10 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     def predict(self, X: Array) -> Array:
         """Predictions, shape (m,)."""
         raise NotImplementedError
+
+    def rank(self, X: Array) -> Array:
+        """Order of the rows, larger is better, shape (m,): the predictions, unless it compares a set's rows."""
+        return self.predict(X)
 
     def contributions(self, X: Array) -> Array:
         """What each column adds to each prediction, (m, d + 1): Shapley values, and last what they add to. The sum of
@@ -79,7 +84,7 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def _training_data(self, X: Array, y: Array) -> tuple[Array, Array]:
         X, y = validate_data(
-            self, X, y, dtype=np.float64, y_numeric=True, ensure_all_finite="allow-nan", ensure_min_samples=2
+            self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_all_finite="allow-nan", ensure_min_samples=2
         )
         self._refuse_missing(X)
         return X, np.asarray(y, dtype=np.float64)

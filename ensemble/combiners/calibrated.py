@@ -63,6 +63,9 @@ class Calibrated(Wrapper):
         X = self._data(X)
         return _interpolate(self.model_.predict(X), *self.knots_)
 
+    def rank(self, X: Array) -> Array:
+        return self.model_.rank(self._data(X))
+
 
 def _increasing_knots(scores: Array, y: Array, bins: int) -> Array:
     """Scores and accuracies of the map's knots, (2, k), both strictly increasing."""

@@ -9,6 +9,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from ensemble.combiners.base import Array, Combiner, State
 from ensemble.combiners.tree_shapley import Paths
+from ensemble.rowwise import row_sums
 
 CHUNK = 512
 """Rows predicted at once: keeps the scratch memory near 2 MB, which the processor's cache holds."""
@@ -125,7 +126,7 @@ class Forest(Combiner):
             right = values.take(start + self._columns.take(at)) > self.threshold_.take(at)
             below = self._children.take(2 * at + right)
             if np.array_equal(below, at):
-                return np.asarray(self.value_.take(at).mean(axis=1))
+                return row_sums(self.value_.take(at)) / len(self._roots)
             at = below
 
 

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from ensemble.combiners.base import Array, Combiner, spearman
+from ensemble.rowwise import row_sums
 
 
 class WeightedMean(Combiner):
@@ -41,5 +42,5 @@ class WeightedMean(Combiner):
         X = self._data(X)
         there = ~np.isnan(X) & (self.weights_ != 0)
         scaled = np.where(there, (X - self.low_) / self.range_, 0.0)
-        total = there @ np.abs(self.weights_)
-        return np.asarray(np.divide(scaled @ self.weights_, total, where=total > 0, out=np.full(len(X), np.nan)))
+        total, weighted = row_sums(there * np.abs(self.weights_)), row_sums(scaled * self.weights_)
+        return np.asarray(np.divide(weighted, total, where=total > 0, out=np.full(len(X), np.nan)))

@@ -12,6 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from ensemble.combiners.base import Array, Combiner, Standardiser, State
+from ensemble.rowwise import exp, row_sums
 from models import InputError
 
 SLOT = re.compile(r"(slot\d+)\.(.+)")
@@ -25,8 +26,8 @@ PRIOR = 0.1
 """Precision of that prior on the logarithms: weak, it only holds components that the data say nothing about."""
 CLIP = 3.0
 PROXIES = "proxy"
-CHUNK = 2048
-"""Rows compared at once: keeps the scratch memory near 100 MB."""
+CHUNK = 128
+"""Rows compared at once: keeps the scratch memory near 3 MB."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,17 @@ class Seen:
 
     Attributes:
         modules: (m, modules), which modules are there.
-        count: (m,), number of fixed-graph modules.
-        norms: (m, norms), standardised and clipped; or the proxies.
-        squares: (m,), their sums of squares.
         there: (m,), whether the network has the slot.
+        graph: (m,), numbers of the rows' graphs, of which there are few.
+        count: (graphs,), number of fixed-graph modules.
+        norms: (graphs, norms), standardised and clipped; or the proxies.
     """
 
     modules: Array
+    there: NDArray[np.bool_]
+    graph: NDArray[np.int64]
     count: Array
     norms: Array
-    squares: Array
-    there: NDArray[np.bool_]
 
 
 class SlotProcess(Combiner):
@@ -146,14 +147,14 @@ class SlotProcess(Combiner):
         return self
 
     def predict(self, X: Array) -> Array:
-        return np.asarray(self._parts(self._data(X)).sum(axis=0) + self.centre_)
+        return row_sums(self._parts(self._data(X))) + self.centre_
 
     def contributions(self, X: Array) -> Array:
         """A component's whole contribution stands in the first of its columns. The process is a sum of its components,
         so that each is its own Shapley value, up to a constant."""
         X = self._data(X)
         parts = np.zeros((len(X), X.shape[1] + 1))
-        parts[:, [self._depth_column, *(part.own[0] for part, _ in self._known)]] = self._parts(X).T
+        parts[:, [self._depth_column, *(part.own[0] for part, _ in self._known)]] = self._parts(X)
         parts[:, -1] = self.centre_
         return parts
 
@@ -173,11 +174,11 @@ class SlotProcess(Combiner):
         self._known = [(part, self._seen(part, rows)) for part in _components(tuple(self.columns))]
 
     def _parts(self, X: Array) -> Array:
-        """What the level and each component add, (1 + components, m)."""
+        """What the level and each component add, (m, 1 + components)."""
         X = X.astype(np.float32).astype(np.float64)
         depths, depth = np.unique(X[:, self._depth_column], return_inverse=True)
         decay = self._decay(depths)
-        parts = [(self._wide(depths) @ self.dual_)[depth]]
+        parts = [row_sums(self._wide(depths) * self.dual_)[depth]]
         for variance, (part, known) in zip(self.variances_, self._known, strict=False):
             # Few rows are left: what a slot adds depends on nothing but the slot and the depth.
             chosen, place = _distinct(X[:, [self._depth_column, *part.own]])
@@ -185,9 +186,9 @@ class SlotProcess(Combiner):
             for i in range(0, len(chosen), CHUNK):
                 rows = chosen[i : i + CHUNK]
                 kernel = self._kernel(part, self._seen(part, X[rows]), known, decay[depth[rows]])
-                added[i : i + CHUNK] = variance * (kernel @ self.dual_)
+                added[i : i + CHUNK] = variance * row_sums(kernel * self.dual_)
             parts.append(added[place])
-        return np.stack(parts)
+        return np.stack(parts, axis=1)
 
     def _standardisation(self, X: Array) -> tuple[Array, Array]:
         mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
@@ -204,25 +205,28 @@ class SlotProcess(Combiner):
 
     def _decay(self, depths: Array) -> Array:
         """How much slots at these depths have in common with those of the training rows, (m, n)."""
-        return np.asarray(np.exp(-((depths[:, None] - self._depths) ** 2) / (2 * DEPTH_LENGTH**2)))
+        return exp(-((depths[:, None] - self._depths) ** 2) / (2 * DEPTH_LENGTH**2))
 
     def _seen(self, part: Component, X: Array) -> Seen:
         standardise = Standardiser(self.mean_[part.norms], self.scale_[part.norms])
-        norms = np.clip(standardise(X[:, part.norms]), -CLIP, CLIP)
-        count = X[:, part.counts] @ part.counted
-        return Seen(X[:, part.modules], count, norms, (norms**2).sum(axis=1), np.asarray(X[:, part.own].any(axis=1)))
+        graphs, graph = _distinct(X[:, part.counts + part.norms])
+        norms = np.clip(standardise(X[graphs][:, part.norms]), -CLIP, CLIP)
+        count = row_sums(X[graphs][:, part.counts] * part.counted)
+        return Seen(X[:, part.modules], np.asarray(X[:, part.own].any(axis=1)), graph, count, norms)
 
     def _kernel(self, part: Component, a: Seen, b: Seen, decay: Array) -> Array:
         """Kernel matrix of one component, (a's rows, b's rows); `decay`, of the same shape, is by their depths."""
-        distance = a.squares[:, None] + b.squares - 2 * a.norms @ b.norms.T
-        alike = np.exp(-np.maximum(distance, 0) / (2 * max(len(part.norms), 1)))
+        distance = np.zeros((len(a.norms), len(b.norms)))
+        for own, other in zip(a.norms.T, b.norms.T, strict=True):
+            distance += (own[:, None] - other) ** 2
+        graphs = exp(-distance / (2 * max(len(part.norms), 1)))
         if part.name == PROXIES:
-            return np.asarray(alike)
-        kernel = a.modules @ b.modules.T / max(len(part.modules), 1)
-        kernel += np.exp(-((a.count[:, None] - b.count) ** 2) / 2)
-        kernel += alike
+            return graphs[a.graph[:, None], b.graph]
+        graphs += exp(-((a.count[:, None] - b.count) ** 2) / 2)
+        # Modules are there (1) or not (0): this product is exact.
+        kernel = graphs[a.graph[:, None], b.graph] + a.modules @ b.modules.T / max(len(part.modules), 1)
         # A slot that a network does not have is all zeros: it says nothing about the network, and must not match.
-        return np.asarray(np.where(np.outer(a.there, b.there), kernel, 0.0) * decay)
+        return np.where(np.outer(a.there, b.there), kernel, 0.0) * decay
 
 
 def _distinct(rows: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

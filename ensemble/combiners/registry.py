@@ -37,6 +37,8 @@ class CombinerInfo:
         inputs: which columns it sees.
         output: whether its predictions are accuracies, or only an order.
         missing: whether it can predict with some of its scores missing.
+        depends_on_set: True where it ranks a set by comparing its architectures with each other. Accuracies depend on
+            no other architecture, whichever the combiner.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CombinerInfo:
     inputs: Literal["proxies", "proxies+structure", "structure"]
     output: Literal["order", "accuracy"]
     missing: bool = False
+    depends_on_set: bool = False
 
     @property
     def needs_proxies(self) -> bool:
@@ -81,6 +84,10 @@ def _within_depth(model: Combiner, columns: Columns) -> Combiner:
     return WithinDepth(model, columns.index("depth"))
 
 
+def _vote(columns: Columns, seed: int) -> Combiner:
+    return MajorityVote(random_state=seed)
+
+
 def _forest(columns: Columns, seed: int) -> Combiner:
     return _within_depth(Forest(random_state=seed), columns)
 
@@ -100,7 +107,7 @@ COMBINERS = _unique(
     (
         CombinerInfo("stacked", _stack, "proxies+structure", "accuracy"),
         CombinerInfo("structure", _stack, "structure", "accuracy"),
-        CombinerInfo("vote", lambda _, seed: MajorityVote(random_state=seed), "proxies", "order", missing=True),
+        CombinerInfo("vote", _vote, "proxies", "order", missing=True, depends_on_set=True),
         CombinerInfo("mean", lambda _, seed: WeightedMean(), "proxies", "order", missing=True),
         CombinerInfo("ranknet", lambda _, seed: RankNet(random_state=seed), "proxies+structure", "order"),
         CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from ensemble.combiners.base import Array, Combiner, Standardiser
+from ensemble.rowwise import row_sums
 
 PENALTIES = np.logspace(-1, 5, 25)
 
@@ -44,7 +45,7 @@ class Ridge(Combiner):
 
     def predict(self, X: Array) -> Array:
         X = self._data(X)
-        return Standardiser(self.mean_, self.scale_)(X) @ self.coef_ + self.intercept_
+        return row_sums(Standardiser(self.mean_, self.scale_)(X) * self.coef_) + self.intercept_
 
     def contributions(self, X: Array) -> Array:
         X = self._data(X)

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from ensemble.combiners.base import Array, Combiner, State
 from ensemble.combiners.fitting import fitted, out_of_fold
+from ensemble.rowwise import row_sums
 
 Member = tuple[str, Combiner, tuple[int, ...]]
 
@@ -60,13 +61,13 @@ class Stacked(Combiner):
     def contributions(self, X: Array) -> Array:
         X = self._data(X)
         parts = np.zeros((len(X), X.shape[1] + 1))
-        parts[:, -1] = self.centre_ * (1 - self.weights_.sum())
+        parts[:, -1] = self.centre_ * (1 - row_sums(self.weights_))
         for weight, (name, _, columns) in zip(self.weights_, self.members, strict=True):
             parts[:, [*columns, -1]] += weight * self.models_[name].contributions(X[:, columns])
         return parts
 
     def _weighted(self, predictions: Array) -> Array:
-        return np.asarray(self.weights_ @ (predictions - self.centre_) + self.centre_)
+        return row_sums((predictions - self.centre_).T * self.weights_) + self.centre_
 
     def get_state(self) -> State:
         own = super().get_state()

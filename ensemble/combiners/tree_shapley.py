@@ -6,6 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.rowwise import row_sums
+
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int32]
 CHUNK = 4096
@@ -69,7 +71,7 @@ class Paths:
         ∫₀¹ Π_{i≠j} (z_i(1−u) + o_i·u) du: a polynomial, on which Gauss–Legendre quadrature is exact.
         """
         result = np.zeros((len(rows), rows.shape[1] + 1))
-        result[:, -1] = self.value @ self.share.prod(axis=1)
+        result[:, -1] = row_sums(self.value * self.share.prod(axis=1))
         points, weights = np.polynomial.legendre.leggauss(max((self.column.shape[1] + 1) // 2, 1))
         points, weights = (points + 1) / 2, weights / 2
         for i, row in enumerate(rows):

@@ -56,7 +56,9 @@ class WithinDepth(Wrapper):
         return parts
 
     def _mean_at(self, X: Array) -> Array:
-        return np.interp(X[:, self.column], self.depths_, self.means_)
+        depths, place = np.unique(X[:, self.column], return_inverse=True)
+        # One at a time: for as many values as knots, or more, `np.interp` has another way.
+        return np.array([np.interp(depth, self.depths_, self.means_) for depth in depths])[place]
 
     @property
     def inner(self) -> Combiner:

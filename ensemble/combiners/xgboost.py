@@ -43,6 +43,7 @@ class Boosting(Combiner):
         return self
 
     def predict(self, X: Array) -> Array:
+        """XGBoost adds a row's leaves in float32 tree after tree, however it divides rows into blocks."""
         X = self._data(X)
         return (
             np.asarray(self.model_.inplace_predict(X, validate_features=False), dtype=np.float64) * self.scale_

@@ -76,7 +76,7 @@ async def accepted(
     """Make a job of the request and answer 202 with it. Raises what the request's plan raises."""
     state, caller = request.app.state, request.state.caller
     plan = Plan.of(asked, state.desk.library)
-    if plan.model is not None and plan.model.compares(plan.combiner):
+    if plan.model is not None and plan.model.ensemble.depends_on_set(plan.combiner):
         raise InputError(
             "combiner", plan.combiner, "one that predicts each architecture by itself, where a job is asked for"
         )
