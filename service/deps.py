@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from models.errors import InputError
+from models.strict_json import loads
 from service.access import Access, Caller
 from service.desk import Desk
 from service.errors import ProblemError, documented
@@ -19,7 +20,6 @@ from service.leaving import Leaving
 from service.settings import Settings
 from service.store import Store
 from service.store_check import StoreCheck
-from service.strict_json import loads
 from service.turns import Asker
 
 T = TypeVar("T")

@@ -185,7 +185,7 @@ def _evaluated(
 def _evaluation(path: Path) -> dict[str, Any]:
     """The JSON that `evaluate --json` printed. Raises `InputError` where it is something else."""
     from models import InputError
-    from service.strict_json import loads
+    from models.strict_json import loads
 
     measured = loads(path.read_bytes(), max_nesting=32)
     if not isinstance(measured, dict) or not {"combiners", "baselines", "method"} <= measured.keys():

@@ -135,9 +135,9 @@ def _answer(
     """What HTTP would answer to the JSON in the file, with the options that the command line gives."""
     import asyncio
 
+    from models.strict_json import loads
     from service.app import make_backend, make_desk
     from service.library import Library
-    from service.strict_json import loads
     from service.turns import Asker
 
     text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()

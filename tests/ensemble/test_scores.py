@@ -72,7 +72,7 @@ def test_feature_of_a_score(score: dict[str, Any], feature: float | None) -> Non
         (b"[]\n", "line 4, scores"),
         (b'{"fingerprint": "a", "scores": {}}\n', "line 4, fingerprint"),
         (b'{"scores": {}}\n', "line 4, fingerprint"),
-        (b'{"fingerprint": "c", "scores": {"zen": 1}}\n', "line 4, scores"),
+        (b'{"fingerprint": "c", "scores": {"zen": 1}}\n', "line 4, scores.zen"),
     ],
 )
 def test_malformed_rows_name_their_line(path: Path, line: bytes, place: str) -> None:

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from models.errors import InputError, UnknownNameError
+from models.strict_json import JsonError, loads
 from service.app import create_app, open_store
 from service.errors import problem
 from service.keys import Allowance, new_key
 from service.library import Library
 from service.serve import check_host
 from service.settings import Settings
-from service.strict_json import JsonError, loads
 
 VALUES = st.recursive(
     st.none()

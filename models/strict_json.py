@@ -11,16 +11,25 @@ class JsonError(InputError):
     """A text is not the JSON that we read."""
 
 
-def loads(data: bytes, max_nesting: int) -> Any:
+def loads(data: bytes, max_nesting: int, finite: bool = True) -> Any:
     """Read one JSON value from UTF-8.
 
-    Raises `JsonError`: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or
-    lists and objects nested deeper than `max_nesting`.
+    Args:
+        data: the text.
+        max_nesting: levels of lists and objects.
+        finite: refuse NaN, infinities and numbers that overflow to them, which files of other programs may hold.
+
+    Raises:
+        JsonError: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or lists and
+            objects nested deeper than `max_nesting`.
     """
     too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_nesting} levels")
     try:
         value = json.loads(
-            data.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_without_repeats
+            data.decode(),
+            parse_constant=_refuse if finite else None,
+            parse_float=_finite if finite else None,
+            object_pairs_hook=_without_repeats,
         )
     except UnicodeDecodeError as error:
         raise JsonError("body", f"byte 0x{data[error.start]:02x} at {error.start}", "UTF-8 text") from error

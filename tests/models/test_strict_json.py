@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.strict_json import JsonError, loads
+from models.strict_json import JsonError, loads
 
 NESTING = 8
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=300)
