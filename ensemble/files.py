@@ -2,23 +2,52 @@
 
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models import InputError
+
+TEMPORARY = ".archrank-"
+"""Start of the names of what is being written."""
+
+
+def check_new_folder(folder: Path, field: str = "out") -> None:
+    """Raise `InputError` unless files can be made in the folder, or the folder itself, with those above it."""
+    path = folder.absolute()
+    try:
+        while not path.exists():
+            path = path.parent
+    except (OSError, ValueError) as error:
+        raise InputError(field, str(folder), f"a folder that can be written ({error})") from error
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(field, str(folder), f"a folder that can be written; {path} cannot")
+
+
+def check_new_file(path: Path, field: str = "out") -> None:
+    """Raise `InputError` unless a file can be written there."""
+    check_new_folder(path.parent, field)
+    try:
+        fine = path.is_file() or not path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(field, str(path), f"a file that can be written ({error})") from error
+    if not fine:
+        raise InputError(field, str(path), "a regular file, or a new one")
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, then rename: a reader never sees half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:  # not mkstemp, whose files only their owner may read, whatever the umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -26,7 +55,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write all files beside `folder`, then put them in its place: a failure leaves what was there."""
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=TEMPORARY) as scratch:
         new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()
         for name, content in files.items():

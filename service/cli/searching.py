@@ -62,7 +62,7 @@ def search(
     import numpy as np
     from rich.console import Console
 
-    from models import InputError
+    from models.errors import check_seed
     from search import SpaceMoves, get_strategy
     from search.log import SearchLog
     from search.run import check_options, run
@@ -71,8 +71,7 @@ def search(
     kind, named = get_strategy(strategy), _names(proxies)
     most_flops, most_params = _limit("max_flops", max_flops), _limit("max_params", max_params)
     check_options(budget, batch)
-    if seed < 0:
-        raise InputError("seed", seed, "at least 0")
+    check_seed(seed)
     chosen = {} if pool is None else {"pool": _pool(kind, pool)}
     folder = out or Path("runs") / f"search-{strategy}-{seed}"
     with _judge(space, ensemble, combiner, named, url, device=device, ensembles_folder=ensembles) as judge:
