@@ -15,26 +15,29 @@ TEMPORARY = ".archrank-"
 
 
 def check_new_folder(folder: Path, field: str = "out") -> None:
-    """Raise `InputError` unless files can be made in the folder, or the folder itself, with those above it."""
-    path = folder.absolute()
+    """Raise `InputError` unless `write_folder` can put a folder there: beside it, where it makes the files."""
     try:
+        place = folder.resolve()
+        exists, path = place.exists(), place.parent
         while not path.exists():
             path = path.parent
-    except (OSError, ValueError) as error:
-        raise InputError(field, str(folder), f"a folder that can be written ({error})") from error
-    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(field, str(folder), f"a folder that can be written; {path} cannot")
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise InputError(field, str(folder), f"a place that can be written ({error})") from error
+    if exists and not place.is_dir():
+        raise InputError(field, str(folder), "a folder, or a new one")
+    _check_writable(path, folder, field)
 
 
 def check_new_file(path: Path, field: str = "out") -> None:
-    """Raise `InputError` unless a file can be written there."""
-    check_new_folder(path.parent, field)
-    try:
-        fine = path.is_file() or not path.exists()
-    except (OSError, ValueError) as error:
-        raise InputError(field, str(path), f"a file that can be written ({error})") from error
-    if not fine:
+    """Raise `InputError` unless `write_atomically`, or appending, can write the file, once its folder is made."""
+    check_new_folder(path.parent / TEMPORARY, field)
+    if path.exists() and not path.is_file():
         raise InputError(field, str(path), "a regular file, or a new one")
+
+
+def _check_writable(folder: Path, target: Path, field: str) -> None:
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(field, str(target), f"a place that can be written, which {folder} is not")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

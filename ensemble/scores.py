@@ -60,7 +60,8 @@ class ScoreTable:
         often = 2 * there.sum(axis=0) >= len(rows)
         complete = int(there[:, often].all(axis=1).sum()) if often.any() else 0
         if 2 * complete < len(rows):
-            found = f"all scores of {complete} of the {len(rows)} architectures of {benchmark.name}"
+            covered = complete if often.any() else int(there.sum(axis=0).max(initial=0))
+            found = f"scores of {covered} of the {len(rows)} architectures of {benchmark.name}"
             allowed = "a table that covers at least half of them; without one the prediction is from structure alone"
             raise BenchmarkError("scores", found, allowed)
         silent = [name for name, kept in zip(self.proxies, often, strict=True) if not kept]

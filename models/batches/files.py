@@ -3,7 +3,6 @@
 import lzma
 import tokenize
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -67,7 +66,7 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
 
     Raises `BatchError` as `ntu_batch` does.
     """
-    points, lengths, y = _load_npz(path, ("frames", "lengths", "label"))
+    points, lengths, y = _load_npz(path)
     _, channels, _, joints, persons = space.input_shape(samples, frames)
     if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMBERS:
         want = f"numbers, (frames of all sequences, {joints}, {channels})"
@@ -93,7 +92,8 @@ def _finish(space: SearchSpace[Any], x: NDArray[Any], y: NDArray[Any], source: s
     return batch
 
 
-def _load_npz(path: str | Path, names: Sequence[str]) -> list[NDArray[Any]]:
+def _load_npz(path: str | Path) -> list[NDArray[Any]]:
+    names = ("frames", "lengths", "label")
     _check_file(path, "data")
     try:
         with ZipFile(path) as archive:
@@ -102,7 +102,8 @@ def _load_npz(path: str | Path, names: Sequence[str]) -> list[NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return [np.asarray(arrays[name]) for name in names]
     except UNREADABLE as error:
-        raise BatchError("data", str(path), f"an .npz with arrays {', '.join(names[:-1])} and {names[-1]} ({error})") from error
+        wanted = f"an .npz with arrays frames, lengths and label ({error})"
+        raise BatchError("data", str(path), wanted) from error
 
 
 def _load_npy(path: str | Path, field: str) -> NDArray[Any]:

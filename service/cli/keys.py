@@ -4,14 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.common import Json, app, one_line_errors, settings
+from service.cli.common import Json, app, settings
 
 keys_app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 
 
 @keys_app.command()
-@one_line_errors
 def create(
     name: Annotated[str, typer.Option(help="whose it is")],
     scope: Annotated[list[str] | None, typer.Option(help="predict, admin; may come twice [default: predict]")] = None,
@@ -37,7 +36,6 @@ def create(
 
 
 @keys_app.command("list")
-@one_line_errors
 def list_keys(as_json: Json = False) -> None:
     """Show the store's keys, revoked ones too; of a key only its id is known."""
     import json
@@ -73,7 +71,6 @@ def list_keys(as_json: Json = False) -> None:
 
 
 @keys_app.command()
-@one_line_errors
 def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows it")]) -> None:  # noqa: A002
     """Make a key useless, within seconds also where a server runs."""
     from service.app import open_store

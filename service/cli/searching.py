@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import Device, Json, app, one_line_errors, settings
+from service.cli.common import Device, Json, app, settings
 
 if TYPE_CHECKING:
     from search import Strategy
@@ -21,7 +21,6 @@ STOPPED = 130
 
 
 @app.command()
-@one_line_errors
 def search(
     strategy: Annotated[
         str, typer.Option(help="random, evolution, warm-up, move, local or pareto; docs/search.md compares them")
@@ -62,6 +61,7 @@ def search(
     import numpy as np
     from rich.console import Console
 
+    from ensemble.files import check_new_file
     from models.errors import check_seed
     from search import SpaceMoves, get_strategy
     from search.log import SearchLog
@@ -74,6 +74,8 @@ def search(
     check_seed(seed)
     chosen = {} if pool is None else {"pool": _pool(kind, pool)}
     folder = out or Path("runs") / f"search-{strategy}-{seed}"
+    for name in (LOG, *search_results.FILES):
+        check_new_file(folder / name)
     with _judge(space, ensemble, combiner, named, url, device=device, ensembles_folder=ensembles) as judge:
         moves = SpaceMoves(judge.space, depth, most_flops, most_params, judge.shape)
         header = {

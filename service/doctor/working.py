@@ -35,9 +35,9 @@ PATIENCE = 60.0
 
 def store(setup: Setup) -> Finding:
     """It can be reached, its tables are up to date, and it can be written."""
-    if not _there(setup.settings):
-        return ok("not there yet: a server makes it when it starts")
     try:
+        if not _there(setup.settings):
+            return ok("not there yet: a server makes it when it starts")
         migrations, empty, skew = _look(setup.settings)
         if empty:
             return ok("empty: a server makes the tables when it starts")
@@ -114,12 +114,12 @@ def scoring(setup: Setup) -> Finding:
 
 
 def _there(settings: Settings) -> bool:
-    return settings.store_url is not None or (settings.data_folder / FILE).exists()
+    return settings.store_url is not None or (settings.store_folder / FILE).exists()
 
 
 def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
     """Migrations that the store lacks, whether it lacks all, by how many seconds its clock differs; changes nothing."""
-    url = make_url(settings.store_url or URL.create("sqlite", database=str(settings.data_folder.absolute() / FILE)))
+    url = make_url(settings.store_url or URL.create("sqlite", database=str(settings.store_folder.absolute() / FILE)))
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     server = url.get_backend_name() == "postgresql"
