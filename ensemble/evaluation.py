@@ -95,7 +95,7 @@ def load_evaluation(path: str | Path, benchmark: Benchmark) -> dict[str, Any]:
         read = check_fields(_Evaluation, content, str(path))
     except InputError as error:
         allowed = f"the JSON of `archrank evaluate --json` ({error.allowed})"
-        raise BenchmarkError(error.field, error.value, allowed) from error
+        raise BenchmarkError(error.field, "something else", allowed) from error
     if read.benchmark.data_hash != benchmark.data_hash:
         allowed = f"{benchmark.data_hash!r}, that of {benchmark.name}: evaluate this benchmark"
         raise BenchmarkError(f"{path}, benchmark.data_hash", read.benchmark.data_hash, allowed)

@@ -36,8 +36,10 @@ def check_new_file(path: Path, field: str = "out") -> None:
 
 
 def _check_writable(folder: Path, target: Path, field: str) -> None:
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(field, str(target), f"a place that can be written, which {folder} is not")
+    try:
+        tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY).cleanup()
+    except OSError as error:
+        raise InputError(field, str(target), f"a place that can be written ({folder}: {error.strerror})") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,0 +1,1 @@
+"""Fuzzing of every reader of bytes from outside: `make fuzz` for minutes, `make test` for seconds."""
