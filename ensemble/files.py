@@ -5,6 +5,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,29 @@ TEMPORARY = ".archrank-"
 
 def check_new_folder(folder: Path, field: str = "out") -> None:
     """Raise `InputError` unless `write_folder` can put a folder there: beside it, where it makes the files."""
-    try:
-        place = folder.resolve()
-        exists, path = place.exists(), place.parent
-        while not path.exists():
-            path = path.parent
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
-        raise InputError(field, str(folder), f"a place that can be written ({error})") from error
-    if exists and not place.is_dir():
+    if _can_be_written(folder, field) and not folder.is_dir():
         raise InputError(field, str(folder), "a folder, or a new one")
-    _check_writable(path, folder, field)
 
 
 def check_new_file(path: Path, field: str = "out") -> None:
     """Raise `InputError` unless `write_atomically`, or appending, can write the file, once its folder is made."""
-    check_new_folder(path.parent / TEMPORARY, field)
-    if path.exists() and not path.is_file():
+    if _can_be_written(path, field) and not path.is_file():
         raise InputError(field, str(path), "a regular file, or a new one")
 
 
-def _check_writable(folder: Path, target: Path, field: str) -> None:
+def _can_be_written(path: Path, field: str) -> bool:
+    """Whether there is something already. Raises `InputError` where nothing can be made beside it."""
     try:
-        tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY).cleanup()
-    except OSError as error:
-        raise InputError(field, str(target), f"a place that can be written ({folder}: {error.strerror})") from error
+        place = path.resolve()
+        with suppress(FileNotFoundError):
+            place.lstat()  # `exists` swallows what is wrong with a name
+        nearest = place.parent
+        while not nearest.exists():
+            nearest = nearest.parent
+        tempfile.TemporaryDirectory(dir=nearest, prefix=TEMPORARY).cleanup()
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a null byte, links in a circle
+        raise InputError(field, str(path), f"a place that can be written ({error})") from error
+    return place.exists()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -33,7 +33,12 @@ class Settings(BaseSettings):
     """What can be set, e.g. `ARCHRANK_PORT=9000`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ARCHRANK_", env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
+        env_prefix="ARCHRANK_",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=False,  # a home that is not known matters only where it is needed
     )
 
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"

@@ -6,6 +6,7 @@ What crashes is written to tests/fuzz/crashes, where the tests find it.
 """
 
 import argparse
+import logging
 import sys
 import warnings
 from collections import Counter
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--target", action="append", choices=[target.name for target in TARGETS], help="only this one")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    logging.disable()
     console, tried, crashed = Console(), Counter[str](), dict[str, str]()
     chosen = [target for target in TARGETS if not args.target or target.name in args.target]
     started, seed = monotonic(), args.seed
