@@ -113,5 +113,5 @@ def _completion(data: Any) -> int:
 def _read(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:  # of a kind that this version does not know
+    except (ValueError, RecursionError):  # of a kind that this version does not know
         return text
