@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 CLIENT := $(VENV)/client/.installed
 LOOPS := $(VENV)/loops/.installed
 
-.PHONY: demo test chaos check audit soak bench gpu serve format openapi install clean
+.PHONY: demo test chaos check audit soak fuzz bench gpu serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
@@ -33,6 +33,10 @@ audit:  ## known vulnerabilities of what constraints.txt names, where they can b
 
 soak: $(INSTALLED)  ## mixed load on a server for SECONDS, every answer checked; a figure of its memory in runs/
 	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
+
+fuzz: SECONDS = 600
+fuzz: $(INSTALLED)  ## mutated bytes to every reader of them for SECONDS; what crashes becomes a test case
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed

@@ -17,7 +17,10 @@ from safetensors.numpy import load, save
 
 from ensemble.combiners import State
 from ensemble.errors import ArtifactError
-from ensemble.files import write_folder
+from ensemble.files import check_new_folder, write_folder
+from models import InputError
+from models.errors import shortened
+from models.files import read_file, read_json
 
 FORMAT = 3
 """Raised whenever an older program could not read what a newer one writes."""
@@ -28,8 +31,7 @@ PART = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_]+)+")
 
 def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> None:
     """Write the folder beside its place and then rename it. Replaces an artifact that was there, and nothing else."""
-    if folder.exists() and not (folder / MANIFEST).is_file():
-        raise ArtifactError(f"{folder} exists and is no artifact: not overwritten")
+    check_replaceable(folder)
     arrays, copies = _distinct({name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())})
     parts = {ARRAYS: save(arrays)} | {name.replace("/", "-"): blob for name, blob in state.blobs.items()}
     content = {
@@ -43,30 +45,49 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
     write_folder(folder, {**parts, MANIFEST: text.encode()})
 
 
+def check_replaceable(folder: Path) -> None:
+    """Raise `ArtifactError` unless an artifact can be written there: nothing, or an artifact and nothing else."""
+    check_new_folder(folder)
+    if not folder.exists():
+        return
+    try:
+        ours = {MANIFEST, *_read_manifest(folder)["parts"]}
+    except (ArtifactError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder} exists and is no artifact: not overwritten") from error
+    foreign = sorted({path.name for path in folder.iterdir()} - ours)
+    if foreign:
+        raise ArtifactError(f"{folder} holds {foreign[0]}, which is no part of the artifact: not overwritten")
+
+
 def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
     """Manifest and state of a saved ensemble.
 
     Raises `ArtifactError` with the reason unless every byte is what was saved: a missing, additional or altered part,
     an unknown format, a manifest that is not its own.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"{folder}: no readable {MANIFEST} ({error})") from error
-    except ValueError as error:
-        raise ArtifactError(f"{folder}: {MANIFEST} is not JSON ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise ArtifactError(f"{folder}: format {found!r} is unknown; this version reads format {FORMAT}")
+    manifest = _read_manifest(folder)
+    if manifest.get("format") != FORMAT:
+        found = shortened(manifest.get("format"))
+        raise ArtifactError(f"{folder}: format {found} is unknown; this version reads format {FORMAT}")
     if manifest.get("manifest_sha256") != _manifest_hash(manifest):
         raise ArtifactError(f"{folder}: {MANIFEST} was altered: its own SHA-256 does not fit")
     parts = _checked_parts(folder, manifest.get("parts"))
     try:
         arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
         arrays |= {name: arrays[original] for name, original in manifest["copies"].items()}
-    except (AttributeError, KeyError, TypeError, SafetensorError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ArtifactError(f"{folder}: {ARRAYS} cannot be read ({error})") from error
     return manifest, State(arrays, {name.replace("-", "/"): part for name, part in parts.items()})
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = read_json(folder / MANIFEST, MANIFEST)
+    except (InputError, OSError) as error:
+        raise ArtifactError(f"{folder}: no readable {error}") from error
+    if not isinstance(manifest, dict):
+        raise ArtifactError(f"{folder}: {MANIFEST} is not a JSON object")
+    return manifest
 
 
 def _distinct(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -90,7 +111,10 @@ def _checked_parts(folder: Path, stated: Any) -> dict[str, bytes]:
         raise ArtifactError(f"{folder}: files that the manifest does not name: {', '.join(extra)}")
     parts: dict[str, bytes] = {}
     for name, expected in stated.items():
-        part = (folder / name).read_bytes()
+        try:
+            part = read_file(folder / name, name)
+        except (InputError, OSError) as error:
+            raise ArtifactError(f"{folder}: {name} cannot be read ({error})") from error
         if {"bytes": len(part), "sha256": _sha256(part)} != expected:
             raise ArtifactError(f"{folder}: {name} was altered: its size or SHA-256 is not the manifest's")
         parts[name] = part

@@ -1,7 +1,6 @@
 """Benchmarks: architectures with the accuracy that training gave them."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ensemble.errors import BenchmarkError
 from ensemble.files import json_line, write_atomically
 from models import Architecture, InputError, SearchSpace, get_space
+from models.files import check_file, parse_json, read_file
 
 FIELDS = ("architecture", "accuracy", "seconds", "scores")
 """What a row of our own table may hold; the first two have to be there."""
@@ -98,8 +98,8 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Architecture] = "g
     """Read a benchmark, either form of it.
 
     Args:
-        path: the folder of the public JSON files, or the folder that holds their `data` folder; or a JSON Lines file
-            with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}` a line.
+        path: the folder of the public JSON files, or the folder that holds their `data` folder; or a JSON Lines file,
+            or a pipe, with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}` a line.
         space: search space, by name or as an object.
 
     Raises:
@@ -107,12 +107,7 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Architecture] = "g
     """
     path = Path(path)
     space = get_space(space) if isinstance(space, str) else space
-    if path.is_dir():
-        rows = _public_rows(path)
-    elif path.is_file():
-        rows = _table_rows(path)
-    else:
-        raise BenchmarkError("benchmark", str(path), "an existing folder or JSON Lines file")
+    rows = _public_rows(path) if _is_folder(path) else _table_rows(path)
     places: dict[str, str] = {}
     entries: list[Entry] = []
     for place, row in rows:
@@ -153,7 +148,7 @@ def public_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     folder = path / "data" if (path / "data").is_dir() else path
     for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        content = _parse_json(file.read_bytes(), file.name)
+        content = _parsed(_content(file, file.name), file.name)
         records = list(content.values())
         if len(records) != 1 or not isinstance(records[0], dict):
             raise BenchmarkError(file.name, content, "an object with one architecture under its hash")
@@ -186,19 +181,36 @@ def _public_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                place = f"{path.name} line {number}"
-                yield place, _parse_json(line, place)
-
-
-def _parse_json(text: bytes, place: str) -> dict[str, Any]:
+def _is_folder(path: Path) -> bool:
+    """Raise `BenchmarkError` where there is neither a folder nor a file that can be read."""
     try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise BenchmarkError(place, text.decode(errors="replace"), f"JSON ({error})") from error
+        if path.is_dir():
+            return True
+        check_file(path, "benchmark", pipe=True)
+    except (OSError, ValueError) as error:
+        raise BenchmarkError("benchmark", str(path), "an existing folder or JSON Lines file") from error
+    return False
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(_content(path, path.name, pipe=True).split(b"\n"), start=1):
+        if line.strip():
+            place = f"{path.name} line {number}"
+            yield place, _parsed(line, place)
+
+
+def _content(path: Path, place: str, pipe: bool = False) -> bytes:
+    try:
+        return read_file(path, place, pipe)
+    except InputError as error:
+        raise error.renamed(place, BenchmarkError) from error
+
+
+def _parsed(text: bytes, place: str) -> dict[str, Any]:
+    try:
+        content = parse_json(text, place, finite=False)  # published scores have NaN among them
+    except InputError as error:
+        raise error.renamed(place, BenchmarkError) from error
     if not isinstance(content, dict):
         raise BenchmarkError(place, content, "a JSON object")
     return content
@@ -215,13 +227,13 @@ def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Architecture])
         architecture = space.parse(row["architecture"])
     except InputError as error:
         raise BenchmarkError.at(place, error) from error
-    seconds = row.get("seconds")
-    if seconds is not None and (not _is_number(seconds) or not 0 <= seconds < math.inf):
-        raise BenchmarkError(f"{place}, seconds", seconds, "a number of seconds from 0 on")
+    seconds = finite(row.get("seconds"))
+    if row.get("seconds") is not None and (seconds is None or seconds < 0):
+        raise BenchmarkError(f"{place}, seconds", row["seconds"], "a number of seconds from 0 on")
     return Entry(
         architecture,
         _accuracy(row["accuracy"], place),
-        None if seconds is None else float(seconds),
+        seconds,
         read_scores(row.get("scores"), place),
     )
 
@@ -245,11 +257,19 @@ def read_scores(value: Any, place: str) -> Scores:
         if score is None or (isinstance(score, str) and score.lower() == "nan"):
             scores[name] = None
         elif _is_number(score):
-            # An integer may be too large for a float, which isfinite would raise on.
-            scores[name] = float(score) if -1e308 < score < 1e308 else None
+            scores[name] = finite(score)
         else:
             raise BenchmarkError(f"{place}, scores.{name}", score, 'a number, null or "NaN"')
     return scores
+
+
+def finite(value: Any) -> float | None:
+    """The number as a finite float; None for anything else, as an integer that is too large for one."""
+    try:
+        number = float(value) if _is_number(value) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _is_number(value: Any) -> bool:

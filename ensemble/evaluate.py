@@ -21,6 +21,7 @@ from ensemble.learning import learning_curves, noise, shuffled_control, smaller_
 from ensemble.metrics import Metrics, brier, interval_measures, mean_and_sd, measure, reliability, search_measures
 from ensemble.scores import ScoreTable
 from ensemble.uncertainty import LEVEL
+from models.errors import check_seed
 
 Array = NDArray[np.float64]
 
@@ -106,6 +107,7 @@ def evaluate(
         whole procedure on accuracies shuffled within depth; `noise` what limits the ρ within depth.
     """
     started = time.perf_counter()
+    check_seed(seed)
     require_rows(benchmark)
     scores = scores.without_silent(benchmark) if scores is not None else None
     table = benchmark_features(benchmark, scores)

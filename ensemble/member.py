@@ -74,11 +74,11 @@ class Member:
         model = info.build(columns, seed).set_state(state.part("model"))
         typical = None
         if model.additive:
-            arrays = state.part("typical").arrays
+            arrays = state.part("typical").floats
             typical = Reference(arrays["depths"], arrays["means"])
             if typical.means.shape != (len(typical.depths) + 1, len(info.columns(columns)) + 1):
                 raise ValueError("the mean contributions do not fit the columns")
-        population = state.part("population").arrays
+        population = state.part("population").floats
         held_out, depths = population["held_out"], population["depths"]
         if held_out.shape != depths.shape:
             raise ValueError("the held-out predictions do not fit their numbers of layers")

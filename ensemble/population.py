@@ -151,7 +151,7 @@ class Population:
     @classmethod
     def of_state(cls, state: State, names: Sequence[str]) -> Self:
         """What `get_state` gave, of a table with these columns. Raises `KeyError` or `ValueError` where it is not."""
-        read: dict[str, Any] = dict(state.arrays)
+        read: dict[str, Any] = dict(state.floats)
         population = cls(tuple(names), **read)
         shape = (len(population.depths), len(_structure(tuple(names))))
         proxies = sum(name.startswith(PROXY) for name in names)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ensemble.artifact import load_artifact, save_artifact
 from ensemble.benchmark import Benchmark
+from ensemble.card import card
 from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
 from ensemble.crossval import Progress, held_out_predictions
 from ensemble.errors import ArtifactError, BenchmarkError
@@ -21,8 +22,9 @@ from ensemble.features import FeatureTable, feature_names, feature_table
 from ensemble.member import Member
 from ensemble.population import FAR, Population
 from ensemble.scores import ScoreTable
-from models import Architecture, ArchrankError, InputError, SearchSpace, UnknownNameError, get_space
+from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space
 from models.batches import BatchSpec, ProbeBatch
+from models.errors import check_seed
 from models.version import archrank_version
 
 Array = NDArray[np.float64]
@@ -140,6 +142,7 @@ class Ensemble:
             jobs: worker processes for the held-out predictions.
             progress: called after each fold.
         """
+        check_seed(seed)
         require_rows(benchmark)
         scores = scores.without_silent(benchmark) if scores is not None else None
         header = scores.header if scores is not None else {}
@@ -191,12 +194,27 @@ class Ensemble:
                 for name in manifest["combiners"]
             }
             population = Population.of_state(state.part("population"), columns)
-            batch = _stored_batch(manifest, state.part("batch"))
+            ensemble = cls(manifest, space, members, population, _stored_batch(manifest, state.part("batch")))
+            ensemble._rehearse()
         except ArtifactError:
             raise
-        except (ArchrankError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # of libraries, too: any part may be anything
             raise ArtifactError(f"{folder}: its parts do not make an ensemble ({error!r})") from error
-        return cls(manifest, space, members, population, batch)
+        return ensemble
+
+    def _rehearse(self) -> None:
+        """Make the card, a prediction by every combiner and an explanation: what is loaded has to answer.
+
+        Raises `ValueError` where a prediction is no fraction, and anything else where a part does not fit the others.
+        """
+        card(self.manifest)
+        architecture, scores = self.space.largest, {name: row[50] for name, row in self.quantiles.items()}
+        for given in (None, [scores]):
+            (said,) = self.predict([architecture], given)
+            for answer in (said, *said.combiners.values()):
+                if answer is not None and not (0 <= answer.low <= answer.high <= 1 and 0 <= answer.accuracy <= 1):
+                    raise ValueError(f"a prediction of {answer.accuracy} from {answer.low} to {answer.high}")
+        self.explain(architecture)
 
     def predict(
         self,

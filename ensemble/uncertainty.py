@@ -84,7 +84,7 @@ class Errors:
     @classmethod
     def of_state(cls, state: State) -> Self:
         """What `get_state` gave. Raises `KeyError` or `ValueError` where it is not that."""
-        depths, (lower, upper, spread), far = (state.arrays[name] for name in ("depths", "tails", "far"))
+        depths, (lower, upper, spread), far = (state.floats[name] for name in ("depths", "tails", "far"))
         if len(lower) != len(depths) + 1 or len(far) != 3:
             raise ValueError("the errors' groups do not fit their depths")
         return cls(depths, lower, upper, spread, *map(float, far))

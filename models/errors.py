@@ -65,6 +65,12 @@ class InputError(ArchrankError, ValueError):
         return error
 
 
+def check_seed(seed: Any, field: str = "seed") -> None:
+    """Raise `InputError` unless every library takes it as a seed."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise InputError(field, seed, "a whole number from 0 to 2**32 - 1")
+
+
 class ArchitectureError(InputError):
     """An architecture is malformed."""
 

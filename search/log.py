@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models import Architecture, InputError, SearchSpace
+from models.files import check_fields, check_file, parse_json
 from search.base import Trial
 
 FORMAT = 1
@@ -43,11 +44,11 @@ class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     architecture: dict[str, Any]
-    accuracy: float | None
-    flops: int
-    params: int
-    low: float | None
-    high: float | None
+    accuracy: float | None = Field(ge=0, le=1)
+    flops: int = Field(ge=0, lt=2**63)
+    params: int = Field(ge=0, lt=2**63)
+    low: float | None = Field(ge=0, le=1)
+    high: float | None = Field(ge=0, le=1)
     warnings: tuple[str, ...]
     error: str | None
     seconds: float
@@ -84,6 +85,8 @@ class SearchLog:
         """
         path, header = Path(path), json.loads(json.dumps({"format": FORMAT, **header}))
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            check_file(path, "log")
         with path.open("a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,10 +116,7 @@ class SearchLog:
         return lines
 
     def _check(self, line: bytes, header: Mapping[str, Any]) -> None:
-        try:
-            written = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{self.path} line 1", line.decode(errors="replace"), f"JSON ({error})") from error
+        written = parse_json(line, f"{self.path} line 1")
         if not isinstance(written, dict):
             raise InputError(f"{self.path} line 1, header", written, "a JSON object")
         for field, value in header.items():
@@ -125,14 +125,10 @@ class SearchLog:
                 raise InputError(f"{self.path}, {field}", written.get(field), allowed)
 
     def _read(self, line: bytes, place: str) -> None:
+        row = check_fields(_Row, parse_json(line, place), place)
+        facts = row.model_dump(exclude={"architecture", "seconds"})
         try:
-            row = _Row.model_validate_json(line)
-            facts = row.model_dump(exclude={"architecture", "seconds"})
             self.trials.append(Finding(architecture=self._space.parse(row.architecture), **facts))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "line"
-            raise InputError(f"{place}, {field}", first["input"], first["msg"]) from error
         except InputError as error:
             raise error.renamed(f"{place}, {error.field}", InputError) from error
         self.seconds = row.seconds

@@ -149,7 +149,7 @@ def open_store(settings: Settings) -> Store:
 
 def store_url(settings: Settings) -> str | URL:
     """As the settings say, or of the SQLite file of the data folder."""
-    return settings.store_url if settings.store_url is not None else Store.url_of(settings.data_folder)
+    return settings.store_url if settings.store_url is not None else Store.url_of(settings.store_folder)
 
 
 def _batches(library: Library) -> dict[str, ProbeBatch]:

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.requests import Request
 
+from models.strict_json import loads
 from service.errors import ProblemError
 from service.settings import Settings
-from service.strict_json import loads
 
 LARGE = 2**18
 """Bytes of a body from which on reading it takes long."""

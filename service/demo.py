@@ -1,6 +1,5 @@
 """`archrank demo`: a real server, real HTTP, a ranking."""
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from models.errors import ArchrankError, InputError
+from models.files import read_json
 from service.schemas import PredictionResponse
 from service.tables import explained, predictions, ranked
 
@@ -104,8 +104,10 @@ def wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
 
 
 def _examples(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    body, names = (json.loads((folder / name).read_text()) for name in ("architectures.json", "names.json"))
+    body, names = (read_json(folder / name, name) for name in ("architectures.json", "names.json"))
+    if not isinstance(body, dict) or not isinstance(body.get("architectures"), list):
+        raise InputError(str(folder / "architectures.json"), body, "an object with a list of architectures")
     number = len(body["architectures"])
-    if len(names) != number:
-        raise InputError(str(folder / "names.json"), len(names), f"{number} names, one an architecture")
+    if not isinstance(names, list) or len(names) != number or not all(isinstance(name, str) for name in names):
+        raise InputError(str(folder / "names.json"), names, f"{number} names, one an architecture")
     return body, names

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from models.errors import ArchrankError, InputError
+from models.strict_json import JsonError, TooManyValuesError
 from service import logs
 from service.scoring_errors import ScoringError
 from service.store.errors import IdempotencyError, StoreError, TooManyJobsError
-from service.strict_json import JsonError, TooManyValuesError
 from service.turns import BusyError, ShareError
 
 log = logging.getLogger(__name__)

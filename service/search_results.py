@@ -18,6 +18,7 @@ from search.run import ranked
 from service.search_figure import picture
 from service.tables import plain
 
+FILES = ("trials.csv", "front.svg", "result.json")
 SHOWN = 10
 """Trials that the result names as the best."""
 
@@ -63,9 +64,10 @@ def write(
         "front": [card(trial) for trial in on_front],
     }
     title = f"{header['strategy']} search of {space.name}, {len(trials)} architectures, seed {header['seed']}"
-    write_atomically(folder / "trials.csv", _csv(space, trials, layers, on_front))
-    write_atomically(folder / "front.svg", picture(title, trials, layers, on_front))
-    write_atomically(folder / "result.json", json.dumps(result, indent=1, allow_nan=False).encode() + b"\n")
+    text = json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"
+    contents = _csv(space, trials, layers, on_front), picture(title, trials, layers, on_front), text
+    for name, content in zip(FILES, contents, strict=True):
+        write_atomically(folder / name, content)
     return result
 
 

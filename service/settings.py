@@ -1,9 +1,10 @@
 """Settings of the service, from `ARCHRANK_*` environment variables. Built by whoever starts it, never at import."""
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -13,11 +14,19 @@ from pydantic_settings import (
 )
 
 from models.errors import InputError
+from models.files import parse_json
 from service.keys import KeyEntry
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
 """The ensembles that come with archrank, one folder each."""
-DATA = Path.home() / ".local" / "share" / "archrank"
+DATA = Path("~/.local/share/archrank")
+MOST = 10**9
+"""Largest number that a setting takes: 31 years, a gigabyte."""
+
+
+def _parsed(value: Any) -> Any:
+    """The value of JSON text; anything else as it is."""
+    return parse_json(value.encode(errors="surrogateescape"), "keys") if isinstance(value, str) else value
 
 
 def _names(value: object) -> object:
@@ -27,7 +36,14 @@ def _names(value: object) -> object:
 class Settings(BaseSettings):
     """What can be set, e.g. `ARCHRANK_PORT=9000`."""
 
-    model_config = SettingsConfigDict(env_prefix="ARCHRANK_", env_ignore_empty=True, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ARCHRANK_",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=False,  # a home that is not known matters only where it is needed
+    )
 
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port; 0 takes a free one")] = 8000
@@ -42,13 +58,17 @@ class Settings(BaseSettings):
     ] = frozenset()
     keys: Annotated[
         tuple[KeyEntry, ...],
+        NoDecode,
+        BeforeValidator(_parsed),
         Field(description="API keys besides the store's: a JSON list of what `keys create --settings` prints"),
     ] = ()
     rate: Annotated[int, Field(ge=1, description="requests a minute of an API key that has no rate of its own")] = 6000
     max_jobs: Annotated[int, Field(ge=1, description="unfinished jobs at a time, likewise")] = 100
     queue_share: Annotated[float, Field(gt=0, le=1, description="part of the queue that it may fill, likewise")] = 0.5
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto takes a GPU where there is one")] = "auto"
-    threads: Annotated[int | None, Field(ge=1, description="CPU threads of PyTorch; all cores where not set")] = None
+    threads: Annotated[
+        int | None, Field(ge=1, le=1024, description="CPU threads of PyTorch; all cores where not set")
+    ] = None
     ensembles_folder: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
     default_ensemble: Annotated[str, Field(description="answers where a request names none")] = "gcn-nas-ntu"
     queue_size: Annotated[int, Field(ge=1, description="architectures waiting at which new requests are refused")] = 64
@@ -61,7 +81,7 @@ class Settings(BaseSettings):
     max_flops_ratio: Annotated[
         float, Field(gt=0, description="FLOPs of a network, as a multiple of what the space's largest takes")
     ] = 4.0
-    max_nesting: Annotated[int, Field(ge=4, description="depth of lists and objects in a JSON text")] = 32
+    max_nesting: Annotated[int, Field(ge=4, le=256, description="depth of lists and objects in a JSON text")] = 32
     max_values: Annotated[
         int, Field(ge=1, description="JSON values in a body for each architecture, an eighth of them lists or objects")
     ] = 128
@@ -86,13 +106,17 @@ class Settings(BaseSettings):
     ready_off_seconds: Annotated[
         float, Field(ge=0, description="how long a server that was told to stop still takes requests, not ready")
     ] = 0.0
-    keep_hours: Annotated[float, Field(gt=0, description="how long a finished job's results are kept")] = 168.0
+    keep_hours: Annotated[float, Field(gt=0, le=10**6, description="how long a finished job's results are kept")] = (
+        168.0
+    )
     backend: Annotated[
         Literal["processes", "inline"],
         Field(description="where networks run: apart from the server, or in it"),
     ] = "processes"
-    processes: Annotated[int | None, Field(ge=1, description="scoring on the CPU; one a core if not set")] = None
-    processes_per_gpu: Annotated[int, Field(ge=1, description="scoring on each GPU, at the same time")] = 1
+    processes: Annotated[int | None, Field(ge=1, le=1024, description="scoring on the CPU; one a core if not set")] = (
+        None
+    )
+    processes_per_gpu: Annotated[int, Field(ge=1, le=1024, description="scoring on each GPU, at the same time")] = 1
     deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
     proxy_seconds: Annotated[float, Field(gt=0, description="how long one proxy may take, in seconds")] = 60.0
     tasks_per_process: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = 1000
@@ -117,6 +141,20 @@ class Settings(BaseSettings):
         float, Field(gt=0, description="after so long without a sign of a server on the same store, others do its work")
     ] = 20.0
 
+    @property
+    def store_folder(self) -> Path:
+        """The data folder. Raises `InputError` where it is in the home of a user who has none."""
+        return _expanded(self.data_folder, "data_folder")
+
+    @field_validator("*")
+    @classmethod
+    def _within_bounds(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, Path):
+            return _expanded(value, str(info.field_name))
+        if isinstance(value, int | float) and value > MOST:
+            raise PydanticCustomError("less_than_equal", "Input should be less than or equal to {le}", {"le": MOST})
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -131,6 +169,15 @@ class Settings(BaseSettings):
         folder = next((found for source in first if (found := source().get("secrets_folder"))), None)
         if folder is None:
             return first
-        if not Path(folder).is_dir():
+        path = _expanded(Path(folder), "secrets_folder")
+        if not path.is_dir():
             raise InputError("secrets_folder", str(folder), "a folder")
-        return *first, SecretsSettingsSource(settings_cls, secrets_dir=cast(Path, folder))
+        return *first, SecretsSettingsSource(settings_cls, secrets_dir=path)
+
+
+def _expanded(folder: Path, field: str) -> Path:
+    """The folder with `~` as the home of who runs this. Raises `InputError` where nobody knows it."""
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise InputError(field, str(folder), "a folder without ~, as that home is not known") from error

@@ -30,6 +30,14 @@ class State:
             whole.blobs.update({f"{part}/{name}": blob for name, blob in state.blobs.items()})
         return whole
 
+    @property
+    def floats(self) -> dict[str, NDArray[Any]]:
+        """The arrays. Raises `ValueError` unless all are of floating-point numbers."""
+        for name, array in self.arrays.items():
+            if array.dtype.kind != "f":
+                raise ValueError(f"{name} holds {array.dtype}")
+        return self.arrays
+
     def part(self, name: str) -> "State":
         """The state that `merged` took under that name."""
         start = f"{name}/"
@@ -49,6 +57,8 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     """
 
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
+    index_arrays: ClassVar[tuple[str, ...]] = ()
+    """Those of `fitted_arrays` that hold whole numbers or truth values."""
     accepts_missing: ClassVar[bool] = False
     additive: ClassVar[bool] = False
     """Whether it has `contributions`."""
@@ -76,10 +86,14 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         return State({"n_features_in_": np.array(self.n_features_in_), **arrays})
 
     def set_state(self, state: State) -> Self:
-        """Take over what another estimator of the same parameters learned. Raises `KeyError` if parts are missing."""
+        """Take over what another estimator of the same parameters learned. Raises `KeyError` if parts are missing,
+        `ValueError` if they are of another type of number."""
         self.n_features_in_ = int(state.arrays["n_features_in_"])
         for name in self.fitted_arrays:
-            setattr(self, name, state.arrays[name])
+            array = state.arrays[name]
+            if (array.dtype.kind != "f") != (name in self.index_arrays):
+                raise ValueError(f"{name} holds {array.dtype}")
+            setattr(self, name, array)
         return self
 
     def _training_data(self, X: Array, y: Array) -> tuple[Array, Array]:

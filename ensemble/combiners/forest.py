@@ -36,6 +36,7 @@ class Forest(Combiner):
     """
 
     fitted_arrays = ("roots_", "column_", "threshold_", "left_", "right_", "value_", "cover_")
+    index_arrays = ("roots_", "column_", "left_", "right_")
     additive = True
 
     roots_: NDArray[np.int32]

@@ -31,6 +31,7 @@ class MajorityVote(Combiner):
     """
 
     fitted_arrays = ("directions_", "members_", "top_members_", "top_accuracy_", "reference_")
+    index_arrays = ("members_", "top_members_")
     accepts_missing = True
 
     directions_: Array

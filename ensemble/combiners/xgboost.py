@@ -66,4 +66,6 @@ class Boosting(Combiner):
         super().set_state(state)
         self.model_ = Booster({"nthread": 1})
         self.model_.load_model(bytearray(state.blobs["model.ubj"]))
+        if self.model_.num_features() != self.n_features_in_:
+            raise ValueError("the trees are about other columns")
         return self

@@ -1,6 +1,5 @@
 """What a report needs besides a benchmark and its scores: scores over training epochs, and what scoring cost."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.benchmark import BEFORE_TRAINING, Benchmark, Entry, Scores, public_records, public_scores, read_scores
+from ensemble.benchmark import (
+    BEFORE_TRAINING,
+    Benchmark,
+    Entry,
+    Scores,
+    finite,
+    public_records,
+    public_scores,
+    read_scores,
+)
 from ensemble.errors import BenchmarkError
-from ensemble.scores import load_scores
+from ensemble.scores import read_rows
 from models import InputError
 
 Array = NDArray[np.float64]
@@ -34,7 +42,7 @@ def load_epochs(path: str | Path, benchmark: Benchmark) -> dict[int, Benchmark]:
     for name, fingerprint, record in _records(Path(path), benchmark):
         for field in record:
             epoch = field.removeprefix(f"{BEFORE_TRAINING}_")
-            if epoch != field and epoch.isdecimal():
+            if epoch != field and epoch.isdecimal() and len(epoch) < 10:
                 row = {proxy: one["score"] for proxy, one in public_scores(record, field, name).items()}
                 scores.setdefault(int(epoch), {})[fingerprint] = read_scores(row, f"{name}, {field}")
     return {epoch: _with_scores(benchmark, rows) for epoch, rows in sorted(scores.items())}
@@ -57,10 +65,7 @@ def score_seconds(path: str | Path, benchmark: Benchmark) -> dict[str, Array]:
 
     NaN where there is no number. Raises `BenchmarkError` for what is no such table.
     """
-    path = Path(path)
-    load_scores(path)  # refuses a malformed table with file and line
-    lines = path.read_bytes().split(b"\n")[1:-1]
-    rows = [json.loads(line) for line in lines]
+    _, rows, _ = read_rows(path)
     return _seconds({row["fingerprint"]: row["scores"] for row in rows}, "seconds", benchmark)
 
 
@@ -94,5 +99,5 @@ def _seconds(rows: dict[str, dict[str, Any]], field: str, benchmark: Benchmark) 
 
 
 def _duration(value: Any) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and 0 <= value < math.inf else math.nan
+    seconds = finite(value)
+    return math.nan if seconds is None or seconds < 0 else seconds

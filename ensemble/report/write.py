@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ensemble.benchmark import Benchmark
 from ensemble.errors import BenchmarkError
 from ensemble.evaluate import require_rows
-from ensemble.files import write_folder
+from ensemble.files import check_new_folder, write_folder
 from ensemble.report import costs, evaluated, study, uncertainty, voting, warmup
 from ensemble.report.blocks import Section, listed
 from ensemble.report.material import LAYERS, Material
@@ -73,7 +73,7 @@ def write_report(
     """
     out = Path(out)
     require_rows(benchmark)
-    _refuse_foreign(out)
+    check_report_folder(out)
     seconds = {"published": published_seconds or {}, "ours": our_seconds or {}}
     material = Material.of(benchmark, scores, evaluation, by_epoch or {}, seconds)
     sections = [section(material) for section in SECTIONS]
@@ -137,13 +137,12 @@ def _summary(material: Material) -> list[str]:
     return sentences
 
 
-def _refuse_foreign(out: Path) -> None:
-    """Raise `BenchmarkError` unless `out` can be made, is empty, or holds a report and nothing else."""
+def check_report_folder(out: Path) -> None:
+    """Raise `InputError` unless `out` can be made, is empty, or holds a report and nothing else."""
+    check_new_folder(out)
     if not out.exists():
         return
     allowed = "a new folder, an empty one, or one that holds a report and nothing else"
-    if not out.is_dir():
-        raise BenchmarkError("out", str(out), allowed)
     there = {path.name for path in out.iterdir()}
     ours = _files_of_page(out / PAGE) if PAGE in there else set()
     for name in sorted(there - ours):

@@ -1,9 +1,11 @@
 """Probe batches from recorded data: the NTU-style array and the ragged `.npz`. No pickle is ever read."""
 
-import json
+import lzma
+import tokenize
+import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -11,15 +13,27 @@ from numpy.typing import NDArray
 
 from models.base import SearchSpace
 from models.batches.base import ProbeBatch, check_batch
-from models.errors import BatchError
+from models.errors import BatchError, InputError, check_seed
+from models.files import check_file, read_json
 
 PICKLE_HELP = (
     "labels as .npy or .json, since a pickle can run code when it is read; convert yours once with: "
     "python -c \"import json, pickle; labels = pickle.load(open('val_label.pkl', 'rb'))[1]; "
     "json.dump([int(label) for label in labels], open('val_label.json', 'w'))\""
 )
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, EOFError, TypeError, ArithmeticError, MemoryError, RuntimeError, SyntaxError),
+    *(BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
+"""Errors of NumPy and of the libraries below it, about files that are none."""
+MAX_UNPACKED_BYTES = 2**32
+QUIET = np.errstate(all="ignore")
+"""Numbers too large for float32 are refused in the end, as all that are not finite."""
+NUMBERS = "iuf"
+"""Kinds of types that become float32: complex numbers and durations do not."""
 
 
+@QUIET
 def ntu_batch(
     space: SearchSpace[Any], data: str | Path, labels: str | Path, samples: int, frames: int, seed: int = 0
 ) -> ProbeBatch:
@@ -42,6 +56,7 @@ def ntu_batch(
     return _finish(space, x, y[chosen], f"{Path(data).name}, seed {seed}")
 
 
+@QUIET
 def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: int, seed: int = 0) -> ProbeBatch:
     """A batch from an `.npz` of ragged sequences, one person each.
 
@@ -51,17 +66,14 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
 
     Raises `BatchError` as `ntu_batch` does.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            points, lengths, y = (np.asarray(archive[key]) for key in ("frames", "lengths", "label"))
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
-        raise BatchError("data", str(path), f"an .npz with arrays frames, lengths and label ({error})") from error
+    points, lengths, y = _load_npz(path)
     _, channels, _, joints, persons = space.input_shape(samples, frames)
-    if points.ndim != 3 or points.shape[1:] != (joints, channels) or not np.issubdtype(points.dtype, np.number):
+    if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMBERS:
         want = f"numbers, (frames of all sequences, {joints}, {channels})"
         raise BatchError("frames (shape)", (points.shape, str(points.dtype)), want)
-    whole = np.issubdtype(lengths.dtype, np.integer) and lengths.ndim == 1 and y.shape == lengths.shape
-    if not whole or lengths.min(initial=1) < 1 or lengths.sum() != len(points):
+    whole = lengths.dtype.kind in "iu" and lengths.ndim == 1 and y.shape == lengths.shape
+    # Each at most all of them, so that their sum cannot overflow.
+    if not whole or not ((lengths >= 1) & (lengths <= len(points))).all() or lengths.sum(dtype=object) != len(points):
         want = f"one positive length and one label a sequence; sum {len(points)}"
         raise BatchError("lengths", (lengths.shape, str(lengths.dtype)), want)
     y = np.unique(y, return_inverse=True)[1]  # classes may be counted from 1, as nw-ucla does
@@ -75,21 +87,43 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
 
 
 def _finish(space: SearchSpace[Any], x: NDArray[Any], y: NDArray[Any], source: str) -> ProbeBatch:
-    batch = ProbeBatch(torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.int64)), source)
+    batch = ProbeBatch(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64)), source)
     check_batch(batch.x, batch.y, space.input_shape(len(x), x.shape[2]), space.num_classes)
     return batch
+
+
+def _load_npz(path: str | Path) -> list[NDArray[Any]]:
+    names = ("frames", "lengths", "label")
+    _check_file(path, "data")
+    try:
+        with ZipFile(path) as archive:
+            if sum(archive.getinfo(f"{name}.npy").file_size for name in names) > MAX_UNPACKED_BYTES:
+                raise ValueError(f"more than {MAX_UNPACKED_BYTES} bytes unpacked")
+        with np.load(path, allow_pickle=False) as arrays:
+            return [np.asarray(arrays[name]) for name in names]
+    except UNREADABLE as error:
+        wanted = f"an .npz with arrays frames, lengths and label ({error})"
+        raise BatchError("data", str(path), wanted) from error
 
 
 def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
     if Path(path).suffix != ".npy":
         raise BatchError(field, str(path), "a .npy file")
+    _check_file(path, field)
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise BatchError(field, str(path), f"a readable .npy file of numbers ({error})") from error
-    if not np.issubdtype(array.dtype, np.number) or 0 in array.shape:
+    if array.dtype.kind not in NUMBERS or 0 in array.shape:
         raise BatchError(field, (array.shape, str(array.dtype)), "at least one number in every dimension")
     return array
+
+
+def _check_file(path: str | Path, field: str) -> None:
+    try:
+        check_file(Path(path), field)
+    except InputError as error:
+        raise error.renamed(field, BatchError) from error
 
 
 def _labels(path: str | Path) -> NDArray[np.int64]:
@@ -98,15 +132,15 @@ def _labels(path: str | Path) -> NDArray[np.int64]:
         raise BatchError("labels", str(path), PICKLE_HELP)
     if suffix == ".json":
         try:
-            values = json.loads(Path(path).read_text())
-        except (OSError, ValueError, RecursionError) as error:
+            values = read_json(Path(path), "labels")
+        except (InputError, OSError) as error:
             raise BatchError("labels", str(path), f"a readable .json file ({error})") from error
-        if not isinstance(values, list) or not all(type(value) is int for value in values):
-            raise BatchError("labels", str(path), "a JSON list of whole numbers, one a sequence")
+        if not isinstance(values, list) or not all(type(value) is int and 0 <= value < 2**31 for value in values):
+            raise BatchError("labels", str(path), "a JSON list of whole numbers from 0 on, one a sequence")
         return np.array(values, dtype=np.int64)
     array = _load_npy(path, "labels")
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise BatchError("labels", (array.shape, str(array.dtype)), "whole numbers, one a sequence")
+    if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= 2**31:
+        raise BatchError("labels", (array.shape, str(array.dtype)), "whole numbers from 0 on, one a sequence")
     return np.asarray(array, dtype=np.int64)
 
 
@@ -114,6 +148,7 @@ def _draw(labels: NDArray[Any], samples: int, seed: int) -> NDArray[np.int64]:
     """Indices of `samples` sequences, in pairs of a class where it has two, classes in a seeded order."""
     if samples < 1 or samples > len(labels):
         raise BatchError("samples", samples, f"1 to {len(labels)}, the number of sequences")
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))
     by_class = [order[labels[order] == label] for label in rng.permutation(np.unique(labels))]

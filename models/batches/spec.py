@@ -18,7 +18,7 @@ class BatchSpec(BaseModel):
     source: Literal["synthetic", "ntu", "npz"] = "synthetic"
     samples: int = Field(default=4, ge=1, le=LIMITS["samples"])
     frames: int = Field(default=8, ge=1, le=LIMITS["frames"])
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     data: str | None = None
     labels: str | None = None
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.base import SearchSpace
 from models.batches.base import ProbeBatch
-from models.errors import BatchError
+from models.errors import BatchError, check_seed
 from models.skeletons import Skeleton
 
 LIMITS = {"samples": 1024, "frames": 4096}
@@ -31,6 +31,7 @@ def synthetic_batch(space: SearchSpace[Any], samples: int, frames: int, seed: in
     for field, value in (("samples", samples), ("frames", frames)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LIMITS[field]:
             raise BatchError(field, value, f"a whole number from 1 to {LIMITS[field]}")
+    check_seed(seed)
     skeleton = space.skeleton
     _, channels, _, _, persons = space.input_shape(samples, frames)
     labels = (np.arange(samples) // SAMPLES_PER_CLASS) % space.num_classes

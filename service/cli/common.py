@@ -1,52 +1,66 @@
 """What the commands share: the application, how errors end, a progress bar."""
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from service.cli import streams
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
-P = ParamSpec("P")
-R = TypeVar("R")
+
+class Commands(TyperGroup):
+    """The commands: an error that is foreseen is one line on standard error and exit code 2, a bug is a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        streams.prepare()
+        return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                streams.flush()  # so that a full disk is noticed
+        except BrokenPipeError:  # whoever read has seen enough
+            raise
+        except Exception as error:
+            line = _sentence(error)
+            if line is None:
+                raise
+            typer.echo(" ".join(line.split()), err=True)
+            raise typer.Exit(2) from error
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell of an error that is nobody's mistake in here; None for any other."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from models.errors import ArchrankError
+    from service.errors import problem
+
+    match error:
+        case OSError():
+            return f"{error.filename or 'system'}: {error.strerror or error}"
+        case ValidationError():
+            return problem(error).detail
+        case ArchrankError() | SettingsError():
+            return str(error)
+    return None
+
+
 HELP = "Predicts how well graph-convolutional architectures will perform, without training them."
-app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(cls=Commands, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 benchmark_app = typer.Typer(help="Benchmarks of trained architectures.", no_args_is_help=True)
 app.add_typer(benchmark_app, name="benchmark")
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda")]
-
-
-def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Bad input ends in one line on standard error and exit code 2."""
-
-    @functools.wraps(command)
-    def careful(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except Exception as error:
-            from pydantic import ValidationError
-            from pydantic_settings import SettingsError
-
-            from models.errors import ArchrankError
-            from service.errors import problem
-
-            if isinstance(error, OSError):
-                line = f"{error.filename or 'system'}: {error.strerror or error}"
-            elif isinstance(error, ValidationError):
-                line = problem(error).detail
-            elif isinstance(error, ArchrankError | SettingsError):
-                line = str(error)
-            else:
-                raise
-            typer.echo(" ".join(line.split()), err=True)
-            raise typer.Exit(2) from error
-
-    return careful
 
 
 def settings(**given: Any) -> "Settings":
@@ -59,7 +73,7 @@ def settings(**given: Any) -> "Settings":
 def show(answer: Any, as_json: bool, *tables: Callable[[Any], Any]) -> None:
     """A pydantic document as JSON or as tables."""
     if as_json:
-        typer.echo(answer.model_dump_json())
+        typer.echo(answer.model_dump_json().encode())  # JSON is UTF-8, whatever the terminal takes
     else:
         from rich.console import Console
 

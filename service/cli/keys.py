@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.common import Json, app, one_line_errors, settings
+from service.cli.common import Json, app, settings
 from service.keys import NO_KEY
 
 keys_app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
@@ -12,7 +12,6 @@ app.add_typer(keys_app, name="keys")
 
 
 @keys_app.command()
-@one_line_errors
 def create(
     name: Annotated[str, typer.Option(help="whose it is")],
     scope: Annotated[list[str] | None, typer.Option(help="predict, admin; may come twice [default: predict]")] = None,
@@ -38,7 +37,6 @@ def create(
 
 
 @keys_app.command("list")
-@one_line_errors
 def list_keys(as_json: Json = False) -> None:
     """Show the store's keys, revoked ones too; of a key only its id is known."""
     import json
@@ -75,7 +73,6 @@ def list_keys(as_json: Json = False) -> None:
 
 
 @keys_app.command()
-@one_line_errors
 def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows it")]) -> None:  # noqa: A002
     """Make a key useless, within five seconds also where a server runs. Its jobs go on."""
     from service.app import open_store
@@ -89,7 +86,6 @@ def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows i
 
 
 @keys_app.command("open")
-@one_line_errors
 def open_to_all() -> None:
     """Answer requests without a key, on a loopback address, until the next key is made. No key may be in use."""
     from models.errors import InputError

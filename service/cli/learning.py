@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import Device, app, benchmark_app, one_line_errors, progress_bar, show
+from service.cli.common import Device, app, benchmark_app, progress_bar, show
 
 if TYPE_CHECKING:
     from ensemble import Benchmark, ScoreTable
@@ -25,7 +25,6 @@ Seed = Annotated[int, typer.Option(help="seed of folds and combiners")]
 
 
 @benchmark_app.command()
-@one_line_errors
 def validate(path: Bench) -> None:
     """Read a benchmark, and say what is in it or what is wrong with it."""
     from ensemble import load_benchmark
@@ -38,7 +37,6 @@ def validate(path: Bench) -> None:
 
 
 @benchmark_app.command("score")
-@one_line_errors
 def score_benchmark(
     path: Bench,
     out: Annotated[Path, typer.Option(help="table of scores, JSON Lines; if it exists, what is missing is added")],
@@ -59,11 +57,13 @@ def score_benchmark(
     device: Device = "auto",
 ) -> None:
     """Compute proxy scores of every architecture of a benchmark; may be stopped and called again."""
+    from ensemble.files import check_new_file
     from models import get_space
     from models.batches import BatchSpec
     from service import score_benchmark as scoring
     from service.library import find_device
 
+    check_new_file(out)
     batch = BatchSpec.model_validate(
         {"source": source, "samples": samples, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
     )
@@ -77,7 +77,6 @@ def score_benchmark(
 
 
 @app.command()
-@one_line_errors
 def fit(
     benchmark: BenchOption,
     out: Annotated[Path, typer.Option(help="folder to write the ensemble to")],
@@ -90,11 +89,14 @@ def fit(
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
     from ensemble import Ensemble, card, shortcomings
+    from ensemble.artifact import check_replaceable
+    from ensemble.evaluation import load_evaluation
     from service import measure_tables
     from service.cards import EnsembleCard
 
-    measured = _evaluation(report) if report else None
+    check_replaceable(out)
     trained, table, _ = _trained(benchmark, scores)
+    measured = load_evaluation(report, trained) if report else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,
@@ -114,7 +116,6 @@ def fit(
 
 
 @app.command()
-@one_line_errors
 def evaluate(
     benchmark: BenchOption,
     scores: Scores = None,
@@ -140,7 +141,6 @@ def evaluate(
 
 
 @app.command()
-@one_line_errors
 def report(
     benchmark: BenchOption,
     out: Annotated[Path, typer.Option(help="folder to write the page and its tables to")],
@@ -156,10 +156,14 @@ def report(
     """Write a page with figures and tables on a benchmark, its proxies and what can be predicted of it."""
     from rich.console import Console
 
-    from ensemble.report import load_epochs, published_seconds, score_seconds, write_report
+    from ensemble.evaluation import load_evaluation
+    from ensemble.report import check_report_folder, load_epochs, published_seconds, score_seconds, write_report
 
+    check_report_folder(out)
     trained, table, source = _trained(benchmark, scores)
-    measured = _evaluation(evaluation) if evaluation else _evaluated(trained, table, repeats, folds, seed, jobs)
+    measured = (
+        load_evaluation(evaluation, trained) if evaluation else _evaluated(trained, table, repeats, folds, seed, jobs)
+    )
     with Console(stderr=True).status("drawing"):
         page = write_report(
             trained,
@@ -180,17 +184,6 @@ def _evaluated(
 
     with progress_bar("cross-validation") as progress:
         return evaluate(trained, table, repeats, folds, seed, progress, jobs)
-
-
-def _evaluation(path: Path) -> dict[str, Any]:
-    """The JSON that `evaluate --json` printed. Raises `InputError` where it is something else."""
-    from models import InputError
-    from service.strict_json import loads
-
-    measured = loads(path.read_bytes(), max_nesting=32)
-    if not isinstance(measured, dict) or not {"combiners", "baselines", "method"} <= measured.keys():
-        raise InputError(str(path), "something else", "the JSON of `archrank evaluate --json`")
-    return measured
 
 
 def _trained(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None, Path | None]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import Device, Json, app, one_line_errors, settings
+from service.cli.common import Device, Json, app, settings
 
 if TYPE_CHECKING:
     from search import Strategy
@@ -21,7 +21,6 @@ STOPPED = 130
 
 
 @app.command()
-@one_line_errors
 def search(
     strategy: Annotated[
         str, typer.Option(help="random, evolution, warm-up, move, local or pareto; docs/search.md compares them")
@@ -62,7 +61,8 @@ def search(
     import numpy as np
     from rich.console import Console
 
-    from models import InputError
+    from ensemble.files import check_new_file
+    from models.errors import check_seed
     from search import SpaceMoves, get_strategy
     from search.log import SearchLog
     from search.run import check_options, run
@@ -71,10 +71,11 @@ def search(
     kind, named = get_strategy(strategy), _names(proxies)
     most_flops, most_params = _limit("max_flops", max_flops), _limit("max_params", max_params)
     check_options(budget, batch)
-    if seed < 0:
-        raise InputError("seed", seed, "at least 0")
+    check_seed(seed)
     chosen = {} if pool is None else {"pool": _pool(kind, pool)}
     folder = out or Path("runs") / f"search-{strategy}-{seed}"
+    for name in (LOG, *search_results.FILES):
+        check_new_file(folder / name)
     with _judge(space, ensemble, combiner, named, url, device=device, ensembles_folder=ensembles) as judge:
         moves = SpaceMoves(judge.space, depth, most_flops, most_params, judge.shape)
         header = {

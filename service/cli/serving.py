@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import Device, Json, app, one_line_errors, settings, show
+from service.cli.common import Device, Json, app, settings, show
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -21,7 +21,6 @@ Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that ho
 
 
 @app.command()
-@one_line_errors
 def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port; 0 takes a free one")] = None,
@@ -35,7 +34,6 @@ def serve(
 
 
 @app.command()
-@one_line_errors
 def predict(
     file: File,
     explain: Annotated[bool, typer.Option("--explain", help="say what moved each prediction")] = False,
@@ -55,7 +53,6 @@ def predict(
 
 
 @app.command()
-@one_line_errors
 def score(file: File, as_json: Json = False, device: Device = None, ensembles: Folder = None) -> None:
     """Compute zero-cost proxies of the architectures in FILE."""
     from service import pipeline, tables
@@ -67,7 +64,6 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
 
 
 @app.command()
-@one_line_errors
 def ensembles(
     name: Annotated[str | None, typer.Argument(help="which one; all if not given")] = None,
     as_json: Json = False,
@@ -83,7 +79,6 @@ def ensembles(
 
 
 @app.command()
-@one_line_errors
 def demo(
     examples: Annotated[Path | None, typer.Option(help="folder with architectures.json and names.json")] = None,
 ) -> None:
@@ -122,7 +117,7 @@ def openapi(
     from service.app import create_app
 
     document = create_app().openapi()
-    typer.echo(page(document) if markdown else json.dumps(document, indent=1), nl=not markdown)
+    typer.echo((page(document) if markdown else json.dumps(document, indent=1)).encode(), nl=not markdown)
 
 
 def _answer(
@@ -135,13 +130,12 @@ def _answer(
     """What HTTP would answer to the JSON in the file, with the options that the command line gives."""
     import asyncio
 
+    from models.strict_json import loads
     from service.app import make_backend, make_desk
     from service.library import Library
-    from service.strict_json import loads
     from service.turns import Asker
 
-    text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    asked = request.model_validate(loads(text, settings.max_nesting)).model_copy(update=options)
+    asked = request.model_validate(loads(_content(file), settings.max_nesting)).model_copy(update=options)
     library = Library.load(settings)
     backend = make_backend(settings.model_copy(update={"backend": "inline"}), library)
 
@@ -153,3 +147,15 @@ def _answer(
         return asyncio.run(answered())
     finally:
         backend.stop()
+
+
+def _content(file: Path) -> bytes:
+    """Of the file, or of standard input for `-`."""
+    from models import InputError
+    from models.files import BYTE_ORDER_MARK, read_file
+
+    if str(file) != "-":
+        return read_file(file, "FILE", pipe=True)
+    if sys.stdin is None:
+        raise InputError("FILE", "-", "a file, or standard input that is open")
+    return sys.stdin.buffer.read().removeprefix(BYTE_ORDER_MARK)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ValidationError
@@ -55,6 +56,14 @@ class Setup:
             return self.read_settings()
         except (ValidationError, ArchrankError):
             raise SkippedError("the settings are invalid") from None
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of the SQLite store."""
+        try:
+            return self.settings.store_folder
+        except ArchrankError:
+            raise SkippedError("the data folder is not known") from None
 
     @cached_property
     def library(self) -> Library:

@@ -10,7 +10,7 @@ import httpx
 import torch
 from pydantic import ValidationError
 
-from models.errors import ArchrankError
+from models.errors import ArchrankError, InputError
 from service.app import process_options
 from service.doctor.base import Finding, Setup, error, ok, warning
 from service.errors import problem
@@ -68,9 +68,12 @@ def memory(setup: Setup) -> Finding:
 
 def data_folder(setup: Setup) -> Finding:
     """The SQLite store can be made in it."""
-    folder = setup.settings.data_folder
     if setup.settings.store_url is not None:
         return ok("not used: the store is by URL")
+    try:
+        folder = setup.settings.store_folder
+    except InputError as refusal:
+        return error(str(refusal), "set HOME, or ARCHRANK_DATA_FOLDER")
     existing = _existing(folder)
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         return error(f"{existing} is no folder that can be written", "change its owner, or set ARCHRANK_DATA_FOLDER")
@@ -81,7 +84,7 @@ def disk(setup: Setup) -> Finding:
     """There is room for the store."""
     if setup.settings.store_url is not None:
         return ok("not used: the store is by URL")
-    folder = _existing(setup.settings.data_folder)
+    folder = _existing(setup.store_folder)
     free = shutil.disk_usage(folder).free
     said = f"{free / 2**30:.1f} GiB free at {folder}"
     if free < 2**27:

@@ -36,9 +36,9 @@ PATIENCE = 60.0
 
 def store(setup: Setup) -> Finding:
     """It can be reached, its tables are up to date, and it can be written."""
-    if not _there(setup.settings):
-        return ok("not there yet: a server makes it when it starts")
     try:
+        if not _there(setup.settings):
+            return ok("not there yet: a server makes it when it starts")
         migrations, empty, skew = _look(setup.settings)
         if empty:
             return ok("empty: a server makes the tables when it starts")
@@ -120,7 +120,7 @@ def scoring(setup: Setup) -> Finding:
 
 
 def _there(settings: Settings) -> bool:
-    return settings.store_url is not None or (settings.data_folder / FILE).exists()
+    return settings.store_url is not None or (settings.store_folder / FILE).exists()
 
 
 def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,45 @@ def test_damaged_parts_are_refused(folder: Path, part: str, damage: Callable[[Pa
     damage(folder / part)
     with pytest.raises(ArtifactError, match=reason):
         Ensemble.load(folder)
+
+
+def test_a_fifo_is_not_waited_for(folder: Path) -> None:
+    for name in (PARTS[0], MANIFEST):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(ArtifactError, match="a regular file"):
+            Ensemble.load(folder)
+
+
+def test_a_folder_with_anything_else_is_not_replaced(ensemble: Ensemble, folder: Path, tmp_path: Path) -> None:
+    (folder / "notes.txt").touch()
+    with pytest.raises(ArtifactError, match=r"notes\.txt, which is no part of the artifact: not overwritten"):
+        ensemble.save(folder)
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / MANIFEST).write_text('{"name": "a web page has one, too"}')
+    with pytest.raises(ArtifactError, match="no artifact: not overwritten"):
+        ensemble.save(tmp_path / "page")
+
+
+@pytest.mark.parametrize("field", ["name", "proxies", "batch", "seed", "benchmark", "columns", "metrics", "created_by"])
+def test_a_manifest_needs_its_fields(folder: Path, field: str) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest[field]
+    manifest["manifest_sha256"] = _manifest_hash(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="do not make an ensemble"):
+        Ensemble.load(folder)
+
+
+def test_numbers_of_another_type_are_refused(folder: Path) -> None:
+    manifest, state = load_artifact(folder)
+    names = [name for name in state.arrays if not name.startswith("batch/") and not name.endswith("n_features_in_")]
+    assert len(names) > 20
+    for name in names[:: len(names) // 8]:
+        changed = state.arrays[name].astype(np.int64 if state.arrays[name].dtype.kind == "f" else np.float64)
+        save_artifact(folder, manifest, State({**state.arrays, name: changed}, state.blobs))
+        with pytest.raises(ArtifactError, match=f"{name.rsplit('/')[-1]} holds"):
+            Ensemble.load(folder)
 
 
 def test_additional_files_are_refused(folder: Path) -> None:

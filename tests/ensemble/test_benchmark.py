@@ -1,5 +1,7 @@
 import json
+import os
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -28,6 +30,16 @@ def test_a_written_table_reads_back_the_same(benchmark: Benchmark, tmp_path: Pat
     assert again.entries == benchmark.entries
     assert again.data_hash == benchmark.data_hash
     assert [path.name for path in tmp_path.iterdir()] == ["synthetic.jsonl"]
+
+
+def test_a_byte_order_mark_and_a_pipe(tmp_path: Path) -> None:
+    text = json.dumps(GOOD).encode("utf-8-sig")
+    (tmp_path / "table.jsonl").write_bytes(text)
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=(tmp_path / "pipe").write_bytes, args=(text,))
+    writer.start()
+    assert load_benchmark(tmp_path / "pipe").entries == load_benchmark(tmp_path / "table.jsonl").entries
+    writer.join()
 
 
 def test_order_of_rows_is_irrelevant(tmp_path: Path) -> None:
@@ -63,6 +75,10 @@ def test_scores_that_are_not_finite_become_none(tmp_path: Path) -> None:
         ({**GOOD, "scores": [1]}, "scores", "object"),
         ("[1, 2]", "line 2", "JSON object"),
         ("{broken", "line 2", "JSON ("),
+        ("[" * 100_000, "line 2", "32 levels"),
+        ('{"architecture": 1, "accuracy": 0.9, "accuracy": 0.1}', "line 2", "each name at most once"),
+        ({**GOOD, "seconds": 10**400}, "seconds", "seconds"),
+        ({**GOOD, "accuracy": 10**400}, "accuracy", "fraction"),
     ],
 )
 def test_errors_name_file_line_and_field(tmp_path: Path, row: Any, field: str, allowed: str) -> None:

@@ -51,6 +51,62 @@ def test_a_killed_writer_is_noticed_and_can_go_on(path: Path) -> None:
     assert set(load_scores(path).features) == {"a", "b", "c"}
 
 
+def test_a_row_counts_without_its_line_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    table = load_scores(path)
+    assert not table.truncated
+    assert set(table.features) == {"a", "b"}
+    drop_partial_row(path)
+    append_scores(path, row("c"))
+    assert set(load_scores(path).features) == {"a", "b", "c"}
+
+
+def test_a_row_that_was_cut_off_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+    assert set(load_scores(path).features) == {"a"}
+    assert "its last row was cut off" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ({"space": "gcn-nas", "settings": {}}, "proxies"),
+        ({"settings": {}, "proxies": {}}, "space"),
+        ({**HEADER, "settings": [1]}, "settings"),
+        ({**HEADER, "batch": {"source": "moon"}}, "batch.source"),
+        ({**HEADER, "proxies": {"zen": 1}}, "proxies.zen"),
+    ],
+)
+def test_a_header_needs_its_fields(tmp_path: Path, header: dict[str, Any], field: str) -> None:
+    start_scores(tmp_path / "t.jsonl", header)
+    with pytest.raises(BenchmarkError) as caught:
+        load_scores(tmp_path / "t.jsonl")
+    assert caught.value.field == f"t.jsonl line 1, {field}"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.6])
+def test_scores_have_to_cover_half_of_the_benchmark(benchmark: Benchmark, share: float) -> None:
+    names = [arch.fingerprint for arch in benchmark.architectures]
+    part = names[: round(share * len(names))]
+    table = ScoreTable(HEADER, {name: {"zen": 1.0, "synflow": 2.0} for name in part})
+    if share > 0.5:
+        assert table.without_silent(benchmark).proxies == ("zen", "synflow")
+    else:
+        with pytest.raises(BenchmarkError, match=f"scores of {len(part)} of the {len(names)} architectures"):
+            table.without_silent(benchmark)
+
+
+def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> None:
+    names = [arch.fingerprint for arch in benchmark.architectures]
+    half = (len(names) + 1) // 2  # of each proxy, with at most one architecture in common
+    rows: dict[str, dict[str, float | None]] = {name: {} for name in names}
+    for proxy, chosen in (("zen", names[:half]), ("synflow", names[-half:])):
+        for name in chosen:
+            rows[name][proxy] = 1.0
+    with pytest.raises(BenchmarkError, match=f"scores of [01] of the {len(names)} architectures"):
+        ScoreTable(HEADER, rows).without_silent(benchmark)
+
+
 @pytest.mark.parametrize(
     ("score", "feature"),
     [
@@ -59,6 +115,7 @@ def test_a_killed_writer_is_noticed_and_can_go_on(path: Path) -> None:
         ({"value": 2.0, "log": None, "status": "failed"}, None),
         ({"value": float("inf"), "log": None, "status": "ok"}, None),
         ({"value": None, "log": None, "status": "ok"}, None),
+        ({"value": 10**400, "log": None, "status": "ok"}, None),
     ],
 )
 def test_feature_of_a_score(score: dict[str, Any], feature: float | None) -> None:
@@ -72,7 +129,10 @@ def test_feature_of_a_score(score: dict[str, Any], feature: float | None) -> Non
         (b"[]\n", "line 4, scores"),
         (b'{"fingerprint": "a", "scores": {}}\n', "line 4, fingerprint"),
         (b'{"scores": {}}\n', "line 4, fingerprint"),
-        (b'{"fingerprint": "c", "scores": {"zen": 1}}\n', "line 4, scores"),
+        (b'{"fingerprint": "c", "fingerprint": "d", "scores": {}}\n', "line 4"),
+        (b"[" * 100_000 + b"\n", "line 4"),
+        (b'{"fingerprint": "c", "scores": {"zen": {"value": "high"}}}\n', "line 4, scores.zen"),
+        (b'{"fingerprint": "c", "scores": {"zen": 1}}\n', "line 4, scores.zen"),
     ],
 )
 def test_malformed_rows_name_their_line(path: Path, line: bytes, place: str) -> None:
@@ -84,7 +144,7 @@ def test_malformed_rows_name_their_line(path: Path, line: bytes, place: str) -> 
 
 
 def test_no_table(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="existing file"):
+    with pytest.raises(BenchmarkError, match="an existing file"):
         load_scores(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(BenchmarkError, match="header"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models import Architecture, ArchitectureError, get_space, space_names
 from models.gcn_nas.architecture import MODULES, THRESHOLD
-from service.strict_json import loads
+from models.strict_json import loads
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
 NESTING = 32

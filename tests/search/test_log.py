@@ -71,8 +71,8 @@ def test_the_log_of_another_search_is_refused_and_left_alone(path: Path, field: 
     ("line", "changed", "complaint"),
     [
         (1, "[1]", "line 1, header"),
-        (1, "{", "line 1: got '{'; allowed: JSON"),
-        (2, "{", "line 2, line"),
+        (1, "{", "line 1: got .*; allowed: JSON"),
+        (2, "{", "line 2: got .*; allowed: JSON"),
         (2, {"accuracy": "high"}, "line 2, accuracy: got 'high'"),
         (3, {"flops": None}, "line 3, flops: got None"),
         (3, {"new": 1}, "line 3, new: got 1"),

@@ -234,7 +234,7 @@ WRONG = [
     (["--batch", "0"], "batch: got 0; allowed: at least 1"),
     (["--pool", "1"], "pool: got 1; allowed: at least 2"),
     (["--strategy", "local", "--pool", "16"], "pool: got 16; allowed: nothing: local has no pool"),
-    (["--seed", "-1"], "seed: got -1; allowed: at least 0"),
+    (["--seed", "-1"], "seed: got -1; allowed: a whole number from 0 to 2**32 - 1"),
     (["--space", "nas-bench-201"], "space: got 'nas-bench-201'; allowed: one of gcn-nas"),
     (["--depth", "5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
     (["--max-flops", "1e6"], "max_flops: got 1000000; allowed: at least"),

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from models.errors import InputError, UnknownNameError
+from models.strict_json import JsonError, loads
 from service.app import create_app, open_store
 from service.errors import problem
 from service.keys import Allowance, new_key
 from service.library import Library
 from service.serve import check_host
 from service.settings import Settings
-from service.strict_json import JsonError, loads
 
 VALUES = st.recursive(
     st.none()
@@ -37,6 +37,51 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("ARCHRANK_QUEUE_SIZE", "7")
     assert (Settings().port, Settings().queue_size, Settings(port=1).port) == (9000, 7, 1)
     assert create_app(Settings()).state.settings.port == 9000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, value)
+            for name in ("timeout_seconds", "worker_seconds", "max_flops_ratio")
+            for value in ("nan", "inf")
+        ),
+        *(("keep_hours", value) for value in ("-inf", "1e7", "1e999", "-1")),
+        *((name, "1" + "0" * 30) for name in ("threads", "processes", "cache_size", "max_nesting", "header_seconds")),
+        ("data_folder", "~nobody-of-that-name/x"),
+        ("keys", "[" * 50_000),
+        ("keys", '[{"id": "a", "id": "b"}]'),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_settings_that_make_no_sense_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"ARCHRANK_{name.upper()}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert problem(refused.value).detail.startswith(f"{name}: got ")
+
+
+def test_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "archrank_port").write_text("1234")
+    for name in ("data", "ensembles", "secrets"):
+        monkeypatch.setenv(f"ARCHRANK_{name.upper()}_FOLDER", f"~/{name}")
+    settings = Settings()
+    assert (settings.store_folder, settings.ensembles_folder) == (tmp_path / "data", tmp_path / "ensembles")
+    assert settings.port == 1234
+
+
+def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(InputError, match=r"data_folder: got '~/.*without ~"):
+        open_store(Settings())
+    assert Settings(data_folder=tmp_path).store_folder == tmp_path
 
 
 def test_settings_come_from_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

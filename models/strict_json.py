@@ -18,7 +18,7 @@ class TooManyValuesError(InputError):
     """A text would take many times its size to be read."""
 
 
-def loads(data: bytes, max_nesting: int, max_values: float = math.inf) -> Any:
+def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite: bool = True) -> Any:
     """Read one JSON value from UTF-8.
 
     Args:
@@ -26,16 +26,21 @@ def loads(data: bytes, max_nesting: int, max_values: float = math.inf) -> Any:
         max_nesting: levels of lists and objects.
         max_values: values in it, an eighth of them lists and objects. They are counted before any is made, by the signs
             that begin them, so that those within strings count, too.
+        finite: refuse NaN, infinities and numbers that overflow to them, which files of other programs may hold.
 
     Raises:
         TooManyValuesError: more values.
-        JsonError: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or deeper.
+        JsonError: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or lists and
+            objects nested deeper than `max_nesting`.
     """
     _check_number(data, max_values)
     too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_nesting} levels")
     try:
         value = json.loads(
-            data.decode(), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_without_repeats
+            data.decode(),
+            parse_constant=_refuse if finite else None,
+            parse_float=_finite if finite else None,
+            object_pairs_hook=_without_repeats,
         )
     except UnicodeDecodeError as error:
         raise JsonError("body", f"byte 0x{data[error.start]:02x} at {error.start}", "UTF-8 text") from error

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
+from models.strict_json import CONTAINERS, JsonError, TooManyValuesError, loads
 from service.settings import Settings
-from service.strict_json import CONTAINERS, JsonError, TooManyValuesError, loads
 
 NESTING = 8
 EXAMPLES = rules(deadline=None, derandomize=True, max_examples=300)

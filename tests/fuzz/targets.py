@@ -1,0 +1,355 @@
+"""The readers of bytes from outside, each with what it takes and the errors that it may raise: any other is a crash."""
+
+import asyncio
+import hashlib
+import io
+import json
+import socket
+import struct
+import zipfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import uvicorn
+from archrank_client.errors import UnexpectedAnswer
+from archrank_client.events import EventParser
+from fastapi import FastAPI, Request
+from starlette.requests import ClientDisconnect
+from uvicorn.server import ServerState
+
+from ensemble import Ensemble, load_benchmark, load_scores
+from ensemble.artifact import ARRAYS, MANIFEST
+from ensemble.errors import ArtifactError, BenchmarkError
+from ensemble.evaluation import load_evaluation
+from ensemble.report import score_seconds
+from models import BatchError, InputError, get_space
+from models.batches import npz_batch, ntu_batch
+from models.strict_json import loads
+from search.log import Finding, SearchLog
+from service.protocol import LimitedProtocol
+from service.settings import Settings
+from tests.fuzz import http_head
+
+SPACE = get_space("gcn-nas")
+ROWS = 24
+PATIENCE = 20.0
+"""Seconds after which a server that has said nothing hangs."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        name: of the target.
+        seeds: what it takes; made when first needed.
+        read: reads bytes, given a folder to put them in.
+        refusals: errors that it may raise.
+        tokens: pieces that its format is made of.
+    """
+
+    name: str
+    seeds: Callable[[], list[bytes]]
+    read: Callable[[bytes, Path], Any]
+    refusals: tuple[type[Exception], ...] = (InputError,)
+    tokens: Sequence[bytes] = ()
+
+    def run(self, content: bytes) -> None:
+        """Read the bytes in a folder of their own. What is raised but by a refusal is a crash."""
+        with TemporaryDirectory() as folder, suppress(*self.refusals):
+            self.read(content, Path(folder))
+
+
+def _architectures() -> list[Any]:
+    rng = np.random.default_rng(0)
+    found = {arch.fingerprint: arch for arch in (SPACE.sample(rng) for _ in range(2 * ROWS))}
+    return list(found.values())[:ROWS]
+
+
+def _architecture_texts() -> list[bytes]:
+    forms = [SPACE.to_json(_architectures()[0]), {"mask": [[0, 1, 0, 0, 0, 1, 0, 0]] * 4}, [[0.5] * 8] * 4]
+    return [json.dumps(form).encode() for form in forms]
+
+
+def _read_architecture(content: bytes, folder: Path) -> None:
+    arch = SPACE.parse(loads(content, 32))
+    assert SPACE.parse(SPACE.to_json(arch)) == arch
+
+
+def _table() -> list[bytes]:
+    rows = [
+        {"architecture": SPACE.to_json(arch), "accuracy": 0.9 + 0.001 * i, "seconds": 1.5, "scores": {"zen": 1.0 * i}}
+        for i, arch in enumerate(_architectures())
+    ]
+    return ["\n".join(map(json.dumps, rows)).encode(), json.dumps(rows[0]).encode()]
+
+
+def _read_table(content: bytes, folder: Path) -> None:
+    (folder / "table.jsonl").write_bytes(content)
+    load_benchmark(folder / "table.jsonl").summary  # noqa: B018
+
+
+def _public_file() -> list[bytes]:
+    scores = {"zen": {"score": 1.5, "time": 1.0}, "jacov": {"score": "Nan", "time": 1.0}}
+    record = {"weights": [[0.05] * 5 + [0.12, 0.05, 0.05]] * 4, "val_acc": 0.93, "time": 5.0}
+    return [json.dumps({"hash": {**record, "zero_cost_scores": scores, "zero_cost_scores_3": scores}}).encode()]
+
+
+def _read_public_file(content: bytes, folder: Path) -> None:
+    from ensemble.report import load_epochs, published_seconds
+
+    (folder / "x.json").write_bytes(content)
+    benchmark = load_benchmark(folder)
+    load_epochs(folder, benchmark)
+    published_seconds(folder, benchmark)
+
+
+def _scores() -> list[bytes]:
+    header = {"space": "gcn-nas", "settings": SPACE.settings, "batch": None, "seed": 0, "proxies": {"zen": "1"}}
+    score = {"value": 1.5, "log": None, "status": "ok", "seconds": 0.1, "error": None}
+    rows = [{"fingerprint": arch.fingerprint, "scores": {"zen": score}} for arch in _architectures()]
+    return ["\n".join(map(json.dumps, [header, *rows])).encode()]
+
+
+@lru_cache
+def _benchmark() -> Any:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "small.jsonl"
+        path.write_bytes(_table()[0])
+        return load_benchmark(path)
+
+
+def _read_scores(content: bytes, folder: Path) -> None:
+    path = folder / "scores.jsonl"
+    path.write_bytes(content)
+    table = load_scores(path)
+    get_space(table.header["space"], **table.header["settings"])
+    score_seconds(path, _benchmark())
+    table.without_silent(_benchmark())
+
+
+def _evaluation() -> list[bytes]:
+    summary = {"spearman": {"mean": 0.5, "sd": 0.1}, "mae": None}
+    pairs = {"brier": None, "pairs": 1, "reliability": [{"predicted": 0.5, "observed": 0.5, "pairs": 1}]}
+    measured = {
+        "benchmark": _benchmark().summary,
+        "method": {"repeats": 1, "folds": 2, "seed": 0},
+        "published": {"zen": {"spearman": 0.5}},
+        "scores": {},
+        "depth": {"spearman": 0.5, "partial": None},
+        "baselines": {"depth": summary},
+        "combiners": {"structure": summary},
+        "intervals": {"level": 0.9, "combiners": {"structure": summary}},
+        "pairs": {"combiners": {"structure": {"all": pairs, "within_depth": pairs}}},
+        "learning": {"structure": [{"n_train": 25, **summary}]},
+        "control": {"structure": {"within_depth": 0.1}},
+        "noise": {"sd": 0.1, "within_depth": 0.5, "share": {}, "ceiling": {}},
+        "versions": {"numpy": "2"},
+        "seconds": 1.0,
+    }
+    return [json.dumps(measured).encode()]
+
+
+def _read_evaluation(content: bytes, folder: Path) -> None:
+    (folder / "evaluation.json").write_bytes(content)
+    load_evaluation(folder / "evaluation.json", _benchmark())
+
+
+HEADER = {"strategy": "random", "seed": 0}
+
+
+def _search_log() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "search.jsonl"
+        with SearchLog.open(path, HEADER, SPACE) as log:
+            log.add([Finding(arch, 0.9, 100, 100, 0.8, 0.95) for arch in _architectures()[:2]], 1.0)
+        return [path.read_bytes()]
+
+
+def _read_search_log(content: bytes, folder: Path) -> None:
+    (folder / "search.jsonl").write_bytes(content)
+    with SearchLog.open(folder / "search.jsonl", HEADER, SPACE) as log:
+        assert all(trial.accuracy is None or 0 <= trial.accuracy <= 1 for trial in log.trials)
+
+
+def _sequences() -> dict[str, Any]:
+    frames = np.random.default_rng(0).normal(size=(12, 25, 3)).astype("f4")
+    return {"frames": frames, "lengths": np.full(6, 2), "label": np.repeat([0, 1, 2], 2)}
+
+
+def _npz() -> list[bytes]:
+    texts = []
+    for save in (np.savez, np.savez_compressed):
+        buffer = io.BytesIO()
+        save(buffer, **_sequences())
+        texts.append(buffer.getvalue())
+    return texts
+
+
+def _read_npz(content: bytes, folder: Path) -> None:
+    (folder / "x.npz").write_bytes(content)
+    npz_batch(SPACE, folder / "x.npz", 4, 8)
+
+
+def _npy(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _read_npz_member(content: bytes, folder: Path) -> None:
+    """The first of its arrays; to hit it through the checksum of the archive is too rare."""
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        for name, array in _sequences().items():
+            archive.writestr(f"{name}.npy", content if name == "frames" else _npy(array))
+    npz_batch(SPACE, folder / "x.npz", 4, 8)
+
+
+def _read_npy(content: bytes, folder: Path) -> None:
+    (folder / "x.npy").write_bytes(content)
+    (folder / "y.npy").write_bytes(_npy(np.array([0, 1])))
+    ntu_batch(SPACE, folder / "x.npy", folder / "y.npy", 2, 4)
+
+
+def _read_labels(content: bytes, folder: Path) -> None:
+    (folder / "x.npy").write_bytes(_npy(np.ones((2, 3, 4, 25, 2), "f4")))
+    name = "y.npy" if content.startswith(b"\x93") else "y.json"
+    (folder / name).write_bytes(content)
+    ntu_batch(SPACE, folder / "x.npy", folder / name, 2, 4)
+
+
+@lru_cache
+def _artifact() -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        Ensemble.fit(_benchmark(), name="small", folds=2, combiners=["ridge"], jobs=1).save(Path(folder) / "small")
+        return {path.name: path.read_bytes() for path in (Path(folder) / "small").iterdir()}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _load(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    ensemble = Ensemble.load(folder)
+    (said,) = ensemble.predict([_architectures()[0]])
+    assert 0 <= said.accuracy <= 1
+
+
+def _signed(manifest: Any) -> bytes:
+    """With its own hash, where it is an object."""
+    if isinstance(manifest, dict):
+        rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+        manifest = {
+            **rest,
+            "manifest_sha256": _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()),
+        }
+    return json.dumps(manifest).encode()
+
+
+def _manifest() -> list[bytes]:
+    return [json.dumps(json.loads(_artifact()[MANIFEST])).encode()]
+
+
+def _read_manifest(content: bytes, folder: Path) -> None:
+    with suppress(ValueError, RecursionError):  # else as it is
+        content = _signed(json.loads(content))
+    _load(folder, {**_artifact(), MANIFEST: content})
+
+
+def _read_arrays(content: bytes, folder: Path) -> None:
+    manifest = json.loads(_artifact()[MANIFEST])
+    manifest["parts"][ARRAYS] = {"sha256": _sha256(content), "bytes": len(content)}
+    _load(folder, {**_artifact(), ARRAYS: content, MANIFEST: _signed(manifest)})
+
+
+def _array_head() -> list[bytes]:
+    content = _artifact()[ARRAYS]
+    return [content[8 : 8 + struct.unpack("<Q", content[:8])[0]]]
+
+
+def _read_array_head(content: bytes, folder: Path) -> None:
+    """Types, shapes and places of the arrays, before the same numbers."""
+    whole = _artifact()[ARRAYS]
+    rest = whole[8 + struct.unpack("<Q", whole[:8])[0] :]
+    _read_arrays(struct.pack("<Q", len(content)) + content + rest, folder)
+
+
+def _read_events(content: bytes, folder: Path) -> None:
+    EventParser().feed(content)
+
+
+@lru_cache
+def _echo() -> FastAPI:
+    app = FastAPI()
+    app.state.settings = Settings()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    async def answer(request: Request) -> int:
+        with suppress(ClientDisconnect):
+            return len(await request.body())
+        return -1
+
+    return app
+
+
+def _read_http(content: bytes, folder: Path) -> None:
+    """A real socket's other end sends it and no more; the server answers or closes, and nothing goes wrong in it."""
+    asyncio.run(asyncio.wait_for(_converse(content), PATIENCE))
+
+
+async def _converse(content: bytes) -> None:
+    loop, failures = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    config = uvicorn.Config(_echo(), http=LimitedProtocol, ws="none", log_config=None, access_log=False)
+    config.load()
+    ours, theirs = socket.socketpair()
+    await loop.connect_accepted_socket(lambda: LimitedProtocol(config, ServerState(), {}), theirs)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    writer.write(content)
+    if writer.can_write_eof():
+        writer.write_eof()
+    with suppress(ConnectionError):  # closed before all was read
+        await reader.read()
+    writer.close()
+    assert not failures, failures
+
+
+HTTP = (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /a?b=c HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+FIELDS = (
+    b"Upgrade: h2c\r\n",
+    b"Connection: close\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Content-Length: 5\r\n",
+    b"HTTP/1.0",
+)
+EVENTS = b'id: 1\nevent: item\ndata: {"completion": 1}\n\nevent: done\ndata: {}\n\n'
+KINDS = (b"<f8", b"<i8", b"|O", b"<c16", b"<m8", b"|b1", b">f4", b"(2,)", b"True", b"'shape': ")
+TYPES = (b'"I64"', b'"F32"', b'"F16"', b'"BF16"', b'"BOOL"', b'"U8"', b"[0]", b"[1]", b'"shape":', b'"dtype":')
+
+TARGETS = (
+    Target("architecture", _architecture_texts, _read_architecture),
+    Target("table", _table, _read_table, (BenchmarkError,)),
+    Target("public-file", _public_file, _read_public_file, (BenchmarkError,)),
+    Target("scores", _scores, _read_scores),
+    Target("evaluation", _evaluation, _read_evaluation, (BenchmarkError,)),
+    Target("search-log", _search_log, _read_search_log),
+    Target("npz", _npz, _read_npz, (BatchError,), [b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"]),
+    Target("npz-member", lambda: [_npy(_sequences()["frames"])], _read_npz_member, (BatchError,), KINDS),
+    Target("npy", lambda: [_npy(np.ones((2, 3, 4, 25, 2), "f4"))], _read_npy, (BatchError,), KINDS),
+    Target("labels", lambda: [b"[0, 1]", _npy(np.array([0, 1]))], _read_labels, (BatchError,), KINDS),
+    Target("manifest", _manifest, _read_manifest, (ArtifactError,)),
+    Target("arrays", lambda: [_artifact()[ARRAYS]], _read_arrays, (ArtifactError,)),
+    Target("array-head", _array_head, _read_array_head, (ArtifactError,), TYPES),
+    Target("events", lambda: [EVENTS, EVENTS.replace(b"\n", b"\r\n")], _read_events, (UnexpectedAnswer,)),
+    Target("http", lambda: [*HTTP, CHUNKED], _read_http, (), FIELDS),
+    Target("http-head", http_head.seeds, http_head.read, http_head.REFUSALS, http_head.LINES),
+)
