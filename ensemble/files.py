@@ -28,7 +28,7 @@ def check_new_file(path: Path, field: str = "out") -> None:
 
 
 def _can_be_written(path: Path, field: str) -> bool:
-    """Whether there is something already. Raises `InputError` where nothing can be made beside it."""
+    """True if something is there already. Raises `InputError` where nothing can be made beside it."""
     try:
         place = path.resolve()
         with suppress(FileNotFoundError):

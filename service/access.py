@@ -108,7 +108,7 @@ class Access:
         return keys.list(), keys.anonymous()
 
     def admits(self, caller: Caller) -> bool:
-        """Whether who was admitted still would be: their key was not revoked, or still nobody needs one."""
+        """True while an admitted caller would be admitted again: the key is not revoked, or none is needed."""
         return self._anonymous if caller is self._anyone else caller.id in self._keys
 
     def _caller(self, id: str, scopes: frozenset[Scope], limits: Allowance, rate: int | None) -> Caller:  # noqa: A002

@@ -1,4 +1,4 @@
-"""How a request's body is read: once, within limits of size, time and structure, large ones in turn."""
+"""Reading of request bodies: once, within limits of size, time and structure, large ones in turn."""
 
 import asyncio
 from collections.abc import AsyncIterator

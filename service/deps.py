@@ -183,7 +183,7 @@ class StrictRoute(GuardedRoute):
 
     scopes = ("predict",)
     is_job = False
-    """Whether the body is a job's, which may be larger, and whose place is held until it is stored."""
+    """True for a job, whose body may be larger and holds its place until it is stored."""
 
     @asynccontextmanager
     async def prepared(self, request: Request) -> AsyncIterator[Request]:

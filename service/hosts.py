@@ -36,7 +36,7 @@ def check_names(request: Request, allowed: Container[str]) -> None:
 
 
 def _is_own(authority: str, address: str, allowed: Container[str]) -> bool:
-    """Whether a name (and port, which may be a tunnel's) leads to this server, whoever says where names lead."""
+    """True if a name (with any port, which may be a tunnel's) is one of this server."""
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
         return False

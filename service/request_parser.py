@@ -98,7 +98,7 @@ class RequestParser:
     def should_upgrade(self) -> bool:
         return False
 
-    # What httptools calls.
+    # Callbacks of httptools.
     def on_message_begin(self) -> None:
         self._url, self._headers, self._in_head = b"", [], True
 

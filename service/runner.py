@@ -35,7 +35,7 @@ PAUSE = 1.0
 MOST_ATTEMPTS = 10
 """Servers that may end while they compute an item: that is seldom its own fault, which the backend would notice."""
 ATTEMPT_SECONDS = 1.0
-"""How long an item with a place waits for its attempt to be written. Longer would keep others from the place."""
+"""Seconds that an item with a place waits for its attempt to be written; a longer wait would hold up others."""
 PRUNE_SECONDS = 3600.0
 UNUSED_DAYS = 90
 MOST_SCORED = 1_000_000
@@ -180,7 +180,7 @@ class JobRunner:
         asker = Asker(job.owner, request=job.id, patient=True)
         read = [plan.probe.space.parse(one.architecture) for one in claims]
         known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.probe, plan.proxies)
-        # What a server ended with before is begun by itself, so that nothing else is blamed for it.
+        # An item that a server ended with before is begun by itself, so that nothing else is blamed for it.
         together = [
             i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies) and not claims[i].attempts
         ]

@@ -1,1 +1,1 @@
-"""Whether archrank is right and fast on a GPU: `python -m benchmarks.gpu`, or `make gpu`."""
+"""Correctness and speed on a GPU: `python -m benchmarks.gpu`, or `make gpu`."""

@@ -1,4 +1,4 @@
-"""Whether archrank is right and fast on a GPU, in at most eight minutes.
+"""Check correctness and speed on a GPU, in at most eight minutes.
 
     python -m benchmarks.gpu                                  # everything
     python -m benchmarks.gpu --parts agreement,times          # some of it

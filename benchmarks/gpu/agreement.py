@@ -84,7 +84,7 @@ def difference(reference: Score, other: Score) -> float:
 
 
 def repeats(name: str, first: list[Scores], second: list[Scores]) -> Check:
-    """Whether two runs gave the same bits, every proxy of every architecture."""
+    """Bit-equality of two runs, for every proxy of every architecture."""
     unlike: dict[str, int] = {}
     for one, other in zip(first, second, strict=True):
         for proxy in one.keys() | other.keys():

@@ -17,7 +17,7 @@ ARCHITECTURES = Path(__file__).parents[2] / "ensemble" / "data" / "gcn-nas-ntu.s
 
 @dataclass(frozen=True)
 class Options:
-    """How the parts run.
+    """Options of a run.
 
     Attributes:
         device: `cuda` or `cpu`.
@@ -35,7 +35,7 @@ class Options:
 
     @property
     def timed(self) -> bool:
-        """Whether times are held against their targets, which are an H100's at full size."""
+        """True where times are held against their targets, which are an H100's at full size."""
         return self.device == "cuda" and not self.small
 
 
@@ -84,7 +84,7 @@ def stated(name: str, value: str, data: Any = None) -> Check:
 
 
 def skipped(name: str, why: str) -> Check:
-    """What could not be looked at, and why."""
+    """A check that could not be made, and why."""
     return Check(name, "skipped", why)
 
 

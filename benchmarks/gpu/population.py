@@ -73,7 +73,7 @@ def _score(options: Options, batch: ProbeBatch, waiting: list[Architecture]) -> 
 
 
 def architectures(path: Path) -> list[Architecture]:
-    """Those that the rows of a table name, of scores or of a benchmark, each once."""
+    """Architectures named by the rows of a table, of scores or of a benchmark, each once."""
     space = get_space("gcn-nas")
     rows = (json.loads(line) for line in path.read_text().splitlines() if line)
     found = [space.parse(row["architecture"]) for row in rows if "architecture" in row]

@@ -1,4 +1,4 @@
-"""What a GPU does while something runs: kernels, waits, and how much of the time it computes."""
+"""Profile of a GPU: kernels, waits, and the share of the time in which it computes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel")
 SYNCHRONISATIONS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
 COPIES = ("cudaMemcpy",)
 READ = "aten::_local_scalar_dense"
-"""What `Tensor.item` and `float(tensor)` come to: on a GPU each waits for all that was launched."""
+"""Operations behind `Tensor.item` and `float(tensor)`: on a GPU each waits for all that was launched."""
 TOP = 5
 
 
@@ -75,7 +75,7 @@ def _event(one: Any) -> Event:
 
 
 def summary(seconds: float, events: Iterable[Event]) -> Profile:
-    """What the events of a run of so many seconds come to."""
+    """Summary of the events of a run that took `seconds`."""
     events = list(events)
     called = Counter(event.name for event in events if not event.on_device)
     device = [event for event in events if event.on_device]

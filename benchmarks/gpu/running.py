@@ -28,7 +28,7 @@ PARTS = {
 TOTAL = 460
 """Seconds for all parts together; with what the starts of processes take, eight minutes."""
 PATIENCE = 10
-"""How many times as long a dry run on a CPU, which may be busy, has for everything."""
+"""Factor by which time limits are longer in a dry run on a CPU, which may be busy."""
 SPAWN = get_context("spawn")
 
 

@@ -12,11 +12,11 @@ from benchmarks.gpu.checks import Check, Options, holds, skipped
 
 ROOT = Path(__file__).parents[2]
 DEVICE = "ARCHRANK_TEST_DEVICE"
-"""Where those tests run: cuda, or cpu for a dry run."""
+"""Environment variable with the device of those tests: cuda, or cpu for a dry run."""
 
 
 def run(options: Options) -> Iterator[Check]:
-    """How many pass; each failure by name."""
+    """Number of tests that pass; each failure by name."""
     try:
         import pytest  # noqa: F401
     except ImportError:

@@ -1,4 +1,4 @@
-"""How long scoring takes on the GPU, how many architectures a second it makes, and where the time goes."""
+"""Seconds of scoring on the GPU, architectures a second, and a profile of the slowest pass."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

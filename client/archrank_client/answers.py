@@ -40,7 +40,7 @@ class Decoder:
         self._begun = False
 
     def pieces(self, raw: bytes) -> Iterator[bytes]:
-        """What comes next, never much at once. Raises `UnexpectedAnswer`."""
+        """The next piece, never much at once. Raises `UnexpectedAnswer`."""
         if self._gzip is None:
             yield raw
             return

@@ -1,4 +1,4 @@
-"""What may be asked of architectures, and how the answers are read."""
+"""Kinds of requests about architectures, and readers of their answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ MANY = 1000
 
 @dataclass(frozen=True)
 class Kind(Generic[Item]):
-    """What may be asked of architectures.
+    """A kind of request about architectures.
 
     Attributes:
         name: in paths.
@@ -68,7 +68,7 @@ _JOBS: dict[str, Kind[Any]] = {kind.name: kind for kind in (PREDICTIONS, SCORES)
 
 
 def job_kind(name: str) -> Kind[Any]:
-    """What a job's results are. Raises `UnexpectedAnswer`."""
+    """Schema of a job's results. Raises `UnexpectedAnswer`."""
     if name not in _JOBS:
         raise UnexpectedAnswer(f"the job is of kind {name!r}; this client knows {', '.join(_JOBS)}")
     return _JOBS[name]

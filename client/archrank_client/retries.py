@@ -1,4 +1,4 @@
-"""Which errors a request is sent again after, and when."""
+"""Rule of retries: the errors after which a request is sent again, and when."""
 
 import random
 import ssl
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from archrank_client.errors import ArchrankError, ConnectionFailed, Overloaded, ServerError, TimedOut
 
 MOST_FAILURES = 5
-"""How often a request is sent whose answer is that the server failed, which is seldom better the next time."""
+"""Attempts at a request that the server answers with a failure, which is seldom better the next time."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds between the first two attempts, and later ones."""
 
 
 class Again:
-    """Whether a request is sent again after an error, and after how long: what `stamina` asks.
+    """Decide, for `stamina`, on another attempt after an error, and on the pause before it.
 
     Args:
         patience: says for how many seconds, by the monotonic clock.
@@ -47,7 +47,7 @@ class Again:
 
 
 def _untrusted(error: BaseException) -> bool:
-    """Whether a certificate was refused, which waiting does not mend."""
+    """True for a refused certificate, which waiting does not mend."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -58,7 +58,7 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
     index_arrays: ClassVar[tuple[str, ...]] = ()
-    """Those of `fitted_arrays` that hold whole numbers or truth values."""
+    """Names among `fitted_arrays` whose arrays hold whole numbers or truth values."""
     accepts_missing: ClassVar[bool] = False
     additive: ClassVar[bool] = False
     """Whether it has `contributions`."""

@@ -174,7 +174,7 @@ class SlotProcess(Combiner):
         self._known = [(part, self._seen(part, rows)) for part in _components(tuple(self.columns))]
 
     def _parts(self, X: Array) -> Array:
-        """What the level and each component add, (m, 1 + components)."""
+        """Contributions of the level and of each component, (m, 1 + components)."""
         X = X.astype(np.float32).astype(np.float64)
         depths, depth = np.unique(X[:, self._depth_column], return_inverse=True)
         decay = self._decay(depths)

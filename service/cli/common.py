@@ -37,7 +37,7 @@ class Commands(TyperGroup):
 
 
 def _sentence(error: Exception) -> str | None:
-    """What to tell of an error that is nobody's mistake in here; None for any other."""
+    """The sentence for an error that is not a bug; None for any other."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 

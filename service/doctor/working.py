@@ -140,7 +140,7 @@ def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
 
 
 def _stored_keys(settings: Settings) -> tuple[int, bool]:
-    """How many are in use, and whether requests without one are answered."""
+    """Number of keys in use, and whether requests without one are answered."""
     if not _there(settings) or _look(settings)[0]:
         return 0, True
     with open_store(settings) as opened:

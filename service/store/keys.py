@@ -42,7 +42,7 @@ class Keys:
             return [ApiKey(**row._mapping) for row in rows]
 
     def anonymous(self) -> bool:
-        """Whether requests without a key are answered: until there is a first key, and after `open`."""
+        """True while requests without a key are answered: until there is a first key, and after `open`."""
         with self._db.read() as conn:
             return conn.scalars(select(AccessRow.anonymous)).one_or_none() is not False
 

@@ -34,7 +34,7 @@ class NewItem:
 
 
 class Basis(NamedTuple):
-    """What all results of a job rest on, fixed when it is posted.
+    """The basis of all results of a job, fixed when it is posted.
 
     Attributes:
         ensemble: its name; None for scores on a server without ensembles.

@@ -46,7 +46,7 @@ def gzipped(content: bytes, status: str = "200 OK", coding: str = "gzip") -> byt
 
 
 def asked(make: Make, *said: bytes | float, **settings: Any) -> Any:
-    """What `spaces` makes of an answer."""
+    """The outcome of `spaces` for an answer."""
     with hostile(lambda path: said) as server:
         return make(server.url, **{"patience": 0, **settings}).spaces()
 
@@ -197,7 +197,7 @@ def bomb(size: int) -> bytes:
 @pytest.mark.parametrize("status", ["200 OK", "503 Busy"])
 @pytest.mark.parametrize("coding", ["gzip", "identity", "chunked"])
 def test_a_body_is_read_to_its_bound(make: Make, status: str, coding: str) -> None:
-    """How much is sent tells how much was taken: what a client leaves unread fills the connection's buffers."""
+    """Bytes sent are as many as were taken, give or take the buffers: unread ones fill them."""
     sent = 0
 
     def answer(path: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What is written is there in full or not at all, readable as the umask says, and looked at before any work."""
+"""Written files are there in full or not at all, readable as the umask says, and looked at before any work."""
 
 import os
 import stat

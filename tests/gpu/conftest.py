@@ -1,4 +1,4 @@
-"""Where the tests of this folder run. They need PyTorch, numpy and pytest alone: any machine with a GPU will do."""
+"""The device of the tests in this folder. They need PyTorch, numpy and pytest alone: any machine with a GPU will do."""
 
 import os
 

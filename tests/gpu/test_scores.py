@@ -56,7 +56,7 @@ def test_a_score_has_the_same_bits_twice(
 
 @pytest.fixture(params=["high", "tf32", "ieee"])
 def precision(request: pytest.FixtureRequest) -> Iterator[str]:
-    """What a caller may have set, the old way or the new way; as before afterwards."""
+    """A caller's precision settings, of the older and the newer kind; as before afterwards."""
     if request.param == "high":
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high")

@@ -188,7 +188,7 @@ def gauge(client: httpx.Client, name: str) -> float:
 
 
 def test_a_client_that_has_gone_is_noticed(client: httpx.Client, long: list[Any]) -> None:
-    """Whether it has only nothing more to say is found out."""
+    """A half-closed client and one that has gone are told apart."""
     body = json.dumps({"architectures": long}).encode()
     with connect(client) as connection:
         connection.sendall(HEAD % (b"scores", b"", len(body)) + body + GET % b"/health/live")

@@ -10,7 +10,7 @@ from service.store import Store
 
 
 def admitted(access: Access) -> bool:
-    """Whether who has no key is let in, as the store says now."""
+    """True if the store lets requests without a key in now."""
 
     async def asked() -> bool:
         await access.read()
