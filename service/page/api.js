@@ -5,14 +5,16 @@ import { keep, recall } from "./keep.js";
 
 const KEY = "archrank-key";
 const PATIENCE = 15000; // milliseconds until a server that is silent counts as not reached
+const LONGEST_PAUSE = 3600; // seconds; a timer that is told to wait for more than 24 days does not wait at all
 
 /** What the server said no with (RFC 9457). The message is for people. */
 export class Problem extends Error {
-  /** @param {number} status @param {object} document @param {number} retryAfter seconds; 0: not said */
+  /** @param {number} status @param {?object} document @param {number} retryAfter seconds; 0: not said */
   constructor(status, document, retryAfter = 0) {
-    super(fromOne(document.detail ?? `the server answered ${status}`));
+    const said = typeof document?.detail === "string" ? document.detail : `the server answered ${status}`;
+    super(fromOne(said));
     this.status = status;
-    this.retryAfter = retryAfter;
+    this.retryAfter = Math.min(Math.max(retryAfter, 0), LONGEST_PAUSE);
   }
 }
 
@@ -81,7 +83,7 @@ export class Api {
     this.onReached(true);
     if (response.ok) return response;
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-    const problem = new Problem(response.status, isJson ? await response.json() : {}, retryAfter);
+    const problem = new Problem(response.status, isJson ? await readable(response) : null, retryAfter);
     if (problem.status === 401) this.onRefused(problem);
     throw problem;
   }
@@ -94,6 +96,16 @@ export class Api {
       this.onReached(false);
       throw new Unreachable();
     }
+  }
+}
+
+/** The JSON of a response; null where it is none. */
+async function readable(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (wasAborted(error)) throw error;
+    return null;
   }
 }
 

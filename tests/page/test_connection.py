@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from service.keys import Allowance, new_key
 from service.schemas import PENG
@@ -135,3 +135,33 @@ def test_a_key_is_asked_for_and_lasts_no_longer_than_the_tab(serve: Serve, visit
     expect(another.page.get_by_role("textbox", name="API key")).to_be_visible()
     studio.button("Forget it").click()
     expect(studio.page.get_by_role("textbox", name="API key")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('{"detail": "<img src=x onerror=document.title=1> no"}', "<img src=x onerror=document.title=1> no"),
+        ('{"detail": ["no"]}', "the server answered 503"),
+        ("null", "the server answered 503"),
+        ("{", "the server answered 503"),
+    ],
+)
+def test_whatever_a_failing_server_says_is_shown_as_text_and_is_not_asked_for_all_the_time(
+    studio: Studio, body: str, shown: str
+) -> None:
+    asked = []
+
+    def failing(route: Route) -> None:
+        asked.append(route.request.url)
+        headers = {"Content-Type": "application/problem+json", "Retry-After": str(10**10)}
+        route.fulfill(status=503, headers=headers, body=body)
+
+    studio.troubles.expect("503")
+    title = studio.page.title()
+    studio.page.route("**/v1/predictions", failing)
+    studio.cell(1, "L").click()
+    expect(studio.page.locator("#prediction")).to_contain_text(shown)
+    number = len(asked)
+    studio.page.wait_for_timeout(500)
+    assert len(asked) == number  # a timer of so many seconds would begin at once
+    assert studio.page.title() == title
