@@ -1,5 +1,5 @@
-# Every target but `gpu` sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for tests
-# of what is used without the server one with the client alone and one with the tools of the example loops.
+# Every target but `gpu` sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for
+# tests # of what is used without the server one with the client alone and one with the tools of the example loops.
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 180
@@ -41,7 +41,7 @@ fuzz: $(INSTALLED)  ## mutated bytes to every reader of them for SECONDS; what c
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed
 
-gpu:  ## whether it is right and fast on a GPU, in at most eight minutes; PYTHON needs no more than PyTorch and numpy
+gpu:  ## correctness and speed on a GPU, in at most eight minutes; PYTHON needs no more than PyTorch and numpy
 	$(PYTHON) -m benchmarks.gpu
 
 serve: $(INSTALLED)  ## the service, on PORT
