@@ -1,5 +1,5 @@
 # Every target but `gpu` sets up what it needs: a virtual environment in .venv, with the versions of constraints.txt, and for
-# tests # of what is used without the server one with the client alone and one with the tools of the example loops.
+# tests of the client and of the example loops one with the client alone and one with the loops' tools.
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 180
