@@ -84,7 +84,8 @@ class Probe:
 
     def weights(self, network: nn.Module) -> list[Tensor]:
         """The weights of a working copy. Raises `ValueError` where there is none."""
-        return [network.get_parameter(name) for name in self.weight_names]
+        named = dict(network.named_parameters())
+        return [named[name] for name in self.weight_names]
 
 
 SHORTAGES = ("DefaultCPUAllocator", "ALLOC_FAILED", "CUDA error: out of memory")

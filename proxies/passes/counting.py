@@ -1,5 +1,6 @@
 """Measurements without data: weights, parameter count, topology, FLOPs."""
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,27 +50,45 @@ class FlopsPass(Pass):
     provides = frozenset({Need.FLOPS})
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
-        counts_itself = getattr(probe.network, "flops", None)
-        if callable(counts_itself):
-            yield Need.FLOPS, int(counts_itself(tuple(probe.x.shape)))
-            return
-        count = attempt(lambda: _count(probe.copy().to("meta"), probe.x.to("meta")))
+        count = attempt(lambda: operator.index(probe.network.flops(tuple(probe.x.shape))))  # type: ignore[operator]
+        if isinstance(count, Exception):  # many networks have a `flops` of another kind, or none
+            count = attempt(lambda: _count(probe.copy().to("meta"), probe.x.to("meta")))
         yield Need.FLOPS, _count(probe.copy(), probe.x.clone()) if isinstance(count, Exception) else count
 
 
 def _count(network: nn.Module, x: Tensor) -> int:
-    with torch.no_grad(), WithoutBatchNorm(), FlopCounterMode(display=False, custom_mapping=VECTOR_PRODUCTS) as counter:
+    with torch.no_grad(), WithoutBatchNorm(), FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
         network(x)
     return int(counter.get_total_flops())
 
 
-def _twice_the_matrix(matrix: Any, *_: Any, **__: Any) -> int:
+def _vector_product(matrix: Any, *_: Any, **__: Any) -> int:
     return 2 * int(torch.Size(matrix).numel())
 
 
-VECTOR_PRODUCTS = {
-    torch.ops.aten.mv: _twice_the_matrix,
-    torch.ops.aten.dot: _twice_the_matrix,
-    torch.ops.aten.addmv: lambda _, matrix, *rest, **named: _twice_the_matrix(matrix),
+def _bilinear(x: Any, weight: Any, *_: Any, **__: Any) -> int:
+    """x·W·y, (N, I), (O, I, J) and (N, J): x·W, and that times y."""
+    outputs, inner, others = weight
+    return int(2 * x[0] * outputs * others * (inner + 1))
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    """Scores of (…, L, E) and (…, S, E), and their products with (…, S, V)."""
+    return int(2 * torch.Size(query[:-1]).numel() * key[-2] * (key[-1] + value[-1]))
+
+
+def _recurrent_layer(x: Any, by_input: Any, by_state: Any, *_: Any, **__: Any) -> int:
+    """One direction over (T, N, C) with weights (gates, C) and (gates, H)."""
+    return int(2 * torch.Size(x[:-1]).numel() * by_input[0] * (by_input[1] + by_state[1]))
+
+
+aten = torch.ops.aten
+UNCOUNTED = {
+    aten.mv: _vector_product,
+    aten.dot: _vector_product,
+    aten.addmv: lambda _, matrix, *rest, **named: _vector_product(matrix),
+    aten._trilinear: _bilinear,
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    aten.mkldnn_rnn_layer: _recurrent_layer,
 }
 """What PyTorch's counter leaves out."""

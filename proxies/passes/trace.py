@@ -87,7 +87,10 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         name = func._schema.name.partition("::")[2]
         if name in PRODUCTS:
-            self._used |= {self._same[_memory(t)] for t in given if _memory(t) in self._same}
+            factors = tree_leaves(args[slice(*_factors(name))])
+            self._used |= {
+                self._same[_memory(t)] for t in factors if isinstance(t, Tensor) and _memory(t) in self._same
+            }
             if name == "convolution":
                 self.weight_operand(args[1])
         if name in BATCH_NORMS and not self.known_batch_norm:
@@ -155,6 +158,13 @@ class _Functions(TorchFunctionMode):
             yield
         finally:
             self._tracer.known_batch_norm = False
+
+
+def _factors(name: str) -> tuple[int, int | None]:
+    """The range of a product's arguments that it multiplies; the others, an addend or a mask, are added."""
+    if name in ("addmm", "baddbmm", "addbmm", "addmv"):
+        return 1, 3
+    return 0, 3 if "attention" in name else None
 
 
 def _memory(tensor: Tensor) -> int:

@@ -1,0 +1,271 @@
+"""Whole networks: convolutional, recurrent, on graphs, on tokens; and objects that are awkward to copy."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from models.topology import UnitTopology
+from tests.proxies.zoo.specimen import (
+    HIDDEN,
+    NO_CALL,
+    WITHOUT_BATCH_NORM,
+    Net,
+    X,
+    add,
+    add_made,
+    conv,
+    failing,
+    head,
+    pooled,
+)
+
+
+class Named(nn.Module):
+    """Names all that proxies look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feature_unit = nn.Sequential(
+            nn.Sequential(conv(3, 10), nn.BatchNorm2d(10), nn.ReLU()),
+            nn.Sequential(conv(10, 6, groups=2, bias=False), nn.BatchNorm2d(6), nn.ReLU()),
+        )
+        self.units = list(self.feature_unit)
+        graph = np.full((1, 5, 5), 0.2)
+        self.topology = (UnitTopology(graph[0] > 0, (graph,), 1, 3, 1),)
+        self.fc = head()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(pooled(self.feature_unit(x)))
+
+
+add_made("units, features and topology named", Named, fast=True)
+
+
+class Block(nn.Module):
+    """Of a ResNet."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.a, self.an = conv(inputs, outputs, bias=False), nn.BatchNorm2d(outputs)
+        self.b, self.bn = conv(outputs, outputs, bias=False), nn.BatchNorm2d(outputs)
+        self.down = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.bn(self.b(self.relu(self.an(self.a(x)))))
+        z += self.down(x)
+        return self.relu(z)
+
+
+class Cell(nn.Module):
+    """Of NAS-Bench-201."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.one, self.three = (
+            nn.Sequential(
+                nn.ReLU(), nn.Conv2d(channels, channels, k, padding=k // 2, bias=False), nn.BatchNorm2d(channels)
+            )
+            for k in (1, 3)
+        )
+        self.pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.three(x)
+        second = self.pool(x) + self.one(first)
+        return x + self.one(first) + second
+
+
+add_made("residual block", lambda: nn.Sequential(Block(3, 6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head()))
+add_made(
+    "cell of NAS-Bench-201",
+    lambda: nn.Sequential(conv(), nn.BatchNorm2d(6), Cell(6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head()),
+    fast=True,
+)
+add(
+    "SE gate",
+    lambda m, x: m.fc(
+        pooled((z := torch.relu(m.a(x))) * torch.sigmoid(m.up(torch.relu(m.down(pooled(z)))))[..., None, None])
+    ),
+    lambda: {"a": conv(), "down": nn.Linear(6, 2), "up": nn.Linear(2, 6), "fc": head()},
+    fast=True,
+)
+add(
+    "dense block",
+    lambda m, x: m.fc(pooled(torch.relu(m.b(torch.cat([x, torch.relu(m.a(x))], 1))))),
+    lambda: {"a": conv(), "b": conv(9, 6), "fc": head()},
+    fast=True,
+)
+add(
+    "grouped and dilated convolutions",
+    lambda m, x: m.fc(pooled(torch.relu(m.c(torch.relu(m.b(torch.relu(m.a(x)))))))),
+    lambda: {
+        "a": nn.Conv2d(3, 6, 3, padding=2, dilation=2),
+        "b": conv(6, 6, groups=6),
+        "c": nn.Conv2d(6, 6, (3, 1), stride=(2, 1), groups=2, padding_mode="circular", padding=(1, 0)),
+        "fc": head(),
+    },
+    fast=True,
+)
+add(
+    "an even kernel with padding same",
+    lambda m, x: m.fc(pooled(torch.relu(m.a(x)))),
+    lambda: {"a": nn.Conv2d(3, 6, 2, padding="same"), "fc": head()},
+)
+add(
+    "transposed convolution",
+    lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x)))))),
+    lambda: {"a": conv(), "b": nn.ConvTranspose2d(6, 6, 3, stride=2, output_padding=1, groups=2), "fc": head()},
+)
+add(
+    "convolutions over one and three dimensions",
+    lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(2))).unflatten(2, (5, 5))[..., None])).mean((2, 3, 4))),
+    lambda: {"a": nn.Conv1d(3, 6, 3, padding=1), "b": nn.Conv3d(6, 6, (3, 3, 1)), "fc": head()},
+    fast=True,
+)
+add(
+    "channels last",
+    lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x.contiguous(memory_format=torch.channels_last))))))),
+    lambda: {"a": conv(), "b": conv(6, 6), "fc": head()},
+    x=X.to(memory_format=torch.channels_last),
+    fast=True,
+)
+
+# On graphs.
+EDGES = torch.tensor([[0, 1, 2, 3, 4, 0], [1, 2, 3, 4, 0, 2]])
+
+
+def _scatter(m: Any, x: Tensor) -> Tensor:
+    z = m.a(x.flatten(1, 2).mT)  # (N, nodes, features)
+    messages = torch.relu(z[:, EDGES[0]])
+    return m.fc(torch.relu(m.b(torch.zeros_like(z).index_add_(1, EDGES[1], messages))).mean(1))
+
+
+def _attention(m: Any, x: Tensor) -> Tensor:
+    z = m.a(x.flatten(1, 2).mT)
+    scores = F.leaky_relu(m.by(z) + m.of(z).mT, 0.2)
+    return m.fc(torch.relu(torch.softmax(scores, -1) @ z).mean(1))
+
+
+class Graph(Net):
+    """Features times a fixed adjacency."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            lambda m, x: m.fc(torch.relu(m.a(torch.matmul(x, m.graph))).mean((2, 3))), a=nn.Conv2d(3, 6, 1), fc=head()
+        )
+        self.register_buffer("graph", torch.rand(5, 5))
+
+
+add_made("graph convolution", Graph, fast=True)
+add("gather and scatter", _scatter, lambda: {"a": nn.Linear(15, 6), "b": nn.Linear(6, 6), "fc": head()}, fast=True)
+add(
+    "graph attention",
+    _attention,
+    lambda: {"a": nn.Linear(15, 6), "by": nn.Linear(6, 1), "of": nn.Linear(6, 1), "fc": head()},
+    fast=True,
+)
+
+# On tokens and sequences.
+add(
+    "tokens",
+    lambda m, x: m.fc(torch.relu(m.h(m.words((x.flatten(1).abs() * 3).long().clamp(max=9)).mean(1)))),
+    lambda: {"words": nn.Embedding(10, 6), "h": nn.Linear(6, 6), "fc": head()},
+    fails=failing("", "jacov", "epe_nas"),
+)
+for kind, gates in ((nn.LSTM, 4), (nn.GRU, 3)):
+    add(
+        kind.__name__,
+        lambda m, x: m.fc(torch.relu(m.r(x.flatten(2).mT)[0][:, -1])),
+        lambda kind=kind: {"r": kind(3, 6, batch_first=True), "fc": head()},
+        fails=failing(NO_CALL, "fisher"),
+        more_flops=2 * 4 * 25 * gates * 6 * (3 + 6),
+    )
+add(
+    "an LSTM cell by hand",
+    lambda m, x: m.fc(torch.relu(m.cell(pooled(x), m.cell(x[:, :, 0, 0]))[0])),
+    lambda: {"cell": nn.LSTMCell(3, 6), "fc": head()},
+    fails=failing(NO_CALL, "fisher"),
+    more_flops=2 * 2 * 4 * 24 * (3 + 6),
+)
+add(
+    "transformer",
+    lambda m, x: m.fc(m.layer(m.p(x.flatten(2).mT)).mean(1)),
+    lambda: {"p": nn.Linear(3, 8), "layer": nn.TransformerEncoderLayer(8, 2, 6, 0.0, batch_first=True), "fc": head(8)},
+    fails=failing(NO_CALL, "fisher") | failing("not implemented", "grasp"),
+    more_flops=2 * 4 * (25 * 8 * 24 + 2 * 25 * 25 * 8 + 25 * 8 * 8),
+)
+
+# Objects that are awkward to copy.
+
+
+class Locked(Net):
+    """Holds a lock and its last features."""
+
+    def __init__(self) -> None:
+        super().__init__(self.keep, a=conv(), b=conv(6, 6), fc=head())
+        self.lock, self.last = threading.Lock(), None
+
+    @staticmethod
+    def keep(m: Any, x: Tensor) -> Tensor:
+        with m.lock:
+            m.last = torch.relu(m.b(torch.relu(m.a(x))))
+        return m.fc(pooled(m.last))
+
+
+class CopiesToItself(Net):
+    def __deepcopy__(self, memo: Any) -> "CopiesToItself":
+        return self
+
+
+def run_before() -> nn.Module:
+    network = Locked().double()
+    network(X.clone())
+    return network
+
+
+def hooked() -> nn.Module:
+    network = Locked()
+    network.a.register_forward_hook(lambda module, args, output: 2 * output)
+    network.b.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+    network.fc.register_full_backward_hook(lambda module, given, taken: (3 * given[0],))
+    return network
+
+
+def scripted(*parts: nn.Module) -> nn.Module:
+    part = torch.jit.script(nn.Sequential(*parts))
+    return Net(lambda m, x: m.fc(pooled(m.part(torch.relu(m.a(x))))), a=conv(), part=part, fc=head())
+
+
+def written_out(*parts: nn.Module) -> Any:
+    def bake(network: Any) -> None:
+        eager = nn.Sequential(*parts).double()
+        eager.load_state_dict(network.part.state_dict())
+        network.part = eager
+
+    return bake
+
+
+add_made("keeps its features and a lock", run_before, fast=True)
+add_made(
+    "copies to itself",
+    lambda: CopiesToItself(lambda m, x: m.fc(pooled(torch.relu(m.a(x)))), a=conv(), fc=head()),
+    fast=True,
+)
+add_made("hooks that change what passes", hooked, fast=True)
+add_made(
+    "TorchScript in part",
+    lambda: scripted(conv(6, 6), nn.ReLU()),
+    baked=written_out(conv(6, 6), nn.ReLU()),
+    fails=failing(f"{NO_CALL} part.0.weight", "fisher"),
+)
+add_made(
+    "TorchScript with batch norm",
+    lambda: scripted(conv(6, 6), nn.BatchNorm2d(6), nn.ReLU()),
+    baked=written_out(conv(6, 6), nn.BatchNorm2d(6), nn.ReLU()),
+    fails=failing(HIDDEN, *WITHOUT_BATCH_NORM, "nwot", "fisher"),
+)

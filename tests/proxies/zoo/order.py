@@ -1,0 +1,66 @@
+"""Rows in another order than samples first, samples that mix, and what depends on data or on draws."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tests.proxies.zoo.specimen import ROWS, add, conv, failing, head, pooled
+
+
+def dense() -> dict[str, Any]:
+    return {"a": nn.Linear(15, 6), "b": nn.Linear(6, 6), "fc": head()}
+
+
+def _sequence_first(m: Any, x: Tensor) -> Tensor:
+    t = x.flatten(1).unflatten(1, (5, 15)).transpose(0, 1)
+    return m.fc(torch.relu(m.b(torch.relu(m.a(t)))).mean(0))
+
+
+def _frames_first(m: Any, x: Tensor) -> Tensor:
+    n, t = x.shape[:2]
+    z = pooled(torch.relu(m.a(x.transpose(0, 1).reshape(t * n, 1, 5, 5))))
+    return m.fc(z.view(t, n, 6).mean(0))
+
+
+def _frames_last(m: Any, x: Tensor) -> Tensor:
+    z = pooled(torch.relu(m.a(x.reshape(-1, 1, 5, 5))))
+    return m.fc(z.view(len(x), 3, 6).mean(1))
+
+
+def _one_by_one(m: Any, x: Tensor) -> Tensor:
+    return torch.stack([m.fc(torch.relu(m.a(one)).mean((1, 2))) for one in x])
+
+
+def _by_data(m: Any, x: Tensor) -> Tensor:
+    z = torch.relu(m.a(x))
+    return m.fc(pooled(m.b(z) if float(z.detach().mean()) > 10 else torch.relu(m.b(z.mul(0.5)))))
+
+
+add("sequence first", _sequence_first, dense, fails=failing(ROWS, "nwot", "fisher"))
+add(
+    "frames folded before samples",
+    _frames_first,
+    lambda: {"a": conv(1), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add("frames folded behind samples", _frames_last, lambda: {"a": conv(1), "fc": head()}, fast=True)
+add(
+    "nodes first",
+    lambda m, x: m.fc(torch.relu(m.a(x.flatten(2).transpose(0, 1))).sum(0)),
+    lambda: {"a": nn.Linear(25, 6), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add("sample by sample", _one_by_one, lambda: {"a": conv(), "fc": head()}, fails=failing(ROWS, "nwot", "fisher"))
+add(
+    "a layer on a vector",
+    lambda m, x: m.fc((z := pooled(torch.relu(m.a(x)))) * torch.sigmoid(m.r(z.mean(0)))),
+    lambda: {"a": conv(), "r": nn.Linear(6, 6), "fc": head()},
+    fails=failing(ROWS, "fisher"),
+)
+add(
+    "samples that mix",
+    lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu((z := m.a(x)) - z.mean(0)))))),
+    lambda: {"a": conv(), "b": conv(6, 6), "fc": head()},
+)
+add("control flow by data", _by_data, lambda: {"a": conv(), "b": conv(6, 6), "fc": head()})
