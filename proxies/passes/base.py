@@ -62,17 +62,30 @@ class Probe:
             and all(parameter.requires_grad for parameter in self.network.parameters())
         )
 
-    @cached_property
-    def few(self) -> "Probe":
-        """The first and the last sample, with a copy of the network, both in float64."""
+    def few(self, draw: int) -> "Probe":
+        """The first and the last sample, with a copy of the network whose parameters are others, both in float64.
+
+        So no part that begins at zero, and no ReLU that happens to be idle, keeps anything from being seen.
+        """
         x, y = (torch.cat([tensor[:1], tensor[-1:]]) for tensor in (self.x, self.y))
-        return Probe(self.copy().double(), x.double(), y, self.seed, self.draws)
+        return Probe(moved(self.copy().double(), draw), x.double(), y, self.seed, self.draws)
 
     @cached_property
     def structure(self) -> Structure:
-        """What a forward pass of the network does, in float64 if not as it is. Raises whatever the network raises."""
-        x = torch.cat([self.x[:1], self.x[-1:]])
-        found = attempt(lambda: trace(self.copy(), x.clone()))
+        """What a forward pass of two samples does. Raises whatever the network raises."""
+        return self._trace(torch.cat([self.x[:1], self.x[-1:]]))
+
+    @cached_property
+    def steady(self) -> bool:
+        """Whether the whole batch takes the same operations as two samples, and no number decides on any."""
+        if self.structure.reads_numbers:
+            return False
+        whole = attempt(lambda: self._trace(self.x))
+        return isinstance(whole, Structure) and whole.outline == self.structure.outline
+
+    def _trace(self, x: Tensor) -> Structure:
+        """In float64 if the network does not run as it is."""
+        found = attempt(lambda: trace(self.copy(), x))
         return trace(self.copy().double(), x.double()) if isinstance(found, Exception) else found
 
     @cached_property
@@ -124,6 +137,17 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in SHORTAGES)
     )
+
+
+@torch.no_grad()
+def moved(network: nn.Module, seed: int) -> nn.Module:
+    """A working copy with noise in its parameters, of the size of what was there; of 0.1 where they are 0."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            size = float(parameter.square().mean().sqrt())
+            parameter.data = parameter + (size or 0.1) * standard_normal(parameter, generator)
+    return network
 
 
 def leaf(x: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class FlopsPass(Pass):
 
 
 def _count(network: nn.Module, x: Tensor) -> int:
-    with torch.no_grad(), WithoutBatchNorm(), FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+    with WithoutBatchNorm(), FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
         network(x)
     return int(counter.get_total_flops())
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, attempt, is_out_of_memory
+from proxies.passes.base import Pass, Probe, attempt
 from proxies.passes.exact import MEASUREMENTS, ExactPass
 
 MOST_STRUCTURES = 10_000
+DRAWS = 3
+"""How many times both engines measure a structure, each time with other parameters."""
 TOLERANCE = 1e-4
 """Largest difference between the engines in float64, relative to the largest number of a tensor."""
 _shown: dict[tuple[str, Need], bool] = {}
@@ -22,13 +24,14 @@ def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozens
     """Those of `needs` that a pass is right for with this network.
 
     All of them, where the pass is the exact engine's or has no exact counterpart, or where the network's class states
-    it (`Probe.taped`). Otherwise both engines measure two samples in float64, once for each structure.
+    it (`Probe.taped`). Otherwise both engines
+    measure two samples in float64, with parameters drawn for that, once for each structure.
     """
     in_question = needs & frozenset(MEASUREMENTS)
     if probe.taped or not in_question or isinstance(one_pass, ExactPass):
         return needs
     structure = attempt(lambda: probe.structure)
-    if isinstance(structure, Exception):  # the exact engine will say it
+    if isinstance(structure, Exception) or not probe.steady:  # what is raised, the exact engine will say
         return needs - in_question
     return needs - frozenset(need for need in in_question if not _is_shown(structure.key, probe, one_pass, need))
 
@@ -37,30 +40,31 @@ def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
     with _lock:
         known = _shown.get((key, need))
     if known is None:
-        known, lasting = _agree(probe.few, fast, need)
-        if lasting:
-            with _lock:
-                if len(_shown) >= MOST_STRUCTURES:
-                    _shown.clear()
-                _shown[key, need] = known
-    return known
+        found = [_agree(probe.few(draw), fast, need) for draw in range(DRAWS)]
+        known = None if None in found else all(found)
+    if known is not None:
+        with _lock:
+            if len(_shown) >= MOST_STRUCTURES:
+                _shown.clear()
+            _shown[key, need] = known
+    return bool(known)
 
 
-def _agree(probe: Probe, fast: Pass, need: Need) -> tuple[bool, bool]:
-    """Whether both engines measure the same, and whether this holds for later networks of the same structure.
+def _agree(probe: Probe, fast: Pass, need: Need) -> bool | None:
+    """Whether both engines measure the same; None where one cannot, or where a tensor is 0, which shows nothing.
 
-    A chunkable pass measures sample by sample, too, which shows that it is one. Running out of memory shows nothing.
+    A chunkable pass measures sample by sample, too, which shows that it is one.
     """
     exact = attempt(lambda: MEASUREMENTS[need](probe))
-    if isinstance(exact, Exception):
-        return False, not is_out_of_memory(exact)
+    if isinstance(exact, Exception) or any(tensor.numel() and not tensor.any() for tensor in _tensors(exact)):
+        return None
     for chunks in (1, len(probe.y)) if fast.chunkable else (1,):
         ours = attempt(lambda chunks=chunks: dict(fast.run(probe, frozenset({need}), chunks))[need])  # type: ignore[misc]
         if isinstance(ours, Exception):
-            return False, not is_out_of_memory(ours)
+            return None
         if not _same(list(_tensors(exact)), list(_tensors(ours))):
-            return False, True
-    return True, True
+            return False
+    return True
 
 
 def _same(exact: Sequence[Tensor], ours: Sequence[Tensor]) -> bool:

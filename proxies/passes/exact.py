@@ -11,16 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from proxies.base import Need
+from proxies.base import NOTHING_FOUND, Need
 from proxies.passes.base import Pass, Probe, Result, WeightGradient, attempt, cross_entropy, leaf, logits_of
 from proxies.passes.flow import absolute, ones
-from proxies.passes.functions import CallRecorder, ExactTies, LayerCall, ReluRecorder, WithoutBatchNorm
+from proxies.passes.functions import CallRecorder, ExactTies, FunctionMode, LayerCall, ReluRecorder, WithoutBatchNorm
 from proxies.passes.minibatches import minibatches
 from proxies.passes.signs import GradientSigns
 from proxies.passes.training import OutputGradient
 
 Gradients = tuple[Tensor | None, ...]
 """∂/∂W by weight; None where nothing depends on it."""
+Recorded = tuple[Tensor, list[Tensor]]
+"""A network's output, and tensors on the way to it."""
+ROWS = "rows inside the network are not samples in their order: the first dimension is another one"
 
 
 class ExactPass(Pass):
@@ -32,19 +35,17 @@ class ExactPass(Pass):
 
 
 def relu_inputs(probe: Probe) -> list[Tensor]:
-    def record(network: nn.Module, x: Tensor) -> list[Tensor]:
-        return _recorded_relus(lambda: network(x.clone()))
-
-    check_rows(probe, record)
-    network = probe.copy()
-    return _recorded_relus(lambda: logits_of(network, probe.x))
+    _, inputs = _recorded_relus(probe.copy(), probe.x)
+    check_rows(probe, inputs, _recorded_relus)
+    return inputs
 
 
-def _recorded_relus(run: Callable[[], Any]) -> list[Tensor]:
+def _recorded_relus(network: nn.Module, x: Tensor) -> Recorded:
+    """A function mode keeps PyTorch from its fused layers, whose ReLUs would not be seen."""
     recorder = ReluRecorder()
-    with torch.no_grad(), recorder:
-        run()
-    return recorder.inputs
+    with FunctionMode(), recorder:
+        logits = logits_of(network, x)
+    return logits.detach(), recorder.inputs
 
 
 def input_gradient(probe: Probe) -> Tensor:
@@ -53,8 +54,17 @@ def input_gradient(probe: Probe) -> Tensor:
 
 def _input_gradient(network: nn.Module, x: Tensor) -> Tensor:
     x = leaf(x)
-    (gradient,) = torch.autograd.grad(logits_of(network, x).sum(), x)
+    (gradient,) = _derivative(logits_of(network, x).sum(), [x])
+    if gradient is None:
+        raise ValueError("the output has no gradient with respect to the input")
     return gradient
+
+
+def _derivative(output: Tensor, inputs: Sequence[Tensor], **options: Any) -> Gradients:
+    """∂output/∂inputs, None by each that the output does not depend on."""
+    if not output.requires_grad:
+        return (None,) * len(inputs)
+    return torch.autograd.grad(output, inputs, allow_unused=True, **options)
 
 
 def gradients(probe: Probe) -> list[WeightGradient]:
@@ -66,7 +76,7 @@ def gradients(probe: Probe) -> list[WeightGradient]:
 def _gradients(network: nn.Module, weights: Sequence[Tensor], x: Tensor, y: Tensor, **options: Any) -> Gradients:
     """∂L/∂W of a batch."""
     loss = cross_entropy(logits_of(network, leaf(x)), y)
-    return torch.autograd.grad(loss, weights, allow_unused=True, **options)
+    return _derivative(loss, weights, **options)
 
 
 def _pairs(weights: Sequence[Tensor], gradients: Gradients) -> list[WeightGradient]:
@@ -74,18 +84,18 @@ def _pairs(weights: Sequence[Tensor], gradients: Gradients) -> list[WeightGradie
 
 
 def output_gradients(probe: Probe) -> list[OutputGradient]:
-    def record(network: nn.Module, x: Tensor) -> list[Tensor]:
+    def record(network: nn.Module, x: Tensor) -> Recorded:
         with CallRecorder() as recorder:
-            network(x.clone())
-        return [call.rows(call.z) for call in recorder.calls]
+            logits = logits_of(network, x)
+        return logits.detach(), [call.rows(call.z.detach()) for call in recorder.calls]
 
-    check_rows(probe, record, constants=True)
     network = probe.copy()
     with CallRecorder() as recorder:
         loss = cross_entropy(logits_of(network, leaf(probe.x)), probe.y)
+    check_rows(probe, [call.rows(call.z.detach()) for call in recorder.calls], record, constants=True)
     calls = [call for call in recorder.calls if call.z.requires_grad]
     _check_recorded(probe, network, loss, calls)
-    made = torch.autograd.grad(loss, [call.z for call in calls], allow_unused=True)
+    made = _derivative(loss, [call.z for call in calls])
     return [
         OutputGradient(call.rows(call.z.detach()), call.rows(gz), call.weights_per_channel)
         for call, gz in zip(calls, made, strict=True)
@@ -97,7 +107,7 @@ def _check_recorded(probe: Probe, network: nn.Module, loss: Tensor, calls: Seque
     """Raise `ValueError` where a weight that moves the loss is used by no recorded call."""
     weights = probe.weights(network)
     used = [call.weight for call in calls if call.weight.requires_grad]
-    moving = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
+    moving = _derivative(loss, weights, retain_graph=True)
     recorded = torch.autograd.grad(used, weights, [torch.zeros_like(w) for w in used], True, allow_unused=True)
     embeddings = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
     for name, weight, moves, by_call in zip(probe.weight_names, weights, moving, recorded, strict=True):
@@ -109,9 +119,11 @@ def curvature(probe: Probe) -> float:
     network = probe.copy()
     weights = probe.weights(network)
     found = _gradients(network, weights, probe.x, probe.y, create_graph=True)
-    slope = torch.stack([(g * g.detach()).sum() for g in found if g is not None]).sum()
-    products = torch.autograd.grad(slope, weights, allow_unused=True)
-    return sum(float((w * hg).sum(dtype=torch.float64)) for w, hg in _pairs(weights, products))
+    slopes = [(g * g.detach()).sum() for g in found if g is not None]
+    products = _pairs(weights, _derivative(torch.stack(slopes).sum(), weights)) if slopes else []
+    if not products:
+        raise ArithmeticError(NOTHING_FOUND[Need.GRADIENTS])
+    return sum(float((w * hg).sum(dtype=torch.float64)) for w, hg in products)
 
 
 def minibatch_gradients(probe: Probe) -> list[Tensor]:
@@ -150,7 +162,7 @@ def flow(probe: Probe) -> list[WeightGradient]:
     weights = probe.weights(network)
     with WithoutBatchNorm(), ExactTies():
         total = network(ones(probe).clone()).sum()
-        return _pairs(weights, torch.autograd.grad(total, weights, allow_unused=True))
+        return _pairs(weights, _derivative(total, weights))
 
 
 def _copy_without_batch_norm(probe: Probe) -> nn.Module:
@@ -160,35 +172,49 @@ def _copy_without_batch_norm(probe: Probe) -> nn.Module:
     return probe.copy()
 
 
-@torch.no_grad()
-def check_rows(probe: Probe, record: Callable[[nn.Module, Tensor], list[Tensor]], constants: bool = False) -> None:
-    """Check that the first dimension of what is recorded holds whole samples in their order.
+def check_rows(
+    probe: Probe,
+    whole: Sequence[Tensor],
+    record: Callable[[nn.Module, Tensor], Recorded],
+    constants: bool = False,
+) -> None:
+    """Check that the first dimension of what is recorded holds whole samples in their order, without batch norm.
 
-    Two samples must give tensors with twice the rows that the first one gives alone, without batch norm. Where samples
-    do not influence each other, half of these rows must be the same.
+    N samples must give tensors with N times the rows of one. Where samples do not influence each other, the first of
+    two keeps its rows when another one takes the second's place; where they do, rows change places as the samples do.
 
     Args:
         probe: network and batch.
-        record: runs a network on a batch and gives what is looked at.
+        whole: recorded with the whole batch.
+        record: runs a network on a batch and gives its output and the tensors that are looked at.
         constants: whether tensors are allowed that no sample influences.
 
     Raises:
-        ValueError: the rows are something else.
+        ValueError: the rows are something else, or cannot be told.
     """
     network = _copy_without_batch_norm(probe)
-    pair = torch.cat([probe.x[:1], probe.x[-1:]])
-    with WithoutBatchNorm():
-        both, alone = record(network, pair), record(network, pair[:1])
-        independent = _close(network(pair.clone())[:1], network(pair[:1].clone()))
+    first, last = probe.x[:1], probe.x[-1:]
 
-    def by_sample(two: Tensor, one: Tensor) -> bool:
-        if two.shape == one.shape:
-            return constants and torch.equal(two, one)
-        doubled = two.shape == (2 * len(one), *one.shape[1:])
-        return doubled and (not independent or _close(two[: len(one)], one))
+    def run(*samples: Tensor) -> Recorded:
+        with torch.random.fork_rng([probe.x.device] if probe.x.is_cuda else []), WithoutBatchNorm():
+            return record(network, torch.cat(samples))
 
-    if len(both) != len(alone) or not all(map(by_sample, both, alone)):
-        raise ValueError("rows inside the network are not samples in their order: the first dimension is another one")
+    (_, alone), (logits, both), (beside, twice) = run(first), run(first, last), run(first, first)
+    if _close(logits[:1], beside[:1]):
+        pairs = [(one[: len(one) // 2], other[: len(other) // 2]) for one, other in zip(both, twice, strict=True)]
+    else:
+        swapped_logits, swapped = run(last, first)
+        if not _close(logits, swapped_logits.flip(0)):
+            raise ValueError("samples influence each other, so that rows inside the network cannot be told apart")
+        pairs = [(one, other.roll(len(other) // 2, 0)) for one, other in zip(both, swapped, strict=True)]
+    if not len(alone) == len(both) == len(whole):
+        raise ValueError(ROWS)
+    for one, two, many, (ours, other) in zip(alone, both, whole, pairs, strict=True):
+        if constants and one.shape == two.shape == many.shape and torch.equal(one, two):
+            continue
+        shapes = [(n * len(one), *one.shape[1:]) for n in (2, len(probe.x))]
+        if [two.shape, many.shape] != shapes or not _close(ours, other):
+            raise ValueError(ROWS)
 
 
 def _close(one: Tensor, other: Tensor) -> bool:

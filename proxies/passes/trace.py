@@ -1,10 +1,12 @@
 """The operations of one forward pass: the identity of a network's structure, and which parameters its products use."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -35,22 +37,31 @@ class Structure:
     """What one forward pass does.
 
     Attributes:
-        key: equal for two networks that call the same functions and run the same operations on the same shapes.
+        key: equal for two networks that call the same functions, run the same operations on the same shapes and pass
+            gradients on in the same way.
+        outline: like the key, without shapes and numbers.
+        reads_numbers: whether what runs, or how much of it, may depend on the numbers in a tensor.
         used: names of the parameters that a convolution, linear map, matrix product or embedding uses: as they are, in
             another order, or, for a convolution and a linear map, as what its weight is computed from.
         hidden_batch_norm: whether a batch norm runs that is no call of `torch.nn.functional.batch_norm`.
     """
 
     key: str
+    outline: str
+    reads_numbers: bool
     used: frozenset[str]
     hidden_batch_norm: bool
 
 
 def trace(network: nn.Module, x: Tensor) -> Structure:
-    """Run the network once on x. Raises whatever it raises."""
+    """Run the network once on a copy of x. Raises whatever it raises."""
+    x = x.detach().requires_grad_()
     tracer = _Tracer(network, x)
-    with torch.no_grad(), tracer, _Functions(tracer):
-        network(x)
+    with tracer, _Functions(tracer):
+        made = network(x.clone())
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    for text in _graph([leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor)], names | {x: "x"}):
+        tracer.step(text)
     return tracer.structure()
 
 
@@ -62,7 +73,7 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._same: dict[int, str] = {}
         self._sources: dict[int, Sources] = {_memory(x): None}
         self._used: set[str] = set()
-        self._steps = hashlib.sha256()
+        self._steps, self._outline, self._reads_numbers = hashlib.sha256(), hashlib.sha256(), False
         self.known_batch_norm, self._hidden_batch_norm = False, False
         for name, parameter in network.named_parameters():
             self._same[_memory(parameter)] = name
@@ -71,10 +82,12 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._name(tensor)
 
     def structure(self) -> Structure:
-        return Structure(self._steps.hexdigest(), frozenset(self._used), self._hidden_batch_norm)
+        digests = self._steps.hexdigest(), self._outline.hexdigest()
+        return Structure(*digests, self._reads_numbers, frozenset(self._used), self._hidden_batch_norm)
 
-    def step(self, text: str) -> None:
-        self._steps.update(f"{text}\n".encode())
+    def step(self, text: str, details: Any = "") -> None:
+        self._outline.update(f"{text}\n".encode())
+        self._steps.update(f"{text} {details}\n".encode())
 
     def weight_operand(self, weight: Tensor) -> None:
         """Count what the weight of a convolution or linear map was computed from."""
@@ -95,13 +108,17 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.weight_operand(args[1])
         if name in BATCH_NORMS and not self.known_batch_norm:
             self._hidden_batch_norm = True
-        operands = [self._operand(leaf) for leaf in tree_leaves((args, kwargs))]
+        self._reads_numbers |= _reads_numbers(func, given)
+        operands, tensors = (
+            [self._operand(leaf) for leaf in tree_leaves((args, kwargs))],
+            [self._name(t) for t in given],
+        )
         made = func(*args, **kwargs)
         results = [leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
         for result in results:
             self._derive(name, given, result)
-        outputs = [f"{self._name(t)}:{t.dtype}:{tuple(t.shape)}" for t in results]
-        self.step(f"{func}({operands})->{outputs}")
+        outputs = [(self._name(t), t.dtype, tuple(t.shape)) for t in results]
+        self.step(f"{func}({tensors})->{[name for name, *_ in outputs]}", (operands, outputs))
         self._kept.append((given, results))
         return made
 
@@ -158,6 +175,33 @@ class _Functions(TorchFunctionMode):
             yield
         finally:
             self._tracer.known_batch_norm = False
+
+
+def _reads_numbers(func: Any, given: Sequence[Tensor]) -> bool:
+    """Whether an operation hands numbers to Python, or makes a tensor whose shape depends on them."""
+    if func._schema.name == "aten::index":
+        return any(index.dtype in (torch.bool, torch.uint8) for index in given[1:])
+    return bool({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags))
+
+
+_function_numbers: WeakKeyDictionary[type, int] = WeakKeyDictionary()
+_next_number = count()
+
+
+def _graph(outputs: Sequence[Tensor], names: Mapping[Tensor, str]) -> Iterator[str]:
+    """Autograd's way back from the outputs: each node with its number, its kind and the nodes that it passes on to."""
+    nodes: dict[Any, int] = {}
+    queue = [tensor.grad_fn for tensor in outputs]
+    yield str([None if node is None else nodes.setdefault(node, len(nodes)) for node in queue])
+    for node in queue:  # which grows
+        if node is None:
+            continue
+        following = [one for one, _ in node.next_functions]
+        queue += [one for one in following if one is not None and one not in nodes]
+        numbers = [(None if one is None else nodes.setdefault(one, len(nodes)), i) for one, i in node.next_functions]
+        own = _function_numbers.setdefault(type(node), next(_next_number)) if hasattr(node, "_forward_cls") else ""
+        variable = getattr(node, "variable", None)
+        yield f"{nodes[node]} {node.name()}{own} {'' if variable is None else names.get(variable)} {numbers}"
 
 
 def _factors(name: str) -> tuple[int, int | None]:

@@ -142,7 +142,7 @@ def fisher(specimen: Specimen) -> float:
 
     network = trained(specimen)
     with replaced((*CONVOLUTIONS, *TRANSPOSED, "linear"), recording):
-        loss = loss_of(network, specimen.x, specimen.y)
+        loss = loss_of(network, specimen.x.clone().requires_grad_(), specimen.y)  # a frozen layer counts, too
     total = 0.0
     for z, channels, numel in calls:
         if not z.requires_grad:
@@ -260,7 +260,7 @@ class Flops(TorchFunctionMode):
 
 def flops(specimen: Specimen) -> float:
     network = trained(specimen)
-    with torch.no_grad(), Flops() as counted:
+    with Flops() as counted:
         network(specimen.x.clone())
     return counted.total + specimen.more_flops
 

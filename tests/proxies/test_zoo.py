@@ -1,6 +1,5 @@
 """Every proxy on every network of the zoo: what the definitions say, on both engines, or an honest failure."""
 
-
 import pytest
 
 from proxies import Score, runner, score

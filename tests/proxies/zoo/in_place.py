@@ -210,6 +210,13 @@ add(
 )
 
 
+def frozen_backbone() -> nn.Module:
+    network = Net(lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x)))))), **convs())
+    network.a.requires_grad_(False)
+    network.b.requires_grad_(False)
+    return network
+
+
 def frozen_convs() -> dict[str, Any]:
     parts = convs()
     parts["a"].weight.requires_grad_(False)
@@ -217,6 +224,7 @@ def frozen_convs() -> dict[str, Any]:
 
 
 add("weights frozen in part", lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x)))))), frozen_convs)
+add_made("a backbone that is frozen", frozen_backbone)
 add("a layer that is never run", lambda m, x: m.fc(pooled(torch.relu(m.a(x)))), convs, fast=True)
 add(
     "checkpoint",

@@ -13,6 +13,7 @@ from tests.proxies.zoo.specimen import (
     HIDDEN,
     NO_CALL,
     WITHOUT_BATCH_NORM,
+    ZOO,
     Net,
     X,
     add,
@@ -199,6 +200,46 @@ add(
     fails=failing(NO_CALL, "fisher") | failing("not implemented", "grasp"),
     more_flops=2 * 4 * (25 * 8 * 24 + 2 * 25 * 25 * 8 + 25 * 8 * 8),
 )
+
+
+class EvaluatedTransformer(nn.Module):
+    """In eval mode PyTorch has a fused layer for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p, self.fc = nn.Linear(3, 8), head(8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 6, 0.0, batch_first=True)
+
+    def train(self, mode: bool = True) -> "EvaluatedTransformer":
+        super().train(mode)
+        self.layer.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.layer(self.p(x.flatten(2).mT)).mean(1))
+
+
+class Energy(nn.Module):
+    """Differentiates within its forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.fc = nn.Linear(75, 6), nn.Linear(6, 1), head(75)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        x = x if x.requires_grad else x.clone().requires_grad_()
+        (force,) = torch.autograd.grad(self.b(torch.relu(self.a(x)).square()).sum(), x, create_graph=True)
+        return self.fc(force)
+
+
+add_made(
+    "transformer in eval mode",
+    EvaluatedTransformer,
+    fails=ZOO["transformer"].fails,
+    more_flops=ZOO["transformer"].more_flops,
+)
+add_made("gradient in the forward pass", Energy, fails=failing("RuntimeError", "flops"))
 
 # Objects that are awkward to copy.
 

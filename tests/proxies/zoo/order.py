@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from tests.proxies.zoo.specimen import ROWS, add, conv, failing, head, pooled
 
@@ -64,3 +65,50 @@ add(
     lambda: {"a": conv(), "b": conv(6, 6), "fc": head()},
 )
 add("control flow by data", _by_data, lambda: {"a": conv(), "b": conv(6, 6), "fc": head()})
+
+
+def _convs() -> dict[str, Any]:
+    return {"a": conv(), "b": conv(6, 6), "fc": head()}
+
+
+def _by_size(m: Any, x: Tensor) -> Tensor:
+    z = m.a(x)
+    return m.fc(pooled(torch.relu(m.b(torch.relu(z if len(x) == 2 else z.mul_(0.5))))))
+
+
+def _in_parts(m: Any, x: Tensor) -> Tensor:
+    return torch.cat([m.fc(torch.relu(m.b(torch.relu(m.a(part.flatten(1)))))) for part in x.split(2)])
+
+
+def _by_mask(m: Any, x: Tensor) -> Tensor:
+    z = torch.relu(m.a(x))
+    active = pooled(z).sum(1) > 0.9
+    return m.fc(pooled(z)).index_put((active,), m.fc(torch.relu(m.r(pooled(z)[active]))))
+
+
+add("control flow by the number of samples", _by_size, _convs)
+add(
+    "two samples at a time",
+    _in_parts,
+    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add(
+    "ghost batch norm",
+    lambda m, x: m.fc(pooled(m.b(torch.relu(torch.cat([m.bn(part) for part in m.a(x).split(2)]))))),
+    lambda: _convs() | {"bn": nn.BatchNorm2d(6)},
+)
+add(
+    "dropout with frames before samples",
+    lambda m, x: m.fc(
+        F.dropout(pooled(torch.relu(m.a(x.transpose(0, 1).reshape(-1, 1, 5, 5)))), 0.3).view(3, -1, 6).mean(0)
+    ),
+    lambda: {"a": conv(1), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add(
+    "rows by a mask",
+    _by_mask,
+    lambda: {"a": conv(), "r": nn.Linear(6, 6), "fc": head()},
+    fails=failing("rows", "nwot", "fisher"),
+)
