@@ -23,7 +23,9 @@ class Nwot(Proxy):
 
     def compute(self, measured: Measured) -> float:
         kernel = torch.stack([_agreement(tensor) for tensor in measured[Need.RELU_INPUTS]]).sum(0)
-        sign, value = torch.linalg.slogdet(kernel + EPSILON * torch.eye(len(kernel), dtype=torch.float64))
+        sign, value = torch.linalg.slogdet(
+            kernel + EPSILON * torch.eye(len(kernel), dtype=torch.float64, device=kernel.device)
+        )
         if sign <= 0:
             raise ArithmeticError("the kernel is not positive definite")
         return float(value)

@@ -3,6 +3,7 @@
 import logging
 import math
 import numbers
+import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -17,7 +19,7 @@ from torch.nn.parameter import is_lazy
 from models.errors import InputError
 from proxies.base import Need, Proxy, Score
 from proxies.passes import EXACT, PASSES, Pass, Probe, needs_shown
-from proxies.passes.base import is_out_of_memory, units
+from proxies.passes.base import attempt, is_out_of_memory, units
 from proxies.registry import get_proxies
 from proxies.time_limit import time_limit
 
@@ -206,7 +208,8 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
 
     The global random state and PyTorch's settings are as before afterwards; one thread at a time has them.
     """
-    with _random_state, torch.random.fork_rng([device] if device.type == "cuda" else []):
+    cuda = [device] if device.type == "cuda" else []
+    with _random_state, torch.random.fork_rng(cuda), _seeded_python(seed):
         torch.default_generator.manual_seed(seed)
         if device.type != "cuda":
             yield
@@ -214,6 +217,19 @@ def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
         with torch.cuda.device(device), _full_precision():
             torch.cuda.manual_seed(seed)
             yield
+
+
+@contextmanager
+def _seeded_python(seed: int) -> Iterator[None]:
+    """Python's and NumPy's global generators, which networks that skip layers at random draw from."""
+    python, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpys)  # noqa: NPY002
 
 
 @contextmanager
@@ -265,7 +281,8 @@ def _computed(
 
 
 def _per_layer(proxy: Proxy, probe: Probe, feature: float | None) -> float | None:
-    depth = len(units(probe.network))
+    named = attempt(lambda: units(probe.network))
+    depth = 0 if isinstance(named, Exception) else len(named)
     return feature / depth if feature is not None and depth and proxy.info.additive else None
 
 

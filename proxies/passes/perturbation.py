@@ -41,14 +41,14 @@ class PerturbationPass(Pass):
         norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         for module in network.modules():
             if isinstance(module, nn.modules.conv._ConvNd):
-                module.weight = nn.Parameter(standard_normal(module.weight, generator))
+                module.weight.data = standard_normal(module.weight, generator)  # tied weights stay tied
                 if module.bias is not None:
-                    module.bias = nn.Parameter(torch.zeros_like(module.bias))
+                    module.bias.data = torch.zeros_like(module.bias)
         for norm in norms:
             norm.reset_running_stats()
             if norm.affine:
-                norm.weight = nn.Parameter(torch.ones_like(norm.weight))
-                norm.bias = nn.Parameter(torch.zeros_like(norm.bias))
+                norm.weight.data = torch.ones_like(norm.weight)
+                norm.bias.data = torch.zeros_like(norm.bias)
         x, noise = standard_normal(probe.x, generator), standard_normal(probe.x, generator)
         feature_unit = network.feature_unit
         assert isinstance(feature_unit, nn.Module)
