@@ -53,11 +53,11 @@ class Probe:
 
         The statement: the weights are those of its convolutions and linear layers, which use them by
         `torch.nn.functional` calls and nothing else does; nothing is written in place; within the network, too, the
-        first dimension holds whole samples in their order. It does not hold for a network that got hooks or
-        parametrizations, or parameters that are not trained, afterwards.
+        first dimension holds whole samples in their order. It does not hold for subclasses, nor for a network that got
+        hooks or other modules, or parameters that are not trained, afterwards (`is_modified`).
         """
         return (
-            bool(getattr(type(self.network), "taped", False))
+            vars(type(self.network)).get("taped") is True
             and not is_modified(self.network)
             and all(parameter.requires_grad for parameter in self.network.parameters())
         )

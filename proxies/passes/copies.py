@@ -11,10 +11,16 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from proxies.time_limit import OverTimeError
+from proxies.passes.references import copy_of
 
 WeightHook = WeightNorm | SpectralNorm | BasePruningMethod
 """A forward pre-hook that makes a module's weight anew before each call: the older form of a parametrization."""
+
+KNOWN = frozenset(
+    {nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.Identity}
+    | {nn.Sequential, nn.ModuleList, nn.ModuleDict}
+)
+"""PyTorch's modules that a network for a tape may have."""
 
 
 def working_copy(network: nn.Module, share: bool = False, in_place: bool = True) -> nn.Module:
@@ -35,9 +41,9 @@ def working_copy(network: nn.Module, share: bool = False, in_place: bool = True)
     memo |= {id(b): b.detach().clone() for b in network.buffers()}
     modules = _python_modules(network, memo)
     for module in modules:
-        memo[id(module)] = type(module).__new__(type(module))
+        memo[id(module)] = object.__new__(type(module))  # whatever its class makes of `__new__`
     for module in modules:
-        memo[id(module)].__dict__.update({name: _copied(value, memo) for name, value in module.__dict__.items()})
+        memo[id(module)].__dict__.update({name: copy_of(value, memo) for name, value in module.__dict__.items()})
     copied: nn.Module = memo[id(network)]
     copied.train()  # may return nothing
     for module in list(copied.modules()):
@@ -48,9 +54,17 @@ def working_copy(network: nn.Module, share: bool = False, in_place: bool = True)
 
 
 def is_modified(network: nn.Module) -> bool:
-    """Whether a module has a hook or a parametrization that the network's class does not know of."""
-    return any(
-        module._forward_hooks or module._forward_pre_hooks or parametrize.is_parametrized(module)
+    """Whether the network has something that its class may not know of.
+
+    That is a hook, a parametrization, a function in place of a module's `forward`, a tensor that two modules share, or
+    a module that is neither of its own package nor a plain layer of PyTorch's.
+    """
+    own = type(network).__module__.partition(".")[0]
+    return len(list(network.parameters())) < len(list(network.named_parameters(remove_duplicate=False))) or any(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or "forward" in module.__dict__
+        or not (type(module) in KNOWN or type(module).__module__.partition(".")[0] == own)
         for module in network.modules()
     )
 
@@ -72,25 +86,6 @@ def _python_modules(network: nn.Module, memo: dict[int, Any]) -> list[nn.Module]
         else:
             found.append(module)
     return found
-
-
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    """A deep copy of a module's attribute, as far as it can be had: a lock, a file or a graph's tensor has none."""
-    known = len(memo)
-    try:
-        return copy.deepcopy(value, memo)
-    except OverTimeError:
-        raise
-    except Exception:
-        while len(memo) > known:  # half copies
-            memo.popitem()
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if type(value) in (list, tuple):
-        return type(value)(_copied(item, memo) for item in value)
-    if isinstance(value, dict):
-        return {key: _copied(item, memo) for key, item in value.items()}
-    return value
 
 
 def _make_weights(module: nn.Module) -> None:

@@ -1,6 +1,5 @@
-"""Whole networks: convolutional, recurrent, on graphs, on tokens; and objects that are awkward to copy."""
+"""Whole networks: convolutional, recurrent, on graphs, on tokens, in TorchScript."""
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -241,40 +240,7 @@ add_made(
 )
 add_made("gradient in the forward pass", Energy, fails=failing("RuntimeError", "flops"))
 
-# Objects that are awkward to copy.
-
-
-class Locked(Net):
-    """Holds a lock and its last features."""
-
-    def __init__(self) -> None:
-        super().__init__(self.keep, a=conv(), b=conv(6, 6), fc=head())
-        self.lock, self.last = threading.Lock(), None
-
-    @staticmethod
-    def keep(m: Any, x: Tensor) -> Tensor:
-        with m.lock:
-            m.last = torch.relu(m.b(torch.relu(m.a(x))))
-        return m.fc(pooled(m.last))
-
-
-class CopiesToItself(Net):
-    def __deepcopy__(self, memo: Any) -> "CopiesToItself":
-        return self
-
-
-def run_before() -> nn.Module:
-    network = Locked().double()
-    network(X.clone())
-    return network
-
-
-def hooked() -> nn.Module:
-    network = Locked()
-    network.a.register_forward_hook(lambda module, args, output: 2 * output)
-    network.b.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
-    network.fc.register_full_backward_hook(lambda module, given, taken: (3 * given[0],))
-    return network
+# In TorchScript.
 
 
 def scripted(*parts: nn.Module) -> nn.Module:
@@ -291,13 +257,6 @@ def written_out(*parts: nn.Module) -> Any:
     return bake
 
 
-add_made("keeps its features and a lock", run_before, fast=True)
-add_made(
-    "copies to itself",
-    lambda: CopiesToItself(lambda m, x: m.fc(pooled(torch.relu(m.a(x)))), a=conv(), fc=head()),
-    fast=True,
-)
-add_made("hooks that change what passes", hooked, fast=True)
 add_made(
     "TorchScript in part",
     lambda: scripted(conv(6, 6), nn.ReLU()),

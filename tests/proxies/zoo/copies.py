@@ -1,0 +1,125 @@
+"""Objects that are awkward to copy: what they hold refers to the network, or has no copy."""
+
+import functools
+import threading
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tests.proxies.zoo.specimen import Net, X, add_made, conv, head, pooled
+
+
+def run(m: Any, x: Tensor) -> Tensor:
+    return m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x))))))
+
+
+def net() -> Any:
+    return Net(run, a=conv(), b=conv(6, 6), fc=head())
+
+
+class Locked(Net):
+    """Holds a lock and its last features."""
+
+    def __init__(self) -> None:
+        super().__init__(self.keep, a=conv(), b=conv(6, 6), fc=head())
+        self.lock, self.last = threading.Lock(), None
+
+    @staticmethod
+    def keep(m: Any, x: Tensor) -> Tensor:
+        with m.lock:
+            m.last = torch.relu(m.b(torch.relu(m.a(x))))
+        return m.fc(pooled(m.last))
+
+
+class CopiesToItself(Net):
+    def __deepcopy__(self, memo: Any) -> "CopiesToItself":
+        return self
+
+
+class Closure(nn.Module):
+    """Holds a function that refers to the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.fc = conv(), conv(6, 6), head()
+        self.first = lambda x: torch.relu(self.a(x))
+        self.steps = [functools.partial(self.apply_one, self.b), torch.relu]
+
+    @staticmethod
+    def apply_one(layer: nn.Module, z: Tensor) -> Tensor:
+        return layer(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.first(x)
+        for step in self.steps:
+            z = step(z)
+        return self.fc(pooled(z))
+
+
+class Child(nn.Module):
+    """Refers to its parent weakly."""
+
+    def __init__(self, parent: nn.Module) -> None:
+        super().__init__()
+        self.parent = weakref.ref(parent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.parent().a(x)  # type: ignore[union-attr, operator]
+
+
+def run_before() -> nn.Module:
+    network = Locked().double()
+    network(X.clone())
+    return network
+
+
+def hooked() -> nn.Module:
+    network = net()
+    network.a.register_forward_hook(lambda module, args, output: 2 * output)
+    network.b.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+    network.fc.register_full_backward_hook(lambda module, given, taken: (3 * given[0],))
+    return network
+
+
+def hooked_from_outside() -> nn.Module:
+    network, features = net(), {}
+    network.run = lambda m, x: m.fc(pooled(torch.relu(m.a(x))))
+
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        features["a"] = output
+        return network.b(output)
+
+    network.a.register_forward_hook(hook)
+    return network
+
+
+def forward_replaced() -> nn.Module:
+    network = net()
+    before = network.forward
+    network.forward = lambda x: 2 * before(x)
+    return network
+
+
+def child() -> nn.Module:
+    network = net()
+    network.run = lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.child(x))))))
+    network.child = Child(network)
+    return network
+
+
+def graph_module() -> nn.Module:
+    return torch.fx.symbolic_trace(
+        nn.Sequential(conv(), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head())
+    )
+
+
+add_made("keeps its features and a lock", run_before)
+add_made("copies to itself", lambda: CopiesToItself(run, a=conv(), b=conv(6, 6), fc=head()), fast=True)
+add_made("hooks that change what passes", hooked, fast=True)
+add_made("a hook that refers to the network", hooked_from_outside, fast=True)
+add_made("functions that refer to the network", Closure, fast=True)
+add_made("forward replaced", forward_replaced, fast=True)
+add_made("a child that refers to its parent", child, fast=True)
+add_made("a graph of torch.fx", graph_module, fast=True)
