@@ -68,7 +68,8 @@ def score(
     device = next((p.device for p in network.parameters()), x.device)
     with _own_settings(device):
         x, y = (tensor.detach().to(device) for tensor in (x, y))
-        probe = Probe(network, x.clone() if x.is_inference() else x, y.long(), int(seed), int(draws))
+        x, y = (tensor.clone() if tensor.is_inference() else tensor for tensor in (x, y.long()))
+        probe = Probe(network, x, y, int(seed), int(draws))
         scores: dict[str, Score] = {}
         for one_pass in PASSES:
             served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]

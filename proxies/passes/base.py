@@ -85,8 +85,15 @@ class Probe:
 
     def _trace(self, x: Tensor) -> Structure:
         """In float64 if the network does not run as it is."""
-        found = attempt(lambda: trace(self.copy(), x))
-        return trace(self.copy().double(), x.double()) if isinstance(found, Exception) else found
+        with self.draws_apart():
+            found = attempt(lambda: trace(self.copy(), x))
+            return trace(self.copy().double(), x.double()) if isinstance(found, Exception) else found
+
+    @contextmanager
+    def draws_apart(self) -> Iterator[None]:
+        """While it lasts, what the network draws leaves the random state alone."""
+        with torch.random.fork_rng([self.x.device] if self.x.is_cuda else []):
+            yield
 
     @cached_property
     def weight_names(self) -> tuple[str, ...]:

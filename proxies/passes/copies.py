@@ -69,6 +69,14 @@ def is_modified(network: nn.Module) -> bool:
     )
 
 
+@torch.no_grad()
+def _scripted(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    made = copy.deepcopy(module)
+    for ours, theirs in zip(made.parameters(), module.parameters(), strict=True):
+        ours.requires_grad_(theirs.requires_grad)
+    return made
+
+
 def _parameter(parameter: nn.Parameter, share: bool) -> nn.Parameter:
     tensor = parameter.detach()
     return nn.Parameter(tensor if share and not tensor.is_inference() else tensor.clone(), parameter.requires_grad)
@@ -81,7 +89,7 @@ def _python_modules(network: nn.Module, memo: dict[int, Any]) -> list[nn.Module]
     for module in network.modules():
         if isinstance(module, torch.jit.ScriptModule):
             if id(module) not in scripted:
-                memo[id(module)] = copy.deepcopy(module)
+                memo[id(module)] = _scripted(module)
                 scripted |= {id(inner) for inner in module.modules()}
         else:
             found.append(module)

@@ -196,7 +196,7 @@ def check_rows(
     first, last = probe.x[:1], probe.x[-1:]
 
     def run(*samples: Tensor) -> Recorded:
-        with torch.random.fork_rng([probe.x.device] if probe.x.is_cuda else []), WithoutBatchNorm():
+        with probe.draws_apart(), WithoutBatchNorm():
             return record(network, torch.cat(samples))
 
     (_, alone), (logits, both), (beside, twice) = run(first), run(first, last), run(first, first)

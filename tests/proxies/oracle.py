@@ -23,11 +23,6 @@ PRODUCTS = ("matmul", "__matmul__", "mm", "bmm")
 SEED = 0
 
 
-def expected(specimen: Specimen) -> dict[str, float]:
-    """Every score that is defined for the network; a logarithm for synflow. Proxies that must fail are left out."""
-    return {name: formula(specimen) for name, formula in FORMULAS.items() if name not in specimen.fails}
-
-
 def trained(specimen: Specimen) -> nn.Module:
     """The network in train mode with plain parameters; what it draws is seeded."""
     network = specimen.network()

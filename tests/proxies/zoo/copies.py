@@ -116,10 +116,10 @@ def graph_module() -> nn.Module:
 
 
 add_made("keeps its features and a lock", run_before)
-add_made("copies to itself", lambda: CopiesToItself(run, a=conv(), b=conv(6, 6), fc=head()), fast=True)
-add_made("hooks that change what passes", hooked, fast=True)
-add_made("a hook that refers to the network", hooked_from_outside, fast=True)
-add_made("functions that refer to the network", Closure, fast=True)
-add_made("forward replaced", forward_replaced, fast=True)
-add_made("a child that refers to its parent", child, fast=True)
-add_made("a graph of torch.fx", graph_module, fast=True)
+add_made("copies to itself", lambda: CopiesToItself(run, a=conv(), b=conv(6, 6), fc=head()))
+add_made("hooks that change what passes", hooked)
+add_made("a hook that refers to the network", hooked_from_outside)
+add_made("functions that refer to the network", Closure)
+add_made("forward replaced", forward_replaced)
+add_made("a child that refers to its parent", child)
+add_made("a graph of torch.fx", graph_module)

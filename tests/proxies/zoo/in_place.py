@@ -75,7 +75,6 @@ add(
     "modules in place",
     lambda m, x: m.fc(pooled(m.act(m.b(m.act(m.bn(m.a(x))))))),
     lambda: normed() | {"act": nn.ReLU(inplace=True)},
-    fast=True,
 )
 
 
@@ -88,10 +87,10 @@ class Counting(Net):
         self.register_buffer("scale", torch.ones(1, 6, 1, 1))
 
 
-add_made("buffer written", Counting, fast=True)
+add_made("buffer written", Counting)
 
 # Forms of ReLU.
-add("relu method", lambda m, x: m.fc(pooled(m.b(m.a(x).relu()).relu())), convs, fast=True)
+add("relu method", lambda m, x: m.fc(pooled(m.b(m.a(x).relu()).relu())), convs)
 add("clamp as ReLU", lambda m, x: m.fc(pooled(m.b(m.a(x).clamp(min=0)).clamp_min(0.0))), convs)
 add("clamp_ as ReLU", lambda m, x: m.fc(pooled(m.b(m.a(x).clamp_(min=0)).clamp_min_(0))), convs)
 add("threshold as ReLU", lambda m, x: m.fc(pooled(F.threshold(m.b(torch.clip(m.a(x), min=0)), 0.0, 0.0))), convs)
@@ -100,14 +99,12 @@ add(
     lambda m, x: m.fc(pooled(F.relu6(m.b(F.hardtanh(m.a(x)))))),
     convs,
     fails=failing(NO_RELU, "nwot"),
-    fast=True,
 )
 add(
     "no ReLU at all",
     lambda m, x: m.fc(pooled(F.gelu(m.b(torch.sigmoid(m.a(x)))))),
     convs,
     fails=failing(NO_RELU, "nwot"),
-    fast=True,
 )
 
 # Forms of batch norm.
@@ -115,13 +112,11 @@ add(
     "batch norm shared",
     lambda m, x: m.fc(pooled(torch.relu(m.bn(m.b(torch.relu(m.bn(m.a(x)))))))),
     normed,
-    fast=True,
 )
 add(
     "batch norm as a function",
     lambda m, x: m.fc(pooled(m.b(torch.relu(F.batch_norm(m.a(x), None, None, training=True))))),
     convs,
-    fast=True,
 )
 add(
     "torch.batch_norm",
@@ -134,7 +129,6 @@ add(
     "batch norm's attributes read",
     lambda m, x: m.fc(torch.relu(m.b(m.bn(m.a(x)))).view(-1, m.bn.num_features, 25).mean(2) * m.bn.weight.mean()),
     normed,
-    fast=True,
 )
 add(
     "batch norm out of its function's sight",
@@ -169,8 +163,8 @@ def _normed(m: Any, x: Tensor) -> Tensor:
     return m.fc(pooled(torch.relu(m.b(torch.relu(m.bn(m.a(x)))))))
 
 
-add_made("batch norm frozen by train()", lambda: Frozen(_normed, **normed()), fast=True)
-add_made("train() that returns None", lambda: ReturnsNothing(_normed, **normed()), fast=True)
+add_made("batch norm frozen by train()", lambda: Frozen(_normed, **normed()))
+add_made("train() that returns None", lambda: ReturnsNothing(_normed, **normed()))
 add(
     "one value a channel",
     lambda m, x: m.fc(torch.relu(m.bn(m.a(x.flatten(1))))),
@@ -178,14 +172,12 @@ add(
     x=torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64),
     y=torch.tensor([0, 1]),
     fails=failing("value", "zico"),
-    fast=True,
 )
 add(
     "other norms",
     lambda m, x: m.fc(pooled(torch.relu(m.layer(torch.relu(m.group(m.b(torch.relu(m.instance(m.a(x)))))))))),
     lambda: convs() | {"instance": nn.InstanceNorm2d(6), "group": nn.GroupNorm(2, 6), "layer": nn.LayerNorm((5, 5))},
     no_weights=("layer.weight", "layer.bias"),
-    fast=True,
 )
 
 # Parts that gradients do not reach.
@@ -225,7 +217,7 @@ def frozen_convs() -> dict[str, Any]:
 
 add("weights frozen in part", lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x)))))), frozen_convs)
 add_made("a backbone that is frozen", frozen_backbone)
-add("a layer that is never run", lambda m, x: m.fc(pooled(torch.relu(m.a(x)))), convs, fast=True)
+add("a layer that is never run", lambda m, x: m.fc(pooled(torch.relu(m.a(x)))), convs)
 add(
     "checkpoint",
     lambda m, x: m.fc(pooled(m.b(checkpoint(lambda z: torch.relu(m.bn(m.a(z))), x, use_reentrant=False)))),

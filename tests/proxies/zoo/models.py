@@ -42,7 +42,7 @@ class Named(nn.Module):
         return self.fc(pooled(self.feature_unit(x)))
 
 
-add_made("units, features and topology named", Named, fast=True)
+add_made("units, features and topology named", Named)
 
 
 class Block(nn.Module):
@@ -84,7 +84,6 @@ add_made("residual block", lambda: nn.Sequential(Block(3, 6), nn.AdaptiveAvgPool
 add_made(
     "cell of NAS-Bench-201",
     lambda: nn.Sequential(conv(), nn.BatchNorm2d(6), Cell(6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head()),
-    fast=True,
 )
 add(
     "SE gate",
@@ -92,13 +91,11 @@ add(
         pooled((z := torch.relu(m.a(x))) * torch.sigmoid(m.up(torch.relu(m.down(pooled(z)))))[..., None, None])
     ),
     lambda: {"a": conv(), "down": nn.Linear(6, 2), "up": nn.Linear(2, 6), "fc": head()},
-    fast=True,
 )
 add(
     "dense block",
     lambda m, x: m.fc(pooled(torch.relu(m.b(torch.cat([x, torch.relu(m.a(x))], 1))))),
     lambda: {"a": conv(), "b": conv(9, 6), "fc": head()},
-    fast=True,
 )
 add(
     "grouped and dilated convolutions",
@@ -109,7 +106,6 @@ add(
         "c": nn.Conv2d(6, 6, (3, 1), stride=(2, 1), groups=2, padding_mode="circular", padding=(1, 0)),
         "fc": head(),
     },
-    fast=True,
 )
 add(
     "an even kernel with padding same",
@@ -125,14 +121,12 @@ add(
     "convolutions over one and three dimensions",
     lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(2))).unflatten(2, (5, 5))[..., None])).mean((2, 3, 4))),
     lambda: {"a": nn.Conv1d(3, 6, 3, padding=1), "b": nn.Conv3d(6, 6, (3, 3, 1)), "fc": head()},
-    fast=True,
 )
 add(
     "channels last",
     lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x.contiguous(memory_format=torch.channels_last))))))),
     lambda: {"a": conv(), "b": conv(6, 6), "fc": head()},
     x=X.to(memory_format=torch.channels_last),
-    fast=True,
 )
 
 # On graphs.
@@ -161,13 +155,12 @@ class Graph(Net):
         self.register_buffer("graph", torch.rand(5, 5))
 
 
-add_made("graph convolution", Graph, fast=True)
-add("gather and scatter", _scatter, lambda: {"a": nn.Linear(15, 6), "b": nn.Linear(6, 6), "fc": head()}, fast=True)
+add_made("graph convolution", Graph)
+add("gather and scatter", _scatter, lambda: {"a": nn.Linear(15, 6), "b": nn.Linear(6, 6), "fc": head()})
 add(
     "graph attention",
     _attention,
     lambda: {"a": nn.Linear(15, 6), "by": nn.Linear(6, 1), "of": nn.Linear(6, 1), "fc": head()},
-    fast=True,
 )
 
 # On tokens and sequences.

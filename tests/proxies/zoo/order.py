@@ -45,7 +45,7 @@ add(
     lambda: {"a": conv(1), "fc": head()},
     fails=failing(ROWS, "nwot", "fisher"),
 )
-add("frames folded behind samples", _frames_last, lambda: {"a": conv(1), "fc": head()}, fast=True)
+add("frames folded behind samples", _frames_last, lambda: {"a": conv(1), "fc": head()})
 add(
     "nodes first",
     lambda m, x: m.fc(torch.relu(m.a(x.flatten(2).transpose(0, 1))).sum(0)),

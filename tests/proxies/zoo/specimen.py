@@ -35,7 +35,6 @@ class Specimen:
         baked: makes weights that are made anew in each call plain parameters, by PyTorch's own means.
         fails: part of the sentence by the name of each proxy that must fail.
         more_flops: of operations that the oracle cannot count.
-        fast: whether the fast engine is right for its gradients.
     """
 
     make: Callable[[], nn.Module]
@@ -45,7 +44,6 @@ class Specimen:
     baked: Callable[[Any], Any] = lambda network: None
     fails: Mapping[str, str] = field(default_factory=dict)
     more_flops: int = 0
-    fast: bool = False
 
     def network(self) -> nn.Module:
         """The same network each time."""

@@ -76,7 +76,6 @@ add(
     lambda m, x: m.fc(torch.relu(m.p(x.flatten(2).mT + m.position)).mean(1)),
     lambda: {"position": parameter(1, 25, 3), "p": nn.Linear(3, 6), "fc": head()},
     no_weights=("position",),
-    fast=True,
 )
 add(
     "matmul of bare parameters alone",
@@ -88,7 +87,6 @@ add(
     "convolution of a bare parameter",
     lambda m, x: m.fc(pooled(torch.relu(F.conv2d(x, m.kernel, padding=1)))),
     lambda: {"kernel": parameter(6, 3, 3, 3), "fc": head()},
-    fast=True,
 )
 add(
     "hypernetwork",
@@ -99,7 +97,6 @@ add(
     "hypernetwork by sample",
     lambda m, x: m.fc(torch.relu(torch.bmm(m.h(x.mean((2, 3))).view(-1, 6, 6), features(m, x)[:, :, None])[..., 0])),
     lambda: {"c": conv(), "h": nn.Linear(3, 36), "fc": head()},
-    fast=True,
 )
 
 
@@ -178,20 +175,18 @@ for what, how in {
     "orthogonal": parametrizations.orthogonal,
     "a parametrisation with parameters": lambda layer: parametrize.register_parametrization(layer, "weight", LowRank()),
 }.items():
-    add_made(what, remade(how, "p"), baked=removed("p"), fast=True)
+    add_made(what, remade(how, "p"), baked=removed("p"))
 add_made(
     "weight_norm on all layers",
     remade(parametrizations.weight_norm, "c", "p", "fc"),
     baked=removed("c", "p", "fc"),
-    fast=True,
 )
-add_made("weight_norm as a hook", remade(hooked_weight_norm, "p"), baked=lambda m: remove_weight_norm(m.p), fast=True)
-add_made("spectral_norm as a hook", remade(hooked_spectral_norm, "p"), baked=without_hooked_spectral_norm, fast=True)
+add_made("weight_norm as a hook", remade(hooked_weight_norm, "p"), baked=lambda m: remove_weight_norm(m.p))
+add_made("spectral_norm as a hook", remade(hooked_spectral_norm, "p"), baked=without_hooked_spectral_norm)
 add_made(
     "pruned",
     remade(lambda layer: prune.random_unstructured(layer, "weight", 0.5), "p"),
     baked=lambda m: prune.remove(m.p, "weight"),
-    fast=True,
 )
 
 # Tied and repeated ones.
