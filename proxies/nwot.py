@@ -22,6 +22,8 @@ class Nwot(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
+        if len({len(tensor) for tensor in measured[Need.RELU_INPUTS]}) > 1:
+            raise ArithmeticError("not all ReLUs see the same number of rows")
         kernel = torch.stack([_agreement(tensor) for tensor in measured[Need.RELU_INPUTS]]).sum(0)
         sign, value = torch.linalg.slogdet(
             kernel + EPSILON * torch.eye(len(kernel), dtype=torch.float64, device=kernel.device)
@@ -33,7 +35,7 @@ class Nwot(Proxy):
 
 def _agreement(tensor: torch.Tensor) -> torch.Tensor:
     """How many units two rows agree in, for every pair of rows: (rows, rows)."""
-    active = (tensor.flatten(1) > 0).float()
+    active = (tensor.reshape(len(tensor), -1) > 0).float()
     both, own = active @ active.T, active.sum(1)
     idle_too = active.shape[1] - own[:, None] - own + both
     return (both + idle_too).double().cpu()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,12 +63,13 @@ class Probe:
             and all(parameter.requires_grad for parameter in self.network.parameters())
         )
 
-    def few(self, draw: int) -> "Probe":
-        """The first and the last sample, with a copy of the network whose parameters are others, both in float64.
+    def few(self, samples: int, draw: int) -> "Probe":
+        """Some samples from the first to the last, with a copy of the network whose parameters are others, in float64.
 
         So no part that begins at zero, and no ReLU that happens to be idle, keeps anything from being seen.
         """
-        x, y = (torch.cat([tensor[:1], tensor[-1:]]) for tensor in (self.x, self.y))
+        chosen = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
+        x, y = self.x[chosen], self.y[chosen]
         return Probe(moved(self.copy().double(), draw), x.double(), y, self.seed, self.draws)
 
     @cached_property
@@ -80,8 +82,15 @@ class Probe:
         """Whether the whole batch takes the same operations as two samples, and no number decides on any."""
         if self.structure.reads_numbers:
             return False
-        whole = attempt(lambda: self._trace(self.x))
-        return isinstance(whole, Structure) and whole.outline == self.structure.outline
+        outlines = attempt(self._outlines_of_shapes)
+        if isinstance(outlines, Exception):
+            outlines = attempt(lambda: (self.structure.outline, self._trace(self.x).outline))
+        return not isinstance(outlines, Exception) and outlines[0] == outlines[1]
+
+    def _outlines_of_shapes(self) -> tuple[str, str]:
+        """Of two samples and of the whole batch, without numbers; some networks do not run so."""
+        network, x = self.copy().to("meta"), self.x.to("meta")
+        return trace(network, x[:2]).outline, trace(network, x).outline
 
     def _trace(self, x: Tensor) -> Structure:
         """In float64 if the network does not run as it is."""

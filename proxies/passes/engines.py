@@ -1,17 +1,19 @@
 """Which engine measures: the fast one, under a tape, where it is shown to be right; the exact one elsewhere."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, attempt
+from proxies.passes.base import Pass, Probe, attempt, is_out_of_memory
 from proxies.passes.exact import MEASUREMENTS, ExactPass
 
 MOST_STRUCTURES = 10_000
+SAMPLES = 4, 2
+"""How many samples both engines measure: the fewer where memory runs out."""
 DRAWS = 3
 """How many times both engines measure a structure, each time with other parameters."""
 TOLERANCE = 1e-4
@@ -25,7 +27,7 @@ def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozens
 
     All of them, where the pass is the exact engine's or has no exact counterpart, or where the network's class states
     it (`Probe.taped`). Otherwise both engines
-    measure two samples in float64, with parameters drawn for that, once for each structure.
+    measure a few samples in float64, with parameters drawn for that, once for each structure.
     """
     in_question = needs & frozenset(MEASUREMENTS)
     if probe.taped or not in_question or isinstance(one_pass, ExactPass):
@@ -39,9 +41,11 @@ def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozens
 def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
     with _lock:
         known = _shown.get((key, need))
-    if known is None:
-        found = [_agree(probe.few(draw), fast, need) for draw in range(DRAWS)]
-        known = None if None in found else all(found)
+    for samples in SAMPLES if known is None else ():
+        found = attempt(lambda n=samples: [_agree(probe.few(n, draw), fast, need) for draw in range(DRAWS)])  # type: ignore[misc]
+        if not isinstance(found, Exception):
+            known = None if None in found else all(found)
+            break
     if known is not None:
         with _lock:
             if len(_shown) >= MOST_STRUCTURES:
@@ -53,18 +57,25 @@ def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
 def _agree(probe: Probe, fast: Pass, need: Need) -> bool | None:
     """Whether both engines measure the same; None where one cannot, or where a tensor is 0, which shows nothing.
 
-    A chunkable pass measures sample by sample, too, which shows that it is one.
+    A chunkable pass measures sample by sample, too, which shows that it is one. Raises what ran out of memory.
     """
-    exact = attempt(lambda: MEASUREMENTS[need](probe))
+    exact = _attempt_in_memory(lambda: MEASUREMENTS[need](probe))
     if isinstance(exact, Exception) or any(tensor.numel() and not tensor.any() for tensor in _tensors(exact)):
         return None
     for chunks in (1, len(probe.y)) if fast.chunkable else (1,):
-        ours = attempt(lambda chunks=chunks: dict(fast.run(probe, frozenset({need}), chunks))[need])  # type: ignore[misc]
+        ours = _attempt_in_memory(lambda chunks=chunks: dict(fast.run(probe, frozenset({need}), chunks))[need])  # type: ignore[misc]
         if isinstance(ours, Exception):
             return None
         if not _same(list(_tensors(exact)), list(_tensors(ours))):
             return False
     return True
+
+
+def _attempt_in_memory(measure: Callable[[], Any]) -> Any:
+    found = attempt(measure)
+    if isinstance(found, Exception) and is_out_of_memory(found):
+        raise found
+    return found
 
 
 def _same(exact: Sequence[Tensor], ours: Sequence[Tensor]) -> bool:

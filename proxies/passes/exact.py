@@ -109,7 +109,9 @@ def _check_recorded(probe: Probe, network: nn.Module, loss: Tensor, calls: Seque
     used = [call.weight for call in calls if call.weight.requires_grad]
     moving = _derivative(loss, weights, retain_graph=True)
     recorded = torch.autograd.grad(used, weights, [torch.zeros_like(w) for w in used], True, allow_unused=True)
-    embeddings = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
+    embeddings = {
+        id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+    }
     for name, weight, moves, by_call in zip(probe.weight_names, weights, moving, recorded, strict=True):
         if moves is not None and by_call is None and id(weight) not in embeddings:
             raise ValueError(f"no call of a convolution or linear layer uses {name}, so its output is unknown")
@@ -174,46 +176,48 @@ def _copy_without_batch_norm(probe: Probe) -> nn.Module:
 
 def check_rows(
     probe: Probe,
-    whole: Sequence[Tensor],
+    measured: Sequence[Tensor],
     record: Callable[[nn.Module, Tensor], Recorded],
     constants: bool = False,
 ) -> None:
     """Check that the first dimension of what is recorded holds whole samples in their order, without batch norm.
 
-    N samples must give tensors with N times the rows of one. Where samples do not influence each other, the first of
-    two keeps its rows when another one takes the second's place; where they do, rows change places as the samples do.
+    N samples must give tensors with N times the rows of one. If the output changes places as the samples do, so must
+    the rows; if that of the first sample is the same among copies of itself, so must be its rows.
 
     Args:
         probe: network and batch.
-        whole: recorded with the whole batch.
+        measured: recorded with batch norm.
         record: runs a network on a batch and gives its output and the tensors that are looked at.
         constants: whether tensors are allowed that no sample influences.
 
     Raises:
         ValueError: the rows are something else, or cannot be told.
     """
-    network = _copy_without_batch_norm(probe)
-    first, last = probe.x[:1], probe.x[-1:]
+    network, x = _copy_without_batch_norm(probe), probe.x
 
-    def run(*samples: Tensor) -> Recorded:
+    def run(x: Tensor) -> Recorded:
         with probe.draws_apart(), WithoutBatchNorm():
-            return record(network, torch.cat(samples))
+            return record(network, x)
 
-    (_, alone), (logits, both), (beside, twice) = run(first), run(first, last), run(first, first)
-    if _close(logits[:1], beside[:1]):
-        pairs = [(one[: len(one) // 2], other[: len(other) // 2]) for one, other in zip(both, twice, strict=True)]
-    else:
-        swapped_logits, swapped = run(last, first)
-        if not _close(logits, swapped_logits.flip(0)):
-            raise ValueError("samples influence each other, so that rows inside the network cannot be told apart")
-        pairs = [(one, other.roll(len(other) // 2, 0)) for one, other in zip(both, swapped, strict=True)]
-    if not len(alone) == len(both) == len(whole):
+    order = torch.cat([torch.arange(1, len(x), 2), torch.arange(0, len(x), 2)]).to(x.device)
+    (_, alone), (logits, whole) = run(x[:1]), run(x)
+    (other_logits, in_order), (same_logits, among_copies) = run(x[order]), run(x[:1].expand_as(x))
+    moves, stays = _close(logits[order], other_logits), _close(logits[:1], same_logits[:1])
+    if not moves and not stays:
+        raise ValueError("samples influence each other, so that rows inside the network cannot be told apart")
+    if not len(alone) == len(measured) == len(whole) == len(in_order) == len(among_copies):
         raise ValueError(ROWS)
-    for one, two, many, (ours, other) in zip(alone, both, whole, pairs, strict=True):
-        if constants and one.shape == two.shape == many.shape and torch.equal(one, two):
+    for one, *tensors in zip(alone, measured, whole, in_order, among_copies, strict=True):
+        _, many, moved, copies = tensors
+        if constants and all(tensor.shape == one.shape for tensor in tensors) and torch.equal(one, many):
             continue
-        shapes = [(n * len(one), *one.shape[1:]) for n in (2, len(probe.x))]
-        if [two.shape, many.shape] != shapes or not _close(ours, other):
+        if any(tensor.shape != (len(x) * len(one), *one.shape[1:]) for tensor in tensors):
+            raise ValueError(ROWS)
+        by_sample = many.view(len(x), *one.shape)
+        if moves and not _close(by_sample[order].flatten(0, 1), moved):
+            raise ValueError(ROWS)
+        if stays and not _close(many[: len(one)], copies[: len(one)]):
             raise ValueError(ROWS)
 
 

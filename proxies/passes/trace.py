@@ -160,7 +160,9 @@ class _Functions(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        self._tracer.step(getattr(func, "__qualname__", repr(func)))
+        name = getattr(func, "__qualname__", repr(func))
+        if not name.endswith("__get__"):  # looks at a shape, a device, …
+            self._tracer.step(name)
         if func is functional.linear:
             self._tracer.weight_operand(kwargs.get("weight", args[1] if len(args) > 1 else None))
         if func in (functional.batch_norm, torch.batch_norm, functional.instance_norm, torch.instance_norm):
