@@ -193,7 +193,7 @@ add(
     "backbone under no_grad",
     _no_grad,
     convs,
-    fails=failing("", "jacov", "epe_nas"),
+    fails=failing("no gradient", "jacov", "epe_nas"),
 )
 add(
     "gate behind detach",

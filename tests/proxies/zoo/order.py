@@ -112,3 +112,41 @@ add(
     lambda: {"a": conv(), "r": nn.Linear(6, 6), "fc": head()},
     fails=failing("rows", "nwot", "fisher"),
 )
+
+
+def _sorted(m: Any, x: Tensor) -> Tensor:
+    z = torch.relu(m.a(x.flatten(1)))
+    order = z.sum(1).argsort()
+    return m.fc(torch.relu(m.b(z[order])))[order.argsort()]
+
+
+add(
+    "rows reversed within",
+    lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(1))).flip(0)))).flip(0),
+    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add(
+    "rows shifted within",
+    lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(1))).roll(1, 0)))).roll(-1, 0),
+    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add(
+    "rows sorted within",
+    _sorted,
+    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    fails=failing(ROWS, "nwot", "fisher"),
+)
+add(
+    "samples that see their neighbours",
+    lambda m, x: m.fc(z := torch.relu(m.a(x.flatten(1)))) + m.fc(z.roll(1, 0)),
+    lambda: {"a": nn.Linear(75, 6), "fc": head()},
+    fails=failing("samples influence each other", "nwot", "fisher"),
+)
+add(
+    "ReLUs over frames and over samples",
+    lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(0, 1).flatten(1))).view(len(x), -1)))),
+    lambda: {"a": nn.Linear(25, 6), "b": nn.Linear(18, 6), "fc": head()},
+    fails=failing("not all ReLUs see the same number of rows", "nwot"),
+)

@@ -211,5 +211,46 @@ add(
         torch.relu(m.h(m.words((x.flatten(1).abs() * 2).long().clamp(max=3)).mean(1))), m.words.weight
     ),
     lambda: {"words": nn.Embedding(4, 6), "h": nn.Linear(6, 6)},
-    fails=failing("", "jacov", "epe_nas"),
+    fails=failing("no gradient", "jacov", "epe_nas"),
+)
+
+# Operands in other shapes.
+add(
+    "convolution by unfolding",
+    lambda m, x: m.fc(torch.relu(m.c.weight.flatten(1) @ F.unfold(x, 3, padding=1)).mean(2)),
+    dense,
+    fails=failing(NO_CALL, "fisher"),
+)
+add(
+    "slice of a bare parameter",
+    lambda m, x: m.fc(torch.relu(x.flatten(1) @ m.w[:, :6])),
+    lambda: {"w": parameter(75, 9), "fc": head()},
+    fails=failing(NO_CALL, "fisher"),
+)
+add(
+    "weight in parts",
+    lambda m, x: m.fc(pooled(torch.relu(torch.cat([F.conv2d(x, w, padding=1) for w in m.c.weight.chunk(3)], 1)))),
+    dense,
+)
+add(
+    "weight under a learned mask",
+    lambda m, x: m.fc(torch.relu(F.linear(x.flatten(1), m.p.weight * m.mask))),
+    lambda: {"p": nn.Linear(75, 6, bias=False), "mask": parameter(6, 75), "fc": head()},
+)
+add(
+    "filter in the frequencies, which is no product",
+    lambda m, x: m.fc(pooled(torch.relu(torch.fft.irfft2(torch.fft.rfft2(m.c(x)) * torch.fft.rfft2(m.k), s=(5, 5))))),
+    lambda: {"c": conv(), "k": parameter(6, 5, 5), "fc": head()},
+    no_weights=("k",),
+)
+add(
+    "a weight by functional_call",
+    lambda m, x: m.fc(pooled(torch.relu(torch.func.functional_call(m.c, {"weight": 2 * m.c.weight}, (x,))))),
+    dense,
+)
+add(
+    "a bag of embeddings",
+    lambda m, x: m.fc(torch.relu(m.words((x.flatten(1).abs() * 3).long().clamp(max=9)))),
+    lambda: {"words": nn.EmbeddingBag(10, 6), "fc": head()},
+    fails=failing("no gradient", "jacov", "epe_nas") | failing("not implemented", "grasp"),
 )
