@@ -200,7 +200,7 @@ def check_rows(
         with probe.draws_apart(), WithoutBatchNorm():
             return record(network, x)
 
-    order = torch.cat([torch.arange(1, len(x), 2), torch.arange(0, len(x), 2)]).to(x.device)
+    order = torch.tensor([*range(1, len(x), 2), *range(0, len(x), 2)], device=x.device)
     (_, alone), (logits, whole) = run(x[:1]), run(x)
     (other_logits, in_order), (same_logits, among_copies) = run(x[order]), run(x[:1].expand_as(x))
     moves, stays = _close(logits[order], other_logits), _close(logits[:1], same_logits[:1])
