@@ -1,4 +1,4 @@
-"""What a pass is, and the batch and network that it measures."""
+"""The interface of a pass, and the batch and network that it measures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from proxies.base import Need
-from proxies.passes.copies import is_modified, working_copy
+from proxies.passes.copies import in_double, is_modified, working_copy
 from proxies.passes.trace import Structure, trace
 from proxies.passes.weights import weight_names
 from proxies.time_limit import OverTimeError
@@ -50,7 +50,7 @@ class Probe:
 
     @cached_property
     def taped(self) -> bool:
-        """Whether the network's class states (`taped = True`) that passes under a tape are right for it.
+        """True if the network's class states (`taped = True`) that passes under a tape are right for it.
 
         The statement: the weights are those of its convolutions and linear layers, which use them by
         `torch.nn.functional` calls and nothing else does; nothing is written in place; within the network, too, the
@@ -70,16 +70,16 @@ class Probe:
         """
         chosen = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
         x, y = self.x[chosen], self.y[chosen]
-        return Probe(moved(self.copy().double(), draw), x.double(), y, self.seed, self.draws)
+        return Probe(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.draws)
 
     @cached_property
     def structure(self) -> Structure:
-        """What a forward pass of two samples does. Raises whatever the network raises."""
+        """The operations of a forward pass of two samples. Raises whatever the network raises."""
         return self._trace(torch.cat([self.x[:1], self.x[-1:]]))
 
     @cached_property
     def steady(self) -> bool:
-        """Whether the whole batch takes the same operations as two samples, and no number decides on any."""
+        """True if the whole batch takes the same operations as two samples, and no number decides on any."""
         if self.structure.reads_numbers:
             return False
         outlines = attempt(self._outlines_of_shapes)
@@ -96,7 +96,7 @@ class Probe:
         """In float64 if the network does not run as it is."""
         with self.draws_apart():
             found = attempt(lambda: trace(self.copy(), x))
-            return trace(self.copy().double(), x.double()) if isinstance(found, Exception) else found
+            return trace(in_double(self.copy()), x.double()) if isinstance(found, Exception) else found
 
     @contextmanager
     def draws_apart(self) -> Iterator[None]:
@@ -149,7 +149,7 @@ def attempt(measure: Callable[[], Any]) -> Any:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; not every library below PyTorch has an error class for it."""
+    """True if memory ran out; not every library below PyTorch has an error class for it."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in SHORTAGES)
     )

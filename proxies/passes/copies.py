@@ -53,8 +53,25 @@ def working_copy(network: nn.Module, share: bool = False, in_place: bool = True)
     return copied
 
 
+def in_double(network: nn.Module) -> nn.Module:
+    """A working copy in float64, plain tensor attributes included, such as a graph that is no buffer."""
+    network.double()
+    for module in network.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Tensor):
+                vars(module)[name] = _doubled(value)
+            elif type(value) in (list, tuple) and any(isinstance(item, Tensor) for item in value):
+                vars(module)[name] = type(value)(map(_doubled, value))
+    return network
+
+
+def _doubled(value: Any) -> Any:
+    plain = isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.is_floating_point()
+    return value.double() if plain else value
+
+
 def is_modified(network: nn.Module) -> bool:
-    """Whether the network has something that its class may not know of.
+    """True if the network has something that its class may not know of.
 
     That is a hook, a parametrization, a function in place of a module's `forward`, a tensor that two modules share, or
     a module that is neither of its own package nor a plain layer of PyTorch's.

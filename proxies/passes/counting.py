@@ -91,4 +91,4 @@ UNCOUNTED = {
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten.mkldnn_rnn_layer: _recurrent_layer,
 }
-"""What PyTorch's counter leaves out."""
+"""Operations that PyTorch's counter leaves out."""

@@ -1,4 +1,4 @@
-"""Which engine measures: the fast one, under a tape, where it is shown to be right; the exact one elsewhere."""
+"""The choice of engine: the fast one, under a tape, where it is shown to be right; the exact one elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +13,9 @@ from proxies.passes.exact import MEASUREMENTS, ExactPass
 
 MOST_STRUCTURES = 10_000
 SAMPLES = 4, 2
-"""How many samples both engines measure: the fewer where memory runs out."""
+"""Samples that both engines measure: the fewer where memory runs out."""
 DRAWS = 3
-"""How many times both engines measure a structure, each time with other parameters."""
+"""Comparisons of both engines for a structure, each with other parameters."""
 TOLERANCE = 1e-4
 """Largest difference between the engines in float64, relative to the largest number of a tensor."""
 _shown: dict[tuple[str, Need], bool] = {}
@@ -23,11 +23,11 @@ _lock = threading.Lock()
 
 
 def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozenset[Need]:
-    """Those of `needs` that a pass is right for with this network.
+    """The part of `needs` that a pass measures rightly for this network.
 
     All of them, where the pass is the exact engine's or has no exact counterpart, or where the network's class states
-    it (`Probe.taped`). Otherwise both engines
-    measure a few samples in float64, with parameters drawn for that, once for each structure.
+    it (`Probe.taped`). Otherwise both engines measure a few samples in float64, with parameters drawn for that, once
+    for each structure.
     """
     in_question = needs & frozenset(MEASUREMENTS)
     if probe.taped or not in_question or isinstance(one_pass, ExactPass):
@@ -41,23 +41,29 @@ def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozens
 def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
     with _lock:
         known = _shown.get((key, need))
-    for samples in SAMPLES if known is None else ():
-        found = attempt(lambda n=samples: [_agree(probe.few(n, draw), fast, need) for draw in range(DRAWS)])  # type: ignore[misc]
-        if not isinstance(found, Exception):
-            known = None if None in found else all(found)
-            break
-    if known is not None:
-        with _lock:
-            if len(_shown) >= MOST_STRUCTURES:
-                _shown.clear()
-            _shown[key, need] = known
+    if known is None:
+        known = _compare(probe, fast, need)
+        if known is not None:
+            with _lock:
+                if len(_shown) >= MOST_STRUCTURES:
+                    _shown.clear()
+                _shown[key, need] = known
     return bool(known)
 
 
-def _agree(probe: Probe, fast: Pass, need: Need) -> bool | None:
-    """Whether both engines measure the same; None where one cannot, or where a tensor is 0, which shows nothing.
+def _compare(probe: Probe, fast: Pass, need: Need) -> bool | None:
+    """Compare the engines on several draws of the parameters; None where that shows nothing."""
+    for samples in SAMPLES:
+        verdicts = attempt(lambda n=samples: [_agree(probe.few(n, draw), fast, need) for draw in range(DRAWS)])  # type: ignore[misc]
+        if not isinstance(verdicts, Exception):
+            return None if None in verdicts else all(verdicts)
+    return None
 
-    A chunkable pass measures sample by sample, too, which shows that it is one. Raises what ran out of memory.
+
+def _agree(probe: Probe, fast: Pass, need: Need) -> bool | None:
+    """Compare the engines; None where one fails, or where a tensor is 0, which shows nothing.
+
+    A chunkable pass measures sample by sample, too, which shows that it is chunkable. Raises what ran out of memory.
     """
     exact = _attempt_in_memory(lambda: MEASUREMENTS[need](probe))
     if isinstance(exact, Exception) or any(tensor.numel() and not tensor.any() for tensor in _tensors(exact)):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from proxies.base import NOTHING_FOUND, Need
 from proxies.passes.base import Pass, Probe, Result, WeightGradient, attempt, cross_entropy, leaf, logits_of
+from proxies.passes.copies import in_double
 from proxies.passes.flow import absolute, ones
 from proxies.passes.functions import CallRecorder, ExactTies, FunctionMode, LayerCall, ReluRecorder, WithoutBatchNorm
 from proxies.passes.minibatches import minibatches
@@ -141,7 +142,7 @@ def minibatch_gradients(probe: Probe) -> list[Tensor]:
 
 
 def free_input_gradient(probe: Probe) -> tuple[Tensor, Tensor]:
-    network = _copy_without_batch_norm(probe).double()
+    network = in_double(_copy_without_batch_norm(probe))
     with WithoutBatchNorm():
         return _input_gradient(network, probe.x.double()), probe.y
 
@@ -222,7 +223,7 @@ def check_rows(
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are the same but for rounding, relative to the largest number in them."""
+    """True if two tensors are the same but for rounding, relative to the largest number in them."""
     return torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max()))
 
 

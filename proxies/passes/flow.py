@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from proxies.base import Need
 from proxies.passes.base import Pass, Probe, Result
+from proxies.passes.copies import in_double
 from proxies.passes.tape import Tape, by_weight
 
 
@@ -33,7 +34,7 @@ class FlowPass(Pass):
 @torch.no_grad()
 def absolute(network: nn.Module) -> nn.Module:
     """A working copy in float64, with the absolute value of all numbers in its state dict."""
-    network.double()
+    in_double(network)
     for parameter in network.parameters():
         parameter.data = parameter.abs()  # its memory may be the caller's
     for module in network.modules():

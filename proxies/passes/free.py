@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from proxies.base import Need
 from proxies.passes.base import Pass, Probe, Result, leaf, logits_of
+from proxies.passes.copies import in_double
 from proxies.passes.tape import Tape
 
 
@@ -21,7 +22,7 @@ class FreeInputPass(Pass):
     chunkable = True
 
     def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
-        network = probe.copy(in_place=False).double().requires_grad_(False)
+        network = in_double(probe.copy(in_place=False)).requires_grad_(False)
         gradients = [_input_gradient(network, leaf(part.double())) for part in probe.x.chunk(chunks)]
         yield Need.FREE_INPUT_GRADIENT, (torch.cat(gradients), probe.y)
 

@@ -32,12 +32,12 @@ def copy_of(value: Any, memo: Memo) -> Any:
 
 
 def _redirected(value: Any, memo: Memo) -> Any:
-    """What a function refers to: copied if it leads to the network, else the same."""
+    """A value that a function refers to: copied if it leads to the network, else the same."""
     return _followed(value, memo, _redirected)[1]
 
 
 def _followed(value: Any, memo: Memo, each: Any) -> tuple[bool, Any]:
-    """Whether it is something that is copied part by part, `each` by itself, and the copy."""
+    """A flag for values that are copied part by part, by `each`, and the copy."""
     if id(value) in memo:
         return True, memo[id(value)]
     if type(value) in (list, dict, OrderedDict):

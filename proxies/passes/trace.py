@@ -34,7 +34,7 @@ Sources = frozenset[str] | None
 
 @dataclass(frozen=True)
 class Structure:
-    """What one forward pass does.
+    """The operations of one forward pass.
 
     Attributes:
         key: equal for two networks that call the same functions, run the same operations on the same shapes and pass
@@ -180,7 +180,7 @@ class _Functions(TorchFunctionMode):
 
 
 def _reads_numbers(func: Any, given: Sequence[Tensor]) -> bool:
-    """Whether an operation hands numbers to Python, or makes a tensor whose shape depends on them."""
+    """True if an operation hands numbers to Python, or makes a tensor whose shape depends on them."""
     if func._schema.name == "aten::index":
         return any(index.dtype in (torch.bool, torch.uint8) for index in given[1:])
     return bool({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags))

@@ -1,4 +1,4 @@
-"""Which tensors are weights: `W` in the definitions."""
+"""The weights of a network: `W` in the definitions."""
 
 from collections.abc import Callable
 

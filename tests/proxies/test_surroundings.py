@@ -195,3 +195,29 @@ def test_a_statement_does_not_hold_for_subclasses(space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
     network.__class__ = type("Other", (type(network),), {})
     assert not Probe(network, X, Y, 0, 1).taped
+
+
+class Adjacency(nn.Module):
+    """Nodes mixed by a matrix that is a buffer, or a plain attribute that PyTorch does not convert."""
+
+    def __init__(self, plain: bool) -> None:
+        super().__init__()
+        self.a, self.fc, graph = nn.Linear(12, 8), nn.Linear(8, 5), torch.rand(9, 9)
+        if plain:
+            self.graph = graph
+        else:
+            self.register_buffer("graph", graph, persistent=False)
+        self.again = [self.graph]
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.fc(torch.relu(self.a(self.graph @ self.again[0] @ x)).mean(1))
+        return made
+
+
+def test_a_plain_tensor_is_taken_along_to_float64() -> None:
+    found, x = [], torch.randn(len(Y), 9, 12, generator=torch.Generator().manual_seed(0))
+    for plain in (True, False):
+        torch.manual_seed(0)
+        found.append(told(score(Adjacency(plain), x, Y)))
+    assert found[0] == found[1]
+    assert {found[0][name][2] for name in ("epe_nas", "synflow", "snip")} == {"ok"}
