@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from ensemble.benchmark import Benchmark
 from ensemble.errors import BenchmarkError
 from models import InputError
-from models.files import check_fields, read_json
+from models.documents import check_fields
+from models.files import read_json
 
 
 class _Part(BaseModel):

@@ -21,7 +21,8 @@ from ensemble.errors import BenchmarkError
 from ensemble.files import json_line, write_atomically
 from models import InputError
 from models.batches import BatchSpec
-from models.files import BYTE_ORDER_MARK, check_fields, parse_json, read_file
+from models.documents import check_fields
+from models.files import BYTE_ORDER_MARK, parse_json, read_file
 
 log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)

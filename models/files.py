@@ -2,14 +2,11 @@
 
 import stat
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from models.errors import InputError
 from models.strict_json import JsonError, loads
 
-Document = TypeVar("Document", bound=BaseModel)
 MAX_FILE_BYTES = 2**30
 MAX_NESTING = 32
 """Levels of lists and objects in the JSON of a file."""
@@ -63,13 +60,3 @@ def parse_json(text: bytes, place: str, finite: bool = True) -> Any:
 def read_json(path: Path, field: str, pipe: bool = False) -> Any:
     """Read a file that is one JSON value. Raises what `read_file` and `parse_json` raise."""
     return parse_json(read_file(path, field, pipe), field)
-
-
-def check_fields(kind: type[Document], value: Any, place: str) -> Document:
-    """Read a JSON value as a document of that kind. Raises `InputError` that names the place and the field."""
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InputError(f"{place}, {path}" if path else place, first["input"], first["msg"]) from error

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict, Field
 
 from models import Architecture, InputError, SearchSpace
-from models.files import check_fields, check_file, parse_json
+from models.documents import check_fields
+from models.files import check_file, parse_json
 from search.base import Trial
 
 FORMAT = 1
@@ -44,11 +45,11 @@ class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     architecture: dict[str, Any]
-    accuracy: float | None = Field(ge=0, le=1)
+    accuracy: float | None
     flops: int = Field(ge=0, lt=2**63)
     params: int = Field(ge=0, lt=2**63)
-    low: float | None = Field(ge=0, le=1)
-    high: float | None = Field(ge=0, le=1)
+    low: float | None
+    high: float | None
     warnings: tuple[str, ...]
     error: str | None
     seconds: float

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     queue_share: Annotated[float, Field(gt=0, le=1, description="part of the queue that it may fill, likewise")] = 0.5
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto takes a GPU where there is one")] = "auto"
     threads: Annotated[
-        int | None, Field(ge=1, le=1024, description="CPU threads of PyTorch; all cores where not set")
+        int | None, Field(ge=1, le=65_536, description="CPU threads of PyTorch; all cores where not set")
     ] = None
     ensembles_folder: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
     default_ensemble: Annotated[str, Field(description="answers where a request names none")] = "gcn-nas-ntu"

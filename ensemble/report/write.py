@@ -68,8 +68,8 @@ def write_report(
         The path of the page.
 
     Raises:
-        BenchmarkError: the benchmark is too small, the parts are about different data, or `out` holds something else
-            than a report.
+        BenchmarkError: the benchmark is too small, or the parts are about different data.
+        InputError: `out` holds something else than a report.
     """
     out = Path(out)
     require_rows(benchmark)

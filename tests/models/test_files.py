@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from models import InputError
-from models.files import check_fields, parse_json, read_file, read_json
+from models.documents import check_fields
+from models.files import parse_json, read_file, read_json
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from ensemble import Benchmark, BenchmarkError, ScoreTable
 from ensemble.report import write, write_report
+from models import InputError
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -53,7 +54,7 @@ def test_something_else_beside_a_report(bare: Benchmark, tmp_path: Path) -> None
 
 def test_a_file_is_no_folder(bare: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "report").write_text("mine")
-    with pytest.raises(BenchmarkError, match="folder"):
+    with pytest.raises(InputError, match=r"out: .*folder"):
         write_report(bare, None, {}, tmp_path / "report")
     assert (tmp_path / "report").read_text() == "mine"
 
