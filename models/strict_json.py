@@ -6,8 +6,8 @@ from typing import Any
 
 from models.errors import InputError
 
-CONTAINERS = 8
-"""One of so many values may be a list or an object, which take the most memory."""
+PART = 8
+"""One of so many values may be a list or an object, and one have a name: these take the most memory."""
 
 
 class JsonError(InputError):
@@ -24,8 +24,8 @@ def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite
     Args:
         data: the text.
         max_nesting: levels of lists and objects.
-        max_values: values in it, an eighth of them lists and objects. They are counted before any is made, by the signs
-            that begin them, so that those within strings count, too.
+        max_values: values in it, an eighth of them lists and objects, an eighth with a name. They are counted before
+            any is made, by the signs that belong to them, so that those within strings count, too.
         finite: refuse NaN, infinities and numbers that overflow to them, which files of other programs may hold.
 
     Raises:
@@ -59,11 +59,14 @@ def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite
 
 def _check_number(data: bytes, max_values: float) -> None:
     containers = data.count(b"[") + data.count(b"{")
-    values, most_containers = 1 + containers + data.count(b","), max_values // CONTAINERS
-    if values > max_values:
-        raise TooManyValuesError("body (values)", values, f"at most {max_values:g}")
-    if containers > most_containers:
-        raise TooManyValuesError("body (lists and objects)", containers, f"at most {most_containers:g}")
+    numbers = {
+        "values": (1 + containers + data.count(b","), max_values),
+        "lists and objects": (containers, max_values // PART),
+        "names": (data.count(b":"), max_values // PART),
+    }
+    for kind, (number, most) in numbers.items():
+        if number > most:
+            raise TooManyValuesError(f"body ({kind})", number, f"at most {most:g}")
 
 
 def _refuse(name: str) -> float:

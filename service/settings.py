@@ -83,7 +83,12 @@ class Settings(BaseSettings):
     ] = 4.0
     max_nesting: Annotated[int, Field(ge=4, le=256, description="depth of lists and objects in a JSON text")] = 32
     max_values: Annotated[
-        int, Field(ge=1, description="JSON values in a body for each architecture, an eighth of them lists or objects")
+        int,
+        Field(
+            ge=1,
+            description="JSON values in a body for each architecture, an eighth of them lists or objects, "
+            "an eighth with a name",
+        ),
     ] = 128
     max_job_architectures: Annotated[int, Field(ge=1, description="architectures in one job")] = 10_000
     max_job_body_bytes: Annotated[int, Field(ge=1, description="size of a job's HTTP body, in bytes")] = 2**23

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from models.strict_json import CONTAINERS, JsonError, TooManyValuesError, loads
+from models.strict_json import PART, JsonError, TooManyValuesError, loads
 from service.settings import Settings
 
 NESTING = 8
@@ -99,7 +99,8 @@ def test_numbers_that_are_not_finite_are_refused(number: str) -> None:
         ("1", 1, True),
         ("[1,2,3,4,5,6,7]", 8, True),
         ("[1,2,3,4,5,6,7]", 7, False),
-        ('{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7}', 8, True),
+        ('{"a":1,"b":2}', 15, False),
+        ('{"a":1,"b":2}', 16, True),
         ("[[]]", 15, False),
         ("[[]]", 16, True),
         ('"[,{"', 3, False),  # a bound, not a count: signs within strings count, too
@@ -117,18 +118,20 @@ def test_values_are_counted_before_they_are_made(text: str, values: int, fits: b
 @given(VALUES)
 def test_no_text_holds_more_values_than_are_counted(value: Any) -> None:
     text = json.dumps(value).encode()
-    number, containers = count(value)
-    for most in (number - 1, CONTAINERS * (containers - 1)):
+    number, containers, names = count(value)
+    for most in (number - 1, PART * (containers - 1), PART * (names - 1)):
         with pytest.raises(TooManyValuesError):
             loads(text, 10**6, most)
 
 
-def count(value: Any) -> tuple[int, int]:
-    """Values, and how many of them are lists and objects."""
+def count(value: Any) -> tuple[int, int, int]:
+    """Values, and how many of them are lists and objects, and have a name."""
     if not isinstance(value, list | dict):
-        return 1, 0
+        return 1, 0, 0
+    named = isinstance(value, dict)
     inside = [count(one) for one in (value.values() if isinstance(value, dict) else value)]
-    return 1 + sum(number for number, _ in inside), 1 + sum(containers for _, containers in inside)
+    numbers, containers, names = (sum(one[kind] for one in inside) for kind in range(3))
+    return 1 + numbers, 1 + containers, names + named * len(inside)
 
 
 SIZE, MOST_COST = 2**20, 12
@@ -138,6 +141,8 @@ COSTLY = {
     "objects of lists": '{"":[]},',
     "objects of objects": '{"":{"":{}}},',
     "names": '{"%07d":0},',
+    "names of one object": '"%x":0,',
+    "names of eight": '{"%x0":0,"1":0,"2":0,"3":0,"4":0,"5":0,"6":0,"7":0},',
     "strings": '"ab",',
     "long strings": f'"{"x" * 50}",',
     "wide strings": '"\\ud83d\\ude00",',
@@ -165,16 +170,16 @@ def cost(text: bytes) -> float:
 
 def body(unit: str, number: int) -> bytes:
     items = "".join(unit % i if "%" in unit else unit for i in range(number))
-    return f'{{"architectures":[{items}0]}}'.encode()
+    inside = f'{{{items}"":0}}' if unit.startswith('"%') else f"[{items}0]"
+    return f'{{"architectures":{inside}}}'.encode()
 
 
 @pytest.mark.parametrize("kind", COSTLY)
 def test_a_body_costs_a_bounded_multiple_of_its_size(kind: str) -> None:
     unit = COSTLY[kind]
     fitting = SIZE // len(body(unit, 1)[19:-3])
-    containers, commas = unit.count("[") + unit.count("{"), unit.count(",")
-    by_containers = MOST // CONTAINERS // containers if containers else MOST
-    allowed = min(MOST // (containers + commas), by_containers) - 3
+    containers, names, commas = unit.count("[") + unit.count("{"), unit.count(":"), unit.count(",")
+    allowed = MOST // max(containers + commas, PART * containers, PART * names) - 3
     text = body(unit, min(fitting, allowed))
     loads(text, LIMITS.max_nesting, MOST)
     assert cost(text) < MOST_COST
