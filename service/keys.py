@@ -16,6 +16,8 @@ Scope = Literal["predict", "admin"]
 """predict: score and predict, jobs of one's own. admin: metrics, jobs of everybody."""
 NO_KEY = "`archrank keys create` makes a key, `archrank keys open` lets everybody on this machine in"
 """Ways out for an operator whose server asks for a key that nobody has."""
+MOST = 10**9
+"""Largest number that a setting takes, or an allowance: 31 years, a gigabyte."""
 _KEY = re.compile(r"ark_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
@@ -24,8 +26,8 @@ class Allowance(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rate: Annotated[int | None, Field(ge=1, description="requests a minute")] = None
-    jobs: Annotated[int | None, Field(ge=0, description="jobs that are not finished")] = None
+    rate: Annotated[int | None, Field(ge=1, le=MOST, description="requests a minute")] = None
+    jobs: Annotated[int | None, Field(ge=0, le=MOST, description="jobs that are not finished")] = None
     share: Annotated[float | None, Field(gt=0, le=1, description="part of the queue")] = None
 
 

@@ -15,13 +15,11 @@ from pydantic_settings import (
 
 from models.errors import InputError
 from models.files import parse_json
-from service.keys import KeyEntry
+from service.keys import MOST, KeyEntry
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
 """The ensembles that come with archrank, one folder each."""
 DATA = Path("~/.local/share/archrank")
-MOST = 10**9
-"""Largest number that a setting takes: 31 years, a gigabyte."""
 
 
 def _parsed(value: Any) -> Any:

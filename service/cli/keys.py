@@ -42,7 +42,7 @@ def list_keys(as_json: Json = False) -> None:
     import json
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from service.app import open_store
 
@@ -63,7 +63,8 @@ def list_keys(as_json: Json = False) -> None:
         typer.echo(json.dumps(facts))
         return
     caption = "requests without a key: " + ("answered, on a loopback address" if anonymous else "refused")
-    table = Table("id", "name", "scopes", "limits", "created", "revoked", caption=caption)
+    columns = (Column(name, overflow="fold") for name in ("name", "scopes", "limits", "created", "revoked"))
+    table = Table(Column("id", no_wrap=True), *columns, caption=caption)
     for fact in facts:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in fact["limits"].items())
         table.add_row(

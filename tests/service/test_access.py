@@ -184,7 +184,18 @@ def test_keys_of_the_settings(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("given", [("--scope", "all"), ("--rate", "0"), ("--share", "2"), ("--jobs", "-1")])
+def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
+    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path), "COLUMNS": "60"}
+    scopes = ("--scope", "predict", "--scope", "admin")
+    made = CliRunner().invoke(app, ["keys", "create", "--name", "who watches the machine", *scopes], env=env).stdout
+    listed = CliRunner().invoke(app, ["keys", "list"], env=env).stdout
+    assert made.split("_")[1] in listed
+    assert max(map(len, listed.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    "given", [("--scope", "all"), ("--rate", "0"), ("--rate", "1" + 400 * "0"), ("--share", "2"), ("--jobs", "-1")]
+)
 def test_bad_keys_are_not_made(tmp_path: Path, given: tuple[str, str]) -> None:
     env = {"ARCHRANK_DATA_FOLDER": str(tmp_path / "none")}
     ended = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *given], env=env)
