@@ -199,6 +199,8 @@ def _features(scores: Mapping[str, Score]) -> dict[str, float | None]:
 
 def find_device(wanted: str) -> torch.device:
     """The device meant by `auto`, `cpu` or `cuda`. Raises `InputError`."""
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise InputError("device", wanted, "one of auto, cpu, cuda")
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise InputError("device", wanted, "cpu or auto: this PyTorch sees no GPU")

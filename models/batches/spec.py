@@ -8,6 +8,7 @@ from models.base import SearchSpace
 from models.batches.base import ProbeBatch
 from models.batches.files import npz_batch, ntu_batch
 from models.batches.synthetic import LIMITS, synthetic_batch
+from models.errors import BatchError
 
 
 class BatchSpec(BaseModel):
@@ -23,7 +24,11 @@ class BatchSpec(BaseModel):
     labels: str | None = None
 
     def make(self, space: SearchSpace[Any]) -> ProbeBatch:
-        """The batch itself, fitting `space`. Raises `BatchError`."""
+        """The batch itself, fitting `space`. Raises `BatchError`, also for a path that the source would not read."""
+        read = {"synthetic": (), "ntu": ("data", "labels"), "npz": ("data",)}[self.source]
+        for field in ("data", "labels"):
+            if (path := getattr(self, field)) is not None and field not in read:
+                raise BatchError(field, path, f"none with source {self.source!r}")
         if self.source == "synthetic":
             return synthetic_batch(space, self.samples, self.frames, self.seed)
         if self.source == "ntu":

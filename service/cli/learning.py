@@ -53,7 +53,7 @@ def score_benchmark(
     persons: Annotated[int, typer.Option(help="persons in a sample")] = 2,
     classes: Annotated[int, typer.Option(help="number of classes")] = 60,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes; all cores, on a GPU one")] = None,
-    limit: Annotated[int | None, typer.Option(help="stop after that many rows")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="stop after that many rows")] = None,
     device: Device = "auto",
 ) -> None:
     """Compute proxy scores of every architecture of a benchmark; may be stopped and called again."""

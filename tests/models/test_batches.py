@@ -63,6 +63,15 @@ def test_ntu_layout(space: Any, ntu_files: tuple[Path, Path]) -> None:
     assert spec.make(space).fingerprint == batch.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("source", "field"), [("synthetic", "data"), ("synthetic", "labels"), ("npz", "labels")], ids=lambda name: name
+)
+def test_a_path_that_would_not_be_read_is_refused(space: Any, source: Any, field: str) -> None:
+    spec = BatchSpec.model_validate({"source": source, "data": "npz" if source == "npz" else None, field: "file"})
+    with pytest.raises(BatchError, match=f"{field}: got 'file'; allowed: none with source '{source}'"):
+        spec.make(space)
+
+
 def test_pickled_labels_are_refused_with_the_way_to_convert_them(space: Any, ntu_files: tuple[Path, Path]) -> None:
     data, labels = ntu_files
     pickled = labels.with_suffix(".pkl")

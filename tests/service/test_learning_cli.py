@@ -90,6 +90,23 @@ def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "few").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--device", "gpu", "device: got 'gpu'; allowed: one of auto, cpu, cuda"),
+        ("--data", "recorded.npz", "data: got 'recorded.npz'; allowed: none with source 'synthetic'"),
+        ("--limit", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_options_that_would_be_passed_over_are_refused(
+    table: Path, tmp_path: Path, option: str, value: str, allowed: str
+) -> None:
+    result = archrank("benchmark", "score", table, "--out", tmp_path / "s.jsonl", "--proxies", "params", option, value)
+    assert result.exit_code == 2
+    assert allowed in result.stderr
+    assert not (tmp_path / "s.jsonl").exists()
+
+
 def test_evaluation_and_page(table: Path, tmp_path: Path) -> None:
     options = ("--benchmark", table, "--repeats", "1", "--folds", "3", "--jobs", "1")
     shown = archrank("evaluate", *options)
