@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="path that a proxy in front takes off, as /archrank")
     ] = ""
     allowed_hosts: Annotated[
-        frozenset[str],
+        frozenset[Annotated[str, Field(pattern=r"^(\*|[\w-]+(\.[\w-]+)*|[0-9a-f:]+)$")]],
         NoDecode,
         BeforeValidator(_names),
         Field(description="names, with commas between, to be asked under without a key besides this machine's; *: any"),
