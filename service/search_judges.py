@@ -1,6 +1,7 @@
 """Who says how good the architectures of a search are: an ensemble in this process, or one of a server."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -112,6 +113,7 @@ def over_http(url: str, space: str, ensemble: str | None, combiner: str | None, 
         import archrank_client
     except ImportError as error:
         raise JudgeError("--url needs archrank's client, which is not installed: pip install ./client") from error
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # a command says once what is wrong, at the end
     try:
         connection = archrank_client.Client(url)
     except ValueError as error:

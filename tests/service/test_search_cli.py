@@ -1,7 +1,9 @@
 """`archrank search`: every strategy, killed and gone on with, over HTTP and in process, and what it leaves behind."""
 
 import csv
+import io
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -279,6 +281,17 @@ def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.
     ):
         refused(line, "--url", url, *options, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_pauses_of_the_client_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("archrank_client")
+    monkeypatch.setattr("archrank_client.wire.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr(logging.getLogger("stamina"), "handlers", [])
+    printed = io.StringIO()
+    monkeypatch.setattr(logging, "lastResort", logging.StreamHandler(printed))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's
+    refused("http://127.0.0.1:1: ", "--url", "http://127.0.0.1:1", "--out", tmp_path / "out")
+    assert printed.getvalue() == ""
 
 
 def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
