@@ -1,7 +1,11 @@
 """K-fold cross-validation of every combiner on the same folds, in parallel over the folds."""
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from threading import Thread
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
@@ -92,8 +96,7 @@ def held_out_predictions(
     tasks = [(repeat, split) for repeat, splits in enumerate(repeats) for split in splits]
     result = {info.name: _nothing(len(repeats), len(y)) for info in infos}
     depths = table.select(["depth"])[:, 0]
-    # One thread a worker: several would fight over the cores, and their sums would depend on how many there are.
-    with parallel_config("loky", inner_max_num_threads=1):
+    with workers():
         answers: Iterator[dict[str, _Fold]] = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(_one_fold)(infos, table, y, split, seed) for _, split in tasks
         )
@@ -103,6 +106,28 @@ def held_out_predictions(
             if progress is not None:
                 progress(done, len(tasks))
     return result
+
+
+def workers() -> AbstractContextManager[None]:
+    """Processes for `Parallel`, which end with this one, however it ends.
+
+    One thread each: several would fight over the cores, and their sums would depend on how many there are.
+    """
+    config: AbstractContextManager[None] = parallel_config(
+        "loky", inner_max_num_threads=1, initializer=_end_with, initargs=(os.getpid(),)
+    )
+    return config
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: loky's may wait for ever for the rest of a task."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, name="end with parent", daemon=True).start()
 
 
 def _one_fold(

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -81,3 +84,27 @@ def test_the_first_repeats_alone(held: HeldOut) -> None:
     assert np.array_equal(first.accuracy, held.accuracy[:1])
     assert first.interval.shape[0] == len(first.probability) == len(first.better) == len(first.same_depth) == 1
     assert len(held.probability) == 2
+
+
+STARTED = """
+import os, time
+from joblib import Parallel, delayed
+from ensemble.crossval import workers
+
+def work():
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(600)
+
+with workers():
+    Parallel(n_jobs=2)(delayed(work)() for _ in range(2))
+"""
+
+
+def test_workers_end_with_a_process_that_is_killed() -> None:
+    command = [sys.executable, "-c", STARTED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as started:
+        assert started.stdout is not None
+        for _ in range(2):
+            assert int(started.stdout.readline())
+        started.kill()
+        started.communicate(timeout=60)  # the pipe ends with the last that could write to it
