@@ -38,7 +38,9 @@ def test_scores_are_what_the_code_computes(space: Any) -> None:
     assert batch.fingerprint == header["batch_fingerprint"]
     network = space.build(space.parse(row["architecture"]), seed=header["seed"])
     for name, ours in score(network, batch.x, batch.y, seed=header["seed"], draws=header["draws"]).items():
-        assert ours.feature == pytest.approx(row["scores"][name]["log"] or row["scores"][name]["value"], rel=1e-3), name
+        # Another processor rounds otherwise, and in zico gradients that differ by little more than rounding weigh most.
+        rel = 1e-2 if name == "zico" else 1e-3
+        assert ours.feature == pytest.approx(row["scores"][name]["log"] or row["scores"][name]["value"], rel=rel), name
 
 
 def test_ensemble_is_fitted_on_these_scores(ensemble: Ensemble) -> None:
