@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from models.errors import InputError
+from models.errors import InputError, check_seed
 from proxies.base import Need, Proxy, Score
 from proxies.passes import EXACT, PASSES, Pass, Probe, needs_shown
 from proxies.passes.base import attempt, is_out_of_memory, units
@@ -108,8 +108,7 @@ def _is_real(value: Any) -> bool:
 
 def check_options(seed: int, draws: int) -> None:
     """Raise `InputError` unless `score` takes them."""
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
-        raise InputError("seed", seed, "a whole number from 0 to 2**32 - 1")
+    check_seed(int(seed) if isinstance(seed, numbers.Integral) and not isinstance(seed, bool) else seed)
     if isinstance(draws, bool) or not isinstance(draws, numbers.Integral) or not 1 <= draws <= 1000:
         raise InputError("draws", draws, "a whole number from 1 to 1000")
 

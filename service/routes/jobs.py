@@ -178,7 +178,7 @@ async def get_events(
     access: AccessDep,
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
-    """What happens to a job, as server-sent events; ends with the job, or before it where the server ends, or where the
+    """The events of a job, sent as they happen; ends with the job, or before it where the server ends, or where the
     API key is revoked."""
     job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
