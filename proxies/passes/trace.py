@@ -1,7 +1,7 @@
 """The operations of one forward pass: the identity of a network's structure, and which parameters its products use."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -11,9 +11,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from proxies.passes import functions
+from proxies.passes.functions import LINEAR, Function, FunctionMode, argument
 
 PRODUCTS = frozenset(
     {"convolution", "mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "_trilinear", "embedding"}
@@ -145,27 +147,20 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return f"%{self._numbers[id(tensor)]}"
 
 
-class _Functions(TorchFunctionMode):
+class _Functions(FunctionMode):
     """Calls that PyTorch's dispatcher does not tell apart: a linear map's weight, and batch norm in instance norm."""
 
     def __init__(self, tracer: _Tracer) -> None:
         super().__init__()
         self._tracer = tracer
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = getattr(func, "__qualname__", repr(func))
         if not name.endswith("__get__"):  # looks at a shape, a device, …
             self._tracer.step(name)
-        if func is functional.linear:
-            self._tracer.weight_operand(kwargs.get("weight", args[1] if len(args) > 1 else None))
-        if func in (functional.batch_norm, torch.batch_norm, functional.instance_norm, torch.instance_norm):
+        if func in LINEAR:
+            self._tracer.weight_operand(argument("weight", 1, args, kwargs))
+        if func in (*functions.BATCH_NORMS, functional.instance_norm, torch.instance_norm):
             with self._known_batch_norm():
                 return func(*args, **kwargs)
         return func(*args, **kwargs)

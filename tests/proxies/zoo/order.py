@@ -80,6 +80,10 @@ def _in_parts(m: Any, x: Tensor) -> Tensor:
     return torch.cat([m.fc(torch.relu(m.b(torch.relu(m.a(part.flatten(1)))))) for part in x.split(2)])
 
 
+def _dense() -> dict[str, nn.Module]:
+    return {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()}
+
+
 def _by_mask(m: Any, x: Tensor) -> Tensor:
     z = torch.relu(m.a(x))
     active = pooled(z).sum(1) > 0.9
@@ -90,7 +94,7 @@ add("control flow by the number of samples", _by_size, _convs)
 add(
     "two samples at a time",
     _in_parts,
-    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    _dense,
     fails=failing(ROWS, "nwot", "fisher"),
 )
 add(
@@ -123,19 +127,19 @@ def _sorted(m: Any, x: Tensor) -> Tensor:
 add(
     "rows reversed within",
     lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(1))).flip(0)))).flip(0),
-    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    _dense,
     fails=failing(ROWS, "nwot", "fisher"),
 )
 add(
     "rows shifted within",
     lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(1))).roll(1, 0)))).roll(-1, 0),
-    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    _dense,
     fails=failing(ROWS, "nwot", "fisher"),
 )
 add(
     "rows sorted within",
     _sorted,
-    lambda: {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()},
+    _dense,
     fails=failing(ROWS, "nwot", "fisher"),
 )
 add(
