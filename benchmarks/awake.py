@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ensemble import load_benchmark
-from ensemble.metrics import measure
+from ensemble.evaluation.metrics import measure
 from models import get_space
 from models.batches import BatchSpec
 from proxies import score

@@ -12,7 +12,7 @@ from time import perf_counter
 from archrank_client import Client
 from rich.console import Console
 
-from service.demo import server
+from service.cli.demo import server
 
 IMPORT = "from time import perf_counter as now; start = now(); {}; print(now() - start)"
 BENEATH = "import httpx, stamina; from pydantic import BaseModel"

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.chromium import chromium
 from models import get_space
-from service.demo import server
+from service.cli.demo import server
 
 START = "#gcn-nas/L.L4n.T/L3.S.ST/L.L3.L2.S.T/L.L4n.ST/L2.S.T/L.L4.L2.S.ST/L.L4.S.T.ST/L4n.L2.S.ST/L.L4n.L4.ST/L4.S"
 SHOWN = "performance.getEntriesByName('prediction').map((entry) => entry.duration)"

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, ViewportSize
 from rich.console import Console
 
 from benchmarks.chromium import chromium
-from service.demo import server
+from service.cli.demo import server
 
 PICTURES: dict[str, tuple[int, Literal["light", "dark"], str]] = {
     "page-light.png": (1280, "light", "#comparing"),

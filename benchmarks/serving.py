@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from models import get_space
-from service.demo import server
-from service.schemas import PENG
+from service.api.schemas import PENG
+from service.cli.demo import server
 
 CONNECTIONS = 16
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ensemble import Benchmark, FeatureTable, feature_table, get_combiner, load_benchmark
-from ensemble.crossval import fit_combiner, predict_combiner
-from ensemble.evaluate import benchmark_features
-from ensemble.metrics import interval_measures, rank_correlation
-from ensemble.population import Population
+from ensemble.calibration.applicability import Population
+from ensemble.evaluation.crossval import fit_combiner, predict_combiner
+from ensemble.evaluation.evaluate import benchmark_features
+from ensemble.evaluation.metrics import interval_measures, rank_correlation
 
 FIXED = "network.fixed.mean"
 NEW = 1000

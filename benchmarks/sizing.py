@@ -18,8 +18,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from service.demo import server
-from service.store.store import FILE
+from service.cli.demo import server
+from service.storage.store import FILE
 
 
 def main() -> None:

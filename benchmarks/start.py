@@ -10,7 +10,7 @@ from time import perf_counter
 
 from rich.console import Console
 
-from service.demo import server
+from service.cli.demo import server
 
 
 def main() -> None:

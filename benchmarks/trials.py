@@ -23,15 +23,15 @@ from ensemble import FeatureTable, load_benchmark, load_scores
 from ensemble.combiners.base import Array, Combiner
 from ensemble.combiners.fitting import fitted
 from ensemble.combiners.forest import Forest
-from ensemble.combiners.process import SlotProcess
+from ensemble.combiners.gaussian_process import SlotProcess
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import Stacked
-from ensemble.combiners.within import WithinDepth
+from ensemble.combiners.stratum_residual import WithinDepth
 from ensemble.combiners.xgboost import Boosting
-from ensemble.evaluate import benchmark_features, structural_folds
-from ensemble.features import PROXY
-from ensemble.metrics import mean_and_sd, measure
+from ensemble.data.features import PROXY
+from ensemble.evaluation.evaluate import benchmark_features, structural_folds
+from ensemble.evaluation.metrics import mean_and_sd, measure
 
 SCORES = Path(__file__).resolve().parents[1] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
 WIDE = re.compile(r"network\.|(fixed|dynamic)\.slot|stage\d\.(fixed|dynamic)")

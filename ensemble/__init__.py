@@ -1,14 +1,14 @@
 """From proxy scores and structure to an accuracy: benchmarks, combiners, their evaluation and saved ensembles."""
 
-from ensemble.benchmark import Benchmark, Entry, load_benchmark, write_table
 from ensemble.card import card, shortcomings
 from ensemble.combiners import COMBINERS, CombinerInfo, combiner_names, get_combiner
+from ensemble.data.benchmark import Benchmark, Entry, load_benchmark, write_table
+from ensemble.data.features import FeatureTable, feature_table
+from ensemble.data.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluate import evaluate
-from ensemble.explain import Edit, Explanation, Reason
-from ensemble.features import FeatureTable, feature_table
+from ensemble.evaluation.evaluate import evaluate
+from ensemble.explanation import Edit, Explanation, Reason
 from ensemble.predictor import Answer, Ensemble, Prediction
-from ensemble.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
 
 __all__ = [
     "COMBINERS",

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ensemble.combiners import State
+from ensemble.data.files import check_new_folder, write_folder
 from ensemble.errors import ArtifactError
-from ensemble.files import check_new_folder, write_folder
 from models import InputError
 from models.errors import shortened
 from models.files import read_file, read_json

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners import DEFAULT, STRUCTURE
-from ensemble.features import PROXY
-from ensemble.uncertainty import LEVEL
+from ensemble.data.features import PROXY
 
 MEASURES = ("spearman", "within_depth", "partial", "kendall", "pairwise", "mae")
 HEADLINES = (DEFAULT, STRUCTURE)

@@ -11,17 +11,24 @@ import torch
 from numpy.typing import NDArray
 
 from ensemble.artifact import load_artifact, save_artifact
-from ensemble.benchmark import Benchmark
+from ensemble.calibration.applicability import FAR, Population
 from ensemble.card import card
 from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
-from ensemble.crossval import Progress, held_out_predictions
+from ensemble.data.benchmark import Benchmark
+from ensemble.data.features import FeatureTable, feature_names, feature_table
+from ensemble.data.scores import ScoreTable
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluate import BASELINES, benchmark_features, require_rows, structural_folds, summary, usable_combiners
-from ensemble.explain import Edit, Explanation, explanation, single_edits
-from ensemble.features import FeatureTable, feature_names, feature_table
-from ensemble.member import Member
-from ensemble.population import FAR, Population
-from ensemble.scores import ScoreTable
+from ensemble.evaluation.crossval import Progress, held_out_predictions
+from ensemble.evaluation.evaluate import (
+    BASELINES,
+    benchmark_features,
+    require_rows,
+    structural_folds,
+    summary,
+    usable_combiners,
+)
+from ensemble.explanation import Edit, Explanation, explanation, single_edits
+from ensemble.fitted_combiner import FittedCombiner
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space
 from models.batches import BatchSpec, ProbeBatch
 from models.errors import check_seed
@@ -78,7 +85,7 @@ class Ensemble:
         self,
         manifest: dict[str, Any],
         space: SearchSpace[Architecture],
-        members: Mapping[str, Member],
+        members: Mapping[str, FittedCombiner],
         population: Population,
         batch: ProbeBatch | None = None,
     ) -> None:
@@ -169,7 +176,9 @@ class Ensemble:
             "created_by": f"archrank {archrank_version()}",
             "metrics": dict(metrics or measured),
         }
-        members = {info.name: Member.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos}
+        members = {
+            info.name: FittedCombiner.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos
+        }
         return cls(manifest, benchmark.space, members, Population.of(table), batch)
 
     def save(self, folder: str | Path) -> None:
@@ -190,7 +199,7 @@ class Ensemble:
             if columns != feature_names(space, tuple(manifest["proxies"])):
                 raise ArtifactError(f"{folder}: it was fitted on other features than this version computes")
             members = {
-                name: Member.of_state(get_combiner(name), columns, manifest["seed"], state.part(name))
+                name: FittedCombiner.of_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
             }
             population = Population.of_state(state.part("population"), columns)

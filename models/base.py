@@ -141,11 +141,11 @@ class SearchSpace(ABC, Generic[ArchT]):
         """A random architecture one edit away; from inside the benchmark's population it stays inside."""
 
     @abstractmethod
-    def cross(self, one: ArchT, other: ArchT, rng: np.random.Generator) -> ArchT:
+    def crossover(self, one: ArchT, other: ArchT, rng: np.random.Generator) -> ArchT:
         """A random architecture whose layers are each a parent's; from two of the benchmark's population one of it."""
 
     @abstractmethod
-    def neighbours(self, arch: ArchT) -> Iterator[ArchT]:
+    def neighbors(self, arch: ArchT) -> Iterator[ArchT]:
         """Every architecture one module away at the same depth; all are inside the population if this one is."""
 
     @abstractmethod

@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from models.errors import InputError, check_seed
 from proxies.base import Need, Proxy, Score
-from proxies.passes import EXACT, PASSES, Pass, Probe, needs_shown
+from proxies.passes import EXACT, PASSES, Pass, ProxyInput, needs_shown
 from proxies.passes.base import attempt, is_out_of_memory, units
 from proxies.registry import get_proxies
 from proxies.time_limit import time_limit
@@ -69,7 +69,7 @@ def score(
     with _own_settings(device):
         x, y = (tensor.detach().to(device) for tensor in (x, y))
         x, y = (tensor.clone() if tensor.is_inference() else tensor for tensor in (x, y.long()))
-        probe = Probe(network, x, y, int(seed), int(draws))
+        probe = ProxyInput(network, x, y, int(seed), int(draws))
         scores: dict[str, Score] = {}
         for one_pass in PASSES:
             served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
@@ -124,7 +124,7 @@ def _own_settings(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _run_pass(one_pass: Pass, probe: Probe, served: Sequence[Proxy], seconds: float | None) -> dict[str, Score]:
+def _run_pass(one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], seconds: float | None) -> dict[str, Score]:
     """One pass and the formulas over it; the exact engine takes the needs that the pass is not shown to be right for.
 
     Where memory runs out, each need is tried alone, in chunks if it may be.
@@ -161,7 +161,7 @@ def _run_pass(one_pass: Pass, probe: Probe, served: Sequence[Proxy], seconds: fl
 
 
 def _one_need_at_a_time(
-    one_pass: Pass, probe: Probe, served: Sequence[Proxy], seconds: float | None
+    one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], seconds: float | None
 ) -> dict[str, Score]:
     scores: dict[str, Score] = {}
     for needs in dict.fromkeys(proxy.info.needs for proxy in served):
@@ -169,7 +169,7 @@ def _one_need_at_a_time(
     return scores
 
 
-def _measure(one_pass: Pass, probe: Probe, needs: frozenset[Need], measured: dict[Need, Any]) -> int:
+def _measure(one_pass: Pass, probe: ProxyInput, needs: frozenset[Need], measured: dict[Need, Any]) -> int:
     """Fill `measured`. Returns in how many chunks, 0 where it did not fit. A single need may go in chunks."""
     samples = size = len(probe.y)
     chunks = 1
@@ -181,7 +181,7 @@ def _measure(one_pass: Pass, probe: Probe, needs: frozenset[Need], measured: dic
     return chunks
 
 
-def _fits(one_pass: Pass, probe: Probe, needs: frozenset[Need], chunks: int, measured: dict[Need, Any]) -> bool:
+def _fits(one_pass: Pass, probe: ProxyInput, needs: frozenset[Need], chunks: int, measured: dict[Need, Any]) -> bool:
     """Fill `measured`; False where memory ran out. The errors, which hold on to the memory, are then gone."""
     try:
         with _reproducible(probe.x.device, probe.seed):
@@ -264,7 +264,7 @@ def _set_precision(convolutions: str, products: str, deterministic: bool, benchm
 
 
 def _computed(
-    proxy: Proxy, probe: Probe, measured: dict[Need, Any], share: float, note: str | None, seconds: float | None
+    proxy: Proxy, probe: ProxyInput, measured: dict[Need, Any], share: float, note: str | None, seconds: float | None
 ) -> Score:
     """The formula; a need that could not be measured is the exception that says why."""
     started = perf_counter()
@@ -280,7 +280,7 @@ def _computed(
     return Score(value, logarithm, "ok", share + perf_counter() - started, note=note, per_layer=per_layer)
 
 
-def _per_layer(proxy: Proxy, probe: Probe, feature: float | None) -> float | None:
+def _per_layer(proxy: Proxy, probe: ProxyInput, feature: float | None) -> float | None:
     named = attempt(lambda: units(probe.network))
     depth = 0 if isinstance(named, Exception) else len(named)
     return feature / depth if feature is not None and depth and proxy.info.additive else None

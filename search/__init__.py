@@ -1,15 +1,15 @@
 """Searches for architectures: strategies that ask for architectures and are told what came of them."""
 
-from search.base import Guide, Moves, Strategy, Trial
+from search.base import SearchDomain, Strategy, Surrogate, Trial
 from search.front import front
 from search.moves import SpaceMoves, TableMoves
 from search.registry import get_strategy, strategy_names
 
 __all__ = [
-    "Guide",
-    "Moves",
+    "SearchDomain",
     "SpaceMoves",
     "Strategy",
+    "Surrogate",
     "TableMoves",
     "Trial",
     "front",

@@ -12,7 +12,7 @@ from models import Architecture, InputError
 TRIES = 1000
 """How many in a row may turn out to be known before nothing new is expected."""
 
-Guide = Callable[[Sequence[Architecture]], Sequence[float]]
+Surrogate = Callable[[Sequence[Architecture]], Sequence[float]]
 """What is cheap to ask, as a prediction from structure alone: accuracies (fractions) in the order asked."""
 
 
@@ -32,7 +32,7 @@ class Trial:
     params: int
 
 
-class Moves(Protocol):
+class SearchDomain(Protocol):
     """Where a strategy may go: a search space, a part of one within limits, or a table of trained architectures."""
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -43,11 +43,11 @@ class Moves(Protocol):
         """A random one next to this one."""
         ...
 
-    def neighbours(self, arch: Architecture) -> Iterable[Architecture]:
+    def neighbors(self, arch: Architecture) -> Iterable[Architecture]:
         """All that are next to this one."""
         ...
 
-    def cross(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
+    def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
         """A random one between these two."""
         ...
 
@@ -70,7 +70,7 @@ class Strategy(ABC):
     guided: ClassVar[bool] = False
     """Whether it needs a guide."""
 
-    def __init__(self, moves: Moves, rng: np.random.Generator, guide: Guide | None = None) -> None:
+    def __init__(self, moves: SearchDomain, rng: np.random.Generator, guide: Surrogate | None = None) -> None:
         if self.guided and guide is None:
             raise InputError("guide", None, f"cheap predictions, which {self.name} needs")
         self.moves, self.rng, self.guide = moves, rng, guide

@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Finding(Trial):
+class TrialResult(Trial):
     """A trial with all that its evaluator said.
 
     Attributes:
@@ -65,7 +65,7 @@ class SearchLog:
 
     def __init__(self, path: Path, file: BinaryIO, space: SearchSpace[Architecture]) -> None:
         self.path = path
-        self.trials: list[Finding] = []
+        self.trials: list[TrialResult] = []
         self.seconds = 0.0
         self._file, self._space = file, space
 
@@ -103,7 +103,7 @@ class SearchLog:
                 log._write([json.dumps(header)])
             yield log
 
-    def add(self, trials: Sequence[Finding], seconds: float) -> None:
+    def add(self, trials: Sequence[TrialResult], seconds: float) -> None:
         """Append, and wait until it is on the disk: whoever is killed loses at most what was not added."""
         self._write([self._row(trial, seconds).model_dump_json() for trial in trials])
         self.trials += trials
@@ -129,12 +129,12 @@ class SearchLog:
         row = check_fields(_Row, parse_json(line, place), place)
         facts = row.model_dump(exclude={"architecture", "seconds"})
         try:
-            self.trials.append(Finding(architecture=self._space.parse(row.architecture), **facts))
+            self.trials.append(TrialResult(architecture=self._space.parse(row.architecture), **facts))
         except InputError as error:
             raise error.renamed(f"{place}, {error.field}", InputError) from error
         self.seconds = row.seconds
 
-    def _row(self, trial: Finding, seconds: float) -> _Row:
+    def _row(self, trial: TrialResult, seconds: float) -> _Row:
         facts = {name: getattr(trial, name) for name in _Row.model_fields.keys() - {"architecture", "seconds"}}
         return _Row(architecture=self._space.to_json(trial.architecture), **facts, seconds=round(seconds, 3))
 

@@ -64,13 +64,13 @@ class SpaceMoves:
                 return mutant
         return self.sample(rng)
 
-    def neighbours(self, arch: Architecture) -> Iterator[Architecture]:
-        return (other for other in self.space.neighbours(arch) if self._affords(self.cost(other)))
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
+        return (other for other in self.space.neighbors(arch) if self._affords(self.cost(other)))
 
-    def cross(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
+    def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
         """Layers of both; the first parent where no cross seems to keep the limits."""
         for _ in range(EDITS):
-            child = self.space.cross(one, other, rng)
+            child = self.space.crossover(one, other, rng)
             if self._allows(child):
                 return child
         return one
@@ -127,13 +127,13 @@ class TableMoves:
         """One of the neighbours."""
         return self.architectures[int(rng.choice(self._nearest[self._row[arch]]))]
 
-    def neighbours(self, arch: Architecture) -> Iterator[Architecture]:
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         """The nearest first."""
         return (self.architectures[i] for i in self._nearest[self._row[arch]])
 
-    def cross(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
+    def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
         """The member nearest to a cross of the two in their space."""
-        (child,) = self._present([self.space.cross(one, other, rng)])
+        (child,) = self._present([self.space.crossover(one, other, rng)])
         return self.architectures[int(self._away(child).argmin())]
 
     def _present(self, architectures: Sequence[Architecture]) -> NDArray[np.bool_]:

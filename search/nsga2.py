@@ -15,7 +15,7 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 
 from models import Architecture
-from search.base import TRIES, Moves, Trial
+from search.base import TRIES, SearchDomain, Trial
 
 Config.warnings["not_compiled"] = False  # a hint on standard output, as if it were ours
 
@@ -23,7 +23,7 @@ Config.warnings["not_compiled"] = False  # a hint on standard output, as if it w
 class Nsga2:
     """Generations that go for high accuracy and few FLOPs; each is new: none of it is in `asked`, none twice in it."""
 
-    def __init__(self, moves: Moves, asked: Set[Architecture], pool: int, seed: int) -> None:
+    def __init__(self, moves: SearchDomain, asked: Set[Architecture], pool: int, seed: int) -> None:
         self._algorithm = NSGA2(
             pop_size=pool,
             sampling=_Sample(moves, asked),
@@ -62,7 +62,7 @@ def _variables(architectures: Sequence[Architecture], shape: tuple[int, ...]) ->
 
 
 class _Sample(Sampling):  # type: ignore[misc]
-    def __init__(self, moves: Moves, asked: Set[Architecture]) -> None:
+    def __init__(self, moves: SearchDomain, asked: Set[Architecture]) -> None:
         super().__init__()
         self.moves, self.asked = moves, asked
 
@@ -81,20 +81,20 @@ class _Sample(Sampling):  # type: ignore[misc]
 class _Cross(Crossover):  # type: ignore[misc]
     """Two children of two parents."""
 
-    def __init__(self, moves: Moves) -> None:
+    def __init__(self, moves: SearchDomain) -> None:
         super().__init__(n_parents=2, n_offsprings=2)
         self.moves = moves
 
     def _do(self, problem: Any, X: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:
         first, second = X[:, :, 0]
         pairs = [*zip(first, second, strict=True), *zip(second, first, strict=True)]
-        return _variables([self.moves.cross(one, other, random_state) for one, other in pairs], X.shape)
+        return _variables([self.moves.crossover(one, other, random_state) for one, other in pairs], X.shape)
 
 
 class _Mutate(Mutation):  # type: ignore[misc]
     """One edit each."""
 
-    def __init__(self, moves: Moves) -> None:
+    def __init__(self, moves: SearchDomain) -> None:
         super().__init__()
         self.moves = moves
 

@@ -5,11 +5,11 @@ from time import perf_counter
 
 from models import Architecture, InputError
 from search.base import Strategy
-from search.log import Finding, SearchLog
+from search.log import SearchLog, TrialResult
 
-Evaluate = Callable[[Sequence[Architecture]], Sequence[Finding]]
+Evaluate = Callable[[Sequence[Architecture]], Sequence[TrialResult]]
 """What is found of each architecture, in the order asked; a failure is a finding with an error."""
-Told = Callable[[int, Finding | None], None]
+Told = Callable[[int, TrialResult | None], None]
 """Called with the number of trials and the best of them."""
 
 
@@ -68,13 +68,13 @@ def check_options(budget: int, batch: int) -> None:
             raise InputError(field, value, "at least 1")
 
 
-def ranked(trials: Iterable[Finding]) -> list[Finding]:
+def ranked(trials: Iterable[TrialResult]) -> list[TrialResult]:
     """Best first; of equals, the one that was tried first. Without those that failed."""
     good = [trial for trial in trials if trial.accuracy is not None]
     return sorted(good, key=lambda trial: -(trial.accuracy or 0.0))
 
 
-def _check(log: SearchLog, done: int, wanted: Sequence[Architecture], found: Sequence[Finding]) -> None:
+def _check(log: SearchLog, done: int, wanted: Sequence[Architecture], found: Sequence[TrialResult]) -> None:
     """Whether the log tells of the same search as the strategy makes."""
     for number, (arch, trial) in enumerate(zip(wanted, found, strict=False), start=done + 2):
         if trial.architecture != arch:

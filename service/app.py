@@ -12,35 +12,37 @@ from sqlalchemy import URL
 
 from models.batches import ProbeBatch
 from models.version import archrank_version
-from service import errors
-from service.access import Access
-from service.backends.base import Backend
-from service.backends.inline import InlineBackend
-from service.backends.processes import ProcessBackend, ProcessOptions, visible_gpus
-from service.bodies import LargeBodies
-from service.cache import Memory
-from service.desk import Desk
-from service.leaving import Leaving
-from service.library import Library
-from service.limits import Limits
-from service.metrics import Metrics
-from service.middleware import HeadAsGet, RequestLog
-from service.routes import ROUTERS
-from service.routes.page import page_router
-from service.runner import JobRunner
-from service.scorer import Scorer
+from service.api import problems as errors
+from service.api.authentication import Authenticator
+from service.api.bodies import LargeBodies
+from service.api.event_streams import Streams
+from service.api.middleware import HeadAsGet, RequestLog
+from service.api.routes import ROUTERS
+from service.api.routes.page import page_router
+from service.api.shutdown import ShutdownState
+from service.inference.cache import Memory
+from service.inference.context import AppContext
+from service.inference.limits import Limits
+from service.inference.registry import EnsembleRegistry
+from service.inference.scheduler import FairScheduler
+from service.inference.scorer import Scorer
+from service.jobs.runner import JobRunner
+from service.observability.metrics import Metrics
+from service.observability.tracing import Tracing
 from service.settings import Settings
-from service.store import Store
-from service.store_check import StoreCheck
-from service.streams import Streams
-from service.tracing import Tracing
-from service.turns import Turns
+from service.storage import Store
+from service.storage.health import StoreCheck
+from service.workers.base import Backend
+from service.workers.inline import InlineBackend
+from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
 THREADS = 32
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
 
-def create_app(settings: Settings | None = None, library: Library | None = None, store: Store | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, library: EnsembleRegistry | None = None, store: Store | None = None
+) -> FastAPI:
     """The service.
 
     Args:
@@ -49,11 +51,11 @@ def create_app(settings: Settings | None = None, library: Library | None = None,
         store: opened and closed with the application, as the settings say, where not given.
     """
     settings = settings or Settings()
-    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), Leaving(settings.drain_seconds)
+    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.drain_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loaded = library or Library.load(settings)
+        loaded = library or EnsembleRegistry.load(settings)
         # Most threads wait for the store, which may be away: the default of a few more than there are cores is too few.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "store"))
         backend = make_backend(settings, loaded)
@@ -61,12 +63,12 @@ def create_app(settings: Settings | None = None, library: Library | None = None,
         try:
             own = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
             with own as opened:
-                desk = make_desk(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
+                context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
                 metrics.watch(backend)
-                runner = JobRunner(desk, opened, timedelta(hours=settings.keep_hours), settings.worker_seconds)
-                app.state.desk, app.state.store, app.state.runner = desk, opened, runner
+                runner = JobRunner(context, opened, timedelta(hours=settings.keep_hours), settings.worker_seconds)
+                app.state.context, app.state.store, app.state.runner = context, opened, runner
                 app.state.store_check = StoreCheck(opened)
-                app.state.access = access = Access(settings, opened)
+                app.state.access = access = Authenticator(settings, opened)
                 await access.read()
                 await runner.start()
                 watch = asyncio.create_task(access.watch())
@@ -76,8 +78,8 @@ def create_app(settings: Settings | None = None, library: Library | None = None,
                     watch.cancel()
                     await runner.stop(leaving.left)
                     await asyncio.to_thread(backend.drain, leaving.left)
-                    await desk.scorer.flush()
-                    desk.close()
+                    await context.scorer.flush()
+                    context.close()
         finally:
             backend.stop()
             await asyncio.to_thread(tracing.close)
@@ -103,7 +105,7 @@ def create_app(settings: Settings | None = None, library: Library | None = None,
     return app
 
 
-def make_backend(settings: Settings, library: Library) -> Backend:
+def make_backend(settings: Settings, library: EnsembleRegistry) -> Backend:
     """What scores, told the probe batches of all ensembles."""
     batches = _batches(library)
     if settings.backend == "inline":
@@ -125,21 +127,21 @@ def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
     )
 
 
-def make_desk(
+def make_context(
     settings: Settings,
-    library: Library,
+    library: EnsembleRegistry,
     backend: Backend,
     store: Store | None,
     memory: Memory | None = None,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
-) -> Desk:
+) -> AppContext:
     """What requests are answered with."""
     memory, metrics, tracing = memory or Memory(settings.cache_size), metrics or Metrics(), tracing or Tracing()
-    turns = Turns(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
+    turns = FairScheduler(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
     scorer = Scorer(backend, turns, memory, store, metrics, tracing)
-    return Desk(library, scorer, memory, limits, metrics, tracing, Turns(1, settings.queue_size))
+    return AppContext(library, scorer, memory, limits, metrics, tracing, FairScheduler(1, settings.queue_size))
 
 
 def open_store(settings: Settings) -> Store:
@@ -152,6 +154,6 @@ def store_url(settings: Settings) -> str | URL:
     return settings.store_url if settings.store_url is not None else Store.url_of(settings.store_folder)
 
 
-def _batches(library: Library) -> dict[str, ProbeBatch]:
+def _batches(library: EnsembleRegistry) -> dict[str, ProbeBatch]:
     probes = [library.probe, *(model.probe for model in library.models.values())]
     return {probe.batch.fingerprint: probe.batch for probe in probes}

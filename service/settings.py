@@ -15,7 +15,7 @@ from pydantic_settings import (
 
 from models.errors import InputError
 from models.files import parse_json
-from service.keys import MOST, KeyEntry
+from service.api_keys import MOST, KeyEntry
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"
 """The ensembles that come with archrank, one folder each."""

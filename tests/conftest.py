@@ -61,7 +61,7 @@ def batch(space: Any) -> ProbeBatch:
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """A real server in a process of its own, on a free port, stopped at the end."""
-    from service.demo import server
+    from service.cli.demo import server
 
     with server({"ARCHRANK_THREADS": "1"}) as address:
         yield address

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from service.demo import wait_until_ready
+from service.cli.demo import wait_until_ready
 
 PATIENCE = 90
 """Seconds after which a recovery that has not happened counts as none."""

@@ -50,7 +50,7 @@ def test_no_file_is_longer_than_400_lines(package: str) -> None:
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib.load", "shelve", "marshal"}
 """What reads these may run what it reads."""
 FETCHES = {"urllib.request", "urllib3", "http.client", "requests", "aiohttp", "ftplib", "fsspec", "httpx"}
-CLIENTS = {"service/demo.py": {"httpx"}, "service/doctor/setting.py": {"httpx"}}
+CLIENTS = {"service/cli/demo.py": {"httpx"}, "service/cli/doctor/setting.py": {"httpx"}}
 """What talks to the server that it has started itself, or that has the port of the settings."""
 SAFE_LOADS = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service import api_page
+from service.api import markdown as api_page
 from service.app import create_app
 from service.cli import app
 from service.settings import Settings
@@ -59,7 +59,7 @@ def test_curl_example_is_answered(url: str) -> None:
 
 
 def test_own_benchmark_example_is_a_row(tmp_path: Path) -> None:
-    from ensemble.benchmark import load_benchmark
+    from ensemble.data.benchmark import load_benchmark
 
     (row,) = re.findall(r'^\{"architecture".*$', README, flags=re.MULTILINE)
     (tmp_path / "table.jsonl").write_text(row)

@@ -8,8 +8,8 @@ import pytest
 
 from ensemble import Ensemble, load_benchmark, load_scores
 from ensemble.combiners import get_combiner
-from ensemble.crossval import held_out_predictions
-from ensemble.evaluate import BASELINES, benchmark_features, structural_folds, summary
+from ensemble.evaluation.crossval import held_out_predictions
+from ensemble.evaluation.evaluate import BASELINES, benchmark_features, structural_folds, summary
 from models.batches import BatchSpec
 from proxies import proxy_versions, score
 from service.settings import SHIPPED

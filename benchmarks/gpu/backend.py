@@ -13,8 +13,8 @@ from benchmarks.gpu.checks import Options
 from models import Architecture, get_space
 from models.batches import ProbeBatch
 from proxies import proxy_names
-from service.backends.base import Outcome, Task
-from service.backends.processes import ProcessBackend, ProcessOptions, visible_gpus
+from service.workers.base import Outcome, Task
+from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
 START_SECONDS = 100
 IDS = count()

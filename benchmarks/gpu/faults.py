@@ -15,8 +15,8 @@ from benchmarks.speed.scoring import architecture
 from models import get_space
 from models.batches import synthetic_batch
 from proxies import score
-from service.backends.base import OUT_OF_MEMORY, Outcome, Task
-from service.backends.child import make_scorer, serve
+from service.workers.base import OUT_OF_MEMORY, Outcome, Task
+from service.workers.child import make_scorer, serve
 
 CHUNKED = "grad_sign"
 """Its pass takes samples one by one, so that the batch may be cut."""
@@ -88,7 +88,7 @@ def _values(outcome: Outcome) -> list[Any]:
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
-    """As `service.backends.child.main`, in a process that loses its device at a certain task."""
+    """As `service.workers.child.main`, in a process that loses its device at a certain task."""
     scorer = make_scorer(setup)
 
     def work(task: Task) -> Outcome:

@@ -10,7 +10,7 @@ from benchmarks.speed.scoring import architecture
 from models import get_space
 from models.batches import synthetic_batch
 from proxies import Score, score
-from service.backends.processes import visible_gpus
+from service.workers.processes import visible_gpus
 
 PROCESSES = 2
 
@@ -20,7 +20,7 @@ def run(options: Options) -> Iterator[Check]:
     try:
         import httpx
 
-        from service.demo import server
+        from service.cli.demo import server
     except ImportError as error:
         yield skipped("two processes behind a server", f"needs an installation (make install): {error}")
         return

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import Benchmark, get_combiner
-from ensemble.crossval import held_out_predictions
-from ensemble.evaluate import benchmark_features, structural_folds
-from ensemble.features import COST_FRAMES, COST_SAMPLES, PROXY, FeatureTable
-from ensemble.scores import ScoreTable
+from ensemble.data.features import COST_FRAMES, COST_SAMPLES, PROXY, FeatureTable
+from ensemble.data.scores import ScoreTable
+from ensemble.evaluation.crossval import held_out_predictions
+from ensemble.evaluation.evaluate import benchmark_features, structural_folds
 from models import Architecture
 from search import TableMoves
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 import ensemble.report
-from ensemble.files import write_atomically
+from ensemble.data.files import write_atomically
 from ensemble.report.svg import DASHES, INK, PAPER, SERIES, VARIABLES, house_style, render
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)

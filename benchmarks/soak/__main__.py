@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.soak import expected, memory
 from benchmarks.soak.clients import Client, Record
 from benchmarks.soak.expected import Known
-from service.demo import server
+from service.cli.demo import server
 
 CLIENTS = 16
 SAMPLE_SECONDS = 0.5

@@ -11,12 +11,12 @@ import torch
 
 from ensemble import Prediction
 from models import get_space
-from service import pipeline
-from service.app import make_backend, make_desk
-from service.library import Library
-from service.schemas import PredictionRequest
+from service.api.schemas import PredictionRequest
+from service.app import make_backend, make_context
+from service.inference import pipeline
+from service.inference.registry import EnsembleRegistry
+from service.inference.scheduler import Requester
 from service.settings import Settings
-from service.turns import Asker
 
 SCORED, FRESH = ["params", "nwot"], ["params"]
 SEED = 2**31
@@ -42,7 +42,7 @@ def known(structures: int, scored: int, step: Callable[[], None]) -> dict[str, K
     """By kind of request; `step` is called as it goes on, `steps` times."""
     torch.set_num_threads(1)
     settings = Settings(device="cpu", backend="inline")
-    library = Library.load(settings)
+    library = EnsembleRegistry.load(settings)
     model, space, rng = library.model(), get_space("gcn-nas"), np.random.default_rng(0)
     many = [space.sample(rng, depth=4 + 2 * (i % 4)) for i in range(structures)]
     facts = [_said(one) for one in model.ensemble.predict(many)]
@@ -81,17 +81,17 @@ def _answered(
     architectures: Sequence[Any],
     options: dict[str, Any],
     settings: Settings,
-    library: Library,
+    library: EnsembleRegistry,
     step: Callable[[], None],
 ) -> list[Facts]:
     backend = make_backend(settings, library)
     backend.start()
 
     async def answers() -> list[Facts]:
-        desk, found = make_desk(settings, library, backend, None), []
+        context, found = make_context(settings, library, backend, None), []
         for first in range(0, len(architectures), CHUNK):
             chunk = list(architectures[first : first + CHUNK])
-            response = await pipeline.predict(PredictionRequest(architectures=chunk, **options), desk, Asker())
+            response = await pipeline.predict(PredictionRequest(architectures=chunk, **options), context, Requester())
             found += [facts(one.model_dump(mode="json")) for one in response.predictions]
             step()
         return found

@@ -7,10 +7,10 @@ import ensemble
 from benchmarks.speed.machine import seconds
 from benchmarks.speed.scoring import architecture
 from ensemble import Ensemble
-from service.cache import Memory
-from service.library import Library
-from service.pipeline import predict
-from service.schemas import PredictionRequest
+from service.api.schemas import PredictionRequest
+from service.inference.cache import Memory
+from service.inference.pipeline import predict
+from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
 
 NUMBERS = (1, 10, 100, 1_000, 10_000)
@@ -30,7 +30,7 @@ def structure_only() -> dict[int, float]:
 def cached() -> dict[int, float]:
     """Seconds by number of architectures in one request that was made before, reading included."""
     settings = Settings(ensembles_folder=ARTIFACTS, device="cpu")
-    library, memory = Library.load(settings), Memory(settings.cache_size)
+    library, memory = EnsembleRegistry.load(settings), Memory(settings.cache_size)
     space = library.model().probe.space
     texts = [space.to_json(arch) for arch in _architectures(1000)]
 

@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.flows import Flows
 from archrank_client.kinds import PREDICTIONS, SCORES, VALIDATIONS, job_kind
+from archrank_client.operations import Operations
 from archrank_client.options import asked
 from archrank_client.progress import Progress, told
 from archrank_client.results import Failure, Ranked, Result
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
-from archrank_client.wire import AsyncWire, Settings
+from archrank_client.transport import AsyncWire, Settings
 
 
 class AsyncClient:
@@ -30,7 +30,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._wire = AsyncWire(Settings.of(url, key, timeout, patience, parallel), transport)
-        self._flows = Flows(self._wire)
+        self._flows = Operations(self._wire)
 
     async def predict(
         self,
@@ -140,7 +140,7 @@ class AsyncClient:
 class AsyncJob:
     """As `Job`; its methods are awaited."""
 
-    def __init__(self, flows: Flows, status: JobStatus) -> None:
+    def __init__(self, flows: Operations, status: JobStatus) -> None:
         self._flows, self.id, self.kind, self._total = flows, status.id, status.kind, status.counts.total
 
     async def status(self) -> JobStatus:

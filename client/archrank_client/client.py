@@ -6,13 +6,13 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.flows import Flows
 from archrank_client.kinds import PREDICTIONS, SCORES, VALIDATIONS, job_kind
+from archrank_client.operations import Operations
 from archrank_client.options import asked
 from archrank_client.progress import Progress, told
 from archrank_client.results import Failure, Ranked, Result
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
-from archrank_client.wire import Settings, SyncWire, run
+from archrank_client.transport import Settings, SyncWire, run
 
 
 class Client:
@@ -40,7 +40,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._wire = SyncWire(Settings.of(url, key, timeout, patience, parallel), transport)
-        self._flows = Flows(self._wire)
+        self._flows = Operations(self._wire)
 
     def predict(
         self,
@@ -170,7 +170,7 @@ class Job:
         kind: `predictions` or `scores`.
     """
 
-    def __init__(self, flows: Flows, status: JobStatus) -> None:
+    def __init__(self, flows: Operations, status: JobStatus) -> None:
         self._flows, self.id, self.kind, self._total = flows, status.id, status.kind, status.counts.total
 
     def status(self) -> JobStatus:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archrank_client.errors import ArchrankError, UnexpectedAnswer
-from archrank_client.wire import Call, Wire
+from archrank_client.transport import Call, Transport
 
 MAX_EVENT_BYTES = 1 << 20
 """Size of a line, and of an event's data."""
@@ -85,7 +85,7 @@ def parse(stream: bytes) -> list[Event]:
     return EventParser().feed(stream)
 
 
-class News:
+class JobEvents:
     """Tells when there is something new of a job.
 
     Args:
@@ -94,7 +94,7 @@ class News:
         streams: whether to listen to events, rather than look from time to time.
     """
 
-    def __init__(self, wire: Wire, path: str, streams: bool = True) -> None:
+    def __init__(self, wire: Transport, path: str, streams: bool = True) -> None:
         self._wire, self._path = wire, f"{path}/events"
         self._lost = 0 if streams else MOST_STREAMS
         self._last, self._finished, self._pause = "0", 0, FIRST_PAUSE

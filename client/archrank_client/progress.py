@@ -5,8 +5,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TextIO
 
-Told = Callable[[int, int], object]
-Progress = bool | Told
+ProgressCallback = Callable[[int, int], object]
+Progress = bool | ProgressCallback
 """True for a bar on a terminal, or a function that is called with the number done and the number of all."""
 WIDTH = 30
 EVERY = 0.1
@@ -49,7 +49,7 @@ def _cells(file: TextIO) -> tuple[str, str]:
     return "█", "░"
 
 
-def told(progress: Progress) -> Told:
+def told(progress: Progress) -> ProgressCallback:
     """What to call."""
     if callable(progress):
         return progress

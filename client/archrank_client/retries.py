@@ -14,7 +14,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds between the first two attempts, and later ones."""
 
 
-class Again:
+class RetryPolicy:
     """Decide, for `stamina`, on another attempt after an error, and on the pause before it.
 
     Args:

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.base import clone
 
 from ensemble.combiners.base import Array, Combiner
-from ensemble.folds import seeded_folds
+from ensemble.evaluation.folds import seeded_folds
 
 KEPT = 64
 """Fitted copies that are kept: the stacks of one fold have members in common."""

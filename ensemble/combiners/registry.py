@@ -8,15 +8,15 @@ from typing import Literal
 from ensemble.combiners.base import Combiner
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
+from ensemble.combiners.gaussian_process import SlotProcess
 from ensemble.combiners.mean import WeightedMean
-from ensemble.combiners.process import SlotProcess
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import Stacked
+from ensemble.combiners.stratum_residual import WithinDepth
 from ensemble.combiners.vote import MajorityVote
-from ensemble.combiners.within import WithinDepth
 from ensemble.combiners.xgboost import Boosting
-from ensemble.features import PROXY
+from ensemble.data.features import PROXY
 from models import UnknownNameError
 
 DEFAULT = "stacked"

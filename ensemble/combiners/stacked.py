@@ -11,7 +11,7 @@ from ensemble.combiners.base import Array, Combiner, State
 from ensemble.combiners.fitting import fitted, out_of_fold
 from ensemble.rowwise import row_sums
 
-Member = tuple[str, Combiner, tuple[int, ...]]
+FittedCombiner = tuple[str, Combiner, tuple[int, ...]]
 
 
 class Stacked(Combiner):
@@ -37,7 +37,7 @@ class Stacked(Combiner):
     models_: dict[str, Combiner]
     held_out_: Array
 
-    def __init__(self, members: Sequence[Member] = (), folds: int = 5, random_state: int = 0) -> None:
+    def __init__(self, members: Sequence[FittedCombiner] = (), folds: int = 5, random_state: int = 0) -> None:
         self.members = members
         self.folds = folds
         self.random_state = random_state

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.benchmark import Benchmark, Scores
+from ensemble.data.benchmark import Benchmark, Scores
+from ensemble.data.features import PROXY, FeatureTable, as_number
+from ensemble.data.scores import ScoreTable
 from ensemble.errors import BenchmarkError
-from ensemble.evaluate import benchmark_features, score_measures
-from ensemble.features import PROXY, FeatureTable, as_number
-from ensemble.metrics import Metrics, measure
+from ensemble.evaluation.evaluate import benchmark_features, score_measures
+from ensemble.evaluation.metrics import Metrics, measure
 from ensemble.report.svg import DEPTHS, OURS, PUBLISHED
-from ensemble.scores import ScoreTable
 
 Array = NDArray[np.float64]
 

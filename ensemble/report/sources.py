@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.benchmark import (
+from ensemble.data.benchmark import (
     BEFORE_TRAINING,
     Benchmark,
     Entry,
@@ -18,8 +18,8 @@ from ensemble.benchmark import (
     public_scores,
     read_scores,
 )
+from ensemble.data.scores import read_rows
 from ensemble.errors import BenchmarkError
-from ensemble.scores import read_rows
 from models import InputError
 
 Array = NDArray[np.float64]

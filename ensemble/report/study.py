@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import shapiro
 
-from ensemble.benchmark import Benchmark
-from ensemble.features import as_number
-from ensemble.metrics import Metrics, rank_correlation
+from ensemble.data.benchmark import Benchmark
+from ensemble.data.features import as_number
+from ensemble.data.scores import PUBLISHED_LOGS
+from ensemble.evaluation.metrics import Metrics, rank_correlation
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section, listed
 from ensemble.report.material import LAYERS, SOURCES, Material
 from ensemble.report.svg import NEGATIVE, POSITIVE
 from ensemble.report.tables import Column, Table, names_column, written
-from ensemble.scores import PUBLISHED_LOGS
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.vote import MajorityVote
-from ensemble.metrics import Metrics, measure
+from ensemble.evaluation.metrics import Metrics, measure
 from ensemble.report.blocks import Missing, Section
 from ensemble.report.material import LAYERS, Material
 from ensemble.report.study import NO_SCORES

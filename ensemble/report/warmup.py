@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ensemble.evaluate import score_measures
-from ensemble.metrics import Metrics
+from ensemble.evaluation.evaluate import score_measures
+from ensemble.evaluation.metrics import Metrics
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section, listed
 from ensemble.report.material import LAYERS, Material

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.benchmark import Benchmark
+from ensemble.data.benchmark import Benchmark
+from ensemble.data.files import check_new_folder, write_folder
+from ensemble.data.scores import ScoreTable
 from ensemble.errors import BenchmarkError
-from ensemble.evaluate import require_rows
-from ensemble.files import check_new_folder, write_folder
+from ensemble.evaluation.evaluate import require_rows
 from ensemble.report import costs, evaluated, study, uncertainty, voting, warmup
 from ensemble.report.blocks import Section, listed
 from ensemble.report.material import LAYERS, Material
 from ensemble.report.page import GENERATOR, page
 from ensemble.report.tables import mean_and_sd, written
-from ensemble.scores import ScoreTable
 
 Array = NDArray[np.float64]
 PAGE = "index.html"

@@ -83,7 +83,7 @@ def _from_the_root(skeleton: Skeleton) -> list[tuple[int, int]]:
 def _rotation(axis: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rodrigues' formula: one axis (3,), angles (T,) → matrices (T, 3, 3)."""
     x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    crossover = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     a = angle[:, None, None]
-    turned: NDArray[np.float64] = np.eye(3) + np.sin(a) * cross + (1 - np.cos(a)) * (cross @ cross)
+    turned: NDArray[np.float64] = np.eye(3) + np.sin(a) * crossover + (1 - np.cos(a)) * (crossover @ crossover)
     return turned

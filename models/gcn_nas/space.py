@@ -124,10 +124,12 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             rows = dict(zip(arch.slots, arch.mask, strict=True))
             slots = SLOTS[int(rng.choice(nearby))]
             return GcnNasArchitecture(tuple(rows[slot] if slot in rows else _random_row(rng) for slot in slots))
-        choices = list(self.neighbours(arch))
+        choices = list(self.neighbors(arch))
         return choices[int(rng.integers(len(choices)))]
 
-    def cross(self, one: GcnNasArchitecture, other: GcnNasArchitecture, rng: np.random.Generator) -> GcnNasArchitecture:
+    def crossover(
+        self, one: GcnNasArchitecture, other: GcnNasArchitecture, rng: np.random.Generator
+    ) -> GcnNasArchitecture:
         """The depth of either; in each slot the layer of either, or of the one that has it."""
         rows = [dict(zip(arch.slots, arch.mask, strict=True)) for arch in (one, other)]
         child = []
@@ -136,7 +138,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             child.append(having[int(rng.integers(len(having)))])
         return GcnNasArchitecture(tuple(child))
 
-    def neighbours(self, arch: GcnNasArchitecture) -> Iterator[GcnNasArchitecture]:
+    def neighbors(self, arch: GcnNasArchitecture) -> Iterator[GcnNasArchitecture]:
         for i, row in enumerate(arch.mask):
             for column in range(len(MODULES)):
                 flipped = (*row[:column], not row[column], *row[column + 1 :])

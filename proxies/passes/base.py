@@ -27,7 +27,7 @@ class WeightGradient(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProxyInput:
     """The network and the batch that are measured.
 
     Attributes:
@@ -63,14 +63,14 @@ class Probe:
             and all(parameter.requires_grad for parameter in self.network.parameters())
         )
 
-    def few(self, samples: int, draw: int) -> "Probe":
+    def few(self, samples: int, draw: int) -> "ProxyInput":
         """Some samples from the first to the last, with a copy of the network whose parameters are others, in float64.
 
         So no part that begins at zero, and no ReLU that happens to be idle, keeps anything from being seen.
         """
         chosen = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
         x, y = self.x[chosen], self.y[chosen]
-        return Probe(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.draws)
+        return ProxyInput(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.draws)
 
     @cached_property
     def structure(self) -> Structure:
@@ -131,7 +131,7 @@ class Pass(ABC):
     """Whether samples are independent in it, so that a batch may be cut into chunks without changing a score."""
 
     @abstractmethod
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         """Measure `needs`, each as soon as it can be had; a chunkable pass takes the batch in `chunks` parts.
 
         What is raised is the failure of all needs that were not measured before.

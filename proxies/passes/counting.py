@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, Result, attempt
+from proxies.passes.base import Pass, ProxyInput, Result, attempt
 from proxies.passes.functions import WithoutBatchNorm
 
 
@@ -21,7 +21,7 @@ class WeightsPass(Pass):
 
     provides = frozenset({Need.WEIGHTS, Need.TRAINABLE})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         if Need.TRAINABLE in needs:
             yield Need.TRAINABLE, sum(p.numel() for p in probe.network.parameters() if p.requires_grad)
         if Need.WEIGHTS in needs:
@@ -34,7 +34,7 @@ class TopologyPass(Pass):
 
     provides = frozenset({Need.TOPOLOGY})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         topology = getattr(probe.network, "topology", None)
         if not topology:
             raise AttributeError("the network names no `topology`, what its units do to joints, which sed looks at")
@@ -49,7 +49,7 @@ class FlopsPass(Pass):
 
     provides = frozenset({Need.FLOPS})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         count = attempt(lambda: operator.index(probe.network.flops(tuple(probe.x.shape))))  # type: ignore[operator]
         if isinstance(count, Exception):  # many networks have a `flops` of another kind, or none
             count = attempt(lambda: _count(probe.copy().to("meta"), probe.x.to("meta")))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, attempt, is_out_of_memory
+from proxies.passes.base import Pass, ProxyInput, attempt, is_out_of_memory
 from proxies.passes.exact import MEASUREMENTS, ExactPass
 
 MOST_STRUCTURES = 10_000
@@ -22,7 +22,7 @@ _shown: dict[tuple[str, Need], bool] = {}
 _lock = threading.Lock()
 
 
-def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozenset[Need]:
+def needs_shown(one_pass: Pass, probe: ProxyInput, needs: frozenset[Need]) -> frozenset[Need]:
     """The part of `needs` that a pass measures rightly for this network.
 
     All of them, where the pass is the exact engine's or has no exact counterpart, or where the network's class states
@@ -38,7 +38,7 @@ def needs_shown(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozens
     return needs - frozenset(need for need in in_question if not _is_shown(structure.key, probe, one_pass, need))
 
 
-def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
+def _is_shown(key: str, probe: ProxyInput, fast: Pass, need: Need) -> bool:
     with _lock:
         known = _shown.get((key, need))
     if known is None:
@@ -51,7 +51,7 @@ def _is_shown(key: str, probe: Probe, fast: Pass, need: Need) -> bool:
     return bool(known)
 
 
-def _compare(probe: Probe, fast: Pass, need: Need) -> bool | None:
+def _compare(probe: ProxyInput, fast: Pass, need: Need) -> bool | None:
     """Compare the engines on several draws of the parameters; None where that shows nothing."""
     for samples in SAMPLES:
         verdicts = attempt(lambda n=samples: [_agree(probe.few(n, draw), fast, need) for draw in range(DRAWS)])  # type: ignore[misc]
@@ -60,7 +60,7 @@ def _compare(probe: Probe, fast: Pass, need: Need) -> bool | None:
     return None
 
 
-def _agree(probe: Probe, fast: Pass, need: Need) -> bool | None:
+def _agree(probe: ProxyInput, fast: Pass, need: Need) -> bool | None:
     """Compare the engines; None where one fails, or where a tensor is 0, which shows nothing.
 
     A chunkable pass measures sample by sample, too, which shows that it is chunkable. Raises what ran out of memory.

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from proxies.base import NOTHING_FOUND, Need
-from proxies.passes.base import Pass, Probe, Result, WeightGradient, attempt, cross_entropy, leaf, logits_of
+from proxies.passes.base import Pass, ProxyInput, Result, WeightGradient, attempt, cross_entropy, leaf, logits_of
 from proxies.passes.copies import in_double
-from proxies.passes.flow import absolute, ones
 from proxies.passes.functions import CallRecorder, ExactTies, FunctionMode, LayerCall, ReluRecorder, WithoutBatchNorm
+from proxies.passes.gradient_sign import GradientSigns
 from proxies.passes.minibatches import minibatches
-from proxies.passes.signs import GradientSigns
+from proxies.passes.synflow import absolute, ones
 from proxies.passes.training import OutputGradient
 
 Gradients = tuple[Tensor | None, ...]
@@ -30,12 +30,12 @@ ROWS = "rows inside the network are not samples in their order: the first dimens
 class ExactPass(Pass):
     """Every need that takes a forward pass of data, one after the other."""
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         for need in sorted(needs, key=list(MEASUREMENTS).index):
             yield need, attempt(lambda need=need: MEASUREMENTS[need](probe))  # type: ignore[misc]
 
 
-def relu_inputs(probe: Probe) -> list[Tensor]:
+def relu_inputs(probe: ProxyInput) -> list[Tensor]:
     _, inputs = _recorded_relus(probe.copy(), probe.x)
     check_rows(probe, inputs, _recorded_relus)
     return inputs
@@ -49,7 +49,7 @@ def _recorded_relus(network: nn.Module, x: Tensor) -> Recorded:
     return logits.detach(), recorder.inputs
 
 
-def input_gradient(probe: Probe) -> Tensor:
+def input_gradient(probe: ProxyInput) -> Tensor:
     return _input_gradient(probe.copy(), probe.x)
 
 
@@ -68,7 +68,7 @@ def _derivative(output: Tensor, inputs: Sequence[Tensor], **options: Any) -> Gra
     return torch.autograd.grad(output, inputs, allow_unused=True, **options)
 
 
-def gradients(probe: Probe) -> list[WeightGradient]:
+def gradients(probe: ProxyInput) -> list[WeightGradient]:
     network = probe.copy()
     weights = probe.weights(network)
     return _pairs(weights, _gradients(network, weights, probe.x, probe.y))
@@ -84,7 +84,7 @@ def _pairs(weights: Sequence[Tensor], gradients: Gradients) -> list[WeightGradie
     return [WeightGradient(w.detach(), g) for w, g in zip(weights, gradients, strict=True) if g is not None]
 
 
-def output_gradients(probe: Probe) -> list[OutputGradient]:
+def output_gradients(probe: ProxyInput) -> list[OutputGradient]:
     def record(network: nn.Module, x: Tensor) -> Recorded:
         with CallRecorder() as recorder:
             logits = logits_of(network, x)
@@ -104,7 +104,7 @@ def output_gradients(probe: Probe) -> list[OutputGradient]:
     ]
 
 
-def _check_recorded(probe: Probe, network: nn.Module, loss: Tensor, calls: Sequence[LayerCall]) -> None:
+def _check_recorded(probe: ProxyInput, network: nn.Module, loss: Tensor, calls: Sequence[LayerCall]) -> None:
     """Raise `ValueError` where a weight that moves the loss is used by no recorded call."""
     weights = probe.weights(network)
     used = [call.weight for call in calls if call.weight.requires_grad]
@@ -118,7 +118,7 @@ def _check_recorded(probe: Probe, network: nn.Module, loss: Tensor, calls: Seque
             raise ValueError(f"no call of a convolution or linear layer uses {name}, so its output is unknown")
 
 
-def curvature(probe: Probe) -> float:
+def curvature(probe: ProxyInput) -> float:
     network = probe.copy()
     weights = probe.weights(network)
     found = _gradients(network, weights, probe.x, probe.y, create_graph=True)
@@ -129,7 +129,7 @@ def curvature(probe: Probe) -> float:
     return sum(float((w * hg).sum(dtype=torch.float64)) for w, hg in products)
 
 
-def minibatch_gradients(probe: Probe) -> list[Tensor]:
+def minibatch_gradients(probe: ProxyInput) -> list[Tensor]:
     network = probe.copy()
     weights = probe.weights(network)
     by_batch = [_gradients(network, weights, x, y) for x, y in minibatches(probe)]
@@ -141,13 +141,13 @@ def minibatch_gradients(probe: Probe) -> list[Tensor]:
     ]
 
 
-def free_input_gradient(probe: Probe) -> tuple[Tensor, Tensor]:
+def free_input_gradient(probe: ProxyInput) -> tuple[Tensor, Tensor]:
     network = in_double(_copy_without_batch_norm(probe))
     with WithoutBatchNorm():
         return _input_gradient(network, probe.x.double()), probe.y
 
 
-def gradient_signs(probe: Probe) -> GradientSigns:
+def gradient_signs(probe: ProxyInput) -> GradientSigns:
     network = _copy_without_batch_norm(probe)
     weights = probe.weights(network)
     sums: list[Tensor | None] = [None] * len(weights)
@@ -160,7 +160,7 @@ def gradient_signs(probe: Probe) -> GradientSigns:
     return GradientSigns([total for total in sums if total is not None], sum(w.numel() for w in weights))
 
 
-def flow(probe: Probe) -> list[WeightGradient]:
+def flow(probe: ProxyInput) -> list[WeightGradient]:
     network = absolute(_copy_without_batch_norm(probe))
     weights = probe.weights(network)
     with WithoutBatchNorm(), ExactTies():
@@ -168,7 +168,7 @@ def flow(probe: Probe) -> list[WeightGradient]:
         return _pairs(weights, _derivative(total, weights))
 
 
-def _copy_without_batch_norm(probe: Probe) -> nn.Module:
+def _copy_without_batch_norm(probe: ProxyInput) -> nn.Module:
     """A copy to run under `WithoutBatchNorm`. Raises `ValueError` where that does not reach every batch norm."""
     if probe.structure.hidden_batch_norm:
         raise ValueError("a batch norm that is no call of torch.nn.functional.batch_norm cannot be taken off")
@@ -176,7 +176,7 @@ def _copy_without_batch_norm(probe: Probe) -> nn.Module:
 
 
 def check_rows(
-    probe: Probe,
+    probe: ProxyInput,
     measured: Sequence[Tensor],
     record: Callable[[nn.Module, Tensor], Recorded],
     constants: bool = False,
@@ -227,7 +227,7 @@ def _close(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max()))
 
 
-MEASUREMENTS: dict[Need, Callable[[Probe], Any]] = {
+MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
     Need.RELU_INPUTS: relu_inputs,
     Need.INPUT_GRADIENT: input_gradient,
     Need.GRADIENTS: gradients,

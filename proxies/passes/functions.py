@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from proxies.passes import ties
+from proxies.passes import tie_aware_softmax as ties
 
 Function = Callable[..., Any]
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, Result, cross_entropy, leaf, logits_of
+from proxies.passes.base import Pass, ProxyInput, Result, cross_entropy, leaf, logits_of
 from proxies.passes.tape import Tape, by_weight
 
 MINIBATCHES = 2
@@ -21,14 +21,14 @@ class MinibatchPass(Pass):
 
     provides = frozenset({Need.MINIBATCH_GRADIENTS})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         network = probe.copy(in_place=False)
         weights = probe.weights(network)
         gradients = [_gradients(network, weights, x, y) for x, y in minibatches(probe)]
         yield Need.MINIBATCH_GRADIENTS, [torch.stack(both) for both in zip(*gradients, strict=True)]
 
 
-def minibatches(probe: Probe) -> list[tuple[Tensor, Tensor]]:
+def minibatches(probe: ProxyInput) -> list[tuple[Tensor, Tensor]]:
     """The halves of the batch. Raises `ValueError` where it has too few samples."""
     if len(probe.y) < MINIBATCHES:
         raise ValueError(f"{len(probe.y)} sample makes no {MINIBATCHES} minibatches")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, Result, recorded, standard_normal
+from proxies.passes.base import Pass, ProxyInput, Result, recorded, standard_normal
 
 PERTURBATION = 0.01
 
@@ -28,14 +28,14 @@ class PerturbationPass(Pass):
 
     provides = frozenset({Need.PERTURBATION})
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         if not isinstance(getattr(probe.network, "feature_unit", None), nn.Module):
             raise AttributeError("the network names no `feature_unit`, the module whose output zen looks at")
         yield Need.PERTURBATION, [self._draw(probe, draw) for draw in range(probe.draws)]
 
     @staticmethod
     @torch.no_grad()
-    def _draw(probe: Probe, draw: int) -> Perturbed:
+    def _draw(probe: ProxyInput, draw: int) -> Perturbed:
         generator = torch.Generator("cpu").manual_seed(probe.seed * 1_000_003 + draw)
         network = probe.copy()
         norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from proxies.passes import convolution, ties
+from proxies.passes import convolution
+from proxies.passes import tie_aware_softmax as ties
 from proxies.passes.base import WeightGradient
 from proxies.passes.functions import BATCH_NORMS, CONVOLUTIONS, LINEAR, SOFTMAXES, Function, FunctionMode, argument
 from proxies.passes.normalisation import batch_norm

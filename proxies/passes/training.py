@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from proxies.base import Need
-from proxies.passes.base import Pass, Probe, Result, attempt, cross_entropy, leaf, logits_of
+from proxies.passes.base import Pass, ProxyInput, Result, attempt, cross_entropy, leaf, logits_of
 from proxies.passes.tape import Passed, Tape, by_weight, inner_product
 
 BY_LOSS = frozenset({Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE})
@@ -33,7 +33,7 @@ class TrainingPass(Pass):
 
     provides = BY_LOSS | {Need.RELU_INPUTS, Need.INPUT_GRADIENT}
 
-    def run(self, probe: Probe, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
+    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         network, x = probe.copy(in_place=False), leaf(probe.x)
         with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape() as tape:
             logits = logits_of(network, x)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models import Architecture
-from search.base import Guide, Moves, Strategy, Trial, succeeded
+from search.base import SearchDomain, Strategy, Surrogate, Trial, succeeded
 
 
 class Evolution(Strategy):
@@ -29,9 +29,9 @@ class Evolution(Strategy):
 
     def __init__(
         self,
-        moves: Moves,
+        moves: SearchDomain,
         rng: np.random.Generator,
-        guide: Guide | None = None,
+        guide: Surrogate | None = None,
         *,
         pool: int = 64,
         tournament: int = 10,

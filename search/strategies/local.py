@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models import Architecture
-from search.base import Guide, Moves, Strategy, Trial, succeeded
+from search.base import SearchDomain, Strategy, Surrogate, Trial, succeeded
 
 
 class Local(Strategy):
@@ -22,7 +22,9 @@ class Local(Strategy):
     name = "local"
     summary = "local search from the best of ten, anew at each peak (White et al. 2021)"
 
-    def __init__(self, moves: Moves, rng: np.random.Generator, guide: Guide | None = None, *, start: int = 10) -> None:
+    def __init__(
+        self, moves: SearchDomain, rng: np.random.Generator, guide: Surrogate | None = None, *, start: int = 10
+    ) -> None:
         super().__init__(moves, rng, guide)
         self.start = self.missing = start
         self.here: tuple[float, Architecture] | None = None
@@ -48,5 +50,5 @@ class Local(Strategy):
             self.around = self._order(self.here[1])
 
     def _order(self, arch: Architecture) -> list[Architecture]:
-        untried = [other for other in self.moves.neighbours(arch) if other not in self.asked]
+        untried = [other for other in self.moves.neighbors(arch) if other not in self.asked]
         return self._best_first([untried[i] for i in self.rng.permutation(len(untried))])

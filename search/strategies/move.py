@@ -3,7 +3,7 @@
 import numpy as np
 
 from models import Architecture
-from search.base import Guide, Moves
+from search.base import SearchDomain, Surrogate
 from search.strategies.evolution import Evolution
 
 
@@ -23,9 +23,9 @@ class Move(Evolution):
 
     def __init__(
         self,
-        moves: Moves,
+        moves: SearchDomain,
         rng: np.random.Generator,
-        guide: Guide | None = None,
+        guide: Surrogate | None = None,
         *,
         pool: int = 64,
         tournament: int = 10,
@@ -37,7 +37,7 @@ class Move(Evolution):
     def _children(self, n: int) -> list[Architecture]:
         """The guide is asked once, for the neighbours of all parents together."""
         parents = [self._parent() for by_guide in self.rng.random(n) < self.p if by_guide]
-        near = {parent: list(self.moves.neighbours(parent)) for parent in parents}
+        near = {parent: list(self.moves.neighbors(parent)) for parent in parents}
         candidates = dict.fromkeys(arch for around in near.values() for arch in around if arch not in self.asked)
         place = {arch: i for i, arch in enumerate(self._best_first(list(candidates)))}
         children: list[Architecture] = []

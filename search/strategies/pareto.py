@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models import Architecture
-from search.base import Guide, Moves, Strategy, Trial
+from search.base import SearchDomain, Strategy, Surrogate, Trial
 
 
 class Pareto(Strategy):
@@ -22,7 +22,9 @@ class Pareto(Strategy):
     name = "pareto"
     summary = "accuracy against FLOPs: NSGA-II (Deb et al. 2002, pymoo)"
 
-    def __init__(self, moves: Moves, rng: np.random.Generator, guide: Guide | None = None, *, pool: int = 64) -> None:
+    def __init__(
+        self, moves: SearchDomain, rng: np.random.Generator, guide: Surrogate | None = None, *, pool: int = 64
+    ) -> None:
         from search.nsga2 import Nsga2  # takes a while to import, and no other strategy needs it
 
         super().__init__(moves, rng, guide)

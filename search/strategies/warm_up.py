@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from models import Architecture
-from search.base import Guide, Moves
+from search.base import SearchDomain, Surrogate
 from search.strategies.evolution import Evolution
 
 
@@ -25,9 +25,9 @@ class WarmUp(Evolution):
 
     def __init__(
         self,
-        moves: Moves,
+        moves: SearchDomain,
         rng: np.random.Generator,
-        guide: Guide | None = None,
+        guide: Surrogate | None = None,
         *,
         pool: int = 64,
         tournament: int = 10,

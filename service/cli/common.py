@@ -42,7 +42,7 @@ def _sentence(error: Exception) -> str | None:
     from pydantic_settings import SettingsError
 
     from models.errors import ArchrankError
-    from service.errors import problem
+    from service.api.problems import problem
 
     match error:
         case OSError():

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from service.api_keys import NO_KEY
 from service.cli.common import Json, app, settings
-from service.keys import NO_KEY
 
 keys_app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
@@ -23,8 +23,8 @@ def create(
     ] = False,
 ) -> None:
     """Make a key, and show it: this once. From now on requests without a key are refused, until `open`."""
+    from service.api_keys import Allowance, new_key
     from service.app import open_store
-    from service.keys import Allowance, new_key
 
     key, entry = new_key(name, scope or ["predict"], Allowance(rate=rate, jobs=jobs, share=share))
     if for_settings:

@@ -57,11 +57,11 @@ def score_benchmark(
     device: Device = "auto",
 ) -> None:
     """Compute proxy scores of every architecture of a benchmark; may be stopped and called again."""
-    from ensemble.files import check_new_file
+    from ensemble.data.files import check_new_file
     from models import get_space
     from models.batches import BatchSpec
-    from service import score_benchmark as scoring
-    from service.library import find_device
+    from service.cli import score_benchmark as scoring
+    from service.inference.registry import find_device
 
     check_new_file(out)
     batch = BatchSpec.model_validate(
@@ -90,9 +90,9 @@ def fit(
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
     from ensemble import Ensemble, card, shortcomings
     from ensemble.artifact import check_replaceable
-    from ensemble.evaluation import load_evaluation
-    from service import measure_tables
-    from service.cards import EnsembleCard
+    from ensemble.evaluation.documents import load_evaluation
+    from service.api.cards import EnsembleCard
+    from service.cli import metric_tables as measure_tables
 
     check_replaceable(out)
     trained, table, _ = _trained(benchmark, scores)
@@ -130,7 +130,7 @@ def evaluate(
 
     from rich.console import Console
 
-    from service import measure_tables
+    from service.cli import metric_tables as measure_tables
 
     trained, table, _ = _trained(benchmark, scores)
     measured = _evaluated(trained, table, repeats, folds, seed, jobs)
@@ -156,7 +156,7 @@ def report(
     """Write a page with figures and tables on a benchmark, its proxies and what can be predicted of it."""
     from rich.console import Console
 
-    from ensemble.evaluation import load_evaluation
+    from ensemble.evaluation.documents import load_evaluation
     from ensemble.report import check_report_folder, load_epochs, published_seconds, score_seconds, write_report
 
     check_report_folder(out)

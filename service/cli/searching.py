@@ -11,8 +11,8 @@ from service.cli.common import Device, Json, app, settings
 
 if TYPE_CHECKING:
     from search import Strategy
-    from search.log import Finding
-    from service.search_judges import Judge
+    from search.log import TrialResult
+    from service.cli.search_evaluators import Evaluator
 
 
 LOG = "search.jsonl"
@@ -61,12 +61,12 @@ def search(
     import numpy as np
     from rich.console import Console
 
-    from ensemble.files import check_new_file
+    from ensemble.data.files import check_new_file
     from models.errors import check_seed
     from search import SpaceMoves, get_strategy
     from search.log import SearchLog
     from search.run import check_options, run
-    from service import search_results
+    from service.cli import search_results
 
     kind, named = get_strategy(strategy), _names(proxies)
     most_flops, most_params = _limit("max_flops", max_flops), _limit("max_params", max_params)
@@ -117,10 +117,10 @@ def search(
 
 def _judge(
     space: str, ensemble: str | None, combiner: str | None, proxies: list[str] | None, url: str | None, **local: Any
-) -> "AbstractContextManager[Judge]":
+) -> "AbstractContextManager[Evaluator]":
     """Who predicts; `local` are settings of those that do in this process."""
     from models import InputError
-    from service import search_judges
+    from service.cli import search_evaluators as search_judges
 
     if url is None:
         return search_judges.in_process(settings(**local), space, ensemble, combiner, proxies)
@@ -160,7 +160,7 @@ def _limit(field: str, value: float | None) -> int | None:
 
 
 @contextmanager
-def _bar(strategy: str, budget: int) -> "Iterator[Callable[[int, Finding | None], None]]":
+def _bar(strategy: str, budget: int) -> "Iterator[Callable[[int, TrialResult | None], None]]":
     """A bar on standard error, with the best so far."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -170,7 +170,7 @@ def _bar(strategy: str, budget: int) -> "Iterator[Callable[[int, Finding | None]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(strategy, total=budget)
 
-        def told(done: int, best: "Finding | None") -> None:
+        def told(done: int, best: "TrialResult | None") -> None:
             shown = "" if best is None else f", best so far {best.accuracy:.4f}"
             bar.update(task, completed=done, description=strategy + shown)
 

@@ -12,9 +12,9 @@ from service.cli.common import Device, Json, app, settings, show
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from service.desk import Desk
+    from service.inference.context import AppContext
+    from service.inference.scheduler import Requester
     from service.settings import Settings
-    from service.turns import Asker
 
 File = Annotated[Path, typer.Argument(help="JSON as POSTed over HTTP; - reads standard input", allow_dash=True)]
 Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that holds the ensembles")]
@@ -28,7 +28,7 @@ def serve(
     ensembles: Folder = None,
 ) -> None:
     """Start the HTTP service."""
-    from service.serve import serve
+    from service.server.serve import serve
 
     serve(settings(host=host, port=port, device=device, ensembles_folder=ensembles), typer.echo)
 
@@ -43,8 +43,9 @@ def predict(
     ensembles: Folder = None,
 ) -> None:
     """Predict accuracy, percentile and rank of the architectures in FILE."""
-    from service import pipeline, tables
-    from service.schemas import PredictionRequest
+    from service.api.schemas import PredictionRequest
+    from service.cli import tables
+    from service.inference import pipeline
 
     given = settings(device=device, ensembles_folder=ensembles)
     options = {name: True for name, given in (("explain", explain), ("compare", compare)) if given}
@@ -55,8 +56,9 @@ def predict(
 @app.command()
 def score(file: File, as_json: Json = False, device: Device = None, ensembles: Folder = None) -> None:
     """Compute zero-cost proxies of the architectures in FILE."""
-    from service import pipeline, tables
-    from service.schemas import ScoreRequest
+    from service.api.schemas import ScoreRequest
+    from service.cli import tables
+    from service.inference import pipeline
 
     given = settings(device=device, ensembles_folder=ensembles)
     answer = _answer(file, ScoreRequest, pipeline.score_all, given)
@@ -70,10 +72,10 @@ def ensembles(
     folder: Folder = None,
 ) -> None:
     """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
-    from service import measure_tables
-    from service.library import Library
+    from service.cli import metric_tables as measure_tables
+    from service.inference.registry import EnsembleRegistry
 
-    library = Library.load(settings(ensembles_folder=folder))
+    library = EnsembleRegistry.load(settings(ensembles_folder=folder))
     for model in [library.model(name)] if name is not None else library.models.values():
         show(model.card, as_json, measure_tables.card)
 
@@ -83,7 +85,7 @@ def demo(
     examples: Annotated[Path | None, typer.Option(help="folder with architectures.json and names.json")] = None,
 ) -> None:
     """Start a server, post the example architectures to it, and show how they rank."""
-    from service.demo import EXAMPLES, run
+    from service.cli.demo import EXAMPLES, run
 
     run(examples or EXAMPLES)
 
@@ -97,8 +99,8 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with the set-up, and say what to do; exit code 1 where something is."""
-    from service.doctor import CHECKS, Setup, examine
-    from service.doctor.table import findings
+    from service.cli.doctor import CHECKS, Setup, examine
+    from service.cli.doctor.table import findings
 
     given = {"host": host, "port": port, "device": device, "ensembles_folder": ensembles}
     report = examine(CHECKS, Setup({name: value for name, value in given.items() if value is not None}))
@@ -113,7 +115,7 @@ def openapi(
     """Print the OpenAPI document of the HTTP service."""
     import json
 
-    from service.api_page import page
+    from service.api.markdown import page
     from service.app import create_app
 
     document = create_app().openapi()
@@ -123,7 +125,7 @@ def openapi(
 def _answer(
     file: Path,
     request: "type[BaseModel]",
-    answer: "Callable[[Any, Desk, Asker], Coroutine[Any, Any, BaseModel]]",
+    answer: "Callable[[Any, AppContext, Requester], Coroutine[Any, Any, BaseModel]]",
     settings: "Settings",
     options: dict[str, Any] | None = None,
 ) -> "BaseModel":
@@ -131,16 +133,16 @@ def _answer(
     import asyncio
 
     from models.strict_json import loads
-    from service.app import make_backend, make_desk
-    from service.library import Library
-    from service.turns import Asker
+    from service.app import make_backend, make_context
+    from service.inference.registry import EnsembleRegistry
+    from service.inference.scheduler import Requester
 
     asked = request.model_validate(loads(_content(file), settings.max_nesting)).model_copy(update=options)
-    library = Library.load(settings)
+    library = EnsembleRegistry.load(settings)
     backend = make_backend(settings.model_copy(update={"backend": "inline"}), library)
 
     async def answered() -> "BaseModel":
-        return await answer(asked, make_desk(settings, library, backend, None), Asker())
+        return await answer(asked, make_context(settings, library, backend, None), Requester())
 
     backend.start()
     try:

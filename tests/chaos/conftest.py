@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from tests.service.store.conftest import postgres, small_disk  # noqa: F401
+from tests.service.storage.conftest import postgres, small_disk  # noqa: F401
 
 Tell = Callable[[str, str], None]
 Recovered = Callable[[str, float], None]

@@ -10,8 +10,8 @@ from typing import Any
 
 def main(line: socket, setup: dict[str, Any]) -> None:
     """What runs in the scoring process instead of `child.main`."""
-    from service.backends import child, scoring
-    from service.backends.base import Outcome, Task
+    from service.workers import child, scoring
+    from service.workers.base import Outcome, Task
 
     poison = json.loads(os.environ["POISON"])
 
@@ -27,7 +27,7 @@ def main(line: socket, setup: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     from service import app, cli
-    from service.backends.processes import ProcessOptions
+    from service.workers.processes import ProcessOptions
 
     app.ProcessOptions = partial(ProcessOptions, entry="tests.chaos.poison:main")  # type: ignore[misc,assignment]
     cli.app()

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from service.store import Store
+from service.storage import Store
 from tests.real_server import serving, until
-from tests.service.store.conftest import url  # noqa: F401
+from tests.service.storage.conftest import url  # noqa: F401
 
 KILLS = 2
 NUMBER = 40

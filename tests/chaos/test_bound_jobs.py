@@ -9,7 +9,7 @@ import pytest
 
 from ensemble.artifact import MANIFEST, _manifest_hash
 from service.settings import SHIPPED
-from service.store import Store
+from service.storage import Store
 from tests.real_server import Server, assert_complete, serving, until
 
 NUMBER = 1000

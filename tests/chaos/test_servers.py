@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.conftest import Recovered
 from tests.real_server import Server, assert_complete, serving, until
-from tests.service.store.postgres import Postgres
+from tests.service.storage.postgres import Postgres
 
 NUMBER = 150
 SECONDS = 5

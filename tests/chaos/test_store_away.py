@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from service.store import database
+from service.storage import database
 from tests.chaos.conftest import Recovered
 from tests.real_server import CHEAP, Server, assert_complete, assert_told_once, serving, until
-from tests.service.store.postgres import Postgres
+from tests.service.storage.postgres import Postgres
 
 NUMBER = 60
 

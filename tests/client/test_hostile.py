@@ -94,7 +94,7 @@ def test_interim_answers_without_end(make: Make) -> None:
 
 
 def test_an_interruption_waits_for_no_answer_for_long(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archrank_client.wire.FAREWELL", TIMEOUT)
+    monkeypatch.setattr("archrank_client.transport.FAREWELL", TIMEOUT)
     paths = []
     job = json.dumps(job_card(state="running")).encode()
 
@@ -299,7 +299,7 @@ def test_what_events_do_not_tell_of_is_looked_for(make: Make, monkeypatch: pytes
     ids=["headers", "chunk extension", "error's body"],
 )
 def test_a_stream_that_gives_nothing_is_left(make: Make, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
-    monkeypatch.setattr("archrank_client.wire.QUIET", TIMEOUT)
+    monkeypatch.setattr("archrank_client.transport.QUIET", TIMEOUT)
     job = OneJob(start, *[b"x", PAUSE] * 20 * SLOW)
     with hostile(job) as server:
         assert len(make(server.url, patience=0).job(JOB).results()) == 1

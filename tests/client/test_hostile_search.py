@@ -37,7 +37,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_ends_in_one_sentence(fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archrank_client.wire.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr("archrank_client.transport.FIRST_PATIENCE", 0.5)
     changes, line = FAULTS[fault]
     cards = server.client.get("/v1/ensembles").json()
     (name,) = cards

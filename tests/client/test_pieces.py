@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from archrank_client import Overloaded, ProgressBar, TooLarge
-from archrank_client.texts import Texts, body, chunks
+from archrank_client.payloads import Payloads, body, chunks
 
 from tests.client.conftest import Clock, Make, Script
 from tests.real_server import CHEAP, Server, until
@@ -59,7 +59,7 @@ def test_by_bytes(make: Make) -> None:
 @pytest.mark.parametrize("most", [1, 3, 7])
 @pytest.mark.parametrize("size", [60, 100, 1000])
 def test_no_piece_is_larger_than_it_may_be_unless_it_is_one(most: int, size: int) -> None:
-    texts = Texts.of([{"name": "é" * (i % 9)} for i in range(30)]).unique
+    texts = Payloads.of([{"name": "é" * (i % 9)} for i in range(30)]).unique
     pieces = list(chunks(texts, {"proxies": ["nwot"]}, most, size))
     assert [text for piece in pieces for text in piece] == texts
     assert all(len(piece) == 1 or len(body(piece, {"proxies": ["nwot"]})) <= size for piece in pieces)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable
-from ensemble.evaluate import benchmark_features
+from ensemble.evaluation.evaluate import benchmark_features
 from models import get_space
 from models.batches import BatchSpec
 

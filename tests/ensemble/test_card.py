@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, card, get_combiner, shortcomings
-from ensemble.crossval import held_out_predictions
-from ensemble.evaluate import BASELINES, structural_folds, summary
+from ensemble.evaluation.crossval import held_out_predictions
+from ensemble.evaluation.evaluate import BASELINES, structural_folds, summary
 
 Metrics = dict[str, Any]
 

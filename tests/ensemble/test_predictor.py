@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, Ensemble, ScoreTable, combiner_names, evaluate
-from ensemble.population import FAR
+from ensemble.calibration.applicability import FAR
+from ensemble.calibration.conformal import ConformalResiduals
 from ensemble.predictor import Answer, Prediction
-from ensemble.uncertainty import Errors
 from models import Architecture, InputError, UnknownNameError
 
 Rows = list[dict[str, float | None]]
@@ -120,7 +120,7 @@ def test_every_answer_has_an_interval(ensemble: Ensemble, benchmark: Benchmark, 
 
 
 def test_the_interval_is_that_of_the_architectures_own_depth(plain: Ensemble, benchmark: Benchmark) -> None:
-    own = Errors(
+    own = ConformalResiduals(
         np.array([10.0]), np.array([-0.04, -0.01]), np.array([0.03, 0.02]), np.array([0.1, 0.02]), -0.1, 0.1, 2
     )
     members = {name: replace(member, errors=own) for name, member in plain._members.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import httptools
 
-from service.request_parser import RefusedError, RequestParser
+from service.server.request_parser import RefusedError, RequestParser
 
 POST = b"POST /a HTTP/1.1\r\nHost: localhost\r\n"
 GET = b"GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n"

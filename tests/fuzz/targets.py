@@ -26,13 +26,13 @@ from uvicorn.server import ServerState
 from ensemble import Ensemble, load_benchmark, load_scores
 from ensemble.artifact import ARRAYS, MANIFEST
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation import load_evaluation
+from ensemble.evaluation.documents import load_evaluation
 from ensemble.report import score_seconds
 from models import BatchError, InputError, get_space
 from models.batches import npz_batch, ntu_batch
 from models.strict_json import loads
-from search.log import Finding, SearchLog
-from service.protocol import LimitedProtocol
+from search.log import SearchLog, TrialResult
+from service.server.protocol import LimitedProtocol
 from service.settings import Settings
 from tests.fuzz import http_head
 
@@ -168,7 +168,7 @@ def _search_log() -> list[bytes]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "search.jsonl"
         with SearchLog.open(path, HEADER, SPACE) as log:
-            log.add([Finding(arch, 0.9, 100, 100, 0.8, 0.95) for arch in _architectures()[:2]], 1.0)
+            log.add([TrialResult(arch, 0.9, 100, 100, 0.8, 0.95) for arch in _architectures()[:2]], 1.0)
         return [path.read_bytes()]
 
 

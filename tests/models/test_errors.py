@@ -6,8 +6,8 @@ import pytest
 
 from ensemble.errors import ArtifactError, BenchmarkError
 from models import ArchitectureError, ArchrankError, InputError, UnknownNameError
-from service.errors import ProblemError
-from service.turns import BusyError
+from service.api.problems import ProblemError
+from service.inference.scheduler import QueueFullError
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from service.turns import BusyError
         BenchmarkError("table.jsonl line 3, accuracy", 93, "a fraction"),
         ArtifactError("broken"),
         ProblemError(413, "too large", headers={"Connection": "close"}),
-        BusyError("come again", 7),
+        QueueFullError("come again", 7),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -46,11 +46,11 @@ def test_features_of_many_are_those_of_each(any_space: Any, samples: list[Any]) 
 
 def test_neighbours_are_distinct_symmetric_and_in_the_population(any_space: Any, samples: list[Any]) -> None:
     arch = samples[0]
-    neighbours = list(any_space.neighbours(arch))
-    assert len(set(neighbours)) == len(neighbours) > 0
-    assert arch not in neighbours
-    for other in neighbours:
-        assert arch in set(any_space.neighbours(other))
+    neighbors = list(any_space.neighbors(arch))
+    assert len(set(neighbors)) == len(neighbors) > 0
+    assert arch not in neighbors
+    for other in neighbors:
+        assert arch in set(any_space.neighbors(other))
         assert not any_space.warnings(other)
 
 
@@ -77,7 +77,7 @@ def test_every_feature_describes_a_part(any_space: Any, samples: list[Any]) -> N
 
 def test_an_edit_tells_every_neighbour_apart(any_space: Any, samples: list[Any]) -> None:
     for arch in samples[:4]:
-        around = list(any_space.neighbours(arch))
+        around = list(any_space.neighbors(arch))
         edits = [any_space.edit(arch, other) for other in around]
         assert len({json.dumps(edit, sort_keys=True) for edit in edits}) == len(around)
         for edit, other in zip(edits, around, strict=True):
@@ -109,7 +109,7 @@ def test_gcn_nas_parts_are_named_after_layers() -> None:
 def test_gcn_nas_edits_can_be_followed() -> None:
     space = get_space("gcn-nas")
     arch = space.sample(np.random.default_rng(3), depth=6)
-    for other in space.neighbours(arch):
+    for other in space.neighbors(arch):
         edit = space.edit(arch, other)
         layers = [set(modules) for modules in space.to_json(arch)["layers"]]
         change = {"add": set.add, "remove": set.remove}[edit["action"]]
@@ -129,18 +129,18 @@ def test_a_cross_takes_each_layer_from_a_parent(any_space: Any, samples: list[An
     rng = np.random.default_rng(2)
     layers = {arch: any_space.to_json(arch)["layers"] for arch in samples}
     for one, other in pairwise(samples):
-        child = any_space.cross(one, other, rng)
+        child = any_space.crossover(one, other, rng)
         mine = any_space.to_json(child)["layers"]
         assert all(layer in layers[one] + layers[other] for layer in mine)
         assert len(mine) in (len(layers[one]), len(layers[other]))
         assert not any_space.warnings(child)
-    assert any_space.cross(one, one, rng) == one
+    assert any_space.crossover(one, one, rng) == one
 
 
 def test_gcn_nas_crosses_slot_by_slot() -> None:
     space = get_space("gcn-nas")
     four, ten = (space.parse({"layers": [[module]] * depth}) for module, depth in (("S", 4), ("T", 10)))
-    children = {space.cross(four, ten, np.random.default_rng(seed)) for seed in range(60)}
+    children = {space.crossover(four, ten, np.random.default_rng(seed)) for seed in range(60)}
     assert {child.depth for child in children} == {4, 10}
     for child in children:
         for slot, (layer,) in zip(child.slots, space.to_json(child)["layers"], strict=True):
@@ -176,7 +176,7 @@ def test_none_costs_more_than_the_largest(any_space: Any, samples: list[Any]) ->
     for frames in (1, 8, 300):
         shape = any_space.input_shape(2, frames)
         most = any_space.cost(largest, shape)
-        for arch in (*samples, *any_space.neighbours(largest)):
+        for arch in (*samples, *any_space.neighbors(largest)):
             cost = any_space.cost(arch, shape)
             assert cost.params <= most.params
             assert cost.flops <= most.flops

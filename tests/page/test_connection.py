@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
-from service.keys import Allowance, new_key
-from service.schemas import PENG
+from service.api.schemas import PENG
+from service.api_keys import Allowance, new_key
 from tests.page.conftest import Visit
 from tests.page.studio import PATIENCE, Studio, predicted
 from tests.real_server import Server, serving, until

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
-from service.schemas import PENG
+from service.api.schemas import PENG
 from tests.page.conftest import Visit
 from tests.page.studio import Studio, fragment, predicted
 

@@ -11,7 +11,7 @@ from proxies import score
 from proxies.base import Need
 from proxies.meco import Meco, smallest_eigenvalue
 from proxies.meco_opt import MecoOpt
-from proxies.passes.datum import DatumPass, UnitOutput
+from proxies.passes.random_input import DatumPass, UnitOutput
 
 
 class Toy(nn.Module):

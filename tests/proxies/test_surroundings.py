@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 from models import get_space, space_names
 from models.batches import synthetic_batch
 from proxies import Score, runner, score
-from proxies.passes import Probe
+from proxies.passes import ProxyInput
 from tests.proxies.test_zoo import check, exact_alone
 from tests.proxies.zoo import ZOO
 from tests.proxies.zoo.in_place import convs
@@ -150,7 +150,7 @@ def test_engines_agree_on_the_networks_of_a_space(name: str, monkeypatch: pytest
     y = torch.tensor([0, 0])
     for arch in sorted((space.sample(rng) for _ in range(20)), key=lambda arch: arch.depth)[:2]:
         network = space.build(arch).double()
-        assert Probe(network, batch.x, batch.y, 0, 1).taped
+        assert ProxyInput(network, batch.x, batch.y, 0, 1).taped
         with monkeypatch.context() as patch:
             fast = score(network, batch.x.double(), y)
             patch.setattr(runner, "needs_shown", exact_alone)
@@ -186,15 +186,15 @@ def _replaced(network: Any) -> None:
 @pytest.mark.parametrize("change", [_hooked, _other_module, _tied, _frozen_head, _replaced])
 def test_a_statement_does_not_hold_for_what_was_changed(change: Callable[[Any], None], space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
-    assert Probe(network, X, Y, 0, 1).taped
+    assert ProxyInput(network, X, Y, 0, 1).taped
     change(network)
-    assert not Probe(network, X, Y, 0, 1).taped
+    assert not ProxyInput(network, X, Y, 0, 1).taped
 
 
 def test_a_statement_does_not_hold_for_subclasses(space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
     network.__class__ = type("Other", (type(network),), {})
-    assert not Probe(network, X, Y, 0, 1).taped
+    assert not ProxyInput(network, X, Y, 0, 1).taped
 
 
 class Adjacency(nn.Module):

@@ -2,7 +2,7 @@
 
 import torch
 
-from proxies.passes.ties import softmax
+from proxies.passes.tie_aware_softmax import softmax
 
 
 def test_it_is_softmax_where_rounding_decides_nothing() -> None:

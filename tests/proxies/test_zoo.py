@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from proxies import Score, proxy_names, runner, score
 from proxies.base import Need
-from proxies.passes import Pass, Probe
+from proxies.passes import Pass, ProxyInput
 from proxies.passes.exact import MEASUREMENTS, ExactPass
 from tests.proxies import oracle
 from tests.proxies.zoo import ZOO
@@ -34,7 +34,7 @@ FAST = (
 EXACT = ("F.relu in place", "slices written", "einsum", "MultiheadAttention", "GRU", "hypernetwork", "dropout")
 
 
-def exact_alone(one_pass: Pass, probe: Probe, needs: frozenset[Need]) -> frozenset[Need]:
+def exact_alone(one_pass: Pass, probe: ProxyInput, needs: frozenset[Need]) -> frozenset[Need]:
     """In place of `needs_shown`: the fast engine is right for nothing."""
     return needs if isinstance(one_pass, ExactPass) else needs - frozenset(MEASUREMENTS)
 

@@ -10,15 +10,15 @@ import pytest
 from pydantic import ValidationError
 
 from models import InputError, get_space
-from search.log import Finding, SearchLog
+from search.log import SearchLog, TrialResult
 
 SPACE = get_space("gcn-nas")
 HEADER: dict[str, Any] = {"space": "gcn-nas", "strategy": "random", "seed": 0, "depth": None, "proxies": ["zen"]}
 ARCHS = [SPACE.sample(np.random.default_rng(i)) for i in range(3)]
 TRIALS = [
-    Finding(ARCHS[0], 0.9431, 10, 20, 0.94, 0.95),
-    Finding(ARCHS[1], 0.1 + 0.2, 11, 21, 0.94, 0.95, ("unlike the others", "ü")),
-    Finding(ARCHS[2], None, 12, 22, error="the deadline has passed"),
+    TrialResult(ARCHS[0], 0.9431, 10, 20, 0.94, 0.95),
+    TrialResult(ARCHS[1], 0.1 + 0.2, 11, 21, 0.94, 0.95, ("unlike the others", "ü")),
+    TrialResult(ARCHS[2], None, 12, 22, error="the deadline has passed"),
 ]
 
 
@@ -103,6 +103,6 @@ def test_two_at_a_time_are_refused(path: Path) -> None:
 def test_a_number_that_is_not_finite_is_not_written(path: Path) -> None:
     content = path.read_bytes()
     with opened(path) as log, pytest.raises(ValidationError, match="finite"):
-        log.add([Finding(ARCHS[0], float("nan"), 1, 1)], 3.0)
+        log.add([TrialResult(ARCHS[0], float("nan"), 1, 1)], 3.0)
     assert log.trials == TRIALS
     assert path.read_bytes() == content

@@ -22,8 +22,8 @@ def test_without_limits_it_is_the_space() -> None:
     arch = moves.sample(ours)
     assert arch == SPACE.sample(theirs)
     assert moves.mutate(arch, ours) == SPACE.mutate(arch, theirs)
-    assert list(moves.neighbours(arch)) == list(SPACE.neighbours(arch))
-    assert moves.cross(arch, moves.sample(ours), ours) == SPACE.cross(arch, SPACE.sample(theirs), theirs)
+    assert list(moves.neighbors(arch)) == list(SPACE.neighbors(arch))
+    assert moves.crossover(arch, moves.sample(ours), ours) == SPACE.crossover(arch, SPACE.sample(theirs), theirs)
 
 
 @pytest.mark.parametrize("limits", [{"depth": 8}, {"max_flops": 4 * 10**9}, {"depth": 4, "max_params": 2_600_000}])
@@ -31,8 +31,8 @@ def test_limits_are_kept(limits: dict[str, int], rng: np.random.Generator) -> No
     moves = SpaceMoves(SPACE, **limits)
     drawn = [moves.sample(rng) for _ in range(30)]
     drawn += [moves.mutate(arch, rng) for arch in drawn]
-    drawn += [moves.cross(one, other, rng) for one, other in zip(drawn, drawn[::-1], strict=True)]
-    drawn += list(moves.neighbours(drawn[0]))
+    drawn += [moves.crossover(one, other, rng) for one, other in zip(drawn, drawn[::-1], strict=True)]
+    drawn += list(moves.neighbors(drawn[0]))
     for arch in drawn:
         cost = moves.cost(arch)
         assert cost.flops <= limits.get("max_flops", cost.flops)
@@ -92,18 +92,18 @@ def test_steps_in_a_table_lead_to_the_members_with_the_least_share_of_other_modu
     for i, arch in enumerate(table[:20]):
         distances = [apart(arch, other) for other in table]
         assert moves.distances[i].tolist() == distances
-        near = list(moves.neighbours(arch))
+        near = list(moves.neighbors(arch))
         assert len(set(near)) == 7
         assert arch not in near
         assert sorted(distances)[1:8] == [apart(arch, other) for other in near]
         assert {moves.mutate(arch, rng) for _ in range(100)} == set(near)
-    cross = {moves.cross(table[0], table[1], rng) for _ in range(50)}
-    assert cross <= set(table)
+    crossover = {moves.crossover(table[0], table[1], rng) for _ in range(50)}
+    assert crossover <= set(table)
 
 
 def test_steps_in_a_table_do_not_drift_to_small_members(rng: np.random.Generator) -> None:
     table = [SPACE.sample(rng) for _ in range(300)]
     moves = TableMoves(SPACE, table)
     for depth in (4, 6, 8, 10):
-        around = [other.depth for arch in table if arch.depth == depth for other in moves.neighbours(arch)]
+        around = [other.depth for arch in table if arch.depth == depth for other in moves.neighbors(arch)]
         assert abs(np.mean(around) - depth) < 0.6

@@ -14,7 +14,7 @@ from benchmarks.replay.candidates import PROXIES, Candidates, Known, fits
 from benchmarks.replay.measures import POINTS, best_so_far, curve, lead, regret, saved, volume
 from benchmarks.replay.methods import COSTED, METHODS, highest_first
 from ensemble import Benchmark, Entry, ScoreTable
-from ensemble.evaluate import benchmark_features
+from ensemble.evaluation.evaluate import benchmark_features
 from models import get_space
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -9,7 +9,7 @@ import pytest
 
 from models import Architecture, InputError, get_space
 from search import SpaceMoves, Strategy, Trial, get_strategy, strategy_names
-from search.log import Finding, SearchLog
+from search.log import SearchLog, TrialResult
 from search.run import ranked, run
 
 SPACE: Any = get_space("gcn-nas")
@@ -21,7 +21,7 @@ def worth(arch: Any) -> float:
     return len(set(arch.mask)) + float(np.sum(arch.mask)) / 100
 
 
-class Judge:
+class Evaluator:
     """Says what architectures are worth; where one cannot be said, and where it was to be stopped.
 
     Attributes:
@@ -32,7 +32,7 @@ class Judge:
         self.asked: list[Architecture] = []
         self._left = until
 
-    def __call__(self, architectures: Sequence[Architecture]) -> list[Finding]:
+    def __call__(self, architectures: Sequence[Architecture]) -> list[TrialResult]:
         if self._left == 0:
             raise KeyboardInterrupt
         if self._left is not None:
@@ -40,13 +40,13 @@ class Judge:
         self.asked += architectures
         return [self._say(arch) for arch in architectures]
 
-    def _say(self, arch: Architecture) -> Finding:
+    def _say(self, arch: Architecture) -> TrialResult:
         if int(arch.fingerprint, 16) % 7 == 0:
-            return Finding(arch, None, 1, 1, error="it failed")
-        return Finding(arch, worth(arch), SPACE.cost(arch, SPACE.input_shape(1, 8)).flops, 1)
+            return TrialResult(arch, None, 1, 1, error="it failed")
+        return TrialResult(arch, worth(arch), SPACE.cost(arch, SPACE.input_shape(1, 8)).flops, 1)
 
 
-def searched(path: Path, name: str, judge: Judge, budget: int = BUDGET) -> list[Finding]:
+def searched(path: Path, name: str, judge: Evaluator, budget: int = BUDGET) -> list[TrialResult]:
     strategy = get_strategy(name)(SpaceMoves(SPACE), np.random.default_rng(5), lambda archs: [worth(a) for a in archs])
     with SearchLog.open(path, {"strategy": name}, SPACE) as log:
         assert run(strategy, judge, log, budget, BATCH)
@@ -55,11 +55,11 @@ def searched(path: Path, name: str, judge: Judge, budget: int = BUDGET) -> list[
 
 @pytest.mark.parametrize("name", strategy_names())
 def test_cut_off_or_not_it_tries_the_same(name: str, tmp_path: Path) -> None:
-    whole = searched(tmp_path / "whole.jsonl", name, Judge())
+    whole = searched(tmp_path / "whole.jsonl", name, Evaluator())
     assert len({trial.architecture for trial in whole}) == BUDGET
     path, asked = tmp_path / "cut.jsonl", list[Architecture]()
     for batches, budget in ((2, BUDGET), (None, 27), (0, 60), (6, BUDGET), (None, 101)):  # neither a multiple of BATCH
-        judge = Judge(batches)
+        judge = Evaluator(batches)
         if batches is None:
             assert searched(path, name, judge, budget) == whole[:budget]
         else:
@@ -68,16 +68,16 @@ def test_cut_off_or_not_it_tries_the_same(name: str, tmp_path: Path) -> None:
         asked += judge.asked
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:91]) + lines[91][:40])  # what a kill while it writes leaves
-    judge = Judge()
+    judge = Evaluator()
     assert searched(path, name, judge) == whole
     assert asked[:90] + judge.asked == [trial.architecture for trial in whole]  # none is evaluated twice
 
 
 def test_progress_is_told_with_the_best_so_far(tmp_path: Path) -> None:
-    told: list[tuple[int, Finding | None]] = []
+    told: list[tuple[int, TrialResult | None]] = []
     with SearchLog.open(tmp_path / "log.jsonl", {}, SPACE) as log:
         strategy = get_strategy("random")(SpaceMoves(SPACE), np.random.default_rng(0))
-        assert run(strategy, Judge(), log, 20, BATCH, lambda *news: told.append(news))
+        assert run(strategy, Evaluator(), log, 20, BATCH, lambda *news: told.append(news))
         assert told == [(n, ranked(log.trials[:n])[0]) for n in (8, 16, 20)]
         assert log.seconds > 0
     best = told[-1][1]
@@ -99,34 +99,34 @@ class Few(Strategy):
 
 def test_a_strategy_that_finds_nothing_new_ends_the_search(tmp_path: Path) -> None:
     with SearchLog.open(tmp_path / "log.jsonl", {}, SPACE) as log:
-        assert not run(Few(SpaceMoves(SPACE), np.random.default_rng(0)), Judge(), log, BUDGET, BATCH)
+        assert not run(Few(SpaceMoves(SPACE), np.random.default_rng(0)), Evaluator(), log, BUDGET, BATCH)
         assert len(log.trials) == 5
 
 
 def test_best_first_without_those_that_failed() -> None:
     archs = [SPACE.sample(np.random.default_rng(i)) for i in range(4)]
     worst, first, failed, second = (
-        Finding(arch, accuracy, 1, 1) for arch, accuracy in zip(archs, (0.0, 0.9, None, 0.9), strict=True)
+        TrialResult(arch, accuracy, 1, 1) for arch, accuracy in zip(archs, (0.0, 0.9, None, 0.9), strict=True)
     )
     assert ranked([worst, first, failed, second]) == [first, second, worst]
 
 
 def test_what_is_out_of_range_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    searched(path, "random", Judge(), 10)
+    searched(path, "random", Evaluator(), 10)
     for budget, allowed in ((0, "at least 1"), (-1, "at least 1"), (9, "at least 10, which the log holds")):
         with pytest.raises(InputError, match=f"^budget: got {budget}; allowed: {allowed}$"):
-            searched(path, "random", Judge(), budget)
+            searched(path, "random", Evaluator(), budget)
     strategy = get_strategy("random")(SpaceMoves(SPACE), np.random.default_rng(0))
     with SearchLog.open(tmp_path / "b.jsonl", {}, SPACE) as log, pytest.raises(InputError, match=r"^batch: got 0"):
-        run(strategy, Judge(), log, 10, 0)
+        run(strategy, Evaluator(), log, 10, 0)
 
 
 def test_a_strategy_that_asks_for_other_than_the_log_says_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    searched(path, "random", Judge(), 20)
+    searched(path, "random", Evaluator(), 20)
     lines = path.read_bytes().splitlines(keepends=True)
     lines[11:13] = lines[12:10:-1]  # trials 11 and 12 change places
     path.write_bytes(b"".join(lines))
     with pytest.raises(InputError, match=r"log\.jsonl line 12, architecture: got .* this version asks for"):
-        searched(path, "random", Judge(), 30)
+        searched(path, "random", Evaluator(), 30)

@@ -164,13 +164,13 @@ class Recorded(SpaceMoves):
         self.parents.append(arch)
         return super().mutate(arch, rng)
 
-    def neighbours(self, arch: Architecture) -> Any:
+    def neighbors(self, arch: Architecture) -> Any:
         self.parents.append(arch)
-        return super().neighbours(arch)
+        return super().neighbors(arch)
 
-    def cross(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
+    def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
         self.parents += [one, other]
-        return super().cross(one, other, rng)
+        return super().crossover(one, other, rng)
 
 
 @pytest.mark.parametrize("kind", sorted(set(strategy_names()) - {"random"}))
@@ -228,7 +228,7 @@ def test_moves_go_to_the_best_neighbour_three_times_of_four() -> None:
     children = strategy.ask(200)
     best = set()
     for _, parent in strategy.living:  # type: ignore[attr-defined]
-        untried = [arch for arch in SPACE.neighbours(parent) if arch not in known]  # type: ignore[arg-type]
+        untried = [arch for arch in SPACE.neighbors(parent) if arch not in known]  # type: ignore[arg-type]
         best |= set(sorted(untried, key=quality, reverse=True)[:20])
     assert len(children) == 200
     by_guide = sum(arch in best for arch in children)
@@ -242,14 +242,14 @@ def test_local_search_tries_neighbours_of_the_best_and_starts_anew_at_a_peak() -
     here = max(first, key=lambda one: one.accuracy or 0)
     steps = 0
     for one in climb:
-        if one.architecture not in set(SPACE.neighbours(here.architecture)):  # type: ignore[arg-type]
+        if one.architecture not in set(SPACE.neighbors(here.architecture)):  # type: ignore[arg-type]
             break
         if one.accuracy is not None and one.accuracy > (here.accuracy or 0):
             here = one
         steps += 1
     assert 10 <= steps < len(climb), "it climbed, and it came to a peak"
     tried_by_then = {one.architecture for one in log[: 10 + steps]}
-    around = set(SPACE.neighbours(here.architecture))  # type: ignore[arg-type]
+    around = set(SPACE.neighbors(here.architecture))  # type: ignore[arg-type]
     assert around <= tried_by_then
     assert all(fails(arch) or quality(arch) <= quality(here.architecture) for arch in around)
 

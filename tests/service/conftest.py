@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from models.gcn_nas import PENG
-from service.app import make_backend, make_desk
-from service.desk import Desk
-from service.library import Library
-from service.schemas import FOUR_LAYERS
+from service.api.schemas import FOUR_LAYERS
+from service.app import make_backend, make_context
+from service.inference.context import AppContext
+from service.inference.registry import EnsembleRegistry
+from service.inference.scheduler import Requester
 from service.settings import Settings
-from service.turns import Asker
 
 SMALL: dict[str, Any] = {
     "space": "gcn-nas",
@@ -58,9 +58,9 @@ def post(client: httpx.Client) -> Post:
 
 
 def answer(
-    how: Callable[[Any, Desk, Asker], Coroutine[Any, Any, Any]],
+    how: Callable[[Any, AppContext, Requester], Coroutine[Any, Any, Any]],
     request: Any,
-    library: Library,
+    library: EnsembleRegistry,
     settings: Settings | None = None,
     **more: Any,
 ) -> Any:
@@ -69,7 +69,7 @@ def answer(
     backend = make_backend(settings, library)
     backend.start()
     try:
-        return asyncio.run(how(request, make_desk(settings, library, backend, None, **more), Asker()))
+        return asyncio.run(how(request, make_context(settings, library, backend, None, **more), Requester()))
     finally:
         backend.stop()
 

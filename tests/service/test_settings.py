@@ -14,11 +14,11 @@ from pydantic_settings import SettingsError
 
 from models.errors import InputError, UnknownNameError
 from models.strict_json import JsonError, loads
+from service.api.problems import problem
+from service.api_keys import Allowance, new_key
 from service.app import create_app, open_store
-from service.errors import problem
-from service.keys import Allowance, new_key
-from service.library import Library
-from service.serve import check_host
+from service.inference.registry import EnsembleRegistry
+from service.server.serve import check_host
 from service.settings import Settings
 
 VALUES = st.recursive(
@@ -144,7 +144,7 @@ def test_bad_keys_are_refused(monkeypatch: pytest.MonkeyPatch, keys: str, field:
 
 
 def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:
-    library = Library.load(Settings(ensembles_folder=tmp_path, device="cpu"))
+    library = EnsembleRegistry.load(Settings(ensembles_folder=tmp_path, device="cpu"))
     with pytest.raises(UnknownNameError, match="none is installed"):
         library.model()
     assert library.probe.space.name == "gcn-nas"

@@ -17,7 +17,7 @@ from ensemble.combiners.calibrated import Calibrated, _interpolate
 from ensemble.combiners.fitting import _recent, held_out
 from ensemble.combiners.registry import _unique
 from ensemble.combiners.stacked import Stacked
-from ensemble.folds import seeded_folds
+from ensemble.evaluation.folds import seeded_folds
 from models import InputError, UnknownNameError
 from tests.ensemble.conftest import SIZE
 

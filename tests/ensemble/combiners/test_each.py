@@ -9,8 +9,8 @@ from sklearn.ensemble import RandomForestRegressor
 from ensemble.combiners import State
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
+from ensemble.combiners.gaussian_process import SlotProcess
 from ensemble.combiners.mean import WeightedMean
-from ensemble.combiners.process import SlotProcess
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import PENALTIES, Ridge
 from ensemble.combiners.stacked import Stacked

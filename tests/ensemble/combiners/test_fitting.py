@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ensemble.combiners import Combiner
 from ensemble.combiners.fitting import KEPT, _recent, fitted, held_out, out_of_fold
-from ensemble.folds import seeded_folds
+from ensemble.evaluation.folds import seeded_folds
 
 Array = NDArray[np.float64]
 

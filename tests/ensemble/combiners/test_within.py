@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from ensemble.combiners import Combiner, State
 from ensemble.combiners.ridge import Ridge
-from ensemble.combiners.within import WithinDepth
+from ensemble.combiners.stratum_residual import WithinDepth
 
 Array = NDArray[np.float64]
 X = np.array([[0.0, 4], [1, 4], [2, 4], [3, 8]])

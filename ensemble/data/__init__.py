@@ -1,0 +1,1 @@
+"""Benchmarks, score tables and features."""

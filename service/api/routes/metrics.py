@@ -1,0 +1,27 @@
+"""For Prometheus."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.api.deps import AdminRoute, DeskDep, StoreDep
+from service.api.problems import documented
+from service.storage import StoreError
+
+router = APIRouter(tags=["health"], route_class=AdminRoute)
+STORE_SECONDS = 2.0
+"""How long the store may take: the other metrics are wanted most when it is gone."""
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented())
+async def get_metrics(context: DeskDep, store: StoreDep) -> Response:
+    """What is counted and timed, in the text format of Prometheus."""
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            context.metrics.stored(await asyncio.to_thread(store.jobs.counts))
+    except (StoreError, TimeoutError):
+        context.metrics.stored(None)
+    context.metrics.waiting.set(context.waiting)
+    return Response(await asyncio.to_thread(context.metrics.text), media_type=CONTENT_TYPE_LATEST)

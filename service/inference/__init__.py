@@ -1,0 +1,1 @@
+"""From architectures to scores and predictions, without HTTP."""

@@ -1,0 +1,1 @@
+"""Jobs, worked off in the background."""

@@ -1,0 +1,24 @@
+import math
+
+import numpy as np
+
+from ensemble import Benchmark, feature_table
+from ensemble.data.features import feature_names
+
+
+def test_columns_and_missing_scores(benchmark: Benchmark) -> None:
+    space, archs = benchmark.space, benchmark.architectures[:4]
+    table = feature_table(space, archs, [{"zen": 1.0}, {"zen": None}, {"zen": math.inf}, {}], ["zen"])
+    structure = tuple(space.features(archs[0]))
+    assert table.names == ("proxy.zen", *structure, "cost.log_params", "cost.log_flops")
+    assert table.values.shape == (4, len(table.names))
+    assert table.select(["proxy.zen"])[0, 0] == 1.0
+    assert np.isnan(table.select(["proxy.zen"])[1:]).all()
+    params = space.cost(archs[2], space.input_shape(1, 64)).params
+    assert table.select(["depth", "cost.log_params"])[2].tolist() == [benchmark.depths[2], math.log(params)]
+
+
+def test_no_architectures_and_no_proxies(benchmark: Benchmark) -> None:
+    table = feature_table(benchmark.space, [])
+    assert table.names == feature_names(benchmark.space)
+    assert table.values.shape == (0, len(table.names))

@@ -1,0 +1,205 @@
+"""API keys, against a real server: nothing without one, no more than it allows, and never a word of it in a log."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.api import authentication as access
+from service.api_keys import Allowance, KeyEntry, new_key
+from service.app import create_app
+from service.cli import app
+from service.cli.demo import server
+from service.settings import Settings
+from service.storage import Store
+from tests.service.conftest import FOUR_LAYERS, SMALL
+
+BODY = {"architectures": [SMALL], "proxies": []}
+
+
+class Keyed(NamedTuple):
+    url: str
+    data: Path
+    errors: Path
+    admin: str
+
+    def client(self, key: str | None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+
+
+def keys(data: Path, *arguments: str) -> str:
+    """What `archrank keys` prints."""
+    command = (sys.executable, "-m", "service.cli", "keys", *arguments)
+    env = {**os.environ, "ARCHRANK_DATA_FOLDER": str(data)}
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """A server that has a key."""
+    data, errors = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("log") / "errors"
+    admin = keys(data, "create", "--name", "operator", "--scope", "admin")
+    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_DATA_FOLDER": str(data)}, errors) as url:
+        yield Keyed(url, data, errors, admin)
+
+
+@pytest.fixture(scope="module")
+def made(keyed: Keyed) -> Callable[..., str]:
+    """Makes keys while the server runs."""
+    with Store.in_folder(keyed.data) as store:
+
+        def make(*scopes: Any, **limits: Any) -> str:
+            key, entry = new_key("test", scopes or ("predict",), Allowance(**limits))
+            store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+            return key
+
+        yield make
+
+
+def refused(response: httpx.Response, status: int, word: str) -> httpx.Response:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert word in response.json()["detail"]
+    return response
+
+
+OPEN = {"/health/live", "/health/ready"}
+OPERATIONS = [
+    (method, path)
+    for path, methods in create_app(Settings()).openapi()["paths"].items()
+    for method in methods
+    if path not in OPEN
+]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ark_0123456789ab_" + "x" * 43, "Basic YTpi", "Bearer \xe9"]
+)
+def test_nothing_without_a_key(keyed: Keyed, method: str, path: str, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    with keyed.client(None) as client:
+        response = client.request(method, path.format(id="0" * 32, name="gcn-nas"), content=b"{", headers=headers)
+        assert refused(response, 401, "API key").headers["www-authenticate"] == "Bearer"
+
+
+def test_health_is_for_everybody(keyed: Keyed) -> None:
+    with keyed.client(None) as client:
+        assert all(client.get(path).status_code == 200 for path in OPEN)
+
+
+def test_a_key_made_while_the_server_runs_counts_at_once(keyed: Keyed, made: Callable[..., str]) -> None:
+    with keyed.client(made()) as client:
+        assert client.post("/v1/predictions", json=BODY).status_code == 200
+        assert client.get("/v1/spaces").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change", [lambda key: key[:-1] + ("A" if key[-1] != "A" else "B"), str.upper, lambda key: key + "x"]
+)
+def test_nearly_the_key_is_none(keyed: Keyed, made: Callable[..., str], change: Callable[[str], str]) -> None:
+    with keyed.client(change(made())) as client:
+        refused(client.post("/v1/predictions", json=BODY), 401, "API key")
+
+
+def test_scopes(keyed: Keyed, made: Callable[..., str]) -> None:
+    with keyed.client(keyed.admin) as client:
+        refused(client.post("/v1/predictions", json=BODY), 403, "this needs predict")
+        refused(client.post("/v1/jobs", json=BODY), 403, "this needs predict")
+        assert client.get("/v1/jobs").status_code == 200
+
+
+def test_jobs_are_seen_by_their_owner_and_by_admins(keyed: Keyed, made: Callable[..., str]) -> None:
+    with keyed.client(made()) as owner, keyed.client(made()) as other, keyed.client(keyed.admin) as admin:
+        place = owner.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "mine"}).headers["location"]
+        theirs = other.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "mine"}).headers["location"]
+        assert place != theirs
+        for path in (place, f"{place}/results", f"{place}/events"):
+            assert owner.get(path).status_code == admin.get(path).status_code == 200
+            refused(other.get(path), 404, "there is no job")
+        refused(other.delete(place), 404, "there is no job")
+        listed = [{job["id"] for job in one.get("/v1/jobs").json()["jobs"]} for one in (owner, other, admin)]
+        assert len(listed[0]) == len(listed[1]) == 1
+        assert listed[0] | listed[1] <= listed[2]
+
+
+def test_revoked_key_is_of_no_use_soon(keyed: Keyed, made: Callable[..., str]) -> None:
+    key = made()
+    with keyed.client(key) as client:
+        assert client.get("/v1/proxies").status_code == 200
+        assert "is revoked" in keys(keyed.data, "revoke", key.split("_")[1])
+        deadline = time.monotonic() + 20 * access.REFRESH
+        while (response := client.get("/v1/proxies")).status_code == 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        refused(response, 401, "revoked")
+
+
+def test_requests_a_minute(keyed: Keyed, made: Callable[..., str]) -> None:
+    with keyed.client(made(rate=60)) as client, keyed.client(made()) as other:
+        answers = [client.get("/v1/proxies") for _ in range(40)]
+        late = [one for one in answers if one.status_code == 429]
+        assert len(answers) - len(late) >= 10  # ten seconds' worth at once
+        assert late
+        assert int(refused(late[0], 429, "60 requests a minute").headers["retry-after"]) >= 1
+        assert other.get("/v1/proxies").status_code == 200
+
+
+def test_unfinished_jobs(keyed: Keyed, made: Callable[..., str]) -> None:
+    with keyed.client(made(jobs=1)) as client:
+        many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 20, "depth": 10}).json()["architectures"]
+        first = {"json": {"architectures": many}, "headers": {"Idempotency-Key": "first"}}
+        place = client.post("/v1/jobs", **first).headers["location"]
+        assert "retry-after" in refused(client.post("/v1/jobs", json=BODY), 429, "at most 1").headers
+        assert client.post("/v1/jobs", **first).headers["location"] == place  # repeated, it is no other job
+        client.delete(place)
+        assert client.post("/v1/jobs", json=BODY).status_code == 202
+
+
+def test_no_key_is_in_the_log_or_the_store(keyed: Keyed, made: Callable[..., str]) -> None:
+    key = made()
+    with keyed.client(key) as client:
+        client.get("/v1/nothing")
+        client.post("/v1/predictions", json={"architectures": [FOUR_LAYERS, {"layers": [key]}], "proxies": []})
+    for file in [keyed.errors, *keyed.data.iterdir()]:
+        held = file.read_bytes()
+        assert all(one.encode() not in held for one in (key, key[17:], keyed.admin, keyed.admin[17:])), file
+    assert key not in keys(keyed.data, "list", "--json")
+
+
+def test_keys_of_the_settings(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "service.cli", "keys", "create", "--name", "lab", "--rate", "9", "--settings")
+    env = {**os.environ, "ARCHRANK_DATA_FOLDER": str(tmp_path / "none")}
+    printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    entry = KeyEntry.model_validate_json(printed.stdout)
+    assert entry.fits(printed.stderr.strip())
+    assert (entry.name, entry.scopes, entry.limits.rate) == ("lab", {"predict"}, 9)
+    assert not (tmp_path / "none").exists()
+
+
+def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
+    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path), "COLUMNS": "60"}
+    scopes = ("--scope", "predict", "--scope", "admin")
+    made = CliRunner().invoke(app, ["keys", "create", "--name", "who watches the machine", *scopes], env=env).stdout
+    listed = CliRunner().invoke(app, ["keys", "list"], env=env).stdout
+    assert made.split("_")[1] in listed
+    assert max(map(len, listed.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    "given", [("--scope", "all"), ("--rate", "0"), ("--rate", "1" + 400 * "0"), ("--share", "2"), ("--jobs", "-1")]
+)
+def test_bad_keys_are_not_made(tmp_path: Path, given: tuple[str, str]) -> None:
+    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path / "none")}
+    ended = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *given], env=env)
+    assert ended.exit_code == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "ark_" not in ended.stdout
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,75 @@
+"""Large bodies: few are in memory at once, one is read at a time, and small ones need not wait for them."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from models.errors import InputError
+from service.api.bodies import LARGE, PLACES, LargeBodies, StrictRequest
+from service.api.problems import ProblemError
+from service.settings import Settings
+
+SMALL_BODY, LARGE_BODY = (json.dumps(["x" * size]).encode() for size in (10, 2 * LARGE))
+
+
+async def read(large: LargeBodies, body: bytes, timeout: float = 60.0, held: asyncio.Event | None = None) -> Any:
+    """Read a body that arrives in pieces; its place is held until the event."""
+    pieces = [body[i : i + LARGE // 4] for i in range(0, len(body), LARGE // 4)]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
+    request = StrictRequest(Request(scope, receive), 2**23, 100)
+    async with AsyncExitStack() as place:
+        await request.read(Settings(timeout_seconds=timeout), large, place)
+        if held is not None:
+            await held.wait()
+        return await request.json()
+
+
+def test_few_large_bodies_are_in_memory_at_once() -> None:
+    async def work() -> None:
+        large, held = LargeBodies(), asyncio.Event()
+        reading = [asyncio.create_task(read(large, LARGE_BODY, held=held)) for _ in range(PLACES)]
+        while large.free:
+            await asyncio.sleep(0)
+        with pytest.raises(ProblemError, match=f"{PLACES} large bodies") as caught:
+            await read(large, LARGE_BODY, timeout=0.01)
+        assert caught.value.status == 503
+        assert await read(large, SMALL_BODY, timeout=0.01) == json.loads(SMALL_BODY)
+        waiting = asyncio.create_task(read(large, LARGE_BODY))
+        held.set()
+        assert await asyncio.gather(*reading, waiting) == [json.loads(LARGE_BODY)] * (PLACES + 1)
+        assert large.free == PLACES
+
+    asyncio.run(work())
+
+
+def test_large_bodies_are_read_one_at_a_time() -> None:
+    async def work() -> None:
+        large = LargeBodies()
+        async with large.parsing:
+            reading = asyncio.create_task(read(large, LARGE_BODY))
+            assert await read(large, SMALL_BODY) == json.loads(SMALL_BODY)
+            while large.free == PLACES:
+                await asyncio.sleep(0)
+            assert not reading.done()
+        assert await reading == json.loads(LARGE_BODY)
+
+    asyncio.run(work())
+
+
+def test_a_place_is_free_again_after_a_body_that_is_refused() -> None:
+    async def work() -> None:
+        large = LargeBodies()
+        with pytest.raises(InputError, match="body"):
+            await read(large, b"[" * 2 * LARGE)
+        assert large.free == PLACES
+
+    asyncio.run(work())

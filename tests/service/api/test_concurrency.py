@@ -1,0 +1,96 @@
+"""Many clients at once: nobody disturbs anybody, and who does not fit is told when to come again."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from models.gcn_nas import PENG
+from service.cli.demo import server
+from tests.service.conftest import ARCHITECTURES, CHEAP, SMALL, without_costs
+
+BODIES: list[dict[str, Any]] = [
+    {"architectures": [architecture], "proxies": proxies, "seed": seed}
+    for architecture in ARCHITECTURES
+    for proxies, seed in ((CHEAP, 0), (["synflow", "zen"], 0), (["nwot"], 1), ([], 0))
+]
+
+
+def test_simultaneous_requests_get_what_each_gets_alone(url: str, client: httpx.Client) -> None:
+    def post(body: dict[str, Any]) -> Any:
+        response = httpx.post(f"{url}/v1/predictions", json=body, timeout=120)
+        return without_costs(response.raise_for_status().json())
+
+    alone = [without_costs(client.post("/v1/predictions", json=body).json()) for body in BODIES]
+    with ThreadPoolExecutor(len(BODIES)) as pool:
+        together = list(pool.map(post, BODIES))
+    assert together == alone
+
+
+def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(httpx.post, f"{url}/v1/scores", json={"architectures": [PENG], "seed": 99}, timeout=120)
+        answered = 0
+        while not busy.done():
+            assert client.get("/health/live").status_code == 200
+            answered += 1
+            time.sleep(0.05)
+        assert busy.result().status_code == 200
+    assert answered > 5, "a blocked server would have let us wait for the end of the scoring"
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[httpx.Client]:
+    """A server with room for one architecture."""
+    with (
+        server({"ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        yield client
+
+
+def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Client) -> None:
+    many = narrow.get("/v1/spaces/gcn-nas/sample", params={"n": 64, "depth": 10}).json()["architectures"]
+    with pytest.raises(httpx.ReadTimeout):  # this client goes away while its request is computed
+        httpx.post(f"{narrow.base_url}/v1/scores", json={"architectures": many}, timeout=1)
+    refused = False
+    deadline = time.monotonic() + 30  # 64 networks of ten layers would take longer
+    while time.monotonic() < deadline:
+        response = narrow.post("/v1/predictions", json={"architectures": [SMALL], "proxies": CHEAP}, timeout=60)
+        if response.status_code == 200:
+            break
+        refused = True
+        assert response.status_code == 503
+        assert response.headers["content-type"] == "application/problem+json"
+        assert int(response.headers["retry-after"]) >= 1
+        assert "wait already" in response.json()["detail"]
+        time.sleep(0.1)
+    assert response.status_code == 200
+    assert refused
+
+
+def test_what_needs_no_device_does_not_wait_for_it(narrow: httpx.Client) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(narrow.post, "/v1/scores", json={"architectures": [PENG], "seed": 98}, timeout=120)
+        time.sleep(0.2)
+        response = httpx.post(f"{narrow.base_url}/v1/predictions", json={"architectures": [SMALL], "proxies": []})
+        assert response.status_code == 200
+        assert not busy.done()
+        assert busy.result().status_code == 200
+
+
+def test_request_that_takes_too_long_becomes_a_job() -> None:
+    with server({"ARCHRANK_WAIT_SECONDS": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
+        response = client.post("/v1/scores", json={"architectures": [PENG], "proxies": CHEAP})
+        assert response.status_code == 202
+        place = response.headers["location"]
+        while (job := client.get(place).json())["state"] in ("queued", "running"):
+            time.sleep(0.1)
+        assert (job["kind"], job["state"], job["counts"]["done"]) == ("scores", "done", 1)
+        (item,) = client.get(f"{place}/results").json()["results"]
+        assert set(item["result"]["scores"]) == set(CHEAP)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)

@@ -1,0 +1,108 @@
+"""The contract of every operation and every example of the OpenAPI document, found through routes and document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+from fastapi.routing import APIRoute
+
+from service.api.routes import ROUTERS
+
+ROUTES = [
+    (route.path, method.lower())
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in sorted(route.methods)
+]
+EXAMPLES = {
+    "ScoreRequest": ("/v1/scores", 200),
+    "PredictionRequest": ("/v1/predictions", 200),
+    "JobRequest": ("/v1/jobs", 202),
+    "ValidationRequest": ("/v1/validations", 200),
+}
+
+
+@pytest.fixture(scope="module")
+def document(client: httpx.Client) -> Any:
+    return client.get("/openapi.json").json()
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """All objects of the document."""
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from nodes(child)
+
+
+def test_openapi_holds_every_route_and_no_other(document: Any) -> None:
+    assert sorted(ROUTES) == sorted((path, method) for path, methods in document["paths"].items() for method in methods)
+    names = [node["operationId"] for node in nodes(document) if "operationId" in node]
+    assert len(names) == len(set(names)) == len(ROUTES)
+
+
+@pytest.mark.parametrize(("path", "method"), ROUTES)
+def test_openapi_describes_every_operation(path: str, method: str, document: Any) -> None:
+    operation = document["paths"][path][method]
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"]
+    assert all(parameter["schema"] for parameter in operation.get("parameters", ()))
+    responses = operation["responses"]
+    assert all(answer["description"] for answer in responses.values())
+    problems = {status: answer for status, answer in responses.items() if int(status) >= 400}
+    for answer in problems.values():
+        schema = answer["content"]["application/problem+json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Problem"}
+    expected = {"500"}
+    if "{" in path:
+        expected |= {"404", "422"}
+    if operation.get("parameters"):
+        expected |= {"422"}
+    if "jobs" in path:
+        expected |= {"503"}
+    if "requestBody" in operation:
+        expected |= {"400", "408", "413", "415", "422", "503"}
+        assert operation["requestBody"]["required"]
+    assert set(problems) >= expected
+    if "202" in responses:
+        assert responses["202"]["headers"]["Location"]["required"]
+
+
+def test_openapi_refers_to_nothing_that_is_missing(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    found = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+    assert found
+    for reference in found:
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+
+
+def test_examples_of_the_document_are_as_it_says(document: Any) -> None:
+    with_examples = [node for node in nodes(document["components"]) if isinstance(node.get("examples"), list)]
+    assert len(with_examples) > len(EXAMPLES)
+    for schema in with_examples:
+        validator = jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+        for example in schema["examples"]:
+            validator.validate(example)
+
+
+def test_every_request_has_an_example(document: Any) -> None:
+    bodies = [node["requestBody"]["content"]["application/json"] for node in nodes(document) if "requestBody" in node]
+    assert {body["schema"]["$ref"].rsplit("/", 1)[1] for body in bodies} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_requests_are_answered(name: str, document: Any, client: httpx.Client) -> None:
+    path, status = EXAMPLES[name]
+    examples = document["components"]["schemas"][name]["examples"]
+    assert examples
+    for example in examples:
+        answer = client.post(path, json=example)
+        assert answer.status_code == status, answer.text
+        assert "#/architectures/" not in answer.text

@@ -1,0 +1,153 @@
+"""Explanations take turns among keys, and count as scoring does; so does everything else that takes its time."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import get_space
+from service.api.authentication import Caller
+from service.api.event_streams import Streams
+from service.api.problems import ProblemError
+from service.api.schemas import PredictionRequest
+from service.app import make_backend, make_context
+from service.inference.context import AppContext
+from service.inference.pipeline import predict
+from service.inference.registry import EnsembleRegistry
+from service.inference.scheduler import QueueFullError, QuotaExceededError, Requester
+from service.settings import Settings
+from tests.service.conftest import SIX, SMALL
+
+GREEDY, MODEST = Requester("greedy", 0.5), Requester("modest", 0.5)
+
+
+@pytest.fixture(scope="module")
+def library() -> EnsembleRegistry:
+    return EnsembleRegistry.load(Settings(device="cpu"))
+
+
+@contextmanager
+def desk_of(library: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
+    given = Settings(device="cpu", backend="inline", **settings)
+    backend = make_backend(given, library)
+    context = make_context(given, library, backend, None)
+    yield context
+    context.close()
+
+
+def explained(n: int, seed: int = 0) -> PredictionRequest:
+    space = get_space("gcn-nas")
+    rng = np.random.default_rng(seed)
+    architectures = [space.to_json(space.sample(rng, depth=10)) for _ in range(n)]
+    return PredictionRequest(architectures=architectures, proxies=[], explain=True)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 120))
+
+
+async def until_waiting(context: AppContext, number: int) -> None:
+    while context.turns.waiting < number:
+        await asyncio.sleep(0)
+
+
+def test_keys_take_turns_at_explanations(library: EnsembleRegistry) -> None:
+    async def work(context: AppContext) -> None:
+        flood = [asyncio.create_task(predict(explained(8, seed), context, GREEDY)) for seed in range(4)]
+        await until_waiting(context, 32)
+        for request in (
+            PredictionRequest(architectures=[SMALL], proxies=[]),
+            PredictionRequest(architectures=[SIX, SMALL], proxies=[], compare=True),
+            explained(1, 9),
+        ):
+            await predict(request, context, MODEST)
+        assert context.turns.waiting >= 32 - 2 * 5  # five turns, two of the others before each at most
+        answers = await asyncio.gather(*flood)
+        assert all(one.explanation for answer in answers for one in answer.predictions)
+        assert context.turns.waiting == context.waiting == 0
+
+    with desk_of(library) as context:
+        run(work(context))
+
+
+def test_explanations_fill_the_queue_and_shares(library: EnsembleRegistry) -> None:
+    async def work(context: AppContext) -> None:
+        first = asyncio.create_task(predict(explained(6), context, GREEDY))
+        await until_waiting(context, 6)
+        assert context.waiting == 6
+        with pytest.raises(QuotaExceededError, match="6 of your architectures wait already"):
+            await predict(explained(1), context, GREEDY)
+        second = asyncio.create_task(predict(explained(6, 1), context, MODEST))
+        await until_waiting(context, 8)
+        with pytest.raises(QueueFullError, match="architectures wait already"):
+            await predict(explained(1), context, Requester("third", 0.5))
+        await predict(PredictionRequest(architectures=[SIX], proxies=[]), context, GREEDY)  # past the queue
+        await asyncio.gather(first, second)
+        await predict(explained(1), context, GREEDY)
+
+    with desk_of(library, queue_size=8) as context:
+        run(work(context))
+
+
+def test_who_gives_up_keeps_the_thread_no_longer_than_it_computes(library: EnsembleRegistry) -> None:
+    async def work(context: AppContext) -> None:
+        flood = asyncio.create_task(predict(explained(32), context, GREEDY))
+        await until_waiting(context, 32)
+        flood.cancel()
+        await asyncio.gather(flood, return_exceptions=True)
+        assert context.turns.waiting <= 1
+        (one,) = (await predict(explained(1), context, MODEST)).predictions
+        assert one.explanation
+        assert context.turns.waiting == 0
+
+    with desk_of(library) as context:
+        run(work(context))
+
+
+def test_failed_work_gives_its_place_back(library: EnsembleRegistry) -> None:
+    async def work(context: AppContext) -> None:
+        def fails() -> None:
+            raise ZeroDivisionError
+
+        async def lost() -> None:
+            raise KeyError
+
+        with pytest.raises(ZeroDivisionError):
+            await context.compute(GREEDY, fails)
+        with pytest.raises(KeyError):
+            await context.compute(Requester("greedy", begun=lost), fails)
+        assert context.turns.waiting == 0
+        assert await context.quick(MODEST, lambda: 1) == 1
+
+    with desk_of(library) as context:
+        run(work(context))
+
+
+def caller(id_: str, share: float) -> Caller:
+    return Caller(id_, frozenset({"predict"}), None, 1, share)
+
+
+def test_no_key_has_all_event_streams() -> None:
+    streams = Streams(4)
+    first, second, third = (caller(name, 0.5) for name in ("one", "two", "three"))
+    with streams.place(first), streams.place(first):
+        with pytest.raises(ProblemError, match="2 of your streams") as caught, streams.place(first):
+            pass
+        assert caught.value.status == 429
+        with streams.place(second), streams.place(second):
+            with pytest.raises(ProblemError, match="4 streams of events are open already") as caught:
+                streams.place(third).__enter__()
+            assert caught.value.status == 503
+        with streams.place(third):
+            pass
+    with streams.place(first), streams.place(first):
+        pass
+
+
+@pytest.mark.parametrize("share", [0.01, 1.0])
+def test_every_key_may_have_one_stream(share: float) -> None:
+    with Streams(10).place(caller("one", share)):
+        pass

@@ -1,0 +1,258 @@
+"""HTTP as a real server speaks it, behind a proxy that takes `/archrank` off, to clients that stop half-way."""
+
+import json
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from archrank_client import Client
+
+from service.cli.demo import server
+from tests.service.api.test_protection import until_closed
+from tests.service.conftest import FOUR_LAYERS, PENG, SMALL
+from tests.service.workers.conftest import wait_until
+
+PUBLIC = "https://archrank.example/archrank/"
+HELD = 8
+SETTINGS = {
+    "ARCHRANK_THREADS": "1",
+    "ARCHRANK_PROCESSES": "1",
+    "ARCHRANK_ROOT_PATH": "/archrank",
+    "ARCHRANK_ALLOWED_HOSTS": "archrank.example, Other.Example",
+    "ARCHRANK_WRITE_TIMEOUT": "1",
+    "ARCHRANK_WAIT_SECONDS": "600",
+}
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BODY = json.dumps({"architectures": [SMALL], "proxies": []}).encode()
+HEAD = b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as found:
+        yield found
+
+
+def connect(client: httpx.Client, receive: int | None = None) -> socket.socket:
+    connection = socket.socket()
+    if receive is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    connection.settimeout(60)
+    connection.connect((client.base_url.host, client.base_url.port))
+    return connection
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(part.split()[0]) for part in said.split(b"HTTP/1.1 ")[1:]]
+
+
+def submit(client: httpx.Client, content: bytes = BODY) -> str:
+    accepted = client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
+    assert accepted.status_code == 202
+    return str(accepted.headers["location"])
+
+
+def through_proxy(client: httpx.Client, url: str) -> httpx.Response:
+    """As a proxy asks that has `PUBLIC` and takes its path off."""
+    assert url.startswith(PUBLIC)
+    return client.get("/" + url.removeprefix(PUBLIC), headers={"Host": "archrank.example"})
+
+
+def test_links_stay_behind_the_proxy(client: httpx.Client) -> None:
+    location = urljoin(f"{PUBLIC}v1/jobs", submit(client))
+    assert through_proxy(client, location).json()["id"] in location
+    page = through_proxy(client, f"{location}/results?limit=1").json()
+    if page["next"] is not None:  # the job runs
+        assert through_proxy(client, urljoin(location, page["next"])).status_code == 200
+    assert client.get("/openapi.json").json()["servers"] == [{"url": "/archrank"}]
+    assert client.get("/v1/nothing").json()["instance"] == "/archrank/v1/nothing"
+    for path in ("", "docs"):
+        text = through_proxy(client, PUBLIC + path).text
+        for asset in ("page/style.css", "page/icon.svg"):
+            assert f'href="{asset}"' in text
+            assert through_proxy(client, urljoin(PUBLIC + path, asset)).status_code == 200
+
+
+def test_client_follows_links_behind_the_proxy(client: httpx.Client) -> None:
+    """httpx, to which the URL of the server is the proxy's, by a transport that takes the path off."""
+    upstream = client.base_url
+
+    def off(request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.removeprefix(b"/archrank")
+        url = request.url.copy_with(host=upstream.host, port=upstream.port, scheme="http", raw_path=path)
+        return client.request(request.method, url, content=request.read(), headers=request.headers)
+
+    with Client("http://archrank.example/archrank", transport=httpx.MockTransport(off)) as loop:
+        job = loop.submit([SMALL, PENG, FOUR_LAYERS], proxies=["params"])
+        assert len(list(job.iter())) == 3
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics"])
+def test_head_is_get_without_its_body(client: httpx.Client, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "cache-control", "etag"):
+        assert head.headers.get(name) == get.headers.get(name)
+
+
+def test_head_of_everything_that_can_be_looked_up(client: httpx.Client) -> None:
+    job = submit(client).removeprefix("/archrank")
+    paths = [path for path, methods in client.get("/openapi.json").json()["paths"].items() if "get" in methods]
+    assert len(paths) > 10
+    for path in paths:
+        name = "gcn-nas" if "spaces" in path else "gcn-nas-ntu"
+        response = client.head(path.replace("/v1/jobs/{id}", job).replace("{name}", name))
+        assert response.status_code in (200, 204), path
+        assert response.content == b""
+    assert client.head("/v1/nothing").status_code == 404
+    refused = client.head("/v1/predictions")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert 'method="HEAD",route="/v1/spaces",' in client.get("/metrics").text
+
+
+def protection(response: httpx.Response) -> tuple[str, str]:
+    return response.headers["x-content-type-options"], response.headers["cache-control"]
+
+
+def test_answers_are_neither_kept_nor_guessed_at(client: httpx.Client) -> None:
+    found = [client.get(path) for path in ("/v1/spaces", "/v1/nothing", "/health/live", "/openapi.json", "/metrics")]
+    found.append(client.post("/v1/predictions", content=BODY, headers={"Content-Type": "application/json"}))
+    for response in found:
+        assert (response.headers["x-content-type-options"], response.headers["cache-control"]) == (
+            "nosniff",
+            "no-store",
+        )
+    page = client.get("/page/app.js").headers
+    assert (page["x-content-type-options"], page["cache-control"]) == ("nosniff", "no-cache")
+    with connect(client) as connection:
+        connection.sendall(b"BREW / HTTP/1.1\r\n\r\n")
+        assert b"\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n" in until_closed(connection)
+
+
+@pytest.mark.parametrize("host", ["archrank.example", "ARCHRANK.example:443", "other.example", "127.0.0.1:1", "[::1]"])
+def test_hosts_that_are_allowed(client: httpx.Client, host: str) -> None:
+    for origin in ({}, {"Origin": "https://archrank.example"}):
+        assert client.get("/v1/limits", headers={"Host": host, **origin}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "archrank.example.evil.example", "127.0.0.1.evil.example"])
+def test_other_hosts_see_nothing_that_needs_a_key_elsewhere(client: httpx.Client, host: str) -> None:
+    for path in ("/v1/limits", "/v1/jobs", "/metrics"):
+        refused = client.get(path, headers={"Host": host})
+        assert (refused.status_code, refused.json()["title"]) == (421, "Misdirected request")
+        assert "ARCHRANK_ALLOWED_HOSTS" in refused.json()["detail"]
+        assert client.get(path, headers={"Origin": f"http://{host}"}).status_code == 403
+    assert client.get("/health/live", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("path", [b"health/live", b"v1/spaces"])
+def test_a_client_that_has_sent_its_last_is_answered(client: httpx.Client, path: bytes) -> None:
+    with connect(client) as connection:
+        connection.sendall(GET % (b"/" + path))
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(connection)) == [200]
+
+
+def test_posts_and_pipelined_requests_of_such_a_client_are_answered(client: httpx.Client) -> None:
+    with connect(client) as connection:
+        post = HEAD % (b"predictions", b"", len(BODY)) + BODY
+        connection.sendall(post + GET % b"/health/live" + post)
+        connection.shutdown(socket.SHUT_WR)
+        assert [status for status in statuses(until_closed(connection)) if status != 100] == [200] * 3
+
+
+def test_half_a_request_of_such_a_client_is_none(client: httpx.Client) -> None:
+    for half in (b"GET /health/live HT", HEAD % (b"predictions", b"", 10) + b"{"):
+        with connect(client) as connection:
+            connection.sendall(half)
+            connection.shutdown(socket.SHUT_WR)
+            assert until_closed(connection) == b""
+
+
+@pytest.fixture
+def long(client: httpx.Client) -> list[Any]:
+    """Architectures that take longer to score than a test waits."""
+    query = {"n": 64, "depth": 10, "seed": 3}
+    found: list[Any] = client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+    return found
+
+
+def gauge(client: httpx.Client, name: str) -> float:
+    (line,) = [one for one in client.get("/metrics").text.splitlines() if one.startswith(f"archrank_{name} ")]
+    return float(line.split()[1])
+
+
+def test_a_client_that_has_gone_is_noticed(client: httpx.Client, long: list[Any]) -> None:
+    """A half-closed client and one that has gone are told apart."""
+    body = json.dumps({"architectures": long}).encode()
+    with connect(client) as connection:
+        connection.sendall(HEAD % (b"scores", b"", len(body)) + body + GET % b"/health/live")
+        wait_until(lambda: gauge(client, "waiting") > 0)
+    wait_until(lambda: gauge(client, "waiting") == 0)
+
+
+def test_a_stream_whose_client_has_gone_is_none_though_a_request_waits_behind_it(
+    client: httpx.Client, long: list[Any]
+) -> None:
+    job = submit(client, json.dumps({"architectures": long}).encode()).removeprefix("/archrank")
+    with connect(client) as connection:
+        connection.sendall(GET % f"{job}/events".encode() + GET % b"/health/live")
+        wait_until(lambda: gauge(client, "event_streams") == 1)
+    wait_until(lambda: gauge(client, "event_streams") == 0)
+    assert client.delete(job).json()["counts"]["done"] < len(long)  # nor did it end with the job
+
+
+@pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
+def test_what_is_in_a_body_is_no_request(client: httpx.Client, upgrade: bytes) -> None:
+    inner = GET % b"/v1/limits"
+    with connect(client) as connection:
+        connection.sendall(HEAD % (b"predictions", upgrade, len(inner)))
+        assert not select.select([connection], [], [], 0.2)[0]
+        connection.sendall(inner + GET % b"/v1/nothing")
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(connection)) == [400, 404]
+
+
+def test_errors_wait_for_the_answers_before_them(client: httpx.Client) -> None:
+    post = HEAD % (b"predictions", b"", len(BODY)) + BODY
+    with connect(client) as connection:
+        connection.sendall(post + GET % b"/health/live" + b"BREW / HTTP/1.1\r\n\r\n" + post)
+        assert statuses(until_closed(connection)) == [200, 200, 400]
+
+
+def test_requests_that_wait_on_one_connection_are_bounded(client: httpx.Client) -> None:
+    with connect(client) as connection:
+        connection.sendall(HEAD % (b"predictions", b"", len(BODY)) + BODY + GET % b"/health/live" * 300)
+        assert statuses(until_closed(connection)) == [200] * 101 + [503]
+
+
+def test_an_answer_that_nobody_takes_is_waited_for_no_longer_than_set(client: httpx.Client) -> None:
+    with ExitStack() as stack:
+        held = [stack.enter_context(connect(client, receive=2048)) for _ in range(HELD)]
+        resets = select.poll()
+        for connection in held:
+            connection.sendall(GET % b"/openapi.json" * 40)
+            resets.register(connection, 0)  # which an error is told for all the same
+        wait_until(lambda: len(resets.poll(0)) == HELD)
+
+
+def test_an_answer_that_is_taken_slowly_is_sent_whole(client: httpx.Client) -> None:
+    number = 20
+    with connect(client, receive=2048) as connection:
+        connection.sendall(GET % b"/openapi.json" * number)
+        connection.shutdown(socket.SHUT_WR)
+        said = b""
+        while more := connection.recv(2**16):
+            said += more
+            if len(said) < 2**19:
+                select.select([], [], [], 0.01)
+    assert statuses(said) == [200] * number
+
+
+def test_server_is_well_afterwards(client: httpx.Client) -> None:
+    assert client.get("/health/ready").json() == {"status": "ok"}

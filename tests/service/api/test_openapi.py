@@ -1,0 +1,107 @@
+"""What the document says is what the server does: requests made from it, good and bad, are answered as it says.
+
+Schemathesis makes them: by rule from each schema's limits, and at random, the same each time.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case, GenerationMode, Response
+from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from service.api_keys import Allowance, new_key
+from service.cli.demo import server
+from tests.service.conftest import ARCHITECTURES, SMALL
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"  # another test holds it equal to the server's
+DETERMINISTIC = ProjectConfig(generation=GenerationConfig(deterministic=True))
+API = schemathesis.openapi.from_path(
+    DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=DETERMINISTIC))
+)
+BOUNDED = settings(
+    max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+PROXIES = [[], ["params"], ["params", "nwot"]]
+
+
+KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Allowance(rate=10**6, jobs=10**6))
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server that asks for a key."""
+    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def job(url: str) -> str:
+    """The id of a job."""
+    body = {"architectures": [SMALL], "proxies": []}
+    accepted = httpx.post(f"{url}/v1/jobs", json=body, headers=HEADERS)
+    return str(accepted.json()["id"])
+
+
+@API.parametrize()
+@BOUNDED
+def test_answers_are_as_documented(case: Case, url: str, job: str) -> None:
+    name_what_there_is(case, job)
+    check(case, case.call(base_url=url, headers=HEADERS, timeout=60))
+
+
+def test_what_one_answer_names_other_requests_may_name(url: str, job: str) -> None:
+    """Jobs are made, then asked for, watched and cancelled by the ids that they were given."""
+
+    class Workflow(API.as_state_machine()):  # type: ignore[misc]
+        def before_call(self, case: Case) -> None:
+            name_what_there_is(case, case.path_parameters.get("id", job))
+
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return {"base_url": url, "headers": HEADERS, "timeout": 60}
+
+        def validate_response(self, response: Response, case: Case, *_: Any, **__: Any) -> None:
+            check(case, response)
+
+    Workflow.run(settings=settings(BOUNDED, stateful_step_count=8))
+
+
+def check(case: Case, response: Response) -> None:
+    """Status, headers, media type and body as documented, and bad requests refused: all of it, or what is bad of it."""
+    refused = '"#/architectures/' in response.text  # where in the request an item's problem lies
+    if response.status_code == 202:
+        refused = response.json()["counts"]["failed"] > 0
+    case.validate_response(response, excluded_checks=[negative_data_rejection] if refused else [])
+
+
+def name_what_there_is(case: Case, job: str) -> None:
+    """In good requests put what there is for the names that the document leaves open, and proxies that cost little."""
+    if case.meta.generation.mode is not GenerationMode.POSITIVE:
+        return
+    if "id" in case.path_parameters:
+        case.path_parameters["id"] = job
+    if "name" in case.path_parameters:
+        case.path_parameters["name"] = "gcn-nas" if "spaces" in case.path else "gcn-nas-ntu"
+    if case.query and "depth" in case.query:
+        case.query["depth"] = 4
+    if isinstance(case.body, dict):
+        _name_in_body(case.body, with_proxies="validations" not in case.path)
+
+
+def _name_in_body(body: dict[str, Any], with_proxies: bool) -> None:
+    number = min(len(body["architectures"]), 64)
+    body["architectures"] = [ARCHITECTURES[i % len(ARCHITECTURES)] for i in range(number)]
+    if with_proxies:
+        body["proxies"] = PROXIES[number % len(PROXIES)]
+    for field, name in {"ensemble": "gcn-nas-ntu", "combiner": "ridge"}.items():
+        if body.get(field) is not None:
+            body[field] = name
+    if body.get("kind") == "scores":
+        for field in ("ensemble", "combiner", "explain", "compare"):
+            body.pop(field, None)

@@ -1,0 +1,161 @@
+"""The files of the page as a real server sends them; what the page does is tested in a browser, in `tests/page`."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.api_keys import Allowance, new_key
+from service.cli.demo import server
+from service.storage import Store
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "service" / "ui"
+NAMES = sorted(file.name for file in FOLDER.iterdir())
+TEXTS = {name: (FOLDER / name).read_text() for name in NAMES}
+SCRIPTS = [name for name in NAMES if name.endswith(".js")]
+PATHS = ["/", *(f"/page/{name}" for name in NAMES if name != "index.html")]
+KINDS = {
+    "": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+MOST_LINES = 300
+
+
+def matches(pattern: str, name: str) -> list[str]:
+    return re.findall(pattern, TEXTS[name])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_file_is_sent_under_the_policy(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert response.content == (FOLDER / (path.rpartition("/")[2] or "index.html")).read_bytes()
+    sent = response.headers
+    assert sent["content-type"] == KINDS[path.rpartition(".")[2] if "." in path else ""]
+    assert sent["content-security-policy"] == POLICY
+    assert sent["x-content-type-options"] == "nosniff"
+    assert sent["referrer-policy"] == "no-referrer"
+    assert sent["cross-origin-opener-policy"] == "same-origin"
+    assert sent["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("path", ["/", "/page/app.js"])
+def test_head_says_what_get_says_without_the_content(client: httpx.Client, path: str) -> None:
+    got, asked = client.get(path), client.head(path)
+    assert (asked.status_code, asked.content) == (200, b"")
+    varying = ("date", "x-request-id")
+    assert [one for one in asked.headers.items() if one[0] not in varying] == [
+        one for one in got.headers.items() if one[0] not in varying
+    ]
+
+
+def test_who_has_a_file_is_not_sent_it_again(client: httpx.Client) -> None:
+    tag = client.get("/page/app.js").headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        response = client.get("/page/app.js", headers={"If-None-Match": known})
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", tag)
+        assert response.headers["content-security-policy"] == POLICY
+    for other in ('"other"', tag.strip('"')):
+        assert client.get("/page/app.js", headers={"If-None-Match": other}).status_code == 200
+    assert client.get("/page/style.css").headers["etag"] != tag
+
+
+@pytest.mark.parametrize("path", ["/page/other.js", "/page/index.html", "/page/", "/page", "/page/..%2Fapp"])
+def test_no_other_file_is_sent(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/", "/page/app.js"])
+def test_nothing_can_be_posted(client: httpx.Client, path: str) -> None:
+    response = client.post(path)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_it_is_no_part_of_the_api(client: httpx.Client) -> None:
+    assert not {path for path in client.get("/openapi.json").json()["paths"] if path == "/" or "page/" in path}
+
+
+def test_its_files_are_counted_under_two_names(client: httpx.Client) -> None:
+    client.get("/")
+    client.get("/page/app.js")
+    metrics = client.get("/metrics").text
+    assert 'method="GET",route="/",' in metrics
+    assert 'method="GET",route="/page/{file}",' in metrics
+    assert "app.js" not in metrics
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server that asks for a key."""
+    _, entry = new_key("test", ("predict",), Allowance())
+    with Store.in_folder(tmp_path) as store:
+        store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_DATA_FOLDER": str(tmp_path)}) as url:
+        yield url
+
+
+def test_it_needs_no_key(keyed: str) -> None:
+    with httpx.Client(base_url=keyed, trust_env=False) as client:
+        assert client.get("/v1/spaces").status_code == 401
+        assert [client.get(path).status_code for path in PATHS] == [200] * len(PATHS)
+
+
+def test_every_file_is_asked_for_and_every_file_that_is_asked_for_is_there() -> None:
+    linked = set(matches(r'(?:href|src)="page/([^"]+)"', "index.html"))
+    imported = {name: set(matches(r'from "\./([^"]+)"', name)) for name in SCRIPTS}
+    found, ahead = set(), linked
+    while ahead:
+        found |= ahead
+        ahead = {name for one in ahead for name in imported.get(one, set())} - found
+    assert found == set(NAMES) - {"index.html"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_other_host_is_named(name: str) -> None:
+    own = {"http://www.w3.org/2000/svg"}  # the name of a language, which nobody fetches
+    assert set(matches(r"""(?:\w+:)?//[\w.-]+[\w./-]*""", name)) - own == set()
+    assert not matches(r"@import|url\((?!#)", name)
+
+
+def test_nothing_is_inline() -> None:
+    page = TEXTS["index.html"]
+    (script,) = re.findall(r"<script([^>]*)>(.*?)</script>", page, flags=re.DOTALL)
+    assert script == (' type="module" src="page/app.js"', "")
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+    # Relative, so that it works under whatever path a proxy gives it.
+    assert not re.search(r'(?:href|src)="/', page)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_make_no_markup_and_no_code_of_text(name: str) -> None:
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
+    assert not matches(rf"{markup}|\beval\(|new Function", name)
+    assert not matches(r"setAttribute\(.style|style:", name)
+    assert not matches(r"""(?:api\.\w+|stream)\([`"']/""", name)  # paths of the API are relative too
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_is_long(name: str) -> None:
+    assert len(TEXTS[name].splitlines()) <= MOST_LINES
+
+
+def test_ids_are_there_once_and_those_that_scripts_use_are_there() -> None:
+    ids = matches(r'\bid="([^"]+)"', "index.html")
+    assert len(ids) == len(set(ids))
+    used = {one for name in SCRIPTS for one in matches(r'byId\("([\w-]+)"\)', name)}
+    assert used
+    assert used <= set(ids)
+    named = matches(r'(?:aria-(?:labelledby|describedby)|for)="([^"]+)"', "index.html")
+    assert named
+    assert set(" ".join(named).split()) <= set(ids)

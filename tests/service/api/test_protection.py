@@ -1,0 +1,222 @@
+"""Clients that are slow, silent, many or gone, against a real server: none of them keeps a place for long."""
+
+import contextlib
+import json
+import select
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from models.gcn_nas import PENG
+from service.cli.demo import server
+from tests.service.api.test_jobs import results, submit, wait
+from tests.service.conftest import SMALL
+from tests.service.workers.conftest import wait_until
+
+SETTINGS = {
+    "ARCHRANK_THREADS": "1",
+    "ARCHRANK_PROCESSES": "1",
+    "ARCHRANK_HEADER_SECONDS": "1",
+    "ARCHRANK_TIMEOUT_SECONDS": "1.5",
+    "ARCHRANK_MAX_CONNECTIONS": "12",
+    "ARCHRANK_MAX_EVENT_STREAMS": "2",
+    "ARCHRANK_MAX_PARAMETERS": "5000000",
+}
+GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[httpx.Client]:
+    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+def connect(client: httpx.Client) -> socket.socket:
+    place = urlsplit(str(client.base_url))
+    return socket.create_connection((place.hostname, place.port), timeout=60)
+
+
+def dribble(connection: socket.socket, byte: bytes = b"x") -> bytes:
+    """All that is answered to one byte after the other, until the connection is closed."""
+    said = b""
+    for _ in range(1200):  # a minute
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(byte)
+        if select.select([connection], [], [], 0.05)[0]:
+            try:
+                more = connection.recv(2**16)
+            except ConnectionError:
+                return said
+            if not more:
+                return said
+            said += more
+    raise AssertionError(f"the connection is still open; {said!r}")
+
+
+def status(said: bytes) -> int:
+    return int(said.split()[1])
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    said = b""
+    while more := connection.recv(2**16):
+        said += more
+    return said
+
+
+def check_that_it_answers(connection: socket.socket) -> None:
+    connection.sendall(GET)
+    said = b""
+    while not said.endswith(b'{"status":"ok"}'):
+        more = connection.recv(2**16)
+        assert more, said
+        said += more
+    assert status(said) == 200
+
+
+def pass_the_time(client: httpx.Client) -> None:
+    """As long as headers may take."""
+    with connect(client) as silent:
+        assert until_closed(silent) == b""
+
+
+def test_architecture_of_a_job_that_is_too_large(strict: httpx.Client) -> None:
+    place = submit(strict, PENG, SMALL, proxies=[])
+    assert wait(strict, place)["counts"]["failed"] == 1
+    found: dict[int, Any] = results(strict, place)
+    (cause,) = found[0]["error"]["errors"]
+    assert cause["field"] == "architectures[0].architecture (parameters)"
+    assert cause["allowed"] == "at most 5000000"
+    assert found[1]["accuracy"] > 0.5
+    refused = strict.post("/v1/jobs", json={"architectures": [PENG]})
+    assert refused.status_code == 422
+
+
+def test_silent_connection_is_closed(strict: httpx.Client) -> None:
+    pass_the_time(strict)
+
+
+def test_headers_that_dribble_in(strict: httpx.Client) -> None:
+    with connect(strict) as connection:
+        connection.sendall(GET[:-2] + b"X: ")
+        said = dribble(connection)
+    assert status(said) == 408
+    assert said.endswith(b"The request's headers did not arrive within 1 s.")
+
+
+def test_headers_of_a_later_request_that_dribble_in(strict: httpx.Client) -> None:
+    with connect(strict) as connection:
+        check_that_it_answers(connection)
+        connection.sendall(GET[:-2] + b"X: ")
+        assert status(dribble(connection)) == 408
+
+
+def test_idle_connection_is_kept(strict: httpx.Client) -> None:
+    with connect(strict) as connection:
+        check_that_it_answers(connection)
+        pass_the_time(strict)
+        check_that_it_answers(connection)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+def test_body_that_dribbles_in(strict: httpx.Client, length: bytes) -> None:
+    with connect(strict) as connection:
+        connection.sendall(POST % (b"/v1/predictions", length) + (b"" if b"Length" in length else b"3e8\r\n"))
+        said = dribble(connection)
+    assert status(said) == 408
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["title"] == "Body too slow"
+
+
+def test_large_body_whose_rest_dribbles_in(strict: httpx.Client) -> None:
+    with connect(strict) as connection:
+        connection.sendall(POST % (b"/v1/predictions", b"Content-Length: 15000000") + b" " * (2**20 + 1))
+        assert status(dribble(connection)) in (408, 413)
+
+
+@pytest.mark.parametrize(("path", "answer"), [(b"/health/live", 405), (b"/nothing", 404)])
+def test_body_that_nobody_reads(strict: httpx.Client, path: bytes, answer: int) -> None:
+    with connect(strict) as connection:
+        connection.sendall(POST % (path, b"Content-Length: 1000000"))
+        assert status(dribble(connection)) == answer
+
+
+def test_endless_trailers(strict: httpx.Client) -> None:
+    with connect(strict) as connection:
+        connection.sendall(POST % (b"/v1/predictions", b"Transfer-Encoding: chunked") + b"1\r\n \r\n0\r\n")
+        said = dribble(connection, b"X: y\r\n" * 5000)
+    assert status(said) == 400
+
+
+@pytest.fixture
+def long_job(strict: httpx.Client) -> Iterator[str]:
+    sample = strict.get("/v1/spaces/gcn-nas/sample", params={"n": 40, "depth": 8, "seed": 9}).json()
+    place = submit(strict, *sample["architectures"], proxies=None)
+    yield place
+    strict.delete(place)
+
+
+def listen(client: httpx.Client, place: str) -> tuple[socket.socket, int]:
+    """A stream of the job's events, or what was answered in its place, and the status."""
+    connection = connect(client)
+    connection.sendall(f"GET {place}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return connection, status(connection.recv(12, socket.MSG_WAITALL))
+
+
+def test_streams_that_are_open_at_once(strict: httpx.Client, long_job: str) -> None:
+    streams = [listen(strict, long_job) for _ in range(2)]
+    assert [answer for _, answer in streams] == [200, 200]
+    refused = strict.get(f"{long_job}/events")
+    assert refused.status_code == 503
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["detail"] == "2 streams of events are open already"
+    for connection, _ in streams:  # a client that goes gives its place to another
+        connection.close()
+        wait_until(lambda: free(strict, long_job))
+
+
+def free(client: httpx.Client, place: str) -> bool:
+    connection, answer = listen(client, place)
+    connection.close()
+    return answer == 200
+
+
+def test_stream_outlives_half_a_request_behind_it(strict: httpx.Client, long_job: str) -> None:
+    wait_until(lambda: free(strict, long_job))
+    connection, answer = listen(strict, long_job)
+    assert answer == 200
+    with connection:
+        connection.sendall(b"GET /half")
+        pass_the_time(strict)
+        strict.delete(long_job)
+        said = b""
+        while b"event: cancelled" not in said:
+            more = connection.recv(2**16)
+            assert more, said
+            said += more
+
+
+def test_connections_that_are_open_at_once(strict: httpx.Client) -> None:
+    with contextlib.ExitStack() as stack:
+        *_, last = [stack.enter_context(connect(strict)) for _ in range(13)]
+        said = until_closed(last)
+    assert status(said) == 503
+    assert b"\r\nretry-after: 1\r\n" in said
+    assert said.endswith(b"12 connections are open already.")
+    wait_until(lambda: answers(strict))
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return httpx.get(f"{client.base_url}/health/live", timeout=60).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_server_is_well_afterwards(strict: httpx.Client) -> None:
+    assert strict.get("/health/ready").json() == {"status": "ok"}

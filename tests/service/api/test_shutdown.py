@@ -1,0 +1,84 @@
+"""Real servers that are told to stop: who asks is told so at first, what runs is finished, and nothing hangs."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.real_server import Server, serving
+from tests.service.api.test_jobs import events
+from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SMALL
+from tests.service.observability.test_logs import lines
+from tests.service.observability.test_metrics import read, value
+from tests.service.workers.conftest import wait_until
+
+
+def started(server: Server) -> str:
+    """A job of which some is done."""
+    place = server.submit(server.architectures(6), proxies=["synflow", "zen", "grasp"])
+    server.at_least(place, 2)
+    return place
+
+
+def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
+    with serving(tmp_path, ready_off_seconds="600") as server:
+        assert server.client.get("/health/ready").status_code == 200
+        server.process.terminate()
+        wait_until(lambda: server.client.get("/health/ready").status_code == 503)
+        assert server.client.get("/health/ready").json()["detail"] == "the server was told to stop"
+        assert server.client.get("/health/live").status_code == 200
+        body = {"architectures": [SMALL], "proxies": CHEAP}
+        with httpx.Client(base_url=server.client.base_url, timeout=60) as newcomer:
+            assert newcomer.post("/v1/predictions", json=body).status_code == 200
+
+        def told_again() -> bool:
+            server.process.terminate()
+            return server.process.poll() is not None
+
+        wait_until(told_again)
+        assert server.process.returncode == -signal.SIGTERM
+
+
+def test_after_a_while_it_closes_by_itself(tmp_path: Path) -> None:
+    with serving(tmp_path, ready_off_seconds="1") as server:
+        server.process.terminate()
+        wait_until(lambda: server.client.get("/health/ready").status_code == 503)
+        server.process.wait(60)
+
+
+def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
+    with serving(tmp_path, drain_seconds="300") as server:
+        place = started(server)
+        seen = []
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(lambda: seen.extend(events(server.client, place)))
+            with httpx.Client(base_url=server.client.base_url, timeout=60) as other:
+                wait_until(lambda: value(read(other), "event_streams") == 1)
+            server.process.terminate()
+            reading.result(60)  # ended as a response should, or this raises
+        server.process.wait(60)
+    with serving(tmp_path) as server:
+        rest = list(events(server.client, place, after=seen[-1][0]))
+    numbers = [number for number, _, _ in [*seen, *rest]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert rest[-1][1] == "done"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, how: signal.Signals) -> None:
+    """As Ctrl-C and service managers do."""
+    log = tmp_path / "log"
+    with serving(tmp_path, log, drain_seconds="60") as server, ThreadPoolExecutor(1) as pool:
+        body = {"architectures": [PENG, FOUR_LAYERS], "proxies": ["grasp", "zen", "synflow"]}
+        answer = pool.submit(server.client.post, "/v1/scores", json=body)
+        with httpx.Client(base_url=server.client.base_url, timeout=60) as other:
+            wait_until(lambda: value(read(other), "processes", state="busy") == 1)
+        os.killpg(server.process.pid, how)
+        response = answer.result(60)
+        server.process.wait(60)
+    assert response.status_code == 200
+    assert all(one["status"] == "ok" for item in response.json()["scores"] for one in item["scores"].values())
+    assert not [line for line in lines(log) if line["level"] not in ("debug", "info")]  # and no process was lost

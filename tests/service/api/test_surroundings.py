@@ -1,0 +1,146 @@
+"""Commands where the surroundings are poor: terminals of few letters, streams that are closed or full, no home."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import app, streams
+from tests.conftest import ROOT
+from tests.service.conftest import SMALL
+
+BODY = json.dumps({"architectures": [SMALL], "proxies": []})
+
+
+def archrank(*arguments: str | Path, **options: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)  # type: ignore[arg-type]
+
+
+def shell(script: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a shell script in which `$A` is the command."""
+    command = f'A="{sys.executable} -m service.cli"\n{script}'
+    return subprocess.run(["sh", "-c", command], cwd=ROOT, env={**os.environ, **environment}, capture_output=True)
+
+
+@pytest.mark.parametrize("coding", ["ascii", "latin-1"])
+def test_tables_in_the_letters_of_the_terminal(coding: str) -> None:
+    result = CliRunner(charset=coding).invoke(app, ["ensembles"])
+    assert result.exit_code == 0, result.exception
+    shown = result.stdout_bytes.decode(coding)
+    assert "rho" in shown
+    assert {"ascii": "+-", "latin-1": "±"}[coding] in shown
+    assert "?" not in shown
+
+
+def test_json_is_utf_8_whatever_the_terminal_takes() -> None:
+    result = CliRunner(charset="ascii").invoke(app, ["ensembles", "gcn-nas-ntu", "--json"])
+    assert "ρ" in " ".join(json.loads(result.stdout_bytes.decode("utf-8"))["limits"])
+
+
+def test_every_letter_is_written_somehow(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    streams.prepare()
+    stream.write("ρ ≥ 0.5 ± 0.1: é \udcff \ud800")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"rho ? 0.5 +- 0.1: ? \xff ?"  # type: ignore[attr-defined]
+
+
+def test_streams_that_are_closed_or_full() -> None:
+    """In one shell, as each start takes seconds."""
+    script = """
+    $A ensembles missing <&- >&-; echo "closed: $?" >&2
+    $A predict - <&-; echo "no input: $?" >&2
+    $A openapi >/dev/full; echo "full: $?" >&2
+    { $A openapi; echo "seen enough: $?" >&2; } | true
+    env -u HOME $A keys create --name a --settings >&-; echo "no output: $?" >&2
+    """
+    said = shell(script).stderr.decode().splitlines()
+    assert "Traceback" not in " ".join(said)
+    assert [line for line in said if ": " in line and line.rsplit(": ")[1].isdecimal()] == [
+        "closed: 2",
+        "no input: 2",
+        "full: 2",
+        "seen enough: 1",
+        "no output: 0",
+    ]
+    assert "FILE: got '-'; allowed: a file, or standard input that is open" in said
+    assert "system: No space left on device" in said
+
+
+def test_a_byte_order_mark_is_none_of_the_request(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_bytes(BODY.encode("utf-8-sig"))
+    from_file = archrank("predict", tmp_path / "one.json", "--json")
+    from_input = archrank("predict", "-", "--json", input=BODY.encode("utf-8-sig"))
+    assert from_file.exit_code == from_input.exit_code == 0, from_file.stderr
+    assert json.loads(from_file.stdout)["predictions"][0]["rank"] == 1
+
+
+def test_a_bug_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("service.inference.registry.EnsembleRegistry.load", broken)
+    assert isinstance(archrank("ensembles").exception, ZeroDivisionError)
+
+
+def _page(folder: Path) -> Path:
+    (folder / "page").mkdir()
+    (folder / "page" / "manifest.json").write_text("{}")
+    return folder / "page"
+
+
+def _fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def _search(folder: Path) -> Path:
+    (folder / "front.svg").mkdir()
+    return folder
+
+
+OUTPUTS: list[tuple[list[str], Callable[[Path], Path]]] = [
+    (["fit", "--benchmark", "never-read"], _page),
+    (["fit", "--benchmark", "never-read"], lambda folder: Path("/proc/archrank")),
+    (["report", "--benchmark", "never-read"], _page),
+    (["report", "--benchmark", "never-read"], lambda folder: Path(__file__) / "below"),
+    (["benchmark", "score", "never-read"], _fifo),
+    (["benchmark", "score", "never-read"], lambda folder: folder),
+    (["search", "--budget", "1", "--ensemble", "never-looked-for"], _search),
+]
+
+
+@pytest.mark.parametrize(("command", "make"), OUTPUTS, ids=[f"{case[0][0]}-{i}" for i, case in enumerate(OUTPUTS)])
+def test_outputs_are_looked_at_before_anything_else(
+    command: list[str], make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    out = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = archrank(*command, "--out", out)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "never" not in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "1" + "0" * 30])
+@pytest.mark.parametrize("command", ["evaluate", "fit", "search", "benchmark score"])
+def test_seeds_that_no_library_takes(command: str, seed: str, tmp_path: Path) -> None:
+    table = tmp_path / "table.jsonl"
+    rows = [{"architecture": {"layers": [["S"], ["T"], ["S"], ["ST", name]]}, "accuracy": 0.9} for name in ("L", "L2")]
+    table.write_text("\n".join(map(json.dumps, rows)))
+    where = {"evaluate": ["--benchmark", table], "search": [], "benchmark score": [table]}.get(
+        command, ["--benchmark", table]
+    )
+    out = [] if command == "evaluate" else ["--out", tmp_path / "out"]
+    result = archrank(*command.split(), *where, *out, "--seed", seed)
+    assert result.exit_code == 2
+    assert result.stderr.strip() == f"seed: got {seed}; allowed: a whole number from 0 to 2**32 - 1"
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,252 @@
+"""What was computed before is not computed again, and says the same as what is computed anew."""
+
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from models.gcn_nas import GcnNas
+from proxies import Score, score
+from service.api.schemas import FOUR_LAYERS, PredictionRequest
+from service.app import create_app
+from service.inference import pipeline
+from service.inference.cache import Cache, Memory
+from service.inference.registry import EnsembleRegistry
+from service.settings import Settings
+from service.workers import scoring
+from tests.service.conftest import CHEAP, SIX, SMALL, answer, without_costs
+
+Asked = list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def library() -> EnsembleRegistry:
+    return EnsembleRegistry.load(Settings(device="cpu"))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """The proxies that networks were scored by, one entry a network."""
+    return count(monkeypatch, lambda scores: scores)
+
+
+def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], dict[str, Score]]) -> Asked:
+    calls: Asked = []
+
+    def counted(network: Any, x: Any, y: Any, proxies: Sequence[str], *more: int) -> dict[str, Score]:
+        calls.append(list(proxies))
+        return change(score(network, x, y, proxies, *more))
+
+    monkeypatch.setattr(scoring, "score", counted)
+    return calls
+
+
+@contextmanager
+def serving(library: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAPI, Callable[..., Any]]]:
+    """The application, served by a thread of this process, and what posts to its predictions."""
+    data = tempfile.TemporaryDirectory()
+    app = create_app(Settings(device="cpu", backend="inline", data_folder=data.name, **settings), library)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/predictions"
+
+        def post(*architectures: Any, **more: Any) -> Any:
+            response = httpx.post(url, json={"architectures": architectures, **more}, timeout=60)
+            assert response.status_code == 200, response.text
+            return response.json()["predictions"]
+
+        try:
+            yield app, post
+        finally:
+            server.should_exit = True
+            thread.join()
+            data.cleanup()
+
+
+def test_architecture_asked_twice_is_scored_once(library: EnsembleRegistry, asked: Asked) -> None:
+    with serving(library) as (_, post):
+        (first,) = post(SMALL, proxies=CHEAP)
+        (second,) = post(SMALL, proxies=CHEAP)
+        _, third = post(SIX, SMALL, proxies=CHEAP)
+    assert asked == [CHEAP, CHEAP]  # SMALL and SIX
+    assert (first["cached"], second["cached"], third["cached"]) == (False, True, True)
+    assert second == {**first, "cached": True}
+    assert third["scores"] == first["scores"]
+
+
+def test_only_the_missing_proxies_are_computed(library: EnsembleRegistry, asked: Asked) -> None:
+    with serving(library) as (_, post):
+        post(SMALL, proxies=["nwot"])
+        (more,) = post(SMALL, proxies=["params", "nwot", "snip"])
+        (fewer,) = post(SMALL, proxies=["snip"])
+    with serving(library, cache_size=0) as (_, post):
+        (anew,) = post(SMALL, proxies=["params", "nwot", "snip"])
+    assert asked == [["nwot"], ["params", "snip"], ["params", "nwot", "snip"]]
+    assert list(more["scores"]) == ["params", "nwot", "snip"]
+    assert without_costs(more) == without_costs(anew)
+    assert fewer["scores"]["snip"] == more["scores"]["snip"]
+    assert not more["cached"]
+
+
+def test_another_seed_is_another_question(library: EnsembleRegistry, asked: Asked) -> None:
+    with serving(library) as (_, post):
+        (usual,), (other,) = post(SMALL, proxies=["nwot"]), post(SMALL, proxies=["nwot"], seed=5)
+    assert len(asked) == 2
+    assert usual["scores"]["nwot"]["value"] != other["scores"]["nwot"]["value"]
+
+
+def test_structure_alone_is_predicted_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(library) as (_, post):
+        (first,) = post(SMALL, proxies=[])
+        monkeypatch.delattr("ensemble.Ensemble.predict")
+        (second,) = post(SMALL, proxies=[])
+    assert not first["cached"]
+    assert second == {**first, "cached": True}
+
+
+def test_simultaneous_requests_score_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait(scores: dict[str, Score]) -> dict[str, Score]:
+        begun.set()
+        assert gate.wait(30)
+        return scores
+
+    asked = count(monkeypatch, wait)
+    with serving(library) as (_, post), ThreadPoolExecutor(2) as pool:
+        first = pool.submit(post, SMALL, proxies=CHEAP)
+        assert begun.wait(30)
+        second = pool.submit(post, SMALL, proxies=CHEAP)
+        time.sleep(0.5)  # the second asks; it has no turn of its own to be seen by
+        assert not second.done()
+        gate.set()
+        assert without_costs(first.result()) == without_costs(second.result())
+    assert asked == [CHEAP]
+
+
+def test_known_answer_overtakes_long_work(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    gate.set()
+
+    def wait(scores: dict[str, Score]) -> dict[str, Score]:
+        begun.set()
+        assert gate.wait(30)
+        return scores
+
+    count(monkeypatch, wait)
+    with serving(library, queue_size=1) as (_, post), ThreadPoolExecutor(1) as pool:
+        known = post(SMALL, SIX, proxies=CHEAP)
+        gate.clear()
+        begun.clear()
+        long = pool.submit(post, FOUR_LAYERS, proxies=CHEAP)
+        assert begun.wait(30)
+        assert without_costs(post(SMALL, SIX, proxies=CHEAP)) == without_costs(known)  # though the queue is full
+        assert not long.done()
+        gate.set()
+        assert long.result()
+
+
+def test_failed_scores_are_computed_again(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [True]
+
+    def fail(scores: dict[str, Score]) -> dict[str, Score]:
+        if broken:
+            broken.clear()
+            scores["nwot"] = replace(scores["nwot"], value=None, status="failed", error="out of memory")
+        return scores
+
+    asked = count(monkeypatch, fail)
+    with serving(library) as (_, post):
+        (first,), (second,) = post(SMALL, proxies=CHEAP), post(SMALL, proxies=CHEAP)
+    assert asked == [CHEAP, ["nwot"]]
+    assert (first["scores"]["nwot"]["status"], second["scores"]["nwot"]["status"]) == ("failed", "ok")
+    assert not second["cached"]
+    assert first["warnings"] != second["warnings"]
+
+
+def test_failed_networks_are_built_again(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, broken = GcnNas.build, [library.probe.space.parse(SMALL)]
+
+    def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
+        if arch in broken:
+            broken.clear()
+            raise MemoryError
+        return build(space, arch, seed)
+
+    monkeypatch.setattr(GcnNas, "build", build_or_fail)
+    with serving(library) as (_, post):
+        assert list(post(SMALL, proxies=CHEAP)[0]) == ["error"]
+        assert post(SMALL, proxies=CHEAP)[0]["accuracy"]
+
+
+def test_what_memory_forgets_the_store_knows(library: EnsembleRegistry, asked: Asked) -> None:
+    with serving(library, cache_size=2) as (_, post):
+        first, *_, last = (post(architecture, proxies=CHEAP)[0] for architecture in (SMALL, SIX, SIX, SMALL))
+    assert len(asked) == 2
+    assert last["scores"] == first["scores"]
+
+
+def test_without_memory_predictions_are_computed_anew_and_scores_are_not(
+    library: EnsembleRegistry, asked: Asked
+) -> None:
+    with serving(library, cache_size=0) as (_, post):
+        assert [post(SMALL, proxies=CHEAP)[0]["cached"] for _ in range(2)] == [False, False]
+    assert len(asked) == 1
+
+
+def test_least_recently_used_goes_first() -> None:
+    cache: Cache[str, int] = Cache(2)
+    cache.put({"a": 1, "b": 2})
+    assert cache.get(["a", "x"]) == {"a": 1}
+    cache.put({"c": 3})
+    assert cache.get(["a", "b", "c"]) == {"a": 1, "c": 3}
+    cache.put({"a": 4})
+    assert cache.get("abc") == {"a": 4, "c": 3}
+
+
+@pytest.fixture(scope="module")
+def memory(library: EnsembleRegistry) -> Memory:
+    """What one request left behind."""
+    memory = Memory(1000)
+    run([SMALL, SIX], library, memory)
+    return memory
+
+
+def run(architectures: Sequence[Any], library: EnsembleRegistry, memory: Memory, **more: Any) -> Any:
+    request = PredictionRequest(architectures=list(architectures), compare=True, **more)
+    return without_costs(answer(pipeline.predict, request, library, memory=memory).model_dump())
+
+
+COMBINERS = [None, "stacked", "structure", "vote", "mean", "ranknet", "forest", "xgboost", "ridge"]
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+@pytest.mark.parametrize("proxies", [None, []])
+def test_cached_is_as_computed(
+    combiner: str | None, proxies: list[str] | None, library: EnsembleRegistry, memory: Memory
+) -> None:
+    anew = Memory(0)
+    anew.scores = memory.scores  # predictions are computed every time
+    for architectures in ([SMALL], [SMALL, SIX], [SIX, FOUR_LAYERS, SMALL], [FOUR_LAYERS, SMALL]):
+        asked = {"combiner": combiner, "proxies": proxies}
+        computed = run(architectures, library, anew, **asked)
+        kept = [run(architectures, library, memory, **asked) for _ in range(2)]
+        assert kept == [computed, computed]
+
+
+def test_every_combiner_is_tried(library: EnsembleRegistry) -> None:
+    assert set(COMBINERS) - {None} == set(library.model().combiners)

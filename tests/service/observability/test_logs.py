@@ -1,0 +1,173 @@
+"""Log lines: for programs, with the ids that belong to them, and without secrets."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api_keys import Allowance, new_key
+from service.app import create_app
+from service.observability import logs
+from service.settings import Settings
+from tests.conftest import ROOT
+from tests.real_server import serving
+from tests.service.api.test_jobs import submit, wait
+from tests.service.conftest import CHEAP, SIX, SMALL
+
+KEY = "ark_0aB-9_zzZZ11"
+URL = "postgresql://archrank:hunter2@db/archrank"
+FORMATTERS = [logs.JsonFormatter(), logs.TextFormatter()]
+KEYS = st.text("abcXYZ019_-", min_size=8, max_size=40)
+
+
+def lines(log: Path) -> list[dict[str, Any]]:
+    """Every line, which has to be one JSON object."""
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_lines_of_a_server(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    key, entry = new_key("lab", ["predict"], Allowance())
+    with serving(tmp_path / "data", log, keys=f"[{entry.model_dump_json()}]") as server:
+        server.client.headers["Authorization"] = f"Bearer {key}"
+        headers = {"X-Request-ID": "mine"}
+        body = {"architectures": [SMALL], "proxies": CHEAP}
+        assert server.client.post("/v1/predictions", json=body, headers=headers).headers["x-request-id"] == "mine"
+        assert server.client.get(f"/{key}", headers=headers).status_code == 404
+        place = submit(server.client, SIX)
+        wait(server.client, place)
+        server.process.terminate()
+        server.process.wait(60)
+    assert key not in log.read_text()
+    found = lines(log)
+    for line in found:
+        assert {"time", "level", "logger", "message"} <= line.keys()
+        assert line["time"].endswith("+00:00")
+    (answered, missing) = [line for line in found if line.get("request") == "mine"]
+    assert (
+        answered.items()
+        >= {
+            "logger": "service.api.authentication",
+            "level": "info",
+            "message": "POST /v1/predictions 200",
+            "method": "POST",
+            "route": "/v1/predictions",
+            "caller": entry.id,
+            "status": 200,
+        }.items()
+    )
+    assert answered["seconds"] > 0
+    assert answered["bytes"] > 100
+    assert (missing["route"], missing["status"]) == ("other", 404)
+    created = next(line for line in found if line.get("job"))
+    assert place.endswith(created["job"])
+    assert created["request"] in {line["request"] for line in found if line.get("route") == "/v1/jobs"}
+    assert {line["event"] for line in found if line["logger"] == "service.workers.worker_process"} == {
+        "spawn",
+        "ready",
+        "death",
+    }
+    assert any(line["logger"] == "uvicorn.error" for line in found)
+    assert not any(line.get("route") == "/health/ready" for line in found)
+
+
+def test_level_and_text(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving(tmp_path / "data", log, log_format="text", log_level="debug") as server:
+        server.client.get("/health/live", headers={"X-Request-ID": "quiet"})
+        server.process.terminate()
+        server.process.wait(60)
+    (line,) = [line for line in log.read_text().splitlines() if "quiet" in line]
+    assert "DEBUG service.api.authentication: GET /health/live 200 request=quiet method=GET" in line
+
+
+CHILD = """
+import time
+from service.workers.processes import ProcessBackend, ProcessOptions
+
+if __name__ == "__main__":
+    backend = ProcessBackend({}, ProcessOptions(entry="service.workers.child:nothing", log=("json", "info")))
+    backend.start()
+    while backend.health().state != "unhealthy":
+        time.sleep(0.01)
+    backend.stop()
+"""
+
+
+def test_lines_of_a_scoring_process(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(CHILD)
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, env=environment, check=True)
+    said = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert said
+    for line in said:
+        assert (line["process"], line["message"]) == ("scorer 0", "the process ends")
+        assert "has no attribute 'nothing'" in line["exception"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/nothing/there", "/v1/jobs/none"])
+def test_every_answer_has_an_id(path: str, client: httpx.Client) -> None:
+    assert client.get(path, headers={"X-Request-ID": "a.b_c-1"}).headers["x-request-id"] == "a.b_c-1"
+    made = {client.get(path, headers={"X-Request-ID": bad}).headers["x-request-id"] for bad in ("", "a b", "x" * 129)}
+    assert len(made) == 3
+    assert all(len(one) == 32 for one in made)
+
+
+def test_unforeseen_error_is_answered_with_its_id() -> None:
+    app = create_app(Settings())
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("no one foresaw this")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/broken", headers={"X-Request-ID": "mine"})
+
+    response = asyncio.run(ask())
+    assert (response.status_code, response.headers["x-request-id"]) == (500, "mine")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"] == "an unexpected RuntimeError; the server's log says more, of request mine"
+
+
+def record(message: str, *args: object, **more: Any) -> logging.LogRecord:
+    return logging.makeLogRecord({"msg": message, "args": args, "name": "test", **more})
+
+
+def raised(text: str) -> Any:
+    try:
+        raise ValueError(text)
+    except ValueError:
+        return sys.exc_info()
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS, ids=lambda one: type(one).__name__)
+@given(key=KEYS, around=st.text(st.characters(exclude_characters="@"), max_size=5))
+def test_no_key_and_no_password_is_written(formatter: logging.Formatter, key: str, around: str) -> None:
+    for secret in (f"ark_{key}", f"postgresql://somebody:{key}@host/database"):
+        said = around + secret + around
+        for one in (
+            record(said),
+            record("%s %r", said, {"nested": [said]}),
+            record("an error", exc_info=raised(said)),
+            record("extra", url=said, headers={"authorization": said}),
+        ):
+            assert key not in formatter.format(one)
+
+
+def test_the_rest_of_a_line_is_kept() -> None:
+    line = json.loads(logs.JsonFormatter().format(record("%s and %s", KEY, URL, count=3)))
+    assert line["message"] == "ark_*** and postgresql://archrank:***@db/archrank"
+    assert line["count"] == 3
+    plain = "http://127.0.0.1:8000/v1 by a@b"
+    assert logs.redacted(plain) == plain

@@ -1,0 +1,120 @@
+"""PostgreSQL databases that cannot be the store: one sentence, whatever asks, and nothing made in them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from service.storage import Store, StoreError
+from tests.service.storage.postgres import LOCKED, Postgres
+
+ENCODINGS = ("SQL_ASCII", "LATIN1", "WIN1252", "EUC_JP", "MULE_INTERNAL")
+COMMANDS = (("keys", "list"), ("keys", "create", "--name", "lab"), ("keys", "open"), ("serve", "--port", "0"))
+
+
+@contextmanager
+def database(postgres: Postgres, encoding: str) -> Iterator[str]:
+    name = f"encoded_{encoding.lower()}"
+    postgres.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    yield postgres.url(name)
+    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def not_postgres() -> Iterator[str]:
+    """A URL where a web server answers."""
+
+    def answer() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"postgresql://me:s3cret@127.0.0.1:{listener.getsockname()[1]}/archrank"
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def run(url: str, *command: str) -> "subprocess.CompletedProcess[str]":
+    env = os.environ | {"ARCHRANK_STORE_URL": url, "ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1"}
+    whole = (sys.executable, "-m", "service.cli", *command)
+    return subprocess.run(whole, env=env, capture_output=True, text=True, timeout=120)
+
+
+def tables(url: str) -> int:
+    with psycopg.connect(url, client_encoding="utf8") as conn:
+        row = conn.execute("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_every_command_says_what_is_wrong_in_one_sentence(postgres: Postgres) -> None:
+    said = "the encoding of database 'encoded_sql_ascii' is SQL_ASCII; archrank needs UTF8"
+    with database(postgres, "SQL_ASCII") as url:
+        for command in COMMANDS:
+            ended = run(url, *command)
+            assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1), ended.stderr
+            assert ended.stderr.startswith(said)
+        ended = run(url, "doctor", "--json")
+        findings = {one["check"]: one for one in json.loads(ended.stdout)["findings"]}
+        assert ended.returncode == 1
+        assert findings["store"]["status"] == "error"
+        assert findings["store"]["found"].startswith(said)
+        assert findings["keys"]["status"] == "skipped"
+        assert tables(url) == 0
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_only_utf8_holds_every_character(encoding: str, postgres: Postgres) -> None:
+    with database(postgres, encoding) as url, pytest.raises(StoreError, match=f"UTF8.*{encoding}|{encoding}.*UTF8"):
+        Store.open(url)
+
+
+def test_encoding_of_the_url_does_not_matter(postgres: Postgres) -> None:
+    with database(postgres, "UTF8") as url, Store.open(f"{url}&client_encoding=latin1") as store:
+        assert store.keys.add("k1", "ar_1", "Žižek λ", "h4sh", ["predict"], {}).name == "Žižek λ"
+
+
+def test_password_is_wrong(postgres: Postgres) -> None:
+    postgres.execute(f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'right'")
+    try:
+        url = postgres.url("postgres").replace("tests@", f"{LOCKED}:wr0ng@")
+        with pytest.raises(StoreError, match=f'password authentication failed for user "{LOCKED}"') as caught:
+            Store.open(url)
+        ended = run(url, "keys", "list")
+    finally:
+        postgres.execute(f"DROP ROLE {LOCKED}")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert "wr0ng" not in f"{caught.value} {ended.stderr}"
+
+
+def test_what_answers_is_no_postgres() -> None:
+    with not_postgres() as url:
+        with pytest.raises(StoreError, match="received invalid response") as caught:
+            Store.open(url)
+        ended = run(url, "serve", "--port", "0")
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1), ended.stderr
+    assert "s3cret" not in f"{caught.value} {ended.stderr}"
+
+
+def test_user_may_make_no_tables(postgres: Postgres) -> None:
+    postgres.execute("CREATE ROLE poor LOGIN")
+    try:
+        with database(postgres, "UTF8") as url, pytest.raises(StoreError, match="permission denied"):
+            Store.open(url.replace("tests@", "poor@"))
+    finally:
+        postgres.execute("DROP ROLE poor")

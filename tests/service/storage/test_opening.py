@@ -1,0 +1,146 @@
+"""Which databases are opened, and what becomes of their tables."""
+
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine
+
+from models.errors import InputError
+from service.storage import Requeued, Store, StoreError, StoreGoneError, StoreSchemaError
+from service.storage.database import parsed
+from service.storage.migrate import FOLDER
+from service.storage.records import UNBOUND
+from service.storage.tables import Base
+from tests.service.storage.conftest import items
+from tests.service.storage.postgres import Postgres
+
+
+def test_migrations_make_the_tables(empty_url: str) -> None:
+    with Store.open(empty_url) as store, store._db.read() as conn:
+        assert compare_metadata(MigrationContext.configure(conn), Base.metadata) == []
+
+
+def test_opened_again(url: str) -> None:
+    with Store.open(url) as store:
+        job, _ = store.jobs.create("predict", {}, items(3), "me")
+        store.queue.claim(1, "w")
+    with Store.open(url) as store:
+        assert store.jobs.get(job.id).running == 1
+        assert len(store.queue.claim(9, "w")) == 2
+        store.health()
+
+
+EARLIER = (
+    "INSERT INTO jobs (number, id, owner, kind, options, state, created, "
+    "total, waiting, running, done, failed, cached, events) "
+    "VALUES (1, 'j1', 'k1', 'predict', '{}', 'running', '2030-01-01', 3, 1, 1, 1, 0, 0, 0)",
+    "INSERT INTO owners (owner, turn) VALUES ('k1', 0)",
+    *(
+        "INSERT INTO items (job, position, architecture, state, attempts, completion, cached) "
+        f"VALUES (1, {position}, '{{}}', '{state}', 9, {completion}, false)"
+        for position, state, completion in ((0, "done", 1), (1, "running", "NULL"), (2, "waiting", "NULL"))
+    ),
+)
+KEY = (
+    "INSERT INTO api_keys (id, prefix, name, hash, scopes, limits, created, revoked) "
+    "VALUES ('k1', 'ar_1', 'lab', 'h4sh', '[]', '{}', '2030-01-01', '2030-01-02')"
+)
+
+
+def earlier(url: str, *statements: str) -> None:
+    """Make a store as the archrank before bound jobs did."""
+    where = parsed(url)
+    if where.drivername == "sqlite":
+        Path(str(where.database)).parent.mkdir()
+    engine = create_engine(where, poolclass=NullPool)
+    with engine.begin() as conn:
+        config = Config()
+        config.set_main_option("script_location", str(FOLDER))
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0002")
+        for statement in statements:
+            conn.exec_driver_sql(statement)
+
+
+def test_store_of_an_earlier_archrank(empty_url: str) -> None:
+    """Its revoked keys let nobody in, its jobs go on, and what was held only was not tried."""
+    earlier(empty_url, KEY, *EARLIER)
+    with Store.open(empty_url) as store:
+        assert not store.keys.anonymous()
+        assert store.jobs.get("j1").basis == UNBOUND
+        assert [one.attempts for one in store.jobs.items("j1").items] == [9, 0, 0]
+        assert store.queue.requeue(None, 1, {}) == Requeued(1, 0)
+        assert [one.position for one in store.queue.claim(9, "w")] == [1, 2]
+
+
+def test_store_of_an_earlier_archrank_that_had_no_key(empty_url: str) -> None:
+    earlier(empty_url)
+    with Store.open(empty_url) as store:
+        assert store.keys.anonymous()
+
+
+def test_newer_schema_is_refused(url: str) -> None:
+    with Store.open(url) as store, store._db.write() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreSchemaError, match="schema is 9999, made by a newer archrank; this one knows 0001"):
+        Store.open(url)
+
+
+def test_tables_of_somebody_else_are_left_alone(empty_url: str) -> None:
+    with Store.open(empty_url) as store, store._db.write() as conn:
+        conn.exec_driver_sql("DROP TABLE alembic_version")
+    with pytest.raises(StoreSchemaError, match="that are not archrank's"):
+        Store.open(empty_url)
+
+
+def test_file_that_is_no_database(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("notes\n" * 1000)
+    with pytest.raises(StoreSchemaError, match="whether the URL is the right one"):
+        Store.open(f"sqlite:///{file}")
+    assert file.read_text() == "notes\n" * 1000
+
+
+def test_file_of_a_data_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder with 100% ?#&"
+    with Store.in_folder(folder) as store:
+        store.health()
+        (file,) = (path for path in folder.iterdir() if path.suffix == ".db")
+        assert file.name == "archrank.db"
+        assert oct(os.stat(file).st_mode)[-3:] == "600"
+        with sqlite3.connect(file) as conn:
+            assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        conn.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "x", "sqlite://", "sqlite:///:memory:", "sqlite:////tmp/x?mode=ro", "mysql://h/d", "postgresql+asyncpg://h/d"],
+)
+def test_url_of_no_store(url: str) -> None:
+    with pytest.raises(InputError, match=re.escape("allowed: sqlite:///<path of a file> or postgresql://")):
+        Store.open(url)
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="a folder that can be written"):
+        Store.in_folder(tmp_path / "file" / "data")
+
+
+def test_server_that_does_not_answer(tmp_path: Path) -> None:
+    with pytest.raises(StoreGoneError, match="cannot be reached") as caught:
+        Store.open(f"postgresql://me:s3cret@/db?host={tmp_path}")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_database_that_does_not_exist(postgres: Postgres) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        Store.open(postgres.url("nowhere"))

@@ -1,0 +1,98 @@
+"""Scores come back as they were put, on either database."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from models.errors import InputError
+from proxies import Score
+from service.inference.cache import ScoreKey
+from service.storage import Store
+from tests.service.storage.conftest import Clock
+
+HOUR = timedelta(hours=1)
+
+
+def key(architecture: int = 0, proxy: str = "nwot", version: str = "1", **more: object) -> ScoreKey:
+    one = ScoreKey("space", f"{architecture:032x}", "batch", 0, 1, proxy, version, "cpu", "float32")
+    return one._replace(**more)
+
+
+def score(value: float | None = 1.5, log: float | None = None) -> Score:
+    return Score(value, log, "ok", 0.25, note="chunked", per_layer=0.1)
+
+
+@pytest.mark.parametrize("number", [0.1, 1 / 3, 1e22, 1.7976931348623157e308, 5e-324, -2.5e-300, 0.0, 3.0, 2.0**53 + 2])
+def test_numbers_come_back_exactly(store: Store, number: float) -> None:
+    put = {
+        key(): Score(number, -number, "ok", 0.1),
+        key(1): Score(None, number, "ok", 0.0, note="é\n", per_layer=number),
+    }
+    store.scores.put(put)
+    got = store.scores.get(put)
+    assert got == put
+    assert all(type(one) is float for score in got.values() for one in (score.log, score.seconds))
+
+
+def test_every_part_of_the_key_counts(store: Store) -> None:
+    other = {
+        "space": "x",
+        "batch": "x",
+        "seed": 2**32 - 1,
+        "draws": 2,
+        "proxy": "x",
+        "version": "2",
+        "device": "cuda",
+        "dtype": "x",
+    }
+    keys = [key(), key(1), *(key(**{name: value}) for name, value in other.items())]
+    put = {one: score(i) for i, one in enumerate(keys)}
+    store.scores.put(put)
+    assert store.scores.get(keys) == put
+    assert store.scores.get([key(2), key(proxy="y"), key(seed=1)]) == {}
+    assert store.scores.get([]) == {}
+
+
+def test_put_again_replaces_and_adds(store: Store) -> None:
+    store.scores.put({key(): score(1), key(proxy="zen"): score(2)})
+    store.scores.put({key(): score(3), key(proxy="snip"): score(4)})
+    store.scores.put({key(): score(3)})
+    keys = [key(), key(proxy="zen"), key(proxy="snip")]
+    assert store.scores.get(keys) == dict(zip(keys, map(score, (3, 2, 4)), strict=True))
+
+
+def test_only_ok_scores_are_kept(store: Store) -> None:
+    store.scores.put({key(): replace(score(), status="failed"), key(1): score()})
+    assert store.scores.get([key(), key(1)]) == {key(1): score()}
+    with pytest.raises(InputError):
+        store.scores.put({key(): score(float("nan"))})
+
+
+def test_writers_of_the_same_architectures_lose_nothing(store: Store) -> None:
+    proxies = [f"p{i}" for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        puts = [{key(i, name): score(i) for i in range(50)} for name in proxies]
+        list(pool.map(store.scores.put, puts))
+    put = {one: two for some in puts for one, two in some.items()}
+    assert store.scores.get(put) == put
+
+
+def test_pruned_by_age(store: Store, clock: Clock) -> None:
+    store.scores.put({key(0): score(), key(1): score()})
+    clock.jump(hours=10)
+    assert store.scores.get([key(1)])
+    clock.jump(hours=10)
+    assert store.scores.prune(10, 15 * HOUR) == 1
+    assert store.scores.get([key(0), key(1)]) == {key(1): score()}
+
+
+def test_pruned_by_number_whatever_the_clock_says(store: Store, clock: Clock) -> None:
+    for i in range(4):
+        store.scores.put({key(i): score()})
+        clock.jump(hours=-30)
+    store.scores.get([key(0)])
+    assert store.scores.prune(2, 1000 * HOUR) == 2
+    assert set(store.scores.get(map(key, range(4)))) == {key(0), key(3)}
+    assert store.scores.prune(0, 1000 * HOUR) == 2
