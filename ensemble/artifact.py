@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from common.errors import shortened
+from common.files import read_file, read_json
 from ensemble.combiners import State
 from ensemble.data.files import check_new_folder, write_folder
 from ensemble.errors import ArtifactError
 from models import InputError
-from models.errors import shortened
-from models.files import read_file, read_json
 
 FORMAT = 3
 """Raised whenever an older program could not read what a newer one writes."""

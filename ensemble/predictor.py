@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.errors import check_seed
+from common.version import archrank_version
 from ensemble.artifact import load_artifact, save_artifact
 from ensemble.calibration.applicability import FAR, Population
 from ensemble.card import card
@@ -31,8 +33,6 @@ from ensemble.explanation import Edit, Explanation, explanation, single_edits
 from ensemble.fitted_combiner import FittedCombiner
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space
 from models.batches import BatchSpec, ProbeBatch
-from models.errors import check_seed
-from models.version import archrank_version
 
 Array = NDArray[np.float64]
 Scores = Sequence[Mapping[str, float | None]]

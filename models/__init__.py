@@ -1,7 +1,7 @@
 """Search spaces: from a written architecture to the network it means, and the batches that probe it."""
 
+from common.errors import ArchitectureError, ArchrankError, BatchError, InputError, UnknownNameError
 from models.base import Architecture, Cost, SearchSpace
-from models.errors import ArchitectureError, ArchrankError, BatchError, InputError, UnknownNameError
 from models.registry import get_space, space_names
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from common.errors import InputError, UnknownNameError
 from models.base import Architecture, SearchSpace
-from models.errors import InputError, UnknownNameError
 from models.gcn_nas import GcnNas
 
 _SPACES: tuple[type[SearchSpace[Any]], ...] = (GcnNas,)

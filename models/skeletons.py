@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InputError, UnknownNameError
+from common.errors import InputError, UnknownNameError
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.errors import InputError, UnknownNameError
+from common.errors import InputError, UnknownNameError
 from proxies.base import Proxy, ProxyInfo
 from proxies.epe_nas import EpeNas
 from proxies.fisher import Fisher

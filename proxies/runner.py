@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from models.errors import InputError, check_seed
+from common.errors import InputError, check_seed
 from proxies.base import Need, Proxy, Score
 from proxies.passes import EXACT, PASSES, Pass, ProxyInput, needs_shown
 from proxies.passes.base import attempt, is_out_of_memory, units

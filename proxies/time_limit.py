@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from models.errors import ArchrankError
+from common.errors import ArchrankError
 
 AGAIN = 0.02
 """Seconds after which what could not be stopped at that moment is to be stopped again."""

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.documents import check_fields
+from common.files import check_file, parse_json
 from models import Architecture, InputError, SearchSpace
-from models.documents import check_fields
-from models.files import check_file, parse_json
 from search.base import Trial
 
 FORMAT = 1

@@ -10,8 +10,8 @@ import torch
 from fastapi import FastAPI
 from sqlalchemy import URL
 
+from common.version import archrank_version
 from models.batches import ProbeBatch
-from models.version import archrank_version
 from service.api import problems as errors
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies

@@ -13,8 +13,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from models.errors import InputError
-from models.files import parse_json
+from common.errors import InputError
+from common.files import parse_json
 from service.api_keys import MOST, KeyEntry
 
 SHIPPED = Path(__file__).resolve().parents[1] / "ensemble" / "artifacts"

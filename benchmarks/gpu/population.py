@@ -10,9 +10,9 @@ import torch
 
 from benchmarks.gpu.backend import backend, outcomes, task
 from benchmarks.gpu.checks import Check, Options, holds, skipped, stated
+from common.errors import ArchrankError
 from models import Architecture, get_space
 from models.batches import ProbeBatch, synthetic_batch
-from models.errors import ArchrankError
 from proxies import proxy_versions
 
 SAMPLES, FRAMES = 16, 64

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.files import check_file, parse_json, read_file
 from ensemble.data.files import json_line, write_atomically
 from ensemble.errors import BenchmarkError
 from models import Architecture, InputError, SearchSpace, get_space
-from models.files import check_file, parse_json, read_file
 
 FIELDS = ("architecture", "accuracy", "seconds", "scores")
 """What a row of our own table may hold; the first two have to be there."""

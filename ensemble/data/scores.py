@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from common.documents import check_fields
+from common.files import BYTE_ORDER_MARK, parse_json, read_file
 from ensemble.data.benchmark import Benchmark, Scores, finite
 from ensemble.data.files import json_line, write_atomically
 from ensemble.errors import BenchmarkError
 from models import InputError
 from models.batches import BatchSpec
-from models.documents import check_fields
-from models.files import BYTE_ORDER_MARK, parse_json, read_file
 
 log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)

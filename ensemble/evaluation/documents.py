@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from common.documents import check_fields
+from common.files import read_json
 from ensemble.data.benchmark import Benchmark
 from ensemble.errors import BenchmarkError
 from models import InputError
-from models.documents import check_fields
-from models.files import read_json
 
 
 class _Part(BaseModel):

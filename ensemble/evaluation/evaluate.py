@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import check_seed
 from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners import COMBINERS, CombinerInfo, get_combiner
 from ensemble.combiners.base import Combiner
@@ -29,7 +30,6 @@ from ensemble.evaluation.metrics import (
     reliability,
     search_measures,
 )
-from models.errors import check_seed
 
 Array = NDArray[np.float64]
 

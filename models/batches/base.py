@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from common.errors import BatchError
 from models.base import Shape
-from models.errors import BatchError
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.errors import BatchError, InputError, check_seed
+from common.files import check_file, read_json
 from models.base import SearchSpace
 from models.batches.base import ProbeBatch, check_batch
-from models.errors import BatchError, InputError, check_seed
-from models.files import check_file, read_json
 
 PICKLE_HELP = (
     "labels as .npy or .json, since a pickle can run code when it is read; convert yours once with: "

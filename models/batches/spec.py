@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.errors import BatchError
 from models.base import SearchSpace
 from models.batches.base import ProbeBatch
 from models.batches.files import npz_batch, ntu_batch
 from models.batches.synthetic import LIMITS, synthetic_batch
-from models.errors import BatchError
 
 
 class BatchSpec(BaseModel):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.errors import BatchError, check_seed
 from models.base import SearchSpace
 from models.batches.base import ProbeBatch
-from models.errors import BatchError, check_seed
 from models.skeletons import Skeleton
 
 LIMITS = {"samples": 1024, "frames": 4096}

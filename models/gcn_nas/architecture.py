@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from common.errors import ArchitectureError
 from models.base import Architecture
-from models.errors import ArchitectureError
 
 NAME = "gcn-nas"
 FIXED_MODULES = ("L", "L4n", "L4", "L3", "L2")

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import InputError
 from models.base import Cost, SearchSpace, Shape
-from models.errors import InputError
 from models.gcn_nas import architecture, network, wording
 from models.gcn_nas.architecture import (
     DEPTHS,

@@ -2,7 +2,7 @@
 
 import re
 
-from models.errors import UnknownNameError
+from common.errors import UnknownNameError
 from models.gcn_nas.features import FEATURE_NAMES
 
 FIXED = "fixed-graph modules"

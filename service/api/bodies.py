@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.requests import Request
 
-from models.strict_json import loads
+from common.strict_json import loads
 from service.api.problems import ProblemError
 from service.settings import Settings
 

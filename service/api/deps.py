@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
-from models.errors import InputError
+from common.errors import InputError
 from service.api.authentication import ANYONE, Authenticator, Caller, revoked
 from service.api.bodies import StrictRequest
 from service.api.event_streams import Streams

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from models.errors import ArchrankError, InputError
-from models.strict_json import JsonError, TooManyValuesError
+from common.errors import ArchrankError, InputError
+from common.strict_json import JsonError, TooManyValuesError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
 from service.storage.errors import IdempotencyError, StoreError, TooManyJobsError

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.errors import InputError, UnknownNameError
+from common.errors import InputError, UnknownNameError
 from models.gcn_nas import PENG
 from proxies import Score
 from service.api.problems import Problem

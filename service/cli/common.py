@@ -41,7 +41,7 @@ def _sentence(error: Exception) -> str | None:
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from models.errors import ArchrankError
+    from common.errors import ArchrankError
     from service.api.problems import problem
 
     match error:

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from models.errors import ArchrankError, InputError
-from models.files import read_json
+from common.errors import ArchrankError, InputError
+from common.files import read_json
 from service.api.schemas import PredictionResponse
 from service.cli.tables import explained, predictions, ranked
 

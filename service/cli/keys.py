@@ -89,7 +89,7 @@ def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows i
 @keys_app.command("open")
 def open_to_all() -> None:
     """Answer requests without a key, on a loopback address, until the next key is made. No key may be in use."""
-    from models.errors import InputError
+    from common.errors import InputError
     from service.app import open_store
 
     given = settings()

@@ -132,7 +132,7 @@ def _answer(
     """What HTTP would answer to the JSON in the file, with the options that the command line gives."""
     import asyncio
 
-    from models.strict_json import loads
+    from common.strict_json import loads
     from service.app import make_backend, make_context
     from service.inference.registry import EnsembleRegistry
     from service.inference.scheduler import Requester
@@ -153,8 +153,8 @@ def _answer(
 
 def _content(file: Path) -> bytes:
     """Of the file, or of standard input for `-`."""
+    from common.files import BYTE_ORDER_MARK, read_file
     from models import InputError
-    from models.files import BYTE_ORDER_MARK, read_file
 
     if str(file) != "-":
         return read_file(file, "FILE", pipe=True)

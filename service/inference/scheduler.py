@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from models.errors import ArchrankError
+from common.errors import ArchrankError
 
 LONGEST_WAIT = 60
 """Upper limit of the advice when to come again, in seconds."""

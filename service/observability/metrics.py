@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from models.version import archrank_version
+from common.version import archrank_version
 from proxies import Score
 from service.storage.records import ACTIVE_STATES, JobCounts, JobState
 from service.workers.base import Backend, BackendState, Outcome, ProcessState

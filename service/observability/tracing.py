@@ -6,8 +6,8 @@ Off, and nothing of it imported, unless an endpoint is set.
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from models.errors import InputError
-from models.version import archrank_version
+from common.errors import InputError
+from common.version import archrank_version
 from service.workers.base import Outcome
 
 if TYPE_CHECKING:

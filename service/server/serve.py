@@ -12,7 +12,7 @@ from types import FrameType
 
 import uvicorn
 
-from models.errors import InputError
+from common.errors import InputError
 from proxies.memory import share_memory
 from service.api.authentication import is_loopback
 from service.api.shutdown import ShutdownState

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from models.errors import InputError
+from common.errors import InputError
 
 LARGEST = 2**63 - 1
 LONGEST_TEXT = 200

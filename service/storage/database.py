@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, func,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import checks
 from service.storage.errors import StoreEncodingError, translated
 from service.storage.migrate import migrate

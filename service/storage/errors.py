@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import exc
 
-from models.errors import ArchrankError, InputError
+from common.errors import ArchrankError, InputError
 
 LEAST_FREE = 2**20
 """Bytes. With less than this free, an I/O error of SQLite is put down to a full disk."""

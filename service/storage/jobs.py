@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import checks
 from service.storage.changes import JOB_COLUMNS, LockedJob, find
 from service.storage.database import Database

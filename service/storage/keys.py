@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from sqlalchemy import Connection, func, select, update
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import checks
 from service.storage.database import Database
 from service.storage.errors import NotFoundError

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, true, update
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import checks
 from service.storage.changes import LockedJob
 from service.storage.database import Database

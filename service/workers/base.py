@@ -54,7 +54,7 @@ class Task:
         try:
             return json.dumps(asdict(self), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            from models.errors import InputError
+            from common.errors import InputError
 
             raise InputError("task", self.id, f"plain JSON data ({error})") from error
 

@@ -1,6 +1,6 @@
 """What a backend raises."""
 
-from models.errors import ArchrankError
+from common.errors import ArchrankError
 
 
 class RefusedError(ArchrankError):

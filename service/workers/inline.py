@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import torch
 
+from common.errors import InputError
 from models.batches import ProbeBatch
-from models.errors import InputError
 from service.workers.base import (
     Backend,
     BackendState,

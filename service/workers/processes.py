@@ -22,8 +22,8 @@ from time import monotonic
 
 import torch
 
+from common.errors import InputError
 from models.batches import ProbeBatch
-from models.errors import InputError
 from service.workers.base import Backend, BackendState, Failure, Health, Kind, Outcome, Task
 from service.workers.errors import RefusedError
 from service.workers.scoring import encode_batches

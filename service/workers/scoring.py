@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.errors import ArchrankError
 from models import UnknownNameError, get_space
 from models.batches import ProbeBatch, check_batch
-from models.errors import ArchrankError
 from proxies import score
 from proxies.passes.base import is_out_of_memory
 from proxies.runner import check_options

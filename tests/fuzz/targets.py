@@ -23,6 +23,7 @@ from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 from uvicorn.server import ServerState
 
+from common.strict_json import loads
 from ensemble import Ensemble, load_benchmark, load_scores
 from ensemble.artifact import ARRAYS, MANIFEST
 from ensemble.errors import ArtifactError, BenchmarkError
@@ -30,7 +31,6 @@ from ensemble.evaluation.documents import load_evaluation
 from ensemble.report import score_seconds
 from models import BatchError, InputError, get_space
 from models.batches import npz_batch, ntu_batch
-from models.strict_json import loads
 from search.log import SearchLog, TrialResult
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.strict_json import loads
 from models import Architecture, ArchitectureError, get_space, space_names
 from models.gcn_nas.architecture import MODULES, THRESHOLD
-from models.strict_json import loads
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
 NESTING = 32

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from models.errors import InputError, UnknownNameError
-from models.strict_json import JsonError, loads
+from common.errors import InputError, UnknownNameError
+from common.strict_json import JsonError, loads
 from service.api.problems import problem
 from service.api_keys import Allowance, new_key
 from service.app import create_app, open_store

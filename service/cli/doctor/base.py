@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from models.errors import ArchrankError
+from common.errors import ArchrankError
 from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
 

@@ -10,7 +10,7 @@ import httpx
 import torch
 from pydantic import ValidationError
 
-from models.errors import ArchrankError, InputError
+from common.errors import ArchrankError, InputError
 from service.api.problems import problem
 from service.app import process_options
 from service.cli.doctor.base import Finding, Setup, error, ok, warning

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, exc, func, select
 
-from models.errors import ArchrankError, InputError
+from common.errors import ArchrankError, InputError
 from proxies import proxy_versions
 from service.api.authentication import is_loopback
 from service.api.schemas import FOUR_LAYERS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from models.errors import InputError
+from common.errors import InputError
 from service.api.bodies import LARGE, PLACES, LargeBodies, StrictRequest
 from service.api.problems import ProblemError
 from service.settings import Settings

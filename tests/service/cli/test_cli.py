@@ -12,7 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.errors import InputError
+from common.errors import InputError
 from service.cli import app
 from service.cli.demo import _examples
 from tests.conftest import ROOT

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import ValidationError
 
-from models.errors import InputError
+from common.errors import InputError
 from service.observability.tracing import Tracing
 from service.settings import Settings
 from tests.real_server import serving

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import Basis, IdempotencyError, JobStateError, NewItem, NotFoundError, Outcome, Store
 from tests.service.storage.conftest import Clock, Create, items
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import ApiKey, NotFoundError, Store
 from tests.service.storage.conftest import Clock
 

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import Requeued, Store, StoreError, StoreGoneError, StoreSchemaError
 from service.storage.database import parsed
 from service.storage.migrate import FOLDER

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from service.storage import Outcome, Store
 from tests.service.storage.conftest import Create, items
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from proxies import Score
 from service.inference.cache import ScoreKey
 from service.storage import Store

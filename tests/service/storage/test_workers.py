@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from service.jobs.heartbeat import HeartbeatMonitor
 from service.storage import Requeued, Store, StoreError
 from tests.service.storage.conftest import Create, assert_consistent

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from models.strict_json import PART, JsonError, TooManyValuesError, loads
+from common.strict_json import PART, JsonError, TooManyValuesError, loads
 from service.settings import Settings
 
 NESTING = 8

@@ -4,8 +4,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from models.errors import InputError
-from models.strict_json import JsonError, loads
+from common.errors import InputError
+from common.strict_json import JsonError, loads
 
 MAX_FILE_BYTES = 2**30
 MAX_NESTING = 32

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from models.errors import InputError
+from common.errors import InputError
 
 Document = TypeVar("Document", bound=BaseModel)
 

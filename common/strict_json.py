@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from models.errors import InputError
+from common.errors import InputError
 
 PART = 8
 """One of so many values may be a list or an object, and one have a name: these take the most memory."""

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from common.documents import check_fields
+from common.files import parse_json, read_file, read_json
 from models import InputError
-from models.documents import check_fields
-from models.files import parse_json, read_file, read_json
 
 
 @pytest.mark.parametrize(

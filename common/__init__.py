@@ -1,0 +1,1 @@
+"""Shared by every package: the error tree, strict readers of files and JSON, the version."""
