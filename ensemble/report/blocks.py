@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ensemble.report.svg import VARIABLES
+from ensemble.report.palette import CSS_VARIABLES
 from ensemble.report.tables import Table
 
 
@@ -19,7 +19,7 @@ class Key:
 
     @property
     def variable(self) -> str:
-        return VARIABLES[self.colour]
+        return CSS_VARIABLES[self.colour]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import numpy as np
 from ensemble.report import figures
 from ensemble.report.blocks import Figures, Missing, Section, listed
 from ensemble.report.material import SOURCES, Material
+from ensemble.report.palette import THEME
 from ensemble.report.study import OWN, source_legend
-from ensemble.report.svg import MUTED
 from ensemble.report.tables import Column, Table, Value, names_column, written
 
 HOUR = 3600.0
@@ -72,7 +72,7 @@ def energy(material: Material) -> Section:
     for source in material.seconds:
         hours[f"scoring, {source}"] = _all_seconds(material, source) / HOUR
     hours = {name: amount for name, amount in hours.items() if amount > 0}
-    colours = {"training": MUTED, **{f"scoring, {source}": colour for source, colour in SOURCES.items()}}
+    colours = {"training": THEME.muted, **{f"scoring, {source}": colour for source, colour in SOURCES.items()}}
     ratios = {name: hours["training"] / amount for name, amount in hours.items()}
     table = Table(
         "cost",

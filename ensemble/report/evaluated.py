@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Key, Missing, Section, listed
 from ensemble.report.material import LAYERS, Material
+from ensemble.report.palette import THEME
 from ensemble.report.study import NO_SCORES
-from ensemble.report.svg import SERIES
 from ensemble.report.tables import Column, Style, Table, mean_and_sd, names_column, summary_column, written
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ def cross_validated(material: Material) -> Section:
         "Spearman’s ρ of held-out predictions with accuracy, overall and as the mean within depth; bars are one "
         f"standard deviation over repeats. {_gain(fitted)}"
     )
-    legend = [Key("all architectures", SERIES[0], "o"), Key("mean within depth", SERIES[1], "s")]
+    legend = [Key("all architectures", THEME.series[0], "o"), Key("mean within depth", THEME.series[1], "s")]
     blocks = (Figures(caption, [drawing], legend), table)
     return Section(key, title, blocks if material.evaluation.get("combiners") else (NO_COMBINERS, *blocks))
 

@@ -14,7 +14,8 @@ from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from ensemble.report.svg import DASHES, INK, MARKERS, MUTED, NEGATIVE, POSITIVE, RULE, SERIES, house_style, render
+from ensemble.report.palette import THEME
+from ensemble.report.svg import DASHES, MARKERS, figure_style, render
 from ensemble.report.tables import MINUS, written
 
 Array = NDArray[np.float64]
@@ -47,7 +48,7 @@ def dots(
     log: bool = False,
 ) -> str:
     """A dot plot: one row a name, one dot a series; `line` and `band` mark what to compare with."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(WIDE, 0.55 + 0.19 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
         places = np.arange(len(rows))
@@ -57,14 +58,14 @@ def dots(
         else:
             axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         if band is not None:
-            axes.axvspan(*band, facecolor=RULE, alpha=0.5, linewidth=0)
+            axes.axvspan(*band, facecolor=THEME.rule, alpha=0.5, linewidth=0)
         if line is not None:
-            axes.axvline(line, color=INK, linewidth=0.9, linestyle=DASHES[1])
+            axes.axvline(line, color=THEME.ink, linewidth=0.9, linestyle=DASHES[1])
         columns = np.array([_floats(one.values) for one in series]).reshape(len(series), len(rows))
         for place, column in zip(places, columns.T, strict=True):
             there = column[~np.isnan(column)]
             if len(there) > 1:
-                axes.plot([there.min(), there.max()], [place, place], color=MUTED, linewidth=0.7, alpha=0.6)
+                axes.plot([there.min(), there.max()], [place, place], color=THEME.muted, linewidth=0.7, alpha=0.6)
         # Later dots are smaller, so that of two on one place both are seen.
         for one, column, size in zip(series, columns, np.linspace(6.0, 4.0, len(series)), strict=True):
             if one.sd is not None:
@@ -93,7 +94,7 @@ def curves(
     ticks: Sequence[float] | None = None,
 ) -> str:
     """Lines over `x`, with bars of one standard deviation where there are any."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(SMALL, 1.45) if small else (WIDE, 2.4), layout="constrained")
         axes = figure.add_subplot()
         if log:
@@ -108,7 +109,7 @@ def curves(
             axes.set_ylim(*limits)
         axes.grid(axis="y")
         for line in lines:
-            axes.axhline(line, color=INK, linewidth=0.7, linestyle=DASHES[1])
+            axes.axhline(line, color=THEME.ink, linewidth=0.7, linestyle=DASHES[1])
         places = np.asarray(x, dtype=np.float64)
         for i, one in enumerate(series):
             # On a logarithmic axis the series stand a little beside each other, or their bars would hide each other.
@@ -142,7 +143,7 @@ def scatter(
     title: str,
 ) -> str:
     """Accuracy in percent against normalised scores, panels side by side; `groups` are colours and the rows in them."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(WIDE, 1.75), layout="constrained")
         row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (name, column) in zip(row, panels, strict=True):
@@ -153,7 +154,7 @@ def scatter(
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             if column is None:
-                axes.text(0.5, 0.5, "no scores to compare", transform=axes.transAxes, ha="center", color=MUTED)
+                axes.text(0.5, 0.5, "no scores to compare", transform=axes.transAxes, ha="center", color=THEME.muted)
                 continue
             for colour, rows in groups:
                 there = rows & ~np.isnan(column)
@@ -175,19 +176,19 @@ def _points(axes: Axes, x: Array, y: Array, colour: str) -> None:
 def matrix(key: str, label: str, title: str, names: Sequence[str], values: Array, numbers: bool = True) -> str:
     """A matrix of correlations: colour for the sign, its strength for the size; `numbers` are hundredths."""
     size = len(names)
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(WIDE, 0.75 + WIDE * 0.76 * min(1.0, size / 14)), layout="constrained")
         axes = figure.add_subplot()
         for (row, column), value in np.ndenumerate(values):
             if np.isnan(value) or row == column:
                 continue
-            colour = POSITIVE if value >= 0 else NEGATIVE
+            colour = THEME.positive if value >= 0 else THEME.negative
             alpha = round(0.6 * abs(float(value)), 3)
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, alpha=alpha, linewidth=0))
             if numbers:
                 hundredths = str(round(100 * float(value))).replace("-", MINUS)
                 axes.text(column, row, hundredths, ha="center", va="center_baseline", fontsize=7.5)
-        axes.plot([-0.5, size - 0.5], [-0.5, size - 0.5], color=MUTED, linewidth=0.6)
+        axes.plot([-0.5, size - 0.5], [-0.5, size - 0.5], color=THEME.muted, linewidth=0.6)
         axes.set_title(title)
         axes.set_xlim(-0.5, size - 0.5)
         axes.set_ylim(size - 0.5, -0.5)
@@ -201,7 +202,7 @@ def matrix(key: str, label: str, title: str, names: Sequence[str], values: Array
 
 def spans(key: str, label: str, rows: Sequence[tuple[str, float, str]], axis: str) -> str:
     """Amounts, (name, amount, colour), on a logarithmic axis, with their numbers."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(WIDE, 0.6 + 0.36 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
         axes.set_xscale("log")
@@ -223,10 +224,10 @@ def spans(key: str, label: str, rows: Sequence[tuple[str, float, str]], axis: st
 
 def diagonal(key: str, label: str, series: Sequence[tuple[Values, Series]], axes_labels: tuple[str, str]) -> str:
     """Observed against predicted probabilities, with the diagonal that they should lie on."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(WIDE, 3.1), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle=DASHES[1])
+        axes.plot([0, 1], [0, 1], color=THEME.ink, linewidth=0.9, linestyle=DASHES[1])
         for x, one in series:
             _curve(axes, _floats(x), one)
         left = min(0.5, *(float(_floats(x).min()) for x, _ in series))
@@ -241,8 +242,8 @@ def diagonal(key: str, label: str, series: Sequence[tuple[Values, Series]], axes
 
 def look(index: int) -> tuple[str, str, int]:
     """Colour, marker and dash of the i-th series. Where colours begin anew, markers and dashes do not."""
-    turn = index + index // len(SERIES)
-    return SERIES[index % len(SERIES)], MARKERS[turn % len(MARKERS)], turn % len(DASHES)
+    turn = index + index // len(THEME.series)
+    return THEME.series[index % len(THEME.series)], MARKERS[turn % len(MARKERS)], turn % len(DASHES)
 
 
 def _floats(values: Values) -> Array:

@@ -14,11 +14,11 @@ from ensemble.data.scores import ScoreTable
 from ensemble.errors import BenchmarkError
 from ensemble.evaluation.evaluate import benchmark_features, score_measures
 from ensemble.evaluation.metrics import Metrics, measure
-from ensemble.report.svg import DEPTHS, OURS, PUBLISHED
+from ensemble.report.palette import THEME
 
 Array = NDArray[np.float64]
 
-SOURCES = {"published": PUBLISHED, "ours": OURS}
+SOURCES = {"published": THEME.published, "ours": THEME.ours}
 """Where scores come from, and the colour that stands for it."""
 LAYERS, PARAMETERS = "number of layers", "parameters"
 
@@ -113,7 +113,7 @@ class Material:
     def depth_colour(self, depth: int) -> str:
         """From the ramp's one end for the fewest layers to its other for the most."""
         place = self.depths.index(depth) / max(len(self.depths) - 1, 1)
-        return DEPTHS[round(place * (len(DEPTHS) - 1))]
+        return THEME.depth[round(place * (len(THEME.depth) - 1))]
 
     def column(self, source: str, proxy: str) -> Array | None:
         """A proxy's scores, (n,); None where the source has none."""

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section
+from ensemble.report.palette import DARK, LIGHT, Palette
 from ensemble.report.svg import DASHES
 from ensemble.report.tables import Table
 
@@ -51,10 +52,16 @@ def page(title: str, facts: Sequence[tuple[str, str]], summary: Sequence[str], s
         summary=summary,
         sections=sections,
         generator=GENERATOR,
+        light=_declarations(LIGHT),
+        dark=_declarations(DARK),
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own file
         markup=Markup,
     )
     return text.lstrip()
+
+
+def _declarations(palette: Palette) -> str:
+    return " ".join(f"{name}: {color};" for name, color in palette.css_variables.items())
 
 
 def swatch(entry: Key) -> Markup:

@@ -15,7 +15,7 @@ from ensemble.evaluation.metrics import Metrics, rank_correlation
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section, listed
 from ensemble.report.material import LAYERS, SOURCES, Material
-from ensemble.report.svg import NEGATIVE, POSITIVE
+from ensemble.report.palette import THEME
 from ensemble.report.tables import Column, Table, names_column, written
 
 Array = NDArray[np.float64]
@@ -261,7 +261,7 @@ def matrices(material: Material) -> Section:
     caption = f"Spearman’s ρ between two proxies, {numbers}. " + (
         f"Mean |ρ|: {listed(said)}. The nearer to 1, the less proxies have to add to each other." if said else ""
     )
-    legend = [Key("positive", POSITIVE, "s"), Key("negative", NEGATIVE, "s")]
+    legend = [Key("positive", THEME.positive, "s"), Key("negative", THEME.negative, "s")]
     blocks: tuple[Block, ...] = (Figures(caption, drawings, legend), Folded("The matrices as tables", tables))
     return Section(key, title, blocks)
 

@@ -7,8 +7,8 @@ from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section
 from ensemble.report.evaluated import BASELINES, in_order
 from ensemble.report.material import Material
+from ensemble.report.palette import THEME
 from ensemble.report.study import unrelated
-from ensemble.report.svg import SERIES
 from ensemble.report.tables import Column, Style, Table, mean_and_sd, names_column, summary_column, written
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -28,7 +28,7 @@ def _pairs(material: Material) -> Iterator[Block]:
         yield Missing("The evaluation holds no pairwise probabilities.")
         return
     scopes = [scope for scope in SCOPES if any(scope in row for row in combiners.values())]
-    drawn = sorted(combiners, key=lambda name: _brier(combiners[name], scopes[0]))[: len(SERIES)]
+    drawn = sorted(combiners, key=lambda name: _brier(combiners[name], scopes[0]))[: len(THEME.series)]
     drawings = []
     for scope in scopes:
         series = []

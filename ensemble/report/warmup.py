@@ -9,7 +9,7 @@ from ensemble.evaluation.metrics import Metrics
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section, listed
 from ensemble.report.material import LAYERS, Material
-from ensemble.report.svg import OURS, PUBLISHED
+from ensemble.report.palette import THEME
 from ensemble.report.tables import Column, Table, names_column, written
 
 BEFORE = -1
@@ -61,7 +61,7 @@ def epochs(material: Material) -> Section:
         f"±{written(layers)}, what the number of layers alone reaches; at their best epoch {len(better)} of "
         f"{len(courses)} scores have a larger |ρ|{': ' + listed(better) if better else ''}."
     )
-    legend = [Key("all architectures", PUBLISHED, None, 0), Key("mean within depth", OURS, None, 2)]
+    legend = [Key("all architectures", THEME.published, None, 0), Key("mean within depth", THEME.ours, None, 2)]
     shown = Figures(caption, drawings, legend, "small")
     blocks: tuple[Block, ...] = (text, shown, _best_table(courses), Folded("Every epoch as tables", _tables(courses)))
     return Section(key, title, blocks)
@@ -89,8 +89,8 @@ def _courses(material: Material) -> dict[str, Course]:
 def _drawing(name: str, course: Course, layers: float | None, reach: float) -> str:
     faint = [not enough for enough in course.enough]
     series = [
-        figures.Series(course.rho, PUBLISHED, None, faint=faint),
-        figures.Series(course.within, OURS, None, faint=faint, dash=2),
+        figures.Series(course.rho, THEME.published, None, faint=faint),
+        figures.Series(course.within, THEME.ours, None, faint=faint, dash=2),
     ]
     label = f"Line plot: ρ of {name} with accuracy over training epochs, overall and within depth."
     best = course.best(course.rho)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, Entry, ScoreTable
-from ensemble.report import figures, svg, write_report
-from ensemble.report import page as pages
+from ensemble.report import figures, write_report
+from ensemble.report.palette import CSS_VARIABLES, DARK, LIGHT, THEME, Palette
 from ensemble.report.tables import MINUS, NARROW_SPACE, NONE
 from tests.ensemble.report.conftest import parsed, text
 
@@ -81,18 +81,20 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("theme", [0, 1])
-def test_colours_stand_out_from_the_paper(theme: int) -> None:
-    css = (pages.HERE / "page.css").read_text()
-    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", css.split("@media screen")[theme]))
-    for name in ("--ink", "--muted", "--link"):
-        assert contrast(colours[name], colours["--paper"]) >= 4.5
-    for name in svg.VARIABLES.values():
-        if name not in ("--paper", "--rule"):
-            assert contrast(colours[name], colours["--paper"]) >= 3
-    # Depth is told by lightness, which everybody sees.
-    ramp = [luminance(colours[f"--depth-{i}"]) for i in range(len(svg.DEPTHS))]
-    assert ramp == sorted(ramp, reverse=theme == 0)
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_colors_stand_out_from_the_paper(palette: Palette) -> None:
+    for color in (palette.ink, palette.muted, palette.link):
+        assert contrast(color, palette.paper) >= 4.5
+    for name, color in palette.css_variables.items():
+        if name not in ("--paper", "--rule", "--shade"):
+            assert contrast(color, palette.paper) >= 3
+    # Lightness tells depths apart for readers with any color vision.
+    ramp = [luminance(color) for color in palette.depth]
+    assert ramp == sorted(ramp, reverse=palette is LIGHT)
+
+
+def test_palettes_define_the_same_variables() -> None:
+    assert list(LIGHT.css_variables) == list(DARK.css_variables) == list(CSS_VARIABLES.values())
 
 
 def number(shown: str) -> float:
@@ -216,7 +218,7 @@ def test_a_matrix_in_hundredths() -> None:
 
 def test_a_matplotlibrc_changes_nothing() -> None:
     def drawn() -> str:
-        return figures.dots("d", "dots", ["a", "b"], [figures.Series([0.1, None], svg.OURS)], "axis")
+        return figures.dots("d", "dots", ["a", "b"], [figures.Series([0.1, None], THEME.ours)], "axis")
 
     plain = drawn()
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "svg.fonttype": "path", "axes.grid": True}):
