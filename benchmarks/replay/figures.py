@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ensemble.data.files import write_atomically
+from common.atomic_files import write_atomically
 from ensemble.report.palette import CSS_VARIABLES, DARK, LIGHT, THEME, Palette
 from ensemble.report.svg import DASHES, figure_style, render
 

@@ -8,6 +8,6 @@ from common.extras import require
 require("report", "matplotlib", "jinja2")
 
 from ensemble.report.sources import load_epochs, published_seconds, score_seconds  # noqa: E402
-from ensemble.report.write import check_report_folder, write_report  # noqa: E402
+from ensemble.report.writer import check_report_folder, write_report  # noqa: E402
 
 __all__ = ["check_report_folder", "load_epochs", "published_seconds", "score_seconds", "write_report"]

@@ -1,7 +1,7 @@
-"""From a matplotlib figure to SVG that lives inside the page: its colours, its font and its ids are the page's.
+"""matplotlib figures as SVG elements of a page.
 
-Figures are drawn in stand-in colours, which become CSS variables here, so that one figure serves a light screen, a dark
-one and paper.
+Placeholder colors become CSS variables, so that a figure follows the page's theme. Fonts are the page's, and ids are
+unique within it.
 """
 
 import io
@@ -79,9 +79,15 @@ def figure_style(palette: Palette = THEME) -> Iterator[None]:
 
 
 def render(figure: Figure, key: str, label: str) -> str:
-    """The figure as an `<svg>` element with the accessible name `label`. `key` tells its ids from other figures'."""
-    # Names come from benchmarks, and a reference must not hold a space, a quote or a bracket.
-    key = re.sub(r"[^\w-]", lambda odd: f"_{ord(odd[0]):x}_", key, flags=re.ASCII)
+    """Render a figure as an `<svg>` element.
+
+    Args:
+        figure: figure drawn within `figure_style`.
+        key: prefix of its ids.
+        label: accessible name.
+    """
+    # Keys contain names of proxies, and a reference must not contain spaces, quotes or brackets.
+    key = re.sub(r"[^\w-]", lambda character: f"_{ord(character[0]):x}_", key, flags=re.ASCII)
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata=_METADATA)
     root = ElementTree.fromstring(text.getvalue())
@@ -95,7 +101,7 @@ def render(figure: Figure, key: str, label: str) -> str:
 
 
 def _rewrite(element: ElementTree.Element, used: set[str], key: str) -> None:
-    """Take out what is matplotlib's own: namespaces, unused ids, fonts, colours, digits that nobody sees."""
+    """Remove namespaces, unused ids, fonts and invisible digits, and replace colors."""
     element.tag = element.tag.removeprefix(_SVG)
     element.text = element.tail = (element.text or "").strip() if element.tag == "text" else None
     if element.tag == "text":
@@ -124,7 +130,7 @@ def _rewrite(element: ElementTree.Element, used: set[str], key: str) -> None:
 
 
 def _unwrap(element: ElementTree.Element) -> None:
-    """Put the children of groups that say nothing in the place of the group."""
+    """Replace groups without attributes by their children."""
     for child in list(element):
         _unwrap(child)
         if child.tag == "g" and not child.attrib:
@@ -146,7 +152,7 @@ def _variable(color: re.Match[str]) -> str:
 
 def _short_path(path: str) -> str:
     path = _short_numbers(" ".join(path.split()))
-    # A line of no length is a dot; it needs no second point.
+    # A zero-length line is a dot, which needs no second point.
     path = re.sub(r"M ([-\d.]+ [-\d.]+) L \1(?= M|$)", r"M \1h0", path)
     return re.sub(r" ?([A-Za-z]) ?", r"\1", path)
 

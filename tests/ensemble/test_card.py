@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, card, get_combiner, shortcomings
-from ensemble.evaluation.crossval import held_out_predictions
-from ensemble.evaluation.evaluate import BASELINES, structural_folds, summary
+from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.cross_validation import held_out_predictions
+from ensemble.evaluation.protocol import structural_folds, summary
 
 Metrics = dict[str, Any]
 

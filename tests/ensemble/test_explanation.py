@@ -76,7 +76,7 @@ def test_parts_are_named_as_the_space_names_them(
 
 
 def test_what_the_depth_brings_is_the_depths_own_reason(ensemble: Ensemble, benchmark: Benchmark) -> None:
-    accuracy, depths = benchmark.accuracy, benchmark.depths
+    accuracy, depths = benchmark.accuracy, benchmark.strata
     for depth in (4, 10):
         arch = next(arch for arch in benchmark.architectures if len(arch.mask) == depth)  # type: ignore[attr-defined]
         expected = 100 * (accuracy[depths == depth].mean() - accuracy.mean())
@@ -99,7 +99,7 @@ def test_all_else_is_against_the_average_at_the_same_depth(
     assert list(totals.values()) == pytest.approx([0] * len(totals), abs=1e-5)
     rows = [scores.features[arch.fingerprint] for arch in benchmark.architectures]
     accuracy = np.array([one.accuracy for one in ensemble.predict(benchmark.architectures, rows, combiner)])
-    assert depth == pytest.approx(100 * (accuracy[benchmark.depths == 4].mean() - accuracy.mean()), abs=1e-4)
+    assert depth == pytest.approx(100 * (accuracy[benchmark.strata == 4].mean() - accuracy.mean()), abs=1e-4)
 
 
 def test_the_module_that_matters_is_the_top_reason_beside_the_depth(ensemble: Ensemble, benchmark: Benchmark) -> None:

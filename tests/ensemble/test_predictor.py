@@ -126,12 +126,12 @@ def test_the_interval_is_that_of_the_architectures_own_depth(plain: Ensemble, be
     members = {name: replace(member, errors=own) for name, member in plain._members.items()}
     ensemble = Ensemble(plain.manifest, plain.space, members, plain._population)
     predictions = ensemble.predict(benchmark.architectures)
-    for depth, one in zip(benchmark.depths, predictions, strict=True):
+    for depth, one in zip(benchmark.strata, predictions, strict=True):
         tails = (-0.04, 0.03) if depth == 10 else (-0.01, 0.02)
         assert [one.low - one.accuracy, one.high - one.accuracy] == pytest.approx(tails)
     beats = ensemble.beats(benchmark.architectures, predictions)
-    deep, *_ = np.flatnonzero(benchmark.depths == 10)
-    first, second = np.flatnonzero(benchmark.depths == 4)[:2]
+    deep, *_ = np.flatnonzero(benchmark.strata == 10)
+    first, second = np.flatnonzero(benchmark.strata == 4)[:2]
     for i, j, spread in ((first, second, (2 * 0.02**2) ** 0.5), (deep, first, (0.1**2 + 0.02**2) ** 0.5)):
         lead = predictions[i].accuracy - predictions[j].accuracy
         assert beats[i, j] == pytest.approx(1 / (1 + np.exp(-2 * lead / spread)))

@@ -12,11 +12,12 @@ from ensemble import Benchmark, CombinerInfo, FeatureTable, get_combiner
 from ensemble.combiners import Combiner
 from ensemble.combiners.ridge import Ridge
 from ensemble.data.features import feature_table
-from ensemble.evaluation.crossval import HeldOut, held_out_predictions
-from ensemble.evaluation.evaluate import BASELINES, structural_folds
+from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.cross_validation import HeldOut, held_out_predictions
 from ensemble.evaluation.folds import Split, seeded_folds
-from ensemble.evaluation.learning_curves import learning_curves, noise, shuffled_control, smaller_sizes
-from ensemble.evaluation.metrics import rank_correlation
+from ensemble.evaluation.learning_curves import learning_curves, noise, shuffled_label_control, smaller_sizes
+from ensemble.evaluation.metrics import spearman
+from ensemble.evaluation.protocol import structural_folds
 from models import get_space
 
 Array = NDArray[np.float64]
@@ -39,7 +40,7 @@ def whole(benchmark: Benchmark, table: FeatureTable, repeats: list[list[Split]])
 def curve(
     benchmark: Benchmark, table: FeatureTable, repeats: list[list[Split]], whole: dict[str, HeldOut]
 ) -> list[dict[str, Any]]:
-    return learning_curves([RIDGE], table, benchmark.accuracy, benchmark.depths, repeats, whole)["ridge"]
+    return learning_curves([RIDGE], table, benchmark.accuracy, benchmark.strata, repeats, whole)["ridge"]
 
 
 def test_a_curve_has_a_row_a_size_and_one_for_all(curve: list[dict[str, Any]], benchmark: Benchmark) -> None:
@@ -64,7 +65,7 @@ def test_a_smaller_size_is_a_part_of_the_folds_own_training_rows(
     y[test] = 1 - y[test]
     one = {name: held.first(1) for name, held in whole.items()}
     before, after = (
-        learning_curves([RIDGE], table, accuracy, benchmark.depths, [[(train, test)]], one)["ridge"][0]
+        learning_curves([RIDGE], table, accuracy, benchmark.strata, [[(train, test)]], one)["ridge"][0]
         for accuracy in (benchmark.accuracy, y)
     )
     assert before["predicted"] == after["predicted"] == {"mean": len(test), "sd": 0}
@@ -153,7 +154,7 @@ def honest(table: FeatureTable, y: Array) -> list[CombinerInfo]:
 def cross_validated(prepare: Prepare, table: FeatureTable, y: Array) -> float:
     splits = seeded_folds(table.values, y, 5, 0)
     (held,) = held_out_predictions(prepare(table, y), table, y, [splits]).values()
-    return rank_correlation(held.accuracy[0], y) or 0.0
+    return spearman(held.accuracy[0], y) or 0.0
 
 
 def test_a_selection_before_the_folds_are_drawn_seems_to_predict_what_nobody_can(
@@ -170,7 +171,7 @@ def test_the_control_finds_the_selection_that_saw_the_test_rows(
 ) -> None:
     def controlled(prepare: Prepare, table: FeatureTable, y: Array) -> float:
         splits, depths = seeded_folds(table.values, y, 5, 0), table.values[:, 0].astype(int)
-        return shuffled_control(prepare, table, y, depths, splits)["chooses"]["within_depth"] or 0.0
+        return shuffled_label_control(prepare, table, y, depths, splits)["chooses"]["within_depth"] or 0.0
 
     # Depth and one column do tell something, which the control has to hide.
     draws = [(table, y + table.values[:, 0] / 100 + table.values[:, 7] / 50) for table, y in unpredictable]
@@ -182,7 +183,7 @@ def test_the_control_finds_the_selection_that_saw_the_test_rows(
 
 
 def test_the_control_shuffles_within_depth_alone(benchmark: Benchmark, table: FeatureTable) -> None:
-    y, depths, seen = benchmark.accuracy, benchmark.depths, []
+    y, depths, seen = benchmark.accuracy, benchmark.strata, []
 
     def prepare(given: FeatureTable, shuffled: Array) -> Sequence[CombinerInfo]:
         assert given is table
@@ -190,11 +191,11 @@ def test_the_control_shuffles_within_depth_alone(benchmark: Benchmark, table: Fe
         return BASELINES
 
     splits = structural_folds(table, y, 4, 0)
-    found = shuffled_control(prepare, table, y, depths, splits, seed=3)
+    found = shuffled_label_control(prepare, table, y, depths, splits, seed=3)
     (shuffled,) = seen
     assert not np.array_equal(shuffled, y)
     for depth in np.unique(depths):
         assert sorted(shuffled[depths == depth]) == sorted(y[depths == depth])
     assert set(found) == {"depth", "params"}
     assert (found["depth"]["spearman"] or 0) > 0.6, "the depth still tells what it told"
-    assert found == shuffled_control(lambda *_: BASELINES, table, y, depths, splits, seed=3)
+    assert found == shuffled_label_control(lambda *_: BASELINES, table, y, depths, splits, seed=3)

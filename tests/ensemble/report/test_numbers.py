@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import kendalltau, shapiro, spearmanr
 
 from ensemble import Benchmark
-from ensemble.report.study import normalised, shapiro_wilk
+from ensemble.report.proxies import normalized, shapiro_wilk
 from ensemble.report.tables import Column, Table, written
 
 
@@ -31,7 +31,7 @@ def test_correlations_are_those_of_scipy(page: Path, benchmark: Benchmark) -> No
             tau = kendalltau(scores, benchmark.accuracy).statistic
             assert float(rows[proxy][f"{source}_kendall"]) == pytest.approx(tau, abs=1e-12)
             assert float(rows[proxy][f"{source}_n"]) == len(benchmark)
-    layers = spearmanr(benchmark.depths, benchmark.accuracy).statistic
+    layers = spearmanr(benchmark.strata, benchmark.accuracy).statistic
     assert float(rows["number of layers"]["ours_spearman"]) == pytest.approx(layers, abs=1e-12)
     assert rows["number of layers"]["ours_within_depth"] == ""
 
@@ -104,12 +104,12 @@ def test_votes_say_whose_scores_they_are(page: Path) -> None:
     assert any("−grasp" in row["members"] for row in subsets.values())
 
 
-def test_normalised() -> None:
-    scaled = normalised(np.array([1.0, np.nan, 3.0, 2.0]))
+def test_normalized() -> None:
+    scaled = normalized(np.array([1.0, np.nan, 3.0, 2.0]))
     assert scaled is not None
     assert scaled.tolist() == pytest.approx([0, np.nan, 1, 0.5], nan_ok=True)
-    assert normalised(np.ones(3)) is None
-    assert normalised(np.full(3, np.nan)) is None
+    assert normalized(np.ones(3)) is None
+    assert normalized(np.full(3, np.nan)) is None
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ def test_ensembles(client: httpx.Client) -> None:
         assert client.get(f"/v1/ensembles/{name}").json() == card
         assert card["space"] == "gcn-nas"
         assert card["benchmark"]["architectures"] > 0
-        assert set(card["measured"]) == {*card["combiners"], *card["baselines"]}
-        assert card["measured"]["structure"]["spearman"]["mean"] > card["measured"]["depth"]["spearman"]["mean"]
-        assert card["limits"]
+        assert set(card["metrics"]) == {*card["combiners"], *card["baselines"]}
+        assert card["metrics"]["structure"]["spearman"]["mean"] > card["metrics"]["depth"]["spearman"]["mean"]
+        assert card["limitations"]
 
 
 def test_population_is_what_percentiles_are_taken_in(client: httpx.Client, post: Post) -> None:
@@ -41,7 +41,7 @@ def test_population_is_what_percentiles_are_taken_in(client: httpx.Client, post:
         assert set(population["combiners"]) == set(card["combiners"])
         for held_out in population["combiners"].values():
             assert held_out["accuracy"] == sorted(held_out["accuracy"])
-            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_depth"]
+            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_stratum"]
         assert set(population["proxies"]) == set(card["proxies"])
         for quantiles in population["proxies"].values():
             assert len(quantiles) == 101

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, FeatureTable, get_combiner
-from ensemble.evaluation.crossval import HeldOut, fit_combiner, held_out_predictions, predict_combiner
-from ensemble.evaluation.evaluate import BASELINES, structural_folds
+from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.cross_validation import HeldOut, fit_combiner, held_out_predictions, predict_combiner
 from ensemble.evaluation.folds import Split, seeded_folds
+from ensemble.evaluation.protocol import structural_folds
 
 RIDGE = get_combiner("ridge")
 
@@ -35,7 +36,7 @@ def test_every_row_is_predicted_in_every_repeat(held: HeldOut, benchmark: Benchm
 def test_pairs_are_those_of_a_fold_with_what_happened(
     held: HeldOut, benchmark: Benchmark, table: FeatureTable, repeats: list[list[Split]]
 ) -> None:
-    y, depths = benchmark.accuracy, benchmark.depths
+    y, depths = benchmark.accuracy, benchmark.strata
     train, test = repeats[0][0]
     model, errors = fit_combiner(RIDGE, FeatureTable(table.names, table.values[train]), y[train], 0)
     seen = FeatureTable(table.names, table.values[test])
@@ -89,7 +90,7 @@ def test_the_first_repeats_alone(held: HeldOut) -> None:
 STARTED = """
 import os, time
 from joblib import Parallel, delayed
-from ensemble.evaluation.crossval import workers
+from ensemble.evaluation.cross_validation import workers
 
 def work():
     os.write(1, b"%d\\n" % os.getpid())

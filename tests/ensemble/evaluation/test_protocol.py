@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Entry, FeatureTable, ScoreTable, evaluate, get_combiner
-from ensemble.evaluation.crossval import fit_combiner, held_out_predictions
+from ensemble.evaluation.cross_validation import fit_combiner, held_out_predictions
 from ensemble.evaluation.folds import seeded_folds
 
 
