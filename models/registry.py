@@ -15,7 +15,7 @@ def space_names() -> list[str]:
 
 
 def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]:
-    """The search space of that name, e.g. `get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=10)`.
+    """The search space of that name, e.g. `get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=10)`.
 
     Raises `UnknownNameError` for a name that is not registered, `InputError` for a setting that does not fit.
     """
