@@ -91,7 +91,9 @@ def fit(
     name: Annotated[str | None, typer.Option(help="what to call it; the folder's name if not given")] = None,
     folds: Folds = 10,
     seed: Seed = 0,
-    report: Annotated[Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="JSON of `evaluate --json`, stored in the ensemble as its metrics")
+    ] = None,
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
@@ -103,7 +105,7 @@ def fit(
 
     check_replaceable(out)
     trained, table, _ = _trained(benchmark, scores)
-    measured = load_evaluation(report, trained) if report else None
+    metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,
@@ -111,7 +113,7 @@ def fit(
             name or out.resolve().name,
             seed=seed,
             folds=folds,
-            metrics=measured,
+            metrics=metrics,
             jobs=jobs,
             progress=progress,
         )

@@ -61,10 +61,10 @@ def test_a_row_counts_without_its_line_end(path: Path) -> None:
     assert set(load_scores(path).features) == {"a", "b", "c"}
 
 
-def test_a_row_that_was_cut_off_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncated_row_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     assert set(load_scores(path).features) == {"a"}
-    assert "its last row was cut off" in caplog.text
+    assert "truncated last row skipped" in caplog.text
 
 
 @pytest.mark.parametrize(

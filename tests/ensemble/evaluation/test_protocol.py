@@ -16,59 +16,64 @@ def test_report(benchmark: Benchmark, scores: ScoreTable) -> None:
         names = ["vote", "mean", "ridge"]
         return evaluate(benchmark, scores, 2, 4, progress=lambda *c: calls.append(c), jobs=1, combiners=names)
 
-    report = evaluated()
+    evaluation = evaluated()
     # Four folds: of two repeats, of both again with 25 training rows, and of the control.
     assert calls == [(i, 20) for i in range(1, 21)]
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert set(report["combiners"]) == {"vote", "mean", "ridge"}
-    ridge, depth = report["combiners"]["ridge"], report["baselines"]["depth"]
+    assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
+    assert set(evaluation["combiners"]) == {"vote", "mean", "ridge"}
+    ridge, depth = evaluation["combiners"]["ridge"], evaluation["baselines"]["depth"]
     assert ridge["spearman"]["mean"] > depth["spearman"]["mean"] > 0.5
     assert ridge["mae"]["mean"] < depth["mae"]["mean"] < 0.02
-    assert ridge["precision@10"]["mean"] > depth["precision@10"]["mean"]
-    assert 0 <= ridge["regret@5"]["mean"] < 0.01
-    assert set(report["scores"]) == {"zen", "nwot", "grasp", "noise"}
-    assert report["method"] == {"repeats": 2, "folds": 4, "seed": 0, "learning_repeats": 2}
+    assert ridge["precision_at_10"]["mean"] > depth["precision_at_10"]["mean"]
+    assert 0 <= ridge["regret_at_5"]["mean"] < 0.01
+    assert set(evaluation["scores"]) == {"zen", "nwot", "grasp", "noise"}
+    assert evaluation["method"] == {"repeats": 2, "folds": 4, "seed": 0, "learning_repeats": 2}
     again = evaluated()
     assert {key: part for key, part in again.items() if key != "seconds"} == {
-        key: part for key, part in report.items() if key != "seconds"
+        key: part for key, part in evaluation.items() if key != "seconds"
     }
 
 
-def test_the_report_says_how_honest_and_how_far_from_perfect(benchmark: Benchmark, scores: ScoreTable) -> None:
-    report = evaluate(benchmark, scores, 1, 4, jobs=1, combiners=["mean", "ridge"])
-    everybody = {"depth", "params", "mean", "ridge"}
-    assert report["intervals"]["level"] == 0.9
-    assert set(report["intervals"]["combiners"]) == set(report["pairs"]["combiners"]) == everybody
-    for name in everybody:
-        interval, pairs = report["intervals"]["combiners"][name], report["pairs"]["combiners"][name]
-        assert 0.8 < interval["coverage"]["mean"] <= 1
-        assert {"coverage, depth=4", "width, depth=10"} <= set(interval)
-        assert sum(one["pairs"] for one in pairs["all"]["reliability"]) == pairs["all"]["pairs"] == 4 * 15 * 14 / 2
-        assert 0 < pairs["within_depth"]["pairs"] < pairs["all"]["pairs"] / 2
-        assert 0.5 <= pairs["all"]["reliability"][0]["predicted"] <= 0.55
-    widths, briers = ({name: report[part]["combiners"][name] for name in everybody} for part in ("intervals", "pairs"))
-    assert widths["ridge"]["width"]["mean"] < widths["mean"]["width"]["mean"]
-    assert briers["ridge"]["all"]["brier"]["mean"] < briers["mean"]["all"]["brier"]["mean"] < 0.2
+def test_calibration_learning_curves_control_and_noise(benchmark: Benchmark, scores: ScoreTable) -> None:
+    evaluation = evaluate(benchmark, scores, 1, 4, jobs=1, combiners=["mean", "ridge"])
+    models = {"depth", "params", "mean", "ridge"}
+    assert evaluation["intervals"]["level"] == 0.9
+    assert set(evaluation["intervals"]["combiners"]) == set(evaluation["pairs"]["combiners"]) == models
+    for name in models:
+        interval, pairs = evaluation["intervals"]["combiners"][name], evaluation["pairs"]["combiners"][name]
+        assert 0.8 < interval["coverage"]["overall"]["mean"] <= 1
+        for metric in ("coverage", "interval_width"):
+            assert set(interval[metric]["by_stratum"]) == {"4", "6", "8", "10"}
+        reliability = pairs["reliability"]["overall"]
+        assert sum(point["n"] for point in reliability) == pairs["n"]["overall"] == 4 * 15 * 14 / 2
+        assert 0 < pairs["n"]["within_stratum"] < pairs["n"]["overall"] / 2
+        assert 0.5 <= reliability[0]["predicted"] <= 0.55
+    widths, briers = ({name: evaluation[part]["combiners"][name] for name in models} for part in ("intervals", "pairs"))
+    ridge, mean = (widths[name]["interval_width"]["overall"]["mean"] for name in ("ridge", "mean"))
+    assert ridge < mean
+    ridge, mean = (briers[name]["brier"]["overall"]["mean"] for name in ("ridge", "mean"))
+    assert ridge < mean < 0.2
     learners = {"depth", "params", "ridge"}
-    assert set(report["learning"]) == set(report["control"]) == learners
-    assert [row["n_train"] for row in report["learning"]["ridge"]] == [25, 45]
-    assert report["learning"]["ridge"][-1]["spearman"] == report["combiners"]["ridge"]["spearman"]
-    assert abs(report["control"]["ridge"]["within_depth"]) < 0.4 < report["combiners"]["ridge"]["within_depth"]["mean"]
-    assert report["control"]["depth"]["spearman"] > 0.5
-    assert set(report["noise"]) == {"sd", "share", "ceiling", "within_depth"}
+    assert set(evaluation["learning_curves"]) == set(evaluation["control"]) == learners
+    assert [row["n_train"] for row in evaluation["learning_curves"]["ridge"]] == [25, 45]
+    assert evaluation["learning_curves"]["ridge"][-1]["spearman"] == evaluation["combiners"]["ridge"]["spearman"]
+    control, combiner = (evaluation[part]["ridge"]["within_stratum_spearman"] for part in ("control", "combiners"))
+    assert abs(control) < 0.4 < combiner["mean"]
+    assert evaluation["control"]["depth"]["spearman"] > 0.5
+    assert set(evaluation["noise"]) == {"std", "variance_fraction", "spearman_ceiling"}
 
 
 def test_without_scores_only_structure_is_measured(benchmark: Benchmark) -> None:
-    report = evaluate(benchmark, repeats=1, folds=3, jobs=1, combiners=["vote", "ridge"])
-    assert set(report["combiners"]) == {"ridge"}
-    assert report["scores"] == {}
+    evaluation = evaluate(benchmark, repeats=1, folds=3, jobs=1, combiners=["vote", "ridge"])
+    assert set(evaluation["combiners"]) == {"ridge"}
+    assert evaluation["scores"] == {}
 
 
-def test_workers_do_not_change_the_report(benchmark: Benchmark, scores: ScoreTable) -> None:
-    one, two = (evaluate(benchmark, scores, 1, 3, jobs=jobs, combiners=["mean", "ridge"]) for jobs in (1, 2))
-    for report in (one, two):
-        del report["seconds"]
-    assert one == two
+def test_the_number_of_workers_does_not_change_the_evaluation(benchmark: Benchmark, scores: ScoreTable) -> None:
+    first, second = (evaluate(benchmark, scores, 1, 3, jobs=jobs, combiners=["mean", "ridge"]) for jobs in (1, 2))
+    for evaluation in (first, second):
+        del evaluation["seconds"]
+    assert first == second
 
 
 def test_permuted_accuracies_cannot_be_predicted(benchmark: Benchmark, scores: ScoreTable) -> None:
@@ -78,42 +83,44 @@ def test_permuted_accuracies_cannot_be_predicted(benchmark: Benchmark, scores: S
         for entry, accuracy in zip(benchmark.entries, benchmark.accuracy[order], strict=True)
     )
     permuted = Benchmark("permuted", benchmark.space, entries)
-    report = evaluate(permuted, scores, 1, 5, jobs=1, combiners=["ridge", "xgboost", "mean", "vote"])
-    for summary in report["combiners"].values():
+    evaluation = evaluate(permuted, scores, 1, 5, jobs=1, combiners=["ridge", "xgboost", "mean", "vote"])
+    for summary in evaluation["combiners"].values():
         assert summary["spearman"] is None or summary["spearman"]["mean"] < 0.3
-    for name, pairs in report["pairs"]["combiners"].items():
-        assert pairs["all"]["brier"]["mean"] < 0.3, f"{name} is sure of what it cannot know"
+    for name, pairs in evaluation["pairs"]["combiners"].items():
+        assert pairs["brier"]["overall"]["mean"] < 0.3, f"{name} is overconfident"
 
 
 def test_no_combiner_sees_test_rows(benchmark: Benchmark, table: FeatureTable) -> None:
-    """Other accuracies and features in the test rows leave the predictions of the fold as they were."""
+    """Predictions of a fold do not depend on the accuracies of its test rows."""
     infos = [get_combiner(name) for name in ("stacked", "vote", "mean", "ranknet")]
     train, test = seeded_folds(table.values, benchmark.accuracy, 4, 0)[0]
     changed = benchmark.accuracy.copy()
     changed[test] = changed[test][::-1] + 0.05
-    plain, other = (held_out_predictions(infos, table, y, [[(train, test)]]) for y in (benchmark.accuracy, changed))
+    original, changed_labels = (
+        held_out_predictions(infos, table, y, [[(train, test)]]) for y in (benchmark.accuracy, changed)
+    )
     for info in infos:
-        one, two = plain[info.name], other[info.name]
-        assert np.array_equal(one.accuracy, two.accuracy, equal_nan=True)
-        assert np.array_equal(one.interval, two.interval, equal_nan=True)
-        assert np.array_equal(one.probability[0], two.probability[0])
-        assert np.isnan(one.accuracy[0, train]).all()
-        assert np.isfinite(one.accuracy[0, test]).all()
+        first, second = original[info.name], changed_labels[info.name]
+        assert np.array_equal(first.accuracy, second.accuracy, equal_nan=True)
+        assert np.array_equal(first.interval, second.interval, equal_nan=True)
+        assert np.array_equal(first.probability[0], second.probability[0])
+        assert np.isnan(first.accuracy[0, train]).all()
+        assert np.isfinite(first.accuracy[0, test]).all()
     alone, _ = fit_combiner(infos[2], FeatureTable(table.names, table.values[train]), benchmark.accuracy[train], 0)
     row = table.select(infos[2].columns(table.names))[test[:1]]
-    assert alone.predict(row) == pytest.approx(plain["mean"].accuracy[0, test[:1]])
+    assert alone.predict(row) == pytest.approx(original["mean"].accuracy[0, test[:1]])
 
 
 def test_rows_without_scores_are_left_out_and_counted(benchmark: Benchmark, scores: ScoreTable) -> None:
-    gone: dict[str, dict[str, float | None]] = {key: {} for key in list(scores.features)[:5]}
-    holed = ScoreTable(scores.header, {**scores.features, **gone})
-    report = evaluate(benchmark, holed, 1, 4, jobs=1, combiners=["xgboost", "vote", "ridge"])
-    counts = {name: summary["predicted"]["mean"] for name, summary in report["combiners"].items()}
+    no_scores: dict[str, dict[str, float | None]] = {key: {} for key in list(scores.features)[:5]}
+    incomplete = ScoreTable(scores.header, {**scores.features, **no_scores})
+    evaluation = evaluate(benchmark, incomplete, 1, 4, jobs=1, combiners=["xgboost", "vote", "ridge"])
+    counts = {name: summary["n"]["mean"] for name, summary in evaluation["combiners"].items()}
     n = len(benchmark)
     assert counts == {"xgboost": n - 5, "vote": n - 5, "ridge": n}
-    pairs = {name: part["all"]["pairs"] for name, part in report["pairs"]["combiners"].items()}
+    pairs = {name: part["n"]["overall"] for name, part in evaluation["pairs"]["combiners"].items()}
     assert pairs["xgboost"] == pairs["vote"] < pairs["ridge"] == 4 * 15 * 14 / 2
-    assert report["intervals"]["combiners"]["vote"]["coverage"] is not None
+    assert evaluation["intervals"]["combiners"]["vote"]["coverage"]["overall"] is not None
 
 
 def test_folds_follow_the_rows() -> None:

@@ -12,11 +12,11 @@ import pytest
 from ensemble import Benchmark, BenchmarkError, Entry, ScoreTable
 from ensemble.report import figures, write_report
 from ensemble.report.palette import CSS_VARIABLES, DARK, LIGHT, THEME, Palette
-from ensemble.report.tables import MINUS, NARROW_SPACE, NONE
+from ensemble.report.tables import MINUS, NARROW_SPACE, NO_VALUE
 from tests.ensemble.report.conftest import parsed, text
 
 SECTIONS = (
-    "correlations", "normality", "scatter", "matrix", "votes", "epochs", "seconds", "within-depth", "combiners",
+    "correlations", "normality", "scatter", "matrix", "votes", "epochs", "seconds", "within-stratum", "combiners",
     "learning", "uncertainty", "cost", "checks",
 )  # fmt: skip
 
@@ -103,7 +103,7 @@ def number(shown: str) -> float:
 
 def same(shown: str, value: str) -> bool:
     """Whether a cell shows a CSV file's field, to the last of its digits."""
-    if shown == NONE:
+    if shown == NO_VALUE:
         return value == ""
     try:
         precise = float(value)
@@ -123,14 +123,14 @@ def test_every_table_reads_back_from_its_file(page: Path) -> None:
         shown = table.findall("./tbody/tr")
         assert len(rows) == len(shown) > 0
         assert len(set(header)) == len(header)
-        columns = [name for name in header if name.removesuffix("_sd") not in header or not name.endswith("_sd")]
+        columns = [name for name in header if name.removesuffix("_std") not in header or not name.endswith("_std")]
         assert len(columns) == len(table.findall("./thead/tr")[-1])
         for row, cells in zip(rows, shown, strict=True):
             fields = dict(zip(header, row, strict=True))
             for name, cell in zip(columns, cells, strict=True):
                 mean, _, sd = text(cell).partition(" ± ")
                 assert same(mean, fields[name]), (key, name, mean, fields[name])
-                assert same(sd or NONE, fields.get(f"{name}_sd", "")), (key, name, sd)
+                assert same(sd or NO_VALUE, fields.get(f"{name}_std", "")), (key, name, sd)
 
 
 def test_tables_name_their_rows_and_columns(page: Path) -> None:
@@ -153,8 +153,8 @@ def test_what_is_not_there_is_said(bare: Benchmark, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"combiners"}, {"within-depth", "combiners"}),
-        ({"learning", "control"}, {"learning", "checks"}),
+        ({"combiners"}, {"within-stratum", "combiners"}),
+        ({"learning_curves", "control"}, {"learning", "checks"}),
         ({"intervals", "noise"}, {"uncertainty", "checks"}),
         ({"pairs"}, {"uncertainty"}),
         ({"method", "scores", "benchmark", "versions"}, set()),
