@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, rankdata, spearmanr
+from scipy.stats import kendalltau, rankdata
 
 Array = NDArray[np.float64]
 Strata = NDArray[np.int64]
@@ -34,7 +34,8 @@ def spearman(predicted: Array, accuracy: Array) -> float | None:
     predicted, accuracy = predicted[known], accuracy[known]
     if len(predicted) < 2 or np.ptp(predicted) == 0 or np.ptp(accuracy) == 0:
         return None
-    return float(spearmanr(predicted, accuracy).statistic)
+    # Not scipy's spearmanr, which differs in the last bit: published metrics are reproduced exactly.
+    return float(np.corrcoef(rankdata(predicted), rankdata(accuracy))[0, 1])
 
 
 def partial_spearman(predicted: Array, accuracy: Array, strata: Strata) -> float | None:
