@@ -83,7 +83,7 @@ def space() -> Any:
 @pytest.fixture(scope="session")
 def batch(space: Any) -> ProbeBatch:
     """A small probe batch."""
-    return synthetic_batch(space, samples=4, frames=8)
+    return synthetic_batch(space, batch_size=4, frames=8)
 
 
 @pytest.fixture(scope="session")

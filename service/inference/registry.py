@@ -48,8 +48,8 @@ class Probe:
     @property
     def shape(self) -> Shape:
         """Of the batch, (N, C, T, V, M)."""
-        samples, coordinates, frames, joints, persons = self.batch.x.shape
-        return (samples, coordinates, frames, joints, persons)
+        batch_size, coordinates, frames, joints, num_persons = self.batch.x.shape
+        return (batch_size, coordinates, frames, joints, num_persons)
 
     def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""
