@@ -65,7 +65,7 @@ def test_a_proxy_that_takes_too_long_fails_alone(small: ProbeBatch) -> None:
     for one in (outcome, again):
         assert one.failure is None
         assert one.scores is not None
-        assert "OverTimeError: GradientSignPass" in one.scores["grad_sign"]["error"]
+        assert "TimeLimitError: GradientSignPass" in one.scores["grad_sign"]["error"]
     assert outcome.scores is not None
     assert outcome.scores.keys() == {"grad_sign", "sed"}
 
