@@ -16,7 +16,7 @@ from proxies.base import Need
 from proxies.passes.copies import in_double, is_modified, working_copy
 from proxies.passes.trace import Structure, trace
 from proxies.passes.weights import weight_names
-from proxies.time_limit import OverTimeError
+from proxies.time_limit import TimeLimitError
 
 
 class WeightGradient(NamedTuple):
@@ -35,14 +35,14 @@ class ProxyInput:
         x: (N, C, T, V, M), or whatever the network takes with samples first.
         y: labels, (N,).
         seed: for the passes that draw.
-        draws: how many draws they average.
+        repeats: number of random draws that zen averages.
     """
 
     network: nn.Module
     x: Tensor
     y: Tensor
     seed: int
-    draws: int
+    repeats: int
 
     def copy(self, in_place: bool = True) -> nn.Module:
         """A working copy of the network (see `working_copy`)."""
@@ -70,7 +70,7 @@ class ProxyInput:
         """
         chosen = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
         x, y = self.x[chosen], self.y[chosen]
-        return ProxyInput(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.draws)
+        return ProxyInput(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.repeats)
 
     @cached_property
     def structure(self) -> Structure:
@@ -142,7 +142,7 @@ def attempt(measure: Callable[[], Any]) -> Any:
     """A measurement, or its failure; the end of its time, which is that of the whole pass, is raised."""
     try:
         return measure()
-    except OverTimeError:
+    except TimeLimitError:
         raise
     except Exception as error:
         return error

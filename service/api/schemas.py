@@ -117,7 +117,6 @@ class ProxyScore(Answer):
     seconds: float = Field(description="what it cost to compute, then if it is cached")
     error: str | None
     note: str | None
-    per_layer: float | None = Field(description="value, or its logarithm, by layer, for proxies that sum over layers")
 
     @classmethod
     def of(cls, score: Score) -> "ProxyScore":
@@ -131,7 +130,6 @@ class ProxyScore(Answer):
             seconds=score.seconds,
             error=score.error or ("the score is not finite" if failed else None),
             note=score.note,
-            per_layer=_finite(score.per_layer),
         )
 
 
