@@ -69,7 +69,8 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
         "max_active_jobs": known["max_jobs"].default,
         "queue_share": 1.0,
     }
-    for path in (f"/v1/spaces/gcn-nas/sample?n={limits['max_sample_size']}", f"/v1/jobs?limit={limits['max_page_size']}"):
+    sample_size, page_size = limits["max_sample_size"], limits["max_page_size"]
+    for path in (f"/v1/spaces/gcn-nas/sample?n={sample_size}", f"/v1/jobs?limit={page_size}"):
         assert client.get(path).status_code == 200
         assert client.get(path.replace("=1000", "=1001")).status_code == 422
 

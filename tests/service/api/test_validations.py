@@ -11,7 +11,8 @@ from tests.service.conftest import ARCHITECTURES, PENG, SMALL, Post
 def test_answers_are_what_space_and_probe_say(post: Post, client: httpx.Client) -> None:
     answers = post("/v1/architectures/validate", architectures=ARCHITECTURES)["validations"]
     space = get_space("gcn-nas")
-    shape = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()["probe_batch"]["shape"]
+    scores = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()
+    shape = scores["probe_batch"]["shape"]
     for text, answer in zip(ARCHITECTURES, answers, strict=True):
         arch = space.parse(text)
         cost = space.cost(arch, tuple(shape))
@@ -43,7 +44,8 @@ def test_what_is_wrong_stays_in_its_place(post: Post) -> None:
 
 
 def test_an_architecture_unlike_the_benchmark_gets_a_warning(post: Post) -> None:
-    (answer,) = post("/v1/architectures/validate", architectures=[{"layers": [["L"], ["S"], ["T"], ["ST"]]}])["validations"]
+    unusual = {"layers": [["L"], ["S"], ["T"], ["ST"]]}
+    (answer,) = post("/v1/architectures/validate", architectures=[unusual])["validations"]
     assert any("layers[0]" in warning for warning in answer["warnings"])
 
 
