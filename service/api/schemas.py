@@ -322,7 +322,7 @@ class JobCard(Answer):
     expires: datetime | None = Field(description="when its results may be forgotten; null until it is finished")
 
     @classmethod
-    def of(cls, job: Job, eta_seconds: float | None, keep_hours: float) -> "JobCard":
+    def of(cls, job: Job, eta_seconds: float | None, retention: float) -> "JobCard":
         counts = JobCounts(**{name: getattr(job, name) for name in JobCounts.model_fields})
         return cls(
             id=job.id,
@@ -337,7 +337,7 @@ class JobCard(Answer):
             created=job.created,
             started=job.started,
             finished=job.finished,
-            expires=job.finished and job.finished + timedelta(hours=keep_hours),
+            expires=job.finished and job.finished + timedelta(seconds=retention),
         )
 
 

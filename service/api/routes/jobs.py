@@ -109,7 +109,7 @@ def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
 
 def _card(job: Job, seconds_each: float, settings: Settings) -> JobCard:
     left = job.waiting + job.running
-    return JobCard.of(job, left * seconds_each if not job.complete else None, settings.keep_hours)
+    return JobCard.of(job, left * seconds_each if not job.complete else None, settings.result_retention)
 
 
 @router.get("/jobs", responses=documented(422, 503))
@@ -187,7 +187,7 @@ async def get_events(
     def ends() -> bool:
         return leaving.closed or not access.admits(caller)
 
-    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.streams)
+    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 

@@ -61,12 +61,12 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
         "job_architectures": known["max_job_architectures"].default,
         "body_bytes": known["max_body_bytes"].default,
         "job_body_bytes": known["max_job_body_bytes"].default,
-        "wait_seconds": known["wait_seconds"].default,
+        "wait_seconds": known["sync_timeout"].default,
         "page": 1000,
         "sample": 1000,
-        "keep_hours": known["keep_hours"].default,
+        "keep_hours": known["result_retention"].default / 3600,
         "rate": None,
-        "jobs": known["max_jobs"].default,
+        "jobs": known["max_active_jobs"].default,
         "share": 1.0,
     }
     for path in (f"/v1/spaces/gcn-nas/sample?n={limits['sample']}", f"/v1/jobs?limit={limits['page']}"):
