@@ -30,14 +30,14 @@ BOUNDED = settings(
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 
-KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Allowance(rate=10**6, jobs=10**6))
+KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Allowance(rate_limit=10**6, max_active_jobs=10**6))
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A server that asks for a key."""
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
         yield address
 
 
