@@ -168,7 +168,7 @@ class Ensemble:
             "batch": header.get("batch"),
             "batch_fingerprint": header.get("batch_fingerprint"),
             "proxy_seed": header.get("seed"),
-            "proxy_draws": header.get("draws"),
+            "proxy_repeats": header.get("repeats"),
             "seed": seed,
             "benchmark": benchmark.summary,
             "combiners": [info.name for info in infos],

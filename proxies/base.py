@@ -86,7 +86,6 @@ class Score:
         seconds: its own time plus an equal share of every pass that it took part in, so that a call's scores add up.
         error: why it failed.
         note: what a reader should know, e.g. that the batch was chunked.
-        per_layer: `feature` by unit of the network, for the additive proxies; None where the network names no units.
     """
 
     value: float | None
@@ -95,7 +94,6 @@ class Score:
     seconds: float
     error: str | None = None
     note: str | None = None
-    per_layer: float | None = None
 
     @property
     def feature(self) -> float | None:

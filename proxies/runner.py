@@ -19,12 +19,12 @@ from torch.nn.parameter import is_lazy
 from common.errors import InputError, check_seed
 from proxies.base import Need, Proxy, Score
 from proxies.passes import EXACT, PASSES, Pass, ProxyInput, needs_shown
-from proxies.passes.base import attempt, is_out_of_memory, units
+from proxies.passes.base import is_out_of_memory
 from proxies.registry import get_proxies
 from proxies.time_limit import time_limit
 
 log = logging.getLogger(__name__)
-DRAWS = 1
+DEFAULT_REPEATS = 1
 IN_CHUNKS = "out of memory: the batch was taken in {} chunks, which changes no score"
 BY_EXACT_ENGINE = "measured by the exact engine: the fast one is not shown to be right for this network"
 _random_state = threading.RLock()
@@ -36,8 +36,8 @@ def score(
     y: Tensor,
     proxies: Sequence[str] | None = None,
     seed: int = 0,
-    draws: int = DRAWS,
-    seconds: float | None = None,
+    repeats: int = DEFAULT_REPEATS,
+    timeout: float | None = None,
 ) -> dict[str, Score]:
     """Zero-cost proxies of one network on one batch.
 
@@ -51,34 +51,34 @@ def score(
         y: labels, (N,), whole numbers.
         proxies: names; all where None. What they share is computed once.
         seed: for the proxies that draw (meco, meco_opt, zen), and for networks that do.
-        draws: how many draws zen averages.
-        seconds: how long one proxy may take, and a pass for each proxy that it serves, before it fails alone; no limit
-            where None, and outside the main thread (see `time_limit`).
+        repeats: number of random draws that zen averages.
+        timeout: seconds that one proxy may take, and a pass for each proxy that it serves, before it fails alone; no
+            limit where None, and outside the main thread (see `time_limit`).
 
     Returns:
         A `Score` by name, in the order asked. A proxy that fails has status `failed`, an error and no value.
 
     Raises:
         UnknownNameError: no proxy has that name.
-        InputError: network, x, y, seed, draws or seconds are malformed.
+        InputError: network, x, y, seed, repeats or timeout is malformed.
     """
     chosen = get_proxies(proxies)
-    _check(network, x, y, seconds)
-    check_options(seed, draws)
+    _check(network, x, y, timeout)
+    check_options(seed, repeats)
     device = next((p.device for p in network.parameters()), x.device)
     with _own_settings(device):
         x, y = (tensor.detach().to(device) for tensor in (x, y))
         x, y = (tensor.clone() if tensor.is_inference() else tensor for tensor in (x, y.long()))
-        probe = ProxyInput(network, x, y, int(seed), int(draws))
+        probe = ProxyInput(network, x, y, int(seed), int(repeats))
         scores: dict[str, Score] = {}
         for one_pass in PASSES:
             served = [proxy for proxy in chosen if proxy.info.needs <= one_pass.provides]
             if served:
-                scores |= _run_pass(one_pass, probe, served, seconds)
+                scores |= _run_pass(one_pass, probe, served, timeout)
     return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
 
 
-def _check(network: Any, x: Any, y: Any, seconds: Any) -> None:
+def _check(network: Any, x: Any, y: Any, timeout: Any) -> None:
     if not isinstance(network, nn.Module):
         raise InputError("network", network, "a torch.nn.Module")
     if any(is_lazy(parameter) for parameter in network.parameters()):
@@ -90,8 +90,8 @@ def _check(network: Any, x: Any, y: Any, seconds: Any) -> None:
     whole = _is_plain(y) and not y.is_floating_point() and not y.is_complex()
     if not whole or y.shape != x.shape[:1] or int(y.min()) < 0:
         raise InputError("y", _described(y), f"{len(x)} whole numbers from 0, one label a sample")
-    if seconds is not None and not (_is_real(seconds) and seconds > 0):
-        raise InputError("seconds", seconds, "a number above 0, or None")
+    if timeout is not None and not (_is_real(timeout) and timeout > 0):
+        raise InputError("timeout", timeout, "a number of seconds above 0, or None")
 
 
 def _is_plain(tensor: Any) -> bool:
@@ -106,11 +106,11 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)
 
 
-def check_options(seed: int, draws: int) -> None:
+def check_options(seed: int, repeats: int) -> None:
     """Raise `InputError` unless `score` takes them."""
     check_seed(int(seed) if isinstance(seed, numbers.Integral) and not isinstance(seed, bool) else seed)
-    if isinstance(draws, bool) or not isinstance(draws, numbers.Integral) or not 1 <= draws <= 1000:
-        raise InputError("draws", draws, "a whole number from 1 to 1000")
+    if isinstance(repeats, bool) or not isinstance(repeats, numbers.Integral) or not 1 <= repeats <= 1000:
+        raise InputError("repeats", repeats, "a whole number from 1 to 1000")
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _own_settings(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _run_pass(one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], seconds: float | None) -> dict[str, Score]:
+def _run_pass(one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], timeout: float | None) -> dict[str, Score]:
     """One pass and the formulas over it; the exact engine takes the needs that the pass is not shown to be right for.
 
     Where memory runs out, each need is tried alone, in chunks if it may be.
@@ -135,37 +135,37 @@ def _run_pass(one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], second
     started = perf_counter()
     try:
         names = ", ".join(proxy.info.name for proxy in served)
-        with time_limit(seconds and seconds * len(served), f"{type(one_pass).__name__} ({names})"):
+        with time_limit(timeout and timeout * len(served), f"{type(one_pass).__name__} ({names})"):
             with _reproducible(probe.x.device, probe.seed):
                 right = needs_shown(one_pass, probe, needs)
             chunks = _measure(one_pass, probe, right, measured) if right else 1
     except Exception as error:
         failure = error
     if chunks == 0 and len(right) > 1:
-        return _one_need_at_a_time(one_pass, probe, served, seconds)
+        return _one_need_at_a_time(one_pass, probe, served, timeout)
     if chunks == 0:
         failure = MemoryError(f"{type(one_pass).__name__} needs more than there is")
     share = (perf_counter() - started) / len(served)
     measured = {need: measured.get(need, failure) for need in right}
     note = IN_CHUNKS.format(chunks) if chunks > 1 else None
     scores = {
-        proxy.info.name: _computed(proxy, probe, measured, share, note, seconds)
+        proxy.info.name: _computed(proxy, probe, measured, share, note, timeout)
         for proxy in served
         if proxy.info.needs <= right
     }
     others = [proxy for proxy in served if not proxy.info.needs <= right]
-    for name, found in _one_need_at_a_time(EXACT, probe, others, seconds).items():
+    for name, found in _one_need_at_a_time(EXACT, probe, others, timeout).items():
         note = BY_EXACT_ENGINE if found.status == "ok" else None
         scores[name] = replace(found, seconds=found.seconds + share, note=note)
     return scores
 
 
 def _one_need_at_a_time(
-    one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], seconds: float | None
+    one_pass: Pass, probe: ProxyInput, served: Sequence[Proxy], timeout: float | None
 ) -> dict[str, Score]:
     scores: dict[str, Score] = {}
     for needs in dict.fromkeys(proxy.info.needs for proxy in served):
-        scores |= _run_pass(one_pass, probe, [proxy for proxy in served if proxy.info.needs == needs], seconds)
+        scores |= _run_pass(one_pass, probe, [proxy for proxy in served if proxy.info.needs == needs], timeout)
     return scores
 
 
@@ -264,7 +264,7 @@ def _set_precision(convolutions: str, products: str, deterministic: bool, benchm
 
 
 def _computed(
-    proxy: Proxy, probe: ProxyInput, measured: dict[Need, Any], share: float, note: str | None, seconds: float | None
+    proxy: Proxy, probe: ProxyInput, measured: dict[Need, Any], share: float, note: str | None, timeout: float | None
 ) -> Score:
     """The formula; a need that could not be measured is the exception that says why."""
     started = perf_counter()
@@ -272,18 +272,11 @@ def _computed(
         for need in proxy.info.needs:
             if isinstance(measured[need], Exception):
                 raise measured[need]
-        with time_limit(seconds, proxy.info.name):
+        with time_limit(timeout, proxy.info.name):
             value, logarithm = proxy.score(measured)
-        per_layer = _per_layer(proxy, probe, value if logarithm is None else logarithm)
     except Exception as error:
         return _failed(error, share + perf_counter() - started)
-    return Score(value, logarithm, "ok", share + perf_counter() - started, note=note, per_layer=per_layer)
-
-
-def _per_layer(proxy: Proxy, probe: ProxyInput, feature: float | None) -> float | None:
-    named = attempt(lambda: units(probe.network))
-    depth = 0 if isinstance(named, Exception) else len(named)
-    return feature / depth if feature is not None and depth and proxy.info.additive else None
+    return Score(value, logarithm, "ok", share + perf_counter() - started, note=note)
 
 
 def _failed(error: Exception, seconds: float) -> Score:

@@ -19,8 +19,8 @@ class Zen(Proxy):
     )
 
     def compute(self, measured: Measured) -> float:
-        draws = [
+        repeats = [
             difference.mean().log() + sum(0.5 * variance.double().mean().log() for variance in variances)
             for difference, variances in measured[Need.PERTURBATION]
         ]
-        return sum(float(draw) for draw in draws) / len(draws)
+        return sum(float(draw) for draw in repeats) / len(repeats)

@@ -57,7 +57,6 @@ class ProxyScore(Answer):
         log: natural logarithm, for proxies whose values explode with depth.
         status: `ok` or `failed`.
         seconds: what it cost to compute, then if it is cached.
-        per_layer: value, or its logarithm, by layer, for proxies that sum over layers.
     """
 
     value: float | None
@@ -66,7 +65,6 @@ class ProxyScore(Answer):
     seconds: float
     error: str | None = None
     note: str | None = None
-    per_layer: float | None = None
 
 
 class Scores(Answer):

@@ -35,14 +35,14 @@ class ProxyInput:
         x: (N, C, T, V, M), or whatever the network takes with samples first.
         y: labels, (N,).
         seed: for the passes that draw.
-        draws: how many draws they average.
+        repeats: number of random draws that zen averages.
     """
 
     network: nn.Module
     x: Tensor
     y: Tensor
     seed: int
-    draws: int
+    repeats: int
 
     def copy(self, in_place: bool = True) -> nn.Module:
         """A working copy of the network (see `working_copy`)."""
@@ -70,7 +70,7 @@ class ProxyInput:
         """
         chosen = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
         x, y = self.x[chosen], self.y[chosen]
-        return ProxyInput(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.draws)
+        return ProxyInput(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.repeats)
 
     @cached_property
     def structure(self) -> Structure:

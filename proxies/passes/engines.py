@@ -14,7 +14,7 @@ from proxies.passes.exact import MEASUREMENTS, ExactPass
 MOST_STRUCTURES = 10_000
 SAMPLES = 4, 2
 """Samples that both engines measure: the fewer where memory runs out."""
-DRAWS = 3
+TRIALS = 3
 """Comparisons of both engines for a structure, each with other parameters."""
 TOLERANCE = 1e-4
 """Largest difference between the engines in float64, relative to the largest number of a tensor."""
@@ -54,7 +54,7 @@ def _is_shown(key: str, probe: ProxyInput, fast: Pass, need: Need) -> bool:
 def _compare(probe: ProxyInput, fast: Pass, need: Need) -> bool | None:
     """Compare the engines on several draws of the parameters; None where that shows nothing."""
     for samples in SAMPLES:
-        verdicts = attempt(lambda n=samples: [_agree(probe.few(n, draw), fast, need) for draw in range(DRAWS)])  # type: ignore[misc]
+        verdicts = attempt(lambda n=samples: [_agree(probe.few(n, seed), fast, need) for seed in range(TRIALS)])  # type: ignore[misc]
         if not isinstance(verdicts, Exception):
             return None if None in verdicts else all(verdicts)
     return None

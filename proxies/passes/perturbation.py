@@ -31,7 +31,7 @@ class PerturbationPass(Pass):
     def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
         if not isinstance(getattr(probe.network, "feature_unit", None), nn.Module):
             raise AttributeError("the network names no `feature_unit`, the module whose output zen looks at")
-        yield Need.PERTURBATION, [self._draw(probe, draw) for draw in range(probe.draws)]
+        yield Need.PERTURBATION, [self._draw(probe, draw) for draw in range(probe.repeats)]
 
     @staticmethod
     @torch.no_grad()

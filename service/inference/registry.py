@@ -14,7 +14,7 @@ from models import Architecture, InputError, SearchSpace, UnknownNameError, get_
 from models.base import Shape
 from models.batches import BatchSpec, ProbeBatch
 from proxies import Score, proxy_versions
-from proxies.runner import DRAWS
+from proxies.runner import DEFAULT_REPEATS
 from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
 from service.api.documents import ensemble_card
 from service.inference.cache import PredictionKey, ScoreKey
@@ -32,14 +32,14 @@ class Probe:
         batch: the probe batch, on the device.
         device: where networks run.
         seed: of the initial weights and of the draws.
-        draws: how many draws the proxies average that draw.
+        repeats: number of random draws that zen averages.
     """
 
     space: SearchSpace[Architecture]
     batch: ProbeBatch
     device: torch.device
     seed: int = 0
-    draws: int = DRAWS
+    repeats: int = DEFAULT_REPEATS
 
     @classmethod
     def of(cls, space: SearchSpace[Architecture], batch: ProbeBatch, device: torch.device, **drawn: int) -> "Probe":
@@ -54,7 +54,7 @@ class Probe:
 
     def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""
-        batch, drawn, where = self.batch.fingerprint, (self.seed, self.draws), self._where
+        batch, drawn, where = self.batch.fingerprint, (self.seed, self.repeats), self._where
         return {
             name: ScoreKey(self._space, arch.fingerprint, batch, *drawn, name, version, *where)
             for name, version in proxies.items()
@@ -211,5 +211,5 @@ def find_device(wanted: str) -> torch.device:
 def _load(name: str, ensemble: Ensemble, device: torch.device) -> LoadedEnsemble:
     fitted = ensemble.manifest
     batch = ensemble.batch or BatchSpec().make(ensemble.space)  # one that uses no proxies has no batch
-    drawn = {"seed": fitted["proxy_seed"] or 0, "draws": fitted.get("proxy_draws") or DRAWS}
+    drawn = {"seed": fitted["proxy_seed"] or 0, "repeats": fitted.get("proxy_repeats") or DEFAULT_REPEATS}
     return LoadedEnsemble(name, ensemble, Probe.of(ensemble.space, batch, device, **drawn))

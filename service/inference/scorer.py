@@ -24,7 +24,7 @@ from service.workers.scoring_errors import ScoringError
 log = logging.getLogger(__name__)
 Scores = dict[str, Score]
 ScoringKey = tuple[Architecture, str, int, int]
-"""An architecture, batch, seed and number of draws: what is computed one at a time."""
+"""Architecture, fingerprint of the batch, seed and repeats: what is computed one at a time."""
 PAUSE = 0.1
 """Seconds between two attempts to hand a task over."""
 MOST_UNWRITTEN = 2**16
@@ -81,7 +81,7 @@ class Scorer:
         Failed scores are among them, and are not kept. Raises `ScoringError` where there are none at all.
         """
         keys = probe.keys(arch, proxies)
-        which = (arch, probe.batch.fingerprint, probe.seed, probe.draws)
+        which = (arch, probe.batch.fingerprint, probe.seed, probe.repeats)
         async with self._locks.setdefault(which, asyncio.Lock()):  # the second of two finds what the first computed
             if which in self._running:  # for one who gave up
                 await asyncio.wait((self._running[which],))
@@ -154,7 +154,7 @@ def _task(arch: Architecture, probe: Probe, proxies: list[str]) -> Task:
         architecture=probe.space.to_json(arch),
         probe=probe.batch.fingerprint,
         seed=probe.seed,
-        draws=probe.draws,
+        repeats=probe.repeats,
         proxies=proxies,
     )
 

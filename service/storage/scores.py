@@ -27,13 +27,13 @@ class _Context(NamedTuple):
     space: str
     batch: str
     seed: int
-    draws: int
+    repeats: int
     device: str
     dtype: str
 
     @classmethod
     def of(cls, key: ScoreKey) -> "_Context":
-        return cls(key.space, key.batch, key.seed, key.draws, key.device, key.dtype)
+        return cls(key.space, key.batch, key.seed, key.repeats, key.device, key.dtype)
 
     def matches(self) -> ColumnElement[bool]:
         return and_(*(getattr(ContextRow, name) == value for name, value in self._asdict().items()))
@@ -136,12 +136,12 @@ def _name(key: ScoreKey) -> str:
 
 def _packed(score: Score) -> Packed:
     """A list, which SQLite and PostgreSQL merge as a whole."""
-    return [score.value, score.log, score.seconds, score.note, score.per_layer]
+    return [score.value, score.log, score.seconds, score.note]
 
 
 def _unpacked(packed: Sequence[Any]) -> Score:
-    value, log, seconds, note, per_layer = packed
-    return Score(_float(value), _float(log), "ok", float(seconds), note=note, per_layer=_float(per_layer))
+    value, log, seconds, note = packed
+    return Score(_float(value), _float(log), "ok", float(seconds), note=note)
 
 
 def _float(number: float | None) -> float | None:

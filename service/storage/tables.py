@@ -46,13 +46,13 @@ class ContextRow(Base):
     """All that the scores of many architectures have in common."""
 
     __tablename__ = "contexts"
-    __table_args__ = (UniqueConstraint("space", "batch", "seed", "draws", "device", "dtype", name="context"),)
+    __table_args__ = (UniqueConstraint("space", "batch", "seed", "repeats", "device", "dtype", name="context"),)
 
     id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     space: Mapped[str]
     batch: Mapped[str]
     seed: Mapped[int]
-    draws: Mapped[int]
+    repeats: Mapped[int]
     device: Mapped[str]
     dtype: Mapped[str]
 

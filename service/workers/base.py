@@ -36,7 +36,7 @@ class Task:
         architecture: as `SearchSpace.to_json` gives it.
         probe: under which the backend was given the probe batch.
         seed: of the initial weights and of the draws.
-        draws: how many draws the proxies average that draw.
+        repeats: number of random draws that zen averages.
         proxies: names.
     """
 
@@ -46,7 +46,7 @@ class Task:
     architecture: Any
     probe: str
     seed: int
-    draws: int
+    repeats: int
     proxies: Sequence[str]
 
     def to_json(self) -> str:

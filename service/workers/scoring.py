@@ -57,11 +57,11 @@ class Scorer:
     def _scores(self, task: Task) -> dict[str, dict[str, Any]]:
         if task.probe not in self._batches:
             raise UnknownNameError("probe", task.probe, list(self._batches))
-        check_options(task.seed, task.draws)
+        check_options(task.seed, task.repeats)
         space, batch = get_space(task.space, **task.settings), self._batches[task.probe]
         check_batch(batch.x, batch.y, space.input_shape(len(batch.y), batch.x.shape[2]), space.num_classes)
         network = space.build(space.parse(task.architecture), task.seed).to(self.device)
-        found = score(network, batch.x, batch.y, task.proxies, task.seed, task.draws, self._proxy_seconds)
+        found = score(network, batch.x, batch.y, task.proxies, task.seed, task.repeats, self._proxy_seconds)
         return {name: asdict(one) for name, one in found.items()}
 
     def _lost(self) -> str | None:

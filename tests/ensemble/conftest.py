@@ -35,7 +35,7 @@ def scores(benchmark: Benchmark) -> ScoreTable:
     table = ScoreTable.published(benchmark)
     spec = BatchSpec(samples=2, frames=4)
     batch = {"batch": spec.model_dump(), "batch_fingerprint": spec.make(benchmark.space).fingerprint}
-    return ScoreTable({**table.header, **batch, "seed": 0, "draws": 1}, table.features)
+    return ScoreTable({**table.header, **batch, "seed": 0, "repeats": 1}, table.features)
 
 
 @pytest.fixture(scope="session")

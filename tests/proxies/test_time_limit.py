@@ -111,7 +111,7 @@ def check_that_nothing_is_left(network: Small, batch: Batch, expected: dict[str,
 
 
 def check_over_time(name: str, network: Small, batch: Batch) -> None:
-    found = score(network, *batch, [name, "params"], seconds=0.5)
+    found = score(network, *batch, [name, "params"], timeout=0.5)
     assert (found[name].status, found[name].value) == ("failed", None)
     assert "took longer than 0.5 s" in str(found[name].error)
     assert found["params"].status == "ok"
@@ -139,7 +139,7 @@ def test_on_the_way_back(
 
 def test_the_other_proxies_go_on(network: Small, batch: Batch, expected: dict[str, Score], forwards: Dawdler) -> None:
     forwards.pauses = 1
-    found = numbers(score(network, *batch, seconds=3.0))
+    found = numbers(score(network, *batch, timeout=3.0))
     failed = [name for name, one in found.items() if one.status == "failed"]
     assert failed == ["flops"]  # whose pass runs the network first
     assert {name: one for name, one in found.items() if name not in failed} == {
@@ -149,7 +149,7 @@ def test_the_other_proxies_go_on(network: Small, batch: Batch, expected: dict[st
 
 def test_a_pass_may_take_as_long_as_its_proxies_together(network: Small, batch: Batch, forwards: Dawdler) -> None:
     forwards.pauses = 1
-    found = score(network, *batch, ["fisher", "nwot", "snip"], seconds=0.2)
+    found = score(network, *batch, ["fisher", "nwot", "snip"], timeout=0.2)
     assert {one.error for one in found.values()} == {
         "OverTimeError: TrainingPass (fisher, nwot, snip) took longer than 0.6 s"
     }
@@ -157,7 +157,7 @@ def test_a_pass_may_take_as_long_as_its_proxies_together(network: Small, batch: 
 
 def test_a_formula(network: Small, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Snip, "compute", lambda proxy, measured: time.sleep(FOREVER))
-    found = score(network, *batch, ["snip", "plain"], seconds=3.0)
+    found = score(network, *batch, ["snip", "plain"], timeout=3.0)
     assert found["snip"].error == "OverTimeError: snip took longer than 3 s"
     assert found["plain"].status == "ok"
 
@@ -170,7 +170,7 @@ def test_wherever_it_is_stopped(network: Small, batch: Batch, expected: dict[str
     """
     errors = set()
     for seconds in np.geomspace(1e-5, 2e-2, 60):
-        found = score(network, *batch, seconds=float(seconds))
+        found = score(network, *batch, timeout=float(seconds))
         errors |= {one.error.partition(":")[0] for one in found.values() if one.error is not None}
     assert errors == {"OverTimeError"}
     check_that_nothing_is_left(network, batch, expected)
@@ -178,14 +178,14 @@ def test_wherever_it_is_stopped(network: Small, batch: Batch, expected: dict[str
 
 def test_another_thread_has_no_limit(network: Small, batch: Batch, expected: dict[str, Score]) -> None:
     with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(score, network, *batch, seconds=1e-6).result()
+        found = pool.submit(score, network, *batch, timeout=1e-6).result()
     assert numbers(found) == expected
 
 
-@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
-def test_a_limit_is_above_zero(network: Small, batch: Batch, seconds: float) -> None:
-    with pytest.raises(InputError, match="seconds"):
-        score(network, *batch, ["params"], seconds=seconds)
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_a_limit_is_above_zero(network: Small, batch: Batch, timeout: float) -> None:
+    with pytest.raises(InputError, match="timeout"):
+        score(network, *batch, ["params"], timeout=timeout)
 
 
 class Holder:

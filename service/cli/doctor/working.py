@@ -101,7 +101,7 @@ def scoring(setup: Setup) -> Finding:
     probe, names = library.probe, list(library.models[library.default].proxies) if library.models else ["params"]
     options = process_options(settings.model_copy(update={"processes": 1}), library.device)
     arch = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
-    task = Task("doctor", probe.space.name, probe.space.settings, arch, "probe", probe.seed, probe.draws, names)
+    task = Task("doctor", probe.space.name, probe.space.settings, arch, "probe", probe.seed, probe.repeats, names)
     started = perf_counter()
     try:
         with _started(ProcessBackend({"probe": probe.batch}, replace(options, gpus=options.gpus[:1]))) as backend:

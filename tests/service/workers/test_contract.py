@@ -99,7 +99,7 @@ def test_no_proxies_no_scores(backend: Backend) -> None:
         ({"architecture": "out of memory"}, "out of memory"),
         ({"architecture": None}, "allowed"),
         ({"seed": -1}, "seed: got -1"),
-        ({"draws": 0}, "draws: got 0"),
+        ({"repeats": 0}, "repeats: got 0"),
     ],
 )
 def test_bad_task_is_an_error_that_says_what_is_allowed(backend: Backend, fields: Any, named: str) -> None:
