@@ -26,9 +26,9 @@ class Allowance(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rate: Annotated[int | None, Field(ge=1, le=MOST, description="requests a minute")] = None
-    jobs: Annotated[int | None, Field(ge=0, le=MOST, description="jobs that are not finished")] = None
-    share: Annotated[float | None, Field(gt=0, le=1, description="part of the queue")] = None
+    rate_limit: Annotated[int | None, Field(ge=1, le=MOST, description="requests a minute")] = None
+    max_active_jobs: Annotated[int | None, Field(ge=0, le=MOST, description="jobs that are not finished")] = None
+    queue_share: Annotated[float | None, Field(gt=0, le=1, description="part of the queue")] = None
 
 
 class KeyEntry(BaseModel):

@@ -51,7 +51,7 @@ def create_app(
         store: opened and closed with the application, as the settings say, where not given.
     """
     settings = settings or Settings()
-    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.drain_seconds)
+    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.shutdown_timeout)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +65,9 @@ def create_app(
             with own as opened:
                 context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
                 metrics.watch(backend)
-                runner = JobRunner(context, opened, timedelta(hours=settings.keep_hours), settings.worker_seconds)
+                runner = JobRunner(
+                    context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
+                )
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
                 app.state.store_check = StoreCheck(opened)
                 app.state.access = access = Authenticator(settings, opened)
@@ -93,6 +95,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
         telemetry=tracing.of_requests,
+        generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
     app.state.settings, app.state.leaving = settings, leaving
     app.state.streams = Streams(settings.max_event_streams)
@@ -117,12 +120,12 @@ def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
     """How many processes score, and how."""
     return ProcessOptions(
         gpus=visible_gpus() if device.type == "cuda" else (),
-        processes=settings.processes or torch.get_num_threads(),
-        processes_per_gpu=settings.processes_per_gpu,
-        threads=settings.threads,
-        deadline_seconds=settings.deadline_seconds,
-        proxy_seconds=settings.proxy_seconds,
-        tasks_per_process=settings.tasks_per_process,
+        processes=settings.num_workers or torch.get_num_threads(),
+        processes_per_gpu=settings.workers_per_gpu,
+        threads=settings.num_threads,
+        deadline_seconds=settings.task_timeout,
+        proxy_seconds=settings.score_timeout,
+        tasks_per_process=settings.max_tasks_per_worker,
         log=(settings.log_format, settings.log_level),
     )
 

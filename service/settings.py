@@ -60,14 +60,16 @@ class Settings(BaseSettings):
         BeforeValidator(_parsed),
         Field(description="API keys besides the store's: a JSON list of what `keys create --settings` prints"),
     ] = ()
-    rate: Annotated[int, Field(ge=1, description="requests a minute of an API key that has no rate of its own")] = 6000
-    max_jobs: Annotated[int, Field(ge=1, description="unfinished jobs at a time, likewise")] = 100
+    rate_limit: Annotated[
+        int, Field(ge=1, description="requests a minute of an API key that has no rate of its own")
+    ] = 6000
+    max_active_jobs: Annotated[int, Field(ge=1, description="unfinished jobs at a time, likewise")] = 100
     queue_share: Annotated[float, Field(gt=0, le=1, description="part of the queue that it may fill, likewise")] = 0.5
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto takes a GPU where there is one")] = "auto"
-    threads: Annotated[
+    num_threads: Annotated[
         int | None, Field(ge=1, le=65_536, description="CPU threads of PyTorch; all cores where not set")
     ] = None
-    ensembles_folder: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
+    ensembles_dir: Annotated[Path, Field(description="holds one folder per fitted ensemble")] = SHIPPED
     default_ensemble: Annotated[str, Field(description="answers where a request names none")] = "gcn-nas-ntu"
     queue_size: Annotated[int, Field(ge=1, description="architectures waiting at which new requests are refused")] = 64
     cache_size: Annotated[
@@ -79,8 +81,8 @@ class Settings(BaseSettings):
     max_flops_ratio: Annotated[
         float, Field(gt=0, description="FLOPs of a network, as a multiple of what the space's largest takes")
     ] = 4.0
-    max_nesting: Annotated[int, Field(ge=4, le=256, description="depth of lists and objects in a JSON text")] = 32
-    max_values: Annotated[
+    max_json_depth: Annotated[int, Field(ge=4, le=256, description="depth of lists and objects in a JSON text")] = 32
+    max_json_values: Annotated[
         int,
         Field(
             ge=1,
@@ -90,8 +92,8 @@ class Settings(BaseSettings):
     ] = 128
     max_job_architectures: Annotated[int, Field(ge=1, description="architectures in one job")] = 10_000
     max_job_body_bytes: Annotated[int, Field(ge=1, description="size of a job's HTTP body, in bytes")] = 2**23
-    timeout_seconds: Annotated[float, Field(gt=0, description="how long a body may take to arrive, in seconds")] = 60.0
-    header_seconds: Annotated[
+    body_timeout: Annotated[float, Field(gt=0, description="how long a body may take to arrive, in seconds")] = 60.0
+    header_timeout: Annotated[
         float, Field(gt=0, description="how long a request's line and headers may take to arrive, in seconds")
     ] = 10.0
     write_timeout: Annotated[
@@ -100,30 +102,32 @@ class Settings(BaseSettings):
     ] = 30.0
     max_connections: Annotated[int, Field(ge=1, description="connections that may be open at once")] = 1000
     max_event_streams: Annotated[int, Field(ge=1, description="streams of jobs' events that may be open at once")] = 100
-    wait_seconds: Annotated[
+    sync_timeout: Annotated[
         float, Field(gt=0, description="how long a request is waited for before it becomes a job, in seconds")
     ] = 60.0
-    drain_seconds: Annotated[
+    shutdown_timeout: Annotated[
         float, Field(ge=0, description="how long what runs may take to finish when the server is told to stop")
     ] = 10.0
-    ready_off_seconds: Annotated[
+    shutdown_delay: Annotated[
         float, Field(ge=0, description="how long a server that was told to stop still takes requests, not ready")
     ] = 0.0
-    keep_hours: Annotated[float, Field(gt=0, le=10**6, description="how long a finished job's results are kept")] = (
-        168.0
-    )
+    result_retention: Annotated[
+        float, Field(gt=0, description="how long a finished job's results are kept, in seconds")
+    ] = 604_800.0
     backend: Annotated[
         Literal["processes", "inline"],
         Field(description="where networks run: apart from the server, or in it"),
     ] = "processes"
-    processes: Annotated[int | None, Field(ge=1, le=1024, description="scoring on the CPU; one a core if not set")] = (
-        None
+    num_workers: Annotated[
+        int | None, Field(ge=1, le=1024, description="scoring on the CPU; one a core if not set")
+    ] = None
+    workers_per_gpu: Annotated[int, Field(ge=1, le=1024, description="scoring on each GPU, at the same time")] = 1
+    task_timeout: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
+    score_timeout: Annotated[float, Field(gt=0, description="how long one proxy may take, in seconds")] = 60.0
+    max_tasks_per_worker: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = (
+        1000
     )
-    processes_per_gpu: Annotated[int, Field(ge=1, le=1024, description="scoring on each GPU, at the same time")] = 1
-    deadline_seconds: Annotated[float, Field(gt=0, description="how long one architecture may take to score")] = 120.0
-    proxy_seconds: Annotated[float, Field(gt=0, description="how long one proxy may take, in seconds")] = 60.0
-    tasks_per_process: Annotated[int, Field(ge=1, description="architectures after which a process is replaced")] = 1000
-    data_folder: Annotated[Path, Field(description="where the SQLite store lies, made if it is not there")] = DATA
+    data_dir: Annotated[Path, Field(description="where the SQLite store lies, made if it is not there")] = DATA
     store_url: Annotated[
         str | None, Field(description="postgresql://user@host/database; SQLite in the data folder where not set")
     ] = None
@@ -137,17 +141,17 @@ class Settings(BaseSettings):
         str | None,
         Field(pattern="^https?://", description="base URL of an OpenTelemetry receiver; no traces where not set"),
     ] = None
-    secrets_folder: Annotated[
+    secrets_dir: Annotated[
         Path | None, Field(description="files named as these variables, in lower case, set what is not set here")
     ] = None
-    worker_seconds: Annotated[
+    heartbeat_timeout: Annotated[
         float, Field(gt=0, description="after so long without a sign of a server on the same store, others do its work")
     ] = 20.0
 
     @property
     def store_folder(self) -> Path:
         """The data folder. Raises `InputError` where it is in the home of a user who has none."""
-        return _expanded(self.data_folder, "data_folder")
+        return _expanded(self.data_dir, "data_dir")
 
     @field_validator("*")
     @classmethod
@@ -169,12 +173,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What is given, the environment, the folder of secrets: the first that sets something counts."""
         first = init_settings, env_settings
-        folder = next((found for source in first if (found := source().get("secrets_folder"))), None)
+        folder = next((found for source in first if (found := source().get("secrets_dir"))), None)
         if folder is None:
             return first
-        path = _expanded(Path(folder), "secrets_folder")
+        path = _expanded(Path(folder), "secrets_dir")
         if not path.is_dir():
-            raise InputError("secrets_folder", str(folder), "a folder")
+            raise InputError("secrets_dir", str(folder), "a folder")
         return *first, SecretsSettingsSource(settings_cls, secrets_dir=path)
 
 

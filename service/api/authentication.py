@@ -80,7 +80,7 @@ class Authenticator:
         self._callers: dict[str, Caller] = {}
         self._paces: dict[str, tuple[int, RateLimiter]] = {}
         self._reading: asyncio.Task[None] | None = None
-        own = Allowance(jobs=settings.max_jobs, share=1.0)
+        own = Allowance(max_active_jobs=settings.max_active_jobs, queue_share=1.0)
         self._anyone = self._caller(ANYONE, frozenset({"predict", "admin"}), own, None)
 
     async def watch(self) -> None:
@@ -97,7 +97,7 @@ class Authenticator:
         stored, anonymous = await asyncio.to_thread(self._stored)
         entries = [*self._settings.keys, *_entries(stored)]
         self._keys = {entry.id: entry for entry in entries}
-        rate = self._settings.rate
+        rate = self._settings.rate_limit
         self._callers = {one.id: self._caller(one.id, one.scopes, one.limits, rate) for one in entries}
         self._anonymous = anonymous and not entries and is_loopback(self._settings.host)
 
@@ -116,9 +116,9 @@ class Authenticator:
         return Caller(
             id,
             scopes,
-            rate if limits.rate is None else limits.rate,
-            settings.max_jobs if limits.jobs is None else limits.jobs,
-            settings.queue_share if limits.share is None else limits.share,
+            rate if limits.rate_limit is None else limits.rate_limit,
+            settings.max_active_jobs if limits.max_active_jobs is None else limits.max_active_jobs,
+            settings.queue_share if limits.queue_share is None else limits.queue_share,
         )
 
     async def admit(self, authorization: str | None, scopes: Iterable[Scope]) -> Caller:

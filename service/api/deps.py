@@ -61,7 +61,7 @@ async def _asker(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
 
 async def _patience(request: Request, prefer: Annotated[str | None, Header(description=PREFER)] = None) -> float:
     asked = re.search(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)", prefer or "", re.IGNORECASE)
-    most: float = request.app.state.settings.wait_seconds
+    most: float = request.app.state.settings.sync_timeout
     return min(float(asked[1]), most) if asked else most
 
 
@@ -194,7 +194,7 @@ class StrictRoute(GuardedRoute):
             most_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
         else:
             most_bytes, architectures = settings.max_body_bytes, settings.max_architectures
-        strict = StrictRequest(request, most_bytes, architectures * settings.max_values)
+        strict = StrictRequest(request, most_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as place:
             await strict.read(settings, state.large_bodies, place)
             if not state.access.admits(request.state.caller):  # a body may take a minute to arrive

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.observability import logs
 from service.observability.metrics import OTHER, Metrics
 
-log = logging.getLogger("service.api.authentication")
+log = logging.getLogger("service.access")
 HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}", "/docs")

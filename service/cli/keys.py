@@ -15,9 +15,11 @@ app.add_typer(keys_app, name="keys")
 def create(
     name: Annotated[str, typer.Option(help="whose it is")],
     scope: Annotated[list[str] | None, typer.Option(help="predict, admin; may come twice [default: predict]")] = None,
-    rate: Annotated[int | None, typer.Option(help="requests a minute; the server's setting if not given")] = None,
-    jobs: Annotated[int | None, typer.Option(help="unfinished jobs at a time, likewise")] = None,
-    share: Annotated[float | None, typer.Option(help="part of the queue it may fill, above 0 to 1, likewise")] = None,
+    rate_limit: Annotated[int | None, typer.Option(help="requests a minute; the server's setting if not given")] = None,
+    max_active_jobs: Annotated[int | None, typer.Option(help="unfinished jobs at a time, likewise")] = None,
+    queue_share: Annotated[
+        float | None, typer.Option(help="part of the queue it may fill, above 0 to 1, likewise")
+    ] = None,
     for_settings: Annotated[
         bool, typer.Option("--settings", help="print an entry for ARCHRANK_KEYS, and store nothing")
     ] = False,
@@ -26,7 +28,11 @@ def create(
     from service.api_keys import Allowance, new_key
     from service.app import open_store
 
-    key, entry = new_key(name, scope or ["predict"], Allowance(rate=rate, jobs=jobs, share=share))
+    key, entry = new_key(
+        name,
+        scope or ["predict"],
+        Allowance(rate_limit=rate_limit, max_active_jobs=max_active_jobs, queue_share=queue_share),
+    )
     if for_settings:
         typer.echo(entry.model_dump_json(exclude_none=True))
     else:

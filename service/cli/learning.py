@@ -91,19 +91,21 @@ def fit(
     name: Annotated[str | None, typer.Option(help="what to call it; the folder's name if not given")] = None,
     folds: Folds = 10,
     seed: Seed = 0,
-    report: Annotated[Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")
+    ] = None,
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
-    from ensemble import Ensemble, card, shortcomings
+    from ensemble import Ensemble, shortcomings
     from ensemble.artifact import check_replaceable
     from ensemble.evaluation.documents import load_evaluation
-    from service.api.cards import EnsembleCard
+    from service.api.documents import ensemble_card
     from service.cli import metric_tables as measure_tables
 
     check_replaceable(out)
     trained, table, _ = _trained(benchmark, scores)
-    measured = load_evaluation(report, trained) if report else None
+    measured = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,
@@ -115,7 +117,7 @@ def fit(
             jobs=jobs,
             progress=progress,
         )
-    show(EnsembleCard.model_validate(card(ensemble.manifest)), False, measure_tables.card)
+    show(ensemble_card(ensemble.manifest), False, measure_tables.card)
     for line in shortcomings(ensemble.manifest["metrics"]):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)

@@ -187,7 +187,7 @@ async def _estimate(
     keys = {arch: model.key(arch, own, plan.combiner, plan.probe) for arch, own in scores.items()}
     found = memory.predictions.get(keys.values())
     missing = {arch: scores[arch] for arch, key in keys.items() if key not in found}
-    context.metrics.looked_up("prediction", memory=len(keys) - len(missing), nowhere=len(missing))
+    context.metrics.looked_up("prediction", memory=len(keys) - len(missing), miss=len(missing))
     if missing:
         results.computed.update(missing)
         new = await context.quick(asker, model.predict, missing, plan.combiner, plan.probe)

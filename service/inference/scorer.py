@@ -70,7 +70,7 @@ class Scorer:
         if missing and self.store is not None:
             stored = await self._stored(self.store, missing)
         self._metrics.looked_up(
-            "score", memory=len(asked) - len(missing), store=len(stored), nowhere=len(missing) - len(stored)
+            "score", memory=len(asked) - len(missing), store=len(stored), miss=len(missing) - len(stored)
         )
         found |= stored
         return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}

@@ -27,8 +27,8 @@ from service.workers.base import Kind as FailureKind
 
 Asked = Literal["predictions", "scores"]
 Origin = Literal["request", "job"]
-OUTCOMES = ("answered", "unreadable", "failed")
-FOUND = {"score": ("memory", "store", "nowhere"), "prediction": ("memory", "nowhere")}
+OUTCOMES = ("succeeded", "invalid", "failed")
+FOUND = {"score": ("memory", "store", "miss"), "prediction": ("memory", "miss")}
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper ends, in seconds."""
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -40,8 +40,8 @@ class Metrics:
     """The metrics of one application. Threads may share it.
 
     Attributes:
-        waiting: architectures that wait for a place at the device or have one.
-        streams: event streams that are open.
+        queue_depth: architectures that wait for a place at the device or have one.
+        event_streams: event streams that are open.
     """
 
     def __init__(self) -> None:
@@ -54,16 +54,20 @@ class Metrics:
         def histogram(name: str, what: str, *labels: str) -> Histogram:
             return Histogram(f"archrank_{name}", what, labels, registry=registry, buckets=BUCKETS)
 
-        self._requests = counter("requests", "HTTP requests answered", "method", "route", "status")
-        self._request_seconds = histogram("request_seconds", "Duration of HTTP requests", "method", "route")
-        asked = counter("architectures_asked", "Architectures begun to be answered", "kind", "origin")
-        answered = counter("architectures_answered", "Architectures answered", "kind", "origin", "outcome")
-        looked_up = counter("lookups", "Scores and predictions looked up", "what", "found")
-        self._proxy_seconds = histogram("proxy_seconds", "What a computed score took", "proxy")
-        self._scored = histogram("architecture_seconds", "What it took to score an architecture")
+        self._requests = counter("http_requests", "HTTP requests answered", "method", "route", "status")
+        self._request_seconds = histogram(
+            "http_request_duration_seconds", "Duration of HTTP requests", "method", "route"
+        )
+        asked = counter("architectures_requested", "Architectures of requests and jobs", "kind", "origin")
+        answered = counter("architectures_completed", "Architectures completed", "kind", "origin", "outcome")
+        looked_up = counter("cache_requests", "Scores and predictions looked up", "kind", "result")
+        self._proxy_seconds = histogram("proxy_duration_seconds", "Duration of computing a score", "proxy")
+        self._scored = histogram("scoring_duration_seconds", "Duration of scoring an architecture")
         failures = counter("scoring_failures", "Architectures without scores", "kind")
-        self.waiting = Gauge("archrank_waiting", "Architectures that wait for a place or have one", registry=registry)
-        self.streams = Gauge("archrank_event_streams", "Event streams that are open", registry=registry)
+        self.queue_depth = Gauge(
+            "archrank_queue_depth", "Architectures that wait for a place or have one", registry=registry
+        )
+        self.event_streams = Gauge("archrank_event_streams", "Event streams that are open", registry=registry)
         self._store_up = Gauge("archrank_store_up", "Whether the store could be read", registry=registry)
         self._jobs = Gauge("archrank_jobs", "Jobs", ["state"], registry=registry)
         self._items = Gauge("archrank_job_items", "Architectures of jobs", ["state"], registry=registry)
@@ -97,7 +101,7 @@ class Metrics:
         for state in get_args(JobState):
             self._jobs.labels(state).set(jobs[state].jobs if state in jobs else 0)
         active = [jobs[state] for state in ACTIVE_STATES if state in jobs]
-        self._items.labels("waiting").set(sum(counts.waiting for counts in active))
+        self._items.labels("queued").set(sum(counts.waiting for counts in active))
         self._items.labels("running").set(sum(counts.running for counts in active))
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
@@ -150,17 +154,15 @@ class _Watched(Collector):
             "1 for the state that it is in",
             {state: int(state == health.state) for state in get_args(BackendState)},
         )
-        yield _gauges(
-            "processes", "Scoring processes", {state: states.count(state) for state in get_args(ProcessState)}
-        )
-        yield _counter("process_restarts", "Processes replaced for a fault or a cancelled task", health.restarts)
+        yield _gauges("workers", "Workers", {state: states.count(state) for state in get_args(ProcessState)})
+        yield _counter("worker_restarts", "Processes replaced for a fault or a cancelled task", health.restarts)
         yield _counter(
-            "process_recycled",
+            "worker_recycles",
             "Processes replaced as a matter of course",
             sum(process.recycled for process in health.processes),
         )
-        yield _counter("process_out_of_memory", "Tasks that ran out of memory", health.out_of_memory)
-        yield _counter("process_deadlines", "Tasks that were over their deadline", health.deadlines)
+        yield _counter("worker_out_of_memory", "Tasks that ran out of memory", health.out_of_memory)
+        yield _counter("worker_timeouts", "Tasks that were over their deadline", health.deadlines)
 
 
 def _gauges(name: str, what: str, by_state: Mapping[str, int]) -> GaugeMetricFamily:

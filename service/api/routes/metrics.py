@@ -23,5 +23,5 @@ async def get_metrics(context: DeskDep, store: StoreDep) -> Response:
             context.metrics.stored(await asyncio.to_thread(store.jobs.counts))
     except (StoreError, TimeoutError):
         context.metrics.stored(None)
-    context.metrics.waiting.set(context.waiting)
+    context.metrics.queue_depth.set(context.waiting)
     return Response(await asyncio.to_thread(context.metrics.text), media_type=CONTENT_TYPE_LATEST)

@@ -51,7 +51,7 @@ def store(setup: Setup) -> Finding:
         seconds = perf_counter() - started
     except UNREACHABLE as refusal:
         said = " ".join(str(refusal.orig if isinstance(refusal, exc.DBAPIError) else refusal).split())
-        return error(said, "see that it runs, and that ARCHRANK_STORE_URL or ARCHRANK_DATA_FOLDER says where")
+        return error(said, "see that it runs, and that ARCHRANK_STORE_URL or ARCHRANK_DATA_DIR says where")
     if skew > SKEW_SECONDS:
         return warning(f"its clock and this one differ by {skew:.0f} s", "set both by NTP")
     said = f"opened and written in {seconds:.3f} s"
@@ -80,11 +80,9 @@ def ensembles(setup: Setup) -> Finding:
     try:
         library = EnsembleRegistry.load(setup.settings)
     except ArchrankError as refusal:
-        return error(
-            str(refusal), "copy or fit it again, or set ARCHRANK_ENSEMBLES_FOLDER and ARCHRANK_DEFAULT_ENSEMBLE"
-        )
+        return error(str(refusal), "copy or fit it again, or set ARCHRANK_ENSEMBLES_DIR and ARCHRANK_DEFAULT_ENSEMBLE")
     if not library.models:
-        return error(f"none in {setup.settings.ensembles_folder}", "set ARCHRANK_ENSEMBLES_FOLDER, or fit one")
+        return error(f"none in {setup.settings.ensembles_dir}", "set ARCHRANK_ENSEMBLES_DIR, or fit one")
     return ok(f"{', '.join(library.models)}; by default {library.default}")
 
 

@@ -101,7 +101,7 @@ def keyed(tmp_path: Path) -> Iterator[str]:
     _, entry = new_key("test", ("predict",), Allowance())
     with Store.in_folder(tmp_path) as store:
         store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_DATA_FOLDER": str(tmp_path)}) as url:
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(tmp_path)}) as url:
         yield url
 
 

@@ -67,7 +67,7 @@ def statuses(client: httpx.Client) -> set[int]:
 
 def test_from_the_first_key_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    settings = {"ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1", "ARCHRANK_DATA_FOLDER": str(data)}
+    settings = {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_DATA_DIR": str(data)}
     with server(settings, tmp_path / "errors") as url, asking(url) as nobody:
         assert statuses(nobody) == {200}
         anonymous = Listening(url, None, long_job(nobody))
@@ -81,7 +81,7 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
             mine = Listening(url, key, job)
             body = many(client, 64, seed=1)
             waiting = threads.submit(client.post, "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
-            until(lambda: "archrank_waiting 0.0" not in client.get("/metrics").text)
+            until(lambda: "archrank_queue_depth 0.0" not in client.get("/metrics").text)
             said = keys(data, "revoke", key.split("_")[1])
             assert "archrank keys open" in said
             until(mine.ended)
@@ -104,7 +104,7 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [{"ARCHRANK_KEYS": "settings"}, {}])
 def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, given: dict[str, Any]) -> None:
-    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path / "data")}
+    env = {"ARCHRANK_DATA_DIR": str(tmp_path / "data")}
     entry = new_key("lab", ["predict"], Allowance())[1]
     if given:
         env["ARCHRANK_KEYS"] = f"[{entry.model_dump_json(exclude_none=True)}]"

@@ -55,7 +55,7 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
     assert (
         answered.items()
         >= {
-            "logger": "service.api.authentication",
+            "logger": "service.access",
             "level": "info",
             "message": "POST /v1/predictions 200",
             "method": "POST",
@@ -86,7 +86,7 @@ def test_level_and_text(tmp_path: Path) -> None:
         server.process.terminate()
         server.process.wait(60)
     (line,) = [line for line in log.read_text().splitlines() if "quiet" in line]
-    assert "DEBUG service.api.authentication: GET /health/live 200 request=quiet method=GET" in line
+    assert "DEBUG service.access: GET /health/live 200 request=quiet method=GET" in line
 
 
 CHILD = """
