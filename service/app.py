@@ -33,6 +33,7 @@ from service.settings import Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
 from service.workers.base import Backend
+from service.workers.collector import BackendCollector
 from service.workers.inline import InlineBackend
 from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
@@ -64,7 +65,7 @@ def create_app(
             own = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
             with own as opened:
                 context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
-                metrics.watch(backend)
+                metrics.register(BackendCollector(backend))
                 runner = JobRunner(
                     context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
                 )
@@ -94,7 +95,7 @@ def create_app(
         docs_url=None,  # FastAPI's own come from another host
         redoc_url=None,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
-        telemetry=tracing.of_requests,
+        telemetry=tracing.telemetry,
         generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
     app.state.settings, app.state.leaving = settings, leaving
