@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import torch
 from fastapi import FastAPI
-from sqlalchemy import URL
 
 from common.version import archrank_version
 from models.batches import ProbeBatch
@@ -32,7 +31,9 @@ from service.observability.tracing import Tracing
 from service.settings import Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
+from service.storage.opening import open_store
 from service.workers.base import Backend
+from service.workers.collector import BackendCollector
 from service.workers.inline import InlineBackend
 from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
@@ -64,7 +65,7 @@ def create_app(
             own = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
             with own as opened:
                 context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
-                metrics.watch(backend)
+                metrics.register(BackendCollector(backend))
                 runner = JobRunner(
                     context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
                 )
@@ -94,7 +95,7 @@ def create_app(
         docs_url=None,  # FastAPI's own come from another host
         redoc_url=None,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
-        telemetry=tracing.of_requests,
+        telemetry=tracing.telemetry,
         generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
     app.state.settings, app.state.leaving = settings, leaving
@@ -145,16 +146,6 @@ def make_context(
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
     scorer = Scorer(backend, turns, memory, store, metrics, tracing)
     return AppContext(library, scorer, memory, limits, metrics, tracing, FairScheduler(1, settings.queue_size))
-
-
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name."""
-    return Store.open(store_url(settings))
-
-
-def store_url(settings: Settings) -> str | URL:
-    """As the settings say, or of the SQLite file of the data folder."""
-    return settings.store_url if settings.store_url is not None else Store.url_of(settings.store_folder)
 
 
 def _batches(library: EnsembleRegistry) -> dict[str, ProbeBatch]:

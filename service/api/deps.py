@@ -21,10 +21,9 @@ from service.api.event_streams import Streams
 from service.api.hosts import check_names
 from service.api.problems import documented
 from service.api.shutdown import ShutdownState
-from service.api_keys import Scope
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
-from service.settings import Settings
+from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
 

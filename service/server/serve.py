@@ -16,13 +16,14 @@ from common.errors import InputError
 from proxies.memory import share_memory
 from service.api.authentication import is_loopback
 from service.api.shutdown import ShutdownState
-from service.api_keys import NO_KEY
-from service.app import create_app, open_store, store_url
+from service.api_keys import NO_KEY_HINT
+from service.app import create_app
 from service.inference.registry import EnsembleRegistry
 from service.observability import logs
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings
 from service.storage import Store
+from service.storage.opening import open_store, store_url
 from service.storage.single_instance_lock import alone
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     logs.setup(settings.log_format, settings.log_level)
     with alone(store_url(settings)), open_store(settings) as store:
         if not (settings.keys or store.keys.anonymous() or any(key.revoked is None for key in store.keys.list())):
-            log.warning("every request is refused, as no API key is in use: %s", NO_KEY)
+            log.warning("every request is refused, as no API key is in use: %s", NO_KEY_HINT)
         _serve(settings, store, say)
 
 

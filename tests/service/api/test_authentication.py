@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from service.api import authentication as access
-from service.api_keys import Allowance, KeyEntry, new_key
+from service.api_keys import create_key
 from service.app import create_app
 from service.cli import app
 from service.cli.demo import server
-from service.settings import Settings
+from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
 from tests.service.conftest import FOUR_LAYERS, SMALL
 
@@ -57,7 +57,7 @@ def made(keyed: Keyed) -> Callable[..., str]:
     with Store.in_folder(keyed.data) as store:
 
         def make(*scopes: Any, **limits: Any) -> str:
-            key, entry = new_key("test", scopes or ("predict",), Allowance(**limits))
+            key, entry = create_key("test", scopes or ("predict",), KeyLimits(**limits))
             store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
             return key
 
