@@ -54,8 +54,8 @@ def list_keys(as_json: Json = False) -> None:
             "name": key.name,
             "scopes": sorted(key.scopes),
             "limits": key.limits,
-            "created": key.created.isoformat(timespec="seconds"),
-            "revoked": key.revoked and key.revoked.isoformat(timespec="seconds"),
+            "created": key.created_at.isoformat(timespec="seconds"),
+            "revoked": key.revoked_at and key.revoked_at.isoformat(timespec="seconds"),
         }
         for key in keys
     ]
@@ -80,7 +80,7 @@ def revoke(id: Annotated[str, typer.Argument(help="of the key, as `list` shows i
 
     with open_store(settings()) as store:
         key = store.keys.revoke(id)
-        left = any(one.revoked is None for one in store.keys.list())
+        left = any(one.revoked_at is None for one in store.keys.list())
     typer.echo(f"{key.id} ({key.name}) is revoked")
     if not left:
         typer.echo(f"the store has no key in use any more; requests without a key are refused: {NO_KEY}")

@@ -97,7 +97,7 @@ class Metrics:
         for state in get_args(JobState):
             self._jobs.labels(state).set(jobs[state].jobs if state in jobs else 0)
         active = [jobs[state] for state in ACTIVE_STATES if state in jobs]
-        self._items.labels("waiting").set(sum(counts.waiting for counts in active))
+        self._items.labels("waiting").set(sum(counts.queued for counts in active))
         self._items.labels("running").set(sum(counts.running for counts in active))
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
