@@ -34,7 +34,7 @@ COPY examples /srv/archrank/examples
 ENV PATH=/opt/archrank/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
-    ARCHRANK_DATA_FOLDER=/var/lib/archrank \
+    ARCHRANK_DATA_DIR=/var/lib/archrank \
     ARCHRANK_PORT=8000
 USER 10001:10001
 WORKDIR /srv/archrank

@@ -63,7 +63,7 @@ def url() -> Iterator[str]:
     """A real server in a process of its own, on a free port, stopped at the end."""
     from service.cli.demo import server
 
-    with server({"ARCHRANK_THREADS": "1"}) as address:
+    with server({"ARCHRANK_NUM_THREADS": "1"}) as address:
         yield address
 
 

@@ -40,7 +40,7 @@ def validate(path: Bench) -> None:
 def score_benchmark(
     path: Bench,
     out: Annotated[Path, typer.Option(help="table of scores, JSON Lines; if it exists, what is missing is added")],
-    samples: Annotated[int, typer.Option(help="samples in the probe batch")] = 4,
+    batch_size: Annotated[int, typer.Option(help="samples in the probe batch")] = 4,
     frames: Annotated[int, typer.Option(help="frames of each sample")] = 8,
     source: Annotated[str, typer.Option(help="of the probe batch: synthetic, ntu or npz")] = "synthetic",
     data: Annotated[str | None, typer.Option(help="recorded data: a data.npy for ntu, an .npz for npz")] = None,
@@ -50,8 +50,8 @@ def score_benchmark(
     repeats: Annotated[int, typer.Option(help="random draws that zen averages")] = 1,
     proxies: Annotated[str | None, typer.Option(help="names, separated by commas; all if not given")] = None,
     skeleton: Annotated[str, typer.Option(help="ntu (25 joints) or kinect (20 joints)")] = "ntu",
-    persons: Annotated[int, typer.Option(help="persons in a sample")] = 2,
-    classes: Annotated[int, typer.Option(help="number of classes")] = 60,
+    num_persons: Annotated[int, typer.Option(help="persons in a sample")] = 2,
+    num_classes: Annotated[int, typer.Option(help="number of classes")] = 60,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes; all cores, on a GPU one")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="stop after that many rows")] = None,
     device: Device = "auto",
@@ -65,10 +65,10 @@ def score_benchmark(
 
     check_new_file(out)
     batch = BatchSpec.model_validate(
-        {"source": source, "samples": samples, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
+        {"source": source, "samples": batch_size, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
     )
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
-    space = get_space("gcn-nas", skeleton=skeleton, persons=persons, num_classes=classes)
+    space = get_space("gcn-nas", skeleton=skeleton, persons=num_persons, num_classes=num_classes)
     where = find_device(device or "auto").type
     jobs = jobs or (1 if where == "cuda" else CORES)
     with progress_bar("scoring") as progress:
@@ -84,7 +84,9 @@ def fit(
     name: Annotated[str | None, typer.Option(help="what to call it; the folder's name if not given")] = None,
     folds: Folds = 10,
     seed: Seed = 0,
-    report: Annotated[Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")
+    ] = None,
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
@@ -96,7 +98,7 @@ def fit(
 
     check_replaceable(out)
     trained, table, _ = _trained(benchmark, scores)
-    measured = load_evaluation(report, trained) if report else None
+    measured = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,

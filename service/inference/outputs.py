@@ -63,7 +63,7 @@ class Results:
         """How many of those posted were answered, could not be read, and failed."""
         unreadable = sum(isinstance(one, InputError) for one in self.read)
         failed = sum(one in self.failures for one in self.read) if self.failures else 0
-        return {"answered": len(self.read) - unreadable - failed, "unreadable": unreadable, "failed": failed}
+        return {"succeeded": len(self.read) - unreadable - failed, "invalid": unreadable, "failed": failed}
 
     def items(self, make: Callable[[Architecture], T]) -> list[T | FailedItem]:
         """In the order posted, what `make` makes of an architecture, or its error."""

@@ -167,7 +167,7 @@ class EnsembleRegistry:
             ArtifactError: an ensemble is broken.
         """
         device = find_device(settings.device)
-        folder = settings.ensembles_folder
+        folder = settings.ensembles_dir
         models = {
             path.parent.name: _load(path.parent.name, Ensemble.load(path.parent), device)
             for path in sorted(folder.glob("[!.]*/manifest.json"))

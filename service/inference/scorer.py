@@ -14,7 +14,7 @@ from service.inference.cache import Memory, ScoreKey
 from service.inference.registry import Probe
 from service.inference.scheduler import FairScheduler, Requester
 from service.observability.metrics import Metrics
-from service.observability.tracing import Tracing, describe
+from service.observability.tracing import Tracing, set_attributes
 from service.storage import Store, StoreError
 from service.storage.write_behind import WriteBehind
 from service.workers.base import Backend, Outcome, Task
@@ -69,8 +69,8 @@ class Scorer:
         missing = [key for key in asked if key not in found]
         if missing and self.store is not None:
             stored = await self._stored(self.store, missing)
-        self._metrics.looked_up(
-            "score", memory=len(asked) - len(missing), store=len(stored), nowhere=len(missing) - len(stored)
+        self._metrics.record_cache_requests(
+            "score", memory=len(asked) - len(missing), store=len(stored), miss=len(missing) - len(stored)
         )
         found |= stored
         return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}
@@ -105,14 +105,19 @@ class Scorer:
             await asker.begun()
             with self._tracing.span("score", architecture=arch.fingerprint, proxies=list(keys)) as span:
                 outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
-                describe(span, outcome)
+                failure = outcome.failure and outcome.failure.kind
+                set_attributes(
+                    span, seconds=outcome.seconds, tries=outcome.tries, process=outcome.process, failure=failure
+                )
         finally:
             self.turns.give_back(asker, perf_counter() - started)
         computed = {name: Score(**one) for name, one in (outcome.scores or {}).items()}
-        self._metrics.computed(outcome, computed)
         if outcome.failure is not None:
+            self._metrics.record_scoring_failure(outcome.failure.kind)
             raise ScoringError(outcome)
-        kept = {keys[name]: one for name, one in computed.items() if one.status == "ok"}
+        succeeded = {name: score for name, score in computed.items() if score.status == "ok"}
+        self._metrics.record_scoring(outcome.seconds, {name: score.seconds for name, score in succeeded.items()})
+        kept = {keys[name]: score for name, score in succeeded.items()}
         self.memory.scores.put(kept)
         if self.store is not None and len(self._unwritten) < MOST_UNWRITTEN:
             self._unwritten.add(list(kept.items()))

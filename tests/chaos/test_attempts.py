@@ -12,7 +12,7 @@ NUMBER = 40
 
 def test_what_only_waited_was_not_tried(tmp_path: Path, url: str) -> None:  # noqa: F811
     """A server has one process here, so that one item at a time is begun."""
-    settings = {"store_url": url, "worker_seconds": 1}
+    settings = {"store_url": url, "heartbeat_timeout": 1}
 
     def attempts(place: str) -> list[int]:
         """At the items that are not done."""

@@ -111,7 +111,7 @@ def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
 def _card(job: Job, seconds_each: float, settings: Settings) -> JobStatus:
     left = job.queued + job.running
     return JobStatus.from_job(
-        job, left * seconds_each if not job.complete else None, timedelta(hours=settings.keep_hours)
+        job, left * seconds_each if not job.complete else None, timedelta(seconds=settings.result_retention)
     )
 
 
@@ -190,7 +190,7 @@ async def stream_job_events(
     def ends() -> bool:
         return leaving.closed or not access.admits(caller)
 
-    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.streams)
+    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 

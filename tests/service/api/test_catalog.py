@@ -61,12 +61,12 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
         "max_job_architectures": known["max_job_architectures"].default,
         "max_body_bytes": known["max_body_bytes"].default,
         "max_job_body_bytes": known["max_job_body_bytes"].default,
-        "sync_timeout": known["wait_seconds"].default,
+        "sync_timeout": known["sync_timeout"].default,
         "max_page_size": 1000,
         "max_sample_size": 1000,
-        "result_retention": 3600 * known["keep_hours"].default,
+        "result_retention": known["result_retention"].default,
         "requests_per_minute": None,
-        "max_active_jobs": known["max_jobs"].default,
+        "max_active_jobs": known["max_active_jobs"].default,
         "queue_share": 1.0,
     }
     sample_size, page_size = limits["max_sample_size"], limits["max_page_size"]
