@@ -173,7 +173,7 @@ class Authenticator:
 def _entries(stored: Iterable[ApiKey]) -> Iterator[KeyEntry]:
     for one in stored:
         try:
-            if one.revoked is None:
+            if one.revoked_at is None:
                 yield KeyEntry.model_validate(one)
         except ValidationError:  # of a newer archrank, perhaps; no reason to turn the others away
             log.exception("API key %s cannot be read and does not count", one.id)

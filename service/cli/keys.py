@@ -60,8 +60,8 @@ def list_keys(as_json: Json = False) -> None:
             "name": key.name,
             "scopes": sorted(key.scopes),
             "limits": key.limits,
-            "created_at": key.created.isoformat(timespec="seconds"),
-            "revoked_at": key.revoked and key.revoked.isoformat(timespec="seconds"),
+            "created_at": key.created_at.isoformat(timespec="seconds"),
+            "revoked_at": key.revoked_at and key.revoked_at.isoformat(timespec="seconds"),
         }
         for key in keys
     ]
@@ -73,7 +73,9 @@ def list_keys(as_json: Json = False) -> None:
     table = Table(Column("id", no_wrap=True), *columns, caption=caption)
     for row in rows:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in row["limits"].items())
-        table.add_row(row["id"], row["name"], ", ".join(row["scopes"]), limits, row["created_at"], row["revoked_at"] or "")
+        table.add_row(
+            row["id"], row["name"], ", ".join(row["scopes"]), limits, row["created_at"], row["revoked_at"] or ""
+        )
     Console().print(table)
 
 
@@ -84,7 +86,7 @@ def revoke(id: Annotated[str, typer.Argument(help="id of the key, as `keys list`
 
     with open_store(settings()) as store:
         key = store.keys.revoke(id)
-        has_keys = any(key.revoked is None for key in store.keys.list())
+        has_keys = any(key.revoked_at is None for key in store.keys.list())
     typer.echo(f"{key.id} ({key.name}) is revoked")
     if not has_keys:
         typer.echo(f"no key is in use any more; requests without a key are refused: {NO_KEY_HINT}")
