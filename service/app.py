@@ -93,6 +93,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
         telemetry=tracing.of_requests,
+        generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
     app.state.settings, app.state.leaving = settings, leaving
     app.state.streams = Streams(settings.max_event_streams)

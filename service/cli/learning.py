@@ -88,10 +88,10 @@ def fit(
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
-    from ensemble import Ensemble, card, shortcomings
+    from ensemble import Ensemble, shortcomings
     from ensemble.artifact import check_replaceable
     from ensemble.evaluation.documents import load_evaluation
-    from service.api.cards import EnsembleCard
+    from service.api.documents import ensemble_card
     from service.cli import metric_tables as measure_tables
 
     check_replaceable(out)
@@ -108,7 +108,7 @@ def fit(
             jobs=jobs,
             progress=progress,
         )
-    show(EnsembleCard.model_validate(card(ensemble.manifest)), False, measure_tables.card)
+    show(ensemble_card(ensemble.manifest), False, measure_tables.card)
     for line in shortcomings(ensemble.manifest["metrics"]):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)

@@ -84,8 +84,23 @@ def card(one: EnsembleCard) -> Group:
     }
     for name, text in rows.items():
         facts.add_row(name, text)
-    measured = {name: {key: row and row.model_dump() for key, row in its.items()} for name, its in one.measured.items()}
-    return Group(facts, measures("cross-validated", measured, CARD), *(f"• {limit}" for limit in one.limits))
+    metrics = {name: _card_row(row.model_dump()) for name, row in one.metrics.items()}
+    return Group(facts, measures("cross-validated", metrics, CARD), *(f"• {limit}" for limit in one.limitations))
+
+
+def _card_row(row: Row) -> Row:
+    def summary(metric: str, part: str | None = None) -> Row | None:
+        value = row[metric] if part is None else (row[metric] or {}).get(part)
+        return value and {"mean": value["mean"], "sd": value["std"]}
+
+    return {
+        "spearman": summary("spearman"),
+        "within_depth": summary("within_stratum_spearman"),
+        "mae": summary("mae"),
+        "coverage": summary("coverage", "overall"),
+        "width": summary("interval_width", "overall"),
+        "brier, within_depth": summary("brier", "within_stratum"),
+    }
 
 
 def measures(title: str, rows: Mapping[str, Row], columns: Mapping[str, str]) -> Table:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 import ensemble
 from ensemble import Answer, Prediction
+from ensemble.calibration.conformal import LEVEL
 from models import Architecture, InputError
 from proxies import Score
 from service.api.problems import problem
 from service.api.schemas import (
-    BatchCard,
-    Edit,
+    Attribution,
     Estimate,
     EstimatedItem,
     Explanation,
@@ -24,9 +24,11 @@ from service.api.schemas import (
     Interval,
     PredictedItem,
     PredictionResponse,
+    ProbeBatchInfo,
     ProxyScore,
     ScoredItem,
     ScoreResponse,
+    SuggestedMutation,
 )
 from service.inference.registry import LoadedEnsemble, Probe
 
@@ -92,7 +94,7 @@ class EnsembleOutput:
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
     """The scores of each architecture, in the order posted."""
     items = scored(results, probe)
-    return ScoreResponse(scores=items, device=str(probe.device), batch=_batch(probe), seconds=seconds)
+    return ScoreResponse(scores=items, device=str(probe.device), probe_batch=_batch(probe), seconds=seconds)
 
 
 def predictions(
@@ -107,11 +109,11 @@ def predictions(
 
     return PredictionResponse(
         predictions=results.items(item),
-        beats=beats,
+        win_probability=beats,
         ensemble=model.name,
         ensemble_hash=model.hash,
         device=str(probe.device),
-        batch=_batch(probe),
+        probe_batch=_batch(probe),
         seconds=seconds,
     )
 
@@ -139,9 +141,9 @@ def _estimated(
         "ensemble_hash": model.hash,
         "combiner": one.combiner,
         "combiners": {name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
-        "stretch": one.stretch,
-        "explanation": Explanation(**asdict(said.explanations[arch])) if arch in said.explanations else None,
-        "edits": [Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
+        "interval_scale": one.stretch,
+        "explanation": _explanation(said.explanations[arch]) if arch in said.explanations else None,
+        "suggested_mutations": [_mutation(edit) for edit in said.edits[arch]] if arch in said.edits else None,
     }
 
 
@@ -153,9 +155,23 @@ def _predicted(results: Results, said: EnsembleOutput) -> dict[int, Architecture
 def _estimate(answer: Answer) -> dict[str, Any]:
     return {
         "accuracy": answer.accuracy,
-        "interval": Interval(low=answer.low, high=answer.high),
-        "percentile": answer.percentile,
+        "interval": Interval(low=answer.low, high=answer.high, level=LEVEL),
+        "percentile": answer.percentile / 100,
     }
+
+
+def _explanation(explanation: ensemble.Explanation) -> Explanation:
+    return Explanation(
+        combiner=explanation.combiner,
+        base_value=explanation.base,
+        attributions=[
+            Attribution(feature_group=reason.part, contribution=reason.points / 100) for reason in explanation.reasons
+        ],
+    )
+
+
+def _mutation(edit: ensemble.Edit) -> SuggestedMutation:
+    return SuggestedMutation(mutation=edit.edit, accuracy=edit.accuracy, accuracy_gain=edit.points / 100)
 
 
 def beats(results: Results, said: EnsembleOutput, model: LoadedEnsemble) -> Matrix:
@@ -174,11 +190,11 @@ def _scored(arch: Architecture, results: Results, probe: Probe, warnings: list[s
     return {
         "architecture": probe.space.to_json(arch),
         "fingerprint": arch.fingerprint,
-        "scores": {name: ProxyScore.of(one) for name, one in results.scores[arch].items()},
+        "scores": {name: ProxyScore.from_score(one) for name, one in results.scores[arch].items()},
         "cached": arch not in results.computed,
         "warnings": warnings,
     }
 
 
-def _batch(probe: Probe) -> BatchCard:
-    return BatchCard(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)
+def _batch(probe: Probe) -> ProbeBatchInfo:
+    return ProbeBatchInfo(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from ensemble import Edit, Ensemble, Explanation, Prediction, card
+from ensemble import Edit, Ensemble, Explanation, Prediction
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from models.base import Shape
 from models.batches import BatchSpec, ProbeBatch
 from proxies import Score, proxy_versions
 from proxies.runner import DRAWS
-from service.api.cards import EnsembleCard, HeldOut, PopulationCard
+from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
+from service.api.documents import ensemble_card
 from service.inference.cache import PredictionKey, ScoreKey
 from service.settings import Settings
 
@@ -90,17 +91,17 @@ class LoadedEnsemble:
     @cached_property
     def card(self) -> EnsembleCard:
         """What the ensemble was fitted on, how good it is, and what it is not good for."""
-        return EnsembleCard.model_validate(card(self.manifest))
+        return ensemble_card(self.manifest)
 
     @cached_property
-    def population(self) -> PopulationCard:
-        """The reference population that its percentiles are taken in."""
+    def reference_set(self) -> ReferenceSet:
+        """The reference set that its percentiles refer to."""
         held_out = {
-            name: HeldOut(accuracy=accuracy.tolist(), layers=depths.astype(int).tolist())
+            name: HeldOutPredictions(accuracy=accuracy.tolist(), layers=depths.astype(int).tolist())
             for name, (accuracy, depths) in self.ensemble.held_out.items()
         }
         proxies = {name: row.tolist() for name, row in self.ensemble.quantiles.items()}
-        return PopulationCard(number=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
+        return ReferenceSet(size=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
 
     @property
     def proxies(self) -> list[str]:

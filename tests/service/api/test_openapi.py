@@ -91,7 +91,7 @@ def name_what_there_is(case: Case, job: str) -> None:
     if case.query and "depth" in case.query:
         case.query["depth"] = 4
     if isinstance(case.body, dict):
-        _name_in_body(case.body, with_proxies="validations" not in case.path)
+        _name_in_body(case.body, with_proxies="validate" not in case.path)
 
 
 def _name_in_body(body: dict[str, Any], with_proxies: bool) -> None:

@@ -69,9 +69,9 @@ def test_all_malformed_is_refused_before_any_work(library: EnsembleRegistry) -> 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_score_that_is_not_finite_is_null(value: float) -> None:
-    said = ProxyScore.of(Score(value, None, "ok", 0.1))
+    said = ProxyScore.from_score(Score(value, None, "ok", 0.1))
     assert (said.value, said.status, said.error) == (None, "failed", "the score is not finite")
-    overflowed = ProxyScore.of(Score(value, 800.0, "ok", 0.1))
+    overflowed = ProxyScore.from_score(Score(value, 800.0, "ok", 0.1))
     assert (overflowed.value, overflowed.log, overflowed.status) == (None, 800.0, "ok")
 
 
