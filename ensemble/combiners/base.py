@@ -70,7 +70,7 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         """Predictions, shape (m,)."""
         raise NotImplementedError
 
-    def rank(self, X: Array) -> Array:
+    def ranking_scores(self, X: Array) -> Array:
         """Order of the rows, larger is better, shape (m,): the predictions, unless it compares a set's rows."""
         return self.predict(X)
 
