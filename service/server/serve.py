@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from common.errors import InputError
-from proxies.memory import share_memory
+from proxies.memory import use_single_arena
 from service.api.authentication import is_loopback
 from service.api.shutdown import ShutdownState
 from service.api_keys import NO_KEY_HINT
@@ -88,7 +88,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None:
-    share_memory()
+    use_single_arena()
     app = create_app(settings, EnsembleRegistry.load(settings), store)
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(
