@@ -38,7 +38,7 @@ def test_scores_are_what_the_code_computes(space: Any) -> None:
     batch = BatchSpec(**header["batch"]).make(space)
     assert batch.fingerprint == header["batch_fingerprint"]
     network = space.build(space.parse(row["architecture"]), seed=header["seed"])
-    for name, ours in score(network, batch.x, batch.y, seed=header["seed"], draws=header["draws"]).items():
+    for name, ours in score(network, batch.x, batch.y, seed=header["seed"], repeats=header["repeats"]).items():
         # Another processor rounds otherwise, and in zico gradients that differ by little more than rounding weigh most.
         rel = 1e-2 if name == "zico" else 1e-3
         assert ours.feature == pytest.approx(row["scores"][name]["log"] or row["scores"][name]["value"], rel=rel), name
@@ -48,7 +48,7 @@ def test_ensemble_is_fitted_on_these_scores(ensemble: Ensemble) -> None:
     header = load_scores(SCORES).header
     assert ensemble.manifest["proxies"] == header["proxies"]
     assert ensemble.manifest["batch_fingerprint"] == header["batch_fingerprint"]
-    assert (ensemble.manifest["proxy_seed"], ensemble.manifest["proxy_draws"]) == (header["seed"], header["draws"])
+    assert (ensemble.manifest["proxy_seed"], ensemble.manifest["proxy_repeats"]) == (header["seed"], header["repeats"])
     assert ensemble.batch is not None
 
 

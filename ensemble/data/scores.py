@@ -117,7 +117,7 @@ class _Header(BaseModel):
     batch: BatchSpec | None = None
     batch_fingerprint: str | None = None
     seed: int | None = None
-    draws: int | None = None
+    repeats: int | None = None
 
 
 def load_scores(path: str | Path) -> ScoreTable:

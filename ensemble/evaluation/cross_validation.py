@@ -169,7 +169,7 @@ def _predict_fold(
         model, residuals = fit_combiner(info, train_table, y[train], seed)
         accuracy = predict_combiner(info, model, test_table)
         folds[info.name] = _FoldPredictions(
-            accuracy, residuals.intervals(accuracy, depths), residuals.beats(accuracy, depths)
+            accuracy, residuals.intervals(accuracy, depths), residuals.win_probability(accuracy, depths)
         )
     return folds
 

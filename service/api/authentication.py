@@ -12,8 +12,8 @@ from time import monotonic
 from pydantic import ValidationError
 
 from service.api.problems import ProblemError
-from service.api_keys import Allowance, KeyEntry, Scope, digest, key_id
-from service.settings import Settings
+from service.api_keys import hash_key, matches, parse_key_id
+from service.settings import KeyEntry, KeyLimits, Scope, Settings
 from service.storage import ApiKey, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Authenticator:
         self._callers: dict[str, Caller] = {}
         self._paces: dict[str, tuple[int, RateLimiter]] = {}
         self._reading: asyncio.Task[None] | None = None
-        own = Allowance(jobs=settings.max_jobs, share=1.0)
+        own = KeyLimits(max_active_jobs=settings.max_active_jobs, queue_share=1.0)
         self._anyone = self._caller(ANYONE, frozenset({"predict", "admin"}), own, None)
 
     async def watch(self) -> None:
@@ -97,7 +97,7 @@ class Authenticator:
         stored, anonymous = await asyncio.to_thread(self._stored)
         entries = [*self._settings.keys, *_entries(stored)]
         self._keys = {entry.id: entry for entry in entries}
-        rate = self._settings.rate
+        rate = self._settings.rate_limit
         self._callers = {one.id: self._caller(one.id, one.scopes, one.limits, rate) for one in entries}
         self._anonymous = anonymous and not entries and is_loopback(self._settings.host)
 
@@ -111,14 +111,14 @@ class Authenticator:
         """True while an admitted caller would be admitted again: the key is not revoked, or none is needed."""
         return self._anonymous if caller is self._anyone else caller.id in self._keys
 
-    def _caller(self, id: str, scopes: frozenset[Scope], limits: Allowance, rate: int | None) -> Caller:  # noqa: A002
+    def _caller(self, id: str, scopes: frozenset[Scope], limits: KeyLimits, rate: int | None) -> Caller:  # noqa: A002
         settings = self._settings
         return Caller(
             id,
             scopes,
-            rate if limits.rate is None else limits.rate,
-            settings.max_jobs if limits.jobs is None else limits.jobs,
-            settings.queue_share if limits.share is None else limits.share,
+            rate if limits.rate_limit is None else limits.rate_limit,
+            settings.max_active_jobs if limits.max_active_jobs is None else limits.max_active_jobs,
+            settings.queue_share if limits.queue_share is None else limits.queue_share,
         )
 
     async def admit(self, authorization: str | None, scopes: Iterable[Scope]) -> Caller:
@@ -139,7 +139,7 @@ class Authenticator:
         if authorization is None and self._anonymous:
             return self._anyone
         scheme, _, key = (authorization or "").partition(" ")
-        given = key_id(key.strip()) if scheme.lower() == "bearer" else None
+        given = parse_key_id(key.strip()) if scheme.lower() == "bearer" else None
         if given is None:
             raise _unknown("an API key is needed: Authorization: Bearer ark_…")
         if given not in self._keys:  # made this moment, perhaps
@@ -147,9 +147,9 @@ class Authenticator:
                 await self._read_once()
         entry = self._keys.get(given)
         if entry is None:
-            digest(key)  # as long as for a key that is known
+            hash_key(key)  # as long as for a key that is known
             raise revoked()
-        if not entry.fits(key.strip()):
+        if not matches(entry, key.strip()):
             raise revoked()
         return self._callers[given]
 
@@ -173,8 +173,8 @@ class Authenticator:
 def _entries(stored: Iterable[ApiKey]) -> Iterator[KeyEntry]:
     for one in stored:
         try:
-            if one.revoked is None:
-                yield KeyEntry.of(one)
+            if one.revoked_at is None:
+                yield KeyEntry.model_validate(one)
         except ValidationError:  # of a newer archrank, perhaps; no reason to turn the others away
             log.exception("API key %s cannot be read and does not count", one.id)
 

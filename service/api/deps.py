@@ -21,10 +21,9 @@ from service.api.event_streams import Streams
 from service.api.hosts import check_names
 from service.api.problems import documented
 from service.api.shutdown import ShutdownState
-from service.api_keys import Scope
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
-from service.settings import Settings
+from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
 
@@ -61,7 +60,7 @@ async def _asker(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
 
 async def _patience(request: Request, prefer: Annotated[str | None, Header(description=PREFER)] = None) -> float:
     asked = re.search(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)", prefer or "", re.IGNORECASE)
-    most: float = request.app.state.settings.wait_seconds
+    most: float = request.app.state.settings.sync_timeout
     return min(float(asked[1]), most) if asked else most
 
 
@@ -194,7 +193,7 @@ class StrictRoute(GuardedRoute):
             most_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
         else:
             most_bytes, architectures = settings.max_body_bytes, settings.max_architectures
-        strict = StrictRequest(request, most_bytes, architectures * settings.max_values)
+        strict = StrictRequest(request, most_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as place:
             await strict.read(settings, state.large_bodies, place)
             if not state.access.admits(request.state.caller):  # a body may take a minute to arrive

@@ -9,12 +9,12 @@ class ShutdownState:
     """Set by the server, for good.
 
     Attributes:
-        drain_seconds: what runs may take so long, once nobody can come any more.
+        timeout: what runs may take so long, once nobody can come any more.
         told: it was told to stop, and is not ready any more; whoever comes all the same is answered.
         closed_at: since when nobody can come any more, and nothing without an end goes on.
     """
 
-    drain_seconds: float
+    timeout: float
     told: bool = False
     closed_at: float | None = None
 
@@ -27,4 +27,4 @@ class ShutdownState:
     def left(self) -> float:
         """Seconds that what runs may still take."""
         since = 0.0 if self.closed_at is None else monotonic() - self.closed_at
-        return max(0.0, self.drain_seconds - since)
+        return max(0.0, self.timeout - since)

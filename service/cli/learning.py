@@ -47,7 +47,7 @@ def score_benchmark(
     labels: Annotated[str | None, typer.Option(help="labels of an ntu array, .npy or .json")] = None,
     batch_seed: Annotated[int, typer.Option(help="seed of the probe batch")] = 0,
     seed: Annotated[int, typer.Option(help="seed of weights and draws")] = 0,
-    draws: Annotated[int, typer.Option(help="draws that zen averages")] = 1,
+    repeats: Annotated[int, typer.Option(help="random draws that zen averages")] = 1,
     proxies: Annotated[str | None, typer.Option(help="names, separated by commas; all if not given")] = None,
     skeleton: Annotated[str, typer.Option(help="ntu (25 joints) or kinect (20 joints)")] = "ntu",
     num_persons: Annotated[int, typer.Option(help="persons in a sample")] = 2,
@@ -79,7 +79,7 @@ def score_benchmark(
     where = find_device(device or "auto").type
     jobs = jobs or (1 if where == "cuda" else CORES)
     with progress_bar("scoring") as progress:
-        added = scoring.score_benchmark(path, out, batch, seed, draws, names, jobs, limit, where, space, progress)
+        added = scoring.score_benchmark(path, out, batch, seed, repeats, names, jobs, limit, where, space, progress)
     typer.echo(f"{added} rows added to {out}")
 
 
@@ -97,10 +97,10 @@ def fit(
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
-    from ensemble import Ensemble, card, shortcomings
+    from ensemble import Ensemble, shortcomings
     from ensemble.artifact import check_replaceable
     from ensemble.evaluation.schema import load_evaluation
-    from service.api.cards import EnsembleCard
+    from service.api.documents import ensemble_card
     from service.cli import metric_tables
 
     check_replaceable(out)
@@ -117,7 +117,7 @@ def fit(
             jobs=jobs,
             progress=progress,
         )
-    show(EnsembleCard.model_validate(card(ensemble.manifest)), False, metric_tables.card_tables)
+    show(ensemble_card(ensemble.manifest), False, metric_tables.card_tables)
     for line in shortcomings(ensemble.manifest["metrics"]):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)

@@ -135,7 +135,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _start_timer(self) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(self._settings.header_seconds, self._too_slow)
+        self._timer = self.loop.call_later(self._settings.header_timeout, self._too_slow)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -146,7 +146,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._running is not None:
             self._start_timer()  # the one before is still being answered
         elif self._head and not self._in_body and not self.transport.is_closing():
-            seconds = self._settings.header_seconds
+            seconds = self._settings.header_timeout
             self._refuse("408 Request Timeout", f"The request's headers did not arrive within {seconds:g} s.")
         else:
             self.transport.close()

@@ -13,16 +13,17 @@ from types import FrameType
 import uvicorn
 
 from common.errors import InputError
-from proxies.memory import share_memory
+from proxies.memory import use_single_arena
 from service.api.authentication import is_loopback
 from service.api.shutdown import ShutdownState
-from service.api_keys import NO_KEY
-from service.app import create_app, open_store, store_url
+from service.api_keys import NO_KEY_HINT
+from service.app import create_app
 from service.inference.registry import EnsembleRegistry
 from service.observability import logs
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings
 from service.storage import Store
+from service.storage.opening import open_store, store_url
 from service.storage.single_instance_lock import alone
 
 log = logging.getLogger(__name__)
@@ -39,15 +40,15 @@ class Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         leaving: what routes go by.
-        ready_off_seconds: the first step, for those who send requests to hear of it.
+        delay: the first step, for those who send requests to hear of it.
         answers: called once it answers.
     """
 
     def __init__(
-        self, config: uvicorn.Config, leaving: ShutdownState, ready_off_seconds: float, answers: Callable[[], None]
+        self, config: uvicorn.Config, leaving: ShutdownState, delay: float, answers: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._leaving, self._ready_off_seconds, self._answers = leaving, ready_off_seconds, answers
+        self._leaving, self._delay, self._answers = leaving, delay, answers
         self._told = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -64,7 +65,7 @@ class Server(uvicorn.Server):
             signal.raise_signal(sig)
 
     async def on_tick(self, counter: int) -> bool:
-        self.should_exit = monotonic() >= self._told + self._ready_off_seconds
+        self.should_exit = monotonic() >= self._told + self._delay
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -81,13 +82,13 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
     with alone(store_url(settings)), open_store(settings) as store:
-        if not (settings.keys or store.keys.anonymous() or any(key.revoked is None for key in store.keys.list())):
-            log.warning("every request is refused, as no API key is in use: %s", NO_KEY)
+        if not (settings.keys or store.keys.anonymous() or any(key.revoked_at is None for key in store.keys.list())):
+            log.warning("every request is refused, as no API key is in use: %s", NO_KEY_HINT)
         _serve(settings, store, say)
 
 
 def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None:
-    share_memory()
+    use_single_arena()
     app = create_app(settings, EnsembleRegistry.load(settings), store)
     gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
     config = uvicorn.Config(
@@ -97,15 +98,13 @@ def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None
         root_path=settings.root_path,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
         timeout_keep_alive=KEEP_ALIVE,
     )
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        server = Server(
-            config, app.state.leaving, settings.ready_off_seconds, lambda: say(f"archrank answers on {url}")
-        )
+        server = Server(config, app.state.leaving, settings.shutdown_delay, lambda: say(f"archrank answers on {url}"))
         server.run(sockets=[listener])
 
 
@@ -114,7 +113,7 @@ def check_host(settings: Settings) -> None:
     if is_loopback(settings.host) or settings.keys:
         return
     with open_store(settings) as store:
-        if all(key.revoked for key in store.keys.list()):
+        if all(key.revoked_at for key in store.keys.list()):
             raise InputError("host", settings.host, "a loopback address without any API key: `archrank keys create`")
 
 

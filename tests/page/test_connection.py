@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from service.api.schemas import PENG
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
+from service.settings import KeyLimits
 from tests.page.conftest import Visit
 from tests.page.studio import PATIENCE, Studio, predicted
 from tests.real_server import Server, serving, until
@@ -103,8 +104,8 @@ def test_what_the_server_refuses_is_told_in_its_words_and_without_a_number(serve
 
 
 def test_a_key_is_asked_for_and_lasts_no_longer_than_the_tab(serve: Serve, visit: Visit) -> None:
-    key, entry = new_key("page", ["predict"], Allowance())
-    wrong, _ = new_key("nobody", ["predict"], Allowance())
+    key, entry = create_key("page", ["predict"], KeyLimits())
+    wrong, _ = create_key("nobody", ["predict"], KeyLimits())
     server = serve(keys=json.dumps([entry.model_dump(mode="json")]))
     studio = visit(server.url, wait=False)
     studio.troubles.expect("401")

@@ -18,10 +18,10 @@ from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
 
 SETTINGS = {
-    "ARCHRANK_THREADS": "1",
-    "ARCHRANK_PROCESSES": "1",
-    "ARCHRANK_HEADER_SECONDS": "1",
-    "ARCHRANK_TIMEOUT_SECONDS": "1.5",
+    "ARCHRANK_NUM_THREADS": "1",
+    "ARCHRANK_NUM_WORKERS": "1",
+    "ARCHRANK_HEADER_TIMEOUT": "1",
+    "ARCHRANK_BODY_TIMEOUT": "1.5",
     "ARCHRANK_MAX_CONNECTIONS": "12",
     "ARCHRANK_MAX_EVENT_STREAMS": "2",
     "ARCHRANK_MAX_PARAMETERS": "5000000",
