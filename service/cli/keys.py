@@ -73,7 +73,9 @@ def list_keys(as_json: Json = False) -> None:
     table = Table(Column("id", no_wrap=True), *columns, caption=caption)
     for row in rows:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in row["limits"].items())
-        table.add_row(row["id"], row["name"], ", ".join(row["scopes"]), limits, row["created_at"], row["revoked_at"] or "")
+        table.add_row(
+            row["id"], row["name"], ", ".join(row["scopes"]), limits, row["created_at"], row["revoked_at"] or ""
+        )
     Console().print(table)
 
 
