@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ensemble import Benchmark, FeatureTable, feature_table, get_combiner, load_benchmark
-from ensemble.calibration.applicability import Population
+from ensemble.calibration.applicability import ReferenceSet
 from ensemble.evaluation.crossval import fit_combiner, predict_combiner
 from ensemble.evaluation.evaluate import benchmark_features
 from ensemble.evaluation.metrics import interval_measures, rank_correlation
@@ -39,7 +39,7 @@ def main() -> None:
         seen, unseen = (FeatureTable(table.names, table.values[rows]) for rows in (~out, out))
         model, errors = fit_combiner(info, seen, y[~out], seed=0)
         predicted = predict_combiner(info, model, unseen)
-        stretch = np.array([one.stretch for one in Population.of(seen).unlike(unseen)])
+        stretch = np.array([one.interval_scale for one in ReferenceSet.from_table(seen).mismatches(unseen)])
         told, alike = (
             interval_measures(errors.intervals(predicted, depths[out], widened), y[out], depths[out])
             for widened in (stretch, None)
@@ -58,8 +58,8 @@ def _false_alarms(benchmark: Benchmark, table: FeatureTable, size: int) -> float
     shares = []
     for _ in range(10):
         rows = rng.permutation(len(benchmark))[:size]
-        found = Population.of(FeatureTable(table.names, table.values[rows])).unlike(new)
-        shares.append(np.mean([one.stretch > 1 for one in found]))
+        found = ReferenceSet.from_table(FeatureTable(table.names, table.values[rows])).mismatches(new)
+        shares.append(np.mean([one.interval_scale > 1 for one in found]))
     return float(np.mean(shares))
 
 

@@ -12,7 +12,8 @@ MANY_CLASSES = 100
 class EpeNas(Proxy):
     """For each class c in the batch e_c = Σ log(abs(corr_c) + 1e-5) over the correlation matrix of the class's rows of
     ∂(Σ logits)/∂x; the score is Σ abs(e_c). Above 100 classes Σ_{c,d} abs(e_c − e_d)/#classes, with each e_c divided by
-    the size of its matrix. A class with one sample has correlation 1."""
+    the size of its matrix. A class with one sample has correlation 1.
+    """
 
     info = ProxyInfo(
         name="epe_nas",

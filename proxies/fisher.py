@@ -8,7 +8,8 @@ from proxies.base import Measured, Need, Proxy, ProxyInfo
 class Fisher(Proxy):
     """Σ over layers and channels k of Δ_k·numel(W[0]), Δ_k = ½·mean over rows of (Σ over places of z_k·∂L/∂z_k)².
 
-    The factor numel(W[0]) is the benchmark variant: it spreads a channel's value over the weights that make it."""
+    The factor numel(W[0]) is the benchmark variant: it spreads a channel's value over the weights that make it.
+    """
 
     info = ProxyInfo(
         name="fisher",

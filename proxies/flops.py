@@ -5,7 +5,8 @@ from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 class Flops(Proxy):
     """2 × multiply-adds of one forward pass of the batch: convolutions, linear layers and matrix products (attention
-    scores, features times graph). Batch norm, softmax, ReLU, sums and pooling are not counted."""
+    scores, features times graph). Batch norm, softmax, ReLU, sums and pooling are not counted.
+    """
 
     info = ProxyInfo(
         name="flops",

@@ -10,7 +10,8 @@ EPSILON = 1e-5
 
 class Jacov(Proxy):
     """−Σ_i [log(v_i + k) + 1/(v_i + k)] over the eigenvalues v of the N × N correlation matrix of the rows of
-    ∂(Σ logits)/∂x, k = 1e-5."""
+    ∂(Σ logits)/∂x, k = 1e-5.
+    """
 
     info = ProxyInfo(
         name="jacov",

@@ -8,7 +8,8 @@ from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 class Meco(Proxy):
     """Σ over units of λ_min(P), P the Pearson correlation matrix of a unit's channels over frames and joints, for one
-    random datum. A unit with more channels than places adds nothing."""
+    random datum. A unit with more channels than places adds nothing.
+    """
 
     info = ProxyInfo(
         name="meco",

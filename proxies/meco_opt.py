@@ -6,7 +6,8 @@ from proxies.meco import smallest_eigenvalue
 
 class MecoOpt(Proxy):
     """Σ over units of (C/8)·λ_min(P), P the correlation matrix of 8 of the unit's C channels, drawn at random. A unit
-    with fewer channels takes them all, with factor 1."""
+    with fewer channels takes them all, with factor 1.
+    """
 
     info = ProxyInfo(
         name="meco_opt",

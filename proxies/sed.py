@@ -18,7 +18,8 @@ class Sed(Proxy):
 
     An adaptation to graph networks: no data, no weights. An aggregation changes the entropy of independent joints by
     h = ½·mean over joints v of log det(Σ_v), Σ_v the part of Σ_k P_kᵀP_k + ε·I with v and its neighbours, ε = 1e-3;
-    convolution over k frames by ½·log k; stride s by −½·log s; a skip by nothing."""
+    convolution over k frames by ½·log k; stride s by −½·log s; a skip by nothing.
+    """
 
     info = ProxyInfo(
         name="sed",
@@ -46,7 +47,7 @@ def entropy_changes(unit: UnitTopology) -> list[float]:
 
 
 def aggregation_entropy(matrices: NDArray[np.floating[Any]], ball: NDArray[np.bool_]) -> float:
-    """h of an aggregation. Features are rows, x·P: so joints have the covariance PᵀP, and not P·Pᵀ."""
+    """H of an aggregation. Features are rows, x·P: so joints have the covariance PᵀP, and not P·Pᵀ."""
     identity = np.eye(len(ball))
     covariance = np.einsum("kuv,kuw->vw", matrices, matrices) + EPSILON * identity
     # Outside of the ball stands the identity, which leaves the determinant alone: so all joints go in one array.

@@ -10,7 +10,8 @@ class Synflow(Proxy):
 
     It grows exponentially with depth: its logarithm is the feature. Attention scores that differ by rounding alone are
     taken for equal: without that, rounding decides which of two joints that the skeleton makes alike is attended to,
-    and the score moves by tens of orders of magnitude with the order of summation."""
+    and the score moves by tens of orders of magnitude with the order of summation.
+    """
 
     info = ProxyInfo(
         name="synflow",

@@ -1,6 +1,8 @@
-"""A limit to the time that something may take."""
+"""A time limit on a block of code, which fails in place of the rest of the process."""
 
+import importlib._bootstrap
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,39 +10,71 @@ from types import FrameType
 
 from common.errors import ArchrankError
 
-AGAIN = 0.02
-"""Seconds after which what could not be stopped at that moment is to be stopped again."""
-_WHOLE = ("__enter__", "__exit__", "__del__", "remove", "_remove", "_find_and_load")
-"""Functions that are not stopped half way, as what they hold would stay behind: those of context managers, those that
-let go of objects, hooks and weak references, and `import`."""
+RETRY_INTERVAL_S = 0.02
+"""Time after which a block that could not be stopped at one moment is stopped again."""
+GRACE_RETRIES = 25
+"""Retries, half a second in all, for which clean-up by functions of the user is let finish."""
+_CLEAN_UP = frozenset({"__enter__", "__exit__", "__del__", "remove", "_remove"})
+"""Names of functions that are not stopped half way, as the state that they hold would stay behind: those of context
+managers, and those that let go of objects, hooks and weak references."""
+_OWNERS = frozenset({"torch", "proxies", "contextlib", "weakref", "_weakrefset"})
+"""Packages whose functions of these names are short and are let finish without a limit."""
+_LIBRARIES = _OWNERS | {"numpy"} | sys.stdlib_module_names
+"""Packages that run no code of the user except where they are handed it."""
+_IMPORT = importlib._bootstrap._find_and_load.__code__  # type: ignore[attr-defined]
 
 
-class OverTimeError(ArchrankError):
-    """Something took longer than it may."""
+class TimeLimitError(ArchrankError):
+    """A block of code exceeded its time limit."""
 
 
 @contextmanager
 def time_limit(seconds: float | None, what: str) -> Iterator[None]:
-    """Raises `OverTimeError` within its block once that has taken so long: between two calls of PyTorch.
+    """Raise `TimeLimitError` in the block as soon as it has taken longer, between two calls of PyTorch.
 
-    It takes a signal, and Python handles those in the main thread: in any other there is no limit, nor for None. One
-    limit at a time. Context managers that are being entered or left are let finish, so that nothing stays behind.
+    Clean-up that is under way is finished first, so that nothing stays behind: without a limit where PyTorch, this
+    package or an import does it, for half a second where the user's code does. The limit takes a signal, which Python
+    handles in the main thread: in any other thread there is none. Limits do not nest.
+
+    Args:
+        seconds: the limit; none where None.
+        what: subject of the error's sentence.
+
+    Raises:
+        TimeLimitError: the block took longer.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
+    retries = 0
 
     def stop(number: int, frame: FrameType | None) -> None:
-        while frame is not None:
-            if frame.f_code.co_name in _WHOLE:
-                return
-            frame = frame.f_back
-        raise OverTimeError(f"{what} took longer than {seconds:g} s")
+        nonlocal retries
+        retries += 1
+        if not _is_indivisible(frame, by_name=retries <= GRACE_RETRIES):
+            raise TimeLimitError(f"{what} took longer than {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, min(seconds, threading.TIMEOUT_MAX), AGAIN)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, threading.TIMEOUT_MAX), RETRY_INTERVAL_S)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _is_indivisible(frame: FrameType | None, by_name: bool) -> bool:
+    """True if an import or clean-up is under way: of any function named so, or, without `by_name`, of `_OWNERS` alone.
+
+    Without `by_name`, clean-up that runs code of the user, as a context manager made of a generator does, is divisible.
+    """
+    in_library = True
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        in_library &= package in _LIBRARIES
+        if frame.f_code is _IMPORT:
+            return True
+        if frame.f_code.co_name in _CLEAN_UP and (by_name or (in_library and package in _OWNERS)):
+            return True
+        frame = frame.f_back
+    return False

@@ -7,7 +7,8 @@ from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 class Zico(Proxy):
     """Σ over layers of log Σ over the entries of W of mean(abs(g))/std(abs(g)), both over the minibatches, g = ∂L/∂W of
-    one of them. Left out: entries with std 0, and layers with no other."""
+    one of them. Left out: entries with std 0, and layers with no other.
+    """
 
     info = ProxyInfo(
         name="zico",

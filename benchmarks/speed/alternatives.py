@@ -104,10 +104,10 @@ def networks() -> list[Alternative]:
     space = get_space("gcn-nas")
     network = space.build(architecture(10))
     made: list[Alternative] = []
-    for samples, frames, names in ((4, 8, None), (8, 64, STUDY)):
-        batch = BatchSpec(samples=samples, frames=frames).make(space)
+    for batch_size, frames, names in ((4, 8, None), (8, 64, STUDY)):
+        batch = BatchSpec(batch_size=batch_size, frames=frames).make(space)
         for how, net in (("one by one", straightforward(network)), ("side by side", network)):
-            what = f"scoring 10 layers, N = {samples}, T = {frames}, attention"
+            what = f"scoring 10 layers, N = {batch_size}, T = {frames}, attention"
             made.append((what, how, lambda net=net, batch=batch, names=names: score(net, batch.x, batch.y, names)))
     return made
 

@@ -140,7 +140,7 @@ def _one_fold(
     for info in infos:
         model, errors = fit_combiner(info, seen, y[train], seed)
         accuracy = predict_combiner(info, model, unseen)
-        folds[info.name] = _Fold(accuracy, errors.intervals(accuracy, depths), errors.beats(accuracy, depths))
+        folds[info.name] = _Fold(accuracy, errors.intervals(accuracy, depths), errors.win_probability(accuracy, depths))
     return folds
 
 

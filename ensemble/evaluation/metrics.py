@@ -103,7 +103,8 @@ def _mean(values: list[float | None]) -> float | None:
 
 def interval_measures(interval: Array, accuracy: Array, depths: NDArray[np.int64]) -> Metrics:
     """`coverage`, the share of accuracies inside their interval (n, 2), and `width`, the mean width; both also
-    `, depth=<layers>`. Rows without an interval (NaN) are left out."""
+    `, depth=<layers>`. Rows without an interval (NaN) are left out.
+    """
     there = ~np.isnan(interval[:, 0])
     interval, accuracy, depths = interval[there], accuracy[there], depths[there]
     inside = (interval[:, 0] <= accuracy) & (accuracy <= interval[:, 1])

@@ -55,7 +55,7 @@ def _about(material: Material) -> str:
         return ""
     batch = material.header.get("batch")
     said = [f"on {material.header['device']}"] if "device" in material.header else []
-    if isinstance(batch, dict) and {"samples", "frames"} <= batch.keys():
+    if isinstance(batch, dict) and {"batch_size", "frames"} <= batch.keys():
         said.append(f"a batch of {batch['samples']} samples of {batch['frames']} frames")
     if not said:
         return ""

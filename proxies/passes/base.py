@@ -16,7 +16,7 @@ from proxies.base import Need
 from proxies.passes.copies import in_double, is_modified, working_copy
 from proxies.passes.trace import Structure, trace
 from proxies.passes.weights import weight_names
-from proxies.time_limit import OverTimeError
+from proxies.time_limit import TimeLimitError
 
 
 class WeightGradient(NamedTuple):
@@ -142,7 +142,7 @@ def attempt(measure: Callable[[], Any]) -> Any:
     """A measurement, or its failure; the end of its time, which is that of the whole pass, is raised."""
     try:
         return measure()
-    except OverTimeError:
+    except TimeLimitError:
         raise
     except Exception as error:
         return error
@@ -167,7 +167,7 @@ def moved(network: nn.Module, seed: int) -> nn.Module:
 
 
 def leaf(x: Tensor) -> Tensor:
-    """x as a tensor that gradients are taken by. A network takes its `clone`, which it may write to."""
+    """X as a tensor that gradients are taken by. A network takes its `clone`, which it may write to."""
     return x.detach().requires_grad_()
 
 

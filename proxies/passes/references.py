@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from proxies.time_limit import OverTimeError
+from proxies.time_limit import TimeLimitError
 
 Memo = dict[int, Any]
 """Copies by the identity of what was copied, as `copy.deepcopy` keeps them."""
@@ -23,7 +23,7 @@ def copy_of(value: Any, memo: Memo) -> Any:
     known = len(memo)
     try:
         return copy.deepcopy(value, memo)
-    except OverTimeError:
+    except TimeLimitError:
         raise
     except Exception:
         while len(memo) > known:  # half copies

@@ -46,7 +46,7 @@ class Call:
         return self.z.ndim - 1 if self.options is None else 1
 
     def product(self, weight: Tensor) -> Tensor:
-        """z with another weight and no bias."""
+        """Z with another weight and no bias."""
         if self.options is None:
             return self.x @ weight.T
         return convolution.forward(self.x, weight, self.options)

@@ -190,7 +190,7 @@ class Authenticator:
 def _valid_entries(keys: Iterable[ApiKey]) -> Iterator[KeyEntry]:
     for key in keys:
         try:
-            if key.revoked is None:
+            if key.revoked_at is None:
                 yield KeyEntry.model_validate(key)
         except ValidationError:  # perhaps written by a newer version; the other keys stay valid
             log.exception("API key %s is ignored, as its entry is invalid", key.id)

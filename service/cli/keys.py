@@ -60,8 +60,8 @@ def list_keys(as_json: Json = False) -> None:
             "name": key.name,
             "scopes": sorted(key.scopes),
             "limits": key.limits,
-            "created_at": key.created.isoformat(timespec="seconds"),
-            "revoked_at": key.revoked and key.revoked.isoformat(timespec="seconds"),
+            "created_at": key.created_at.isoformat(timespec="seconds"),
+            "revoked_at": key.revoked_at and key.revoked_at.isoformat(timespec="seconds"),
         }
         for key in keys
     ]
@@ -86,7 +86,7 @@ def revoke(id: Annotated[str, typer.Argument(help="id of the key, as `keys list`
 
     with open_store(settings()) as store:
         key = store.keys.revoke(id)
-        has_keys = any(key.revoked is None for key in store.keys.list())
+        has_keys = any(key.revoked_at is None for key in store.keys.list())
     typer.echo(f"{key.id} ({key.name}) is revoked")
     if not has_keys:
         typer.echo(f"no key is in use any more; requests without a key are refused: {NO_KEY_HINT}")

@@ -65,10 +65,17 @@ def score_benchmark(
 
     check_new_file(out)
     batch = BatchSpec.model_validate(
-        {"source": source, "samples": batch_size, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
+        {
+            "source": source,
+            "batch_size": batch_size,
+            "frames": frames,
+            "seed": batch_seed,
+            "data": data,
+            "labels": labels,
+        }
     )
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
-    space = get_space("gcn-nas", skeleton=skeleton, persons=num_persons, num_classes=num_classes)
+    space = get_space("gcn-nas", skeleton=skeleton, num_persons=num_persons, num_classes=num_classes)
     where = find_device(device or "auto").type
     jobs = jobs or (1 if where == "cuda" else CORES)
     with progress_bar("scoring") as progress:

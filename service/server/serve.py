@@ -91,7 +91,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
     with alone(store_url(settings)), open_store(settings) as store:
-        if not (settings.keys or store.keys.anonymous() or any(key.revoked is None for key in store.keys.list())):
+        if not (settings.keys or store.keys.anonymous() or any(key.revoked_at is None for key in store.keys.list())):
             log.warning("every request is refused, as no API key is in use: %s", NO_KEY_HINT)
         _serve(settings, store, announce)
 
@@ -124,7 +124,7 @@ def check_host(settings: Settings) -> None:
     if is_loopback(settings.host) or settings.keys:
         return
     with open_store(settings) as store:
-        if all(key.revoked for key in store.keys.list()):
+        if all(key.revoked_at for key in store.keys.list()):
             raise InputError("host", settings.host, "a loopback address without any API key: `archrank keys create`")
 
 

@@ -33,7 +33,7 @@ def benchmark() -> Benchmark:
 @pytest.fixture(scope="session")
 def scores(benchmark: Benchmark) -> ScoreTable:
     table = ScoreTable.published(benchmark)
-    spec = BatchSpec(samples=2, frames=4)
+    spec = BatchSpec(batch_size=2, frames=4)
     batch = {"batch": spec.model_dump(), "batch_fingerprint": spec.make(benchmark.space).fingerprint}
     return ScoreTable({**table.header, **batch, "seed": 0, "repeats": 1}, table.features)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import uvicorn
-from archrank_client.errors import UnexpectedAnswer
+from archrank_client.errors import UnexpectedResponseError
 from archrank_client.events import EventParser
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
@@ -349,7 +349,7 @@ TARGETS = (
     Target("manifest", _manifest, _read_manifest, (ArtifactError,)),
     Target("arrays", lambda: [_artifact()[ARRAYS]], _read_arrays, (ArtifactError,)),
     Target("array-head", _array_head, _read_array_head, (ArtifactError,), TYPES),
-    Target("events", lambda: [EVENTS, EVENTS.replace(b"\n", b"\r\n")], _read_events, (UnexpectedAnswer,)),
+    Target("events", lambda: [EVENTS, EVENTS.replace(b"\n", b"\r\n")], _read_events, (UnexpectedResponseError,)),
     Target("http", lambda: [*HTTP, CHUNKED], _read_http, (), FIELDS),
     Target("http-head", http_head.seeds, http_head.read, http_head.REFUSALS, http_head.LINES),
 )

@@ -28,7 +28,7 @@ async def get_metrics(context: DeskDep, store: StoreDep) -> Response:
     else:
         jobs = {state: counts[state].jobs if state in counts else 0 for state in get_args(JobState)}
         active = [counts[state] for state in ACTIVE_STATES if state in counts]
-        items = {"queued": sum(job.waiting for job in active), "running": sum(job.running for job in active)}
+        items = {"queued": sum(job.queued for job in active), "running": sum(job.running for job in active)}
         context.metrics.set_jobs(jobs, items)
     context.metrics.queue_depth.set(context.waiting)
     return Response(await asyncio.to_thread(context.metrics.render), media_type=CONTENT_TYPE_LATEST)

@@ -143,7 +143,7 @@ def _stored_keys(settings: Settings) -> tuple[int, bool]:
     if not _there(settings) or _look(settings)[0]:
         return 0, True
     with open_store(settings) as opened:
-        return sum(key.revoked is None for key in opened.keys.list()), opened.keys.anonymous()
+        return sum(key.revoked_at is None for key in opened.keys.list()), opened.keys.anonymous()
 
 
 def _changed(model: LoadedEnsemble, ours: Mapping[str, str]) -> list[str]:

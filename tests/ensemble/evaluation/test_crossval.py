@@ -40,7 +40,7 @@ def test_pairs_are_those_of_a_fold_with_what_happened(
     model, errors = fit_combiner(RIDGE, FeatureTable(table.names, table.values[train]), y[train], 0)
     seen = FeatureTable(table.names, table.values[test])
     accuracy = predict_combiner(RIDGE, model, seen)
-    beats = errors.beats(accuracy, depths[test])
+    beats = errors.win_probability(accuracy, depths[test])
     k = 0
     for i in range(len(test)):
         for j in range(i + 1, len(test)):

@@ -1,4 +1,4 @@
-"""The client that is awaited, in asyncio."""
+"""Client for asyncio."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
@@ -7,17 +7,17 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.kinds import PREDICTIONS, SCORES, VALIDATIONS, job_kind
+from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS, job_endpoint
 from archrank_client.operations import Operations
-from archrank_client.options import asked
-from archrank_client.progress import Progress, told
-from archrank_client.results import Failure, Ranked, Result
+from archrank_client.options import request_options
+from archrank_client.progress import Progress, progress_callback
+from archrank_client.results import Failure, Ranked, Result, rank_results
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
-from archrank_client.transport import AsyncWire, Settings
+from archrank_client.transport import AsyncTransport, Settings
 
 
 class AsyncClient:
-    """As `Client`, with methods that are awaited. To be closed, or used in an `async with` statement."""
+    """Asynchronous counterpart of `Client`. Close it after use, or use it in an `async with` statement."""
 
     def __init__(
         self,
@@ -25,12 +25,13 @@ class AsyncClient:
         key: str | None = None,
         *,
         timeout: float = 60.0,
-        patience: float = 300.0,
-        parallel: int = 4,
+        max_retry_time: float = 300.0,
+        max_concurrency: int = 4,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._wire = AsyncWire(Settings.of(url, key, timeout, patience, parallel), transport)
-        self._flows = Operations(self._wire)
+        settings = Settings.from_arguments(url, key, timeout, max_retry_time, max_concurrency)
+        self._transport = AsyncTransport(settings, transport)
+        self._operations = Operations(self._transport)
 
     async def predict(
         self,
@@ -44,8 +45,8 @@ class AsyncClient:
         progress: Progress = False,
     ) -> list[Prediction | Failure]:
         """As `Client.predict`."""
-        options = asked(proxies, explain, ensemble, combiner, seed)
-        return await self._flows.answers(PREDICTIONS, architectures, options, told(progress))
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        return await self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
 
     async def rank(
         self,
@@ -59,8 +60,9 @@ class AsyncClient:
         progress: Progress = False,
     ) -> list[Ranked]:
         """As `Client.rank`."""
-        options = asked(proxies, explain, ensemble, combiner, seed)
-        return Ranked.all_of(await self._flows.answers(PREDICTIONS, architectures, options, told(progress)))
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+        return rank_results(await call)
 
     async def score(
         self,
@@ -71,12 +73,12 @@ class AsyncClient:
         progress: Progress = False,
     ) -> list[Scores | Failure]:
         """As `Client.score`."""
-        options = asked(proxies, seed=seed)
-        return await self._flows.answers(SCORES, architectures, options, told(progress))
+        options = request_options(proxies, seed=seed)
+        return await self._operations.run_batch(SCORES, architectures, options, progress_callback(progress))
 
     async def validate(self, architectures: Iterable[Any], *, progress: Progress = False) -> list[Validation | Failure]:
         """As `Client.validate`."""
-        return await self._flows.answers(VALIDATIONS, architectures, {}, told(progress))
+        return await self._operations.run_batch(VALIDATIONS, architectures, {}, progress_callback(progress))
 
     async def submit(
         self,
@@ -91,39 +93,39 @@ class AsyncClient:
         idempotency_key: str | None = None,
     ) -> "AsyncJob":
         """As `Client.submit`."""
-        options = asked(proxies, explain, ensemble, combiner, seed)
-        status = await self._flows.submit(kind, architectures, options, idempotency_key)
-        return AsyncJob(self._flows, status)
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        status = await self._operations.submit(kind, architectures, options, idempotency_key)
+        return AsyncJob(self._operations, status)
 
     async def job(self, id: str) -> "AsyncJob":  # noqa: A002
         """As `Client.job`."""
-        return AsyncJob(self._flows, await self._flows.status(id))
+        return AsyncJob(self._operations, await self._operations.status(id))
 
     async def jobs(self, limit: int = 100) -> list[JobStatus]:
         """As `Client.jobs`."""
-        return await self._flows.jobs(limit)
+        return await self._operations.jobs(limit)
 
     async def spaces(self) -> dict[str, dict[str, Any]]:
         """As `Client.spaces`."""
-        return await self._flows.spaces()
+        return await self._operations.spaces()
 
     async def sample(
         self, n: int, *, space: str = "gcn-nas", seed: int = 0, depth: int | None = None
     ) -> list[Architecture]:
         """As `Client.sample`."""
-        return await self._flows.sample(n, space, seed, depth)
+        return await self._operations.sample(n, space, seed, depth)
 
     async def ensembles(self) -> dict[str, Ensemble]:
         """As `Client.ensembles`."""
-        return await self._flows.ensembles()
+        return await self._operations.ensembles()
 
     async def limits(self) -> Limits:
         """As `Client.limits`."""
-        return await self._flows.limits()
+        return await self._operations.limits()
 
     async def close(self) -> None:
         """As `Client.close`."""
-        await self._wire.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,36 +136,37 @@ class AsyncClient:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._wire.settings.url!r})"
+        return f"{type(self).__name__}({self._transport.settings.url!r})"
 
 
 class AsyncJob:
-    """As `Job`; its methods are awaited."""
+    """Asynchronous counterpart of `Job`."""
 
-    def __init__(self, flows: Operations, status: JobStatus) -> None:
-        self._flows, self.id, self.kind, self._total = flows, status.id, status.kind, status.counts.total
+    def __init__(self, operations: Operations, status: JobStatus) -> None:
+        self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
 
     async def status(self) -> JobStatus:
         """As `Job.status`."""
-        return await self._flows.status(self.id)
+        return await self._operations.status(self.id)
 
     async def wait(self, timeout: float | None = None, *, progress: Progress = False) -> JobStatus:
         """As `Job.wait`."""
-        return await self._flows.waited(self.id, timeout, told(progress))
+        return await self._operations.wait(self.id, timeout, progress_callback(progress))
 
     async def iter(self) -> AsyncGenerator[tuple[int, Result]]:
         """As `Job.iter`."""
-        async with aclosing(self._flows.told(job_kind(self.kind), self.id, self._total)) as results:
-            async for one in results:
-                yield one
+        async with aclosing(self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)) as results:
+            async for position_and_result in results:
+                yield position_and_result
 
     async def results(self, *, progress: Progress = False) -> list[Result]:
         """As `Job.results`."""
-        return await self._flows.collected(job_kind(self.kind), self.id, self._total, told(progress))
+        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
+        return await self._operations.results(endpoint, self.id, self._total, on_progress)
 
     async def cancel(self) -> JobStatus:
         """As `Job.cancel`."""
-        return await self._flows.cancel(self.id)
+        return await self._operations.cancel(self.id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"
