@@ -86,7 +86,7 @@ async def accepted(
     kind: JobKind = "predictions" if isinstance(asked, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(
-        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs, plan.basis
+        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.max_active_jobs, plan.basis
     )
     runner: JobRunner = state.runner
     runner.wake()
@@ -189,7 +189,7 @@ async def stream_job_events(
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
 
     def ends() -> bool:
-        return leaving.closed or not access.admits(caller)
+        return leaving.closed or not access.is_valid(caller)
 
     stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
