@@ -47,7 +47,7 @@ def test_ensemble_is_fitted_on_these_scores(ensemble: Ensemble) -> None:
     header = load_scores(SCORES).header
     assert ensemble.manifest["proxies"] == header["proxies"]
     assert ensemble.manifest["batch_fingerprint"] == header["batch_fingerprint"]
-    assert (ensemble.manifest["proxy_seed"], ensemble.manifest["proxy_draws"]) == (header["seed"], header["draws"])
+    assert (ensemble.manifest["proxy_seed"], ensemble.manifest["proxy_repeats"]) == (header["seed"], header["draws"])
     assert ensemble.batch is not None
 
 

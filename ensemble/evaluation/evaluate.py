@@ -38,13 +38,13 @@ class _DepthMean(Combiner):
     """Baseline: the mean accuracy of the training rows of the same depth."""
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         self.means_ = {float(depth): float(y[X[:, 0] == depth].mean()) for depth in np.unique(X[:, 0])}
         self.mean_ = float(y.mean())
         return self
 
     def predict(self, X: Array) -> Array:
-        return np.array([self.means_.get(float(depth), self.mean_) for depth in self._data(X)[:, 0]])
+        return np.array([self.means_.get(float(depth), self.mean_) for depth in self._check_input(X)[:, 0]])
 
 
 class _OneColumn(CombinerInfo):

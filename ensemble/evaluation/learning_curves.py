@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.combiners import CombinerInfo
-from ensemble.combiners.gaussian_process import SlotProcess
+from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.data.features import PROXY, FeatureTable
 from ensemble.evaluation.crossval import HeldOut, Progress, held_out_predictions
 from ensemble.evaluation.folds import Split
@@ -104,7 +104,7 @@ def noise(table: FeatureTable, y: Array, depths: NDArray[np.int64]) -> dict[str,
         the mean ceiling.
     """
     structure = [name for name in table.names if not name.startswith(PROXY)]
-    process = SlotProcess(structure).fit(table.select(structure), y)
+    process = AdditiveGaussianProcess(structure).fit(table.select(structure), y)
     variance = float(process.variances_[-1] * y.var())
     groups = {f"depth={depth}": y[depths == depth] for depth in np.unique(depths)}
     share = {name: min(variance / max(float(group.var()), 1e-12), 1.0) for name, group in groups.items()}

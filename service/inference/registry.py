@@ -210,5 +210,5 @@ def find_device(wanted: str) -> torch.device:
 def _load(name: str, ensemble: Ensemble, device: torch.device) -> LoadedEnsemble:
     fitted = ensemble.manifest
     batch = ensemble.batch or BatchSpec().make(ensemble.space)  # one that uses no proxies has no batch
-    drawn = {"seed": fitted["proxy_seed"] or 0, "draws": fitted.get("proxy_draws") or DRAWS}
+    drawn = {"seed": fitted["proxy_seed"] or 0, "draws": fitted.get("proxy_repeats") or DRAWS}
     return LoadedEnsemble(name, ensemble, Probe.of(ensemble.space, batch, device, **drawn))

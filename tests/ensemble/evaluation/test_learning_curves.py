@@ -118,13 +118,13 @@ class ChoosingRidge(Combiner):
     """Ridge regression on the columns that it chooses itself, on the rows that it is fitted on."""
 
     def fit(self, X: Array, y: Array) -> "ChoosingRidge":
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         self.chosen_ = strongest(X, y)
         self.model_ = Ridge().fit(X[:, self.chosen_], y)
         return self
 
     def predict(self, X: Array) -> Array:
-        return self.model_.predict(self._data(X)[:, self.chosen_])
+        return self.model_.predict(self._check_input(X)[:, self.chosen_])
 
 
 @pytest.fixture(scope="module")
