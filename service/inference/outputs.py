@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -15,8 +15,6 @@ from models import Architecture, InputError
 from proxies import Score
 from service.api.problems import problem
 from service.api.schemas import (
-    BatchCard,
-    Edit,
     Estimate,
     EstimatedItem,
     Explanation,
@@ -24,10 +22,11 @@ from service.api.schemas import (
     Interval,
     PredictedItem,
     PredictionResponse,
+    ProbeBatchInfo,
     ProxyScore,
-    Reason,
     ScoredItem,
     ScoreResponse,
+    SuggestedMutation,
 )
 from service.inference.registry import LoadedEnsemble, Probe
 
@@ -62,7 +61,7 @@ class Results:
         """How many of those posted were answered, could not be read, and failed."""
         unreadable = sum(isinstance(one, InputError) for one in self.read)
         failed = sum(one in self.failures for one in self.read) if self.failures else 0
-        return {"answered": len(self.read) - unreadable - failed, "unreadable": unreadable, "failed": failed}
+        return {"succeeded": len(self.read) - unreadable - failed, "invalid": unreadable, "failed": failed}
 
     def items(self, make: Callable[[Architecture], T]) -> list[T | FailedItem]:
         """In the order posted, what `make` makes of an architecture, or its error."""
@@ -93,7 +92,7 @@ class EnsembleOutput:
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
     """The scores of each architecture, in the order posted."""
     items = scored(results, probe)
-    return ScoreResponse(scores=items, device=str(probe.device), batch=_batch(probe), seconds=seconds)
+    return ScoreResponse(scores=items, device=str(probe.device), probe_batch=_batch(probe), seconds=seconds)
 
 
 def predictions(
@@ -108,11 +107,11 @@ def predictions(
 
     return PredictionResponse(
         predictions=results.items(item),
-        beats=beats,
+        win_probability=beats,
         ensemble=model.name,
         ensemble_hash=model.hash,
         device=str(probe.device),
-        batch=_batch(probe),
+        probe_batch=_batch(probe),
         seconds=seconds,
     )
 
@@ -140,9 +139,9 @@ def _estimated(
         "ensemble_hash": model.hash,
         "combiner": one.combiner,
         "combiners": {name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
-        "stretch": one.interval_scale,
+        "interval_scale": one.interval_scale,
         "explanation": _explanation(said.explanations[arch]) if arch in said.explanations else None,
-        "edits": [_edit(edit) for edit in said.edits[arch]] if arch in said.edits else None,
+        "suggested_mutations": [_mutation(edit) for edit in said.edits[arch]] if arch in said.edits else None,
     }
 
 
@@ -154,18 +153,17 @@ def _predicted(results: Results, said: EnsembleOutput) -> dict[int, Architecture
 def _estimate(estimate: ensemble.Estimate) -> dict[str, Any]:
     return {
         "accuracy": estimate.accuracy,
-        "interval": Interval(low=estimate.interval.low, high=estimate.interval.high),
-        "percentile": 100 * estimate.percentile,
+        "interval": Interval(**asdict(estimate.interval)),
+        "percentile": estimate.percentile,
     }
 
 
 def _explanation(explanation: ensemble.Explanation) -> Explanation:
-    reasons = [Reason(part=one.feature_group, points=100 * one.contribution) for one in explanation.attributions]
-    return Explanation(combiner=explanation.combiner, base=explanation.base_value, reasons=reasons)
+    return Explanation(**asdict(explanation))
 
 
-def _edit(suggested: ensemble.SuggestedMutation) -> Edit:
-    return Edit(edit=suggested.mutation, accuracy=suggested.accuracy, points=100 * suggested.accuracy_gain)
+def _mutation(suggested: ensemble.SuggestedMutation) -> SuggestedMutation:
+    return SuggestedMutation(**asdict(suggested))
 
 
 def beats(results: Results, said: EnsembleOutput, model: LoadedEnsemble) -> Matrix:
@@ -184,11 +182,11 @@ def _scored(arch: Architecture, results: Results, probe: Probe, warnings: list[s
     return {
         "architecture": probe.space.to_json(arch),
         "fingerprint": arch.fingerprint,
-        "scores": {name: ProxyScore.of(one) for name, one in results.scores[arch].items()},
+        "scores": {name: ProxyScore.from_score(one) for name, one in results.scores[arch].items()},
         "cached": arch not in results.computed,
         "warnings": warnings,
     }
 
 
-def _batch(probe: Probe) -> BatchCard:
-    return BatchCard(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)
+def _batch(probe: Probe) -> ProbeBatchInfo:
+    return ProbeBatchInfo(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)

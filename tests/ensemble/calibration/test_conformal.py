@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ensemble.calibration.conformal import MIN_RESIDUALS, MIN_STD, ConformalResiduals
 from ensemble.combiners import State
-from ensemble.evaluation.metrics import brier, reliability
+from ensemble.evaluation.metrics import brier_score, reliability_curve
 
 Array = NDArray[np.float64]
 FIELDS = ("strata", "lower", "upper", "std", "marginal_lower", "marginal_upper", "slope")
@@ -232,8 +232,8 @@ def test_win_probabilities_are_calibrated(rng: np.random.Generator) -> None:
     first, second = np.triu_indices(250, k=1)
     probability = fitted.win_probability(accuracy, strata)[first, second]
     wins = (y[first] > y[second]).astype(float)
-    assert (brier(probability, wins) or 1) < 0.2
-    bins = reliability(probability, wins)
+    assert (brier_score(probability, wins) or 1) < 0.2
+    bins = reliability_curve(probability, wins)
     assert len(bins) == 10
     for one in bins:
         assert one["predicted"] == pytest.approx(one["observed"], abs=0.06)
