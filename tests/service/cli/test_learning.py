@@ -98,9 +98,7 @@ def test_too_few_rows_are_refused(tmp_path: Path) -> None:
         ("--limit", "-1", "greater than or equal to 0"),
     ],
 )
-def test_options_without_effect_are_refused(
-    table: Path, tmp_path: Path, option: str, value: str, allowed: str
-) -> None:
+def test_options_without_effect_are_refused(table: Path, tmp_path: Path, option: str, value: str, allowed: str) -> None:
     result = archrank("benchmark", "score", table, "--out", tmp_path / "s.jsonl", "--proxies", "params", option, value)
     assert result.exit_code == 2
     assert allowed in result.stderr
@@ -112,7 +110,13 @@ def test_evaluation_and_page(table: Path, tmp_path: Path) -> None:
     shown = archrank("evaluate", *options)
     assert shown.exit_code == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    for title in ("cross-validated", "coverage of 90 % intervals", "Brier score of pairs", "learning curves", "control"):
+    for title in (
+        "cross-validated",
+        "coverage of 90 % intervals",
+        "Brier score of pairs",
+        "learning curves",
+        "control",
+    ):
         assert title in shown.stdout
     evaluation = tmp_path / "evaluation.json"
     evaluation.write_text(archrank("evaluate", *options, "--json").stdout)
