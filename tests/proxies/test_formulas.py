@@ -65,6 +65,12 @@ def test_correlation_has_a_diagonal_of_ones_and_no_entry_beyond_one() -> None:
     assert matrix[0].tolist() == pytest.approx([1, 1, -1])
 
 
+def test_rounding_takes_no_correlation_beyond_one() -> None:
+    row = torch.tensor([6.0, -5.0])
+    assert correlation(torch.stack([row, 2 * row]))[0].tolist() == [1, 1]
+    assert correlation(torch.stack([row, -2 * row]))[0].tolist() == [1, -1]
+
+
 def test_a_row_correlates_with_itself() -> None:
     assert correlation(torch.tensor([[1.0, 2.0]])).tolist() == [[1]]
 
