@@ -149,8 +149,8 @@ def test_fisher_sums_positions_before_it_squares() -> None:
     gradient = torch.tensor([[[2.0, -1.0], [1.0, 1.0]], [[5.0, 4.0], [-1.0, 0.5]]])
     deltas = (0.5 * (0**2 + 4**2) / 2, 0.5 * (4**2 + 1**2) / 2)
     layer = OutputGradient(output, gradient, weights_per_channel=3)
-    vector = OutputGradient(torch.tensor([[2.0], [1.0]]), torch.tensor([[3.0], [-1.0]]), weights_per_channel=7)
-    expected = 3 * sum(deltas) + 7 * 0.5 * (6**2 + 1**2) / 2
+    vector = OutputGradient(torch.tensor([[2.0, 1.0]]), torch.tensor([[3.0, -4.0]]), weights_per_channel=7)
+    expected = 3 * sum(deltas) + 7 * 0.5 * (6**2 + 4**2)
     assert Fisher().compute({Need.OUTPUT_GRADIENTS: [layer, vector]}) == pytest.approx(expected)
 
 
