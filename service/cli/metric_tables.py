@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from service.api.cards import EnsembleCard
-from service.cli.tables import plain
+from service.cli.tables import number_table
 
 Row = Mapping[str, Any]
 SPREAD = ("spearman", "within_depth", "partial", "brier", "brier, within_depth")
@@ -105,14 +105,14 @@ def _card_row(row: Row) -> Row:
 
 def measures(title: str, rows: Mapping[str, Row], columns: Mapping[str, str]) -> Table:
     """One row a name, one column a measure, under its title."""
-    table = plain(title, *columns.values())
+    table = number_table(title, *columns.values())
     for name, row in rows.items():
         table.add_row(name, *(_cell(measure, row.get(measure)) for measure in columns))
     return table
 
 
 def _learning(title: str, curves: Mapping[str, Sequence[Row]], columns: Mapping[str, str]) -> Table:
-    table = plain(title, "n", *columns.values())
+    table = number_table(title, "n", *columns.values())
     for name, curve in curves.items():
         for row in curve:
             table.add_row(name, str(row["n_train"]), *(_cell(measure, row[measure]) for measure in columns))

@@ -60,8 +60,8 @@ def test_fitted_ensemble_answers(ensembles: Path, monkeypatch: pytest.MonkeyPatc
     body = json.dumps({"architectures": [SMALL], "proxies": []})
     result = archrank("predict", "-", "--ensembles-dir", ensembles, "--explain", "--compare", text=body)
     assert result.exit_code == 0, result.stderr
-    assert "why #0" in result.stdout
-    assert "beats, with probability" in result.stdout
+    assert "explanation of #0" in result.stdout
+    assert "win probability" in result.stdout
 
 
 def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

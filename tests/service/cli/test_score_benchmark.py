@@ -100,7 +100,7 @@ def test_bad_options_leave_no_table_behind(table: Path, tmp_path: Path) -> None:
         {"batch": BatchSpec(source="npz", data="no")},
     ):
         with pytest.raises(InputError):
-            score_benchmark(table, out, **options)  # type: ignore[arg-type]
+            score_benchmark(table, out, **options)
         assert not out.exists()
 
 
