@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ensemble.calibration.conformal import ConformalResiduals
 from ensemble.combiners import Combiner, CombinerInfo, State
 from ensemble.data.features import FeatureTable
-from ensemble.evaluation.crossval import fit_combiner, predict_combiner
+from ensemble.evaluation.cross_validation import fit_combiner, predict_combiner
 from ensemble.explanation import MeanContributions
 
 Array = NDArray[np.float64]

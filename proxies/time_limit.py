@@ -1,4 +1,4 @@
-"""A time limit on a block of code, which fails in place of the rest of the process."""
+"""Time limit on a block of code."""
 
 import importlib._bootstrap
 import signal
@@ -11,16 +11,16 @@ from types import FrameType
 from common.errors import ArchrankError
 
 RETRY_INTERVAL_S = 0.02
-"""Time after which a block that could not be stopped at one moment is stopped again."""
+"""Time between attempts to stop a block."""
 GRACE_RETRIES = 25
-"""Retries, half a second in all, for which clean-up by functions of the user is let finish."""
+"""Attempts, half a second in all, during which clean-up by the user's functions is let finish."""
 _CLEAN_UP = frozenset({"__enter__", "__exit__", "__del__", "remove", "_remove"})
 """Names of functions that are not stopped half way, as the state that they hold would stay behind: those of context
 managers, and those that let go of objects, hooks and weak references."""
 _OWNERS = frozenset({"torch", "proxies", "contextlib", "weakref", "_weakrefset"})
 """Packages whose functions of these names are short and are let finish without a limit."""
 _LIBRARIES = _OWNERS | {"numpy"} | sys.stdlib_module_names
-"""Packages that run no code of the user except where they are handed it."""
+"""Packages that hold no code of the user; their frames do not end a search for clean-up."""
 _IMPORT = importlib._bootstrap._find_and_load.__code__  # type: ignore[attr-defined]
 
 
@@ -32,9 +32,9 @@ class TimeLimitError(ArchrankError):
 def time_limit(seconds: float | None, what: str) -> Iterator[None]:
     """Raise `TimeLimitError` in the block as soon as it has taken longer, between two calls of PyTorch.
 
-    Clean-up that is under way is finished first, so that nothing stays behind: without a limit where PyTorch, this
-    package or an import does it, for half a second where the user's code does. The limit takes a signal, which Python
-    handles in the main thread: in any other thread there is none. Limits do not nest.
+    Clean-up and imports in progress are let finish, so that no state stays behind: those of PyTorch and of this package
+    without a limit, those of the user's code for half a second. The limit uses a signal, which Python handles in the
+    main thread: other threads have no limit. Limits do not nest.
 
     Args:
         seconds: the limit; none where None.
@@ -64,9 +64,12 @@ def time_limit(seconds: float | None, what: str) -> Iterator[None]:
 
 
 def _is_indivisible(frame: FrameType | None, by_name: bool) -> bool:
-    """True if an import or clean-up is under way: of any function named so, or, without `by_name`, of `_OWNERS` alone.
+    """Return True if an import or clean-up is in progress.
 
-    Without `by_name`, clean-up that runs code of the user, as a context manager made of a generator does, is divisible.
+    Args:
+        frame: the innermost frame.
+        by_name: count every function with a name in `_CLEAN_UP`; else those of `_OWNERS` alone, and only while they run
+            no code of the user, as a context manager made from a generator does.
     """
     in_library = True
     while frame is not None:

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from common.errors import InputError
-from proxies.memory import share_memory
+from proxies.memory import use_single_arena
 from service.api.authentication import is_loopback
 from service.api.shutdown import ShutdownState
 from service.api_keys import NO_KEY_HINT
@@ -97,7 +97,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 def _serve(settings: Settings, store: Store, announce: Callable[[str], None]) -> None:
-    share_memory()
+    use_single_arena()
     app = create_app(settings, EnsembleRegistry.load(settings), store)
     gc.freeze()  # loaded objects are never garbage, and collections that traverse them would delay requests
     config = uvicorn.Config(

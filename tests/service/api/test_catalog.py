@@ -41,7 +41,7 @@ def test_percentiles_refer_to_the_reference_set(client: httpx.Client, post: Post
         assert set(reference_set["combiners"]) == set(card["combiners"])
         for held_out in reference_set["combiners"].values():
             assert held_out["accuracy"] == sorted(held_out["accuracy"])
-            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_depth"]
+            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_stratum"]
         assert set(reference_set["proxies"]) == set(card["proxies"])
         for quantiles in reference_set["proxies"].values():
             assert len(quantiles) == 101
