@@ -101,7 +101,7 @@ class LoadedEnsemble:
             for name, (accuracy, depths) in self.ensemble.held_out_predictions.items()
         }
         proxies = {name: row.tolist() for name, row in self.ensemble.reference_set.proxy_quantiles.items()}
-        return ReferenceSet(size=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
+        return ReferenceSet(size=self.card.benchmark["size"], combiners=held_out, proxies=proxies)
 
     @property
     def proxies(self) -> list[str]:

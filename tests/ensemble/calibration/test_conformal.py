@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ensemble.calibration.conformal import ConformalResiduals
 from ensemble.combiners import State
-from ensemble.evaluation.metrics import brier, reliability
+from ensemble.evaluation.metrics import brier_score, reliability_curve
 
 Array = NDArray[np.float64]
 FIELDS = ("strata", "lower", "upper", "std", "marginal_lower", "marginal_upper", "slope")
@@ -150,8 +150,8 @@ def test_probabilities_are_calibrated(rng: np.random.Generator) -> None:
     first, second = np.triu_indices(250, k=1)
     probability = errors.win_probability(accuracy, depths)[first, second]
     better = (truth[first] > truth[second]).astype(float)
-    assert (brier(probability, better) or 1) < 0.2
-    bins = reliability(probability, better)
+    assert (brier_score(probability, better) or 1) < 0.2
+    bins = reliability_curve(probability, better)
     assert len(bins) == 10
     for one in bins:
         assert one["predicted"] == pytest.approx(one["observed"], abs=0.06)
