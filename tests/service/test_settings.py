@@ -1,4 +1,4 @@
-"""Settings from the environment, and JSON as the standard has it."""
+"""Settings from the environment, from files and from arguments; strict JSON."""
 
 import contextlib
 import json

@@ -73,7 +73,7 @@ def test_every_command_says_what_is_wrong_in_one_sentence(postgres: Postgres) ->
         findings = {one["check"]: one for one in json.loads(ended.stdout)["findings"]}
         assert ended.returncode == 1
         assert findings["store"]["status"] == "error"
-        assert findings["store"]["found"].startswith(said)
+        assert findings["store"]["message"].startswith(said)
         assert findings["keys"]["status"] == "skipped"
         assert tables(url) == 0
 
