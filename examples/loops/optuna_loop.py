@@ -11,9 +11,8 @@ from archrank_client import Client
 FIXED, ATTENTION = [f"{n:05b}" for n in range(32)], [f"{n:03b}" for n in range(1, 8)]
 
 
-def mask(suggest):
-    depth = suggest("depth", depths)
-    rows = [suggest(f"fixed {i}", FIXED) + suggest(f"attention {i}", ATTENTION) for i in range(depth)]
+def mask(draw):
+    rows = [draw(f"fixed {i}", FIXED) + draw(f"attention {i}", ATTENTION) for i in range(draw("depth", depths))]
     return [[int(bit) for bit in row] for row in rows]
 
 

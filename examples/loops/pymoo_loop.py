@@ -25,7 +25,6 @@ class Search(Problem):
 with Client() as client:
     depths = client.spaces()["gcn-nas"]["depths"]
     search = Search(n_var=1 + 8 * max(depths), n_obj=2, n_ieq_constr=1, xl=0, xu=1)
-    optima = minimize(search, NSGA2(64), ("n_gen", 20), seed=0).opt
-    front = {tuple(optimum.F): optimum.get("architecture") for optimum in optima}
+    front = {tuple(p.F): p.get("architecture") for p in minimize(search, NSGA2(64), ("n_gen", 20), seed=0).opt}
     for (error, flops), architecture in sorted(front.items(), key=lambda pair: pair[0]):
         print(-error, flops, architecture)
