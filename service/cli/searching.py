@@ -34,7 +34,7 @@ def search(
         str, typer.Option(help="none: predict from structure alone; all; or names, separated by commas")
     ] = "none",
     batch: Annotated[int, typer.Option(help="architectures that are asked for at a time")] = 16,
-    pool: Annotated[int | None, typer.Option(help="how many live at a time, for strategies with a pool: 64")] = None,
+    population_size: Annotated[int | None, typer.Option(help="population of strategies that have one: 64")] = None,
     seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
     out: Annotated[
         Path | None,
@@ -47,7 +47,7 @@ def search(
     combiner: Annotated[str | None, typer.Option(help="which of its combiners; its own choice if not given")] = None,
     as_json: Json = False,
     device: Device = None,
-    ensembles: Annotated[Path | None, typer.Option(help="folder that holds the ensembles")] = None,
+    ensembles_dir: Annotated[Path | None, typer.Option(help="folder that holds the ensembles")] = None,
 ) -> None:
     """Search for architectures with a high predicted accuracy, none of them trained.
 
@@ -61,8 +61,8 @@ def search(
     import numpy as np
     from rich.console import Console
 
+    from common.atomic_files import check_new_file
     from common.errors import check_seed
-    from ensemble.data.files import check_new_file
     from search import SpaceMoves, get_strategy
     from search.log import SearchLog
     from search.run import check_options, run
@@ -72,11 +72,11 @@ def search(
     most_flops, most_params = _limit("max_flops", max_flops), _limit("max_params", max_params)
     check_options(budget, batch)
     check_seed(seed)
-    chosen = {} if pool is None else {"pool": _pool(kind, pool)}
+    chosen = {} if population_size is None else {"pool": _pool(kind, population_size)}
     folder = out or Path("runs") / f"search-{strategy}-{seed}"
     for name in (LOG, *search_results.FILES):
         check_new_file(folder / name)
-    with _judge(space, ensemble, combiner, named, url, device=device, ensembles_folder=ensembles) as judge:
+    with _judge(space, ensemble, combiner, named, url, device=device, ensembles_dir=ensembles_dir) as judge:
         moves = SpaceMoves(judge.space, depth, most_flops, most_params, judge.shape)
         header = {
             "strategy": strategy,
@@ -90,7 +90,7 @@ def search(
             "proxies": "all" if named is None else named,
             "seed": seed,
             "batch": batch,
-            "pool": pool,
+            "pool": population_size,
         }
         try:
             with SearchLog.open(folder / LOG, header, judge.space) as log, _bar(strategy, budget) as told:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_layers import imported
+from tests.imports import imported_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "archrank_client"
@@ -45,7 +45,7 @@ def test_it_is_imported_and_used_without_the_others(tmp_path: Path) -> None:
 def test_it_imports_what_its_project_asks_for(file: Path) -> None:
     project = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())["project"]
     asked = {requirement.partition(">")[0].replace("-", "_") for requirement in project["dependencies"]}
-    assert imported(file) - sys.stdlib_module_names - {"archrank_client"} <= asked
+    assert imported_packages(file) - sys.stdlib_module_names - {"archrank_client"} <= asked
 
 
 def test_its_types_are_told() -> None:

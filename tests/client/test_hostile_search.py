@@ -26,7 +26,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         "settings: got {'colour': 'red'}; allowed: what gcn-nas takes",
     ),
     "another space": ({"space": "gcn-\x1b[2J\nnas"}, "space: got "),
-    "no batch": ({"batch": {"samples": -1}}, "none that this can use: samples: "),
+    "no batch": ({"batch": {"batch_size": -1}}, "none that this can use: batch_size: "),
     "no number of frames": ({"batch": {"frames": 10**400}}, "none that this can use: frames: "),
     "no seed": ({"seed": None}, "unexpected response to GET /v1/ensembles: gcn-nas-ntu.seed: "),
     "no accuracy": (predictions(accuracy=7.0), "accuracy: Input should be less than or equal to 1"),

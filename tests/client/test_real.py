@@ -31,7 +31,7 @@ def count(server: Server, name: str) -> float:
 
 
 def asked(server: Server) -> float:
-    return count(server, 'archrank_architectures_asked_total{kind="predictions"')
+    return count(server, 'archrank_architectures_requested_total{kind="predictions"')
 
 
 def test_predictions_are_in_order_and_equal_ones_are_sent_once(client: Any, server: Server) -> None:
@@ -157,9 +157,9 @@ def test_with_proxies_a_long_set_is_a_job(client: Any, server: Server) -> None:
     assert told[0] == (0, 71)
     assert told[-1] == (71, 71)
     assert told == sorted(told)
-    scored = count(server, "archrank_architecture_seconds_count")
+    scored = count(server, "archrank_scoring_duration_seconds_count")
     again = client.score(architectures, proxies=CHEAP)
-    assert count(server, "archrank_architecture_seconds_count") == scored
+    assert count(server, "archrank_scoring_duration_seconds_count") == scored
     assert all(isinstance(one, Scores) for one in again[:-1])
     assert [one.scores for one in again[:-1]] == [one.scores for one in results[:-1]]
 
@@ -257,9 +257,9 @@ def test_arrays_are_written_as_lists(client: Any) -> None:
 
 
 def test_nothing_is_asked_for_nothing(client: Any, server: Server) -> None:
-    before = count(server, "archrank_requests_total")
+    before = count(server, "archrank_http_requests_total")
     assert (client.predict([]), client.rank([]), client.score([]), client.validate([])) == ([], [], [], [])
-    assert count(server, "archrank_requests_total") == before + 1  # the one that counted them
+    assert count(server, "archrank_http_requests_total") == before + 1  # the one that counted them
 
 
 def test_explanations(client: Any) -> None:

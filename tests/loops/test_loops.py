@@ -12,9 +12,10 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.imports import imported_packages
 from tests.loops.conftest import LOOPS, ROOT, LoopResult, RunLoop
 from tests.loops.wider import TOO_DEEP, wider
-from tests.test_layers import PACKAGES, imported
+from tests.test_unsafe_imports import PACKAGES
 
 MAX_LINES = 15
 """Lines of code, without blank lines, comments, the docstring and imports."""
@@ -68,7 +69,7 @@ def test_requirements_are_complete_and_without_torch() -> None:
 
 @pytest.mark.parametrize("file", LOOPS.values(), ids=LOOPS)
 def test_loop_imports_the_client_and_no_other_package_of_archrank(file: Path) -> None:
-    names = imported(file)
+    names = imported_packages(file)
     assert "archrank_client" in names
     assert not names & {*PACKAGES, "torch"}
 

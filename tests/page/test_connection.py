@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from models.gcn_nas import PENG
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
+from service.settings import KeyLimits
 from tests.page.conftest import OpenPage
 from tests.page.page_driver import TIMEOUT_S, PageDriver, predict
 from tests.real_server import Server, serving, until
@@ -109,8 +110,8 @@ def test_a_refusal_is_shown_in_the_server_s_words_without_a_number(
 
 
 def test_an_api_key_is_requested_and_kept_for_the_tab(start_server: StartServer, open_page: OpenPage) -> None:
-    key, entry = new_key("page", ["predict"], Allowance())
-    wrong, _ = new_key("nobody", ["predict"], Allowance())
+    key, entry = create_key("page", ["predict"], KeyLimits())
+    wrong, _ = create_key("nobody", ["predict"], KeyLimits())
     server = start_server(keys=json.dumps([entry.model_dump(mode="json")]))
     driver = open_page(server.url, wait=False)
     driver.errors.expect("401")

@@ -91,13 +91,13 @@ async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
         max_job_architectures=settings.max_job_architectures,
         max_body_bytes=settings.max_body_bytes,
         max_job_body_bytes=settings.max_job_body_bytes,
-        sync_timeout=settings.wait_seconds,
+        sync_timeout=settings.sync_timeout,
         max_page_size=PAGE,
         max_sample_size=SAMPLE,
-        result_retention=3600 * settings.keep_hours,
-        requests_per_minute=caller.rate,
-        max_active_jobs=caller.jobs,
-        queue_share=caller.share,
+        result_retention=settings.result_retention,
+        requests_per_minute=caller.rate_limit,
+        max_active_jobs=caller.max_active_jobs,
+        queue_share=caller.queue_share,
     )
 
 

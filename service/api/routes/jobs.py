@@ -83,10 +83,10 @@ async def accepted(
         )
     items = await asyncio.to_thread(_items, asked.architectures, plan, state.context.limits)
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
-    kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
+    kind: JobKind = "predictions" if isinstance(asked, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(
-        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs, plan.basis
+        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.max_active_jobs, plan.basis
     )
     runner: JobRunner = state.runner
     runner.wake()
@@ -109,9 +109,9 @@ def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
 
 
 def _card(job: Job, seconds_each: float, settings: Settings) -> JobStatus:
-    left = job.waiting + job.running
+    left = job.queued + job.running
     return JobStatus.from_job(
-        job, left * seconds_each if not job.complete else None, timedelta(hours=settings.keep_hours)
+        job, left * seconds_each if not job.complete else None, timedelta(seconds=settings.result_retention)
     )
 
 
@@ -182,15 +182,16 @@ async def stream_job_events(
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
     """The events of a job, sent as they happen; ends with the job, or before it where the server ends, or where the
-    API key is revoked."""
+    API key is revoked.
+    """
     job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
 
     def ends() -> bool:
-        return leaving.closed or not access.admits(caller)
+        return leaving.closed or not access.is_valid(caller)
 
-    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.streams)
+    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 

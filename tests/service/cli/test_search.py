@@ -176,8 +176,8 @@ def test_a_server_finds_what_this_process_finds(options: tuple[str, ...], url: s
 
 
 def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHRANK_PROCESSES", "1")
-    monkeypatch.setenv("ARCHRANK_THREADS", "1")
+    monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1")
+    monkeypatch.setenv("ARCHRANK_NUM_THREADS", "1")
     options = ("--strategy", "random", "--depth", "4", "--budget", "3", "--batch", "2")
     plain = searched(tmp_path / "plain", *options)
     cheap = searched(tmp_path / "cheap", *options, "--proxies", "params, nwot")
@@ -234,8 +234,8 @@ WRONG = [
     (["--strategy", "annealing"], "strategy: got 'annealing'; allowed: one of random, evolution"),
     (["--budget", "0"], "budget: got 0; allowed: at least 1"),
     (["--batch", "0"], "batch: got 0; allowed: at least 1"),
-    (["--pool", "1"], "pool: got 1; allowed: at least 2"),
-    (["--strategy", "local", "--pool", "16"], "pool: got 16; allowed: nothing: local has no pool"),
+    (["--population-size", "1"], "pool: got 1; allowed: at least 2"),
+    (["--strategy", "local", "--population-size", "16"], "pool: got 16; allowed: nothing: local has no pool"),
     (["--seed", "-1"], "seed: got -1; allowed: a whole number from 0 to 2**32 - 1"),
     (["--space", "nas-bench-201"], "space: got 'nas-bench-201'; allowed: one of gcn-nas"),
     (["--depth", "5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
@@ -247,7 +247,7 @@ WRONG = [
     (["--combiner", "x"], "combiner: got 'x'; allowed: one of"),
     (["--proxies", "zen,zenith"], "proxies[1]: got 'zenith'; allowed: one of"),
     (["--device", "abacus"], "device: got 'abacus'; allowed:"),
-    (["--ensembles", "missing"], "ensemble: got 'gcn-nas-ntu'; allowed:"),
+    (["--ensembles-dir", "missing"], "ensemble: got 'gcn-nas-ntu'; allowed:"),
 ]
 
 
@@ -274,7 +274,7 @@ def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.
         (["--proxies", "zenith"], "proxies[0]: got 'zenith'; allowed: one of"),
         (["--space", "x"], "space: got 'x'; allowed: one of gcn-nas"),
         (["--device", "cpu"], "device: got 'cpu'; allowed: nothing with --url"),
-        (["--ensembles", "x"], "ensembles_folder: got 'x'; allowed: nothing with --url"),
+        (["--ensembles-dir", "x"], "ensembles_dir: got 'x'; allowed: nothing with --url"),
         (["--url", "nonsense"], "url: allowed: http://"),
         (["--url", "http://127.0.0.1:1"], "http://127.0.0.1:1: "),
         (["--url", f"{url}/elsewhere"], f"{url}/elsewhere: "),
@@ -323,7 +323,7 @@ def test_a_folder_holds_one_search(tmp_path: Path) -> None:
 
 def test_a_smaller_pool_breeds_sooner(tmp_path: Path) -> None:
     options, found = ("--strategy", "evolution", "--budget", "24", "--batch", "8"), []
-    for out, pool in ((tmp_path / "64", ()), (tmp_path / "8", ("--pool", "8"))):
+    for out, pool in ((tmp_path / "64", ()), (tmp_path / "8", ("--population-size", "8"))):
         searched(out, *options, *pool)
         found.append([trial["architecture"] for trial in trials(out)])
     default, small = found

@@ -26,7 +26,7 @@ def task(architecture: Any = SMALL, **fields: Any) -> Task:
             "architecture": architecture,
             "probe": "small",
             "seed": 0,
-            "draws": 1,
+            "repeats": 1,
             "proxies": ["params", "nwot"],
         }
         | fields
@@ -62,4 +62,4 @@ def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, Outcome]:
 @pytest.fixture(scope="session")
 def small(space: Any) -> ProbeBatch:
     """A probe batch that takes little time."""
-    return synthetic_batch(space, samples=2, frames=4)
+    return synthetic_batch(space, batch_size=2, frames=4)

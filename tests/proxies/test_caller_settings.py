@@ -146,14 +146,14 @@ def test_what_was_scored_before_moves_nothing(what: str) -> None:
 def test_engines_agree_on_the_networks_of_a_space(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement of `taped`."""
     space = get_space(name)
-    batch, rng = synthetic_batch(space, samples=2, frames=4), np.random.default_rng(0)
+    batch, rng = synthetic_batch(space, batch_size=2, frames=4), np.random.default_rng(0)
     y = torch.tensor([0, 0])
     for arch in sorted((space.sample(rng) for _ in range(20)), key=lambda arch: arch.depth)[:2]:
         network = space.build(arch).double()
-        assert ProxyInput(network, batch.x, batch.y, 0, 1).taped
+        assert ProxyInput(network, batch.x, batch.y, 0, 1).supports_tape
         with monkeypatch.context() as patch:
             fast = score(network, batch.x.double(), y)
-            patch.setattr(runner, "needs_shown", exact_alone)
+            patch.setattr(runner, "verified_needs", exact_alone)
             exact = score(network, batch.x.double(), y)
         assert {found.status for found in fast.values()} == {"ok"}
         for proxy, found in fast.items():
@@ -186,15 +186,15 @@ def _replaced(network: Any) -> None:
 @pytest.mark.parametrize("change", [_hooked, _other_module, _tied, _frozen_head, _replaced])
 def test_a_statement_does_not_hold_for_what_was_changed(change: Callable[[Any], None], space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
-    assert ProxyInput(network, X, Y, 0, 1).taped
+    assert ProxyInput(network, X, Y, 0, 1).supports_tape
     change(network)
-    assert not ProxyInput(network, X, Y, 0, 1).taped
+    assert not ProxyInput(network, X, Y, 0, 1).supports_tape
 
 
 def test_a_statement_does_not_hold_for_subclasses(space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
     network.__class__ = type("Other", (type(network),), {})
-    assert not ProxyInput(network, X, Y, 0, 1).taped
+    assert not ProxyInput(network, X, Y, 0, 1).supports_tape
 
 
 class Adjacency(nn.Module):

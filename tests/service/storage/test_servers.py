@@ -68,7 +68,7 @@ def test_two_notice_at_the_same_time(store: Store, create: Create, seconds: Seco
     seconds.wait(21)
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda one: one.look(9, ERROR), others))
-    assert sum(one.waiting for one in found) == 40
+    assert sum(one.queued for one in found) == 40
     assert len(store.queue.claim(99, "other 1")) == 40
     assert_consistent(store)
 
@@ -77,9 +77,9 @@ def test_who_comes_back_in_that_moment_stays(store: Store, create: Create, secon
     create(1)
     back, other = watch(store, "back", seconds), watch(store, "other", seconds)
     (claim,) = store.queue.claim(1, "back")
-    beats = store.workers.beat("other")
+    beats = store.servers.beat("other")
     back.look(9, ERROR)
-    assert store.workers.forget({"back": beats["back"]}) == 0
+    assert store.servers.forget({"back": beats["back"]}) == 0
     assert other.look(9, ERROR) == NOTHING
     assert store.queue.finish(claim, {})
 
@@ -92,13 +92,13 @@ def test_time_without_the_store_counts_against_nobody(
     one = watch(store, "one", seconds)
     store.queue.claim(1, "other")
     with monkeypatch.context() as away:
-        away.setattr(store.workers, "beat", _fail)
+        away.setattr(store.servers, "beat", _fail)
         seconds.wait(30)
         with pytest.raises(StoreError):
             one.look(9, ERROR)
     assert one.look(9, ERROR) == NOTHING
     seconds.wait(21)
-    assert one.look(9, ERROR).waiting == 1
+    assert one.look(9, ERROR).queued == 1
 
 
 def _fail(worker: str) -> None:
@@ -108,11 +108,11 @@ def _fail(worker: str) -> None:
 def test_items_of_nobody_come_back(store: Store, create: Create) -> None:
     create(3)
     store.queue.claim(2, "left")
-    store.workers.beat("left")
-    store.workers.beat("here")
+    store.servers.beat("left")
+    store.servers.beat("here")
     store.queue.claim(1, "here")
     assert store.queue.requeue_lost(9, ERROR) == NOTHING
-    store.workers.leave("left")
+    store.servers.leave("left")
     assert store.queue.requeue_lost(9, ERROR) == Requeued(2, 0)
 
 
@@ -126,6 +126,6 @@ def test_what_ends_every_server_is_given_up(store: Store, create: Create) -> Non
 
 
 def test_bad_input(store: Store) -> None:
-    with pytest.raises(InputError, match="worker"):
-        store.workers.beat("")
-    assert store.workers.forget({}) == 0
+    with pytest.raises(InputError, match="server"):
+        store.servers.beat("")
+    assert store.servers.forget({}) == 0

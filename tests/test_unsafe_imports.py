@@ -1,57 +1,21 @@
-"""Who may import whom: models ← proxies, models ← ensemble, models ← search, and the service imports all."""
+"""Neither a pickle nor a URL is read by any package."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
+from tests.imports import imports
+
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("models", "proxies", "ensemble", "search", "service")
-ALLOWED = {
-    "models": set(),
-    "proxies": {"models"},
-    "ensemble": {"models"},
-    "search": {"models"},
-    "service": {"models", "proxies", "ensemble", "search"},
-}
-
-
-def imported(file: Path) -> set[str]:
-    """Top-level names of everything that a file imports, inside functions too."""
-    return {name.split(".")[0] for name in imports(file)}
-
-
-def imports(file: Path) -> set[str]:
-    """Everything that a file imports, by its whole name and that of its module."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_package_imports_only_the_layers_below(package: str) -> None:
-    files = sorted((ROOT / package).rglob("*.py"))
-    assert files
-    forbidden = set(PACKAGES) - ALLOWED[package] - {package}
-    found = {str(file.relative_to(ROOT)): imported(file) & forbidden for file in files}
-    assert {file: names for file, names in found.items() if names} == {}
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_file_is_longer_than_400_lines(package: str) -> None:
-    lengths = {str(file): len(file.read_text().splitlines()) for file in (ROOT / package).rglob("*.py")}
-    assert {file: length for file, length in lengths.items() if length > 400} == {}
+PACKAGES = ("common", "models", "proxies", "ensemble", "search", "service")
 
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib.load", "shelve", "marshal"}
-"""What reads these may run what it reads."""
+"""Modules that may run code while they read data."""
 FETCHES = {"urllib.request", "urllib3", "http.client", "requests", "aiohttp", "ftplib", "fsspec", "httpx"}
 CLIENTS = {"service/cli/demo.py": {"httpx"}, "service/cli/doctor/setting.py": {"httpx"}}
-"""What talks to the server that it has started itself, or that has the port of the settings."""
+"""Modules that talk to a server on this machine only."""
 SAFE_LOADS = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 
 
