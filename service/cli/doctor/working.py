@@ -19,11 +19,11 @@ from service.app import process_options
 from service.cli.doctor.base import Finding, Setup, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
-from service.storage.database import parsed, postgres
+from service.storage.database import create_postgres_engine, parse_url
 from service.storage.errors import StoreError
-from service.storage.migrate import FOLDER
+from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
-from service.storage.store import FILE
+from service.storage.store import FILE_NAME
 from service.workers.base import Task
 from service.workers.processes import ProcessBackend
 
@@ -48,7 +48,7 @@ def store(setup: Setup) -> Finding:
             return warning(said, "a server does it when it starts; back the store up before")
         started = perf_counter()
         with open_store(setup.settings) as opened:
-            opened.health()
+            opened.check_health()
         seconds = perf_counter() - started
     except UNREACHABLE as refusal:
         said = " ".join(str(refusal.orig if isinstance(refusal, exc.DBAPIError) else refusal).split())
@@ -119,15 +119,15 @@ def scoring(setup: Setup) -> Finding:
 
 
 def _there(settings: Settings) -> bool:
-    return settings.store_url is not None or (settings.expanded_data_dir / FILE).exists()
+    return settings.store_url is not None or (settings.expanded_data_dir / FILE_NAME).exists()
 
 
 def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
     """Migrations that the store lacks, whether it lacks all, by how many seconds its clock differs; changes nothing."""
-    url = parsed(store_url(settings))
+    url = parse_url(store_url(settings))
     server = url.get_backend_name() == "postgresql"
-    engine = (postgres if server else create_engine)(url, poolclass=NullPool)
-    scripts = ScriptDirectory(str(FOLDER))
+    engine = (create_postgres_engine if server else create_engine)(url, poolclass=NullPool)
+    scripts = ScriptDirectory(str(MIGRATIONS_DIR))
     with engine.connect() as conn:
         heads = MigrationContext.configure(conn).get_current_heads()
         known = {script.revision for script in scripts.walk_revisions()}

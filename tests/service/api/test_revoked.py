@@ -93,7 +93,7 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
         assert statuses(nobody) == {401}
         with asking(url, key) as client:
             assert statuses(client) == {401}
-        with Store.in_folder(data) as store:
+        with Store.open_directory(data) as store:
             assert store.jobs.get(job).state in ("queued", "running")
 
         assert "accepts requests without a key" in keys(data, "open")
@@ -110,11 +110,11 @@ def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, given: dict[str
     if given:
         env["ARCHRANK_KEYS"] = f"[{entry.model_dump_json(exclude_none=True)}]"
     else:
-        with Store.in_folder(tmp_path / "data") as store:
-            store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+        with Store.open_directory(tmp_path / "data") as store:
+            store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
     ended = CliRunner().invoke(app, ["keys", "open"], env=env)
     assert (ended.exit_code, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
     assert entry.id in ended.stderr
     assert "allowed: none" in ended.stderr
-    with Store.in_folder(tmp_path / "data") as store:
+    with Store.open_directory(tmp_path / "data") as store:
         assert store.keys.anonymous() == bool(given)

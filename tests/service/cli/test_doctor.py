@@ -252,7 +252,7 @@ def test_port(monkeypatch: Patch, url: str) -> None:
 def test_store(data: Path) -> None:
     assert_found(working.store, "ok", "not there yet")
     assert not list(data.iterdir())
-    Store.in_folder(data).close()
+    Store.open_directory(data).close()
     assert_found(working.store, "ok", "opened and written")
     (data / "archrank.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
     assert_found(working.store, "error", "not a database", "ARCHRANK_DATA_DIR")
@@ -265,13 +265,13 @@ def test_empty_store_is_left_alone(data: Path) -> None:
 
 
 def test_store_of_another_version_is_left_alone(data: Path, monkeypatch: Patch) -> None:
-    Store.in_folder(data).close()
+    Store.open_directory(data).close()
     before = (data / "archrank.db").read_bytes()
-    shutil.copytree(working.FOLDER, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
-    newest = ScriptDirectory(str(working.FOLDER)).get_current_head()
+    shutil.copytree(working.MIGRATIONS_DIR, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
+    newest = ScriptDirectory(str(working.MIGRATIONS_DIR)).get_current_head()
     newer = f'revision, down_revision = "9999", "{newest}"\ndef upgrade(): raise AssertionError\n'
     (data / "newer" / "versions" / "v9999_newer.py").write_text(newer)
-    monkeypatch.setattr(working, "FOLDER", data / "newer")
+    monkeypatch.setattr(working, "MIGRATIONS_DIR", data / "newer")
     assert_found(working.store, "warning", "9999 to be run", "back the store up")
     assert (data / "archrank.db").read_bytes() == before
 
@@ -292,7 +292,7 @@ def test_store_that_cannot_be_reached(monkeypatch: Patch) -> None:
 def test_store_that_is_slow_or_tells_another_time(
     name: str, value: float, words: list[str], data: Path, monkeypatch: Patch
 ) -> None:
-    Store.in_folder(data).close()
+    Store.open_directory(data).close()
     monkeypatch.setattr(working, name, value)
     assert_found(working.store, "warning", *words)
 
@@ -303,8 +303,8 @@ def test_keys(data: Path) -> None:
 
     assert found("127.0.0.1").status == "ok"
     assert (found("0.0.0.0").status, found("0.0.0.0").advice) == ("error", "archrank keys create --name NAME")
-    with Store.in_folder(data) as store:
-        store.keys.add("one", "ark_1", "lab", "0" * 64, ["predict"], {})
+    with Store.open_directory(data) as store:
+        store.keys.add("one", "lab", "0" * 64, ["predict"], {})
         assert found("0.0.0.0").status == "ok"
         store.keys.revoke("one")
         assert found("0.0.0.0").status == "error"
