@@ -72,12 +72,12 @@ def ensembles(
     folder: Folder = None,
 ) -> None:
     """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
-    from service.cli import metric_tables as measure_tables
+    from service.cli import metric_tables
     from service.inference.registry import EnsembleRegistry
 
     library = EnsembleRegistry.load(settings(ensembles_dir=folder))
     for model in [library.model(name)] if name is not None else library.models.values():
-        show(model.card, as_json, measure_tables.card)
+        show(model.card, as_json, metric_tables.card_tables)
 
 
 @app.command()

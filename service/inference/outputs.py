@@ -3,20 +3,18 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 import ensemble
-from ensemble import Answer, Prediction
-from ensemble.calibration.conformal import LEVEL
+from ensemble import Prediction
 from models import Architecture, InputError
 from proxies import Score
 from service.api.problems import problem
 from service.api.schemas import (
-    Attribution,
     Estimate,
     EstimatedItem,
     Explanation,
@@ -88,7 +86,7 @@ class EnsembleOutput:
 
     predictions: Mapping[Architecture, Prediction]
     explanations: dict[Architecture, ensemble.Explanation] = field(default_factory=dict)
-    edits: dict[Architecture, list[ensemble.Edit]] = field(default_factory=dict)
+    edits: dict[Architecture, list[ensemble.SuggestedMutation]] = field(default_factory=dict)
 
 
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
@@ -101,10 +99,10 @@ def predictions(
     results: Results, said: EnsembleOutput, beats: Matrix | None, model: LoadedEnsemble, probe: Probe, seconds: float
 ) -> PredictionResponse:
     """The prediction for each architecture, in the order posted, ranked among all."""
-    orders = [said.predictions[arch].order for arch in _predicted(results, said).values()]
+    orders = [said.predictions[arch].ranking_score for arch in _predicted(results, said).values()]
 
     def item(arch: Architecture) -> PredictedItem:
-        rank = 1 + sum(order > said.predictions[arch].order for order in orders)
+        rank = 1 + sum(order > said.predictions[arch].ranking_score for order in orders)
         return PredictedItem(**_estimated(arch, results, said, model, probe), rank=rank)
 
     return PredictionResponse(
@@ -141,7 +139,7 @@ def _estimated(
         "ensemble_hash": model.hash,
         "combiner": one.combiner,
         "combiners": {name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
-        "interval_scale": one.stretch,
+        "interval_scale": one.interval_scale,
         "explanation": _explanation(said.explanations[arch]) if arch in said.explanations else None,
         "suggested_mutations": [_mutation(edit) for edit in said.edits[arch]] if arch in said.edits else None,
     }
@@ -152,26 +150,20 @@ def _predicted(results: Results, said: EnsembleOutput) -> dict[int, Architecture
     return {i: one for i, one in enumerate(results.read) if isinstance(one, Architecture) and one in said.predictions}
 
 
-def _estimate(answer: Answer) -> dict[str, Any]:
+def _estimate(estimate: ensemble.Estimate) -> dict[str, Any]:
     return {
-        "accuracy": answer.accuracy,
-        "interval": Interval(low=answer.low, high=answer.high, level=LEVEL),
-        "percentile": answer.percentile / 100,
+        "accuracy": estimate.accuracy,
+        "interval": Interval(**asdict(estimate.interval)),
+        "percentile": estimate.percentile,
     }
 
 
 def _explanation(explanation: ensemble.Explanation) -> Explanation:
-    return Explanation(
-        combiner=explanation.combiner,
-        base_value=explanation.base,
-        attributions=[
-            Attribution(feature_group=reason.part, contribution=reason.points / 100) for reason in explanation.reasons
-        ],
-    )
+    return Explanation(**asdict(explanation))
 
 
-def _mutation(edit: ensemble.Edit) -> SuggestedMutation:
-    return SuggestedMutation(mutation=edit.edit, accuracy=edit.accuracy, accuracy_gain=edit.points / 100)
+def _mutation(suggested: ensemble.SuggestedMutation) -> SuggestedMutation:
+    return SuggestedMutation(**asdict(suggested))
 
 
 def beats(results: Results, said: EnsembleOutput, model: LoadedEnsemble) -> Matrix:
@@ -179,7 +171,7 @@ def beats(results: Results, said: EnsembleOutput, model: LoadedEnsemble) -> Matr
     good, number = _predicted(results, said), len(results.read)
     matrix: Matrix = [[None] * number for _ in range(number)]
     architectures = list(good.values())
-    known = model.ensemble.beats(architectures, [said.predictions[arch] for arch in architectures])
+    known = model.ensemble.win_probability(architectures, [said.predictions[arch] for arch in architectures])
     for i, row in zip(good, known, strict=True):
         for j, probability in zip(good, row, strict=True):
             matrix[i][j] = float(probability) if math.isfinite(probability) else None

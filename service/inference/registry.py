@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ensemble import Edit, Ensemble, Explanation, Prediction
+from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from models.base import Shape
 from models.batches import BatchSpec, ProbeBatch
@@ -50,8 +50,8 @@ class Probe:
     @property
     def shape(self) -> Shape:
         """Of the batch, (N, C, T, V, M)."""
-        samples, coordinates, frames, joints, persons = self.batch.x.shape
-        return (samples, coordinates, frames, joints, persons)
+        batch_size, coordinates, frames, joints, num_persons = self.batch.x.shape
+        return (batch_size, coordinates, frames, joints, num_persons)
 
     def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""
@@ -99,10 +99,10 @@ class LoadedEnsemble:
         """The reference set that its percentiles refer to."""
         held_out = {
             name: HeldOutPredictions(accuracy=accuracy.tolist(), layers=depths.astype(int).tolist())
-            for name, (accuracy, depths) in self.ensemble.held_out.items()
+            for name, (accuracy, depths) in self.ensemble.held_out_predictions.items()
         }
-        proxies = {name: row.tolist() for name, row in self.ensemble.quantiles.items()}
-        return ReferenceSet(size=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
+        proxies = {name: row.tolist() for name, row in self.ensemble.reference_set.proxy_quantiles.items()}
+        return ReferenceSet(size=self.card.benchmark["size"], combiners=held_out, proxies=proxies)
 
     @property
     def proxies(self) -> list[str]:
@@ -135,9 +135,9 @@ class LoadedEnsemble:
 
     def explained(
         self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None
-    ) -> tuple[Explanation, list[Edit]]:
+    ) -> tuple[Explanation, list[SuggestedMutation]]:
         """The explanation of the prediction that `predict` makes of the same, and the edits that raise it."""
-        return self.ensemble.explain(arch, _features(scores) or None, combiner), self.ensemble.edits(arch)
+        return self.ensemble.explain(arch, _features(scores) or None, combiner), self.ensemble.suggest_mutations(arch)
 
     def _unlike(self, probe: Probe) -> list[str]:
         """In which ways the probe's scores may differ from those that the ensemble was fitted on."""

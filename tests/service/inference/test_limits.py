@@ -30,7 +30,7 @@ def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def probe(space: Any, frames: int = 8) -> Probe:
-    return Probe.of(space, synthetic_batch(space, samples=2, frames=frames), torch.device("cpu"))
+    return Probe.of(space, synthetic_batch(space, batch_size=2, frames=frames), torch.device("cpu"))
 
 
 def test_limits_are_what_is_just_allowed(space: Any) -> None:
