@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from models import get_space
+from search import run_search
 
 FUNCTIONS: list[Callable[..., Any]] = [
     get_space,
+    run_search,
 ]
 """Functions and methods whose docstrings hold an example."""
 

@@ -56,7 +56,7 @@ def _about(material: Material) -> str:
     batch = material.header.get("batch")
     said = [f"on {material.header['device']}"] if "device" in material.header else []
     if isinstance(batch, dict) and {"batch_size", "frames"} <= batch.keys():
-        said.append(f"a batch of {batch['samples']} samples of {batch['frames']} frames")
+        said.append(f"a batch of {batch['batch_size']} samples of {batch['frames']} frames")
     if not said:
         return ""
     return f"Ours: {listed(said)}; what several proxies share is counted once, in equal parts."

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ensemble.report import palette
 from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section
 from ensemble.report.svg import DASHES
 from ensemble.report.tables import Table
@@ -51,7 +52,7 @@ def page(title: str, facts: Sequence[tuple[str, str]], summary: Sequence[str], s
         summary=summary,
         sections=sections,
         generator=GENERATOR,
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own file
+        css=Markup(palette.css() + (HERE / "page.css").read_text(encoding="utf-8")),  # trusted
         markup=Markup,
     )
     return text.lstrip()

@@ -31,7 +31,7 @@ VARIABLES: Final = {
     **{colour: f"--depth-{i}" for i, colour in enumerate(DEPTHS)},
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }
-"""The CSS variable that each stand-in colour becomes; `page.css` gives them their values."""
+"""The CSS variable that each stand-in colour becomes; `palette` holds their values."""
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 DASHES: Final = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), (0, (7, 2)), (0, (2, 2)))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from models import Architecture, InputError, UnknownNameError, get_space
-from search import SpaceMoves, Strategy, TableMoves, Trial, front, get_strategy, strategy_names
+from search import SpaceDomain, Strategy, TableDomain, Trial, get_strategy, pareto_front, strategy_names
 
 SPACE = get_space("gcn-nas")
-MOVES = SpaceMoves(SPACE)
+DOMAIN = SpaceDomain(SPACE)
 
 
 def guide(architectures: Sequence[Architecture]) -> list[float]:
@@ -28,7 +28,7 @@ def quality(arch: Architecture) -> float:
 
 
 def trial(arch: Architecture, accuracy: float | None) -> Trial:
-    cost = MOVES.cost(arch)
+    cost = DOMAIN.cost(arch)
     return Trial(arch, accuracy, cost.flops, cost.params)
 
 
@@ -41,9 +41,9 @@ def tried(arch: Architecture) -> Trial:
     return trial(arch, None if fails(arch) else quality(arch))
 
 
-def start(name: str, moves: Any = MOVES, seed: int = 0, **settings: Any) -> Strategy:
-    small = {"number": 200, **settings} if name == "warm-up" else settings
-    return get_strategy(name)(moves, np.random.default_rng(seed), guide, **small)
+def start(name: str, domain: Any = DOMAIN, seed: int = 0, **settings: Any) -> Strategy:
+    small = {"num_candidates": 200, **settings} if name == "warm-up" else settings
+    return get_strategy(name)(domain, np.random.default_rng(seed), guide, **small)
 
 
 Log = list[tuple[int, list[Trial]]]
@@ -102,7 +102,11 @@ def test_all_randomness_is_the_generators(name: str) -> None:
 def test_all_of_a_table_is_asked_for_at_most_once_and_then_nothing(name: str) -> None:
     rng = np.random.default_rng(5)
     table = list(dict.fromkeys(SPACE.sample(rng) for _ in range(40)))
-    strategy = start(name, TableMoves(SPACE, table, near=5), **({"pool": 8} if name not in ("random", "local") else {}))
+    strategy = start(
+        name,
+        TableDomain(SPACE, table, num_neighbors=5),
+        **({"population_size": 8} if name not in ("random", "local") else {}),
+    )
     asked = [one.architecture for one in flat(run(strategy, 1000, 6))]
     assert len(set(asked)) == len(asked) <= len(table)
     assert set(asked) <= set(table)
@@ -120,8 +124,8 @@ def test_nothing_but_failures_ends_no_search(name: str) -> None:
 
 def test_stays_within_limits(name: str) -> None:
     limit = 4_000_000_000
-    moves = SpaceMoves(SPACE, depth=6, max_flops=limit)
-    for one in flat(run(start(name, moves), 160)):
+    domain = SpaceDomain(SPACE, depth=6, max_flops=limit)
+    for one in flat(run(start(name, domain), 160)):
         assert SPACE.features(one.architecture)["depth"] == 6
         assert one.flops <= limit
 
@@ -138,11 +142,11 @@ def test_names_are_unique_and_summaries_one_line() -> None:
 
 def test_those_that_need_a_guide_say_so(name: str) -> None:
     kind = get_strategy(name)
-    if kind.guided:
-        with pytest.raises(InputError, match="guide"):
-            kind(MOVES, np.random.default_rng(0))
+    if kind.needs_surrogate:
+        with pytest.raises(InputError, match="surrogate"):
+            kind(DOMAIN, np.random.default_rng(0))
     else:
-        assert kind(MOVES, np.random.default_rng(0)).ask(1)
+        assert kind(DOMAIN, np.random.default_rng(0)).ask(1)
 
 
 @pytest.mark.parametrize("better", ["evolution", "warm-up", "move", "local"])
@@ -153,7 +157,7 @@ def test_finds_better_ones_than_random_search(better: str) -> None:
     assert all(best(better, seed) > best("random", seed) for seed in range(3))
 
 
-class Recorded(SpaceMoves):
+class Recorded(SpaceDomain):
     """Remembers whose children and neighbours were asked for."""
 
     def __init__(self) -> None:
@@ -175,34 +179,34 @@ class Recorded(SpaceMoves):
 
 @pytest.mark.parametrize("kind", sorted(set(strategy_names()) - {"random"}))
 def test_failed_ones_are_nobodys_parents(kind: str) -> None:
-    moves = Recorded()
-    told = {one.architecture for one in flat(run(start(kind, moves), 200))}
-    parents = set(moves.parents) & told  # mutants of NSGA-II's crosses were not told
+    domain = Recorded()
+    told = {one.architecture for one in flat(run(start(kind, domain), 200))}
+    parents = set(domain.parents) & told  # mutants of NSGA-II's crosses were not told
     assert parents
     assert not any(fails(arch) for arch in parents)
 
 
 def test_evolution_breeds_from_the_last_that_lived_only() -> None:
-    moves = Recorded()
-    strategy = start("evolution", moves, pool=10, tournament=10)
+    domain = Recorded()
+    strategy = start("evolution", domain, population_size=10, tournament_size=10)
     living: list[Architecture] = []
     for _ in range(120):
         (arch,) = strategy.ask(1)
-        if moves.parents:
-            assert moves.parents[-1] in living[-10:]
+        if domain.parents:
+            assert domain.parents[-1] in living[-10:]
         strategy.tell([told := tried(arch)])
         living += [arch] if told.accuracy is not None else []
-    assert len(moves.parents) >= 60
+    assert len(domain.parents) >= 60
 
 
 def test_the_best_of_a_large_tournament_is_the_parent() -> None:
-    moves = Recorded()
-    strategy = start("evolution", moves, pool=8, tournament=200)
+    domain = Recorded()
+    strategy = start("evolution", domain, population_size=8, tournament_size=200)
     log = flat(run(strategy, 8, 1))
-    while len(strategy.living) < 8:  # type: ignore[attr-defined]
+    while len(strategy.population) < 8:  # type: ignore[attr-defined]
         log += flat(run(strategy, 1, 1))
     strategy.ask(1)
-    assert set(moves.parents) == {max(log, key=lambda one: one.accuracy or 0).architecture}
+    assert set(domain.parents) == {max(log, key=lambda one: one.accuracy or 0).architecture}
 
 
 def test_warm_up_starts_with_the_best_of_what_the_guide_was_asked() -> None:
@@ -212,22 +216,22 @@ def test_warm_up_starts_with_the_best_of_what_the_guide_was_asked() -> None:
         heard.extend(architectures)
         return guide(architectures)
 
-    strategy = get_strategy("warm-up")(MOVES, np.random.default_rng(0), listening)
+    strategy = get_strategy("warm-up")(DOMAIN, np.random.default_rng(0), listening)
     first = strategy.ask(40) + strategy.ask(40)
     assert len(heard) == 3000 == len(set(heard))
     assert len(first) == 80  # nothing was told yet, so the pool is not full
     assert [quality(arch) for arch in first] == sorted(guide(heard), reverse=True)[:80]
 
 
-def test_moves_go_to_the_best_neighbour_three_times_of_four() -> None:
+def test_domain_go_to_the_best_neighbour_three_times_of_four() -> None:
     strategy = start("move", seed=2)
     seen = flat(run(strategy, 100, 1))
-    while len(strategy.living) < 64:  # type: ignore[attr-defined]
+    while len(strategy.population) < 64:  # type: ignore[attr-defined]
         seen += flat(run(strategy, 1, 1))
     known = {one.architecture for one in seen}
     children = strategy.ask(200)
     best = set()
-    for _, parent in strategy.living:  # type: ignore[attr-defined]
+    for _, parent in strategy.population:  # type: ignore[attr-defined]
         untried = [arch for arch in SPACE.neighbors(parent) if arch not in known]  # type: ignore[arg-type]
         best |= set(sorted(untried, key=quality, reverse=True)[:20])
     assert len(children) == 200
@@ -236,7 +240,7 @@ def test_moves_go_to_the_best_neighbour_three_times_of_four() -> None:
 
 
 def test_local_search_tries_neighbours_of_the_best_and_starts_anew_at_a_peak() -> None:
-    strategy = start("local", SpaceMoves(SPACE, depth=4))
+    strategy = start("local", SpaceDomain(SPACE, depth=4))
     log = flat(run(strategy, 400, 1))
     first, climb = log[:10], log[10:]
     here = max(first, key=lambda one: one.accuracy or 0)
@@ -258,7 +262,7 @@ def test_pareto_comes_to_a_better_front_than_random_search() -> None:
     from pymoo.indicators.hv import HV
 
     def volume(name: str, seed: int) -> float:
-        found = front(flat(run(start(name, seed=seed), 512, 64)))
+        found = pareto_front(flat(run(start(name, seed=seed), 512, 64)))
         return float(HV(ref_point=[-0.7, 1e10])(np.array([[-(one.accuracy or 0), one.flops] for one in found])))
 
     assert all(volume("pareto", seed) > volume("random", seed) for seed in range(3))
@@ -277,7 +281,7 @@ def test_pareto_says_nothing_on_standard_output(capfd: pytest.CaptureFixture[str
 def test_a_table_is_drawn_from_evenly() -> None:
     rng = np.random.default_rng(0)
     table = [SPACE.sample(rng) for _ in range(5)]
-    moves = TableMoves(SPACE, table, near=2)
-    drawn = Counter(table.index(moves.sample(rng)) for _ in range(1000))
+    domain = TableDomain(SPACE, table, num_neighbors=2)
+    drawn = Counter(table.index(domain.sample(rng)) for _ in range(1000))
     assert set(drawn) == set(range(5))
     assert min(drawn.values()) > 150

@@ -1,6 +1,7 @@
 import csv
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,8 +11,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, Entry, ScoreTable
-from ensemble.report import figures, svg, write_report
-from ensemble.report import page as pages
+from ensemble.report import figures, palette, svg, write_report
 from ensemble.report.tables import MINUS, NARROW_SPACE, NONE
 from tests.ensemble.report.conftest import parsed, text
 
@@ -81,10 +81,8 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("theme", [0, 1])
-def test_colours_stand_out_from_the_paper(theme: int) -> None:
-    css = (pages.HERE / "page.css").read_text()
-    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", css.split("@media screen")[theme]))
+@pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
+def test_colours_stand_out_from_the_paper(colours: Mapping[str, str]) -> None:
     for name in ("--ink", "--muted", "--link"):
         assert contrast(colours[name], colours["--paper"]) >= 4.5
     for name in svg.VARIABLES.values():
@@ -92,7 +90,7 @@ def test_colours_stand_out_from_the_paper(theme: int) -> None:
             assert contrast(colours[name], colours["--paper"]) >= 3
     # Depth is told by lightness, which everybody sees.
     ramp = [luminance(colours[f"--depth-{i}"]) for i in range(len(svg.DEPTHS))]
-    assert ramp == sorted(ramp, reverse=theme == 0)
+    assert ramp == sorted(ramp, reverse=colours is palette.LIGHT)
 
 
 def number(shown: str) -> float:

@@ -1,9 +1,9 @@
-"""What is on the front, against its definition."""
+"""The Pareto front against its definition."""
 
 import numpy as np
 
 from models import get_space
-from search import Trial, front
+from search import Trial, pareto_front
 
 SPACE = get_space("gcn-nas")
 
@@ -19,7 +19,7 @@ def trials(rng: np.random.Generator, n: int) -> list[Trial]:
 def test_nothing_is_at_least_as_good_on_both_counts_as_one_of_the_front() -> None:
     for seed in range(50):
         told = trials(np.random.default_rng(seed), 20)
-        found = front(told)
+        found = pareto_front(told)
         points = {(one.flops, one.accuracy) for one in told if one.accuracy is not None}
         undominated = {
             (flops, accuracy)
@@ -32,7 +32,7 @@ def test_nothing_is_at_least_as_good_on_both_counts_as_one_of_the_front() -> Non
 
 
 def test_without_a_success_it_is_empty() -> None:
-    assert front([]) == []
-    assert front([Trial(SPACE.sample(np.random.default_rng(0)), None, 1, 1)]) == []
-    (only,) = front([Trial(SPACE.sample(np.random.default_rng(0)), 0.0, 1, 1)])
+    assert pareto_front([]) == []
+    assert pareto_front([Trial(SPACE.sample(np.random.default_rng(0)), None, 1, 1)]) == []
+    (only,) = pareto_front([Trial(SPACE.sample(np.random.default_rng(0)), 0.0, 1, 1)])
     assert only.accuracy == 0.0

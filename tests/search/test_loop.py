@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from models import Architecture, InputError, get_space
-from search import SpaceMoves, Strategy, Trial, get_strategy, strategy_names
-from search.log import SearchLog, TrialResult
-from search.run import ranked, run
+from search import (
+    SearchLog,
+    SpaceDomain,
+    Strategy,
+    Trial,
+    TrialResult,
+    get_strategy,
+    run_search,
+    sort_by_accuracy,
+    strategy_names,
+)
 
 SPACE: Any = get_space("gcn-nas")
 BATCH, BUDGET = 8, 150
@@ -47,9 +55,9 @@ class Evaluator:
 
 
 def searched(path: Path, name: str, judge: Evaluator, budget: int = BUDGET) -> list[TrialResult]:
-    strategy = get_strategy(name)(SpaceMoves(SPACE), np.random.default_rng(5), lambda archs: [worth(a) for a in archs])
+    strategy = get_strategy(name)(SpaceDomain(SPACE), np.random.default_rng(5), lambda archs: [worth(a) for a in archs])
     with SearchLog.open(path, {"strategy": name}, SPACE) as log:
-        assert run(strategy, judge, log, budget, BATCH)
+        assert run_search(strategy, judge, log, budget, BATCH)
         return log.trials
 
 
@@ -76,9 +84,9 @@ def test_cut_off_or_not_it_tries_the_same(name: str, tmp_path: Path) -> None:
 def test_progress_is_told_with_the_best_so_far(tmp_path: Path) -> None:
     told: list[tuple[int, TrialResult | None]] = []
     with SearchLog.open(tmp_path / "log.jsonl", {}, SPACE) as log:
-        strategy = get_strategy("random")(SpaceMoves(SPACE), np.random.default_rng(0))
-        assert run(strategy, Evaluator(), log, 20, BATCH, lambda *news: told.append(news))
-        assert told == [(n, ranked(log.trials[:n])[0]) for n in (8, 16, 20)]
+        strategy = get_strategy("random")(SpaceDomain(SPACE), np.random.default_rng(0))
+        assert run_search(strategy, Evaluator(), log, 20, BATCH, lambda *news: told.append(news))
+        assert told == [(n, sort_by_accuracy(log.trials[:n])[0]) for n in (8, 16, 20)]
         assert log.seconds > 0
     best = told[-1][1]
     assert best is not None
@@ -91,7 +99,7 @@ class Few(Strategy):
     name = "few"
 
     def ask(self, n: int) -> list[Architecture]:
-        return self._several(min(n, 5 - len(self.asked)), self._random)
+        return self._draw_up_to(min(n, 5 - len(self.proposed)), self._sample)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         assert len(trials) == 5
@@ -99,7 +107,7 @@ class Few(Strategy):
 
 def test_a_strategy_that_finds_nothing_new_ends_the_search(tmp_path: Path) -> None:
     with SearchLog.open(tmp_path / "log.jsonl", {}, SPACE) as log:
-        assert not run(Few(SpaceMoves(SPACE), np.random.default_rng(0)), Evaluator(), log, BUDGET, BATCH)
+        assert not run_search(Few(SpaceDomain(SPACE), np.random.default_rng(0)), Evaluator(), log, BUDGET, BATCH)
         assert len(log.trials) == 5
 
 
@@ -108,18 +116,18 @@ def test_best_first_without_those_that_failed() -> None:
     worst, first, failed, second = (
         TrialResult(arch, accuracy, 1, 1) for arch, accuracy in zip(archs, (0.0, 0.9, None, 0.9), strict=True)
     )
-    assert ranked([worst, first, failed, second]) == [first, second, worst]
+    assert sort_by_accuracy([worst, first, failed, second]) == [first, second, worst]
 
 
 def test_what_is_out_of_range_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     searched(path, "random", Evaluator(), 10)
-    for budget, allowed in ((0, "at least 1"), (-1, "at least 1"), (9, "at least 10, which the log holds")):
+    for budget, allowed in ((0, "at least 1"), (-1, "at least 1"), (9, "at least 10, the number of logged trials")):
         with pytest.raises(InputError, match=f"^budget: got {budget}; allowed: {allowed}$"):
             searched(path, "random", Evaluator(), budget)
-    strategy = get_strategy("random")(SpaceMoves(SPACE), np.random.default_rng(0))
-    with SearchLog.open(tmp_path / "b.jsonl", {}, SPACE) as log, pytest.raises(InputError, match=r"^batch: got 0"):
-        run(strategy, Evaluator(), log, 10, 0)
+    strategy = get_strategy("random")(SpaceDomain(SPACE), np.random.default_rng(0))
+    with SearchLog.open(tmp_path / "b.jsonl", {}, SPACE) as log, pytest.raises(InputError, match=r"^batch_size: got 0"):
+        run_search(strategy, Evaluator(), log, 10, 0)
 
 
 def test_a_strategy_that_asks_for_other_than_the_log_says_is_refused(tmp_path: Path) -> None:
@@ -128,5 +136,5 @@ def test_a_strategy_that_asks_for_other_than_the_log_says_is_refused(tmp_path: P
     lines = path.read_bytes().splitlines(keepends=True)
     lines[11:13] = lines[12:10:-1]  # trials 11 and 12 change places
     path.write_bytes(b"".join(lines))
-    with pytest.raises(InputError, match=r"log\.jsonl line 12, architecture: got .* this version asks for"):
+    with pytest.raises(InputError, match=r"log\.jsonl line 12, architecture: got .* this version proposes"):
         searched(path, "random", Evaluator(), 30)
