@@ -34,7 +34,7 @@ def main() -> None:
 
 def measure(scored: int, items: int) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"ARCHRANK_DATA_FOLDER": folder, "ARCHRANK_PROCESSES": "1", "ARCHRANK_DEVICE": "cpu"}
+        settings = {"ARCHRANK_DATA_DIR": folder, "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_DEVICE": "cpu"}
         with server(settings) as url, httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
             some = _sample(client, scored // 2, depth=10) + _sample(client, scored - scored // 2)
             started = time.perf_counter()

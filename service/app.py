@@ -8,14 +8,13 @@ from datetime import timedelta
 
 import torch
 from fastapi import FastAPI
-from sqlalchemy import URL
 
 from common.version import archrank_version
 from models.batches import ProbeBatch
 from service.api import problems as errors
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies
-from service.api.event_streams import Streams
+from service.api.event_streams import EventStreamLimiter
 from service.api.middleware import HeadAsGet, RequestLog
 from service.api.routes import ROUTERS
 from service.api.routes.page import page_router
@@ -32,7 +31,9 @@ from service.observability.tracing import Tracing
 from service.settings import Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
+from service.storage.opening import open_store
 from service.workers.base import Backend
+from service.workers.collector import BackendCollector
 from service.workers.inline import InlineBackend
 from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
@@ -51,7 +52,7 @@ def create_app(
         store: opened and closed with the application, as the settings say, where not given.
     """
     settings = settings or Settings()
-    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.drain_seconds)
+    metrics, tracing, shutdown = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.shutdown_timeout)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,20 +65,22 @@ def create_app(
             own = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
             with own as opened:
                 context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
-                metrics.watch(backend)
-                runner = JobRunner(context, opened, timedelta(hours=settings.keep_hours), settings.worker_seconds)
+                metrics.register(BackendCollector(backend))
+                runner = JobRunner(
+                    context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
+                )
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
                 app.state.store_check = StoreCheck(opened)
-                app.state.access = access = Authenticator(settings, opened)
-                await access.read()
+                app.state.authenticator = authenticator = Authenticator(settings, opened)
+                await authenticator.refresh()
                 await runner.start()
-                watch = asyncio.create_task(access.watch())
+                refreshing = asyncio.create_task(authenticator.refresh_periodically())
                 try:
                     yield
                 finally:
-                    watch.cancel()
-                    await runner.stop(leaving.left)
-                    await asyncio.to_thread(backend.drain, leaving.left)
+                    refreshing.cancel()
+                    await runner.stop(shutdown.remaining)
+                    await asyncio.to_thread(backend.drain, shutdown.remaining)
                     await context.scorer.flush()
                     context.close()
         finally:
@@ -92,10 +95,11 @@ def create_app(
         docs_url=None,  # FastAPI's own come from another host
         redoc_url=None,
         redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
-        telemetry=tracing.of_requests,
+        telemetry=tracing.telemetry,
+        generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
-    app.state.settings, app.state.leaving = settings, leaving
-    app.state.streams = Streams(settings.max_event_streams)
+    app.state.settings, app.state.shutdown = settings, shutdown
+    app.state.event_streams = EventStreamLimiter(settings.max_event_streams)
     app.state.large_bodies = LargeBodies()
     errors.install(app)
     for router in (*ROUTERS, page_router()):
@@ -117,12 +121,12 @@ def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
     """How many processes score, and how."""
     return ProcessOptions(
         gpus=visible_gpus() if device.type == "cuda" else (),
-        processes=settings.processes or torch.get_num_threads(),
-        processes_per_gpu=settings.processes_per_gpu,
-        threads=settings.threads,
-        deadline_seconds=settings.deadline_seconds,
-        proxy_seconds=settings.proxy_seconds,
-        tasks_per_process=settings.tasks_per_process,
+        processes=settings.num_workers or torch.get_num_threads(),
+        processes_per_gpu=settings.workers_per_gpu,
+        threads=settings.num_threads,
+        deadline_seconds=settings.task_timeout,
+        proxy_seconds=settings.score_timeout,
+        tasks_per_process=settings.max_tasks_per_worker,
         log=(settings.log_format, settings.log_level),
     )
 
@@ -142,16 +146,6 @@ def make_context(
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
     scorer = Scorer(backend, turns, memory, store, metrics, tracing)
     return AppContext(library, scorer, memory, limits, metrics, tracing, FairScheduler(1, settings.queue_size))
-
-
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name."""
-    return Store.open(store_url(settings))
-
-
-def store_url(settings: Settings) -> str | URL:
-    """As the settings say, or of the SQLite file of the data folder."""
-    return settings.store_url if settings.store_url is not None else Store.url_of(settings.store_folder)
 
 
 def _batches(library: EnsembleRegistry) -> dict[str, ProbeBatch]:

@@ -130,7 +130,9 @@ def serving(
     """
     command = (sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", str(port))
     given = {f"ARCHRANK_{name.upper()}" if name.islower() else name: str(value) for name, value in settings.items()}
-    env = os.environ | {"ARCHRANK_DATA_FOLDER": str(data), "ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1"} | given
+    env = (
+        os.environ | {"ARCHRANK_DATA_DIR": str(data), "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"} | given
+    )
     with (
         log.open("a") if log else nullcontext() as errors,
         # In a group of its own, which a test may send signals to.

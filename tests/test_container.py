@@ -35,7 +35,8 @@ def test_copied_files_exist_and_are_not_ignored(source: str) -> None:
 
 
 def test_everything_that_is_installed_is_let_in() -> None:
-    for name in ("pyproject.toml", "README.md", "LICENSE", "models", "proxies", "ensemble", "service"):
+    packages = ("common", "models", "proxies", "ensemble", "search", "service")
+    for name in ("pyproject.toml", "README.md", "LICENSE", *packages):
         assert name in LET_IN
 
 
@@ -56,7 +57,7 @@ def test_it_runs_as_somebody_without_rights_and_owns_its_data() -> None:
     (folder,) = re.findall(r"^VOLUME (\S+)$", DOCKERFILE, flags=re.MULTILINE)
     assert int(user) >= 10000
     assert f"--uid {user} " in DOCKERFILE
-    assert f"ARCHRANK_DATA_FOLDER={folder}" in DOCKERFILE
+    assert f"ARCHRANK_DATA_DIR={folder}" in DOCKERFILE
     assert "STOPSIGNAL SIGTERM" in DOCKERFILE
 
 
@@ -126,7 +127,7 @@ def test_variables_are_settings_with_allowed_values(file: str) -> None:
     variables = {name: value for name, value in environments()[file].items() if name.startswith("ARCHRANK_")}
     names = {f"ARCHRANK_{name.upper()}": name for name in Settings.model_fields}
     assert set(variables) <= names.keys()
-    folder = {"ARCHRANK_SECRETS_FOLDER"}  # which is not here
+    folder = {"ARCHRANK_SECRETS_DIR"}  # which is not here
     Settings(**{names[name]: value for name, value in variables.items() if name in names.keys() - folder})
 
 
@@ -140,7 +141,7 @@ def test_variables_are_settings_with_allowed_values(file: str) -> None:
 )
 def test_it_is_killed_only_after_it_had_time_to_stop(file: str, seconds: str | int) -> None:
     variables = environments()[file]
-    needed = float(variables["ARCHRANK_READY_OFF_SECONDS"]) + float(variables["ARCHRANK_DRAIN_SECONDS"]) + GRACE
+    needed = float(variables["ARCHRANK_SHUTDOWN_DELAY"]) + float(variables["ARCHRANK_SHUTDOWN_TIMEOUT"]) + GRACE
     assert float(seconds) > needed
 
 

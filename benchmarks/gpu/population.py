@@ -92,7 +92,7 @@ def header(settings: dict[str, Any], batch: ProbeBatch, device: str) -> dict[str
         "batch": spec,
         "batch_fingerprint": batch.fingerprint,
         "seed": 0,
-        "draws": 1,
+        "repeats": 1,
         "proxies": proxy_versions(),
         "device": device,
         "dtype": "float32",

@@ -32,9 +32,9 @@ def run(options: Options) -> Iterator[Check]:
         body["proxies"] = names
     settings = {
         "ARCHRANK_DEVICE": options.device,
-        "ARCHRANK_PROCESSES": str(PROCESSES),
-        "ARCHRANK_PROCESSES_PER_GPU": str(PROCESSES),
-        "ARCHRANK_WAIT_SECONDS": "600",
+        "ARCHRANK_NUM_WORKERS": str(PROCESSES),
+        "ARCHRANK_WORKERS_PER_GPU": str(PROCESSES),
+        "ARCHRANK_SYNC_TIMEOUT": "600",
         "CUDA_VISIBLE_DEVICES": ",".join(visible_gpus()[:1]),
     }
     with server(settings) as url, httpx.Client(base_url=url, timeout=600, trust_env=False) as client:
@@ -46,7 +46,7 @@ def run(options: Options) -> Iterator[Check]:
         yield holds("scored over HTTP", False, f"{response.status_code}: {response.text[:200]}", "200")
         return
     answer = response.json()
-    there = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_processes{"))
+    there = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_workers{"))
     yield holds("processes", there == PROCESSES, f"{there:.0f}", str(PROCESSES))
     yield holds("device", answer["device"] == options.device, answer["device"], options.device)
     batch = synthetic_batch(space, batch_size=4, frames=8)

@@ -30,8 +30,8 @@ from benchmarks.replay.measures import (
     trainings_needed,
 )
 from benchmarks.replay.methods import METHODS, PARETO_METHODS, SEED_TEXTS, Method, sort_descending
+from common.atomic_files import write_atomically
 from ensemble import load_benchmark, load_scores
-from ensemble.data.files import write_atomically
 
 SCORES = Path(__file__).resolve().parents[2] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
 SETTINGS: dict[str, Callable[[HeldOutPredictions, int], Candidates]] = {

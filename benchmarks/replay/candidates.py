@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ensemble import Benchmark, get_combiner
 from ensemble.data.features import COST_FRAMES, COST_SAMPLES, PROXY, FeatureTable
 from ensemble.data.scores import ScoreTable
-from ensemble.evaluation.crossval import held_out_predictions
-from ensemble.evaluation.evaluate import benchmark_features, structural_folds
+from ensemble.evaluation.cross_validation import held_out_predictions
+from ensemble.evaluation.protocol import benchmark_features, structural_folds
 from models import Architecture
 from search import TableDomain
 
@@ -63,7 +63,7 @@ class Candidates:
     @cached_property
     def depths(self) -> Rows:
         """Numbers of layers, (n,)."""
-        return self.benchmark.depths[self.rows]
+        return self.benchmark.strata[self.rows]
 
     @property
     def budget(self) -> int:
@@ -175,7 +175,7 @@ class HeldOutPredictions:
     def of_depth(self, depth: int, seed: int) -> Candidates:
         """Return the architectures of one depth, predicted by models that were fitted on all depths."""
         candidates = self.all_candidates(seed)
-        return candidates.subset(np.flatnonzero(self.benchmark.depths == depth), candidates.surrogates)
+        return candidates.subset(np.flatnonzero(self.benchmark.strata == depth), candidates.surrogates)
 
     def unseen_half(self, seed: int) -> Candidates:
         """Return the half that the predictor was not fitted on."""

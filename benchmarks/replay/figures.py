@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ensemble.data.files import write_atomically
-from ensemble.report.palette import DARK, LIGHT
-from ensemble.report.svg import DASHES, INK, PAPER, SERIES, VARIABLES, house_style, render
+from common.atomic_files import write_atomically
+from ensemble.report.palette import CSS_VARIABLES, DARK, LIGHT, THEME
+from ensemble.report.svg import DASHES, figure_style, render
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)
 TITLES = {"all": "all 593", "unseen half": "the half not fitted on", "10 layers": "10 layers only"}
@@ -60,7 +60,7 @@ def _plot(
     axis: str,
 ) -> str:
     """Draw one panel per setting: means as lines, 10–90 % quantiles of the first and the last as bands."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(2.5 * len(settings), 2.9), layout="constrained")
         panels = figure.subplots(1, len(settings), sharey=measure != "mean_gain")
         for axes, setting in zip(panels, settings, strict=True):
@@ -69,7 +69,9 @@ def _plot(
             axes.set_xlabel("trained architectures")
         panels[0].set_ylabel(axis)
         lines, labels = panels[0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+        figure.legend(
+            lines, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=THEME.ink
+        )
         return _standalone(render(figure, name, label))
 
 
@@ -78,7 +80,7 @@ def _plot_panel(axes: Axes, trainings: Sequence[int], curves: Mapping[str, Any],
     for i, name in enumerate(names):
         if name not in curves:
             continue
-        color = SERIES[COLORS[-1 if name == names[-1] else i]]
+        color = THEME.series[COLORS[-1 if name == names[-1] else i]]
         mean, low, high = (np.array(curves[name][key], dtype=float) for key in ("mean", "low", "high"))
         axes.plot(x, mean, color=color, linestyle=DASHES[i], label=name)
         if name in (names[0], names[-1]):
@@ -93,12 +95,11 @@ def _plot_panel(axes: Axes, trainings: Sequence[int], curves: Mapping[str, Any],
 
 def _standalone(svg: str) -> str:
     """Turn a figure of the report into an SVG file with its own background and the colors of both themes."""
-    used = {*VARIABLES.values()}
     light, dark = (
-        " ".join(f"{name}:{color};" for name, color in theme.items() if name in used) for theme in (LIGHT, DARK)
+        " ".join(f"{name}:{color};" for name, color in palette.css_variables.items()) for palette in (LIGHT, DARK)
     )
     font = 'text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}'
     style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}{font}</style>"
-    background = f'<rect width="100%" height="100%" style="fill:var({VARIABLES[PAPER]})"/>'
+    background = f'<rect width="100%" height="100%" style="fill:var({CSS_VARIABLES[THEME.paper]})"/>'
     head, body = svg.split(">", 1)
     return head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + f">{style}{background}{body}\n"

@@ -28,10 +28,10 @@ from service.cli.demo import server
 CLIENTS = 16
 SAMPLE_SECONDS = 0.5
 SETTINGS = {
-    "ARCHRANK_THREADS": "1",
-    "ARCHRANK_PROCESSES": "1",
+    "ARCHRANK_NUM_THREADS": "1",
+    "ARCHRANK_NUM_WORKERS": "1",
     "ARCHRANK_CACHE_SIZE": "2048",
-    "ARCHRANK_TASKS_PER_PROCESS": "1000000",
+    "ARCHRANK_MAX_TASKS_PER_WORKER": "1000000",
 }
 """Caches are small, so that they are full when the warm-up ends; no process is replaced, which would hide a slope."""
 

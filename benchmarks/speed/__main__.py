@@ -20,7 +20,7 @@ from benchmarks import serving, start
 from benchmarks.speed import predicting, scoring
 from benchmarks.speed.machine import description, rates
 from benchmarks.speed.tables import tables
-from proxies.memory import hold_memory
+from proxies.memory import keep_freed_memory
 
 DEFAULT = {"batch_size": 4, "frames": 8}
 RICH = {"batch_size": 8, "frames": 64}
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("runs/speed.json"))
     args = parser.parse_args()
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     started = perf_counter()
     measured: dict[str, Any] = {"machine": description()}

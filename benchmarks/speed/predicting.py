@@ -29,7 +29,7 @@ def structure_only() -> dict[int, float]:
 
 def cached() -> dict[int, float]:
     """Seconds by number of architectures in one request that was made before, reading included."""
-    settings = Settings(ensembles_folder=ARTIFACTS, device="cpu")
+    settings = Settings(ensembles_dir=ARTIFACTS, device="cpu")
     library, memory = EnsembleRegistry.load(settings), Memory(settings.cache_size)
     space = library.model().probe.space
     texts = [space.to_json(arch) for arch in _architectures(1000)]

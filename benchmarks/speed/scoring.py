@@ -15,7 +15,7 @@ from benchmarks.speed.straightforward import straightforward
 from models import Architecture, get_space
 from models.batches import synthetic_batch
 from proxies import Score, proxy_infos, score
-from proxies.memory import hold_memory
+from proxies.memory import keep_freed_memory
 from proxies.passes import PASSES
 
 STUDY = (
@@ -113,5 +113,5 @@ def _processes(number: int, threads: int) -> ProcessPoolExecutor:
 
 
 def _prepare(threads: int) -> None:
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)

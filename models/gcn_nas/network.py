@@ -155,7 +155,7 @@ class Unit(nn.Module):
 class GcnNasNetwork(nn.Module):
     """(N, C, T, V, M) → logits (N, classes). State-dict keys are the public implementation's: `l<slot>.gtcn.…`."""
 
-    taped = True
+    supports_tape = True
 
     def __init__(self, arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_classes: int) -> None:
         super().__init__()

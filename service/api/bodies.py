@@ -69,9 +69,9 @@ class StrictRequest(Request):
         Raises `ProblemError`, and what `loads` raises.
         """
         try:
-            self._body = await self._arrived(settings.timeout_seconds, large, place)
+            self._body = await self._arrived(settings.body_timeout, large, place)
         except TimeoutError as error:
-            late = f"the body did not arrive within {settings.timeout_seconds:g} s"
+            late = f"the body did not arrive within {settings.body_timeout:g} s"
             raise ProblemError(408, late, headers={"Connection": "close"}) from error
         kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -79,7 +79,7 @@ class StrictRequest(Request):
         coding = self.headers.get("content-encoding", "identity").strip().lower()
         if coding != "identity":
             raise ProblemError(415, f"the body's content encoding is {coding!r}; allowed: none")
-        limits = settings.max_nesting, self._most_values
+        limits = settings.max_json_depth, self._most_values
         if len(self._body) <= LARGE:
             self._json = loads(self._body, *limits)
         else:  # a thread, so that meanwhile others are answered

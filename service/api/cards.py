@@ -1,102 +1,131 @@
-"""What there is, as it goes out: ensembles, proxies, what may be asked for."""
+"""JSON documents of the catalog: ensembles, proxies, limits."""
 
 from typing import Any
 
 from pydantic import Field
 
 from proxies import ProxyInfo
-from service.api.schemas import Answer
+from service.api.schemas import Document
 
 
-class Sample(Answer):
-    """Random architectures, ready to be posted to `/v1/predictions`."""
+class Sample(Document):
+    """Random architectures, in the form that `POST /v1/predictions` takes."""
 
     architectures: list[dict[str, Any]]
 
 
-class Allowed(Answer):
-    """How much may be asked for, by whoever asks this."""
+class Limits(Document):
+    """Limits of requests and jobs for the API key of the request."""
 
-    architectures: int = Field(examples=[64], description="in one request")
-    job_architectures: int = Field(examples=[10000], description="in one job")
-    body_bytes: int = Field(description="size of a request's body")
-    job_body_bytes: int = Field(description="size of a job's body")
-    wait_seconds: float = Field(description="how long a request is waited for, at most, before it becomes a job")
-    page: int = Field(description="results of a job in one page")
-    sample: int = Field(description="random architectures at once")
-    keep_hours: float = Field(description="how long a finished job's results are kept")
-    rate: int | None = Field(description="requests a minute; null: any number")
-    jobs: int = Field(description="unfinished jobs at a time")
-    share: float = Field(description="part of the queue that one's architectures may fill")
+    max_architectures: int = Field(examples=[64], description="architectures in one request")
+    max_job_architectures: int = Field(examples=[10000], description="architectures in one job")
+    max_body_bytes: int = Field(description="size of a request's body")
+    max_job_body_bytes: int = Field(description="size of a job's body")
+    sync_timeout: float = Field(description="time in seconds after which a request becomes a job")
+    max_page_size: int = Field(description="results of a job on one page")
+    max_sample_size: int = Field(description="random architectures in one sample")
+    result_retention: float = Field(description="time in seconds for which a finished job's results are kept")
+    requests_per_minute: int | None = Field(description="rate limit; null without one")
+    max_active_jobs: int = Field(description="unfinished jobs at a time")
+    queue_share: float = Field(description="maximum fraction of the queue")
 
 
-class HeldOut(Answer):
-    """What one combiner predicts for the reference population, each architecture unseen when it was fitted."""
+class HeldOutPredictions(Document):
+    """Cross-validated predictions of one combiner for the reference set."""
 
     accuracy: list[float] = Field(description="fractions, increasing")
-    layers: list[int] = Field(description="of the same architectures, in the same order")
+    layers: list[int] = Field(description="numbers of layers of the same architectures, in the same order")
 
 
-class PopulationCard(Answer):
-    """The reference population that percentiles are taken in."""
+class ReferenceSet(Document):
+    """The trained architectures that percentiles refer to."""
 
-    number: int
-    combiners: dict[str, HeldOut] = Field(description="by name")
+    size: int = Field(description="number of architectures")
+    combiners: dict[str, HeldOutPredictions] = Field(description="by combiner")
     proxies: dict[str, list[float]] = Field(
-        description="by proxy, the 101 quantiles from 0 to 100 % of `log`, for those that have one, else of `value`"
+        description="by proxy, the 101 quantiles from 0 to 1 of `log` where the proxy has one, else of `value`"
     )
 
 
-class Summary(Answer):
-    """Mean and standard deviation of a measure over the repeats of a cross-validation."""
+class Summary(Document):
+    """Mean and standard deviation of a metric over the repeats of a cross-validation."""
 
     mean: float
-    sd: float
+    std: float
 
 
-class EnsembleCard(Answer):
-    """What an ensemble was fitted on, how good it is, and what it is not good for."""
+class IntervalMetric(Document):
+    """A metric of prediction intervals."""
+
+    overall: Summary | None
+    by_stratum: dict[str, Summary | None] = Field(description="by number of layers")
+
+
+class PairMetric(Document):
+    """A metric of pairwise win probabilities."""
+
+    overall: Summary | None
+    within_stratum: Summary | None = Field(description="over pairs with the same number of layers")
+
+
+class CombinerMetrics(Document):
+    """Cross-validated metrics of a combiner or a baseline; null where a metric does not apply."""
+
+    spearman: Summary | None
+    within_stratum_spearman: Summary | None
+    partial_spearman: Summary | None
+    kendall: Summary | None
+    pairwise_accuracy: Summary | None
+    mae: Summary | None
+    coverage: IntervalMetric | None
+    interval_width: IntervalMetric | None
+    brier: PairMetric | None
+
+
+class EnsembleCard(Document):
+    """Training data, quality and limitations of an ensemble."""
 
     name: str
-    hash: str | None = Field(description="SHA-256 of the artifact; null for one that is not saved yet")
+    hash: str | None = Field(description="SHA-256 of the artifact; null for an ensemble that is not saved")
     created_by: str
     space: str
     settings: dict[str, Any]
-    benchmark: dict[str, Any] = Field(description="name, number of architectures, by depth, range of accuracy, hash")
-    proxies: dict[str, str] = Field(description="their versions by name")
+    benchmark: dict[str, Any] = Field(description="name, number of architectures, strata, range of accuracy, hash")
+    proxies: dict[str, str] = Field(description="versions by name")
     batch: dict[str, Any] | None
     batch_fingerprint: str | None
     seed: int
-    features: dict[str, int] = Field(description="their numbers by kind")
+    features: dict[str, int] = Field(description="numbers of features by kind")
     combiners: list[str]
     interval_level: float
     method: dict[str, Any] | None = Field(description="repeats and folds of the cross-validation")
-    baselines: list[str] = Field(description="which rows of `measured` are baselines")
-    measured: dict[str, dict[str, Summary | None]] = Field(description="by combiner or baseline and measure")
-    limits: list[str]
+    baselines: list[str] = Field(description="names of the baselines in `metrics`")
+    metrics: dict[str, CombinerMetrics] = Field(description="by combiner or baseline")
+    limitations: list[str]
 
 
-class Health(Answer):
-    """Whether the service is well."""
+class HealthStatus(Document):
+    """Health of the server."""
 
     status: str = Field(examples=["ok"])
 
 
-class ProxyCard(Answer):
-    """Facts about a proxy."""
+class ProxyCard(Document):
+    """Properties of a proxy."""
 
     name: str
-    version: str = Field(description="raised whenever the proxy's numbers change")
+    version: str = Field(description="changes with the proxy's numbers")
     needs: list[str]
     batch_norm: bool | None
     direction: int = Field(description="+1 if its paper ranks higher as better, -1 if lower")
-    cost: float = Field(description="forward passes it costs on its own, about")
+    cost: float = Field(description="approximate cost in forward passes, if computed alone")
     source: str
     log_feature: bool
-    additive: bool = Field(description="whether it sums over the layers, so that it grows with depth")
+    additive: bool = Field(description="true for a sum over layers, which grows with depth")
 
     @classmethod
-    def of(cls, info: ProxyInfo) -> "ProxyCard":
+    def from_info(cls, info: ProxyInfo) -> "ProxyCard":
+        """Convert the registry's entry."""
         needs = sorted(need.name.lower() for need in info.needs)
-        facts = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive")
-        return cls(needs=needs, **{fact: getattr(info, fact) for fact in facts})
+        names = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive")
+        return cls(needs=needs, **{name: getattr(info, name) for name in names})

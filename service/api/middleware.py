@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.observability import logs
 from service.observability.metrics import OTHER, Metrics
 
-log = logging.getLogger("service.api.authentication")
+log = logging.getLogger("service.access")
 HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}", "/docs")
@@ -97,7 +97,7 @@ class RequestLog:
 
     def _told(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         method, route = scope["method"], getattr(scope.get("route"), "path", OTHER)
-        self._metrics.request(method, route, status, seconds)
+        self._metrics.record_http_request(method, route, status, seconds)
         level = logging.DEBUG if route in QUIET else logging.INFO
         if log.isEnabledFor(level):
             caller = scope.get("state", {}).get("caller")

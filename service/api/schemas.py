@@ -1,4 +1,4 @@
-"""What goes in and out, over HTTP and on the command line alike."""
+"""JSON documents of requests and responses."""
 
 import math
 from datetime import datetime, timedelta
@@ -37,14 +37,14 @@ def _rows(cell: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "minItems": 1, "items": {"type": "array", "items": cell}}
 
 
-ArchitectureText = Annotated[
+ArchitectureJson = Annotated[
     Any,
     WithJsonSchema(
         {
             "type": "object",
             "title": "Architecture",
-            "description": "One of `layers` (module names), `mask` (0 or 1) and `weights`, one row a layer; "
-            "`GET /v1/spaces` says what rows look like.",
+            "description": "Exactly one of `layers` (module names), `mask` (0 or 1) and `weights`, one row per layer; "
+            "`GET /v1/spaces` describes the rows.",
             "properties": {
                 "space": {"type": "string"},
                 "layers": _rows({"type": "string"}),
@@ -58,70 +58,69 @@ ArchitectureText = Annotated[
 ]
 
 
-def _whole(number: Any) -> Any:
-    """JSON knows one kind of number: 3.0 is an integer."""
+def _as_integer(number: Any) -> Any:
+    """Convert 3.0 to 3: JSON has one kind of number."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_whole)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_as_integer)]
 
 
-class _Architectures(BaseModel):
+class _ArchitecturesRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    architectures: list[ArchitectureText] = Field(min_length=1)
+    architectures: list[ArchitectureJson] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
-    def _known_fields(cls, data: Any) -> Any:
+    def _refuse_unknown_fields(cls, data: Any) -> Any:
         for name in data if isinstance(data, dict) else ():
             if name not in cls.model_fields:
                 raise UnknownNameError("field", name, list(cls.model_fields))
         return data
 
 
-class _Request(_Architectures):
-    proxies: list[StrictStr] | None = Field(None, description="names; all that are of use where left out")
-    seed: Seed | None = Field(None, description="of weights and draws; the ensemble's if left out")
+class _ProxiesRequest(_ArchitecturesRequest):
+    proxies: list[StrictStr] | None = Field(None, description="names of proxies; by default all that are used")
+    seed: Seed | None = Field(None, description="seed of initial weights and random inputs; by default the ensemble's")
 
 
-class ScoreRequest(_Request):
+class ScoreRequest(_ProxiesRequest):
     """Architectures to score by zero-cost proxies."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [FOUR_LAYERS], "proxies": ["nwot"]}]})
 
 
-class PredictionRequest(_Request):
-    """Architectures to predict. With `proxies: []` from their structure alone, so that no network is built."""
+class PredictionRequest(_ProxiesRequest):
+    """Architectures to predict. `proxies: []` predicts from structure alone and builds no network."""
 
-    explain: StrictBool = Field(False, description="say for each what moved its prediction and which edits raise it")
-    compare: StrictBool = Field(False, description="say for each pair how probably the one is better than the other")
-    ensemble: StrictStr | None = Field(None, description="name; the default ensemble if left out")
-    combiner: StrictStr | None = Field(None, description="name; the ensemble's own choice if left out")
+    explain: StrictBool = Field(False, description="add `explanation` and `suggested_mutations` to each prediction")
+    compare: StrictBool = Field(False, description="add `win_probability`, the pairwise comparison")
+    ensemble: StrictStr | None = Field(None, description="name of the ensemble; by default the server's")
+    combiner: StrictStr | None = Field(None, description="name of the combiner; by default the ensemble's")
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 
 
-class Answer(BaseModel):
-    """What goes out. A number that is not finite is an error: JSON has none, and null would say something else."""
+class Document(BaseModel):
+    """Base of response documents. Numbers that are not finite are errors, since JSON has none."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class ProxyScore(Answer):
-    """One proxy on one network."""
+class ProxyScore(Document):
+    """Score of one proxy on one network."""
 
     value: float | None = Field(examples=[391.2])
-    log: float | None = Field(description="natural logarithm, for proxies whose values explode with depth")
+    log: float | None = Field(description="natural logarithm, for proxies whose values grow exponentially with depth")
     status: str = Field(examples=["ok"], description="`ok` or `failed`")
-    seconds: float = Field(description="what it cost to compute, then if it is cached")
+    seconds: float = Field(description="time of the computation, also for a cached score")
     error: str | None
     note: str | None
-    per_layer: float | None = Field(description="value, or its logarithm, by layer, for proxies that sum over layers")
 
     @classmethod
-    def of(cls, score: Score) -> "ProxyScore":
-        """JSON has no NaN and no infinity: such a value is null, and failed if nothing is left."""
+    def from_score(cls, score: Score) -> "ProxyScore":
+        """Convert a score. Infinities and NaN become null; a score without a finite number has failed."""
         value, logarithm = _finite(score.value), _finite(score.log)
         failed = value is None and logarithm is None
         return cls(
@@ -131,234 +130,250 @@ class ProxyScore(Answer):
             seconds=score.seconds,
             error=score.error or ("the score is not finite" if failed else None),
             note=score.note,
-            per_layer=_finite(score.per_layer),
         )
 
 
-class FailedItem(Answer):
-    """An architecture that could not be read or scored; the others of the request are not concerned."""
+class FailedItem(Document):
+    """An architecture that could not be read or scored; the other architectures are not affected."""
 
     error: Problem
 
 
-class ScoredItem(Answer):
-    """An architecture and its scores."""
+class ScoredItem(Document):
+    """An architecture and its proxy scores."""
 
     architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
-    fingerprint: str = Field(description="the same for the same network, however it was written")
+    fingerprint: str = Field(description="hash of the network, independent of the notation")
     scores: dict[str, ProxyScore]
-    cached: bool = Field(
-        description="whether scores and prediction are of earlier requests, nothing of them computed anew"
-    )
+    cached: bool = Field(description="true if nothing was computed for this response")
     warnings: list[str]
 
 
-class Interval(Answer):
-    """Where the accuracy lies with a probability of 90 %."""
+class Interval(Document):
+    """Prediction interval of the accuracy."""
 
     low: float = Field(examples=[0.9268])
     high: float = Field(examples=[0.9345])
+    level: float = Field(examples=[0.9], description="probability that the interval contains the accuracy")
 
 
-class Estimate(Answer):
-    """What one combiner says."""
+class Estimate(Document):
+    """Prediction of one combiner."""
 
     accuracy: float = Field(examples=[0.9312], description="a fraction")
     interval: Interval
-    percentile: float = Field(description="percent of the reference population that is predicted worse")
-
-
-class Reason(Answer):
-    """What one part of the architecture, or one proxy, adds to the prediction."""
-
-    part: str = Field(examples=["layers[3] (L2, T)"])
-    points: float = Field(
-        description="percentage points of accuracy: for the depth against the whole population, for everything else "
-        "against what it adds on average at that depth"
+    percentile: float = Field(
+        examples=[0.42], description="fraction of the reference set with a lower predicted accuracy"
     )
 
 
-class Explanation(Answer):
-    """Shapley values: the base and all points together are the prediction of `combiner`."""
+class Attribution(Document):
+    """Contribution of one feature group to the prediction."""
 
-    combiner: str = Field(description="whose prediction is explained; `structure` where the asked one cannot be")
-    base: float = Field(description="mean prediction over the reference population, a fraction")
-    reasons: list[Reason] = Field(description="largest first, whichever way they go")
+    feature_group: str = Field(examples=["layers[3] (L2, T)"], description="a part of the architecture, or a proxy")
+    contribution: float = Field(
+        description="fraction of accuracy; of the depth relative to the whole reference set, of all else relative to "
+        "the mean contribution at that depth"
+    )
 
 
-class Edit(Answer):
-    """One module added or taken away."""
+class Explanation(Document):
+    """Shapley values: `base_value` and all contributions add up to the prediction of `combiner`."""
 
-    edit: dict[str, Any] = Field(examples=[{"layer": 3, "module": "S", "action": "add"}], description="layers from 0")
-    accuracy: float = Field(description="of the edited architecture, predicted from structure")
-    points: float = Field(description="percentage points more than the architecture itself, predicted from structure")
+    combiner: str = Field(
+        description="combiner whose prediction is explained; `structure` if the requested one has no attributions"
+    )
+    base_value: float = Field(description="mean prediction over the reference set, a fraction")
+    attributions: list[Attribution] = Field(description="by decreasing absolute contribution")
+
+
+class SuggestedMutation(Document):
+    """Addition or removal of one module."""
+
+    mutation: dict[str, Any] = Field(
+        examples=[{"layer": 3, "module": "S", "action": "add"}], description="layers are counted from 0"
+    )
+    accuracy: float = Field(description="prediction from structure for the mutated architecture, a fraction")
+    accuracy_gain: float = Field(description="difference to the prediction from structure for the architecture itself")
 
 
 class EstimatedItem(ScoredItem, Estimate):
-    """An architecture, its prediction and what it rests on."""
+    """An architecture and its prediction."""
 
-    ensemble: str = Field(examples=["gcn-nas-ntu"], description="name of the ensemble that predicted")
-    ensemble_hash: str = Field(description="SHA-256 of its artifact, as in its card")
-    combiner: str = Field(description="whose estimate `accuracy` and `percentile` are")
-    combiners: dict[str, Estimate | None] = Field(description="every combiner's estimate; null if it has none")
-    stretch: float = Field(
-        description="1 if the reference population has the like; else how many times as wide the interval is at least"
+    ensemble: str = Field(examples=["gcn-nas-ntu"], description="name of the ensemble")
+    ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")
+    combiner: str = Field(description="combiner of `accuracy`, `interval` and `percentile`")
+    combiners: dict[str, Estimate | None] = Field(description="estimate of every combiner; null if it has none")
+    interval_scale: float = Field(
+        description="minimum factor of the interval's width: 1 for architectures and scores like those of the "
+        "reference set, larger for others"
     )
-    explanation: Explanation | None = Field(description="null unless asked for by `explain`")
-    edits: list[Edit] | None = Field(description="single edits that raise the prediction, best first; null as above")
+    explanation: Explanation | None = Field(description="null without `explain`")
+    suggested_mutations: list[SuggestedMutation] | None = Field(
+        description="single mutations that raise the prediction, best first; null without `explain`"
+    )
 
 
 class PredictedItem(EstimatedItem):
-    """An architecture among others of a request."""
+    """An architecture and its prediction, ranked among the architectures of the request."""
 
-    rank: int = Field(description="1 is the best of this request; equal accuracies share a rank")
+    rank: int = Field(description="1 is the best of the request; equal accuracies share a rank")
 
 
-class BatchCard(Answer):
-    """The probe batch that every network was shown."""
+class ProbeBatchInfo(Document):
+    """The probe batch, the input of every proxy."""
 
     fingerprint: str
     source: str = Field(examples=["synthetic motion, seed 0"])
     shape: tuple[int, int, int, int, int] = Field(description="samples, coordinates, frames, joints, persons")
 
 
-Seconds = Annotated[float, Field(description="from first to last step, turns of other requests included")]
+Seconds = Annotated[float, Field(description="time from the request to the response, including queueing")]
 
 
-class ScoreResponse(Answer):
-    """Scores in the order posted."""
+class ScoreResponse(Document):
+    """Scores, in the order of the request."""
 
     scores: list[ScoredItem | FailedItem]
     device: str = Field(examples=["cpu"])
-    batch: BatchCard
+    probe_batch: ProbeBatchInfo
     seconds: Seconds
 
 
-class PredictionResponse(Answer):
-    """Predictions in the order posted."""
+class PredictionResponse(Document):
+    """Predictions, in the order of the request."""
 
     predictions: list[PredictedItem | FailedItem]
-    beats: list[list[float | None]] | None = Field(
-        description="by row and column in the order posted, the probability that the row's architecture has the higher "
-        "accuracy; null where one could not be predicted, and altogether unless asked for by `compare`"
+    win_probability: list[list[float | None]] | None = Field(
+        description="probability that the architecture of the row has a higher accuracy than that of the column, in "
+        "the order of the request; null for architectures without a prediction; null as a whole without `compare`"
     )
     ensemble: str
-    ensemble_hash: str = Field(description="SHA-256 of its artifact, as in its card")
+    ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")
     device: str = Field(examples=["cpu"])
-    batch: BatchCard
+    probe_batch: ProbeBatchInfo
     seconds: Seconds
 
 
-class ValidationRequest(_Architectures):
-    """Architectures to look at, with nothing built of them."""
+class ValidationRequest(_ArchitecturesRequest):
+    """Architectures to validate. No network is built."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 
 
-class ValidItem(Answer):
-    """An architecture that can be predicted, and what it costs."""
+class ValidItem(Document):
+    """A valid architecture and its cost."""
 
     architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
-    fingerprint: str = Field(description="the same for the same network, however it was written")
+    fingerprint: str = Field(description="hash of the network, independent of the notation")
     layers: int
     parameters: int
-    flops: int = Field(description="of one forward pass of the default ensemble's probe batch, as proxy `flops` counts")
-    warnings: list[str] = Field(description="in which ways it lies outside the population of the space's benchmark")
+    flops: int = Field(description="FLOPs of a forward pass of the default ensemble's probe batch, as proxy `flops`")
+    warnings: list[str] = Field(description="differences from the architectures of the space's benchmark")
 
 
-class ValidationResponse(Answer):
-    """What architectures are, in the order posted."""
+class ValidationResponse(Document):
+    """Validated architectures, in the order of the request."""
 
     validations: list[ValidItem | FailedItem]
 
 
 class JobRequest(PredictionRequest):
-    """Architectures to be worked on while nobody waits: a request that outlives its connection."""
+    """Architectures to process in the background."""
 
-    kind: Literal["predictions", "scores"] = Field("predictions", description="what is asked of each architecture")
+    kind: Literal["predictions", "scores"] = Field("predictions", description="kind of result for each architecture")
     compare: StrictBool = Field(
-        False, description="false: a job answers each architecture by itself", json_schema_extra={"const": False}
+        False,
+        description="must be false: a job predicts each architecture independently",
+        json_schema_extra={"const": False},
     )
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
 
-    def asked(self) -> PredictionRequest | ScoreRequest:
-        """The request that each architecture is answered by. Raises `InputError` for what no such request has."""
-        given = {name: getattr(self, name) for name in self.model_fields_set - {"kind"}}
+    def to_request(self) -> PredictionRequest | ScoreRequest:
+        """Convert to the equivalent synchronous request. Raises `InputError` for fields that it does not have."""
+        fields = {name: getattr(self, name) for name in self.model_fields_set - {"kind"}}
         if self.compare:
-            raise InputError("compare", True, "false: a job answers each architecture by itself")
-        return (PredictionRequest if self.kind == "predictions" else ScoreRequest).model_validate(given)
+            raise InputError("compare", True, "false: a job predicts each architecture independently")
+        return (PredictionRequest if self.kind == "predictions" else ScoreRequest).model_validate(fields)
 
 
-class JobCounts(Answer):
-    """Numbers of a job's architectures."""
+class JobCounts(Document):
+    """Numbers of a job's architectures by state."""
 
     total: int
-    waiting: int
+    queued: int
     running: int
     done: int
     failed: int
-    cached: int = Field(description="of those done, how many were known from earlier work")
+    cached: int = Field(description="number of those done whose result was known from earlier work")
 
 
-class JobCard(Answer):
-    """How a job is doing."""
+class JobStatus(Document):
+    """State and progress of a job."""
 
     id: str
-    owner: str = Field(description="id of the API key that asked for it, or `anonymous`")
+    owner: str = Field(description="id of the API key that created the job, or `anonymous`")
     kind: Literal["predictions", "scores"]
     ensemble: str | None = Field(
-        description="to which it is bound, whatever the default becomes: that predicts, or whose batch and weights the "
-        "scores are of; null where there was none, and for a job of an earlier archrank that was not worked on since"
+        description="name of the ensemble that the job is bound to: it predicts, or supplies probe batch and seed of "
+        "the scores; null on a server without ensembles"
     )
-    ensemble_hash: str | None = Field(description="SHA-256 of its artifact; null likewise")
+    ensemble_hash: str | None = Field(description="SHA-256 of the ensemble's artifact; null as above")
     state: Literal["queued", "running", "done", "cancelled", "failed"]
     counts: JobCounts
-    progress: float = Field(description="which part of it is done or failed")
-    eta_seconds: float | None = Field(description="until it is done, at the present pace; null when it is finished")
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    expires: datetime | None = Field(description="when its results may be forgotten; null until it is finished")
+    progress: float = Field(description="fraction of the architectures that are done or failed")
+    eta_seconds: float | None = Field(description="estimated time to completion; null for a finished job")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None = Field(description="end of the results' retention; null for an unfinished job")
 
     @classmethod
-    def of(cls, job: Job, eta_seconds: float | None, keep_hours: float) -> "JobCard":
-        counts = JobCounts(**{name: getattr(job, name) for name in JobCounts.model_fields})
+    def from_job(cls, job: Job, eta_seconds: float | None, result_retention: timedelta) -> "JobStatus":
+        """Convert a stored job."""
         return cls(
             id=job.id,
             owner=job.owner,
-            kind="predictions" if job.kind == "predict" else "scores",
+            kind=job.kind,
             ensemble=job.ensemble,
             ensemble_hash=job.ensemble_hash,
             state=job.state,
-            counts=counts,
+            counts=JobCounts(
+                total=job.total,
+                queued=job.queued,
+                running=job.running,
+                done=job.done,
+                failed=job.failed,
+                cached=job.cached,
+            ),
             progress=(job.done + job.failed) / job.total,
             eta_seconds=eta_seconds,
-            created=job.created,
-            started=job.started,
-            finished=job.finished,
-            expires=job.finished and job.finished + timedelta(hours=keep_hours),
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            expires_at=job.finished_at and job.finished_at + result_retention,
         )
 
 
-class JobList(Answer):
+class JobList(Document):
     """Jobs, newest first."""
 
-    jobs: list[JobCard]
+    jobs: list[JobStatus]
 
 
-class JobResult(Answer):
-    """What became of one of a job's architectures."""
+class JobResult(Document):
+    """Result of one of a job's architectures."""
 
-    position: int = Field(description="in the list that was posted, from 0")
+    position: int = Field(description="index in the list of the request, from 0")
     result: EstimatedItem | ScoredItem | FailedItem
 
 
-class JobResults(Answer):
-    """A page of results, in the order in which they were finished."""
+class JobResults(Document):
+    """A page of results, in the order of completion."""
 
     results: list[JobResult]
-    next: str | None = Field(description="path of what comes next; null where nothing does, now or later")
+    next: str | None = Field(description="path of the next page; null after the last one")
 
 
 def _finite(number: float | None) -> float | None:

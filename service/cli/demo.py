@@ -31,7 +31,7 @@ def run(examples: Path) -> None:
     """Show how the architectures of `architectures.json` rank, under the names in `names.json`."""
     body, names = _examples(examples)
     console = Console()
-    patient = {"ARCHRANK_WAIT_SECONDS": str(PATIENCE)}  # on a slow machine it would become a job before
+    patient = {"ARCHRANK_SYNC_TIMEOUT": str(PATIENCE)}  # on a slow machine it would become a job before
     with server(patient) as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
         console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
         with console.status("the service scores and explains each"):
@@ -50,7 +50,7 @@ def server(environment: Mapping[str, str] | None = None, log: Path | None = None
     """The URL of a server of its own, with a store of its own, ready to answer; stopped at the end, whatever happens.
 
     Args:
-        environment: settings, e.g. `{"ARCHRANK_THREADS": "1"}`, on top of this process's own.
+        environment: settings, e.g. `{"ARCHRANK_NUM_THREADS": "1"}`, on top of this process's own.
         log: what the server says on standard error goes there.
     """
     command = (sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0")
@@ -75,7 +75,7 @@ def server(environment: Mapping[str, str] | None = None, log: Path | None = None
 
 
 def _environment(data: str, more: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "ARCHRANK_DATA_FOLDER": data, **(more or {})}
+    return {**os.environ, "ARCHRANK_DATA_DIR": data, **(more or {})}
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

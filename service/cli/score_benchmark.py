@@ -18,8 +18,8 @@ from ensemble.errors import BenchmarkError
 from models import Architecture, SearchSpace, get_space
 from models.batches import BatchSpec, ProbeBatch
 from proxies import proxy_versions, score
-from proxies.memory import hold_memory
-from proxies.runner import DRAWS, check_options
+from proxies.memory import keep_freed_memory
+from proxies.runner import DEFAULT_REPEATS, check_options
 from service.workers.child import end_with_parent
 
 Progress = Callable[[int, int], None]
@@ -31,7 +31,7 @@ def score_benchmark(
     out: str | Path,
     batch: BatchSpec | None = None,
     seed: int = 0,
-    draws: int = DRAWS,
+    repeats: int = DEFAULT_REPEATS,
     proxies: Sequence[str] | None = None,
     jobs: int = 2,
     limit: int | None = None,
@@ -48,7 +48,7 @@ def score_benchmark(
         out: the table, JSON Lines.
         batch: the probe batch, the same for every architecture.
         seed: for the initial weights and for the proxies that draw.
-        draws: how many draws those average.
+        repeats: number of random draws that zen averages.
         proxies: names; all where None.
         jobs: processes, which share the machine's cores; on a GPU they share the device.
         limit: stop after that many rows in all.
@@ -58,10 +58,10 @@ def score_benchmark(
 
     Raises:
         BenchmarkError: the benchmark is malformed, `out` holds scores of another kind or is being written to.
-        InputError: seed or draws are out of range, or the batch cannot be made.
+        InputError: seed or repeats is out of range, or the batch cannot be made.
         UnknownNameError: no proxy has that name.
     """
-    check_options(seed, draws)
+    check_options(seed, repeats)
     benchmark = load_benchmark(directory, space or get_space("gcn-nas"))
     spec, out = batch or BatchSpec(), Path(out)
     header = {
@@ -70,7 +70,7 @@ def score_benchmark(
         "batch": spec.model_dump(),
         "batch_fingerprint": spec.make(benchmark.space).fingerprint,
         "seed": seed,
-        "draws": draws,
+        "repeats": repeats,
         "proxies": proxy_versions(proxies),
         "device": torch.device(device).type,
         "dtype": "float32",
@@ -150,7 +150,7 @@ class _Worker:
 
 def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
     end_with_parent()
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     space = get_space(header["space"], **header["settings"])
     _Worker.header, _Worker.device = header, device
@@ -162,7 +162,7 @@ def _score_one(architecture: dict[str, Any]) -> dict[str, Any]:
     space = get_space(header["space"], **header["settings"])
     arch = space.parse(architecture)
     network = space.build(arch, seed=header["seed"]).to(_Worker.device)
-    scores = score(network, batch.x, batch.y, list(header["proxies"]), seed=header["seed"], draws=header["draws"])
+    scores = score(network, batch.x, batch.y, list(header["proxies"]), seed=header["seed"], repeats=header["repeats"])
     return {
         "fingerprint": arch.fingerprint,
         "architecture": space.to_json(arch),

@@ -49,7 +49,7 @@ def search(
     combiner: Annotated[str | None, typer.Option(help="combiner; the ensemble's default if not given")] = None,
     as_json: Json = False,
     device: Device = None,
-    ensembles: Annotated[Path | None, typer.Option(help="folder of ensembles")] = None,
+    ensembles_dir: Annotated[Path | None, typer.Option(help="folder of ensembles")] = None,
 ) -> None:
     """Search for architectures with a high predicted accuracy; none is trained.
 
@@ -63,8 +63,8 @@ def search(
     import numpy as np
     from rich.console import Console
 
+    from common.atomic_files import check_new_file
     from common.errors import check_seed
-    from ensemble.data.files import check_new_file
     from search import SearchLog, SpaceDomain, get_strategy, run_search
     from search.loop import check_options
     from service.cli import search_results
@@ -78,7 +78,7 @@ def search(
     for name in (LOG, *search_results.FILES):
         check_new_file(folder / name)
     with _evaluator(
-        space, ensemble, combiner, proxy_names, url, device=device, ensembles_folder=ensembles
+        space, ensemble, combiner, proxy_names, url, device=device, ensembles_dir=ensembles_dir
     ) as evaluator:
         domain = SpaceDomain(evaluator.space, depth, flops_limit, params_limit, evaluator.shape)
         header = {

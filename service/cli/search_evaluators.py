@@ -108,8 +108,7 @@ def local_evaluator(
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
                 items = run(plan.each(Results(list(architectures)), context, Requester(patient=True)))
                 return [
-                    _failure(item.error.detail) if isinstance(item, FailedItem) else _success(item, card)
-                    for item in items
+                    _failure(item.error.detail) if isinstance(item, FailedItem) else _success(item) for item in items
                 ]
 
             yield Evaluator(card, probe.space, probe.shape, predict, surrogate)
@@ -161,8 +160,7 @@ def remote_evaluator(
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
                 return [
-                    _success(item, card) if item.ok else _failure(str(item.error))
-                    for item in request(architectures, proxies)
+                    _success(item) if item.ok else _failure(str(item.error)) for item in request(architectures, proxies)
                 ]
 
             def surrogate(architectures: Sequence[Architecture]) -> list[float]:
@@ -233,9 +231,9 @@ def _check_space(name: str, space: SearchSpace[Architecture]) -> None:
         raise UnknownNameError("space", name, [space.name])
 
 
-def _success(prediction: Any, card: Mapping[str, Any]) -> dict[str, Any]:
+def _success(prediction: Any) -> dict[str, Any]:
     """Fields of a `TrialResult` from a prediction of this process or of the client; both have the same attributes."""
-    interval = Interval(prediction.interval.low, prediction.interval.high, card["interval_level"])
+    interval = Interval(prediction.interval.low, prediction.interval.high, prediction.interval.level)
     warnings = tuple(map(_printable, prediction.warnings))
     return {"accuracy": prediction.accuracy, "interval": interval, "warnings": warnings}
 

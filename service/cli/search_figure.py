@@ -1,7 +1,6 @@
 """Figure of a search: accuracy against cost, and the best accuracy by number of trials."""
 
 import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ensemble.report.palette import LIGHT
-from ensemble.report.svg import DEPTHS, INK, MUTED, PAPER, SERIES, VARIABLES, house_style
+from ensemble.report.svg import figure_style
 from search import Interval, TrialResult
 
 SIZE = (8.0, 3.2)
@@ -32,21 +31,21 @@ def search_figure(
     Returns:
         The content of the file.
     """
-    with house_style():
-        figure = Figure(figsize=SIZE, layout="constrained", facecolor=PAPER)
+    with figure_style(LIGHT):
+        figure = Figure(figsize=SIZE, layout="constrained", facecolor=LIGHT.paper)
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
         _plot_costs(left, trials, depths, front)
         _plot_progress(right, trials)
         svg = io.StringIO()
-        figure.savefig(svg, format="svg", facecolor=PAPER, metadata={"Date": None, "Title": title})
-    return re.sub("|".join(VARIABLES), lambda match: LIGHT[VARIABLES[match[0]]], svg.getvalue()).encode()
+        figure.savefig(svg, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
+    return svg.getvalue().encode()
 
 
 def _plot_costs(axes: Axes, trials: Sequence[TrialResult], depths: Sequence[int], front: Sequence[TrialResult]) -> None:
     distinct = sorted(set(depths))
     for i, depth in enumerate(distinct):
-        color = DEPTHS[round(i / max(1, len(distinct) - 1) * (len(DEPTHS) - 1))]
+        color = LIGHT.depth[round(i / max(1, len(distinct) - 1) * (len(LIGHT.depth) - 1))]
         selected = [trial for trial, trial_depth in zip(trials, depths, strict=True) if trial_depth == depth]
         points = [(1e-9 * trial.flops, 100 * trial.accuracy) for trial in selected if trial.accuracy is not None]
         if points:
@@ -57,7 +56,7 @@ def _plot_costs(axes: Axes, trials: Sequence[TrialResult], depths: Sequence[int]
     if front:
         x, y = np.array([(1e-9 * trial.flops, 100 * (trial.accuracy or 0.0)) for trial in front]).T
         style: dict[str, Any] = {"lw": 1.0, "marker": "o", "ms": 3.4, "mfc": "none", "drawstyle": "steps-post"}
-        axes.plot(x, y, color=INK, label="Pareto front", **style)
+        axes.plot(x, y, color=LIGHT.ink, label="Pareto front", **style)
         _add_legend(axes)
     axes.set_title("accuracy against cost")
     axes.set_xlabel("GFLOPs per forward pass of the probe batch")
@@ -77,8 +76,8 @@ def _plot_progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
         steps = [*improvements, (len(trials), best, interval)]
         numbers, accuracy, low, high = np.array([(i, value, ends.low, ends.high) for i, value, ends in steps]).T
         label = f"{100 * interval.level:.0f} % interval"
-        axes.fill_between(numbers, 100 * low, 100 * high, step="post", color=MUTED, alpha=0.2, lw=0, label=label)
-        axes.plot(numbers, 100 * accuracy, color=SERIES[0], drawstyle="steps-post", label="accuracy")
+        axes.fill_between(numbers, 100 * low, 100 * high, step="post", color=LIGHT.muted, alpha=0.2, lw=0, label=label)
+        axes.plot(numbers, 100 * accuracy, color=LIGHT.series[0], drawstyle="steps-post", label="accuracy")
         _add_legend(axes)
     axes.set_title("best accuracy")
     axes.set_xlabel("trials")
@@ -88,4 +87,4 @@ def _plot_progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
 
 
 def _add_legend(axes: Axes) -> None:
-    axes.legend(loc="lower right", handlelength=1.2, facecolor=PAPER, edgecolor=PAPER, framealpha=0.85)
+    axes.legend(loc="lower right", handlelength=1.2, facecolor=LIGHT.paper, edgecolor=LIGHT.paper, framealpha=0.85)

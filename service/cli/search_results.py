@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ensemble.data.files import write_atomically
+from common.atomic_files import write_atomically
 from models import Architecture, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
 from service.cli.search_figure import search_figure

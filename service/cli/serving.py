@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="JSON as POSTed over HTTP; - reads standard input", allow_dash=True)]
-Folder = Annotated[Path | None, typer.Option("--ensembles", help="folder that holds the ensembles")]
+Folder = Annotated[Path | None, typer.Option("--ensembles-dir", help="folder that holds the ensembles")]
 
 
 @app.command()
@@ -30,7 +30,7 @@ def serve(
     """Start the HTTP service."""
     from service.server.serve import serve
 
-    serve(settings(host=host, port=port, device=device, ensembles_folder=ensembles), typer.echo)
+    serve(settings(host=host, port=port, device=device, ensembles_dir=ensembles), typer.echo)
 
 
 @app.command()
@@ -47,7 +47,7 @@ def predict(
     from service.cli import tables
     from service.inference import pipeline
 
-    given = settings(device=device, ensembles_folder=ensembles)
+    given = settings(device=device, ensembles_dir=ensembles)
     options = {name: True for name, given in (("explain", explain), ("compare", compare)) if given}
     answer = _answer(file, PredictionRequest, pipeline.predict, given, options)
     show(answer, as_json, tables.predictions, tables.comparison, tables.explanations)
@@ -60,7 +60,7 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
     from service.cli import tables
     from service.inference import pipeline
 
-    given = settings(device=device, ensembles_folder=ensembles)
+    given = settings(device=device, ensembles_dir=ensembles)
     answer = _answer(file, ScoreRequest, pipeline.score_all, given)
     show(answer, as_json, tables.scores)
 
@@ -72,12 +72,12 @@ def ensembles(
     folder: Folder = None,
 ) -> None:
     """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
-    from service.cli import metric_tables as measure_tables
+    from service.cli import metric_tables
     from service.inference.registry import EnsembleRegistry
 
-    library = EnsembleRegistry.load(settings(ensembles_folder=folder))
+    library = EnsembleRegistry.load(settings(ensembles_dir=folder))
     for model in [library.model(name)] if name is not None else library.models.values():
-        show(model.card, as_json, measure_tables.card)
+        show(model.card, as_json, metric_tables.card_tables)
 
 
 @app.command()
@@ -102,7 +102,7 @@ def doctor(
     from service.cli.doctor import CHECKS, Setup, examine
     from service.cli.doctor.table import findings
 
-    given = {"host": host, "port": port, "device": device, "ensembles_folder": ensembles}
+    given = {"host": host, "port": port, "device": device, "ensembles_dir": ensembles}
     report = examine(CHECKS, Setup({name: value for name, value in given.items() if value is not None}))
     show(report, as_json, findings)
     raise typer.Exit(int(report.failed))
@@ -137,7 +137,7 @@ def _answer(
     from service.inference.registry import EnsembleRegistry
     from service.inference.scheduler import Requester
 
-    asked = request.model_validate(loads(_content(file), settings.max_nesting)).model_copy(update=options)
+    asked = request.model_validate(loads(_content(file), settings.max_json_depth)).model_copy(update=options)
     library = EnsembleRegistry.load(settings)
     backend = make_backend(settings.model_copy(update={"backend": "inline"}), library)
 

@@ -18,7 +18,7 @@ def predictions(answer: PredictionResponse, names: Sequence[str] | None = None) 
     for title, one in ranked(answer, names):
         seconds = sum(score.seconds for score in one.scores.values())
         interval = f"{one.interval.low:.4f}–{one.interval.high:.4f}"
-        numbers = (f"{one.accuracy:.4f}", interval, f"{one.percentile:.1f}", str(one.rank), f"{seconds:.2f}")
+        numbers = (f"{one.accuracy:.4f}", interval, f"{100 * one.percentile:.1f}", str(one.rank), f"{seconds:.2f}")
         table.add_row(title, _layers(one.architecture), *numbers)
         remarks += [f"{title}: {warning}" for warning in one.warnings]
     for title, wrong in zip(_titles(answer, names), answer.predictions, strict=True):
@@ -40,11 +40,11 @@ def ranked(answer: PredictionResponse, names: Sequence[str] | None = None) -> li
 
 def comparison(answer: PredictionResponse, names: Sequence[str] | None = None) -> Table | str:
     """How probably the row's architecture beats the column's; empty unless asked for."""
-    if answer.beats is None:
+    if answer.win_probability is None:
         return ""
     titles = _titles(answer, names)
     table = plain("beats, with probability", *titles)
-    for title, row in zip(titles, answer.beats, strict=True):
+    for title, row in zip(titles, answer.win_probability, strict=True):
         table.add_row(title, *("" if probability is None else f"{probability:.2f}" for probability in row))
     return table
 
@@ -57,17 +57,16 @@ def explanations(answer: PredictionResponse, names: Sequence[str] | None = None)
 def explained(title: str, one: PredictedItem, reasons: int = 8, edits: int = 3) -> Table:
     """The largest reasons for a prediction, and the edits that would raise it most."""
     assert one.explanation is not None
-    base = one.explanation.base
+    base = one.explanation.base_value
     table = plain(f"why {title}", "points")
     table.caption = f"on a mean of {base:.4f}; by {one.explanation.combiner}"
-    for reason in one.explanation.reasons[:reasons]:
-        table.add_row(reason.part, f"{reason.points:+.2f}")
-    if rest := one.explanation.reasons[reasons:]:
-        table.add_row(f"{len(rest)} more", f"{sum(reason.points for reason in rest):+.2f}")
-    for edit in (one.edits or [])[:edits]:
-        table.add_row(
-            "edit: " + ", ".join(f"{name} {value}" for name, value in edit.edit.items()), f"{edit.points:+.2f}"
-        )
+    for reason in one.explanation.attributions[:reasons]:
+        table.add_row(reason.feature_group, f"{100 * reason.contribution:+.2f}")
+    if rest := one.explanation.attributions[reasons:]:
+        table.add_row(f"{len(rest)} more", f"{100 * sum(reason.contribution for reason in rest):+.2f}")
+    for suggested in (one.suggested_mutations or [])[:edits]:
+        mutation = ", ".join(f"{name} {value}" for name, value in suggested.mutation.items())
+        table.add_row(f"mutation: {mutation}", f"{100 * suggested.accuracy_gain:+.2f}")
     return table
 
 

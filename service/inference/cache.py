@@ -51,7 +51,7 @@ class ScoreKey(NamedTuple):
     architecture: str
     batch: str
     seed: int
-    draws: int
+    repeats: int
     proxy: str
     version: str
     device: str

@@ -10,13 +10,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 import ensemble
-from ensemble import Answer, Prediction
+from ensemble import Prediction
 from models import Architecture, InputError
 from proxies import Score
 from service.api.problems import problem
 from service.api.schemas import (
-    BatchCard,
-    Edit,
     Estimate,
     EstimatedItem,
     Explanation,
@@ -24,9 +22,11 @@ from service.api.schemas import (
     Interval,
     PredictedItem,
     PredictionResponse,
+    ProbeBatchInfo,
     ProxyScore,
     ScoredItem,
     ScoreResponse,
+    SuggestedMutation,
 )
 from service.inference.registry import LoadedEnsemble, Probe
 
@@ -61,7 +61,7 @@ class Results:
         """How many of those posted were answered, could not be read, and failed."""
         unreadable = sum(isinstance(one, InputError) for one in self.read)
         failed = sum(one in self.failures for one in self.read) if self.failures else 0
-        return {"answered": len(self.read) - unreadable - failed, "unreadable": unreadable, "failed": failed}
+        return {"succeeded": len(self.read) - unreadable - failed, "invalid": unreadable, "failed": failed}
 
     def items(self, make: Callable[[Architecture], T]) -> list[T | FailedItem]:
         """In the order posted, what `make` makes of an architecture, or its error."""
@@ -86,32 +86,32 @@ class EnsembleOutput:
 
     predictions: Mapping[Architecture, Prediction]
     explanations: dict[Architecture, ensemble.Explanation] = field(default_factory=dict)
-    edits: dict[Architecture, list[ensemble.Edit]] = field(default_factory=dict)
+    edits: dict[Architecture, list[ensemble.SuggestedMutation]] = field(default_factory=dict)
 
 
 def scores(results: Results, probe: Probe, seconds: float) -> ScoreResponse:
     """The scores of each architecture, in the order posted."""
     items = scored(results, probe)
-    return ScoreResponse(scores=items, device=str(probe.device), batch=_batch(probe), seconds=seconds)
+    return ScoreResponse(scores=items, device=str(probe.device), probe_batch=_batch(probe), seconds=seconds)
 
 
 def predictions(
     results: Results, said: EnsembleOutput, beats: Matrix | None, model: LoadedEnsemble, probe: Probe, seconds: float
 ) -> PredictionResponse:
     """The prediction for each architecture, in the order posted, ranked among all."""
-    orders = [said.predictions[arch].order for arch in _predicted(results, said).values()]
+    orders = [said.predictions[arch].ranking_score for arch in _predicted(results, said).values()]
 
     def item(arch: Architecture) -> PredictedItem:
-        rank = 1 + sum(order > said.predictions[arch].order for order in orders)
+        rank = 1 + sum(order > said.predictions[arch].ranking_score for order in orders)
         return PredictedItem(**_estimated(arch, results, said, model, probe), rank=rank)
 
     return PredictionResponse(
         predictions=results.items(item),
-        beats=beats,
+        win_probability=beats,
         ensemble=model.name,
         ensemble_hash=model.hash,
         device=str(probe.device),
-        batch=_batch(probe),
+        probe_batch=_batch(probe),
         seconds=seconds,
     )
 
@@ -139,9 +139,9 @@ def _estimated(
         "ensemble_hash": model.hash,
         "combiner": one.combiner,
         "combiners": {name: Estimate(**_estimate(its)) if its else None for name, its in one.combiners.items()},
-        "stretch": one.stretch,
-        "explanation": Explanation(**asdict(said.explanations[arch])) if arch in said.explanations else None,
-        "edits": [Edit(**asdict(edit)) for edit in said.edits[arch]] if arch in said.edits else None,
+        "interval_scale": one.interval_scale,
+        "explanation": _explanation(said.explanations[arch]) if arch in said.explanations else None,
+        "suggested_mutations": [_mutation(edit) for edit in said.edits[arch]] if arch in said.edits else None,
     }
 
 
@@ -150,12 +150,20 @@ def _predicted(results: Results, said: EnsembleOutput) -> dict[int, Architecture
     return {i: one for i, one in enumerate(results.read) if isinstance(one, Architecture) and one in said.predictions}
 
 
-def _estimate(answer: Answer) -> dict[str, Any]:
+def _estimate(estimate: ensemble.Estimate) -> dict[str, Any]:
     return {
-        "accuracy": answer.accuracy,
-        "interval": Interval(low=answer.low, high=answer.high),
-        "percentile": answer.percentile,
+        "accuracy": estimate.accuracy,
+        "interval": Interval(**asdict(estimate.interval)),
+        "percentile": estimate.percentile,
     }
+
+
+def _explanation(explanation: ensemble.Explanation) -> Explanation:
+    return Explanation(**asdict(explanation))
+
+
+def _mutation(suggested: ensemble.SuggestedMutation) -> SuggestedMutation:
+    return SuggestedMutation(**asdict(suggested))
 
 
 def beats(results: Results, said: EnsembleOutput, model: LoadedEnsemble) -> Matrix:
@@ -163,7 +171,7 @@ def beats(results: Results, said: EnsembleOutput, model: LoadedEnsemble) -> Matr
     good, number = _predicted(results, said), len(results.read)
     matrix: Matrix = [[None] * number for _ in range(number)]
     architectures = list(good.values())
-    known = model.ensemble.beats(architectures, [said.predictions[arch] for arch in architectures])
+    known = model.ensemble.win_probability(architectures, [said.predictions[arch] for arch in architectures])
     for i, row in zip(good, known, strict=True):
         for j, probability in zip(good, row, strict=True):
             matrix[i][j] = float(probability) if math.isfinite(probability) else None
@@ -174,11 +182,11 @@ def _scored(arch: Architecture, results: Results, probe: Probe, warnings: list[s
     return {
         "architecture": probe.space.to_json(arch),
         "fingerprint": arch.fingerprint,
-        "scores": {name: ProxyScore.of(one) for name, one in results.scores[arch].items()},
+        "scores": {name: ProxyScore.from_score(one) for name, one in results.scores[arch].items()},
         "cached": arch not in results.computed,
         "warnings": warnings,
     }
 
 
-def _batch(probe: Probe) -> BatchCard:
-    return BatchCard(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)
+def _batch(probe: Probe) -> ProbeBatchInfo:
+    return ProbeBatchInfo(fingerprint=probe.batch.fingerprint, source=probe.batch.source, shape=probe.shape)

@@ -25,7 +25,7 @@ from service.inference.outputs import EnsembleOutput, Results
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble, Probe
 from service.inference.scheduler import Requester
 from service.observability import logs
-from service.observability.metrics import Asked
+from service.observability.metrics import RequestKind
 from service.storage import Basis
 
 log = logging.getLogger(__name__)
@@ -88,14 +88,14 @@ class Plan:
 
     async def each(self, results: Results, context: AppContext, asker: Requester) -> Sequence[ScoredItem | FailedItem]:
         """The answer for each architecture by itself, for whoever asks."""
-        kind: Asked = "scores" if self.model is None else "predictions"
-        context.metrics.asked(kind, "job", len(results.read))
+        kind: RequestKind = "scores" if self.model is None else "predictions"
+        context.metrics.record_requested(kind, "job", len(results.read))
         await _score(results, self, context, asker)
         if self.model is None:
-            context.metrics.answered(kind, "job", results.outcomes)
+            context.metrics.record_completed(kind, "job", results.outcomes)
             return answers.scored(results, self.probe)
         said = await _estimate(results, self, self.model, context, asker)
-        context.metrics.answered(kind, "job", results.outcomes)
+        context.metrics.record_completed(kind, "job", results.outcomes)
         return answers.estimated(results, said, self.model, self.probe)
 
 
@@ -106,14 +106,14 @@ async def predict(request: PredictionRequest, context: AppContext, asker: Reques
     """
     plan = Plan.of(request, context.library)
     results, started = read(request.architectures, context.limits.reader(plan.probe)), perf_counter()
-    context.metrics.asked("predictions", "request", len(results.read))
+    context.metrics.record_requested("predictions", "request", len(results.read))
     if plan.explain:
         context.turns.check(asker)
     await _score(results, plan, context, asker)
     assert plan.model is not None, "a prediction has a model"
     said = await _estimate(results, plan, plan.model, context, asker)
     beats = await context.quick(asker, answers.beats, results, said, plan.model) if request.compare else None
-    context.metrics.answered("predictions", "request", results.outcomes)
+    context.metrics.record_completed("predictions", "request", results.outcomes)
     return answers.predictions(results, said, beats, plan.model, plan.probe, perf_counter() - started)
 
 
@@ -121,9 +121,9 @@ async def score_all(request: ScoreRequest, context: AppContext, asker: Requester
     """As `predict`, but the answer is the proxies' scores."""
     plan = Plan.of(request, context.library)
     results, started = read(request.architectures, context.limits.reader(plan.probe)), perf_counter()
-    context.metrics.asked("scores", "request", len(results.read))
+    context.metrics.record_requested("scores", "request", len(results.read))
     await _score(results, plan, context, asker)
-    context.metrics.answered("scores", "request", results.outcomes)
+    context.metrics.record_completed("scores", "request", results.outcomes)
     return answers.scores(results, plan.probe, perf_counter() - started)
 
 
@@ -187,7 +187,7 @@ async def _estimate(
     keys = {arch: model.key(arch, own, plan.combiner, plan.probe) for arch, own in scores.items()}
     found = memory.predictions.get(keys.values())
     missing = {arch: scores[arch] for arch, key in keys.items() if key not in found}
-    context.metrics.looked_up("prediction", memory=len(keys) - len(missing), nowhere=len(missing))
+    context.metrics.record_cache_requests("prediction", memory=len(keys) - len(missing), miss=len(missing))
     if missing:
         results.computed.update(missing)
         new = await context.quick(asker, model.predict, missing, plan.combiner, plan.probe)

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from ensemble import Edit, Ensemble, Explanation, Prediction, card
+from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from models.base import Shape
 from models.batches import BatchSpec, ProbeBatch
 from proxies import Score, proxy_versions
-from proxies.runner import DRAWS
-from service.api.cards import EnsembleCard, HeldOut, PopulationCard
+from proxies.runner import DEFAULT_REPEATS
+from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
+from service.api.documents import ensemble_card
 from service.inference.cache import PredictionKey, ScoreKey
 from service.settings import Settings
 
@@ -31,14 +32,14 @@ class Probe:
         batch: the probe batch, on the device.
         device: where networks run.
         seed: of the initial weights and of the draws.
-        draws: how many draws the proxies average that draw.
+        repeats: number of random draws that zen averages.
     """
 
     space: SearchSpace[Architecture]
     batch: ProbeBatch
     device: torch.device
     seed: int = 0
-    draws: int = DRAWS
+    repeats: int = DEFAULT_REPEATS
 
     @classmethod
     def of(cls, space: SearchSpace[Architecture], batch: ProbeBatch, device: torch.device, **drawn: int) -> "Probe":
@@ -53,7 +54,7 @@ class Probe:
 
     def keys(self, arch: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """By proxy, under which its score of the architecture is kept. `proxies`: their versions by name."""
-        batch, drawn, where = self.batch.fingerprint, (self.seed, self.draws), self._where
+        batch, drawn, where = self.batch.fingerprint, (self.seed, self.repeats), self._where
         return {
             name: ScoreKey(self._space, arch.fingerprint, batch, *drawn, name, version, *where)
             for name, version in proxies.items()
@@ -90,17 +91,17 @@ class LoadedEnsemble:
     @cached_property
     def card(self) -> EnsembleCard:
         """What the ensemble was fitted on, how good it is, and what it is not good for."""
-        return EnsembleCard.model_validate(card(self.manifest))
+        return ensemble_card(self.manifest)
 
     @cached_property
-    def population(self) -> PopulationCard:
-        """The reference population that its percentiles are taken in."""
+    def reference_set(self) -> ReferenceSet:
+        """The reference set that its percentiles refer to."""
         held_out = {
-            name: HeldOut(accuracy=accuracy.tolist(), layers=depths.astype(int).tolist())
-            for name, (accuracy, depths) in self.ensemble.held_out.items()
+            name: HeldOutPredictions(accuracy=accuracy.tolist(), layers=depths.astype(int).tolist())
+            for name, (accuracy, depths) in self.ensemble.held_out_predictions.items()
         }
-        proxies = {name: row.tolist() for name, row in self.ensemble.quantiles.items()}
-        return PopulationCard(number=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
+        proxies = {name: row.tolist() for name, row in self.ensemble.reference_set.proxy_quantiles.items()}
+        return ReferenceSet(size=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
 
     @property
     def proxies(self) -> list[str]:
@@ -133,9 +134,9 @@ class LoadedEnsemble:
 
     def explained(
         self, arch: Architecture, scores: Mapping[str, Score], combiner: str | None
-    ) -> tuple[Explanation, list[Edit]]:
+    ) -> tuple[Explanation, list[SuggestedMutation]]:
         """The explanation of the prediction that `predict` makes of the same, and the edits that raise it."""
-        return self.ensemble.explain(arch, _features(scores) or None, combiner), self.ensemble.edits(arch)
+        return self.ensemble.explain(arch, _features(scores) or None, combiner), self.ensemble.suggest_mutations(arch)
 
     def _unlike(self, probe: Probe) -> list[str]:
         """In which ways the probe's scores may differ from those that the ensemble was fitted on."""
@@ -166,7 +167,7 @@ class EnsembleRegistry:
             ArtifactError: an ensemble is broken.
         """
         device = find_device(settings.device)
-        folder = settings.ensembles_folder
+        folder = settings.ensembles_dir
         models = {
             path.parent.name: _load(path.parent.name, Ensemble.load(path.parent), device)
             for path in sorted(folder.glob("[!.]*/manifest.json"))
@@ -210,5 +211,5 @@ def find_device(wanted: str) -> torch.device:
 def _load(name: str, ensemble: Ensemble, device: torch.device) -> LoadedEnsemble:
     fitted = ensemble.manifest
     batch = ensemble.batch or BatchSpec().make(ensemble.space)  # one that uses no proxies has no batch
-    drawn = {"seed": fitted["proxy_seed"] or 0, "draws": fitted.get("proxy_draws") or DRAWS}
+    drawn = {"seed": fitted["proxy_seed"] or 0, "repeats": fitted.get("proxy_repeats") or DEFAULT_REPEATS}
     return LoadedEnsemble(name, ensemble, Probe.of(ensemble.space, batch, device, **drawn))

@@ -14,7 +14,7 @@ from service.inference.cache import Memory, ScoreKey
 from service.inference.registry import Probe
 from service.inference.scheduler import FairScheduler, Requester
 from service.observability.metrics import Metrics
-from service.observability.tracing import Tracing, describe
+from service.observability.tracing import Tracing, set_attributes
 from service.storage import Store, StoreError
 from service.storage.write_behind import WriteBehind
 from service.workers.base import Backend, Outcome, Task
@@ -24,7 +24,7 @@ from service.workers.scoring_errors import ScoringError
 log = logging.getLogger(__name__)
 Scores = dict[str, Score]
 ScoringKey = tuple[Architecture, str, int, int]
-"""An architecture, batch, seed and number of draws: what is computed one at a time."""
+"""Architecture, fingerprint of the batch, seed and repeats: what is computed one at a time."""
 PAUSE = 0.1
 """Seconds between two attempts to hand a task over."""
 MOST_UNWRITTEN = 2**16
@@ -69,8 +69,8 @@ class Scorer:
         missing = [key for key in asked if key not in found]
         if missing and self.store is not None:
             stored = await self._stored(self.store, missing)
-        self._metrics.looked_up(
-            "score", memory=len(asked) - len(missing), store=len(stored), nowhere=len(missing) - len(stored)
+        self._metrics.record_cache_requests(
+            "score", memory=len(asked) - len(missing), store=len(stored), miss=len(missing) - len(stored)
         )
         found |= stored
         return {arch: {name: found[key] for name, key in own.items() if key in found} for arch, own in keys.items()}
@@ -81,7 +81,7 @@ class Scorer:
         Failed scores are among them, and are not kept. Raises `ScoringError` where there are none at all.
         """
         keys = probe.keys(arch, proxies)
-        which = (arch, probe.batch.fingerprint, probe.seed, probe.draws)
+        which = (arch, probe.batch.fingerprint, probe.seed, probe.repeats)
         async with self._locks.setdefault(which, asyncio.Lock()):  # the second of two finds what the first computed
             if which in self._running:  # for one who gave up
                 await asyncio.wait((self._running[which],))
@@ -105,14 +105,19 @@ class Scorer:
             await asker.begun()
             with self._tracing.span("score", architecture=arch.fingerprint, proxies=list(keys)) as span:
                 outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
-                describe(span, outcome)
+                failure = outcome.failure and outcome.failure.kind
+                set_attributes(
+                    span, seconds=outcome.seconds, tries=outcome.tries, process=outcome.process, failure=failure
+                )
         finally:
             self.turns.give_back(asker, perf_counter() - started)
         computed = {name: Score(**one) for name, one in (outcome.scores or {}).items()}
-        self._metrics.computed(outcome, computed)
         if outcome.failure is not None:
+            self._metrics.record_scoring_failure(outcome.failure.kind)
             raise ScoringError(outcome)
-        kept = {keys[name]: one for name, one in computed.items() if one.status == "ok"}
+        succeeded = {name: score for name, score in computed.items() if score.status == "ok"}
+        self._metrics.record_scoring(outcome.seconds, {name: score.seconds for name, score in succeeded.items()})
+        kept = {keys[name]: score for name, score in succeeded.items()}
         self.memory.scores.put(kept)
         if self.store is not None and len(self._unwritten) < MOST_UNWRITTEN:
             self._unwritten.add(list(kept.items()))
@@ -154,7 +159,7 @@ def _task(arch: Architecture, probe: Probe, proxies: list[str]) -> Task:
         architecture=probe.space.to_json(arch),
         probe=probe.batch.fingerprint,
         seed=probe.seed,
-        draws=probe.draws,
+        repeats=probe.repeats,
         proxies=proxies,
     )
 

@@ -93,7 +93,7 @@ class JobRunner:
         try:
             await self._release(list(self._held.values()))
             if self._store.shared:
-                await asyncio.to_thread(self._store.workers.leave, self._name)
+                await asyncio.to_thread(self._store.servers.leave, self._name)
         except StoreError as error:
             log.error("what was not finished waits until this server is missed: %s", error)
         self._thread.shutdown()
@@ -106,8 +106,8 @@ class JobRunner:
             )
         else:
             found = await asyncio.to_thread(self._store.queue.requeue, None, MOST_ATTEMPTS, LOST)
-        if found.waiting or found.failed:
-            log.warning("%d architectures of jobs wait again, %d were given up", found.waiting, found.failed)
+        if found.queued or found.failed:
+            log.warning("%d architectures of jobs wait again, %d were given up", found.queued, found.failed)
             self.wake()
 
     async def _keep_watch(self) -> None:
@@ -191,7 +191,7 @@ class JobRunner:
 
     async def _plan(self, job: Job) -> Plan:
         """Raise what `Plan.of` and `Plan.bound` raise, and `StoreError`."""
-        kind = PredictionRequest if job.kind == "predict" else ScoreRequest
+        kind = PredictionRequest if job.kind == "predictions" else ScoreRequest
         asked, library = kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library
         if job.proxies is None:  # of an earlier archrank
             job = await asyncio.to_thread(self._store.jobs.bind, job.id, Plan.of(asked, library).basis)

@@ -18,7 +18,8 @@ from models.batches import ProbeBatch, check_batch
 from proxies import score
 from proxies.passes.base import is_out_of_memory
 from proxies.runner import check_options
-from service.workers.base import OUT_OF_MEMORY, Failure, Kind, Outcome, Task
+from service.failures import FailureKind
+from service.workers.base import OUT_OF_MEMORY, Failure, Outcome, Task
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,11 @@ class Scorer:
     def _scores(self, task: Task) -> dict[str, dict[str, Any]]:
         if task.probe not in self._batches:
             raise UnknownNameError("probe", task.probe, list(self._batches))
-        check_options(task.seed, task.draws)
+        check_options(task.seed, task.repeats)
         space, batch = get_space(task.space, **task.settings), self._batches[task.probe]
         check_batch(batch.x, batch.y, space.input_shape(len(batch.y), batch.x.shape[2]), space.num_classes)
         network = space.build(space.parse(task.architecture), task.seed).to(self.device)
-        found = score(network, batch.x, batch.y, task.proxies, task.seed, task.draws, self._proxy_seconds)
+        found = score(network, batch.x, batch.y, task.proxies, task.seed, task.repeats, self._proxy_seconds)
         return {name: asdict(one) for name, one in found.items()}
 
     def _lost(self) -> str | None:
@@ -99,7 +100,7 @@ def _unpacked(text: str) -> Tensor:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, ArchrankError):  # first, as it may quote anything
         return Failure("error", str(error))
-    kind: Kind = "error"
+    kind: FailureKind = "error"
     if is_out_of_memory(error):
         kind = "out_of_memory"
     else:

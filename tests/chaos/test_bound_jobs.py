@@ -50,7 +50,7 @@ def words(results: dict[int, Any]) -> set[Any]:
 
 
 def test_default_and_artifact_change(tmp_path: Path, ensembles: Path) -> None:
-    given = {"ensembles_folder": ensembles}
+    given = {"ensembles_dir": ensembles}
     with serving(tmp_path, **given) as server:
         hash_ = server.client.get(f"/v1/ensembles/{FIRST}").json()["hash"]
         first = begin(server, tmp_path, seed=1)

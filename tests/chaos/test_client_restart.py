@@ -54,7 +54,7 @@ def test_ranks_a_thousand_over_a_restart(
     tmp_path: Path, python: tuple[list[str], dict[str, str]], recovered: Recovered
 ) -> None:
     port, (command, environment) = free_port(), python
-    with serving(tmp_path, port=port, processes=2) as server:
+    with serving(tmp_path, port=port, num_workers=2) as server:
         client = subprocess.Popen(
             [*command, "-c", SCRIPT, server.url, str(NUMBER), PROXY],
             stdout=subprocess.PIPE,
@@ -72,7 +72,7 @@ def test_ranks_a_thousand_over_a_restart(
             server.process.wait(30)
             since = time.monotonic()
             assert client.poll() is None
-            with serving(tmp_path, port=port, processes=2) as again:
+            with serving(tmp_path, port=port, num_workers=2) as again:
                 again.at_least(place, len(before) + 1)
                 recovered("server killed while a client ranked a thousand, and started again", since)
                 out, errors = client.communicate(timeout=3 * PATIENCE)

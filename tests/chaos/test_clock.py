@@ -34,7 +34,7 @@ def test_jump_mid_job(tmp_path: Path, days: int) -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC": 1,
     }
     # Forgotten after an hour, which is what a forward jump makes of everything that was finished before it.
-    with serving(tmp_path / "data", keep_hours=1, **clock) as server:
+    with serving(tmp_path / "data", result_retention=3600, **clock) as server:
         started = wall_clock(server)
         place = server.submit(server.architectures(NUMBER), key="once")
         server.at_least(place, 2)

@@ -33,7 +33,7 @@ def test_killed(tmp_path: Path, recovered: Recovered) -> None:
 
 
 def test_hung(tmp_path: Path, recovered: Recovered) -> None:
-    with serving(tmp_path, deadline_seconds=5) as server:
+    with serving(tmp_path, task_timeout=5) as server:
         place, scorer = under_way(server)
         os.kill(scorer, signal.SIGSTOP)
         before, since = server.results(place), time.monotonic()

@@ -81,7 +81,7 @@ def test_one_server_for_one_data_folder(tmp_path: Path) -> None:
 
 
 def _refused(data: Path) -> str:
-    env = os.environ | {"ARCHRANK_DATA_FOLDER": str(data)}
+    env = os.environ | {"ARCHRANK_DATA_DIR": str(data)}
     command = (sys.executable, "-m", "service.cli", "serve", "--port", "0")
     ended = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -23,7 +23,7 @@ def servers(tmp_path: Path, postgres: Postgres) -> Iterator[tuple[Server, Server
         with ExitStack() as stack:
             one, two = (
                 stack.enter_context(
-                    serving(tmp_path / name, store_url=postgres.url("shared"), worker_seconds=SECONDS, ready=False)
+                    serving(tmp_path / name, store_url=postgres.url("shared"), heartbeat_timeout=SECONDS, ready=False)
                 )
                 for name in ("one", "two")
             )
@@ -48,7 +48,7 @@ def test_one_is_killed(servers: tuple[Server, Server], recovered: Recovered) -> 
     one.kill()
     since, before = time.monotonic(), two.results(place)
     assert_complete(two, place, NUMBER, before)
-    recovered(f"one of two servers killed (worker_seconds = {SECONDS}), until the other had done all", since)
+    recovered(f"one of two servers killed (heartbeat_timeout = {SECONDS}), until the other had done all", since)
 
 
 def test_one_is_paused_and_comes_back(servers: tuple[Server, Server], recovered: Recovered) -> None:
@@ -58,7 +58,7 @@ def test_one_is_paused_and_comes_back(servers: tuple[Server, Server], recovered:
     one.send(signal.SIGSTOP)
     since, before = time.monotonic(), two.results(place)
     assert_complete(two, place, NUMBER, before)
-    recovered(f"one of two servers paused (worker_seconds = {SECONDS}), until the other had done all", since)
+    recovered(f"one of two servers paused (heartbeat_timeout = {SECONDS}), until the other had done all", since)
     results = two.results(place)
     one.send(signal.SIGCONT)
     later = one.submit(one.architectures(4, seed=9))

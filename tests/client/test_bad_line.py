@@ -27,12 +27,12 @@ def test_all_of_it(make: Make, fresh: Server) -> None:
         results = client.predict([*architectures, architectures[0]], proxies=CHEAP)
         assert [one.architecture for one in results] == [*architectures, architectures[0]]
         assert [one.ok for one in results] == [True] * NUMBER + [False, True]
-        assert count(fresh, "archrank_architecture_seconds_count") == NUMBER
+        assert count(fresh, "archrank_scoring_duration_seconds_count") == NUMBER
         assert len(fresh.client.get("/v1/jobs").json()["jobs"]) == 1  # however often it was posted
 
         again = client.score(architectures, proxies=CHEAP)
         assert [one.scores for one in again[:-1]] == [one.scores for one in results[:NUMBER]]
-        assert count(fresh, "archrank_architecture_seconds_count") == NUMBER
+        assert count(fresh, "archrank_scoring_duration_seconds_count") == NUMBER
 
         many = client.sample(700, seed=2)
         ranked = client.rank(many, proxies=[])
@@ -44,5 +44,5 @@ def test_all_of_it(make: Make, fresh: Server) -> None:
         positions = [position for position, _ in job.iter()]
         assert sorted(positions) == list(range(20))  # each once
         assert job.wait().state == "done"
-        assert count(fresh, "archrank_architecture_seconds_count") == NUMBER + 20
+        assert count(fresh, "archrank_scoring_duration_seconds_count") == NUMBER + 20
         assert set(FAULTS) <= set(line.happened)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from archrank_client import (
+    APITimeoutError,
     ArchitectureError,
     Failure,
-    InvalidRequest,
-    JobCancelled,
-    NotFound,
+    InvalidRequestError,
+    JobCancelledError,
+    NotFoundError,
     Prediction,
     Scores,
-    TimedOut,
     Validation,
 )
 
@@ -31,7 +31,7 @@ def count(server: Server, name: str) -> float:
 
 
 def asked(server: Server) -> float:
-    return count(server, 'archrank_architectures_asked_total{kind="predictions"')
+    return count(server, 'archrank_architectures_requested_total{kind="predictions"')
 
 
 def test_predictions_are_in_order_and_equal_ones_are_sent_once(client: Any, server: Server) -> None:
@@ -97,16 +97,16 @@ def test_where_all_of_a_job_are_refused_each_has_its_error(client: Any) -> None:
 
 def test_what_is_wrong_with_the_request_is_raised(client: Any) -> None:
     architectures = client.sample(2, seed=1)
-    with pytest.raises(InvalidRequest, match="combiner: got 'nonsense'; allowed: one of stacked") as caught:
+    with pytest.raises(InvalidRequestError, match="combiner: got 'nonsense'; allowed: one of stacked") as caught:
         client.predict(architectures, combiner="nonsense", proxies=[])
     assert caught.value.problem.errors[0].field == "combiner"
-    with pytest.raises(InvalidRequest, match=r"proxies\[0\]"):
+    with pytest.raises(InvalidRequestError, match=r"proxies\[0\]"):
         client.score(architectures, proxies=["nonsense"])
-    with pytest.raises(NotFound, match="got 'nonsense'; allowed: one of gcn-nas"):
+    with pytest.raises(NotFoundError, match="got 'nonsense'; allowed: one of gcn-nas"):
         client.sample(1, space="nonsense")
-    with pytest.raises(InvalidRequest, match="n: got"):
+    with pytest.raises(InvalidRequestError, match="n: got"):
         client.sample(0)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.job("0" * 32)
     with pytest.raises(TypeError, match="a list of architectures"):
         client.predict(architectures[0])
@@ -141,7 +141,7 @@ def test_a_vote_is_ranked_as_the_server_does_and_refused_where_it_cannot_be(clie
     said = [one["rank"] for one in server.client.post("/v1/predictions", json=body).json()["predictions"]]
     ranked = client.rank(architectures, proxies=CHEAP, combiner="vote")
     assert {one.position: one.rank for one in ranked} == dict(enumerate(said))
-    with pytest.raises(InvalidRequest, match="one that predicts each architecture by itself"):
+    with pytest.raises(InvalidRequestError, match="one that predicts each architecture by itself"):
         client.rank(client.sample(65, depth=4, seed=7), proxies=[], combiner="vote")
 
 
@@ -157,9 +157,9 @@ def test_with_proxies_a_long_set_is_a_job(client: Any, server: Server) -> None:
     assert told[0] == (0, 71)
     assert told[-1] == (71, 71)
     assert told == sorted(told)
-    scored = count(server, "archrank_architecture_seconds_count")
+    scored = count(server, "archrank_scoring_duration_seconds_count")
     again = client.score(architectures, proxies=CHEAP)
-    assert count(server, "archrank_architecture_seconds_count") == scored
+    assert count(server, "archrank_scoring_duration_seconds_count") == scored
     assert all(isinstance(one, Scores) for one in again[:-1])
     assert [one.scores for one in again[:-1]] == [one.scores for one in results[:-1]]
 
@@ -201,15 +201,15 @@ def test_a_job_sends_equal_ones_too_so_that_positions_are_those_given(client: An
 
 def test_cancelled_jobs(client: Any) -> None:
     job = client.submit(client.sample(300, depth=4, seed=10), proxies=CHEAP, seed=len(client.jobs()))
-    with pytest.raises(TimedOut, match="it goes on"):
+    with pytest.raises(APITimeoutError, match="it continues"):
         job.wait(timeout=0.1)
     results = job.iter()
     next(results)
     assert job.cancel().state == "cancelled"
-    with pytest.raises(JobCancelled, match="cancelled, with"):
+    with pytest.raises(JobCancelledError, match="cancelled, with"):
         list(results)
     assert job.wait().state == "cancelled"
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelledError):
         job.results()
 
 
@@ -224,7 +224,7 @@ def test_what_there_is(client: Any, server: Server) -> None:
     spaces, ensembles = client.spaces(), client.ensembles()
     assert spaces == server.client.get("/v1/spaces").json()
     assert "stacked" in ensembles["gcn-nas-ntu"].combiners
-    assert ensembles["gcn-nas-ntu"].measured
+    assert ensembles["gcn-nas-ntu"].metrics
     assert client.limits().model_dump().items() <= server.client.get("/v1/limits").json().items()
 
 
@@ -257,13 +257,13 @@ def test_arrays_are_written_as_lists(client: Any) -> None:
 
 
 def test_nothing_is_asked_for_nothing(client: Any, server: Server) -> None:
-    before = count(server, "archrank_requests_total")
+    before = count(server, "archrank_http_requests_total")
     assert (client.predict([]), client.rank([]), client.score([]), client.validate([])) == ([], [], [], [])
-    assert count(server, "archrank_requests_total") == before + 1  # the one that counted them
+    assert count(server, "archrank_http_requests_total") == before + 1  # the one that counted them
 
 
 def test_explanations(client: Any) -> None:
     (one,) = client.predict(client.sample(1, depth=4, seed=3), proxies=[], explain=True)
-    total = one.explanation.base + sum(reason.points for reason in one.explanation.reasons) / 100
+    total = one.explanation.base_value + sum(part.contribution for part in one.explanation.attributions)
     assert total == pytest.approx(one.accuracy)
-    assert one.edits[0].points > 0
+    assert one.suggested_mutations[0].accuracy_gain > 0

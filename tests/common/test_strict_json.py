@@ -153,7 +153,7 @@ COSTLY = {
 
 
 LIMITS = Settings()
-MOST = LIMITS.max_values * LIMITS.max_job_architectures * SIZE // LIMITS.max_job_body_bytes
+MOST = LIMITS.max_json_values * LIMITS.max_job_architectures * SIZE // LIMITS.max_job_body_bytes
 """Values, as many for each byte of these bodies as a job's may have."""
 
 
@@ -162,7 +162,7 @@ def cost(text: bytes) -> float:
     tracemalloc.start()
     try:
         with contextlib.suppress(TooManyValuesError):
-            loads(text, LIMITS.max_nesting, MOST)
+            loads(text, LIMITS.max_json_depth, MOST)
         return tracemalloc.get_traced_memory()[1] / SIZE
     finally:
         tracemalloc.stop()
@@ -181,10 +181,10 @@ def test_a_body_costs_a_bounded_multiple_of_its_size(kind: str) -> None:
     containers, names, commas = unit.count("[") + unit.count("{"), unit.count(":"), unit.count(",")
     allowed = MOST // max(containers + commas, PART * containers, PART * names) - 3
     text = body(unit, min(fitting, allowed))
-    loads(text, LIMITS.max_nesting, MOST)
+    loads(text, LIMITS.max_json_depth, MOST)
     assert cost(text) < MOST_COST
     if allowed < fitting:
         text = body(unit, fitting)
         with pytest.raises(TooManyValuesError):
-            loads(text, LIMITS.max_nesting, MOST)
+            loads(text, LIMITS.max_json_depth, MOST)
         assert cost(text) < 0.1

@@ -138,20 +138,12 @@ def test_what_the_network_does_not_name_fails_alone(
     assert all(f"AttributeError: the network names no `{attribute}`" in str(scores[name].error) for name in needed_by)
 
 
-def test_per_layer_is_the_feature_by_unit_where_the_proxy_adds_layers_up(
-    name: str, small: Small, x: torch.Tensor, y: torch.Tensor
+def test_units_that_are_no_modules_fail_only_the_proxies_that_read_them(
+    small: Small, x: torch.Tensor, y: torch.Tensor
 ) -> None:
-    result = score(small, x, y, [name])[name]
-    assert result.feature is not None
-    info = next(info for info in proxy_infos() if info.name == name)
-    assert result.per_layer == (result.feature / 2 if info.additive else None)
-
-
-def test_without_units_there_is_no_per_layer(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
     for units in (None, 64, [1, 2]):
         small.units = units  # type: ignore[assignment]
-        result = score(small, x, y, ["snip"])["snip"]
-        assert (result.status, result.per_layer) == ("ok", None)
+        assert score(small, x, y, ["snip"])["snip"].status == "ok"
 
 
 def test_order_and_subset_are_as_asked(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -174,8 +166,8 @@ def test_bad_arguments_name_field_and_what_is_allowed(small: Small, x: torch.Ten
         score(small, x.long(), y)
     with pytest.raises(InputError, match="seed: got -1"):
         score(small, x, y, seed=-1)
-    with pytest.raises(InputError, match="draws: got 0"):
-        score(small, x, y, draws=0)
+    with pytest.raises(InputError, match="repeats: got 0"):
+        score(small, x, y, repeats=0)
 
 
 def test_seconds_add_up_to_the_call(space: Any, batch: ProbeBatch) -> None:

@@ -16,7 +16,7 @@ EXACT = [name for name in proxy_names() if name in REFERENCES[0]["proxies"] and 
 def test_scores_agree_with_the_reference(space: Any, reference: Any, reference_input: torch.Tensor) -> None:
     network = space.build(space.parse(reference["mask"]))
     fill_as_reference(network)
-    ours = score(network, reference_input, torch.tensor(reference["labels"]), draws=1)
+    ours = score(network, reference_input, torch.tensor(reference["labels"]), repeats=1)
     assert {name for name, s in ours.items() if s.status == "ok"} == set(ours)
     for name in EXACT:
         # Without batch norm, deep networks amplify rounding.

@@ -22,7 +22,7 @@ from benchmarks.replay.measures import (
 )
 from benchmarks.replay.methods import METHODS, PARETO_METHODS, SEED_TEXTS, sort_descending
 from ensemble import Benchmark, Entry, ScoreTable
-from ensemble.evaluation.evaluate import benchmark_features
+from ensemble.evaluation.protocol import benchmark_features
 from models import get_space
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -81,7 +81,7 @@ def test_a_search_without_a_benchmark_learns_from_what_it_trained(candidates: Ca
 
 def test_no_prediction_is_by_a_model_fitted_on_the_architecture(benchmark: Benchmark) -> None:
     ticks: list[None] = []
-    scores = ScoreTable.published(benchmark)
+    scores = ScoreTable.from_published(benchmark)
     predictions = HeldOutPredictions.fit(
         benchmark, scores, folds=2, repeats=1, halves=2, jobs=1, progress=lambda: ticks.append(None)
     )

@@ -15,11 +15,12 @@ from pydantic_settings import SettingsError
 from common.errors import InputError, UnknownNameError
 from common.strict_json import JsonError, loads
 from service.api.problems import problem
-from service.api_keys import Allowance, new_key
-from service.app import create_app, open_store
+from service.api_keys import create_key
+from service.app import create_app
 from service.inference.registry import EnsembleRegistry
 from service.server.serve import check_host
-from service.settings import Settings
+from service.settings import KeyLimits, Settings
+from service.storage.opening import open_store
 
 VALUES = st.recursive(
     st.none()
@@ -44,12 +45,15 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     [
         *(
             (name, value)
-            for name in ("timeout_seconds", "worker_seconds", "max_flops_ratio")
+            for name in ("body_timeout", "heartbeat_timeout", "max_flops_ratio")
             for value in ("nan", "inf")
         ),
-        *(("keep_hours", value) for value in ("-inf", "1e7", "1e999", "-1")),
-        *((name, "1" + "0" * 30) for name in ("threads", "processes", "cache_size", "max_nesting", "header_seconds")),
-        ("data_folder", "~nobody-of-that-name/x"),
+        *(("result_retention", value) for value in ("-inf", "1e10", "1e999", "-1")),
+        *(
+            (name, "1" + "0" * 30)
+            for name in ("num_threads", "num_workers", "cache_size", "max_json_depth", "header_timeout")
+        ),
+        ("data_dir", "~nobody-of-that-name/x"),
         *(
             ("allowed_hosts", value)
             for value in ("https://lab.example", "lab.example:80", "a b", "lab.example.", "[::1]")
@@ -71,9 +75,9 @@ def test_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "archrank_port").write_text("1234")
     for name in ("data", "ensembles", "secrets"):
-        monkeypatch.setenv(f"ARCHRANK_{name.upper()}_FOLDER", f"~/{name}")
+        monkeypatch.setenv(f"ARCHRANK_{name.upper()}_DIR", f"~/{name}")
     settings = Settings()
-    assert (settings.store_folder, settings.ensembles_folder) == (tmp_path / "data", tmp_path / "ensembles")
+    assert (settings.expanded_data_dir, settings.ensembles_dir) == (tmp_path / "data", tmp_path / "ensembles")
     assert settings.port == 1234
 
 
@@ -83,18 +87,18 @@ def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", unknown)
-    with pytest.raises(InputError, match=r"data_folder: got '~/.*without ~"):
+    with pytest.raises(InputError, match=r"data_dir: got '~/.*without ~"):
         open_store(Settings())
-    assert Settings(data_folder=tmp_path).store_folder == tmp_path
+    assert Settings(data_dir=tmp_path).expanded_data_dir == tmp_path
 
 
 def test_settings_come_from_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "archrank_store_url").write_text("postgresql://me:secret@db/archrank\n")
     (tmp_path / "archrank_port").write_text("1234")
     (tmp_path / "of_another_program").write_text("?")
-    monkeypatch.setenv("ARCHRANK_SECRETS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("ARCHRANK_SECRETS_DIR", str(tmp_path))
     assert (Settings().store_url, Settings().port) == ("postgresql://me:secret@db/archrank", 1234)
-    assert Settings(secrets_folder=tmp_path, port=1).port == 1
+    assert Settings(secrets_dir=tmp_path, port=1).port == 1
     monkeypatch.setenv("ARCHRANK_PORT", "9000")
     assert Settings().port == 9000
 
@@ -102,17 +106,17 @@ def test_settings_come_from_files_too(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("make", [lambda path: None, Path.touch], ids=["missing", "a file"])
 def test_secrets_folder_has_to_be_one(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "secrets")
-    with pytest.raises(InputError, match=r"secrets_folder: got '.*secrets'; allowed: a folder"):
-        Settings(secrets_folder=tmp_path / "secrets")
+    with pytest.raises(InputError, match=r"secrets_dir: got '.*secrets'; allowed: a directory"):
+        Settings(secrets_dir=tmp_path / "secrets")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
 def test_other_machines_are_let_in_only_with_a_key(host: str, tmp_path: Path) -> None:
-    settings = Settings(host=host, data_folder=tmp_path)
+    settings = Settings(host=host, data_dir=tmp_path)
     with pytest.raises(InputError, match="archrank keys create"):
         check_host(settings)
-    key = new_key("lab", ["predict"], Allowance())[1]
-    check_host(Settings(host=host, data_folder=tmp_path, keys=(key,)))
+    key = create_key("lab", ["predict"], KeyLimits())[1]
+    check_host(Settings(host=host, data_dir=tmp_path, keys=(key,)))
     with open_store(settings) as store:
         store.keys.add(prefix="ark_", **key.model_dump(mode="json"))
         check_host(settings)
@@ -123,7 +127,7 @@ def test_other_machines_are_let_in_only_with_a_key(host: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_needs_no_key(host: str, tmp_path: Path) -> None:
-    check_host(Settings(host=host, data_folder=tmp_path / "none"))
+    check_host(Settings(host=host, data_dir=tmp_path / "none"))
     assert not (tmp_path / "none").exists()
 
 
@@ -144,7 +148,7 @@ def test_bad_keys_are_refused(monkeypatch: pytest.MonkeyPatch, keys: str, field:
 
 
 def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:
-    library = EnsembleRegistry.load(Settings(ensembles_folder=tmp_path, device="cpu"))
+    library = EnsembleRegistry.load(Settings(ensembles_dir=tmp_path, device="cpu"))
     with pytest.raises(UnknownNameError, match="none is installed"):
         library.model()
     assert library.probe.space.name == "gcn-nas"

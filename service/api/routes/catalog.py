@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import proxy_infos
-from service.api.cards import Allowed, EnsembleCard, PopulationCard, ProxyCard, Sample
+from service.api.cards import EnsembleCard, Limits, ProxyCard, ReferenceSet, Sample
 from service.api.deps import DIGITS, AskerDep, CallerDep, DeskDep, GuardedRoute, SettingsDep
 from service.api.problems import ProblemError, documented
 from service.api.routes.jobs import MOST as PAGE
@@ -35,13 +35,13 @@ def _model(name: str, context: DeskDep) -> LoadedEnsemble:
 
 
 @router.get("/spaces", responses=documented())
-def get_spaces() -> dict[str, dict[str, Any]]:
+def list_spaces() -> dict[str, dict[str, Any]]:
     """Search spaces by name, with all that is needed to write an architecture down."""
     return {name: get_space(name).describe() for name in space_names()}
 
 
 @router.get("/spaces/{name}/sample", responses=documented(404, 422))
-async def get_sample(
+async def sample_architectures(
     context: DeskDep,
     asker: AskerDep,
     space: Annotated[SearchSpace[Architecture], Depends(_space)],
@@ -66,7 +66,7 @@ async def get_sample(
 
 
 @router.get("/ensembles", responses=documented())
-def get_ensembles(context: DeskDep) -> dict[str, EnsembleCard]:
+def list_ensembles(context: DeskDep) -> dict[str, EnsembleCard]:
     """The cards of the fitted ensembles by name: what each was fitted on and how good it is."""
     return {name: model.card for name, model in context.library.models.items()}
 
@@ -77,31 +77,31 @@ def get_ensemble(model: Annotated[LoadedEnsemble, Depends(_model)]) -> EnsembleC
     return model.card
 
 
-@router.get("/ensembles/{name}/population", responses=documented(404, 422))
-def get_population(model: Annotated[LoadedEnsemble, Depends(_model)]) -> PopulationCard:
-    """What percentiles are taken in: held-out predictions by combiner, and the quantiles of each proxy."""
-    return model.population
+@router.get("/ensembles/{name}/reference-set", responses=documented(404, 422))
+def get_reference_set(model: Annotated[LoadedEnsemble, Depends(_model)]) -> ReferenceSet:
+    """The reference set of percentiles: held-out predictions by combiner, quantiles by proxy."""
+    return model.reference_set
 
 
 @router.get("/limits", responses=documented())
-async def get_limits(settings: SettingsDep, caller: CallerDep) -> Allowed:
-    """How much may be asked for, by the API key that asks this."""
-    return Allowed(
-        architectures=settings.max_architectures,
-        job_architectures=settings.max_job_architectures,
-        body_bytes=settings.max_body_bytes,
-        job_body_bytes=settings.max_job_body_bytes,
-        wait_seconds=settings.wait_seconds,
-        page=PAGE,
-        sample=SAMPLE,
-        keep_hours=settings.keep_hours,
-        rate=caller.rate,
-        jobs=caller.jobs,
-        share=caller.share,
+async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
+    """Limits of requests and jobs for the API key of the request."""
+    return Limits(
+        max_architectures=settings.max_architectures,
+        max_job_architectures=settings.max_job_architectures,
+        max_body_bytes=settings.max_body_bytes,
+        max_job_body_bytes=settings.max_job_body_bytes,
+        sync_timeout=settings.sync_timeout,
+        max_page_size=PAGE,
+        max_sample_size=SAMPLE,
+        result_retention=settings.result_retention,
+        requests_per_minute=caller.rate_limit,
+        max_active_jobs=caller.max_active_jobs,
+        queue_share=caller.queue_share,
     )
 
 
 @router.get("/proxies", responses=documented())
-def get_proxies() -> list[ProxyCard]:
+def list_proxies() -> list[ProxyCard]:
     """The zero-cost proxies."""
-    return [ProxyCard.of(info) for info in proxy_infos()]
+    return [ProxyCard.from_info(info) for info in proxy_infos()]

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from service.api.cards import Health
+from service.api.cards import HealthStatus
 from service.api.deps import DeskDep, LeavingDep, StoreCheckDep
 from service.api.problems import ProblemError, documented
 
@@ -10,16 +10,16 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live", responses=documented())
-async def live() -> Health:
+async def get_liveness() -> HealthStatus:
     """The process answers."""
-    return Health(status="ok")
+    return HealthStatus(status="ok")
 
 
 @router.get("/ready", responses=documented(503))
-async def ready(context: DeskDep, check: StoreCheckDep, leaving: LeavingDep) -> Health:
+async def get_readiness(context: DeskDep, check: StoreCheckDep, leaving: LeavingDep) -> HealthStatus:
     """Ensembles are loaded, a process is there to score, the store can be written, and the server goes on."""
     lacking = []
-    if leaving.told:
+    if leaving.draining:
         lacking.append("the server was told to stop")
     if not context.library.models:
         lacking.append("no ensemble is installed")
@@ -31,4 +31,4 @@ async def ready(context: DeskDep, check: StoreCheckDep, leaving: LeavingDep) -> 
         lacking.append(str(error))
     if lacking:
         raise ProblemError(503, "; ".join(lacking))
-    return Health(status="ok")
+    return HealthStatus(status="ok")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -26,7 +27,7 @@ from service.api.deps import (
     check_size,
 )
 from service.api.problems import ProblemError, documented, problem
-from service.api.schemas import JobCard, JobList, JobRequest, JobResults, PredictionRequest, ScoreRequest
+from service.api.schemas import JobList, JobRequest, JobResults, JobStatus, PredictionRequest, ScoreRequest
 from service.inference.limits import Limits
 from service.inference.pipeline import Plan, read
 from service.jobs.runner import JobRunner
@@ -55,19 +56,19 @@ IdempotencyKey = Annotated[
 @posting.post(
     "/jobs",
     status_code=202,
-    response_model=JobCard,
-    responses=documented(400, 408, 409, 413, 415, 422, 503, accepts=JobCard),
+    response_model=JobStatus,
+    responses=documented(400, 408, 409, 413, 415, 422, 503, accepts=JobStatus),
 )
-async def post_job(
+async def create_job(
     body: JobRequest, context: DeskDep, settings: SettingsDep, request: Request, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Have architectures worked on while nobody waits; `Location` says where to ask how it is going.
 
     Results are those that `/v1/predictions` or `/v1/scores` would give to each architecture by itself: without `rank`
-    and `beats`, which only a whole set has.
+    and `win_probability`, which only a whole set has.
     """
     check_size(len(body.architectures), settings.max_job_architectures)
-    return await accepted(request, body.asked(), idempotency_key)
+    return await accepted(request, body.to_request(), idempotency_key)
 
 
 async def accepted(
@@ -82,10 +83,10 @@ async def accepted(
         )
     items = await asyncio.to_thread(_items, asked.architectures, plan, state.context.limits)
     options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
-    kind: JobKind = "predict" if isinstance(asked, PredictionRequest) else "score"
+    kind: JobKind = "predictions" if isinstance(asked, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(
-        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs, plan.basis
+        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.max_active_jobs, plan.basis
     )
     runner: JobRunner = state.runner
     runner.wake()
@@ -107,13 +108,15 @@ def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
     return items
 
 
-def _card(job: Job, seconds_each: float, settings: Settings) -> JobCard:
-    left = job.waiting + job.running
-    return JobCard.of(job, left * seconds_each if not job.complete else None, settings.keep_hours)
+def _card(job: Job, seconds_each: float, settings: Settings) -> JobStatus:
+    left = job.queued + job.running
+    return JobStatus.from_job(
+        job, left * seconds_each if not job.complete else None, timedelta(seconds=settings.result_retention)
+    )
 
 
 @router.get("/jobs", responses=documented(422, 503))
-async def get_jobs(
+async def list_jobs(
     context: DeskDep,
     settings: SettingsDep,
     store: StoreDep,
@@ -126,14 +129,14 @@ async def get_jobs(
 
 
 @router.get("/jobs/{id}", responses=documented(404, 422, 503))
-async def get_job(id: Id, context: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobCard:  # noqa: A002
+async def get_job(id: Id, context: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobStatus:  # noqa: A002
     """How a job is doing."""
     job = await _job(store, id, caller)
     return _card(job, context.scorer.turns.seconds_each, settings)
 
 
 @router.delete("/jobs/{id}", responses=documented(404, 422, 503))
-async def delete_job(id: Id, context: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobCard:  # noqa: A002
+async def cancel_job(id: Id, context: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobStatus:  # noqa: A002
     """Cancel a job. What is done stays to be read; a job that is finished stays as it is."""
     job = await _job(store, id, caller)
     if not job.complete:
@@ -142,7 +145,7 @@ async def delete_job(id: Id, context: DeskDep, settings: SettingsDep, store: Sto
 
 
 @router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422, 503))
-async def get_results(
+async def get_job_results(
     id: Id,  # noqa: A002
     request: Request,
     store: StoreDep,
@@ -169,7 +172,7 @@ async def get_results(
     responses=documented(404, 422, 503, streams=True),
     dependencies=[StreamPlace],
 )
-async def get_events(
+async def stream_job_events(
     id: Id,  # noqa: A002
     context: DeskDep,
     store: StoreDep,
@@ -179,15 +182,16 @@ async def get_events(
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
     """The events of a job, sent as they happen; ends with the job, or before it where the server ends, or where the
-    API key is revoked."""
+    API key is revoked.
+    """
     job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
 
     def ends() -> bool:
-        return leaving.closed or not access.admits(caller)
+        return leaving.closed or not access.is_valid(caller)
 
-    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.streams)
+    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 

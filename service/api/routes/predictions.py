@@ -5,8 +5,8 @@ from fastapi import APIRouter, Request, Response
 from service.api.deps import AskerDep, DeskDep, PatienceDep, SettingsDep, StrictRoute, answered, check_size
 from service.api.problems import documented
 from service.api.routes.jobs import accepted
-from service.api.schemas import JobCard, PredictionRequest, PredictionResponse
-from service.inference.pipeline import predict
+from service.api.schemas import JobStatus, PredictionRequest, PredictionResponse
+from service.inference import pipeline
 
 router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
 
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
 @router.post(
     "/predictions",
     response_model=PredictionResponse,
-    responses=documented(400, 408, 413, 415, 422, 503, accepts=JobCard),
+    responses=documented(400, 408, 413, 415, 422, 503, accepts=JobStatus),
 )
-async def post_predictions(
+async def predict(
     body: PredictionRequest,
     context: DeskDep,
     settings: SettingsDep,
@@ -30,5 +30,5 @@ async def post_predictions(
     only where none can be read is the whole request refused. What takes too long to wait for becomes a job.
     """
     check_size(len(body.architectures), settings.max_architectures)
-    answer = await answered(request, predict(body, context, asker), seconds)
+    answer = await answered(request, pipeline.predict(body, context, asker), seconds)
     return answer if answer is not None else await accepted(request, body)

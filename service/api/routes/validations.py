@@ -12,8 +12,8 @@ from service.inference.pipeline import parsed
 router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
 
 
-@router.post("/validations", responses=documented(400, 408, 413, 415, 422, 503))
-async def post_validations(
+@router.post("/architectures/validate", responses=documented(400, 408, 413, 415, 422, 503))
+async def validate_architectures(
     body: ValidationRequest, context: DeskDep, settings: SettingsDep, asker: AskerDep
 ) -> ValidationResponse:
     """Look at architectures: whether they can be predicted, and what they cost. Nothing is built.

@@ -14,7 +14,7 @@ CHECKS: tuple[Check, ...] = (
     setting.unknown_settings,
     setting.cores,
     setting.memory,
-    setting.data_folder,
+    setting.data_dir,
     setting.disk,
     setting.port,
     working.store,

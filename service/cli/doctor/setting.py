@@ -53,7 +53,9 @@ def cores(setup: Setup) -> Finding:
     processes, threads, there = *_at_work(setup.settings), _cores()
     said = f"{processes} processes with {threads} threads each, {there:g} cores"
     if processes * threads > there:
-        return warning(said, "set ARCHRANK_PROCESSES and ARCHRANK_THREADS so that their product is the cores at most")
+        return warning(
+            said, "set ARCHRANK_NUM_WORKERS and ARCHRANK_NUM_THREADS so that their product is the cores at most"
+        )
     return ok(said)
 
 
@@ -62,21 +64,21 @@ def memory(setup: Setup) -> Finding:
     needed, there = SERVER_MB + _at_work(setup.settings)[0] * PROCESS_MB, _memory_mb()
     said = f"about {needed} MB needed, {there} MB there"
     if needed > there:
-        return warning(said, "set ARCHRANK_PROCESSES to fewer, or give the machine or the container more")
+        return warning(said, "set ARCHRANK_NUM_WORKERS to fewer, or give the machine or the container more")
     return ok(said)
 
 
-def data_folder(setup: Setup) -> Finding:
+def data_dir(setup: Setup) -> Finding:
     """The SQLite store can be made in it."""
     if setup.settings.store_url is not None:
         return ok("not used: the store is by URL")
     try:
-        folder = setup.settings.store_folder
+        folder = setup.settings.expanded_data_dir
     except InputError as refusal:
-        return error(str(refusal), "set HOME, or ARCHRANK_DATA_FOLDER")
+        return error(str(refusal), "set HOME, or ARCHRANK_DATA_DIR")
     existing = _existing(folder)
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        return error(f"{existing} is no folder that can be written", "change its owner, or set ARCHRANK_DATA_FOLDER")
+        return error(f"{existing} is no folder that can be written", "change its owner, or set ARCHRANK_DATA_DIR")
     return ok(f"{folder}{'' if existing == folder else ', to be made'}")
 
 
@@ -84,7 +86,7 @@ def disk(setup: Setup) -> Finding:
     """There is room for the store."""
     if setup.settings.store_url is not None:
         return ok("not used: the store is by URL")
-    folder = _existing(setup.store_folder)
+    folder = _existing(setup.expanded_data_dir)
     free = shutil.disk_usage(folder).free
     said = f"{free / 2**30:.1f} GiB free at {folder}"
     if free < 2**27:

@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from service.api import authentication as access
-from service.api_keys import Allowance, KeyEntry, new_key
+from service.api_keys import create_key, matches
 from service.app import create_app
 from service.cli import app
 from service.cli.demo import server
-from service.settings import Settings
+from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
 from tests.service.conftest import FOUR_LAYERS, SMALL
 
@@ -38,7 +38,7 @@ class Keyed(NamedTuple):
 def keys(data: Path, *arguments: str) -> str:
     """What `archrank keys` prints."""
     command = (sys.executable, "-m", "service.cli", "keys", *arguments)
-    env = {**os.environ, "ARCHRANK_DATA_FOLDER": str(data)}
+    env = {**os.environ, "ARCHRANK_DATA_DIR": str(data)}
     return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -47,7 +47,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     """A server that has a key."""
     data, errors = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("log") / "errors"
     admin = keys(data, "create", "--name", "operator", "--scope", "admin")
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_DATA_FOLDER": str(data)}, errors) as url:
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(data)}, errors) as url:
         yield Keyed(url, data, errors, admin)
 
 
@@ -57,7 +57,7 @@ def made(keyed: Keyed) -> Callable[..., str]:
     with Store.in_folder(keyed.data) as store:
 
         def make(*scopes: Any, **limits: Any) -> str:
-            key, entry = new_key("test", scopes or ("predict",), Allowance(**limits))
+            key, entry = create_key("test", scopes or ("predict",), KeyLimits(**limits))
             store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
             return key
 
@@ -136,14 +136,14 @@ def test_revoked_key_is_of_no_use_soon(keyed: Keyed, made: Callable[..., str]) -
     with keyed.client(key) as client:
         assert client.get("/v1/proxies").status_code == 200
         assert "is revoked" in keys(keyed.data, "revoke", key.split("_")[1])
-        deadline = time.monotonic() + 20 * access.REFRESH
+        deadline = time.monotonic() + 20 * access.REFRESH_INTERVAL_S
         while (response := client.get("/v1/proxies")).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         refused(response, 401, "revoked")
 
 
 def test_requests_a_minute(keyed: Keyed, made: Callable[..., str]) -> None:
-    with keyed.client(made(rate=60)) as client, keyed.client(made()) as other:
+    with keyed.client(made(rate_limit=60)) as client, keyed.client(made()) as other:
         answers = [client.get("/v1/proxies") for _ in range(40)]
         late = [one for one in answers if one.status_code == 429]
         assert len(answers) - len(late) >= 10  # ten seconds' worth at once
@@ -153,7 +153,7 @@ def test_requests_a_minute(keyed: Keyed, made: Callable[..., str]) -> None:
 
 
 def test_unfinished_jobs(keyed: Keyed, made: Callable[..., str]) -> None:
-    with keyed.client(made(jobs=1)) as client:
+    with keyed.client(made(max_active_jobs=1)) as client:
         many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 20, "depth": 10}).json()["architectures"]
         first = {"json": {"architectures": many}, "headers": {"Idempotency-Key": "first"}}
         place = client.post("/v1/jobs", **first).headers["location"]
@@ -175,17 +175,28 @@ def test_no_key_is_in_the_log_or_the_store(keyed: Keyed, made: Callable[..., str
 
 
 def test_keys_of_the_settings(tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "service.cli", "keys", "create", "--name", "lab", "--rate", "9", "--settings")
-    env = {**os.environ, "ARCHRANK_DATA_FOLDER": str(tmp_path / "none")}
+    command = (
+        sys.executable,
+        "-m",
+        "service.cli",
+        "keys",
+        "create",
+        "--name",
+        "lab",
+        "--rate-limit",
+        "9",
+        "--settings",
+    )
+    env = {**os.environ, "ARCHRANK_DATA_DIR": str(tmp_path / "none")}
     printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
     entry = KeyEntry.model_validate_json(printed.stdout)
-    assert entry.fits(printed.stderr.strip())
-    assert (entry.name, entry.scopes, entry.limits.rate) == ("lab", {"predict"}, 9)
+    assert matches(entry, printed.stderr.strip())
+    assert (entry.name, entry.scopes, entry.limits.rate_limit) == ("lab", {"predict"}, 9)
     assert not (tmp_path / "none").exists()
 
 
 def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
-    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path), "COLUMNS": "60"}
+    env = {"ARCHRANK_DATA_DIR": str(tmp_path), "COLUMNS": "60"}
     scopes = ("--scope", "predict", "--scope", "admin")
     made = CliRunner().invoke(app, ["keys", "create", "--name", "who watches the machine", *scopes], env=env).stdout
     listed = CliRunner().invoke(app, ["keys", "list"], env=env).stdout
@@ -194,10 +205,17 @@ def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [("--scope", "all"), ("--rate", "0"), ("--rate", "1" + 400 * "0"), ("--share", "2"), ("--jobs", "-1")]
+    "given",
+    [
+        ("--scope", "all"),
+        ("--rate-limit", "0"),
+        ("--rate-limit", "1" + 400 * "0"),
+        ("--queue-share", "2"),
+        ("--max-active-jobs", "-1"),
+    ],
 )
 def test_bad_keys_are_not_made(tmp_path: Path, given: tuple[str, str]) -> None:
-    env = {"ARCHRANK_DATA_FOLDER": str(tmp_path / "none")}
+    env = {"ARCHRANK_DATA_DIR": str(tmp_path / "none")}
     ended = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *given], env=env)
     assert ended.exit_code == 2
     assert len(ended.stderr.splitlines()) == 1

@@ -27,7 +27,7 @@ async def read(large: LargeBodies, body: bytes, timeout: float = 60.0, held: asy
     scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
     request = StrictRequest(Request(scope, receive), 2**23, 100)
     async with AsyncExitStack() as place:
-        await request.read(Settings(timeout_seconds=timeout), large, place)
+        await request.read(Settings(body_timeout=timeout), large, place)
         if held is not None:
             await held.wait()
         return await request.json()

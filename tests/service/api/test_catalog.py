@@ -29,47 +29,48 @@ def test_ensembles(client: httpx.Client) -> None:
         assert client.get(f"/v1/ensembles/{name}").json() == card
         assert card["space"] == "gcn-nas"
         assert card["benchmark"]["architectures"] > 0
-        assert set(card["measured"]) == {*card["combiners"], *card["baselines"]}
-        assert card["measured"]["structure"]["spearman"]["mean"] > card["measured"]["depth"]["spearman"]["mean"]
-        assert card["limits"]
+        assert set(card["metrics"]) == {*card["combiners"], *card["baselines"]}
+        assert card["metrics"]["structure"]["spearman"]["mean"] > card["metrics"]["depth"]["spearman"]["mean"]
+        assert card["limitations"]
 
 
-def test_population_is_what_percentiles_are_taken_in(client: httpx.Client, post: Post) -> None:
+def test_percentiles_refer_to_the_reference_set(client: httpx.Client, post: Post) -> None:
     for name, card in client.get("/v1/ensembles").json().items():
-        population = client.get(f"/v1/ensembles/{name}/population").json()
-        assert population["number"] == card["benchmark"]["architectures"]
-        assert set(population["combiners"]) == set(card["combiners"])
-        for held_out in population["combiners"].values():
+        reference_set = client.get(f"/v1/ensembles/{name}/reference-set").json()
+        assert reference_set["size"] == card["benchmark"]["architectures"]
+        assert set(reference_set["combiners"]) == set(card["combiners"])
+        for held_out in reference_set["combiners"].values():
             assert held_out["accuracy"] == sorted(held_out["accuracy"])
-            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_depth"]
-        assert set(population["proxies"]) == set(card["proxies"])
-        for quantiles in population["proxies"].values():
+            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_stratum"]
+        assert set(reference_set["proxies"]) == set(card["proxies"])
+        for quantiles in reference_set["proxies"].values():
             assert len(quantiles) == 101
             assert quantiles == sorted(quantiles)
     (item,) = post("/v1/predictions", architectures=[SMALL], proxies=[])["predictions"]
     for name, estimate in item["combiners"].items():
         if estimate is not None:
-            accuracies = np.array(population["combiners"][name]["accuracy"])
+            accuracies = np.array(reference_set["combiners"][name]["accuracy"])
             below, upto = (accuracies < estimate["accuracy"]).mean(), (accuracies <= estimate["accuracy"]).mean()
-            assert estimate["percentile"] == pytest.approx(50 * (below + upto))
+            assert estimate["percentile"] == pytest.approx((below + upto) / 2)
 
 
 def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
     known, limits = Settings.model_fields, client.get("/v1/limits").json()
     assert limits == {
-        "architectures": known["max_architectures"].default,
-        "job_architectures": known["max_job_architectures"].default,
-        "body_bytes": known["max_body_bytes"].default,
-        "job_body_bytes": known["max_job_body_bytes"].default,
-        "wait_seconds": known["wait_seconds"].default,
-        "page": 1000,
-        "sample": 1000,
-        "keep_hours": known["keep_hours"].default,
-        "rate": None,
-        "jobs": known["max_jobs"].default,
-        "share": 1.0,
+        "max_architectures": known["max_architectures"].default,
+        "max_job_architectures": known["max_job_architectures"].default,
+        "max_body_bytes": known["max_body_bytes"].default,
+        "max_job_body_bytes": known["max_job_body_bytes"].default,
+        "sync_timeout": known["sync_timeout"].default,
+        "max_page_size": 1000,
+        "max_sample_size": 1000,
+        "result_retention": known["result_retention"].default,
+        "requests_per_minute": None,
+        "max_active_jobs": known["max_active_jobs"].default,
+        "queue_share": 1.0,
     }
-    for path in (f"/v1/spaces/gcn-nas/sample?n={limits['sample']}", f"/v1/jobs?limit={limits['page']}"):
+    sample_size, page_size = limits["max_sample_size"], limits["max_page_size"]
+    for path in (f"/v1/spaces/gcn-nas/sample?n={sample_size}", f"/v1/jobs?limit={page_size}"):
         assert client.get(path).status_code == 200
         assert client.get(path.replace("=1000", "=1001")).status_code == 422
 

@@ -46,7 +46,7 @@ def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> Non
 def narrow() -> Iterator[httpx.Client]:
     """A server with room for one architecture."""
     with (
-        server({"ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
+        server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
         httpx.Client(base_url=url) as client,
     ):
         yield client
@@ -83,7 +83,7 @@ def test_what_needs_no_device_does_not_wait_for_it(narrow: httpx.Client) -> None
 
 
 def test_request_that_takes_too_long_becomes_a_job() -> None:
-    with server({"ARCHRANK_WAIT_SECONDS": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with server({"ARCHRANK_SYNC_TIMEOUT": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
         response = client.post("/v1/scores", json={"architectures": [PENG], "proxies": CHEAP})
         assert response.status_code == 202
         place = response.headers["location"]

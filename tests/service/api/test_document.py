@@ -1,5 +1,6 @@
 """The contract of every operation and every example of the OpenAPI document, found through routes and document."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ EXAMPLES = {
     "ScoreRequest": ("/v1/scores", 200),
     "PredictionRequest": ("/v1/predictions", 200),
     "JobRequest": ("/v1/jobs", 202),
-    "ValidationRequest": ("/v1/validations", 200),
+    "ValidationRequest": ("/v1/architectures/validate", 200),
 }
 
 
@@ -43,6 +44,7 @@ def test_openapi_holds_every_route_and_no_other(document: Any) -> None:
     assert sorted(ROUTES) == sorted((path, method) for path, methods in document["paths"].items() for method in methods)
     names = [node["operationId"] for node in nodes(document) if "operationId" in node]
     assert len(names) == len(set(names)) == len(ROUTES)
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
 
 
 @pytest.mark.parametrize(("path", "method"), ROUTES)

@@ -1,4 +1,4 @@
-"""What moved a prediction, which edits raise it, and how probably one architecture beats another, over HTTP."""
+"""Explanations, suggested mutations and win probabilities over HTTP."""
 
 import httpx
 import pytest
@@ -9,32 +9,32 @@ from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post
 
 
 @pytest.mark.parametrize(("proxies", "explained"), [([], "structure"), (CHEAP, "structure"), (None, "stacked")])
-def test_base_and_points_are_the_prediction(proxies: list[str] | None, explained: str, post: Post) -> None:
+def test_base_value_and_contributions_are_the_prediction(proxies: list[str] | None, explained: str, post: Post) -> None:
     answer = post("/v1/predictions", architectures=[SMALL], proxies=proxies, explain=True)
     (item,) = answer["predictions"]
     explanation = item["explanation"]
     assert explanation["combiner"] == explained == item["combiner"]
-    total = explanation["base"] + sum(reason["points"] for reason in explanation["reasons"]) / 100
+    total = explanation["base_value"] + sum(one["contribution"] for one in explanation["attributions"])
     assert total == pytest.approx(item["accuracy"], abs=1e-6)
-    parts = [reason["part"] for reason in explanation["reasons"]]
-    assert len(set(parts)) == len(parts)
-    assert {"4 layers", "layers[0] (L4, L2, S)", "layers[3] (L, L4n, S, T)"} <= set(parts)
-    sizes = [abs(reason["points"]) for reason in explanation["reasons"]]
+    groups = [one["feature_group"] for one in explanation["attributions"]]
+    assert len(set(groups)) == len(groups)
+    assert {"4 layers", "layers[0] (L4, L2, S)", "layers[3] (L, L4n, S, T)"} <= set(groups)
+    sizes = [abs(one["contribution"]) for one in explanation["attributions"]]
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_an_edit_does_what_it_says(post: Post) -> None:
+def test_a_mutation_has_the_accuracy_that_it_promises(post: Post) -> None:
     (item,) = post("/v1/predictions", architectures=[SMALL], proxies=[], explain=True)["predictions"]
-    best = item["edits"][0]
+    best = item["suggested_mutations"][0]
     layers = [list(row) for row in SMALL["layers"]]
-    row, module = layers[best["edit"]["layer"]], best["edit"]["module"]
-    if best["edit"]["action"] == "add":
+    row, module = layers[best["mutation"]["layer"]], best["mutation"]["module"]
+    if best["mutation"]["action"] == "add":
         row.append(module)
     else:
         row.remove(module)
-    (edited,) = post("/v1/predictions", architectures=[{"layers": layers}], proxies=[])["predictions"]
-    assert edited["accuracy"] == best["accuracy"]
-    assert 100 * (edited["accuracy"] - item["accuracy"]) == best["points"]
+    (mutated,) = post("/v1/predictions", architectures=[{"layers": layers}], proxies=[])["predictions"]
+    assert mutated["accuracy"] == best["accuracy"]
+    assert mutated["accuracy"] - item["accuracy"] == pytest.approx(best["accuracy_gain"], abs=1e-15)
     space = get_space("gcn-nas")
     assert space.parse(layers) in list(space.neighbors(space.parse(SMALL)))
 
@@ -48,12 +48,12 @@ def test_a_combiner_that_only_orders_is_explained_by_structure(post: Post) -> No
 
 def test_probabilities_are_in_the_order_posted_and_leave_out_what_cannot_be_read(post: Post) -> None:
     answer = post("/v1/predictions", architectures=[SMALL, WRONG, SIX, SMALL], proxies=[], compare=True)
-    beats, items = answer["beats"], answer["predictions"]
-    assert beats[1] == [None] * 4
-    assert [row[1] for row in beats] == [None] * 4
-    assert beats[0][0] == beats[0][3] == 0.5
-    assert beats[0][2] + beats[2][0] == pytest.approx(1)
-    assert (beats[0][2] > 0.5) == (items[0]["accuracy"] > items[2]["accuracy"])
+    win_probability, items = answer["win_probability"], answer["predictions"]
+    assert win_probability[1] == [None] * 4
+    assert [row[1] for row in win_probability] == [None] * 4
+    assert win_probability[0][0] == win_probability[0][3] == 0.5
+    assert win_probability[0][2] + win_probability[2][0] == pytest.approx(1)
+    assert (win_probability[0][2] > 0.5) == (items[0]["accuracy"] > items[2]["accuracy"])
 
 
 @pytest.mark.parametrize("field", ["explain", "compare"])

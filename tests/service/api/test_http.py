@@ -20,12 +20,12 @@ from tests.service.workers.conftest import wait_until
 PUBLIC = "https://archrank.example/archrank/"
 HELD = 8
 SETTINGS = {
-    "ARCHRANK_THREADS": "1",
-    "ARCHRANK_PROCESSES": "1",
+    "ARCHRANK_NUM_THREADS": "1",
+    "ARCHRANK_NUM_WORKERS": "1",
     "ARCHRANK_ROOT_PATH": "/archrank",
     "ARCHRANK_ALLOWED_HOSTS": "archrank.example, Other.Example",
     "ARCHRANK_WRITE_TIMEOUT": "1",
-    "ARCHRANK_WAIT_SECONDS": "600",
+    "ARCHRANK_SYNC_TIMEOUT": "600",
 }
 GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = json.dumps({"architectures": [SMALL], "proxies": []}).encode()
@@ -192,8 +192,8 @@ def test_a_client_that_has_gone_is_noticed(client: httpx.Client, long: list[Any]
     body = json.dumps({"architectures": long}).encode()
     with connect(client) as connection:
         connection.sendall(HEAD % (b"scores", b"", len(body)) + body + GET % b"/health/live")
-        wait_until(lambda: gauge(client, "waiting") > 0)
-    wait_until(lambda: gauge(client, "waiting") == 0)
+        wait_until(lambda: gauge(client, "queue_depth") > 0)
+    wait_until(lambda: gauge(client, "queue_depth") == 0)
 
 
 def test_a_stream_whose_client_has_gone_is_none_though_a_request_waits_behind_it(

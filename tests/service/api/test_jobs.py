@@ -58,7 +58,7 @@ def test_a_job_says_what_a_request_says(client: httpx.Client) -> None:
     assert job["state"] == "done"
     assert {name: job["counts"][name] for name in ("total", "done", "failed")} == {"total": 5, "done": 4, "failed": 1}
     assert (job["progress"], job["eta_seconds"]) == (1.0, None)
-    assert job["created"] <= job["started"] <= job["finished"] < job["expires"]
+    assert job["created_at"] <= job["started_at"] <= job["finished_at"] < job["expires_at"]
     asked = client.post("/v1/predictions", json={"architectures": architectures, "proxies": CHEAP}).json()
     found = results(client, place)
     for position, expected in enumerate(asked["predictions"]):
@@ -74,7 +74,7 @@ def test_scores_explanations_and_seeds(client: httpx.Client) -> None:
     wait(client, explained)
     answer = results(client, explained)[0]
     assert answer["combiner"] == "ridge"
-    assert answer["explanation"]["reasons"]
+    assert answer["explanation"]["attributions"]
 
 
 def test_events_are_told_once_and_resume(client: httpx.Client) -> None:

@@ -156,7 +156,7 @@ def test_body_that_does_not_arrive_is_waited_for_no_longer_than_set() -> None:
     request = (
         b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     )
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_TIMEOUT_SECONDS": "0.2"}) as address:
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_BODY_TIMEOUT": "0.2"}) as address:
         place = urlsplit(address)
         for path in (b"predictions", b"scores", b"jobs"):
             with socket.create_connection((place.hostname, place.port), timeout=30) as connection:

@@ -15,8 +15,9 @@ from schemathesis import Case, GenerationMode, Response
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
 from service.cli.demo import server
+from service.settings import KeyLimits
 from tests.service.conftest import ARCHITECTURES, SMALL
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"  # another test holds it equal to the server's
@@ -30,14 +31,14 @@ BOUNDED = settings(
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 
-KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Allowance(rate=10**6, jobs=10**6))
+KEY, ENTRY = create_key("schemathesis", ["predict", "admin"], KeyLimits(rate_limit=10**6, max_active_jobs=10**6))
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A server that asks for a key."""
-    with server({"ARCHRANK_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
         yield address
 
 
@@ -91,7 +92,7 @@ def name_what_there_is(case: Case, job: str) -> None:
     if case.query and "depth" in case.query:
         case.query["depth"] = 4
     if isinstance(case.body, dict):
-        _name_in_body(case.body, with_proxies="validations" not in case.path)
+        _name_in_body(case.body, with_proxies="validate" not in case.path)
 
 
 def _name_in_body(body: dict[str, Any], with_proxies: bool) -> None:

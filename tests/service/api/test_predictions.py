@@ -32,17 +32,18 @@ def test_prediction_says_all_that_it_should(post: Post) -> None:
     answer = post("/v1/predictions", architectures=[SMALL])
     (item,) = answer["predictions"]
     assert 0 < item["accuracy"] < 1
-    assert 0 <= item["percentile"] <= 100
+    assert 0 <= item["percentile"] <= 1
     assert item["rank"] == 1
     assert item["combiner"]
     assert item["combiners"]
     assert item["interval"]["low"] < item["accuracy"] < item["interval"]["high"]
+    assert item["interval"]["level"] == 0.9
     assert all(one["interval"]["low"] < one["interval"]["high"] for one in item["combiners"].values())
-    assert (item["warnings"], item["stretch"]) == ([], 1.0)
-    assert (item["explanation"], item["edits"], answer["beats"]) == (None, None, None)
+    assert (item["warnings"], item["interval_scale"]) == ([], 1.0)
+    assert (item["explanation"], item["suggested_mutations"], answer["win_probability"]) == (None, None, None)
     assert answer["device"] in ("cpu", "cuda")
     assert answer["seconds"] > 0
-    assert answer["batch"]["shape"][1] == 3
+    assert answer["probe_batch"]["shape"][1] == 3
     for score in item["scores"].values():
         assert score["status"] == "ok"
         assert score["error"] is None
@@ -118,7 +119,7 @@ def test_architecture_outside_the_benchmark_is_answered_with_a_warning(post: Pos
     item, usual = post("/v1/predictions", architectures=[strange, SMALL], proxies=[])["predictions"]
     assert any("layers[0]" in warning for warning in item["warnings"])
     assert any("the ensemble was fitted on" in warning for warning in item["warnings"])
-    assert item["stretch"] >= 2
+    assert item["interval_scale"] >= 2
     assert width(item) > width(usual)
 
 

@@ -18,10 +18,10 @@ from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
 
 SETTINGS = {
-    "ARCHRANK_THREADS": "1",
-    "ARCHRANK_PROCESSES": "1",
-    "ARCHRANK_HEADER_SECONDS": "1",
-    "ARCHRANK_TIMEOUT_SECONDS": "1.5",
+    "ARCHRANK_NUM_THREADS": "1",
+    "ARCHRANK_NUM_WORKERS": "1",
+    "ARCHRANK_HEADER_TIMEOUT": "1",
+    "ARCHRANK_BODY_TIMEOUT": "1.5",
     "ARCHRANK_MAX_CONNECTIONS": "12",
     "ARCHRANK_MAX_EVENT_STREAMS": "2",
     "ARCHRANK_MAX_PARAMETERS": "5000000",
@@ -174,7 +174,7 @@ def test_streams_that_are_open_at_once(strict: httpx.Client, long_job: str) -> N
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
     assert int(refused.headers["retry-after"]) >= 1
-    assert refused.json()["detail"] == "2 streams of events are open already"
+    assert refused.json()["detail"] == "2 event streams are open already"
     for connection, _ in streams:  # a client that goes gives its place to another
         connection.close()
         wait_until(lambda: free(strict, long_job))

@@ -24,7 +24,7 @@ def started(server: Server) -> str:
 
 
 def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
-    with serving(tmp_path, ready_off_seconds="600") as server:
+    with serving(tmp_path, shutdown_delay="600") as server:
         assert server.client.get("/health/ready").status_code == 200
         server.process.terminate()
         wait_until(lambda: server.client.get("/health/ready").status_code == 503)
@@ -43,14 +43,14 @@ def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
 
 
 def test_after_a_while_it_closes_by_itself(tmp_path: Path) -> None:
-    with serving(tmp_path, ready_off_seconds="1") as server:
+    with serving(tmp_path, shutdown_delay="1") as server:
         server.process.terminate()
         wait_until(lambda: server.client.get("/health/ready").status_code == 503)
         server.process.wait(60)
 
 
 def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
-    with serving(tmp_path, drain_seconds="300") as server:
+    with serving(tmp_path, shutdown_timeout="300") as server:
         place = started(server)
         seen = []
         with ThreadPoolExecutor(1) as pool:
@@ -71,11 +71,11 @@ def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
 def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, how: signal.Signals) -> None:
     """As Ctrl-C and service managers do."""
     log = tmp_path / "log"
-    with serving(tmp_path, log, drain_seconds="60") as server, ThreadPoolExecutor(1) as pool:
+    with serving(tmp_path, log, shutdown_timeout="60") as server, ThreadPoolExecutor(1) as pool:
         body = {"architectures": [PENG, FOUR_LAYERS], "proxies": ["grasp", "zen", "synflow"]}
         answer = pool.submit(server.client.post, "/v1/scores", json=body)
         with httpx.Client(base_url=server.client.base_url, timeout=60) as other:
-            wait_until(lambda: value(read(other), "processes", state="busy") == 1)
+            wait_until(lambda: value(read(other), "workers", state="busy") == 1)
         os.killpg(server.process.pid, how)
         response = answer.result(60)
         server.process.wait(60)

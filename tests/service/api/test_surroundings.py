@@ -40,7 +40,7 @@ def test_tables_in_the_letters_of_the_terminal(coding: str) -> None:
 
 def test_json_is_utf_8_whatever_the_terminal_takes() -> None:
     result = CliRunner(charset="ascii").invoke(app, ["ensembles", "gcn-nas-ntu", "--json"])
-    assert "ρ" in " ".join(json.loads(result.stdout_bytes.decode("utf-8"))["limits"])
+    assert "ρ" in " ".join(json.loads(result.stdout_bytes.decode("utf-8"))["limitations"])
 
 
 def test_every_letter_is_written_somehow(monkeypatch: pytest.MonkeyPatch) -> None:

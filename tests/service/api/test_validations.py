@@ -1,4 +1,4 @@
-"""What architectures are, before anything is built of them."""
+"""`POST /v1/architectures/validate`."""
 
 from typing import Any
 
@@ -9,9 +9,10 @@ from tests.service.conftest import ARCHITECTURES, PENG, SMALL, Post
 
 
 def test_answers_are_what_space_and_probe_say(post: Post, client: httpx.Client) -> None:
-    answers = post("/v1/validations", architectures=ARCHITECTURES)["validations"]
+    answers = post("/v1/architectures/validate", architectures=ARCHITECTURES)["validations"]
     space = get_space("gcn-nas")
-    shape = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()["batch"]["shape"]
+    scores = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()
+    shape = scores["probe_batch"]["shape"]
     for text, answer in zip(ARCHITECTURES, answers, strict=True):
         arch = space.parse(text)
         cost = space.cost(arch, tuple(shape))
@@ -26,7 +27,7 @@ def test_answers_are_what_space_and_probe_say(post: Post, client: httpx.Client) 
 
 
 def test_flops_and_parameters_are_those_of_the_proxies(post: Post) -> None:
-    (answer,) = post("/v1/validations", architectures=[SMALL])["validations"]
+    (answer,) = post("/v1/architectures/validate", architectures=[SMALL])["validations"]
     (item,) = post("/v1/scores", architectures=[SMALL], proxies=["flops", "params"])["scores"]
     assert answer["flops"] == item["scores"]["flops"]["value"]
     assert answer["parameters"] == item["scores"]["params"]["value"]
@@ -34,22 +35,23 @@ def test_flops_and_parameters_are_those_of_the_proxies(post: Post) -> None:
 
 def test_what_is_wrong_stays_in_its_place(post: Post) -> None:
     wrong: Any = {"layers": [["L2", "L5"]]}
-    answers = post("/v1/validations", architectures=[wrong, PENG, "x"])["validations"]
+    answers = post("/v1/architectures/validate", architectures=[wrong, PENG, "x"])["validations"]
     assert [set(answer) == {"error"} for answer in answers] == [True, False, True]
     assert answers[0]["error"]["instance"] == "#/architectures/0"
     assert answers[0]["error"]["errors"][0]["field"].startswith("architectures[0]")
-    (only,) = post("/v1/validations", architectures=[wrong])["validations"]
+    (only,) = post("/v1/architectures/validate", architectures=[wrong])["validations"]
     assert only["error"]["status"] == 422
 
 
-def test_an_architecture_outside_the_population_is_said_to_be(post: Post) -> None:
-    (answer,) = post("/v1/validations", architectures=[{"layers": [["L"], ["S"], ["T"], ["ST"]]}])["validations"]
+def test_an_architecture_unlike_the_benchmark_gets_a_warning(post: Post) -> None:
+    unusual = {"layers": [["L"], ["S"], ["T"], ["ST"]]}
+    (answer,) = post("/v1/architectures/validate", architectures=[unusual])["validations"]
     assert any("layers[0]" in warning for warning in answer["warnings"])
 
 
 def test_so_many_and_no_more(client: httpx.Client) -> None:
-    most = client.get("/v1/limits").json()["architectures"]
-    assert client.post("/v1/validations", json={"architectures": [SMALL] * most}).status_code == 200
-    refused = client.post("/v1/validations", json={"architectures": [SMALL] * (most + 1)})
+    most = client.get("/v1/limits").json()["max_architectures"]
+    assert client.post("/v1/architectures/validate", json={"architectures": [SMALL] * most}).status_code == 200
+    refused = client.post("/v1/architectures/validate", json={"architectures": [SMALL] * (most + 1)})
     assert refused.status_code == 422
     assert f"1 to {most}" in refused.json()["detail"]

@@ -30,10 +30,10 @@ Patch = pytest.MonkeyPatch
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A data folder of the test's own, and one thread."""
-    monkeypatch.setenv("ARCHRANK_DATA_FOLDER", str(tmp_path / "data"))
+    monkeypatch.setenv("ARCHRANK_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("ARCHRANK_PORT", "0")
-    monkeypatch.setenv("ARCHRANK_PROCESSES", "1")
-    monkeypatch.setenv("ARCHRANK_THREADS", "1")
+    monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1")
+    monkeypatch.setenv("ARCHRANK_NUM_THREADS", "1")
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 
@@ -42,7 +42,7 @@ def data(tmp_path: Path, monkeypatch: Patch) -> Path:
 def ensembles(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A copy of the shipped ensemble."""
     shutil.copytree(SHIPPED, tmp_path / "ensembles")
-    monkeypatch.setenv("ARCHRANK_ENSEMBLES_FOLDER", str(tmp_path / "ensembles"))
+    monkeypatch.setenv("ARCHRANK_ENSEMBLES_DIR", str(tmp_path / "ensembles"))
     return tmp_path / "ensembles" / "gcn-nas-ntu"
 
 
@@ -180,15 +180,15 @@ def test_settings(monkeypatch: Patch) -> None:
     assert_found(setting.settings, "error", "port", "70000", "65535")
     assert_found(setting.port, "skipped", "settings are invalid")
     monkeypatch.setenv("ARCHRANK_PORT", "1")
-    monkeypatch.setenv("ARCHRANK_SECRETS_FOLDER", "/no/such/folder")
-    assert_found(setting.settings, "error", "secrets_folder", "/no/such/folder")
+    monkeypatch.setenv("ARCHRANK_SECRETS_DIR", "/no/such/folder")
+    assert_found(setting.settings, "error", "secrets_dir", "/no/such/folder")
 
 
 @pytest.mark.parametrize(
     ("name", "status", "words"),
     [
         ("ARCHRANK_BENCHMARKS", "ok", []),
-        ("ARCHRANK_DRAIN_SECONDS", "ok", []),
+        ("ARCHRANK_SHUTDOWN_TIMEOUT", "ok", []),
         ("ARCHRANK_STOREURL", "error", ["ARCHRANK_STOREURL (is ARCHRANK_STORE_URL meant?)"]),
         ("ARCHRANK_QQQQ", "warning", ["ARCHRANK_QQQQ", "docs/service.md"]),
     ],
@@ -202,9 +202,9 @@ def test_cores(monkeypatch: Patch, tmp_path: Path) -> None:
     monkeypatch.setattr(setting, "CGROUP", tmp_path)
     assert_found(setting.cores, "ok", "1 processes with 1 threads")
     (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert_found(setting.cores, "warning", "0.5 cores", "ARCHRANK_PROCESSES")
+    assert_found(setting.cores, "warning", "0.5 cores", "ARCHRANK_NUM_WORKERS")
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    monkeypatch.setenv("ARCHRANK_THREADS", "10000")
+    monkeypatch.setenv("ARCHRANK_NUM_THREADS", "10000")
     assert_found(setting.cores, "warning", "1 processes with 10000 threads")
 
 
@@ -214,21 +214,21 @@ def test_memory(monkeypatch: Patch, tmp_path: Path) -> None:
     monkeypatch.setattr(setting, "MEMORY", tmp_path / "meminfo")
     assert_found(setting.memory, "ok", "62500 MB there")
     (tmp_path / "memory.max").write_text(str(500 * 2**20))
-    assert_found(setting.memory, "warning", "500 MB there", "ARCHRANK_PROCESSES")
+    assert_found(setting.memory, "warning", "500 MB there", "ARCHRANK_NUM_WORKERS")
     (tmp_path / "memory.max").write_text("max")
-    monkeypatch.setenv("ARCHRANK_PROCESSES", "1000")
+    monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1000")
     assert_found(setting.memory, "warning", "62500 MB there")
 
 
 def test_data_folder(monkeypatch: Patch, data: Path) -> None:
-    assert_found(setting.data_folder, "ok", str(data))
-    monkeypatch.setenv("ARCHRANK_DATA_FOLDER", str(data / "not" / "yet"))
-    assert_found(setting.data_folder, "ok", "to be made")
+    assert_found(setting.data_dir, "ok", str(data))
+    monkeypatch.setenv("ARCHRANK_DATA_DIR", str(data / "not" / "yet"))
+    assert_found(setting.data_dir, "ok", "to be made")
     (data / "file").touch()
-    monkeypatch.setenv("ARCHRANK_DATA_FOLDER", str(data / "file"))
-    assert_found(setting.data_folder, "error", "no folder that can be written")
+    monkeypatch.setenv("ARCHRANK_DATA_DIR", str(data / "file"))
+    assert_found(setting.data_dir, "error", "no folder that can be written")
     monkeypatch.setenv("ARCHRANK_STORE_URL", "postgresql://me@db/archrank")
-    assert_found(setting.data_folder, "ok", "not used")
+    assert_found(setting.data_dir, "ok", "not used")
 
 
 @pytest.mark.parametrize(("free", "status"), [(2**40, "ok"), (2**29, "warning"), (2**20, "error")])
@@ -255,7 +255,7 @@ def test_store(data: Path) -> None:
     Store.in_folder(data).close()
     assert_found(working.store, "ok", "opened and written")
     (data / "archrank.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
-    assert_found(working.store, "error", "not a database", "ARCHRANK_DATA_FOLDER")
+    assert_found(working.store, "error", "not a database", "ARCHRANK_DATA_DIR")
 
 
 def test_empty_store_is_left_alone(data: Path) -> None:
@@ -324,7 +324,7 @@ def test_ensembles(ensembles: Path) -> None:
 
 
 def test_no_ensemble(tmp_path: Path, monkeypatch: Patch) -> None:
-    monkeypatch.setenv("ARCHRANK_ENSEMBLES_FOLDER", str(tmp_path))
+    monkeypatch.setenv("ARCHRANK_ENSEMBLES_DIR", str(tmp_path))
     assert_found(working.ensembles, "error", "none in")
 
 

@@ -35,7 +35,7 @@ def table(tmp_path_factory: pytest.TempPathFactory, space: Any) -> Path:
 
 
 def command(table: Path, out: Path) -> list[str]:
-    options = ["--batch-size", "2", "--frames", "8", "--draws", "1", "--jobs", "2", "--proxies", ",".join(PROXIES)]
+    options = ["--batch-size", "2", "--frames", "8", "--repeats", "1", "--jobs", "2", "--proxies", ",".join(PROXIES)]
     return [sys.executable, "-m", "service.cli", "benchmark", "score", str(table), "--out", str(out), *options]
 
 
@@ -75,10 +75,17 @@ def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_
 
 def test_scores_of_another_kind_are_never_mixed(table: Path, tmp_path: Path) -> None:
     out, spec = tmp_path / "scores.jsonl", BatchSpec(batch_size=2, frames=8)
-    assert score_benchmark(table, out, spec, draws=1, proxies=["params"], jobs=1, limit=2) == 2
-    assert score_benchmark(table, out, spec, draws=1, proxies=["params"], jobs=1, limit=2) == 0
-    for change in ({"seed": 1}, {"draws": 2}, {"proxies": ["zen"]}, {"batch": BatchSpec(batch_size=4, frames=8)}):
-        arguments: dict[str, Any] = {"batch": spec, "draws": 1, "proxies": ["params"], "jobs": 1, "limit": 3, **change}
+    assert score_benchmark(table, out, spec, repeats=1, proxies=["params"], jobs=1, limit=2) == 2
+    assert score_benchmark(table, out, spec, repeats=1, proxies=["params"], jobs=1, limit=2) == 0
+    for change in ({"seed": 1}, {"repeats": 2}, {"proxies": ["zen"]}, {"batch": BatchSpec(batch_size=4, frames=8)}):
+        arguments: dict[str, Any] = {
+            "batch": spec,
+            "repeats": 1,
+            "proxies": ["params"],
+            "jobs": 1,
+            "limit": 3,
+            **change,
+        }
         with pytest.raises(BenchmarkError, match=r"scores\.jsonl"):
             score_benchmark(table, out, **arguments)
     assert len(values(out)) == 2
@@ -86,7 +93,12 @@ def test_scores_of_another_kind_are_never_mixed(table: Path, tmp_path: Path) -> 
 
 def test_bad_options_leave_no_table_behind(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.jsonl"
-    for options in ({"seed": -1}, {"draws": 0}, {"proxies": ["zenith"]}, {"batch": BatchSpec(source="npz", data="no")}):
+    for options in (
+        {"seed": -1},
+        {"repeats": 0},
+        {"proxies": ["zenith"]},
+        {"batch": BatchSpec(source="npz", data="no")},
+    ):
         with pytest.raises(InputError):
             score_benchmark(table, out, **options)  # type: ignore[arg-type]
         assert not out.exists()

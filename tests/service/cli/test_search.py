@@ -176,8 +176,8 @@ def test_a_server_finds_what_this_process_finds(options: tuple[str, ...], url: s
 
 
 def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHRANK_PROCESSES", "1")
-    monkeypatch.setenv("ARCHRANK_THREADS", "1")
+    monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1")
+    monkeypatch.setenv("ARCHRANK_NUM_THREADS", "1")
     options = ("--strategy", "random", "--depth", "4", "--budget", "3", "--batch-size", "2")
     plain = searched(tmp_path / "plain", *options)
     cheap = searched(tmp_path / "cheap", *options, "--proxies", "params, nwot")
@@ -250,7 +250,7 @@ WRONG = [
     (["--combiner", "x"], "combiner: got 'x'; allowed: one of"),
     (["--proxies", "zen,zenith"], "proxies[1]: got 'zenith'; allowed: one of"),
     (["--device", "abacus"], "device: got 'abacus'; allowed:"),
-    (["--ensembles", "missing"], "ensemble: got 'gcn-nas-ntu'; allowed:"),
+    (["--ensembles-dir", "missing"], "ensemble: got 'gcn-nas-ntu'; allowed:"),
 ]
 
 
@@ -270,14 +270,14 @@ def refused(line: str, *options: str | Path) -> None:
 
 def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("archrank_client")
-    monkeypatch.setattr("archrank_client.transport.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     for options, line in (
         (["--ensemble", "x"], "ensemble: got 'x'; allowed: one of gcn-nas-ntu"),
         (["--combiner", "x"], "combiner: got 'x'; allowed: one of"),
         (["--proxies", "zenith"], "proxies[0]: got 'zenith'; allowed: one of"),
         (["--space", "x"], "space: got 'x'; allowed: one of gcn-nas"),
         (["--device", "cpu"], "device: got 'cpu'; allowed: nothing with --url"),
-        (["--ensembles", "x"], "ensembles_folder: got 'x'; allowed: nothing with --url"),
+        (["--ensembles-dir", "x"], "ensembles_dir: got 'x'; allowed: nothing with --url"),
         (["--url", "nonsense"], "url: allowed: http://"),
         (["--url", "http://127.0.0.1:1"], "http://127.0.0.1:1: "),
         (["--url", f"{url}/elsewhere"], f"{url}/elsewhere: "),
@@ -288,7 +288,7 @@ def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.
 
 def test_pauses_of_the_client_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("archrank_client")
-    monkeypatch.setattr("archrank_client.transport.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(logging.getLogger("stamina"), "handlers", [])
     printed = io.StringIO()
     monkeypatch.setattr(logging, "lastResort", logging.StreamHandler(printed))

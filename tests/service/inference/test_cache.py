@@ -55,7 +55,7 @@ def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], 
 def serving(library: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAPI, Callable[..., Any]]]:
     """The application, served by a thread of this process, and what posts to its predictions."""
     data = tempfile.TemporaryDirectory()
-    app = create_app(Settings(device="cpu", backend="inline", data_folder=data.name, **settings), library)
+    app = create_app(Settings(device="cpu", backend="inline", data_dir=data.name, **settings), library)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))

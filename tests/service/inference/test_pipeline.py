@@ -69,9 +69,9 @@ def test_all_malformed_is_refused_before_any_work(library: EnsembleRegistry) -> 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_score_that_is_not_finite_is_null(value: float) -> None:
-    said = ProxyScore.of(Score(value, None, "ok", 0.1))
+    said = ProxyScore.from_score(Score(value, None, "ok", 0.1))
     assert (said.value, said.status, said.error) == (None, "failed", "the score is not finite")
-    overflowed = ProxyScore.of(Score(value, 800.0, "ok", 0.1))
+    overflowed = ProxyScore.from_score(Score(value, 800.0, "ok", 0.1))
     assert (overflowed.value, overflowed.log, overflowed.status) == (None, 800.0, "ok")
 
 
@@ -82,7 +82,11 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
     def predict_or_not(model: LoadedEnsemble, scores: Any, *more: Any) -> Any:
         said = predict_all(model, scores, *more)
         first = next(iter(said))
-        return {**said, first: replace(said[first], **{field: math.nan})}
+        if field in ("low", "high"):
+            change = {"interval": replace(said[first].interval, **{field: math.nan})}
+        else:
+            change = {field: math.nan}
+        return {**said, first: replace(said[first], **change)}
 
     monkeypatch.setattr(LoadedEnsemble, "predict", predict_or_not)
     request = PredictionRequest(architectures=[SIX, SMALL], proxies=[], compare=True)
@@ -96,7 +100,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
-    event = Event(id=1, kind="item", data={"position": number}, at=datetime.now(UTC))
+    event = Event(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
     for send in (JSONResponse, ProblemResponse, lambda data: told(replace(event, data=data))):
         with pytest.raises(ValueError, match="not JSON compliant"):
             send({"results": [number]})

@@ -44,16 +44,16 @@ def test_what_is_asked_is_counted(client: httpx.Client) -> None:
         return value(after, name, **labels) - value(before, name, **labels)
 
     asked = {"kind": "predictions", "origin": "request"}
-    assert more("requests_total", method="POST", route="/v1/predictions", status="200") == 2
-    assert more("request_seconds_count", method="POST", route="/v1/predictions") == 2
-    assert more("architectures_asked_total", **asked) == 6
-    assert more("architectures_answered_total", outcome="answered", **asked) == 4
-    assert more("architectures_answered_total", outcome="unreadable", **asked) == 2
-    assert more("lookups_total", what="score", found="nowhere") == len(CHEAP)
-    assert more("lookups_total", what="score", found="memory") == len(CHEAP)
-    assert more("lookups_total", what="prediction", found="memory") == 1
-    assert {name: more("proxy_seconds_count", proxy=name) for name in CHEAP} == dict.fromkeys(CHEAP, 1)
-    assert more("architecture_seconds_count") == 1
+    assert more("http_requests_total", method="POST", route="/v1/predictions", status="200") == 2
+    assert more("http_request_duration_seconds_count", method="POST", route="/v1/predictions") == 2
+    assert more("architectures_requested_total", **asked) == 6
+    assert more("architectures_completed_total", outcome="succeeded", **asked) == 4
+    assert more("architectures_completed_total", outcome="invalid", **asked) == 2
+    assert more("cache_requests_total", kind="score", result="miss") == len(CHEAP)
+    assert more("cache_requests_total", kind="score", result="memory") == len(CHEAP)
+    assert more("cache_requests_total", kind="prediction", result="memory") == 1
+    assert {name: more("proxy_duration_seconds_count", proxy=name) for name in CHEAP} == dict.fromkeys(CHEAP, 1)
+    assert more("scoring_duration_seconds_count") == 1
     assert more("scoring_failures_total", kind="error") == 0
 
 
@@ -62,9 +62,9 @@ def test_jobs_are_counted_by_state(client: httpx.Client) -> None:
     assert wait(client, submit(client, SMALL, BROKEN))["state"] == "done"
     after = read(client)
     assert value(after, "jobs", state="done") == value(before, "jobs", state="done") + 1
-    assert value(after, "job_items", state="running") == value(after, "waiting") == 0
-    answered = {"kind": "predictions", "origin": "job", "outcome": "answered"}
-    name = "architectures_answered_total"
+    assert value(after, "job_items", state="running") == value(after, "queue_depth") == 0
+    answered = {"kind": "predictions", "origin": "job", "outcome": "succeeded"}
+    name = "architectures_completed_total"
     assert value(after, name, **answered) == value(before, name, **answered) + 1
 
 
@@ -74,13 +74,13 @@ def test_clients_make_up_no_labels(client: httpx.Client) -> None:
         assert client.get(f"/made/up/{i}").status_code == 404
         assert client.request("PURGE", "/v1/jobs").status_code == 405
         assert client.get(f"/v1/jobs/{i:032}").status_code == 404
-    new = {key for key in read(client).keys() - before.keys() if key[0] == "archrank_requests_total"}
+    new = {key for key in read(client).keys() - before.keys() if key[0] == "archrank_http_requests_total"}
     made = {tuple(dict(labels)[name] for name in ("method", "route", "status")) for _, labels in new}
     expected = {("GET", "other", "404"), ("other", "/v1/jobs", "405"), ("GET", "/v1/jobs/{id}", "404")}
     assert made <= expected
     samples = read(client)
     for method, route, status in expected:
-        assert value(samples, "requests_total", method=method, route=route, status=status) >= 3
+        assert value(samples, "http_requests_total", method=method, route=route, status=status) >= 3
 
 
 def test_every_metric_is_documented(client: httpx.Client) -> None:
@@ -94,11 +94,11 @@ def test_state_of_backend_and_store(tmp_path: Path) -> None:
         samples = read(server.client)
         assert value(samples, "backend_state", state="ready") == 1
         assert value(samples, "backend_state", state="unhealthy") == 0
-        assert value(samples, "processes", state="idle") == 1
-        assert (value(samples, "store_up"), value(samples, "process_restarts_total")) == (1, 0)
+        assert value(samples, "workers", state="idle") == 1
+        assert (value(samples, "store_up"), value(samples, "worker_restarts_total")) == (1, 0)
         for child in server.scorers():
             os.kill(child, signal.SIGKILL)
-        wait_until(lambda: value(read(server.client), "process_restarts_total") == 1)
+        wait_until(lambda: value(read(server.client), "worker_restarts_total") == 1)
 
         for file in tmp_path.iterdir():
             file.unlink()
@@ -111,9 +111,9 @@ def test_state_of_backend_and_store(tmp_path: Path) -> None:
 
 def test_applications_count_apart() -> None:
     first, second = Metrics(), Metrics()
-    first.request("GET", "/health/live", 200, 0.001)
-    line = b'archrank_requests_total{method="GET",route="/health/live",status="200"} 1.0'
-    assert line in first.text()
-    assert line not in second.text()
+    first.record_http_request("GET", "/health/live", 200, 0.001)
+    line = b'archrank_http_requests_total{method="GET",route="/health/live",status="200"} 1.0'
+    assert line in first.render()
+    assert line not in second.render()
     for _ in range(2):
         create_app(Settings())  # a registry that they shared would refuse the second

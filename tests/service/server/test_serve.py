@@ -30,7 +30,7 @@ def foreign(folder: Path) -> None:
 def test_a_store_that_cannot_be_opened(spoil: Callable[[Path], None], word: str, tmp_path: Path) -> None:
     spoil(tmp_path)
     command = (sys.executable, "-m", "service.cli", "serve", "--port", "0")
-    env = os.environ | {"ARCHRANK_DATA_FOLDER": str(tmp_path)}
+    env = os.environ | {"ARCHRANK_DATA_DIR": str(tmp_path)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr

@@ -50,7 +50,7 @@ def not_postgres() -> Iterator[str]:
 
 
 def run(url: str, *command: str) -> "subprocess.CompletedProcess[str]":
-    env = os.environ | {"ARCHRANK_STORE_URL": url, "ARCHRANK_THREADS": "1", "ARCHRANK_PROCESSES": "1"}
+    env = os.environ | {"ARCHRANK_STORE_URL": url, "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
     whole = (sys.executable, "-m", "service.cli", *command)
     return subprocess.run(whole, env=env, capture_output=True, text=True, timeout=120)
 

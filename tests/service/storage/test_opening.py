@@ -10,9 +10,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, text
 
 from common.errors import InputError
+from proxies import Score
+from service.inference.cache import ScoreKey
 from service.storage import Requeued, Store, StoreError, StoreGoneError, StoreSchemaError
 from service.storage.database import parsed
 from service.storage.migrate import FOLDER
@@ -29,7 +31,7 @@ def test_migrations_make_the_tables(empty_url: str) -> None:
 
 def test_opened_again(url: str) -> None:
     with Store.open(url) as store:
-        job, _ = store.jobs.create("predict", {}, items(3), "me")
+        job, _ = store.jobs.create("predictions", {}, items(3), "me")
         store.queue.claim(1, "w")
     with Store.open(url) as store:
         assert store.jobs.get(job.id).running == 1
@@ -54,8 +56,8 @@ KEY = (
 )
 
 
-def earlier(url: str, *statements: str) -> None:
-    """Make a store as the archrank before bound jobs did."""
+def earlier(url: str, *statements: str, revision: str = "0002") -> None:
+    """Make a store of an earlier schema, with these rows."""
     where = parsed(url)
     if where.drivername == "sqlite":
         Path(str(where.database)).parent.mkdir()
@@ -64,9 +66,9 @@ def earlier(url: str, *statements: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(FOLDER))
         config.attributes["connection"] = conn
-        command.upgrade(config, "0002")
+        command.upgrade(config, revision)
         for statement in statements:
-            conn.exec_driver_sql(statement)
+            conn.execute(text(statement.replace(":", r"\:")))
 
 
 def test_store_of_an_earlier_archrank(empty_url: str) -> None:
@@ -84,6 +86,27 @@ def test_store_of_an_earlier_archrank_that_had_no_key(empty_url: str) -> None:
     earlier(empty_url)
     with Store.open(empty_url) as store:
         assert store.keys.anonymous()
+
+
+CONTEXT = (
+    "INSERT INTO contexts (id, space, batch, seed, draws, device, dtype) "
+    "VALUES (1, 'gcn-nas', 'b', 0, 3, 'cpu', 'float32')"
+)
+SCORES = (
+    "INSERT INTO scores (id, context, architecture, scores, used, turn) VALUES (1, 1, 'a', "
+    """'{"zen/1": [1.5, null, 0.25, "chunked", 0.1], "synflow/2": [null, 1e22, 0.5, null, 3]}', '2030-01-01', 1)"""
+)
+
+
+def test_scores_of_an_earlier_archrank_are_kept(empty_url: str) -> None:
+    earlier(empty_url, CONTEXT, SCORES)
+    zen = ScoreKey("gcn-nas", "a", "b", 0, 3, "zen", "1", "cpu", "float32")
+    synflow = zen._replace(proxy="synflow", version="2")
+    with Store.open(empty_url) as store:
+        assert store.scores.get([zen, synflow]) == {
+            zen: Score(1.5, None, "ok", 0.25, note="chunked"),
+            synflow: Score(None, 1e22, "ok", 0.5),
+        }
 
 
 def test_newer_schema_is_refused(url: str) -> None:

@@ -21,14 +21,14 @@ def key(architecture: int = 0, proxy: str = "nwot", version: str = "1", **more: 
 
 
 def score(value: float | None = 1.5, log: float | None = None) -> Score:
-    return Score(value, log, "ok", 0.25, note="chunked", per_layer=0.1)
+    return Score(value, log, "ok", 0.25, note="chunked")
 
 
 @pytest.mark.parametrize("number", [0.1, 1 / 3, 1e22, 1.7976931348623157e308, 5e-324, -2.5e-300, 0.0, 3.0, 2.0**53 + 2])
 def test_numbers_come_back_exactly(store: Store, number: float) -> None:
     put = {
         key(): Score(number, -number, "ok", 0.1),
-        key(1): Score(None, number, "ok", 0.0, note="é\n", per_layer=number),
+        key(1): Score(None, number, "ok", 0.0, note="é\n"),
     }
     store.scores.put(put)
     got = store.scores.get(put)
@@ -41,7 +41,7 @@ def test_every_part_of_the_key_counts(store: Store) -> None:
         "space": "x",
         "batch": "x",
         "seed": 2**32 - 1,
-        "draws": 2,
+        "repeats": 2,
         "proxy": "x",
         "version": "2",
         "device": "cuda",

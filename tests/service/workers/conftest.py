@@ -26,7 +26,7 @@ def task(architecture: Any = SMALL, **fields: Any) -> Task:
             "architecture": architecture,
             "probe": "small",
             "seed": 0,
-            "draws": 1,
+            "repeats": 1,
             "proxies": ["params", "nwot"],
         }
         | fields

@@ -65,7 +65,7 @@ def test_a_proxy_that_takes_too_long_fails_alone(small: ProbeBatch) -> None:
     for one in (outcome, again):
         assert one.failure is None
         assert one.scores is not None
-        assert "OverTimeError: GradientSignPass" in one.scores["grad_sign"]["error"]
+        assert "TimeLimitError: GradientSignPass" in one.scores["grad_sign"]["error"]
     assert outcome.scores is not None
     assert outcome.scores.keys() == {"grad_sign", "sed"}
 
@@ -99,7 +99,7 @@ def test_no_proxies_no_scores(backend: Backend) -> None:
         ({"architecture": "out of memory"}, "out of memory"),
         ({"architecture": None}, "allowed"),
         ({"seed": -1}, "seed: got -1"),
-        ({"draws": 0}, "draws: got 0"),
+        ({"repeats": 0}, "repeats: got 0"),
     ],
 )
 def test_bad_task_is_an_error_that_says_what_is_allowed(backend: Backend, fields: Any, named: str) -> None:

@@ -84,6 +84,6 @@ def test_batches_reach_a_process_bit_by_bit(small: ProbeBatch) -> None:
 def test_several_processes_may_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    settings = Settings(processes=5, processes_per_gpu=2)
+    settings = Settings(num_workers=5, workers_per_gpu=2)
     assert process_options(settings, torch.device("cuda")).visible == ("0", "1", "0", "1")
     assert process_options(settings, torch.device("cpu")).visible == ("",) * 5
