@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import Benchmark, get_combiner
-from ensemble.data.features import COST_FRAMES, COST_SAMPLES, PROXY, FeatureTable
+from ensemble.data.features import COST_BATCH_SIZE, COST_FRAMES, PROXY, FeatureTable
 from ensemble.data.scores import ScoreTable
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import benchmark_features, structural_folds
@@ -79,7 +79,7 @@ class Candidates:
     def flops(self) -> Rows:
         """FLOPs, (n,)."""
         space = self.benchmark.space
-        shape = space.input_shape(COST_SAMPLES, COST_FRAMES)
+        shape = space.input_shape(COST_BATCH_SIZE, COST_FRAMES)
         return np.array([space.cost(arch, shape).flops for arch in self.architectures])
 
     @cached_property
