@@ -23,7 +23,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no settings": ({"settings": None}, "cannot be used by this version: settings: "),
     "settings of another space": (
         {"settings": {"colour": "red"}},
-        "settings: got {'colour': 'red'}; allowed: what gcn-nas takes",
+        "settings: got {'colour': 'red'}; allowed: the settings of gcn-nas",
     ),
     "another space": ({"space": "gcn-\x1b[2J\nnas"}, "space: got "),
     "no batch": ({"batch": {"batch_size": -1}}, "cannot be used by this version: batch_size: "),

@@ -130,7 +130,7 @@ def test_only_the_farthest_features_are_named(reference_set: ReferenceSet, known
     assert len(reasons) == MAX_NAMED_FEATURES + 1
     assert [reason.split(":")[0] for reason in reasons[:-1]] == ["zen", "network.S", "network.T"]
     assert reasons[-1] == "2 more features outside of the reference set's range"
-    (said,) = reference_set.mismatches(changed(known, **far), SPACE.meaning)
+    (said,) = reference_set.mismatches(changed(known, **far), SPACE.describe_feature)
     reasons = [reason for reason in said.reasons if "modules are unlike" not in reason]
     assert [reason.split(":")[0] for reason in reasons[:-1]] == [
         "zen",
