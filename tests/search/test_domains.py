@@ -29,7 +29,7 @@ def test_without_limits_it_is_the_space() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"depth": 8}, {"max_flops": 4 * 10**9}, {"depth": 4, "max_params": 2_600_000}])
-def test_limits_are_kept(limits: dict[str, int], rng: np.random.Generator) -> None:
+def test_limits_are_kept(limits: dict[str, Any], rng: np.random.Generator) -> None:
     domain = SpaceDomain(SPACE, **limits)
     architectures = [domain.sample(rng) for _ in range(30)]
     architectures += [domain.mutate(arch, rng) for arch in architectures]
@@ -61,7 +61,7 @@ def test_flops_are_those_of_the_default_batch_or_the_one_given() -> None:
         ({"depth": 5}, "depth", "4, 6, 8 or 10"),
     ],
 )
-def test_limits_that_leave_nothing_are_refused(limits: dict[str, int], field: str, allowed: str) -> None:
+def test_limits_that_leave_nothing_are_refused(limits: dict[str, Any], field: str, allowed: str) -> None:
     with pytest.raises(InputError, match=allowed) as error:
         SpaceDomain(SPACE, **limits)
     assert error.value.field == field
@@ -79,7 +79,10 @@ def test_two_limits_that_leave_nothing_together_are_refused(monkeypatch: pytest.
     monkeypatch.setattr("search.domains.MAX_SAMPLES", 200)
     rng = np.random.default_rng(0)
     costs = [SpaceDomain(SPACE).cost(SPACE.sample(rng, depth=10)) for _ in range(200)]
-    limits = {"max_flops": min(cost.flops for cost in costs), "max_params": min(cost.params for cost in costs)}
+    limits: dict[str, Any] = {
+        "max_flops": min(cost.flops for cost in costs),
+        "max_params": min(cost.params for cost in costs),
+    }
     assert not any(cost.flops <= limits["max_flops"] and cost.params <= limits["max_params"] for cost in costs)
     with pytest.raises(InputError, match=r"max_params: got .* is within both limits"):
         SpaceDomain(SPACE, depth=10, **limits)

@@ -1,38 +1,51 @@
 """The Pareto front against its definition."""
 
+from typing import Any
+
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models import get_space
 from search import Trial, pareto_front
 
 SPACE = get_space("gcn-nas")
+ARCHITECTURE = SPACE.sample(np.random.default_rng(0))
+TRIALS = st.lists(
+    st.builds(
+        Trial,
+        st.just(ARCHITECTURE),
+        st.none() | st.integers(0, 8).map(lambda eighths: eighths / 8),  # few distinct values, so that there are ties
+        st.integers(0, 8),
+        st.just(1),
+    ),
+    max_size=20,
+)
 
 
-def trials(rng: np.random.Generator, n: int) -> list[Trial]:
-    """Few different values, so that there are ties; some failed."""
-    return [
-        Trial(SPACE.sample(rng), None if rng.random() < 0.2 else int(rng.integers(8)) / 8, int(rng.integers(8)), 1)
-        for _ in range(n)
-    ]
+def objectives(trial: Any) -> tuple[int, float]:
+    return trial.flops, trial.accuracy
 
 
-def test_nothing_is_at_least_as_good_on_both_counts_as_one_of_the_front() -> None:
-    for seed in range(50):
-        told = trials(np.random.default_rng(seed), 20)
-        found = pareto_front(told)
-        points = {(one.flops, one.accuracy) for one in told if one.accuracy is not None}
-        undominated = {
-            (flops, accuracy)
-            for flops, accuracy in points
-            if not any(f <= flops and a >= accuracy and (f, a) != (flops, accuracy) for f, a in points)  # type: ignore[operator]
-        }
-        assert [(one.flops, one.accuracy) for one in found] == sorted(undominated)
-        for one in found:
-            assert one is next(two for two in told if (two.flops, two.accuracy) == (one.flops, one.accuracy))
+def dominates(first: tuple[int, float], second: tuple[int, float]) -> bool:
+    return first != second and first[0] <= second[0] and first[1] >= second[1]
 
 
-def test_without_a_success_it_is_empty() -> None:
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(TRIALS)
+def test_front_holds_the_trials_that_none_dominates(trials: list[Trial]) -> None:
+    front = pareto_front(trials)
+    successful = [trial for trial in trials if trial.accuracy is not None]
+    points = {objectives(trial) for trial in successful}
+    optimal = {point for point in points if not any(dominates(other, point) for other in points)}
+    assert [objectives(trial) for trial in front] == sorted(optimal)
+    for trial in front:
+        assert trial is next(other for other in successful if objectives(other) == objectives(trial))
+    assert pareto_front(front) == front
+
+
+def test_front_of_failures_is_empty() -> None:
     assert pareto_front([]) == []
-    assert pareto_front([Trial(SPACE.sample(np.random.default_rng(0)), None, 1, 1)]) == []
-    (only,) = pareto_front([Trial(SPACE.sample(np.random.default_rng(0)), 0.0, 1, 1)])
+    assert pareto_front([Trial(ARCHITECTURE, None, 1, 1)]) == []
+    (only,) = pareto_front([Trial(ARCHITECTURE, 0.0, 1, 1)])
     assert only.accuracy == 0.0
