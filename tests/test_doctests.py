@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from ensemble import Ensemble
 from models import get_space
 
 FUNCTIONS: list[Callable[..., Any]] = [
+    Ensemble.explain,
+    Ensemble.fit,
+    Ensemble.load,
+    Ensemble.predict,
     get_space,
 ]
 """Functions and methods whose docstrings hold an example."""
