@@ -87,9 +87,9 @@ def _everything(name: str) -> bool:
 Variant = tuple[Callable[[Columns], Combiner], Callable[[str], bool]]
 VARIANTS: dict[str, Variant] = {
     "ridge": (lambda _: Ridge(), _structure),
-    "slot process": (_process, _structure),
-    "slot process, with proxies": (_process, _everything),
-    "slot process, with proxies ranked within depth": (_ranked(_process), _everything),
+    "Gaussian process": (_process, _structure),
+    "Gaussian process, with proxies": (_process, _everything),
+    "Gaussian process, with proxies ranked within depth": (_ranked(_process), _everything),
     "extra trees within depth, with proxies ranked within depth": (_ranked(_extra), _everything),
     "random forest": (lambda _: Forest(), _structure),
     "random forest within depth": (_forest, _structure),

@@ -60,8 +60,8 @@ def test_a_fitted_ensemble_predicts(ensembles: Path, monkeypatch: pytest.MonkeyP
     body = json.dumps({"architectures": [SMALL], "proxies": []})
     result = archrank("predict", "-", "--ensembles-dir", ensembles, "--explain", "--compare", text=body)
     assert result.exit_code == 0, result.stderr
-    assert "why #0" in result.stdout
-    assert "beats, with probability" in result.stdout
+    assert "explanation of #0" in result.stdout
+    assert "win probability" in result.stdout
 
 
 def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
