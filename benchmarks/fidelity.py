@@ -59,7 +59,7 @@ def compare(results: list[Any]) -> list[dict[str, Any]]:
             a = np.array([scores[name] for _, _, scores in values[fidelity]], dtype=float)
             b = np.array([scores[name] for _, _, scores in rich], dtype=float)
             within = [spearmanr(a[depths == d], b[depths == d]).statistic for d in np.unique(depths)]
-            row[name] = {"all": float(spearmanr(a, b).statistic), "within_depth": float(np.mean(within))}
+            row[name] = {"all": float(spearmanr(a, b).statistic), "within_stratum": float(np.mean(within))}
         rows.append(row)
     return rows
 
@@ -81,7 +81,7 @@ def main() -> None:
         table.add_row(
             *(str(row[key]) for key in ("batch_size", "frames", "repeats")),
             f"{row['seconds_10_layers_one_core']:.2f}",
-            *(f"{row[name]['within_depth']:.2f}" for name in proxy_names()),
+            *(f"{row[name]['within_stratum']:.2f}" for name in proxy_names()),
         )
     Console(width=200).print(table)
 
