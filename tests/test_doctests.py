@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from models import get_space
+from proxies import score
 
 FUNCTIONS: list[Callable[..., Any]] = [
     get_space,
+    score,
 ]
 """Functions and methods whose docstrings hold an example."""
 
