@@ -1,4 +1,4 @@
-"""How far the server is on its way out, for routes that go by it."""
+"""State of the server's shutdown, as routes see it."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -6,25 +6,25 @@ from time import monotonic
 
 @dataclass
 class ShutdownState:
-    """Set by the server, for good.
+    """State of the shutdown, set by the server once.
 
     Attributes:
-        timeout: what runs may take so long, once nobody can come any more.
-        told: it was told to stop, and is not ready any more; whoever comes all the same is answered.
-        closed_at: since when nobody can come any more, and nothing without an end goes on.
+        timeout: time in seconds that running work gets once connections are refused.
+        draining: true from the signal on: the server is not ready, but still takes requests.
+        closed_at: monotonic time from which connections are refused and event streams end.
     """
 
     timeout: float
-    told: bool = False
+    draining: bool = False
     closed_at: float | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether nobody can come any more."""
+        """True once connections are refused."""
         return self.closed_at is not None
 
     @property
-    def left(self) -> float:
-        """Seconds that what runs may still take."""
-        since = 0.0 if self.closed_at is None else monotonic() - self.closed_at
-        return max(0.0, self.timeout - since)
+    def remaining(self) -> float:
+        """Time in seconds that running work still gets."""
+        elapsed = 0.0 if self.closed_at is None else monotonic() - self.closed_at
+        return max(0.0, self.timeout - elapsed)

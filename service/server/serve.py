@@ -56,8 +56,8 @@ class Server(uvicorn.Server):
             self._answers()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self._leaving.told:
-            self._leaving.told, self._told = True, monotonic()
+        if not self._leaving.draining:
+            self._leaving.draining, self._told = True, monotonic()
             self._captured_signals.append(sig)
         elif monotonic() > self._told + AGAIN:  # nothing is lost by that: the store has what is done
             signal.signal(sig, signal.SIG_DFL)
@@ -103,7 +103,7 @@ def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        server = Server(config, app.state.leaving, settings.shutdown_delay, lambda: say(f"archrank answers on {url}"))
+        server = Server(config, app.state.shutdown, settings.shutdown_delay, lambda: say(f"archrank answers on {url}"))
         server.run(sockets=[listener])
 
 

@@ -81,14 +81,14 @@ def ensembles(setup: Setup) -> Finding:
         library = EnsembleRegistry.load(setup.settings)
     except ArchrankError as refusal:
         return error(str(refusal), "copy or fit it again, or set ARCHRANK_ENSEMBLES_DIR and ARCHRANK_DEFAULT_ENSEMBLE")
-    if not library.models:
+    if not library.ensembles:
         return error(f"none in {setup.settings.ensembles_dir}", "set ARCHRANK_ENSEMBLES_DIR, or fit one")
-    return ok(f"{', '.join(library.models)}; by default {library.default}")
+    return ok(f"{', '.join(library.ensembles)}; by default {library.default}")
 
 
 def proxies(setup: Setup) -> Finding:
     """The ensembles were fitted on scores of these proxies."""
-    ours, models = proxy_versions(), setup.library.models.values()
+    ours, models = proxy_versions(), setup.library.ensembles.values()
     changed = [f"{model.name}: {name}" for model in models for name in _changed(model, ours)]
     if changed:
         return warning(f"changed since the ensemble was fitted: {'; '.join(changed)}", "score anew, and fit anew")
@@ -98,7 +98,8 @@ def proxies(setup: Setup) -> Finding:
 def scoring(setup: Setup) -> Finding:
     """One small architecture is scored, as a server does it: in a process of its own."""
     settings, library = setup.settings, setup.library
-    probe, names = library.probe, list(library.models[library.default].proxies) if library.models else ["params"]
+    probe = library.default_context
+    names = library.get().proxies if library.ensembles else ["params"]
     options = process_options(settings.model_copy(update={"processes": 1}), library.device)
     arch = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
     task = Task("doctor", probe.space.name, probe.space.settings, arch, "probe", probe.seed, probe.repeats, names)
