@@ -13,7 +13,8 @@ WORKDIR /src
 # What archrank needs comes first: a change of the code does not download it again, nor is it in the code's layer.
 COPY constraints.txt pyproject.toml ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-    print(*project['dependencies'], *project['optional-dependencies']['telemetry'], sep='\n')" \
+    extras = project['optional-dependencies']; \
+    print(*project['dependencies'], *(line for extra in ('postgres', 'report', 'search', 'telemetry') for line in extras[extra]), sep='\n')" \
     > requirements.txt
 RUN pip --python /opt/archrank/bin/python install -c constraints.txt -r requirements.txt \
     --extra-index-url "https://download.pytorch.org/whl/${TORCH}"

@@ -8,23 +8,49 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CLIENT := $(VENV)/client/.installed
 LOOPS := $(VENV)/loops/.installed
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
+COVERAGE := 90
 
-.PHONY: demo test chaos check audit soak fuzz bench gpu serve format openapi install clean
+.PHONY: demo test test-slow test-all chaos coverage mutants test-lowest test-python check audit soak fuzz bench gpu serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
 
-test: $(INSTALLED) $(CLIENT) $(LOOPS)  ## every test
-	$(BIN)/pytest -n auto --dist worksteal --ignore tests/chaos
-	$(BIN)/pytest -n 2 tests/chaos
+test: $(INSTALLED) $(CLIENT)  ## unit and integration tests
+	$(PYTEST) -m "unit or integration"
+
+test-slow: $(INSTALLED) $(CLIENT) $(LOOPS)  ## the other tiers: browser, loops, packaging, chaos, gpu
+	$(PYTEST) -m "browser or loops or packaging or gpu"
+	$(PYTEST) -m chaos
+
+test-all: test test-slow  ## every test
 
 chaos: $(INSTALLED) $(CLIENT)  ## only those in which servers, processes, stores, clocks and clients fail
-	$(BIN)/pytest -n 2 tests/chaos
+	$(PYTEST) -m chaos
 
-check: $(INSTALLED)  ## style and types
+coverage: $(INSTALLED) $(CLIENT)  ## branch coverage of `make test`; fails below the gate
+	$(PYTEST) -m "unit or integration" --cov --cov-report= --cov-fail-under=0
+	$(BIN)/coverage report --fail-under $(COVERAGE)
+
+check: $(INSTALLED)  ## style, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-lowest: PYTHON := python3.11
+test-lowest:  ## unit tests on the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv .venv/lowest
+	.venv/lowest/bin/pip install --quiet uv
+	.venv/lowest/bin/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct --editable ".[dev]" --editable client
+	.venv/lowest/bin/pytest -n auto -m unit
+
+test-python:  ## unit tests on PYTHON=python3.12 or any other, in an environment of its own; skipped where there is none
+	@if command -v $(PYTHON) >/dev/null; then \
+		set -e; $(PYTHON) -m venv .venv/$(notdir $(PYTHON)); \
+		.venv/$(notdir $(PYTHON))/bin/pip install --quiet --constraint constraints.txt --editable ".[dev]" --editable client; \
+		.venv/$(notdir $(PYTHON))/bin/pytest -n auto -m unit; \
+	else echo "skipped: $(PYTHON) is not installed"; fi
 
 audit:  ## known vulnerabilities of what constraints.txt names, where they can be looked up
 	$(PYTHON) -m venv .venv/audit
@@ -35,7 +61,8 @@ soak: $(INSTALLED)  ## mixed load on a server for SECONDS, every answer checked;
 	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
 
 fuzz: SECONDS = 600
-fuzz: $(INSTALLED)  ## mutated bytes to every reader of them for SECONDS; what crashes becomes a test case
+fuzz: $(INSTALLED)  ## properties on random examples; mutated bytes to every reader for SECONDS, crashes become test cases
+	HYPOTHESIS_PROFILE=random $(PYTEST) -m hypothesis
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 bench: $(INSTALLED)  ## how fast it is, in under five minutes; tables, and JSON in runs/

@@ -2,7 +2,7 @@
 
     python benchmarks/fidelity.py --out runs/fidelity.json
 
-A fidelity is (N, T, draws): samples, frames, and draws of zen. For each one and each proxy: Spearman's ρ with the
+A fidelity is (N, T, repeats): samples, frames, and repeats of zen. For each one and each proxy: Spearman's ρ with the
 richest fidelity over all architectures, and the mean of the ρ within each depth, which is what ranking needs.
 """
 
@@ -36,8 +36,8 @@ def run(job: tuple[int, int, tuple[int, int, int]]) -> tuple[int, tuple[int, int
     torch.set_num_threads(1)
     space = get_space(SPACE)
     arch = space.sample(np.random.default_rng([depth, index]), depth=depth)
-    samples, frames, repeats = fidelity
-    batch = synthetic_batch(space, samples, frames)
+    batch_size, frames, repeats = fidelity
+    batch = synthetic_batch(space, batch_size, frames)
     network = space.build(arch)
     started = perf_counter()
     scores = score(network, batch.x, batch.y, repeats=repeats)
@@ -53,7 +53,7 @@ def compare(results: list[Any]) -> list[dict[str, Any]]:
     depths = np.array([depth for depth, _, _ in rich])
     rows = []
     for fidelity in FIDELITIES:
-        row: dict[str, Any] = {"samples": fidelity[0], "frames": fidelity[1], "repeats": fidelity[2]}
+        row: dict[str, Any] = {"batch_size": fidelity[0], "frames": fidelity[1], "repeats": fidelity[2]}
         row["seconds_10_layers_one_core"] = float(np.median([s for d, s, _ in values[fidelity] if d == 10]))
         for name in proxy_names():
             a = np.array([scores[name] for _, _, scores in values[fidelity]], dtype=float)
@@ -79,7 +79,7 @@ def main() -> None:
     table = Table("N", "T", "repeats", "s, 10 layers, 1 core", *proxy_names(), title="ρ with the richest, within depth")
     for row in rows:
         table.add_row(
-            *(str(row[key]) for key in ("samples", "frames", "repeats")),
+            *(str(row[key]) for key in ("batch_size", "frames", "repeats")),
             f"{row['seconds_10_layers_one_core']:.2f}",
             *(f"{row[name]['within_depth']:.2f}" for name in proxy_names()),
         )

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models import get_space
-from service.api.schemas import PENG
+from models.gcn_nas import PENG
 from service.cli.demo import server
 
 CONNECTIONS = 16

@@ -30,12 +30,12 @@ from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.stratum_residual import WithinDepth
 from ensemble.combiners.xgboost import Boosting
 from ensemble.data.features import PROXY
-from ensemble.evaluation.evaluate import benchmark_features, structural_folds
-from ensemble.evaluation.metrics import mean_and_sd, measure
+from ensemble.evaluation.metrics import prediction_metrics, summarize_repeats
+from ensemble.evaluation.protocol import benchmark_features, structural_folds
 
 SCORES = Path(__file__).resolve().parents[1] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
 WIDE = re.compile(r"network\.|(fixed|dynamic)\.slot|stage\d\.(fixed|dynamic)")
-MEASURES = ("spearman", "within_depth")
+MEASURES = ("spearman", "within_stratum_spearman")
 Columns = list[str]
 
 
@@ -132,7 +132,7 @@ def main() -> None:
     arguments = parser.parse_args()
     benchmark = load_benchmark(arguments.benchmark)
     table = benchmark_features(benchmark, load_scores(arguments.scores))
-    y, depths = benchmark.accuracy, benchmark.depths
+    y, depths = benchmark.accuracy, benchmark.strata
     splits = [structural_folds(table, y, arguments.folds, 100 + repeat) for repeat in range(arguments.repeats)]
     tasks = [(repeat, train, test) for repeat, folds in enumerate(splits) for train, test in folds]
     predicted = {name: np.empty((arguments.repeats, len(y))) for name in arguments.only}
@@ -146,8 +146,8 @@ def main() -> None:
             predicted[name][repeat, test] = answer
     sys.stdout.write("| variant | ρ | ρ within depth |\n|---|---|---|\n")
     for name, rows in predicted.items():
-        measured = mean_and_sd([measure(row, y, depths) for row in rows])
-        cells = [f"{one['mean']:.3f} ± {one['sd']:.3f}" for key in MEASURES if (one := measured[key])]
+        measured = summarize_repeats([prediction_metrics(row, y, depths) for row in rows])
+        cells = [f"{one['mean']:.3f} ± {one['std']:.3f}" for key in MEASURES if (one := measured[key])]
         sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
 
 

@@ -1,4 +1,4 @@
-"""From proxy scores and structure to an accuracy: benchmarks, combiners, their evaluation and saved ensembles."""
+"""Accuracy prediction from proxy scores and structure: benchmarks, combiners, evaluation, saved ensembles."""
 
 from ensemble.card import card, shortcomings
 from ensemble.combiners import COMBINERS, CombinerInfo, combiner_names, get_combiner
@@ -6,25 +6,27 @@ from ensemble.data.benchmark import Benchmark, Entry, load_benchmark, write_tabl
 from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.evaluate import evaluate
-from ensemble.explanation import Edit, Explanation, Reason
-from ensemble.predictor import Answer, Ensemble, Prediction
+from ensemble.evaluation.protocol import evaluate
+from ensemble.explanation import Attribution, Explanation, SuggestedMutation
+from ensemble.prediction import Estimate, Interval, Prediction
+from ensemble.predictor import Ensemble
 
 __all__ = [
     "COMBINERS",
-    "Answer",
     "ArtifactError",
+    "Attribution",
     "Benchmark",
     "BenchmarkError",
     "CombinerInfo",
-    "Edit",
     "Ensemble",
     "Entry",
+    "Estimate",
     "Explanation",
     "FeatureTable",
+    "Interval",
     "Prediction",
-    "Reason",
     "ScoreTable",
+    "SuggestedMutation",
     "append_scores",
     "card",
     "combiner_names",

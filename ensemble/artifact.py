@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from common.atomic_files import check_new_folder, write_folder
 from common.errors import shortened
 from common.files import read_file, read_json
 from ensemble.combiners import State
-from ensemble.data.files import check_new_folder, write_folder
 from ensemble.errors import ArtifactError
 from models import InputError
 

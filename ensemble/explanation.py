@@ -1,4 +1,4 @@
-"""What moved a prediction, and which single edits of an architecture would raise it."""
+"""Attributions of a prediction to parts of the architecture, and mutations that raise it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,127 +12,144 @@ from ensemble.data.features import PROXY
 from models import Architecture, SearchSpace
 
 Array = NDArray[np.float64]
-POINTS = 100.0
-"""Percentage points of accuracy in a fraction."""
+MIN_CONTRIBUTION = 1e-11
+"""Smallest absolute contribution that is reported, a fraction of accuracy."""
 
 
 @dataclass(frozen=True)
-class Reason:
-    """What one part of an architecture, or one proxy, adds to its predicted accuracy.
+class Attribution:
+    """Contribution of a group of features to a predicted accuracy.
 
     Attributes:
-        part: in words.
-        points: percentage points of accuracy: against the whole population for the depth, and for all else against what
-            the same part adds on average among the architectures of that depth.
+        feature_group: a part of the architecture, or a proxy, in words.
+        contribution: Shapley value, a fraction of accuracy. The contribution of the depth is relative to the whole
+            reference set, every other one to the mean contribution of the same group at that depth.
     """
 
-    part: str
-    points: float
+    feature_group: str
+    contribution: float
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a combiner predicts what it does.
+    """Additive explanation of a prediction: `base_value` plus all contributions is the predicted accuracy.
 
     Attributes:
-        combiner: which one.
-        base: its mean prediction over the population, a fraction. With the sum of all points it is the prediction.
-        reasons: largest first, whichever way they go.
+        combiner: name of the combiner that is explained.
+        base_value: mean prediction over the reference set, a fraction.
+        attributions: sorted by decreasing absolute contribution.
     """
 
     combiner: str
-    base: float
-    reasons: list[Reason]
+    base_value: float
+    attributions: list[Attribution]
 
 
 @dataclass(frozen=True)
-class Edit:
-    """One module added or taken away.
+class SuggestedMutation:
+    """Addition or removal of one module that raises the prediction.
 
     Attributes:
-        edit: what is done, as the search space says it: `{"layer": 3, "module": "S", "action": "add"}`.
-        accuracy: predicted from the structure of the edited architecture, a fraction.
-        points: percentage points that this is more than the same model's prediction for the architecture itself.
+        mutation: as the search space describes it: `{"layer": 3, "module": "S", "action": "add"}`.
+        accuracy: predicted from the structure of the mutated architecture, a fraction.
+        accuracy_gain: `accuracy` minus the prediction of the same model for the unchanged architecture.
     """
 
-    edit: dict[str, Any]
+    mutation: dict[str, Any]
     accuracy: float
-    points: float
+    accuracy_gain: float
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Mean contributions over the population, which explanations start from.
+class MeanContributions:
+    """Mean contributions over the reference set, the origin of explanations.
 
     Attributes:
-        depths: (k,), the population's depths, increasing.
-        means: (k + 1, columns + 1), mean contributions of each depth's members, then of all.
+        strata: (k,), the depths of the reference set, increasing.
+        means: (k + 1, columns + 1), mean contributions in each stratum, and in the last row over all strata.
     """
 
-    depths: Array
+    strata: Array
     means: Array
 
     @classmethod
-    def of(cls, model: Combiner, X: Array, depths: NDArray[Any]) -> "Reference":
-        """Of a fitted, additive combiner over its training rows."""
-        parts = model.contributions(X)
-        own = np.unique(depths).astype(np.float64)
-        return cls(own, np.stack([*(parts[depths == depth].mean(axis=0) for depth in own), parts.mean(axis=0)]))
+    def from_training_rows(cls, model: Combiner, X: Array, strata: NDArray[Any]) -> "MeanContributions":
+        """Average the contributions of a fitted, additive combiner over its training rows.
 
-    def at(self, depth: float) -> Array:
-        """Means at that depth, (columns + 1,); those of all for a depth that the population does not have."""
-        found = np.flatnonzero(self.depths == depth)
-        return np.asarray(self.means[found[0] if len(found) else -1])
+        Args:
+            model: fitted combiner with `contributions`.
+            X: (n, columns), the training rows.
+            strata: (n,), the stratum of each row.
+        """
+        contributions = model.contributions(X)
+        levels = np.unique(strata).astype(np.float64)
+        means = [contributions[strata == level].mean(axis=0) for level in levels]
+        return cls(levels, np.stack([*means, contributions.mean(axis=0)]))
+
+    def at(self, stratum: float) -> Array:
+        """Return the means of a stratum, (columns + 1,); those over all strata if the reference set lacks it."""
+        matches = np.flatnonzero(self.strata == stratum)
+        return np.asarray(self.means[matches[0] if len(matches) else -1])
 
 
-def explanation(
-    name: str,
+def explain_row(
+    combiner: str,
     model: Combiner,
     columns: Sequence[str],
     row: Array,
-    reference: Reference,
+    mean_contributions: MeanContributions,
     space: SearchSpace[Architecture],
-    arch: Architecture,
+    architecture: Architecture,
 ) -> Explanation:
-    """Shapley values of the model's columns, gathered by what they describe.
+    """Explain one prediction by the Shapley values of its features, summed over feature groups.
 
-    First the depth, with all that it brings on average, then everything else against the average at that depth.
+    The depth is attributed first, with the mean of everything that comes with it; all other groups are relative to the
+    mean at that depth.
 
     Args:
-        name: the combiner's.
-        model: additive.
-        columns: names of what the model sees.
-        row: (1, columns), the architecture's features.
-        reference: of the model.
-        space: the search space, which says what a feature describes.
-        arch: the architecture.
+        combiner: name of the combiner.
+        model: fitted, additive estimator.
+        columns: names of the model's features.
+        row: (1, columns), features of the architecture.
+        mean_contributions: of the model.
+        space: search space, which maps features to parts of the architecture.
+        architecture: the architecture.
+
+    Returns:
+        The explanation; contributions below `MIN_CONTRIBUTION` are left out.
     """
-    depth = arch.depth
-    typical, overall = reference.at(depth), float(reference.means[-1].sum())
-    beyond = model.contributions(row)[0] - typical
-    points: dict[str, float] = {f"{depth:g} layers": POINTS * (float(typical.sum()) - overall)}
-    for column, value in zip(columns, beyond[:-1], strict=True):
-        part = _part(column, space, arch)
-        points[part] = points.get(part, 0.0) + POINTS * float(value)
-    reasons = [Reason(part, value) for part, value in points.items() if abs(value) >= 1e-9]
-    return Explanation(name, overall, sorted(reasons, key=lambda reason: -abs(reason.points)))
+    depth = architecture.depth
+    stratum_means, base_value = mean_contributions.at(depth), float(mean_contributions.means[-1].sum())
+    relative = model.contributions(row)[0] - stratum_means
+    groups: dict[str, float] = {f"{depth:g} layers": float(stratum_means.sum()) - base_value}
+    for column, contribution in zip(columns, relative[:-1], strict=True):
+        group = _feature_group(column, space, architecture)
+        groups[group] = groups.get(group, 0.0) + float(contribution)
+    attributions = [Attribution(group, value) for group, value in groups.items() if abs(value) >= MIN_CONTRIBUTION]
+    return Explanation(combiner, base_value, sorted(attributions, key=lambda one: -abs(one.contribution)))
 
 
-def single_edits(
-    space: SearchSpace[Architecture], arch: Architecture, predict: Callable[[Sequence[Architecture]], Array]
-) -> list[Edit]:
-    """The edits of one module that raise the prediction, best first. `predict` gives accuracies from structure."""
-    around = list(space.neighbors(arch))
-    own, *others = predict([arch, *around])
-    edits = (
-        Edit(space.edit(arch, other), float(accuracy), POINTS * float(accuracy - own))
-        for other, accuracy in zip(around, others, strict=True)
-        if accuracy > own
+def improving_mutations(
+    space: SearchSpace[Architecture], architecture: Architecture, predict: Callable[[Sequence[Architecture]], Array]
+) -> list[SuggestedMutation]:
+    """Return the single-module mutations that raise the prediction, best first.
+
+    Args:
+        space: search space, which enumerates the neighbors.
+        architecture: the architecture to mutate.
+        predict: accuracies of architectures from their structure, (m,).
+    """
+    neighbors = list(space.neighbors(architecture))
+    current, *mutated = predict([architecture, *neighbors])
+    mutations = (
+        SuggestedMutation(space.edit(architecture, neighbor), float(accuracy), float(accuracy - current))
+        for neighbor, accuracy in zip(neighbors, mutated, strict=True)
+        if accuracy > current
     )
-    return sorted(edits, key=lambda edit: -edit.points)
+    return sorted(mutations, key=lambda mutation: -mutation.accuracy_gain)
 
 
-def _part(column: str, space: SearchSpace[Architecture], arch: Architecture) -> str:
+def _feature_group(column: str, space: SearchSpace[Architecture], architecture: Architecture) -> str:
     if column.startswith(PROXY):
         return f"proxy {column.removeprefix(PROXY)}"
-    return "parameters and FLOPs" if column.startswith("cost.") else space.part(arch, column)
+    return "parameters and FLOPs" if column.startswith("cost.") else space.part(architecture, column)

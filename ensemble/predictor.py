@@ -1,8 +1,7 @@
-"""A fitted ensemble: all combiners of one benchmark, and the population that they learned from."""
+"""`Ensemble`: the fitted combiners of one benchmark."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,25 @@ from numpy.typing import NDArray
 from common.errors import check_seed
 from common.version import archrank_version
 from ensemble.artifact import load_artifact, save_artifact
-from ensemble.calibration.applicability import FAR, Population
+from ensemble.calibration.applicability import MIN_INTERVAL_SCALE, ReferenceSet
 from ensemble.card import card
 from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
 from ensemble.data.benchmark import Benchmark
 from ensemble.data.features import FeatureTable, feature_names, feature_table
 from ensemble.data.scores import ScoreTable
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.crossval import Progress, held_out_predictions
-from ensemble.evaluation.evaluate import (
-    BASELINES,
+from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.cross_validation import Progress, held_out_predictions
+from ensemble.evaluation.protocol import (
     benchmark_features,
-    require_rows,
+    check_size,
     structural_folds,
-    summary,
+    summarize,
     usable_combiners,
 )
-from ensemble.explanation import Edit, Explanation, explanation, single_edits
+from ensemble.explanation import Explanation, SuggestedMutation, explain_row, improving_mutations
 from ensemble.fitted_combiner import FittedCombiner
+from ensemble.prediction import Estimate, Interval, Prediction
 from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space
 from models.batches import BatchSpec, ProbeBatch
 
@@ -38,89 +38,59 @@ Array = NDArray[np.float64]
 Scores = Sequence[Mapping[str, float | None]]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one combiner says: fractions, percent of the population that is predicted worse, and an interval that holds
-    the accuracy with a probability of 90 %."""
-
-    accuracy: float
-    percentile: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Prediction(Answer):
-    """What an ensemble says about one architecture.
-
-    Attributes:
-        combiner: which combiner the answer is from.
-        order: what to rank a set by, larger is better: the accuracy; of a combiner that compares a set's architectures
-            with each other, contests won inside the set.
-        combiners: every combiner's answer; None for one that cannot tell without the proxies.
-        stretch: 1 for an architecture and scores like the population's; else how many times as wide the interval is at
-            least.
-        warnings: what should make one trust the prediction less.
-    """
-
-    combiner: str
-    order: float
-    combiners: dict[str, Answer | None]
-    stretch: float
-    warnings: list[str] = field(default_factory=list)
-
-
 class Ensemble:
-    """Fitted combiners. `fit` or `load` one, then `predict`; it does not change, so threads may share it.
+    """Fitted combiners of one benchmark, immutable and therefore safe to share between threads.
+
+    Create one with `fit` or `load`.
 
     Attributes:
-        name: what users call it.
-        space: the search space whose architectures it knows.
-        proxies: names of the proxies that it was fitted with, which `predict` takes scores of.
-        manifest: where it comes from, as plain data: space, batch, seed, proxy versions, benchmark, metrics.
-        batch: the probe batch that its scores were computed with; None for one without scores of ours.
+        name: name for users.
+        space: search space of the architectures.
+        proxies: names of the proxies whose scores `predict` takes.
+        manifest: origin of the ensemble as plain data: space, batch, seed, proxy versions, benchmark, metrics.
+        reference_set: structure, costs and scores of the architectures that it was fitted on.
+        batch: probe batch of the scores; None for an ensemble fitted without our own scores.
     """
 
     def __init__(
         self,
         manifest: dict[str, Any],
         space: SearchSpace[Architecture],
-        members: Mapping[str, FittedCombiner],
-        population: Population,
+        fitted: Mapping[str, FittedCombiner],
+        reference_set: ReferenceSet,
         batch: ProbeBatch | None = None,
     ) -> None:
         self.manifest = manifest
         self.name: str = manifest["name"]
         self.space = space
         self.proxies: tuple[str, ...] = tuple(manifest["proxies"])
+        self.reference_set = reference_set
         self.batch = batch
-        self._members = dict(members)
-        self._population = population
+        self._fitted = dict(fitted)
 
     @property
     def combiners(self) -> tuple[str, ...]:
-        """Names of the combiners that it holds."""
-        return tuple(self._members)
+        """Names of the combiners."""
+        return tuple(self._fitted)
 
     def depends_on_set(self, combiner: str | None) -> bool:
-        """True where the `order` of its predictions depends on what else is predicted in the same call.
+        """Return whether the `ranking_score` of a prediction depends on the other architectures of the same call.
 
-        Nothing else of a prediction does, to the last bit. None stands for the ensemble's own choice.
+        Everything else in a prediction is the same, bit for bit, in any call.
+
+        Args:
+            combiner: name of a combiner; None for the default.
         """
         names = [combiner] if combiner is not None else [DEFAULT, STRUCTURE]
-        return any(self._members[name].info.depends_on_set for name in names if name in self._members)
+        return any(self._fitted[name].info.depends_on_set for name in names if name in self._fitted)
 
     @property
-    def held_out(self) -> dict[str, tuple[Array, Array]]:
-        """By combiner, its predictions for the reference population, increasing, each made without that architecture's
-        fold, and the numbers of layers of those that they are for."""
-        return {name: (member.held_out, member.depths) for name, member in self._members.items()}
+    def held_out_predictions(self) -> dict[str, tuple[Array, Array]]:
+        """Predictions for the reference set by combiner: sorted accuracies, (n,), and their numbers of layers, (n,).
 
-    @property
-    def quantiles(self) -> dict[str, Array]:
-        """By proxy, the quantiles of its scores over the reference population, (101,), from 0 to 100 %: of logarithms
-        for a proxy whose scores are used as logarithms."""
-        return self._population.proxies
+        Each is made by an estimator that was fitted without that architecture's fold.
+        """
+        return {name: (fitted.held_out, fitted.strata) for name, fitted in self._fitted.items()}
 
     @classmethod
     def fit(
@@ -140,26 +110,31 @@ class Ensemble:
 
         Args:
             benchmark: the trained architectures.
-            scores: our proxy scores of them; without, only combiners that need none are fitted.
-            name: what to call it; the benchmark's name if not given.
-            seed: of the combiners and of the folds.
-            folds: folds of the cross-validation that goes before, for percentiles and metrics.
-            combiners: names of those to fit, all if not given; `structure` is always among them.
-            metrics: results of `evaluate`, to keep in the manifest in place of those of this one cross-validation.
-            jobs: worker processes for the held-out predictions.
+            scores: proxy scores of them; without scores, only combiners that need none are fitted.
+            name: name of the ensemble, by default that of the benchmark.
+            seed: seed of the combiners and of the folds.
+            folds: number of folds of the cross-validation that yields percentiles and metrics.
+            combiners: names of the combiners to fit, by default all; `structure` is always included.
+            metrics: result of `evaluate`, stored in the manifest instead of the metrics of this cross-validation.
+            jobs: number of worker processes for the cross-validation.
             progress: called after each fold.
+
+        Raises:
+            InputError: the seed is out of range.
+            BenchmarkError: the benchmark is too small, or the scores' probe batch cannot be made again.
+            UnknownNameError: a combiner does not exist.
         """
         check_seed(seed)
-        require_rows(benchmark)
-        scores = scores.without_silent(benchmark) if scores is not None else None
+        check_size(benchmark)
+        scores = scores.drop_sparse_proxies(benchmark) if scores is not None else None
         header = scores.header if scores is not None else {}
-        batch = _batch(header, benchmark.space)  # before the minutes of fitting: it may be refused
+        batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
         names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
         infos = usable_combiners(scores, names)
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
         splits = structural_folds(table, y, folds, seed)
         held_out = held_out_predictions([*BASELINES, *infos], table, y, [splits], seed, jobs, progress)
-        measured = summary(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
+        measured = summarize(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
         manifest = {
             "name": name or benchmark.name,
             "space": benchmark.space.name,
@@ -176,148 +151,199 @@ class Ensemble:
             "created_by": f"archrank {archrank_version()}",
             "metrics": dict(metrics or measured),
         }
-        members = {
+        fitted = {
             info.name: FittedCombiner.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos
         }
-        return cls(manifest, benchmark.space, members, Population.of(table), batch)
+        return cls(manifest, benchmark.space, fitted, ReferenceSet.from_table(table), batch)
 
     def save(self, folder: str | Path) -> None:
-        """Write the ensemble as a folder, in one step; an artifact that was there is replaced."""
-        parts = {name: member.get_state() for name, member in self._members.items()}
-        parts["population"] = self._population.get_state()
+        """Write the ensemble to a folder atomically, replacing an ensemble that is there.
+
+        Args:
+            folder: path of the artifact.
+
+        Raises:
+            ArtifactError: the folder holds anything else.
+        """
+        parts = {name: fitted.get_state() for name, fitted in self._fitted.items()}
+        parts["population"] = self.reference_set.get_state()
         if self.batch is not None:
             parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
         save_artifact(Path(folder), self.manifest, State.merged(parts))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Ensemble":
-        """Read an ensemble. Raises `ArtifactError` unless it is exactly what was saved, in a format that is known."""
+        """Load an ensemble from a folder.
+
+        Args:
+            folder: path of the artifact.
+
+        Raises:
+            ArtifactError: the artifact is missing, incomplete, altered or of an unknown format.
+        """
         manifest, state = load_artifact(Path(folder))
         try:
             space = get_space(manifest["space"], **manifest["settings"])
             columns = tuple(manifest["columns"])
             if columns != feature_names(space, tuple(manifest["proxies"])):
                 raise ArtifactError(f"{folder}: it was fitted on other features than this version computes")
-            members = {
-                name: FittedCombiner.of_state(get_combiner(name), columns, manifest["seed"], state.part(name))
+            fitted = {
+                name: FittedCombiner.from_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
             }
-            population = Population.of_state(state.part("population"), columns)
-            ensemble = cls(manifest, space, members, population, _stored_batch(manifest, state.part("batch")))
-            ensemble._rehearse()
+            reference_set = ReferenceSet.from_state(state.part("population"), columns)
+            ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, state.part("batch")))
+            ensemble._smoke_test()
         except ArtifactError:
             raise
-        except Exception as error:  # of libraries, too: any part may be anything
+        except Exception as error:  # including those of libraries: a part may contain anything
             raise ArtifactError(f"{folder}: its parts do not make an ensemble ({error!r})") from error
         return ensemble
 
-    def _rehearse(self) -> None:
-        """Make the card, a prediction by every combiner and an explanation: what is loaded has to answer.
+    def _smoke_test(self) -> None:
+        """Make the card, a prediction by every combiner and an explanation.
 
-        Raises `ValueError` where a prediction is no fraction, and anything else where a part does not fit the others.
+        Raises:
+            ValueError: a prediction is no fraction. Parts that do not fit each other raise other exceptions.
         """
         card(self.manifest)
-        architecture, scores = self.space.largest, {name: row[50] for name, row in self.quantiles.items()}
-        for given in (None, [scores]):
-            (said,) = self.predict([architecture], given)
-            for answer in (said, *said.combiners.values()):
-                if answer is not None and not (0 <= answer.low <= answer.high <= 1 and 0 <= answer.accuracy <= 1):
-                    raise ValueError(f"a prediction of {answer.accuracy} from {answer.low} to {answer.high}")
-        self.explain(architecture)
+        medians = {name: row[50] for name, row in self.reference_set.proxy_quantiles.items()}
+        for scores in (None, [medians]):
+            (prediction,) = self.predict([self.space.largest], scores)
+            for estimate in (prediction, *prediction.combiners.values()):
+                if estimate is None:
+                    continue
+                low, high = estimate.interval.low, estimate.interval.high
+                if not (0 <= low <= high <= 1 and 0 <= estimate.accuracy <= 1):
+                    raise ValueError(f"a prediction of {estimate.accuracy} from {low} to {high}")
+        self.explain(self.space.largest)
 
     def predict(
         self,
         architectures: Sequence[Architecture],
         scores: Scores | None = None,
         combiner: str | None = None,
-        unlike: Sequence[str] = (),
+        score_mismatches: Sequence[str] = (),
     ) -> list[Prediction]:
-        """Predict many architectures.
+        """Predict the accuracies of architectures.
 
         Args:
             architectures: architectures of the ensemble's space.
-            scores: one mapping from proxy to score an architecture (None where it failed), computed as the manifest
-                says; or None to predict from structure alone.
-            combiner: which combiner the answer is from; by default `stacked` with scores, `structure` without. Where it
-                cannot tell, `structure` answers, with a warning.
-            unlike: in which ways the scores were computed otherwise than the manifest says: each is a warning, and
-                makes the intervals wider.
+            scores: for each architecture, its proxy scores by name (None for a failed one), computed as the manifest
+                states; None to predict from structure alone.
+            combiner: name of the combiner whose estimate is the prediction; by default `stacked` with scores and
+                `structure` without. Where it lacks a score, `structure` replaces it, with a warning.
+            score_mismatches: differences between the computation of the scores and the manifest. Each becomes a
+                warning, and the intervals are widened.
+
+        Returns:
+            One prediction for each architecture.
 
         Raises:
-            UnknownNameError: no combiner of that name is in the ensemble.
+            UnknownNameError: the ensemble has no combiner of that name.
+            InputError: the number of scores is not that of the architectures.
         """
         self._check(architectures, scores, combiner)
         if not architectures:
             return []
         headline = combiner or self._default(scores)
         table = feature_table(self.space, architectures, scores, self.proxies)
-        stretch, warnings = self._unlike(table, architectures, unlike if scores is not None else ())
-        answers = self._answers(table, stretch, with_proxies=scores is not None)
-        orders: Sequence[float | None] = [None] * len(architectures)
-        if self.depends_on_set(headline) and all(one[headline] is not None for one in answers):
-            orders = self._members[headline].rank(table).tolist()  # else some are from another combiner
+        scale, warnings = self._mismatches(table, architectures, score_mismatches if scores is not None else ())
+        estimates = self._estimates(table, scale, with_proxies=scores is not None)
+        ranking_scores: Sequence[float | None] = [None] * len(architectures)
+        if self.depends_on_set(headline) and all(by_combiner[headline] is not None for by_combiner in estimates):
+            ranking_scores = self._fitted[headline].ranking_scores(table).tolist()  # else combiners would be mixed
         return [
             self._prediction(
                 headline,
-                orders[i],
-                answers[i],
-                float(stretch[i]),
-                self._missing(table, i) if scores is not None else None,
+                ranking_scores[i],
+                estimates[i],
+                float(scale[i]),
+                self._missing_proxies(table, i) if scores is not None else None,
                 warnings[i],
             )
             for i in range(len(architectures))
         ]
 
-    def beats(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
-        """Probability that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
+    def win_probability(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
+        """Compute the probability that one architecture is better than another, for all pairs.
 
-        By the combiner of both predictions; where they are from two, by `structure`, which answers for all. So no third
-        architecture changes it.
+        A pair is compared by the combiner of both predictions; by `structure` if these differ. The probability of a
+        pair therefore does not depend on any third architecture.
+
+        Args:
+            architectures: m architectures.
+            predictions: the result of `predict` for them.
+
+        Returns:
+            Probabilities that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
         """
-        depths = feature_table(self.space, architectures).select(["depth"])[:, 0]
-        stretch = np.array([one.stretch for one in predictions])
+        strata = feature_table(self.space, architectures).select(["depth"])[:, 0]
+        scale = np.array([prediction.interval_scale for prediction in predictions])
 
-        def by(name: str, rows: Sequence[int]) -> Array:
-            said = [predictions[i].combiners[name] for i in rows]
-            accuracy = np.array([one.accuracy for one in said if one is not None])
-            return self._members[name].errors.beats(accuracy, depths[rows], stretch[rows])
+        def win_probability(combiner: str, rows: Sequence[int]) -> Array:
+            estimates = [predictions[i].combiners[combiner] for i in rows]
+            accuracy = np.array([estimate.accuracy for estimate in estimates if estimate is not None])
+            return self._fitted[combiner].residuals.win_probability(accuracy, strata[rows], scale[rows])
 
-        result = by(STRUCTURE, range(len(predictions)))
-        for name in {one.combiner for one in predictions}:
-            rows = [i for i, one in enumerate(predictions) if one.combiner == name]
-            result[np.ix_(rows, rows)] = by(name, rows)
+        result = win_probability(STRUCTURE, range(len(predictions)))
+        for name in {prediction.combiner for prediction in predictions}:
+            rows = [i for i, prediction in enumerate(predictions) if prediction.combiner == name]
+            result[np.ix_(rows, rows)] = win_probability(name, rows)
         return result
 
     def explain(
         self, architecture: Architecture, scores: Mapping[str, float | None] | None = None, combiner: str | None = None
     ) -> Explanation:
-        """What moved one prediction. The arguments are those of `predict`.
+        """Attribute a prediction to parts of the architecture and to proxies.
 
-        By the combiner that answers, or by `structure` where that one has no contributions (it only orders) or lacks
-        scores: the explanation names it.
+        `structure` is explained in place of a combiner that lacks scores or has no additive contributions, i.e. that
+        only orders.
+
+        Args:
+            architecture: an architecture of the ensemble's space.
+            scores: its proxy scores by name; None to explain the prediction from structure alone.
+            combiner: name of the combiner, by default as in `predict`.
+
+        Returns:
+            The explanation, which names the combiner that it is about.
+
+        Raises:
+            UnknownNameError: the ensemble has no combiner of that name.
         """
-        given = None if scores is None else [scores]
-        self._check([architecture], given, combiner)
-        table = feature_table(self.space, [architecture], given, self.proxies)
-        member = self._members[combiner or self._default(given)]
-        columns = member.info.columns(table.names)
-        if member.typical is None or np.isnan(table.select(columns)).any():
-            member = self._members[STRUCTURE]
-            columns = member.info.columns(table.names)
-        assert member.typical is not None, "structure is additive"
-        row = table.select(columns)
-        return explanation(member.info.name, member.model, columns, row, member.typical, self.space, architecture)
+        score_rows = None if scores is None else [scores]
+        self._check([architecture], score_rows, combiner)
+        table = feature_table(self.space, [architecture], score_rows, self.proxies)
+        fitted = self._fitted[combiner or self._default(score_rows)]
+        columns = fitted.info.columns(table.names)
+        if fitted.mean_contributions is None or np.isnan(table.select(columns)).any():
+            fitted = self._fitted[STRUCTURE]
+            columns = fitted.info.columns(table.names)
+        assert fitted.mean_contributions is not None, "structure is additive"
+        return explain_row(
+            fitted.info.name,
+            fitted.estimator,
+            columns,
+            table.select(columns),
+            fitted.mean_contributions,
+            self.space,
+            architecture,
+        )
 
-    def edits(self, architecture: Architecture) -> list[Edit]:
-        """The edits of one module that raise the prediction from structure, best first."""
+    def suggest_mutations(self, architecture: Architecture) -> list[SuggestedMutation]:
+        """Return the single-module mutations that raise the prediction from structure, best first.
 
-        def predicted(architectures: Sequence[Architecture]) -> Array:
-            return self._members[STRUCTURE].predict(feature_table(self.space, architectures, None, self.proxies))
+        Args:
+            architecture: an architecture of the ensemble's space.
+        """
 
-        return single_edits(self.space, architecture, predicted)
+        def predict(architectures: Sequence[Architecture]) -> Array:
+            return self._fitted[STRUCTURE].predict(feature_table(self.space, architectures, None, self.proxies))
+
+        return improving_mutations(self.space, architecture, predict)
 
     def _check(self, architectures: Sequence[Architecture], scores: Scores | None, combiner: str | None) -> None:
-        if combiner is not None and combiner not in self._members:
+        if combiner is not None and combiner not in self._fitted:
             raise UnknownNameError("combiner", combiner, self.combiners)
         if scores is not None and len(scores) != len(architectures):
             raise InputError(
@@ -325,63 +351,78 @@ class Ensemble:
             )
 
     def _default(self, scores: Scores | None) -> str:
-        return DEFAULT if scores is not None and DEFAULT in self._members else STRUCTURE
+        return DEFAULT if scores is not None and DEFAULT in self._fitted else STRUCTURE
 
-    def _unlike(
-        self, table: FeatureTable, architectures: Sequence[Architecture], given: Sequence[str]
+    def _mismatches(
+        self, table: FeatureTable, architectures: Sequence[Architecture], score_mismatches: Sequence[str]
     ) -> tuple[Array, list[list[str]]]:
-        """How far from the population each row is, (m,), and its warnings."""
-        stretch, warnings = np.ones(len(architectures)), []
-        for i, (arch, found) in enumerate(
-            zip(architectures, self._population.unlike(table, self.space.meaning), strict=True)
-        ):
-            warnings.append([*self.space.warnings(arch), *found.reasons, *given])
-            stretch[i] = max(found.stretch, FAR if warnings[i] else 1.0)
-        return stretch, warnings
+        """Interval scales, (m,), and warnings of each architecture."""
+        scale, warnings = np.ones(len(architectures)), []
+        mismatches = self.reference_set.mismatches(table, self.space.meaning)
+        for i, (architecture, mismatch) in enumerate(zip(architectures, mismatches, strict=True)):
+            warnings.append([*self.space.warnings(architecture), *mismatch.reasons, *score_mismatches])
+            scale[i] = max(mismatch.interval_scale, MIN_INTERVAL_SCALE if warnings[i] else 1.0)
+        return scale, warnings
 
-    def _answers(self, table: FeatureTable, stretch: Array, with_proxies: bool) -> list[dict[str, Answer | None]]:
-        """By architecture, what every combiner says; None where it cannot tell."""
-        answers: list[dict[str, Answer | None]] = [dict.fromkeys(self._members) for _ in stretch]
-        depths = table.select(["depth"])[:, 0]
-        for name, member in self._members.items():
-            if member.info.needs_proxies and not with_proxies:
+    def _estimates(self, table: FeatureTable, scale: Array, with_proxies: bool) -> list[dict[str, Estimate | None]]:
+        """For each architecture, the estimate of every combiner; None for one that lacks scores."""
+        estimates: list[dict[str, Estimate | None]] = [dict.fromkeys(self._fitted) for _ in scale]
+        strata = table.select(["depth"])[:, 0]
+        for name, fitted in self._fitted.items():
+            if fitted.info.needs_proxies and not with_proxies:
                 continue
-            accuracy = member.predict(table)
-            columns = (accuracy, member.percentiles(accuracy), *member.errors.intervals(accuracy, depths, stretch).T)
-            for answer, values in zip(answers, zip(*(column.tolist() for column in columns), strict=True), strict=True):
-                if math.isfinite(values[0]):
-                    answer[name] = Answer(*values)
-        return answers
+            accuracy = fitted.predict(table)
+            intervals = fitted.residuals.intervals(accuracy, strata, scale)
+            columns = (accuracy, fitted.percentiles(accuracy), *intervals.T)
+            rows = zip(*(column.tolist() for column in columns), strict=True)
+            for by_combiner, (value, percentile, low, high) in zip(estimates, rows, strict=True):
+                if math.isfinite(value):
+                    by_combiner[name] = Estimate(value, Interval(low, high), percentile)
+        return estimates
 
-    def _missing(self, table: FeatureTable, row: int) -> list[str]:
-        return [proxy for proxy, gap in zip(self.proxies, np.isnan(table.values[row]), strict=False) if gap]
+    def _missing_proxies(self, table: FeatureTable, row: int) -> list[str]:
+        return [proxy for proxy, missing in zip(self.proxies, np.isnan(table.values[row]), strict=False) if missing]
 
     def _prediction(
         self,
         headline: str,
-        order: float | None,
-        answers: dict[str, Answer | None],
-        stretch: float,
+        ranking_score: float | None,
+        estimates: dict[str, Estimate | None],
+        scale: float,
         missing: list[str] | None,
         warnings: list[str],
     ) -> Prediction:
-        """`missing`: proxies that were asked for and have no score; None where none were asked for."""
+        """Choose the estimate that is the prediction.
+
+        `missing` holds the requested proxies without a score; None if no proxies were requested.
+        """
         reason = "proxy scores" if missing is None else f"scores of {', '.join(missing)}"
-        chosen, answer = headline, answers[headline]
-        if answer is None:
-            warnings.append(f"{headline} cannot tell without {reason}: the prediction is from {STRUCTURE}")
-            chosen, answer = STRUCTURE, answers[STRUCTURE]
+        combiner, estimate = headline, estimates[headline]
+        if estimate is None:
+            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {STRUCTURE}")
+            combiner, estimate = STRUCTURE, estimates[STRUCTURE]
         elif missing:
             warnings.append(f"no {reason}")
-        assert answer is not None, "structure has no missing columns"
-        order = answer.accuracy if order is None else order
+        assert estimate is not None, "structure has no missing columns"
+        ranking_score = estimate.accuracy if ranking_score is None else ranking_score
         return Prediction(
-            answer.accuracy, answer.percentile, answer.low, answer.high, chosen, order, answers, stretch, warnings
+            estimate.accuracy,
+            estimate.interval,
+            estimate.percentile,
+            combiner,
+            ranking_score,
+            estimates,
+            scale,
+            warnings,
         )
 
 
 def _batch(header: Mapping[str, Any], space: SearchSpace[Architecture]) -> ProbeBatch | None:
-    """The batch that a table of scores was computed with. Raises `BenchmarkError` where it is not the same any more."""
+    """Make the batch that a table of scores was computed with.
+
+    Raises:
+        BenchmarkError: the batch has another fingerprint than the table states.
+    """
     if header.get("batch") is None:
         return None
     batch = BatchSpec(**header["batch"]).make(space)

@@ -102,8 +102,8 @@ class SearchSpace(ABC, Generic[ArchT]):
         """
 
     @abstractmethod
-    def input_shape(self, samples: int, frames: int) -> Shape:
-        """Shape (N, C, T, V, M) of a batch of `samples` with `frames` frames."""
+    def input_shape(self, batch_size: int, frames: int) -> Shape:
+        """Shape (N, C, T, V, M) of `batch_size` samples of `frames` frames."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The search spaces that there are."""
+"""Registry of search spaces."""
 
 from typing import Any
 
@@ -15,9 +15,27 @@ def space_names() -> list[str]:
 
 
 def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]:
-    """The search space of that name, e.g. `get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=10)`.
+    """Return the search space registered under a name.
 
-    Raises `UnknownNameError` for a name that is not registered, `InputError` for a setting that does not fit.
+    Args:
+        name: name of the space, one of `space_names()`.
+        settings: keyword arguments of the space; `gcn-nas` takes `skeleton`, `num_persons` and `num_classes`.
+
+    Returns:
+        The space, which parses, samples, mutates and builds architectures.
+
+    Raises:
+        UnknownNameError: no space has this name.
+        InputError: the space does not take a setting, or not this value of it.
+
+    Example:
+        >>> from models import get_space
+        >>> space = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=10)
+        >>> architecture = space.parse([["L2", "S"], ["L", "T"], ["L3", "S", "ST"], ["L4n", "T"]])
+        >>> architecture.depth
+        4
+        >>> space.cost(architecture, space.input_shape(batch_size=1, frames=8)).params
+        3319874
     """
     for space in _SPACES:
         if space.name == name:

@@ -1,4 +1,4 @@
-"""What a proxy is: a name with its facts, and a formula over what the shared passes measured."""
+"""Interface of a proxy: its metadata, and a formula over the measurements of the shared passes."""
 
 import math
 import sys
@@ -9,23 +9,23 @@ from enum import Enum, auto
 from typing import Any, ClassVar, Literal
 
 Status = Literal["ok", "failed"]
-LARGEST_LOG = math.log(sys.float_info.max)
+MAX_LOG = math.log(sys.float_info.max)
 
 
 class Need(Enum):
-    """One thing that a pass can measure. `proxies/passes` says what each value holds."""
+    """A measurement that proxies need; the pass in `proxies/passes` that provides it documents its value."""
 
     WEIGHTS = auto()
-    TRAINABLE = auto()
+    NUM_PARAMETERS = auto()
     FLOPS = auto()
     RELU_INPUTS = auto()
     GRADIENTS = auto()
     OUTPUT_GRADIENTS = auto()
     CURVATURE = auto()
     INPUT_GRADIENT = auto()
-    FREE_INPUT_GRADIENT = auto()
+    INPUT_GRADIENT_WITHOUT_BATCH_NORM = auto()
     GRADIENT_SIGNS = auto()
-    FLOW = auto()
+    SYNFLOW = auto()
     PERTURBATION = auto()
     UNIT_OUTPUTS = auto()
     MINIBATCH_GRADIENTS = auto()
@@ -33,35 +33,36 @@ class Need(Enum):
 
 
 Measured = Mapping[Need, Any]
-NOTHING_FOUND: Mapping[Need, str] = {
+"""Measurements by need."""
+EMPTY_REASONS: Mapping[Need, str] = {
     Need.WEIGHTS: "the network has no weight",
-    Need.TRAINABLE: "the network has no trainable parameter",
+    Need.NUM_PARAMETERS: "the network has no trainable parameter",
     Need.FLOPS: "the network has no convolution, linear layer or matrix product",
     Need.RELU_INPUTS: "the network has no ReLU",
     Need.GRADIENTS: "the loss depends on no weight",
     Need.OUTPUT_GRADIENTS: "the loss depends on no output of a convolution or linear layer",
     Need.GRADIENT_SIGNS: "the loss depends on no weight",
-    Need.FLOW: "the output depends on no weight",
+    Need.SYNFLOW: "the output depends on no weight",
     Need.UNIT_OUTPUTS: "the network ran none of its `units`",
     Need.MINIBATCH_GRADIENTS: "the loss depends on no weight",
 }
-"""Why a measurement that is empty, or 0, makes no score."""
+"""Reason for a failure, by need, where a measurement is empty or 0."""
 
 
 @dataclass(frozen=True)
 class ProxyInfo:
-    """Facts about a proxy.
+    """Metadata of a proxy.
 
     Attributes:
-        name: how it is asked for.
-        version: raised whenever its numbers change, so that stored scores are never mixed.
-        needs: what must be measured for it.
-        batch_norm: whether batch norm is on in its pass; None where no pass is run.
-        direction: +1 if its paper ranks higher as better, −1 if lower; a benchmark may say otherwise.
-        cost: forward passes it costs on its own, about.
+        name: unique name.
+        needs: measurements that the formula reads.
+        batch_norm: True if its pass runs with batch norm, False if without; None if it runs no pass.
+        direction: +1 if its paper ranks higher as better, −1 if lower; data may show otherwise.
+        cost: approximate cost on its own, in forward passes.
         source: paper.
-        log_feature: whether its values explode with depth, so that models take the logarithm.
-        additive: whether it is a sum over the network's layers, which grows with depth, or the logarithm of a product.
+        version: raised whenever its numbers change, so that stored scores are never mixed.
+        log_feature: True if values grow exponentially with depth, so that models take the logarithm.
+        additive: True for a sum over the network's layers (or the logarithm of a product), which grows with depth.
     """
 
     name: str
@@ -77,15 +78,16 @@ class ProxyInfo:
 
 @dataclass(frozen=True)
 class Score:
-    """One proxy's result on one network.
+    """Result of one proxy on one network.
 
     Attributes:
-        value: the score, finite; None if it failed, or if it overflows float64 and only `log` is left.
-        log: its natural logarithm, for the proxies whose values explode with depth.
+        value: the score, finite; None if the proxy failed, or if the score overflows float64 and only `log` is left.
+        log: natural logarithm of the score, for proxies with `log_feature`.
         status: `ok` or `failed`.
-        seconds: its own time plus an equal share of every pass that it took part in, so that a call's scores add up.
-        error: why it failed.
-        note: what a reader should know, e.g. that the batch was chunked.
+        seconds: time of the formula plus an equal share of each pass that the proxy took part in, so that the scores
+            of a call add up to its time.
+        error: reason for a failure.
+        note: remark on the computation, such as a batch taken in chunks.
     """
 
     value: float | None
@@ -97,34 +99,43 @@ class Score:
 
     @property
     def feature(self) -> float | None:
-        """What a model should take: the logarithm where there is one, else the value."""
+        """Input of a model: the logarithm where there is one, else the value."""
         return self.value if self.log is None else self.log
 
 
 class Proxy(ABC):
-    """One zero-cost proxy. Subclasses state `info` and the formula; the runner does the rest."""
+    """A zero-cost proxy: subclasses define `info` and the formula, and the runner does the rest."""
 
     info: ClassVar[ProxyInfo]
 
     @abstractmethod
     def compute(self, measured: Measured) -> float:
-        """The score from what its needs measured, or its logarithm where `log_feature` says so.
+        """Compute the score from measurements; its logarithm for a proxy with `log_feature`.
 
-        Anything raised, and a number that is not finite, is a failure.
+        An exception, and a number that is not finite, is a failure.
+
+        Args:
+            measured: values by need, at least those of `info.needs`.
         """
 
     def score(self, measured: Measured) -> tuple[float | None, float | None]:
-        """Value and, for a proxy with `log_feature`, logarithm, which `compute` then gives.
+        """Compute the score and, for a proxy with `log_feature`, its logarithm.
 
-        A value that overflows float64 is None beside its logarithm. Raises `ArithmeticError` for what is no number, and
-        where a pass found nothing to measure.
+        Args:
+            measured: values by need, at least those of `info.needs`.
+
+        Returns:
+            The value, None where it overflows float64 beside its logarithm, and the logarithm or None.
+
+        Raises:
+            ArithmeticError: the score is not finite, or a pass had nothing to measure.
         """
         for need in self.info.needs:
-            if need in NOTHING_FOUND and not measured[need]:
-                raise ArithmeticError(NOTHING_FOUND[need])
+            if need in EMPTY_REASONS and not measured[need]:
+                raise ArithmeticError(EMPTY_REASONS[need])
         number = float(self.compute(measured))
         if not math.isfinite(number):
             raise ArithmeticError(f"the {'logarithm of the ' if self.info.log_feature else ''}score is {number}")
         if not self.info.log_feature:
             return number, None
-        return math.exp(number) if number < LARGEST_LOG else None, number
+        return math.exp(number) if number < MAX_LOG else None, number

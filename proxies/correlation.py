@@ -1,13 +1,23 @@
-"""Correlation between the rows of a Jacobian, as jacov and epe_nas use it."""
+"""Correlation between the rows of an input Jacobian, for jacov and epe_nas."""
 
 import torch
 from torch import Tensor
 
 
 def correlation(rows: Tensor) -> Tensor:
-    """Pearson correlation matrix of rows (n, …) over everything but the first dimension: (n, n), float64, on the CPU.
+    """Compute the Pearson correlation of rows, with a diagonal of exact ones.
 
-    One row has correlation 1 with itself. Raises `ArithmeticError` where a row is constant.
+    `torch.corrcoef` rounds in another order: it moves scores by a few units in the last place, and gives NaN for a
+    constant row.
+
+    Args:
+        rows: (n, …), flattened to n vectors.
+
+    Returns:
+        (n, n) in float64 on the CPU.
+
+    Raises:
+        ArithmeticError: a row is constant or not finite.
     """
     flat = rows.flatten(1).double()
     flat = flat - flat.mean(1, keepdim=True)

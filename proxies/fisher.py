@@ -1,14 +1,16 @@
 """Fisher information of the channels."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Fisher(Proxy):
-    """Σ over layers and channels k of Δ_k·numel(W[0]), Δ_k = ½·mean over rows of (Σ over places of z_k·∂L/∂z_k)².
+    """Σ over layers and channels k of Δ_k·numel(W[0]), Δ_k = ½·mean over rows of (Σ over positions of z_k·∂L/∂z_k)².
 
-    The factor numel(W[0]) is the benchmark variant: it spreads a channel's value over the weights that make it."""
+    The factor numel(W[0]) is that of NAS-Bench-Suite-Zero: the weights of a channel share its value.
+    """
 
     info = ProxyInfo(
         name="fisher",
@@ -20,6 +22,7 @@ class Fisher(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         total = 0.0
         for output, gradient, weights_per_channel in measured[Need.OUTPUT_GRADIENTS]:

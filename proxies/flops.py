@@ -1,11 +1,16 @@
 """Floating-point operations."""
 
+from typing_extensions import override
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Flops(Proxy):
-    """2 × multiply-adds of one forward pass of the batch: convolutions, linear layers and matrix products (attention
-    scores, features times graph). Batch norm, softmax, ReLU, sums and pooling are not counted."""
+    """2 × multiply-adds of one forward pass of the batch, in convolutions, linear layers and matrix products.
+
+    Matrix products include attention scores and features times graph. Batch norm, softmax, ReLU, sums and pooling are
+    not counted.
+    """
 
     info = ProxyInfo(
         name="flops",
@@ -17,5 +22,6 @@ class Flops(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return float(measured[Need.FLOPS])

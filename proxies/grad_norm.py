@@ -1,6 +1,7 @@
-"""Size of the gradients."""
+"""Norm of the gradients."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
@@ -18,5 +19,6 @@ class GradNorm(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return sum(float(torch.linalg.vector_norm(g, dtype=torch.float64)) for _, g in measured[Need.GRADIENTS])

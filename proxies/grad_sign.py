@@ -1,12 +1,13 @@
-"""Agreement of the samples' gradients."""
+"""Agreement in sign between the gradients of samples."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class GradSign(Proxy):
-    """Mean over the entries of all W of abs(Σ_n sign(g_n)), g_n the gradient of sample n's own loss."""
+    """Mean over the entries of all W of abs(Σ_n sign(g_n)), g_n the gradient of the loss of sample n."""
 
     info = ProxyInfo(
         name="grad_sign",
@@ -17,7 +18,8 @@ class GradSign(Proxy):
         source="Zhang & Jia, ICLR 2022",
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         signs = measured[Need.GRADIENT_SIGNS]
         agreement = sum(float(total.abs().sum(dtype=torch.float64)) for total in signs.sums)
-        return agreement / float(signs.entries)
+        return agreement / float(signs.num_entries)

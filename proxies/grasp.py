@@ -1,5 +1,7 @@
 """Gradient signal preservation."""
 
+from typing_extensions import override
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
@@ -16,5 +18,6 @@ class Grasp(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return -float(measured[Need.CURVATURE])

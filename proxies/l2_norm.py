@@ -1,6 +1,7 @@
-"""Size of the weights."""
+"""Norm of the weights."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
@@ -18,5 +19,6 @@ class L2Norm(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return sum(float(torch.linalg.vector_norm(w, dtype=torch.float64)) for w in measured[Need.WEIGHTS])

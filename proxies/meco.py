@@ -1,14 +1,17 @@
-"""Smallest eigenvalue of the channels' correlation."""
+"""Smallest eigenvalue of the correlation between channels."""
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Meco(Proxy):
-    """Σ over units of λ_min(P), P the Pearson correlation matrix of a unit's channels over frames and joints, for one
-    random datum. A unit with more channels than places adds nothing."""
+    """Σ over units of λ_min(P), P the Pearson correlation of a unit's channels over frames and joints.
+
+    The input is one random sample. A unit with more channels than positions adds nothing.
+    """
 
     info = ProxyInfo(
         name="meco",
@@ -20,15 +23,21 @@ class Meco(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return sum(smallest_eigenvalue(features) for features, _ in measured[Need.UNIT_OUTPUTS])
 
 
 def smallest_eigenvalue(features: Tensor) -> float:
-    """λ_min of the correlation of the rows of (channels, places), in float64.
+    """Return λ_min of the correlation of the rows in float64.
 
-    A constant channel, as behind a ReLU that never fires, has correlation 0 even with itself. Raises `ArithmeticError`
-    where a feature is not finite.
+    A constant channel, as behind a ReLU that never fires, has correlation 0 even with itself.
+
+    Args:
+        features: (channels, positions).
+
+    Raises:
+        ArithmeticError: a feature is not finite.
     """
     if not bool(torch.isfinite(features).all()):
         raise ArithmeticError("a unit's output is not finite")

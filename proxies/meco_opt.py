@@ -1,12 +1,16 @@
-"""Smallest eigenvalue of the correlation of a few channels."""
+"""Smallest eigenvalue of the correlation between a few channels."""
+
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 from proxies.meco import smallest_eigenvalue
 
 
 class MecoOpt(Proxy):
-    """Σ over units of (C/8)·λ_min(P), P the correlation matrix of 8 of the unit's C channels, drawn at random. A unit
-    with fewer channels takes them all, with factor 1."""
+    """Σ over units of (C/8)·λ_min(P), P the correlation of 8 of the unit's C channels, sampled at random.
+
+    A unit with fewer than 8 channels takes them all, with factor 1.
+    """
 
     info = ProxyInfo(
         name="meco_opt",
@@ -18,8 +22,9 @@ class MecoOpt(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return sum(
-            len(features) / len(drawn) * smallest_eigenvalue(features[drawn])
-            for features, drawn in measured[Need.UNIT_OUTPUTS]
+            len(features) / len(sampled) * smallest_eigenvalue(features[sampled])
+            for features, sampled in measured[Need.UNIT_OUTPUTS]
         )

@@ -1,27 +1,27 @@
-"""How a process that scores, and one that serves, should get its memory."""
+"""Settings of glibc's allocator for processes that score and for servers."""
 
 import ctypes
 import sys
 
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 """Parameters of glibc's `mallopt`."""
-LARGEST = 2**31 - 1
+MAX_INT = 2**31 - 1
 
 
-def hold_memory() -> None:
-    """Have the process keep the memory that it frees, so that no pass waits for fresh pages.
+def keep_freed_memory() -> None:
+    """Keep freed memory in the process, so that no pass waits for fresh pages.
 
-    By default every tensor of some MiB is given back when it is freed, and the next one is zeroed page by page, which
-    takes longer than most operations on it. To be called before the first tensor is made. Does nothing without glibc.
+    By default a tensor of some MiB returns to the system when it is freed, and the next one is zeroed page by page,
+    which takes longer than most operations on it. Call before the first tensor is made. Does nothing without glibc.
     """
-    _mallopt({TRIM_THRESHOLD: LARGEST, MMAP_MAX: 0, ARENA_MAX: 1})
+    _mallopt({TRIM_THRESHOLD: MAX_INT, MMAP_MAX: 0, ARENA_MAX: 1})
 
 
-def share_memory() -> None:
-    """Have the process's threads get their memory from one place.
+def use_single_arena() -> None:
+    """Allocate memory of all threads from one arena.
 
-    By default each of dozens that wait for a store has its own, and what it once needed stays with it. To be called
-    before the threads are started. Does nothing without glibc.
+    By default each of the dozens of threads that wait for a store has an arena, which never shrinks. Call before the
+    threads are started. Does nothing without glibc.
     """
     _mallopt({ARENA_MAX: 1})
 

@@ -1,6 +1,7 @@
-"""Overlap of the ReLU patterns."""
+"""Overlap of the ReLU activation patterns."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
@@ -8,9 +9,7 @@ EPSILON = 1e-6
 
 
 class Nwot(Proxy):
-    """log det(K + 1e-6·I), K = Σ over ReLUs of (a aᵀ + (1 − a)(1 − a)ᵀ), a = (ReLU input > 0), rows
-    flattened.
-    """
+    """log det(K + 1e-6·I), K = Σ over ReLUs of a·aᵀ + (1 − a)·(1 − a)ᵀ, a = (ReLU input > 0), rows flattened."""
 
     info = ProxyInfo(
         name="nwot",
@@ -21,6 +20,7 @@ class Nwot(Proxy):
         source="Mellor et al., ICML 2021, eq. 2",
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         if len({len(tensor) for tensor in measured[Need.RELU_INPUTS]}) > 1:
             raise ArithmeticError("not all ReLUs see the same number of rows")
@@ -34,8 +34,8 @@ class Nwot(Proxy):
 
 
 def _agreement(tensor: torch.Tensor) -> torch.Tensor:
-    """How many units two rows agree in, for every pair of rows: (rows, rows)."""
+    """Count the units in which two rows agree, for every pair of rows: (rows, rows)."""
     active = (tensor.reshape(len(tensor), -1) > 0).float()
-    both, own = active @ active.T, active.sum(1)
-    idle_too = active.shape[1] - own[:, None] - own + both
-    return (both + idle_too).double().cpu()
+    both_active, num_active = active @ active.T, active.sum(1)
+    both_idle = active.shape[1] - num_active[:, None] - num_active + both_active
+    return (both_active + both_idle).double().cpu()

@@ -1,14 +1,16 @@
 """Number of parameters."""
 
+from typing_extensions import override
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Params(Proxy):
-    """Number of trainable parameters; modules that are never used count."""
+    """Number of trainable parameters, those of unused modules included."""
 
     info = ProxyInfo(
         name="params",
-        needs=frozenset({Need.TRAINABLE}),
+        needs=frozenset({Need.NUM_PARAMETERS}),
         batch_norm=None,
         direction=1,
         cost=0.0,
@@ -16,5 +18,6 @@ class Params(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
-        return float(measured[Need.TRAINABLE])
+        return float(measured[Need.NUM_PARAMETERS])

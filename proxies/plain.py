@@ -1,10 +1,12 @@
-"""First-order saliency with its sign."""
+"""Signed first-order saliency."""
+
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Plain(Proxy):
-    """Σ Σ W⊙g: how fast the loss would move if all weights grew together."""
+    """Σ Σ W⊙g, the slope of the loss as all weights are scaled together."""
 
     info = ProxyInfo(
         name="plain",
@@ -16,5 +18,6 @@ class Plain(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return sum(float((w.double() * g.double()).sum()) for w, g in measured[Need.GRADIENTS])

@@ -1,4 +1,4 @@
-"""Every proxy that there is."""
+"""Registry of the proxies."""
 
 from collections.abc import Sequence
 
@@ -49,22 +49,32 @@ if len(_BY_NAME) != len(PROXIES):
 
 
 def proxy_infos() -> tuple[ProxyInfo, ...]:
-    """Facts about every proxy, by name."""
+    """Return the metadata of every proxy, ordered by name."""
     return tuple(proxy.info for proxy in PROXIES)
 
 
 def proxy_names() -> list[str]:
-    """Names of every proxy, in alphabetical order."""
+    """Return the names of all proxies in alphabetical order."""
     return [proxy.info.name for proxy in PROXIES]
 
 
 def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
-    """Version of each proxy asked for (all where None), as stored beside scores."""
+    """Return the versions, as stored beside scores, of the named proxies by name; of all where None.
+
+    Raises:
+        UnknownNameError: no proxy has such a name.
+        InputError: `names` is not a list.
+    """
     return {proxy.info.name: proxy.info.version for proxy in get_proxies(names)}
 
 
 def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
-    """The proxies of those names, each once; all where None. Raises `UnknownNameError`."""
+    """Return the named proxies, each once, in the order of the names; all where None.
+
+    Raises:
+        UnknownNameError: no proxy has such a name.
+        InputError: `names` is not a list.
+    """
     if names is None:
         return list(PROXIES)
     if isinstance(names, str) or not isinstance(names, Sequence):

@@ -1,24 +1,26 @@
-"""Entropy that the topology keeps and loses."""
+"""Suppression of entropy decrease, from the topology alone."""
 
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from models.topology import UnitTopology
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 EPSILON = 1e-3
-"""Keeps the entropy of an average, which is singular, finite: every joint that it makes alike costs ½·log(1/ε)."""
+"""ε, which keeps the entropy of an average, a singular map, finite: each joint made equal costs ½·log(1/ε)."""
 
 
 class Sed(Proxy):
-    """Σ of what raises the entropy − Σ of what lowers it − share of the paths through the network that only skip.
+    """Σ of increases of entropy − Σ of decreases − share of the paths through the network that only skip.
 
-    An adaptation to graph networks: no data, no weights. An aggregation changes the entropy of independent joints by
-    h = ½·mean over joints v of log det(Σ_v), Σ_v the part of Σ_k P_kᵀP_k + ε·I with v and its neighbours, ε = 1e-3;
-    convolution over k frames by ½·log k; stride s by −½·log s; a skip by nothing."""
+    An adaptation to graph networks, without data and weights. An aggregation changes the entropy of independent joints
+    by h = ½·mean over joints v of log det(Σ_v), Σ_v the block of Σ_k P_kᵀP_k + ε·I of v and its neighbours, ε = 1e-3;
+    convolution over k frames by ½·log k; stride s by −½·log s; a skip by 0.
+    """
 
     info = ProxyInfo(
         name="sed",
@@ -30,6 +32,7 @@ class Sed(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         units = measured[Need.TOPOLOGY]
         changes = [change for unit in units for change in entropy_changes(unit)]
@@ -40,16 +43,23 @@ class Sed(Proxy):
 
 
 def entropy_changes(unit: UnitTopology) -> list[float]:
-    """By how much each part of a unit changes the entropy: its aggregations, kernel and stride."""
+    """Return the change of entropy by each aggregation of a unit, its kernel and its stride."""
     aggregations = [aggregation_entropy(matrices, unit.ball) for matrices in unit.aggregations]
     return [*aggregations, 0.5 * math.log(unit.kernel), -0.5 * math.log(unit.stride)]
 
 
 def aggregation_entropy(matrices: NDArray[np.floating[Any]], ball: NDArray[np.bool_]) -> float:
-    """h of an aggregation. Features are rows, x·P: so joints have the covariance PᵀP, and not P·Pᵀ."""
+    """Return h of an aggregation.
+
+    Features are rows, x·P, so that joints have the covariance PᵀP, not P·Pᵀ.
+
+    Args:
+        matrices: P_k, (K, V, V).
+        ball: (V, V), True for a joint and its neighbours.
+    """
     identity = np.eye(len(ball))
     covariance = np.einsum("kuv,kuw->vw", matrices, matrices) + EPSILON * identity
-    # Outside of the ball stands the identity, which leaves the determinant alone: so all joints go in one array.
+    # The identity outside the ball leaves the determinant unchanged, so that all joints fit in one array.
     inside = ball[:, :, None] & ball[:, None, :]
     _, log_determinants = np.linalg.slogdet(np.where(inside, covariance, identity))
     return float(0.5 * log_determinants.mean())

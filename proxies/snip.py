@@ -1,5 +1,7 @@
 """Connection sensitivity."""
 
+from typing_extensions import override
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
@@ -16,5 +18,6 @@ class Snip(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         return sum(float((w.double() * g.double()).abs().sum()) for w, g in measured[Need.GRADIENTS])

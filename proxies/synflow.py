@@ -1,20 +1,22 @@
 """Synaptic flow."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Synflow(Proxy):
-    """Σ Σ abs(W⊙∂R/∂W), R the sum of the logits on an input of ones, all values absolute.
+    """Σ Σ abs(W⊙∂R/∂W), R the sum of the logits on an input of ones, with absolute values of all weights.
 
-    It grows exponentially with depth: its logarithm is the feature. Attention scores that differ by rounding alone are
-    taken for equal: without that, rounding decides which of two joints that the skeleton makes alike is attended to,
-    and the score moves by tens of orders of magnitude with the order of summation."""
+    It grows exponentially with depth, so its logarithm is the feature. Attention scores that differ by rounding alone
+    count as equal: otherwise rounding decides between joints that are equivalent by the symmetry of the skeleton, and
+    the score moves by tens of orders of magnitude with the order of summation.
+    """
 
     info = ProxyInfo(
         name="synflow",
-        needs=frozenset({Need.FLOW}),
+        needs=frozenset({Need.SYNFLOW}),
         batch_norm=False,
         direction=1,
         cost=1.0,
@@ -24,6 +26,7 @@ class Synflow(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
-        logs = [torch.logsumexp((w.abs().log() + g.abs().log()).flatten(), 0) for w, g in measured[Need.FLOW]]
+        logs = [torch.logsumexp((w.abs().log() + g.abs().log()).flatten(), 0) for w, g in measured[Need.SYNFLOW]]
         return float(torch.logsumexp(torch.stack(logs), 0))

@@ -1,11 +1,14 @@
 """Gaussian complexity."""
 
+from typing_extensions import override
+
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Zen(Proxy):
-    """Mean over the draws of log mean_n Σ abs(f(x) − f(x')) + Σ over 2-d batch norms of log sqrt(mean running
-    variance).
+    """log mean_n Σ abs(f(x) − f(x')) + Σ over 2-d batch norms of log sqrt(mean running variance).
+
+    Averaged over repeats, each with weights and inputs of its own.
     """
 
     info = ProxyInfo(
@@ -18,9 +21,10 @@ class Zen(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         repeats = [
             difference.mean().log() + sum(0.5 * variance.double().mean().log() for variance in variances)
             for difference, variances in measured[Need.PERTURBATION]
         ]
-        return sum(float(draw) for draw in repeats) / len(repeats)
+        return sum(float(repeat) for repeat in repeats) / len(repeats)

@@ -1,13 +1,17 @@
-"""Steadiness of the gradients over minibatches."""
+"""Inverse coefficient of variation of the gradients over minibatches."""
 
 import torch
+from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 
 class Zico(Proxy):
-    """Σ over layers of log Σ over the entries of W of mean(abs(g))/std(abs(g)), both over the minibatches, g = ∂L/∂W of
-    one of them. Left out: entries with std 0, and layers with no other."""
+    """Σ over layers of log Σ over the entries of W of mean(abs(g))/std(abs(g)), g = ∂L/∂W of a minibatch.
+
+    Mean and (population) standard deviation are over the minibatches. Entries with standard deviation 0 are left out,
+    as are layers that have no other entries.
+    """
 
     info = ProxyInfo(
         name="zico",
@@ -19,13 +23,14 @@ class Zico(Proxy):
         additive=True,
     )
 
+    @override
     def compute(self, measured: Measured) -> float:
         sums = []
         for gradients in measured[Need.MINIBATCH_GRADIENTS]:
             sizes = gradients.double().abs()
             mean = sizes.mean(0)
             deviation = (sizes - mean).square().mean(0).sqrt()  # ten times faster than `std` over two rows
-            varies = deviation != 0  # true for NaN, which so becomes a failure
+            varies = deviation != 0  # True for NaN, which thereby becomes a failure
             if varies.any():
                 sums.append(torch.where(varies, mean / deviation, 0.0).sum())
         if not sums:

@@ -37,7 +37,7 @@ class SpaceMoves:
         shape: Shape | None = None,
     ) -> None:
         batch = BatchSpec()
-        self.space, self.shape = space, shape or space.input_shape(batch.samples, batch.frames)
+        self.space, self.shape = space, shape or space.input_shape(batch.batch_size, batch.frames)
         self.depth, self.max_flops, self.max_params = depth, max_flops, max_params
         self.sample(np.random.default_rng(0))
 

@@ -8,14 +8,13 @@ from datetime import timedelta
 
 import torch
 from fastapi import FastAPI
-from sqlalchemy import URL
 
 from common.version import archrank_version
 from models.batches import ProbeBatch
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies
 from service.api.documents import stored_item
-from service.api.event_streams import Streams
+from service.api.event_streams import EventStreamLimiter
 from service.api.middleware import HeadAsGet, RequestLog
 from service.api.problems import install_handlers, problem_response
 from service.api.routes import ROUTERS
@@ -33,7 +32,9 @@ from service.observability.tracing import Tracing
 from service.settings import Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
+from service.storage.opening import open_store
 from service.workers.base import Backend
+from service.workers.collector import BackendCollector
 from service.workers.inline import InlineBackend
 from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
@@ -66,15 +67,15 @@ def create_app(
             opening = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
             with opening as opened:
                 context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
-                metrics.watch(backend)
+                metrics.register(BackendCollector(backend))
                 retention = timedelta(seconds=settings.result_retention)
                 runner = JobRunner(context, opened, retention, settings.heartbeat_timeout, stored_item)
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
                 app.state.store_check = StoreCheck(opened)
                 app.state.authenticator = authenticator = Authenticator(settings, opened)
-                await authenticator.read()
+                await authenticator.refresh()
                 await runner.start()
-                refresh = asyncio.create_task(authenticator.watch())
+                refresh = asyncio.create_task(authenticator.refresh_periodically())
                 try:
                     yield
                 finally:
@@ -95,11 +96,11 @@ def create_app(
         docs_url=None,  # FastAPI's own page loads its assets from another host
         redoc_url=None,
         redirect_slashes=False,  # the Host header of a request could redirect anywhere
-        telemetry=tracing.of_requests,
+        telemetry=tracing.telemetry,
         generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
     app.state.settings, app.state.shutdown = settings, shutdown
-    app.state.streams = Streams(settings.max_event_streams)
+    app.state.event_streams = EventStreamLimiter(settings.max_event_streams)
     app.state.large_bodies = LargeBodies()
     install_handlers(app)
     for router in (*ROUTERS, page_router()):
@@ -147,16 +148,6 @@ def make_context(
     scorer = CachedScorer(backend, FairScheduler(slots, settings.queue_size), cache, store, metrics, tracing)
     limits = SizeLimits(settings.max_parameters, settings.max_flops_ratio)
     return AppContext(ensembles, scorer, cache, limits, metrics, tracing, FairScheduler(1, settings.queue_size))
-
-
-def open_store(settings: Settings) -> Store:
-    """Open the store of the settings."""
-    return Store.open(store_url(settings))
-
-
-def store_url(settings: Settings) -> str | URL:
-    """Return the URL of the store: that of the settings, or of the SQLite file in the data directory."""
-    return settings.store_url if settings.store_url is not None else Store.url_of(settings.store_folder)
 
 
 def _probe_batches(ensembles: EnsembleRegistry) -> dict[str, ProbeBatch]:

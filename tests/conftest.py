@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -20,8 +21,35 @@ SHARED = ROOT.parent / "shared"
 FIXTURE = Path(__file__).parent / "data" / "gcn_nas_reference.json"
 
 
+TIERS = {
+    "tests/chaos": "chaos",
+    "tests/page": "browser",
+    "tests/loops": "loops",
+    "tests/packaging": "packaging",
+    "tests/gpu": "gpu",
+    "tests/benchmarks": "integration",
+    "tests/client": "integration",
+    "tests/service": "integration",
+    "tests/test_": "integration",
+}
+"""Marker by the beginning of a test's path; the rest is `unit`."""
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("random", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
 def pytest_configure() -> None:
     torch.set_num_threads(1)  # the tests themselves run in parallel
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, and those on PostgreSQL with `postgres`."""
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        item.add_marker(next((tier for start, tier in TIERS.items() if path.startswith(start)), "unit"))
+        if "postgres" in getattr(item, "fixturenames", ()) or "[postgres" in item.name:
+            item.add_marker("postgres")
 
 
 def data_folder(variable: str, name: str) -> Path:
@@ -55,7 +83,7 @@ def space() -> Any:
 @pytest.fixture(scope="session")
 def batch(space: Any) -> ProbeBatch:
     """A small probe batch."""
-    return synthetic_batch(space, samples=4, frames=8)
+    return synthetic_batch(space, batch_size=4, frames=8)
 
 
 @pytest.fixture(scope="session")

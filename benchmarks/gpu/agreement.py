@@ -23,7 +23,7 @@ Scores = Mapping[str, Score]
 def run(options: Options) -> Iterator[Check]:
     """Differences by proxy, the rounding behind them, and repeats in the same process and in another."""
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, samples=4, frames=4 if options.small else 8)
+    batch = synthetic_batch(space, batch_size=4, frames=4 if options.small else 8)
     depths = DEPTHS[::3] if options.small else DEPTHS
     first = range(1 if options.small else len(DEPTHS))
     chosen = [architecture(depth, number) for number in range(1 if options.small else 6) for depth in depths]

@@ -65,7 +65,7 @@ def out_of_memory(options: Options) -> Iterator[Check]:
 
 def lost_device(options: Options) -> Iterator[Check]:
     """An error after which every call on the device fails; on the CPU a process that dies stands in for it."""
-    batch = synthetic_batch(get_space("gcn-nas"), samples=2, frames=4)
+    batch = synthetic_batch(get_space("gcn-nas"), batch_size=2, frames=4)
     one = architecture(4)
     expected = "device_error" if options.device == "cuda" else "crash"
     with backend(options, batch, processes=1, entry=f"{__name__}:main") as scoring:

@@ -30,10 +30,10 @@ def run(options: Options) -> Iterator[Check]:
     except (OSError, ValueError, KeyError, TypeError, ArchrankError) as error:
         yield skipped("the benchmark's architectures", f"{options.architectures} does not name them: {error}")
         return
-    samples, frames = (2, 4) if options.small else (SAMPLES, FRAMES)
+    batch_size, frames = (2, 4) if options.small else (SAMPLES, FRAMES)
     wanted = wanted[:3] if options.small else wanted
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, samples, frames)
+    batch = synthetic_batch(space, batch_size, frames)
     head = header(space.settings, batch, options.device)
     try:
         done = resumed(options.scores, head)
@@ -44,7 +44,7 @@ def run(options: Options) -> Iterator[Check]:
     failed = yield from _score(options, batch, waiting)
     have = len(resumed(options.scores, head) & {one.fingerprint for one in wanted})
     more = "" if have == len(wanted) else "; run it again to go on"
-    yield stated(f"scored at N = {samples}, T = {frames}", f"{have} of {len(wanted)} are in {options.scores}{more}")
+    yield stated(f"scored at N = {batch_size}, T = {frames}", f"{have} of {len(wanted)} are in {options.scores}{more}")
     yield holds("proxies that failed", failed == 0, str(failed), "0")
 
 
@@ -84,8 +84,8 @@ def architectures(path: Path) -> list[Architecture]:
 
 def header(settings: dict[str, Any], batch: ProbeBatch, device: str) -> dict[str, Any]:
     """First row of the table: what the scores are of."""
-    samples, frames = len(batch.x), batch.x.shape[2]
-    spec = {"source": "synthetic", "samples": samples, "frames": frames, "seed": 0, "data": None, "labels": None}
+    batch_size, frames = len(batch.x), batch.x.shape[2]
+    spec = {"source": "synthetic", "batch_size": batch_size, "frames": frames, "seed": 0, "data": None, "labels": None}
     return {
         "space": "gcn-nas",
         "settings": settings,

@@ -49,7 +49,7 @@ def run(options: Options) -> Iterator[Check]:
     there = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_workers{"))
     yield holds("processes", there == PROCESSES, f"{there:.0f}", str(PROCESSES))
     yield holds("device", answer["device"] == options.device, answer["device"], options.device)
-    batch = synthetic_batch(space, samples=4, frames=8)
+    batch = synthetic_batch(space, batch_size=4, frames=8)
     networks = (space.build(one).to(options.device) for one in chosen)
     yield _alike(answer["predictions"], [score(one, batch.x, batch.y, names) for one in networks])
     yield stated(f"{number} over HTTP, the first ones included", f"{number / seconds:.3g} a second", seconds)

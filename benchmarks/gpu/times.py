@@ -69,7 +69,7 @@ def _slowest(options: Options, network: Any, batch: ProbeBatch) -> Iterator[Chec
 
 def _rates(options: Options) -> Iterator[Check]:
     """Architectures a second at the default fidelity, all depths, built and scored in processes of the service."""
-    batch = synthetic_batch(get_space("gcn-nas"), samples=4, frames=8)
+    batch = synthetic_batch(get_space("gcn-nas"), batch_size=4, frames=8)
     flights, depths = ((1, 2), (4,)) if options.small else (IN_FLIGHT, DEPTHS)
     failures, rates = [], dict[int, float]()
     with backend(options, batch, max(flights)) as one:

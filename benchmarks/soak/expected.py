@@ -74,7 +74,8 @@ def same(one: Facts, other: Facts) -> bool:
 
 
 def _said(one: Prediction) -> Facts:
-    own = {"accuracy": one.accuracy, "percentile": one.percentile, "low": one.low, "high": one.high}
+    interval = {"low": one.interval.low, "high": one.interval.high}
+    own = {"accuracy": one.accuracy, "percentile": one.percentile, **interval}
     return own | {f"{name}'s": its.accuracy for name, its in one.combiners.items() if its}
 
 

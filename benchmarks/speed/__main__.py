@@ -20,10 +20,10 @@ from benchmarks import serving, start
 from benchmarks.speed import predicting, scoring
 from benchmarks.speed.machine import description, rates
 from benchmarks.speed.tables import tables
-from proxies.memory import hold_memory
+from proxies.memory import keep_freed_memory
 
-DEFAULT = {"samples": 4, "frames": 8}
-RICH = {"samples": 8, "frames": 64}
+DEFAULT = {"batch_size": 4, "frames": 8}
+RICH = {"batch_size": 8, "frames": 64}
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("runs/speed.json"))
     args = parser.parse_args()
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     started = perf_counter()
     measured: dict[str, Any] = {"machine": description()}
@@ -57,11 +57,11 @@ def _steps(threads: int) -> dict[str, Callable[[], Any]]:
         "rates": rates,
         "fourteen": lambda: [scoring.one(depth, **RICH, proxies=scoring.STUDY, repeats=2) for depth in (10, 4)],
         "all": lambda: [scoring.one(depth, **DEFAULT, proxies=None) for depth in (4, 6, 8, 10)],
-        "samples": lambda: [scoring.one(10, samples, 8, None, repeats=1) for samples in (2, 4, 8, 16)],
+        "batch_size": lambda: [scoring.one(10, batch_size, 8, None, repeats=1) for batch_size in (2, 4, 8, 16)],
         "frames": lambda: [scoring.one(10, 4, frames, None, repeats=1) for frames in (8, 16, 32)],
         "structure": predicting.structure_only,
         "cached": predicting.cached,
-        "peak_gib": lambda: {samples: scoring.peak(10, samples, 8) for samples in (4, 8, 16)},
+        "peak_gib": lambda: {batch_size: scoring.peak(10, batch_size, 8) for batch_size in (4, 8, 16)},
         "scored_per_s": lambda: {
             f"{number} by {processes} of {threads // processes} threads": scoring.throughput(
                 number, processes, threads // processes

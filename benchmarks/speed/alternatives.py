@@ -17,14 +17,14 @@ from benchmarks.speed.straightforward import straightforward
 from models import get_space
 from models.batches import BatchSpec
 from proxies import score
-from proxies.memory import hold_memory
-from proxies.passes import over_frames
+from proxies.memory import keep_freed_memory
+from proxies.passes import temporal_convolution
 
 Alternative = tuple[str, str, Callable[[], Any]]
 
 
 def main() -> None:
-    hold_memory()
+    keep_freed_memory()
     table = Table("what", "how", "ms", title="each against the first of its kind")
     with torch.no_grad():
         for what, how, work in [*float64(), *layouts(), *pointwise(), *subsets()]:
@@ -40,7 +40,7 @@ def float64() -> list[Alternative]:
     what = "64 → 96 channels over 9 frames of 64, float64"
     return [
         (what, "torch.conv2d", lambda: torch.conv2d(x, w, padding=(4, 0))),
-        (what, "one product for each frame", lambda: over_frames.forward(x, w, None, 1, 4, 1)),
+        (what, "one product for each frame", lambda: temporal_convolution.forward(x, w, None, 1, 4, 1)),
         (what, "by Fourier transform", lambda: _by_fourier(x, w, 4)),
     ]
 
@@ -104,10 +104,10 @@ def networks() -> list[Alternative]:
     space = get_space("gcn-nas")
     network = space.build(architecture(10))
     made: list[Alternative] = []
-    for samples, frames, names in ((4, 8, None), (8, 64, STUDY)):
-        batch = BatchSpec(samples=samples, frames=frames).make(space)
+    for batch_size, frames, names in ((4, 8, None), (8, 64, STUDY)):
+        batch = BatchSpec(batch_size=batch_size, frames=frames).make(space)
         for how, net in (("one by one", straightforward(network)), ("side by side", network)):
-            what = f"scoring 10 layers, N = {samples}, T = {frames}, attention"
+            what = f"scoring 10 layers, N = {batch_size}, T = {frames}, attention"
             made.append((what, how, lambda net=net, batch=batch, names=names: score(net, batch.x, batch.y, names)))
     return made
 

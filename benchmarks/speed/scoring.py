@@ -15,7 +15,7 @@ from benchmarks.speed.straightforward import straightforward
 from models import Architecture, get_space
 from models.batches import synthetic_batch
 from proxies import Score, proxy_infos, score
-from proxies.memory import hold_memory
+from proxies.memory import keep_freed_memory
 from proxies.passes import PASSES
 
 STUDY = (
@@ -33,11 +33,11 @@ def architecture(depth: int, number: int = 0) -> Architecture:
     return get_space("gcn-nas").sample(np.random.default_rng([depth, number]), depth=depth)
 
 
-def one(depth: int, samples: int, frames: int, proxies: tuple[str, ...] | None, repeats: int = 3) -> dict[str, Any]:
+def one(depth: int, batch_size: int, frames: int, proxies: tuple[str, ...] | None, repeats: int = 3) -> dict[str, Any]:
     """One architecture: seconds in all, by pass and by proxy, and as multiples of a plain forward pass."""
     space = get_space("gcn-nas")
     network = space.build(architecture(depth))
-    batch = synthetic_batch(space, samples, frames)
+    batch = synthetic_batch(space, batch_size, frames)
     plain = straightforward(network).train()
     with torch.no_grad():
         forward = seconds(lambda: plain(batch.x))
@@ -50,7 +50,7 @@ def one(depth: int, samples: int, frames: int, proxies: tuple[str, ...] | None, 
     flops = space.cost(network.arch, tuple(batch.x.shape)).flops
     return {
         "depth": depth,
-        "samples": samples,
+        "batch_size": batch_size,
         "frames": frames,
         "forward_s": forward,
         "forward_gflops": flops / 1e9,
@@ -80,15 +80,15 @@ def share_of_limit(measured: dict[str, Any], rate: float) -> float:
     return float(ARITHMETIC * measured["forward_gflops"] / measured["total_s"] / rate)
 
 
-def peak(depth: int, samples: int, frames: int) -> float:
+def peak(depth: int, batch_size: int, frames: int) -> float:
     """Peak memory of scoring one architecture with all proxies, in GiB, in a process of its own."""
     with _processes(1, torch.get_num_threads()) as pool:
-        return pool.submit(_peak, depth, samples, frames).result()
+        return pool.submit(_peak, depth, batch_size, frames).result()
 
 
-def _peak(depth: int, samples: int, frames: int) -> float:
+def _peak(depth: int, batch_size: int, frames: int) -> float:
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, samples, frames)
+    batch = synthetic_batch(space, batch_size, frames)
     score(space.build(architecture(depth)), batch.x, batch.y)
     return peak_gib()
 
@@ -104,7 +104,7 @@ def throughput(number: int, processes: int, threads: int) -> float:
 
 def _score_default(number: int) -> None:
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, samples=4, frames=8)
+    batch = synthetic_batch(space, batch_size=4, frames=8)
     score(space.build(architecture(4 + 2 * (number % 4), number)), batch.x, batch.y)
 
 
@@ -113,5 +113,5 @@ def _processes(number: int, threads: int) -> ProcessPoolExecutor:
 
 
 def _prepare(threads: int) -> None:
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)

@@ -16,7 +16,7 @@ def tables(measured: dict[str, Any]) -> Iterator[Table]:
     yield _passes("fourteen proxies, N = 8, T = 64, seconds by proxy", measured["fourteen"], "by_proxy_s")
     yield _scaling("all proxies at the default fidelity", measured["all"], "depth")
     yield _passes("all proxies at the default fidelity, seconds by proxy", measured["all"], "by_proxy_s")
-    yield _scaling("10 layers, T = 8, by samples", measured["samples"], "samples")
+    yield _scaling("10 layers, T = 8, by samples", measured["batch_size"], "batch_size")
     yield _scaling("10 layers, N = 4, by frames", measured["frames"], "frames")
     yield _pairs("peak memory of scoring 10 layers at T = 8, GiB by samples", measured["peak_gib"])
     yield _pairs("architectures scored a second", measured["scored_per_s"])

@@ -1,34 +1,36 @@
-"""Asks an archrank server how well graph-convolutional architectures will perform; needs neither torch nor the server.
+"""Client of archrank, which predicts the accuracy of graph-convolutional architectures without training them.
 
-with Client("http://127.0.0.1:8000") as client:
-    best = client.rank(client.sample(100), proxies=[])[0]
+The package needs neither torch nor the server's packages:
+
+    with Client("http://127.0.0.1:8000") as client:
+        best = client.rank(client.sample(100), proxies=[])[0]
 """
 
-from archrank_client.aio import AsyncClient, AsyncJob
+from archrank_client.async_client import AsyncClient, AsyncJob
 from archrank_client.client import Client, Job
 from archrank_client.errors import (
+    APIConnectionError,
+    APITimeoutError,
     ArchitectureError,
     ArchrankError,
     AuthenticationError,
-    Conflict,
-    ConnectionFailed,
-    InvalidRequest,
-    JobCancelled,
-    JobFailed,
-    NotFound,
-    Overloaded,
-    PermissionDenied,
-    RateLimited,
+    ConflictError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobFailedError,
+    NotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitError,
     ServerError,
-    TimedOut,
-    TooLarge,
-    UnexpectedAnswer,
+    UnexpectedResponseError,
 )
 from archrank_client.progress import ProgressBar
 from archrank_client.results import Failure, Ranked, Result
 from archrank_client.schemas import (
     Architecture,
-    Edit,
+    Attribution,
     Ensemble,
     Estimate,
     Explanation,
@@ -40,52 +42,52 @@ from archrank_client.schemas import (
     Prediction,
     Problem,
     ProxyScore,
-    Reason,
     Scores,
+    SuggestedMutation,
     Summary,
     Validation,
 )
 
 __all__ = [
+    "APIConnectionError",
+    "APITimeoutError",
     "Architecture",
     "ArchitectureError",
     "ArchrankError",
     "AsyncClient",
     "AsyncJob",
+    "Attribution",
     "AuthenticationError",
     "Client",
-    "Conflict",
-    "ConnectionFailed",
-    "Edit",
+    "ConflictError",
     "Ensemble",
     "Estimate",
     "Explanation",
     "Failure",
     "FieldProblem",
     "Interval",
-    "InvalidRequest",
+    "InvalidRequestError",
     "Job",
-    "JobCancelled",
+    "JobCancelledError",
     "JobCounts",
-    "JobFailed",
+    "JobFailedError",
     "JobStatus",
     "Limits",
-    "NotFound",
-    "Overloaded",
-    "PermissionDenied",
+    "NotFoundError",
+    "OverloadedError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
     "Prediction",
     "Problem",
     "ProgressBar",
     "ProxyScore",
     "Ranked",
-    "RateLimited",
-    "Reason",
+    "RateLimitError",
     "Result",
     "Scores",
     "ServerError",
+    "SuggestedMutation",
     "Summary",
-    "TimedOut",
-    "TooLarge",
-    "UnexpectedAnswer",
+    "UnexpectedResponseError",
     "Validation",
 ]

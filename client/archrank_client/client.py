@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""Blocking client."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
@@ -6,27 +6,30 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.kinds import PREDICTIONS, SCORES, VALIDATIONS, job_kind
+from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS, job_endpoint
 from archrank_client.operations import Operations
-from archrank_client.options import asked
-from archrank_client.progress import Progress, told
-from archrank_client.results import Failure, Ranked, Result
+from archrank_client.options import request_options
+from archrank_client.progress import Progress, progress_callback
+from archrank_client.results import Failure, Ranked, Result, rank_results
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
-from archrank_client.transport import Settings, SyncWire, run
+from archrank_client.transport import Settings, SyncTransport, run
 
 
 class Client:
-    """Asks an archrank server. May be shared by threads; to be closed, or used in a `with` statement.
+    """Client of an archrank server.
+
+    Threads may share a client. Close it after use, or use it in a `with` statement.
 
     Args:
-        url: of the server; `ARCHRANK_URL`, or this machine's port 8000, if not given.
-        key: API key; `ARCHRANK_KEY` if not given. It is in no error, log or picture of the client.
-        timeout: seconds that one answer may take.
-        patience: seconds for which a request is sent again where the server cannot be reached or take it.
-        parallel: requests at a time, where a call takes several.
-        transport: of httpx, instead of its own.
+        url: URL of the server; the environment's `ARCHRANK_URL`, else `http://127.0.0.1:8000`, by default.
+        key: API key; the environment's `ARCHRANK_KEY` by default. No error, log or representation contains it.
+        timeout: seconds that one response may take.
+        max_retry_time: seconds for which a request is sent again while the server cannot be reached or is overloaded.
+        max_concurrency: largest number of concurrent requests of a call.
+        transport: transport of httpx, instead of the default.
 
-    Raises `ValueError` for what none of these can be.
+    Raises:
+        ValueError: an argument is invalid.
     """
 
     def __init__(
@@ -35,12 +38,13 @@ class Client:
         key: str | None = None,
         *,
         timeout: float = 60.0,
-        patience: float = 300.0,
-        parallel: int = 4,
+        max_retry_time: float = 300.0,
+        max_concurrency: int = 4,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._wire = SyncWire(Settings.of(url, key, timeout, patience, parallel), transport)
-        self._flows = Operations(self._wire)
+        settings = Settings.from_arguments(url, key, timeout, max_retry_time, max_concurrency)
+        self._transport = SyncTransport(settings, transport)
+        self._operations = Operations(self._transport)
 
     def predict(
         self,
@@ -53,19 +57,32 @@ class Client:
         seed: int | None = None,
         progress: Progress = False,
     ) -> list[Prediction | Failure]:
-        """A prediction for each architecture, in order; a `Failure` in the place of one that has none.
+        """Predict the accuracy of architectures.
 
         Args:
-            architectures: any number, as JSON; equal ones are sent once.
-            proxies: names; all that are of use if None; none if empty: from structure alone, no network is built.
-            explain: say what moved each prediction, and which edits raise it.
-            ensemble: name; the server's default if None.
-            combiner: name; the ensemble's own choice if None.
-            seed: of weights and draws; the ensemble's if None.
-            progress: True for a bar on a terminal, or a function of the number done and of all.
+            architectures: architectures as JSON, any number; equal ones are sent once.
+            proxies: names of the proxies to compute; all that the ensemble uses if None; none if empty, which predicts
+                from structure alone and builds no network.
+            explain: explain each prediction, and suggest mutations that raise it.
+            ensemble: name of the ensemble; the server's default if None.
+            combiner: name of the combiner; the ensemble's choice if None.
+            seed: seed of weights and random draws; the ensemble's if None.
+            progress: True for a bar on a terminal, or a function of the number done and the total.
+
+        Returns:
+            The result of each architecture, in order: a `Prediction`, or a `Failure` where there is none.
+
+        Raises:
+            ArchrankError: the whole call failed.
+
+        Example:
+            >>> with Client() as client:
+            ...     (prediction,) = client.predict(client.sample(1, seed=1), proxies=[])
+            >>> prediction.interval.low < prediction.accuracy < prediction.interval.high
+            True
         """
-        options = asked(proxies, explain, ensemble, combiner, seed)
-        return run(self._flows.answers(PREDICTIONS, architectures, options, told(progress)))
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        return run(self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress)))
 
     def rank(
         self,
@@ -78,9 +95,23 @@ class Client:
         seed: int | None = None,
         progress: Progress = False,
     ) -> list[Ranked]:
-        """As `predict`, best first over the whole set; failures come last, without a rank."""
-        options = asked(proxies, explain, ensemble, combiner, seed)
-        return Ranked.all_of(run(self._flows.answers(PREDICTIONS, architectures, options, told(progress))))
+        """Rank architectures by their predicted accuracy. The arguments are those of `predict`.
+
+        Returns:
+            The ranking of the whole list, best first; failures come last, without a rank.
+
+        Raises:
+            ArchrankError: the whole call failed.
+
+        Example:
+            >>> with Client() as client:
+            ...     best, *others = client.rank(client.sample(20, seed=1), proxies=[])
+            >>> best.rank, all(best.accuracy >= other.accuracy for other in others)
+            (1, True)
+        """
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+        return rank_results(run(call))
 
     def score(
         self,
@@ -90,13 +121,27 @@ class Client:
         seed: int | None = None,
         progress: Progress = False,
     ) -> list[Scores | Failure]:
-        """The proxies' scores of each architecture, in order; a `Failure` in the place of one that has none."""
-        options = asked(proxies, seed=seed)
-        return run(self._flows.answers(SCORES, architectures, options, told(progress)))
+        """Compute proxy scores of architectures. The arguments are those of `predict`.
+
+        Returns:
+            The result of each architecture, in order: its `Scores`, or a `Failure`.
+
+        Raises:
+            ArchrankError: the whole call failed.
+        """
+        options = request_options(proxies, seed=seed)
+        return run(self._operations.run_batch(SCORES, architectures, options, progress_callback(progress)))
 
     def validate(self, architectures: Iterable[Any], *, progress: Progress = False) -> list[Validation | Failure]:
-        """Size and cost of each architecture, in order, without building it; a `Failure` for one that is none."""
-        return run(self._flows.answers(VALIDATIONS, architectures, {}, told(progress)))
+        """Validate architectures, and count their parameters and FLOPs, without building a network.
+
+        Returns:
+            The result of each architecture, in order: a `Validation`, or a `Failure`.
+
+        Raises:
+            ArchrankError: the whole call failed.
+        """
+        return run(self._operations.run_batch(VALIDATIONS, architectures, {}, progress_callback(progress)))
 
     def submit(
         self,
@@ -110,45 +155,67 @@ class Client:
         seed: int | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
-        """A job: work that goes on when nobody waits for it, also over a restart of the server.
+        """Submit a job, which continues without this process and over restarts of the server.
 
         Args:
-            architectures: all of them are sent, so that a result's position is that of this list; at most as many as
-                `limits().job_architectures`.
-            kind: what is asked of each; the rest as for `predict` and `score`.
-            idempotency_key: the same again, with the same architectures, and it is the same job.
+            architectures: architectures as JSON, at most `limits().max_job_architectures`. Duplicates are sent, so that
+                positions are those of this list.
+            kind: kind of the results.
+            proxies: as for `predict`.
+            explain: as for `predict`.
+            ensemble: as for `predict`.
+            combiner: as for `predict`.
+            seed: as for `predict`.
+            idempotency_key: submissions of the same architectures with the same key create one job.
+
+        Raises:
+            ArchrankError: the job was not created.
+
+        Example:
+            >>> with Client() as client:
+            ...     job = client.submit(client.sample(3, seed=1), proxies=[])
+            ...     accuracies = [result.accuracy for result in job.results()]
+            ...     job.status().state, len(accuracies)
+            ('done', 3)
         """
-        options = asked(proxies, explain, ensemble, combiner, seed)
-        status = run(self._flows.submit(kind, architectures, options, idempotency_key))
-        return Job(self._flows, status)
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        status = run(self._operations.submit(kind, architectures, options, idempotency_key))
+        return Job(self._operations, status)
 
     def job(self, id: str) -> "Job":  # noqa: A002
-        """A job that was submitted before, by this process or another."""
-        return Job(self._flows, run(self._flows.status(id)))
+        """Return a job that this process or another submitted."""
+        return Job(self._operations, run(self._operations.status(id)))
 
     def jobs(self, limit: int = 100) -> list[JobStatus]:
-        """The jobs that there are, newest first."""
-        return run(self._flows.jobs(limit))
+        """Return the status of each job, newest first."""
+        return run(self._operations.jobs(limit))
 
     def spaces(self) -> dict[str, dict[str, Any]]:
-        """Search spaces by name, with all that is needed to write an architecture down."""
-        return run(self._flows.spaces())
+        """Return the search spaces by name, with the notation of their architectures."""
+        return run(self._operations.spaces())
 
     def sample(self, n: int, *, space: str = "gcn-nas", seed: int = 0, depth: int | None = None) -> list[Architecture]:
-        """Random architectures, each of them once; the same seed draws the same. `depth`: layers, drawn if None."""
-        return run(self._flows.sample(n, space, seed, depth))
+        """Draw distinct random architectures.
+
+        Args:
+            n: number of architectures.
+            space: name of the search space.
+            seed: seed of the draw.
+            depth: number of layers; drawn if None.
+        """
+        return run(self._operations.sample(n, space, seed, depth))
 
     def ensembles(self) -> dict[str, Ensemble]:
-        """By name, what each ensemble was fitted on and how good it is."""
-        return run(self._flows.ensembles())
+        """Return the ensembles' cards by name."""
+        return run(self._operations.ensembles())
 
     def limits(self) -> Limits:
-        """How much the server takes at once; asked for once."""
-        return run(self._flows.limits())
+        """Return the server's limits, requested once."""
+        return run(self._operations.limits())
 
     def close(self) -> None:
         """Close the connections."""
-        self._wire.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -159,51 +226,62 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._wire.settings.url!r})"
+        return f"{type(self).__name__}({self._transport.settings.url!r})"
 
 
 class Job:
-    """Work of the server's that goes on when nobody waits for it.
+    """Job of the server, which continues without this process.
 
     Attributes:
-        id: `client.job(id)` takes it up again, in another process too.
+        id: identifier; `client.job(id)` resumes the job, in another process too.
         kind: `predictions` or `scores`.
     """
 
-    def __init__(self, flows: Operations, status: JobStatus) -> None:
-        self._flows, self.id, self.kind, self._total = flows, status.id, status.kind, status.counts.total
+    def __init__(self, operations: Operations, status: JobStatus) -> None:
+        self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
 
     def status(self) -> JobStatus:
-        """How it is doing."""
-        return run(self._flows.status(self.id))
+        """Return the job's status."""
+        return run(self._operations.status(self.id))
 
     def wait(self, timeout: float | None = None, *, progress: Progress = False) -> JobStatus:
-        """How it is when it has ended. Raises `TimedOut` after so many seconds; the job goes on."""
-        return run(self._flows.waited(self.id, timeout, told(progress)))
+        """Wait for the job's end and return its status.
+
+        Args:
+            timeout: seconds to wait; any number if None.
+            progress: as for `Client.predict`.
+
+        Raises:
+            APITimeoutError: the job has not ended in time; it continues.
+        """
+        return run(self._operations.wait(self.id, timeout, progress_callback(progress)))
 
     def iter(self) -> Iterator[tuple[int, Result]]:
-        """Position and result of each architecture, in the order in which they are finished, each once.
+        """Yield position and result of each architecture in order of completion, each once.
 
-        Raises `JobCancelled` or `JobFailed` at the end where there are not all of them.
+        Raises:
+            JobCancelledError: the job was cancelled before all results were there.
+            JobFailedError: the job ended without all results.
         """
-        results = self._flows.told(job_kind(self.kind), self.id, self._total)
+        results = self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)
         try:
             while True:
                 try:
-                    one = run(anext(results))
+                    position_and_result = run(anext(results))
                 except StopAsyncIteration:
                     return
-                yield one
+                yield position_and_result
         finally:
             run(results.aclose())
 
     def results(self, *, progress: Progress = False) -> list[Result]:
-        """All results, in the order of the architectures, when the job has ended. Raises as `iter`."""
-        return run(self._flows.collected(job_kind(self.kind), self.id, self._total, told(progress)))
+        """Wait for the job's end and return all results, in the order of the architectures. Raises as `iter`."""
+        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
+        return run(self._operations.results(endpoint, self.id, self._total, on_progress))
 
     def cancel(self) -> JobStatus:
-        """Begin no more of it. What is done stays to be read."""
-        return run(self._flows.cancel(self.id))
+        """Cancel the job and return its status. Finished results can still be read."""
+        return run(self._operations.cancel(self.id))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

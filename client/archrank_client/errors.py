@@ -1,23 +1,23 @@
-"""The one tree of errors: all that this package raises on purpose is an `ArchrankError`."""
+"""Exceptions of the package: every error raised on purpose is an `ArchrankError`."""
 
 import re
 from typing import Any
 
 from archrank_client.schemas import FieldProblem, Problem
 
-FIELD = re.compile(r"^architectures\[(\d{1,10})\]")
-MAX_LENGTH = 2000
-"""Characters of a message; a server may say any number of them."""
+ARCHITECTURE_FIELD = re.compile(r"^architectures\[(\d{1,10})\]")
+MAX_MESSAGE_LENGTH = 2000
+"""Characters of a message; a server may send any number of them."""
 
 
 class ArchrankError(Exception):
-    """Base of every error of this package. Survives the way from one process to another.
+    """Base of every error of this package. Can be pickled.
 
     Attributes:
-        status: HTTP status; None where there was no answer.
-        problem: what the server said of it; None where it said nothing that can be read.
-        request_id: by which the server's log knows the request.
-        retry_after: seconds after which the server wants to be asked again; None where it did not say.
+        status: HTTP status; None where there was no response.
+        problem: problem document of the response; None where there was none.
+        request_id: id of the request in the server's log.
+        retry_after: seconds after which the server accepts another attempt; None where it did not state any.
     """
 
     def __init__(
@@ -30,150 +30,156 @@ class ArchrankError(Exception):
         retry_after: float | None = None,
     ) -> None:
         self.status, self.problem, self.request_id, self.retry_after = status, problem, request_id, retry_after
-        super().__init__(_sentence(message))
+        super().__init__(_one_line(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.args, self.__dict__)
+        return _restore, (type(self), self.args, self.__dict__)
 
 
-class ConnectionFailed(ArchrankError, ConnectionError):  # noqa: N818
+class APIConnectionError(ArchrankError, ConnectionError):
     """The server cannot be reached, or the connection broke."""
 
 
-class TimedOut(ArchrankError, TimeoutError):  # noqa: N818
-    """No answer came in time, or a job did not end in time."""
+class APITimeoutError(ArchrankError, TimeoutError):
+    """No response came in time, or a job did not end in time."""
 
 
-class UnexpectedAnswer(ArchrankError):  # noqa: N818
-    """What answered is no archrank server, or one that speaks otherwise."""
+class UnexpectedResponseError(ArchrankError):
+    """The response is not one of an archrank server, or cannot be right."""
 
 
-class InvalidRequest(ArchrankError, ValueError):  # noqa: N818
-    """The server refuses the request as it is. `problem.errors` names field, value and what is allowed."""
+class InvalidRequestError(ArchrankError, ValueError):
+    """The server refuses the request. `problem.errors` names field, value and allowed values."""
 
 
-class ArchitectureError(InvalidRequest):
-    """An architecture is refused. `errors` names field, value and what is allowed."""
+class ArchitectureError(InvalidRequestError):
+    """The server refuses an architecture. `errors` names field, value and allowed values."""
 
     @property
     def errors(self) -> list[FieldProblem]:
-        """What is wrong with it, field by field."""
+        """The refused values of the architecture."""
         return [] if self.problem is None else list(self.problem.errors)
 
 
-class TooLarge(InvalidRequest):
-    """A body is larger than the server takes."""
+class PayloadTooLargeError(InvalidRequestError):
+    """The body is larger than the server accepts."""
 
 
 class AuthenticationError(ArchrankError):
     """The server needs an API key, or does not know this one."""
 
 
-class PermissionDenied(ArchrankError, PermissionError):  # noqa: N818
-    """The API key may not do this."""
+class PermissionDeniedError(ArchrankError, PermissionError):
+    """The API key lacks the permission."""
 
 
-class NotFound(ArchrankError, LookupError):  # noqa: N818
-    """There is no such job, space or ensemble, or this server is too old for what was asked."""
+class NotFoundError(ArchrankError, LookupError):
+    """There is no such job, space or ensemble, or the server is older than the requested feature."""
 
 
-class Conflict(ArchrankError):  # noqa: N818
+class ConflictError(ArchrankError):
     """The idempotency key was used for another job."""
 
 
-class Overloaded(ArchrankError):  # noqa: N818
-    """The server could not take it now. `retry_after` says when it might."""
+class OverloadedError(ArchrankError):
+    """The server cannot accept the request now. `retry_after` says when it might."""
 
 
-class RateLimited(Overloaded):
-    """This API key asks too often, or has too much under way."""
+class RateLimitError(OverloadedError):
+    """The API key has exceeded its rate limit or its quota."""
 
 
 class ServerError(ArchrankError):
     """The server failed."""
 
 
-class JobFailed(ArchrankError):  # noqa: N818
+class JobFailedError(ArchrankError):
     """A job ended without all of its results."""
 
 
-class JobCancelled(JobFailed):
+class JobCancelledError(JobFailedError):
     """A job was cancelled."""
 
 
-_KINDS: dict[int, type[ArchrankError]] = {
+_BY_STATUS: dict[int, type[ArchrankError]] = {
     401: AuthenticationError,
-    403: PermissionDenied,
-    404: NotFound,
-    408: TimedOut,
-    409: Conflict,
-    413: TooLarge,
-    429: RateLimited,
-    503: Overloaded,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: APITimeoutError,
+    409: ConflictError,
+    413: PayloadTooLargeError,
+    429: RateLimitError,
+    503: OverloadedError,
 }
 
 
-def kind_of(status: int) -> type[ArchrankError]:
-    """The error that an HTTP status stands for."""
-    if status in _KINDS:
-        return _KINDS[status]
+def error_class(status: int) -> type[ArchrankError]:
+    """Return the error class of an HTTP status."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
     if status >= 500:
         return ServerError
-    return InvalidRequest if status >= 400 else UnexpectedAnswer
+    return InvalidRequestError if status >= 400 else UnexpectedResponseError
 
 
-def of_item(problem: Problem, position: int, place: int, request_id: str | None = None) -> ArchrankError:
-    """The error of one architecture.
+def item_error(problem: Problem, position: int, index: int, request_id: str | None = None) -> ArchrankError:
+    """Return the error of one architecture.
 
     Args:
-        problem: what the server said of it.
-        position: among those that were posted.
-        place: among those that the caller gave.
-        request_id: of the request that it was posted in.
+        problem: problem document of the architecture.
+        position: index of the architecture in the request.
+        index: index of the architecture in the caller's list.
+        request_id: id of the request.
     """
-    seen = renumbered(problem, position, place)
-    kind = ArchitectureError if seen.status == 422 else kind_of(seen.status)
-    here = f"architectures[{place}]"
-    message = seen.detail if seen.detail.startswith(here) else f"{here}: {seen.detail}"
-    return kind(message, status=seen.status, problem=seen, request_id=request_id)
+    renumbered = renumber(problem, position, index)
+    kind = ArchitectureError if renumbered.status == 422 else error_class(renumbered.status)
+    path = f"architectures[{index}]"
+    message = renumbered.detail if renumbered.detail.startswith(path) else f"{path}: {renumbered.detail}"
+    return kind(message, status=renumbered.status, problem=renumbered, request_id=request_id)
 
 
-def refusals(problem: Problem | None, number: int) -> list[Problem] | None:
-    """What a refused request says of each of its architectures; None where it was refused for something else."""
+def split_by_architecture(problem: Problem | None, n: int) -> list[Problem] | None:
+    """Split the problem of a refused request into one problem for each of its `n` architectures.
+
+    Returns:
+        The problems in order; None where the request was refused for another reason than its architectures.
+    """
     if problem is None or problem.status != 422:
         return None
-    own: dict[int, list[FieldProblem]] = {}
+    by_position: dict[int, list[FieldProblem]] = {}
     for error in problem.errors:
-        found = FIELD.match(error.field)
-        if found is None:
+        match = ARCHITECTURE_FIELD.match(error.field)
+        if match is None:
             return None
-        own.setdefault(int(found[1]), []).append(error)
-    if problem.errors and set(own) != set(range(number)):
+        by_position.setdefault(int(match[1]), []).append(error)
+    if problem.errors and set(by_position) != set(range(n)):
         return None
-    return [problem.model_copy(update=_alone(own[i])) if own else problem for i in range(number)]
+    if not by_position:
+        return [problem] * n
+    return [problem.model_copy(update=_detail_and_errors(by_position[position])) for position in range(n)]
 
 
-def renumbered(problem: Problem, position: int, place: int) -> Problem:
-    """The same, of the architecture at another place."""
-    there = re.compile(rf"\barchitectures\[{position}\]")
-    here = f"architectures[{place}]"
-    errors = [error.model_copy(update={"field": there.sub(here, error.field)}) for error in problem.errors]
-    changed = {"detail": there.sub(here, problem.detail), "instance": f"#/architectures/{place}", "errors": errors}
-    return problem.model_copy(update=changed)
+def renumber(problem: Problem, position: int, index: int) -> Problem:
+    """Return the problem with the paths of the architecture at `position` changed to those of `index`."""
+    pattern = re.compile(rf"\barchitectures\[{position}\]")
+    path = f"architectures[{index}]"
+    errors = [error.model_copy(update={"field": pattern.sub(path, error.field)}) for error in problem.errors]
+    changes = {"detail": pattern.sub(path, problem.detail), "instance": f"#/architectures/{index}", "errors": errors}
+    return problem.model_copy(update=changes)
 
 
-def _sentence(text: str) -> str:
-    """One line without control characters, which a terminal may obey."""
-    short = text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
-    return short if short.isprintable() else "".join(one if one.isprintable() else " " for one in short)
+def _one_line(text: str) -> str:
+    """Shorten a text and replace its control characters, which a terminal might obey."""
+    short = text if len(text) <= MAX_MESSAGE_LENGTH else f"{text[:MAX_MESSAGE_LENGTH]}…"
+    return short if short.isprintable() else "".join(char if char.isprintable() else " " for char in short)
 
 
-def _alone(errors: list[FieldProblem]) -> dict[str, Any]:
-    detail = "; ".join(f"{one.field}: got {one.value}; allowed: {one.allowed}" for one in errors)
+def _detail_and_errors(errors: list[FieldProblem]) -> dict[str, Any]:
+    detail = "; ".join(f"{error.field}: got {error.value}; allowed: {error.allowed}" for error in errors)
     return {"detail": detail, "errors": errors}
 
 
-def _restored(kind: type[ArchrankError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ArchrankError:
+def _restore(kind: type[ArchrankError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ArchrankError:
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(attributes)

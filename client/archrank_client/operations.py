@@ -1,4 +1,4 @@
-"""What both clients do, written once: over a wire that blocks, or over one that is awaited."""
+"""Operations of both clients, written once over a blocking or an asynchronous transport."""
 
 import re
 from collections import Counter
@@ -15,22 +15,29 @@ from uuid import uuid4
 
 import httpx
 
-from archrank_client.answers import unexpected
+from archrank_client.endpoints import Endpoint, Item, read
 from archrank_client.errors import (
-    InvalidRequest,
-    JobCancelled,
-    JobFailed,
-    NotFound,
-    TimedOut,
-    TooLarge,
-    UnexpectedAnswer,
-    of_item,
-    refusals,
+    APITimeoutError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobFailedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    UnexpectedResponseError,
+    item_error,
+    split_by_architecture,
 )
 from archrank_client.events import JobEvents
-from archrank_client.kinds import Item, Kind, read
-from archrank_client.payloads import Payloads, Text, body, chunks, written
-from archrank_client.progress import ProgressCallback, nobody
+from archrank_client.payloads import (
+    Payload,
+    Payloads,
+    canonical_json,
+    encode_all,
+    request_body,
+    split_into_requests,
+)
+from archrank_client.progress import ProgressCallback, ignore_progress
+from archrank_client.responses import unexpected_response
 from archrank_client.results import Failure
 from archrank_client.schemas import (
     Architecture,
@@ -44,325 +51,379 @@ from archrank_client.schemas import (
     Sample,
     Spaces,
 )
-from archrank_client.transport import Call, Transport
+from archrank_client.transport import Request, Transport
 
-Found = dict[str, Item | Failure]
-"""By an architecture's JSON, what became of it."""
-WAIT = 20
-"""Seconds after which a request becomes a job: what stands before a server often breaks it off after sixty."""
-PAGE = 200
+Outcomes = dict[str, Item | Failure]
+"""Results and failures by the architecture's canonical JSON."""
+MAX_SYNC_WAIT_S = 20
+"""Time after which a request becomes a job: reverse proxies often break off after sixty seconds."""
+MAX_PAGE_SIZE = 200
 """Results of a job that are fetched at once: more would only take more memory."""
-AGAIN = 2
-"""How often an architecture is asked for again that the server was interrupted at."""
-FEW_NEW = 20
-"""Samples in a row that may hold nothing new."""
-FEW_EMPTY = 2
-"""Pages in a row without results, after which it is asked whether the job has ended."""
-STRIDE = 2654435761
-"""Between the seeds of the parts of a sample: far from those that people choose."""
-NEXT = re.compile("/v1/jobs/[!-~]{1,1000}")
-"""Paths to the next page of results: of the server itself, which alone is sent the key."""
+MAX_RESUBMISSIONS = 2
+"""Further attempts at an architecture whose scoring was interrupted."""
+MAX_SAMPLES_WITHOUT_NEW = 20
+"""Samples in a row that may hold no new architecture."""
+MAX_EMPTY_PAGES = 2
+"""Empty pages in a row after which the job's status is requested."""
+SEED_STRIDE = 2654435761
+"""Difference between the seeds of a sample's parts: far from seeds that people choose."""
+NEXT_PATH = re.compile("/v1/jobs/[!-~]{1,1000}")
+"""Paths of the next page of results: the key is sent to the server itself alone."""
 
 
 @dataclass(frozen=True)
-class Asked(Generic[Item]):
-    """What is asked of so many different architectures."""
+class Batch(Generic[Item]):
+    """Common part of a call's requests.
 
-    kind: Kind[Item]
+    Attributes:
+        endpoint: endpoint of the call.
+        options: options of every request.
+        size: number of different architectures.
+    """
+
+    endpoint: Endpoint[Item]
     options: Mapping[str, Any]
-    number: int
+    size: int
 
 
 class Operations:
-    """All that is asked of a server. Everything raises `ArchrankError`."""
+    """Operations of a client. Every method raises `ArchrankError`.
 
-    def __init__(self, wire: Transport) -> None:
-        self._wire = wire
+    Args:
+        transport: connection to the server.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._limits: Limits | None = None
 
     async def limits(self) -> Limits:
-        """Asked for once."""
+        """Return the server's limits, requested once."""
         if self._limits is None:
             try:
                 self._limits = read(Limits, await self._get("/v1/limits"))
-            except NotFound:  # an older server
+            except NotFoundError:  # an older server
                 self._limits = Limits()
         return self._limits
 
     async def spaces(self) -> dict[str, dict[str, Any]]:
-        """By name."""
+        """Return the search spaces by name."""
         return read(Spaces, await self._get("/v1/spaces")).root
 
     async def ensembles(self) -> dict[str, Ensemble]:
-        """By name."""
+        """Return the ensembles' cards by name."""
         return read(Ensembles, await self._get("/v1/ensembles")).root
 
     async def sample(self, n: int, space: str, seed: int, depth: int | None) -> list[Architecture]:
-        """Different ones; the first of them are those of a smaller sample."""
-        most, found, empty = (await self.limits()).sample, dict[str, Architecture](), 0
+        """Return distinct random architectures; a larger sample begins with a smaller one of the same seed."""
+        max_sample_size = (await self.limits()).max_sample_size
+        sampled, without_new = dict[str, Architecture](), 0
         for part in count():
-            query = {"n": min(n, most), "seed": (seed + part * STRIDE) % 2**32 if part else seed}
+            query = {"n": min(n, max_sample_size), "seed": (seed + part * SEED_STRIDE) % 2**32 if part else seed}
             query |= {} if depth is None else {"depth": depth}
             path = f"/v1/spaces/{quote(space, safe='')}/sample"
-            answer = await self._wire.send(Call("GET", path, items=query["n"], params=query))
-            before = len(found)
+            response = await self._transport.send(Request("GET", path, items=query["n"], params=query))
+            before = len(sampled)
             try:
-                found |= {written(one): one for one in read(Sample, answer).architectures}
+                architectures = read(Sample, response).architectures
+                sampled |= {canonical_json(architecture): architecture for architecture in architectures}
             except ValueError as error:
-                raise unexpected(answer, f"architectures: {error}") from error
-            empty = 0 if len(found) > before else empty + 1
-            if len(found) >= n:
+                raise unexpected_response(response, f"architectures: {error}") from error
+            without_new = 0 if len(sampled) > before else without_new + 1
+            if len(sampled) >= n:
                 break
-            if empty >= FEW_NEW:
-                raise InvalidRequest(f"n: got {n}; allowed: at most {len(found)}, more were not found")
-        return list(found.values())[:n]
+            if without_new >= MAX_SAMPLES_WITHOUT_NEW:
+                raise InvalidRequestError(f"n: got {n}; allowed: at most {len(sampled)}, more were not found")
+        return list(sampled.values())[:n]
 
-    async def answers(
-        self, kind: Kind[Item], architectures: Iterable[Any], options: Mapping[str, Any], told: ProgressCallback
+    async def run_batch(
+        self,
+        endpoint: Endpoint[Item],
+        architectures: Iterable[Any],
+        options: Mapping[str, Any],
+        on_progress: ProgressCallback,
     ) -> list[Item | Failure]:
-        """What became of each, in order."""
-        texts = Payloads.of(architectures)
-        numbers = Counter(place for place in texts.places if isinstance(place, str))
-        total, done = len(texts.places), len(texts.places) - numbers.total()
-        found: Found[Item] = {}
+        """Return the result of each architecture, in order."""
+        payloads = Payloads.from_architectures(architectures)
+        repeats = Counter(entry for entry in payloads.entries if isinstance(entry, str))
+        total, done = len(payloads.entries), len(payloads.entries) - repeats.total()
+        outcomes: Outcomes[Item] = {}
 
-        def add(some: Found[Item]) -> None:
+        def add(new: Outcomes[Item]) -> None:
             nonlocal done
-            found.update(some)
-            done += sum(numbers[text] for text in some)
-            told(done, total)
+            outcomes.update(new)
+            done += sum(repeats[text] for text in new)
+            on_progress(done, total)
 
-        if texts.unique:
-            told(done, total)
-            await self._ask(Asked(kind, options, len(texts.unique)), texts.unique, add)
-        return [found[place] if isinstance(place, str) else place for place in texts.places]
+        if payloads.unique:
+            on_progress(done, total)
+            await self._send_batch(Batch(endpoint, options, len(payloads.unique)), payloads.unique, add)
+        return [outcomes[entry] if isinstance(entry, str) else entry for entry in payloads.entries]
 
-    async def _ask(self, asked: Asked[Item], texts: Sequence[Text], add: Callable[[Found[Item]], None]) -> None:
-        limits, options = await self.limits(), asked.options
-        requests = list(chunks(texts, options, limits.architectures, limits.body_bytes))
-        # Without networks, requests are the fastest. A combiner that is asked for may compare architectures with each
-        # other, which over several requests would mislead: jobs refuse it.
-        quick = asked.kind.results is None or (options.get("proxies") == [] and "combiner" not in options)
+    async def _send_batch(
+        self, batch: Batch[Item], payloads: Sequence[Payload], add: Callable[[Outcomes[Item]], None]
+    ) -> None:
+        limits, options = await self.limits(), batch.options
+        requests = list(split_into_requests(payloads, options, limits.max_architectures, limits.max_body_bytes))
+        # Without networks, requests are fastest. A requested combiner may compare architectures with each other, which
+        # over several requests would mislead: jobs refuse it.
+        prefers_requests = batch.endpoint.results_model is None or (
+            options.get("proxies") == [] and "combiner" not in options
+        )
         if len(requests) == 1:
-            add(await self._requested(asked, texts))
-        elif quick:
-            await self._wire.each([partial(self._requested, asked, some) for some in requests], add)
+            add(await self._request(batch, payloads))
+        elif prefers_requests:
+            await self._transport.map_concurrently([partial(self._request, batch, part) for part in requests], add)
         else:
-            for some in chunks(texts, options, limits.job_architectures, limits.job_body_bytes):
-                await self._in_job(asked, some, add)
+            for part in split_into_requests(payloads, options, limits.max_job_architectures, limits.max_job_body_bytes):
+                await self._run_job(batch, part, add)
 
-    async def _requested(self, asked: Asked[Item], texts: Sequence[Text]) -> Found[Item]:
-        """By one request, or as many as it takes where the server was interrupted at some of them."""
-        found, lost = await self._posted(asked, texts)
-        for attempt in range(AGAIN):
-            if not lost:
+    async def _request(self, batch: Batch[Item], payloads: Sequence[Payload]) -> Outcomes[Item]:
+        """Send one request, and further ones for architectures whose scoring was interrupted."""
+        outcomes, interrupted = await self._post(batch, payloads)
+        for attempt in range(MAX_RESUBMISSIONS):
+            if not interrupted:
                 break
-            await self._wire.sleep(2.0**attempt)
-            more, lost = await self._posted(asked, lost)
-            found |= more
-        return found
+            await self._transport.sleep(2.0**attempt)
+            more, interrupted = await self._post(batch, interrupted)
+            outcomes |= more
+        return outcomes
 
-    async def _posted(self, asked: Asked[Item], texts: Sequence[Text]) -> tuple[Found[Item], list[Text]]:
-        """What became of each, and those of them that may do better when asked for again."""
-        path, content = f"/v1/{asked.kind.name}", body(texts, asked.options)
-        headers = {"Prefer": f"wait={min(WAIT, self._wire.settings.timeout / 2):.0f}"}
+    async def _post(self, batch: Batch[Item], payloads: Sequence[Payload]) -> tuple[Outcomes[Item], list[Payload]]:
+        """Return the outcomes, and the payloads whose scoring was interrupted."""
+        path, body = f"/v1/{batch.endpoint.name}", request_body(payloads, batch.options)
+        headers = {"Prefer": f"wait={min(MAX_SYNC_WAIT_S, self._transport.settings.timeout / 2):.0f}"}
         try:
-            answer = await self._wire.send(Call("POST", path, items=len(texts), body=content, headers=headers))
-        except InvalidRequest as error:
-            return await _refused(error, texts, partial(self._requested, asked)), []
-        if answer.status_code == 202:
-            return await self._followed(asked.kind, read(JobStatus, answer), texts, nobody), []
-        items = asked.kind.items(answer)
-        if len(items) != len(texts):
-            raise unexpected(answer, f"{len(items)} answers for {len(texts)} architectures")
-        request = answer.headers.get("X-Request-ID")
-        outcomes = [_outcome(item, i, texts[i], request) for i, item in enumerate(items)]
-        if len(texts) < asked.number:  # a rank among these says nothing of all
-            outcomes = [_unranked(one) for one in outcomes]
-        found = {text.json: one for text, one in zip(texts, outcomes, strict=True)}
-        return found, [text for text in texts if _interrupted(found[text.json])]
+            request = Request("POST", path, items=len(payloads), body=body, headers=headers)
+            response = await self._transport.send(request)
+        except InvalidRequestError as error:
+            return await _handle_refusal(error, payloads, partial(self._request, batch)), []
+        if response.status_code == 202:
+            job = read(JobStatus, response)
+            return await self._follow(batch.endpoint, job, payloads, ignore_progress), []
+        items = batch.endpoint.read_items(response)
+        if len(items) != len(payloads):
+            raise unexpected_response(response, f"{len(items)} items for {len(payloads)} architectures")
+        request_id = response.headers.get("X-Request-ID")
+        results = [_outcome(item, i, payloads[i], request_id) for i, item in enumerate(items)]
+        if len(payloads) < batch.size:  # ranks within a part of the architectures
+            results = [_without_rank(result) for result in results]
+        outcomes = {payload.json: result for payload, result in zip(payloads, results, strict=True)}
+        return outcomes, [payload for payload in payloads if _is_interrupted(outcomes[payload.json])]
 
-    async def _in_job(self, asked: Asked[Item], texts: Sequence[Text], add: Callable[[Found[Item]], None]) -> None:
+    async def _run_job(
+        self, batch: Batch[Item], payloads: Sequence[Payload], add: Callable[[Outcomes[Item]], None]
+    ) -> None:
         try:
-            job = await self._submitted(asked.kind.name, texts, asked.options, uuid4().hex)
-        except InvalidRequest as error:
+            job = await self._create_job(batch.endpoint.name, payloads, batch.options, uuid4().hex)
+        except InvalidRequestError as error:
 
-            async def again(some: Sequence[Text]) -> Found[Item]:
-                await self._in_job(asked, some, add)
+            async def retry(part: Sequence[Payload]) -> Outcomes[Item]:
+                await self._run_job(batch, part, add)
                 return {}
 
-            add(await _refused(error, texts, again))
+            add(await _handle_refusal(error, payloads, retry))
         else:
-            await self._followed(asked.kind, job, texts, add)
+            await self._follow(batch.endpoint, job, payloads, add)
 
-    async def _followed(
-        self, kind: Kind[Item], status: JobStatus, texts: Sequence[Text], add: Callable[[Found[Item]], None]
-    ) -> Found[Item]:
-        found: Found[Item] = {}
+    async def _follow(
+        self,
+        endpoint: Endpoint[Item],
+        status: JobStatus,
+        payloads: Sequence[Payload],
+        add: Callable[[Outcomes[Item]], None],
+    ) -> Outcomes[Item]:
+        outcomes: Outcomes[Item] = {}
         job, total = status.id, status.counts.total
-        if total != len(texts):
-            raise UnexpectedAnswer(f"job {job} is of {total} architectures; {len(texts)} were sent")
+        if total != len(payloads):
+            raise UnexpectedResponseError(f"job {job} is of {total} architectures; {len(payloads)} were sent")
         try:
-            async with aclosing(self.results(kind, job, total)) as results:
-                async for position, item in results:
-                    text = texts[position]
-                    one = {text.json: _outcome(item, position, text)}
-                    found |= one
-                    add(one)
+            async with aclosing(self._iter_items(endpoint, job, total)) as items:
+                async for position, item in items:
+                    payload = payloads[position]
+                    outcome = {payload.json: _outcome(item, position, payload)}
+                    outcomes |= outcome
+                    add(outcome)
         except Exception as error:
-            error.add_note(f"it is of job {job}, which client.job({job!r}) takes up again")
+            error.add_note(f"raised while waiting for job {job}; client.job({job!r}) resumes it")
             raise
-        except BaseException:  # nobody waits any more
-            await self._wire.farewell(Call("DELETE", _path(job)))
+        except BaseException:  # an interruption
+            await self._transport.send_best_effort(Request("DELETE", _job_path(job)))
             raise
-        return found
+        return outcomes
 
     async def submit(
-        self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], key: str | None
+        self, kind: str, architectures: Iterable[Any], options: Mapping[str, Any], idempotency_key: str | None
     ) -> JobStatus:
-        """A new job, or the one that this key stands for already.
+        """Create a job, or return the one that was created with the same key.
 
-        Raises `ArchitectureError` for what has no JSON, and `ValueError` for a key that no header can have.
+        Raises:
+            ArchitectureError: an architecture cannot be written as JSON.
+            ValueError: the key cannot be sent in a header.
         """
-        if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
+        key = uuid4().hex if idempotency_key is None else idempotency_key
+        if not (key and key.isascii() and key.isprintable() and key == key.strip()):
             raise ValueError(f"idempotency_key: got {key!r}; allowed: printable ASCII without spaces around it")
-        return await self._submitted(kind, Payloads.all_of(architectures), options, uuid4().hex if key is None else key)
+        return await self._create_job(kind, encode_all(architectures), options, key)
 
-    async def _submitted(self, kind: str, texts: Sequence[Text], options: Mapping[str, Any], key: str) -> JobStatus:
-        content = body(texts, {"kind": kind, **options})
-        answer = await self._wire.send(Call("POST", "/v1/jobs", body=content, headers={"Idempotency-Key": key}))
-        return read(JobStatus, answer)
+    async def _create_job(
+        self, kind: str, payloads: Sequence[Payload], options: Mapping[str, Any], idempotency_key: str
+    ) -> JobStatus:
+        body = request_body(payloads, {"kind": kind, **options})
+        request = Request("POST", "/v1/jobs", body=body, headers={"Idempotency-Key": idempotency_key})
+        return read(JobStatus, await self._transport.send(request))
 
     async def jobs(self, limit: int) -> list[JobStatus]:
-        """Newest first."""
-        return read(JobList, await self._wire.send(Call("GET", "/v1/jobs", items=limit, params={"limit": limit}))).jobs
+        """Return the status of each job, newest first."""
+        request = Request("GET", "/v1/jobs", items=limit, params={"limit": limit})
+        return read(JobList, await self._transport.send(request)).jobs
 
-    async def status(self, job: str, patience: float | None = None) -> JobStatus:
-        """How it is doing."""
-        return read(JobStatus, await self._wire.send(Call("GET", _path(job), patience=patience)))
+    async def status(self, job: str, max_retry_time: float | None = None) -> JobStatus:
+        """Return the status of a job."""
+        request = Request("GET", _job_path(job), max_retry_time=max_retry_time)
+        return read(JobStatus, await self._transport.send(request))
 
     async def cancel(self, job: str) -> JobStatus:
-        """How it is afterwards."""
-        return read(JobStatus, await self._wire.send(Call("DELETE", _path(job))))
+        """Cancel a job and return its status."""
+        return read(JobStatus, await self._transport.send(Request("DELETE", _job_path(job))))
 
-    async def waited(self, job: str, timeout: float | None, told: ProgressCallback) -> JobStatus:
-        """How it is when it has ended. Raises `TimedOut`."""
+    async def wait(self, job: str, timeout: float | None, on_progress: ProgressCallback) -> JobStatus:
+        """Return the status of a job after its end.
+
+        Raises:
+            APITimeoutError: the job has not ended within `timeout` seconds.
+        """
         deadline = inf if timeout is None else monotonic() + timeout
-        late = TimedOut(f"job {job} has not ended within {timeout or 0:g} s; it goes on")
-        news = JobEvents(self._wire, _path(job), streams=timeout is None)
+        timeout_error = APITimeoutError(f"job {job} has not ended within {timeout or 0:g} s; it continues")
+        events = JobEvents(self._transport, _job_path(job), streams=timeout is None)
         try:
             while True:
                 left = None if timeout is None else max(0.0, deadline - monotonic())
                 try:
                     status = await self.status(job, left)
-                except TimedOut as error:
+                except APITimeoutError as error:
                     if timeout is None:
                         raise
-                    raise late from error
-                counts = status.counts
-                told(counts.done + counts.failed, counts.total)
+                    raise timeout_error from error
+                finished = status.counts.done + status.counts.failed
+                on_progress(finished, status.counts.total)
                 if status.ended:
                     return status
                 if left == 0:
-                    raise late
-                await news.beyond(counts.done + counts.failed, left)
+                    raise timeout_error
+                await events.wait_beyond(finished, left)
         finally:
-            await news.close()
+            await events.close()
 
-    async def results(self, kind: Kind[Item], job: str, total: int) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
-        """As they are finished, each once, with its position. Raises `JobFailed` where there are not all of them."""
-        assert kind.results is not None
-        limit, news = min(PAGE, (await self.limits()).page), JobEvents(self._wire, _path(job))
-        seen, empty, ended = set[int](), 0, False
-        following: str | None = f"{_path(job)}/results?limit={limit}"
-        prefix = httpx.URL(self._wire.settings.url).path.rstrip("/")  # a proxy takes it off
+    async def _iter_items(
+        self, endpoint: Endpoint[Item], job: str, total: int
+    ) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
+        """Yield position and item in order of completion, each once. Raises `JobFailedError` where some are missing."""
+        assert endpoint.results_model is not None
+        limit = min(MAX_PAGE_SIZE, (await self.limits()).max_page_size)
+        events = JobEvents(self._transport, _job_path(job))
+        seen, empty_pages, ended = set[int](), 0, False
+        path: str | None = f"{_job_path(job)}/results?limit={limit}"
+        prefix = httpx.URL(self._transport.settings.url).path.rstrip("/")  # a reverse proxy removes it
         try:
-            while following is not None:
-                answer = await self._wire.send(Call("GET", following, items=limit))
-                page = read(kind.results(), answer)
-                for one in page.results:
-                    if one.position >= total or one.position in seen:
-                        fault = "came twice" if one.position in seen else f"of a job of {total}"
-                        raise unexpected(answer, f"position {one.position} {fault}")
-                    seen.add(one.position)
-                    yield one.position, one.result
-                following = page.next
-                if following is None:
+            while path is not None:
+                response = await self._transport.send(Request("GET", path, items=limit))
+                page = read(endpoint.results_model(), response)
+                for result in page.results:
+                    if result.position >= total or result.position in seen:
+                        fault = "came twice" if result.position in seen else f"of a job of {total}"
+                        raise unexpected_response(response, f"position {result.position} {fault}")
+                    seen.add(result.position)
+                    yield result.position, result.result
+                path = page.next
+                if path is None:
                     break
-                following = following.removeprefix(prefix)
-                if not NEXT.fullmatch(following):
-                    raise unexpected(answer, "next is not a path of the server")
+                path = path.removeprefix(prefix)
+                if not NEXT_PATH.fullmatch(path):
+                    raise unexpected_response(response, "next is not a path of the server")
                 if page.results:
-                    news.seen()
-                    empty = 0
+                    events.reset_interval()
+                    empty_pages = 0
                 elif ended:
-                    raise unexpected(answer, f"the job has ended, and its results have not, at {len(seen)} of {total}")
+                    raise unexpected_response(
+                        response, f"the job has ended, but not its results: {len(seen)} of {total}"
+                    )
                 else:
-                    empty += 1
-                    ended = empty >= FEW_EMPTY and (await self.status(job)).ended
+                    empty_pages += 1
+                    ended = empty_pages >= MAX_EMPTY_PAGES and (await self.status(job)).ended
                 if len(page.results) < limit and not ended:
-                    await news.beyond(len(seen))
+                    await events.wait_beyond(len(seen))
         finally:
-            await news.close()
+            await events.close()
         status = await self.status(job)
         if status.state != "done" or len(seen) < total:
-            kind_of_end = JobCancelled if status.state == "cancelled" else JobFailed
-            raise kind_of_end(f"job {job} is {status.state}, with {len(seen)} of {total} results")
+            kind = JobCancelledError if status.state == "cancelled" else JobFailedError
+            raise kind(f"job {job} is {status.state}, with {len(seen)} of {total} results")
 
-    async def told(self, kind: Kind[Item], job: str, total: int) -> AsyncGenerator[tuple[int, Item | Failure]]:
-        """As `results`, for callers."""
-        async with aclosing(self.results(kind, job, total)) as results:
-            async for position, item in results:
+    async def iter_results(
+        self, endpoint: Endpoint[Item], job: str, total: int
+    ) -> AsyncGenerator[tuple[int, Item | Failure]]:
+        """Yield position and result in order of completion, each once."""
+        async with aclosing(self._iter_items(endpoint, job, total)) as items:
+            async for position, item in items:
                 if isinstance(item, FailedItem):
-                    yield position, Failure(of_item(item.error, position, position))
+                    yield position, Failure(item_error(item.error, position, position))
                 else:
                     yield position, item
 
-    async def collected(self, kind: Kind[Item], job: str, total: int, told: ProgressCallback) -> list[Item | Failure]:
-        """All of them, in the order of the architectures."""
-        found: dict[int, Item | Failure] = {}
-        told(0, total)
-        async with aclosing(self.told(kind, job, total)) as results:
+    async def results(
+        self, endpoint: Endpoint[Item], job: str, total: int, on_progress: ProgressCallback
+    ) -> list[Item | Failure]:
+        """Return all results, in the order of the architectures."""
+        by_position: dict[int, Item | Failure] = {}
+        on_progress(0, total)
+        async with aclosing(self.iter_results(endpoint, job, total)) as results:
             async for position, result in results:
-                found[position] = result
-                told(len(found), total)
-        return [found[position] for position in range(total)]
+                by_position[position] = result
+                on_progress(len(by_position), total)
+        return [by_position[position] for position in range(total)]
 
     async def _get(self, path: str) -> httpx.Response:
-        return await self._wire.send(Call("GET", path))
+        return await self._transport.send(Request("GET", path))
 
 
-async def _refused(
-    error: InvalidRequest, texts: Sequence[Text], again: Callable[[Sequence[Text]], Awaitable[Found[Item]]]
-) -> Found[Item]:
-    """What becomes of architectures whose request is refused. Raises the error where it is not for one of them."""
-    if isinstance(error, TooLarge) and len(texts) > 1:  # something before the server takes less than the server says
-        half = len(texts) // 2
-        return await again(texts[:half]) | await again(texts[half:])
-    if isinstance(error, TooLarge):
-        return {texts[0].json: Failure(error, texts[0].architecture)}
-    problems = refusals(error.problem, len(texts))
+async def _handle_refusal(
+    error: InvalidRequestError,
+    payloads: Sequence[Payload],
+    retry: Callable[[Sequence[Payload]], Awaitable[Outcomes[Item]]],
+) -> Outcomes[Item]:
+    """Return the outcomes of a refused request.
+
+    Raises:
+        InvalidRequestError: the request was refused for another reason than its architectures.
+    """
+    if isinstance(error, PayloadTooLargeError) and len(payloads) > 1:  # a reverse proxy accepts less than the server
+        half = len(payloads) // 2
+        return await retry(payloads[:half]) | await retry(payloads[half:])
+    if isinstance(error, PayloadTooLargeError):
+        return {payloads[0].json: Failure(error, payloads[0].architecture)}
+    problems = split_by_architecture(error.problem, len(payloads))
     if problems is None:
         raise error
     return {
-        text.json: Failure(of_item(problem, i, text.place, error.request_id), text.architecture)
-        for i, (problem, text) in enumerate(zip(problems, texts, strict=True))
+        payload.json: Failure(item_error(problem, i, payload.index, error.request_id), payload.architecture)
+        for i, (problem, payload) in enumerate(zip(problems, payloads, strict=True))
     }
 
 
-def _outcome(item: Item | FailedItem, position: int, text: Text, request: str | None = None) -> Item | Failure:
+def _outcome(item: Item | FailedItem, position: int, payload: Payload, request_id: str | None = None) -> Item | Failure:
     if isinstance(item, FailedItem):
-        return Failure(of_item(item.error, position, text.place, request), text.architecture)
+        return Failure(item_error(item.error, position, payload.index, request_id), payload.architecture)
     return item
 
 
-def _unranked(outcome: Item | Failure) -> Item | Failure:
+def _without_rank(outcome: Item | Failure) -> Item | Failure:
     return outcome.model_copy(update={"rank": None}) if isinstance(outcome, Prediction) else outcome
 
 
-def _interrupted(found: Item | Failure) -> bool:
-    return isinstance(found, Failure) and found.error.status == 503
+def _is_interrupted(outcome: Item | Failure) -> bool:
+    return isinstance(outcome, Failure) and outcome.error.status == 503
 
 
-def _path(job: str) -> str:
+def _job_path(job: str) -> str:
     return f"/v1/jobs/{quote(job, safe='')}"

@@ -1,4 +1,4 @@
-"""Architectures as they are sent: each once, in pieces that the server takes."""
+"""Architectures as JSON: each sent once, in requests that the server accepts."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,97 +9,123 @@ from archrank_client.errors import ArchitectureError
 from archrank_client.results import Failure
 from archrank_client.schemas import FieldProblem, Problem
 
-SPARE = 16
+RESERVED_BODY_BYTES = 16
 """Bytes of a body besides its architectures and options."""
 
 
 @dataclass(frozen=True)
-class Text:
-    """An architecture as JSON, and where the caller's list has it first."""
+class Payload:
+    """One architecture, ready to be sent.
+
+    Attributes:
+        json: canonical JSON, the same for equal architectures.
+        index: first index of the architecture in the caller's list.
+        architecture: the caller's architecture.
+    """
 
     json: str
-    place: int
+    index: int
     architecture: Any
 
 
 @dataclass(frozen=True)
 class Payloads:
-    """The architectures of a call.
+    """Architectures of a call.
 
     Attributes:
-        unique: those that are to be sent, each once.
-        places: for each that the caller gave, its JSON, or why it has none.
+        unique: the payloads, without duplicates.
+        entries: for each architecture of the caller its canonical JSON, or a failure where it has none.
     """
 
-    unique: list[Text]
-    places: "list[str | Failure]"
+    unique: list[Payload]
+    entries: "list[str | Failure]"
 
     @classmethod
-    def of(cls, architectures: Iterable[Any]) -> "Payloads":
-        """Raises `TypeError` for what is no list of architectures."""
+    def from_architectures(cls, architectures: Iterable[Any]) -> "Payloads":
+        """Encode the caller's architectures.
+
+        Raises:
+            TypeError: the argument is a single architecture or a string.
+        """
         if isinstance(architectures, Mapping | str | bytes):
             raise TypeError(f"architectures: got one {type(architectures).__name__}; allowed: a list of architectures")
-        unique: dict[str, Text] = {}
-        places: list[str | Failure] = []
-        for place, architecture in enumerate(architectures):
+        unique: dict[str, Payload] = {}
+        entries: list[str | Failure] = []
+        for index, architecture in enumerate(architectures):
             try:
-                text = written(architecture)
+                text = canonical_json(architecture)
             except (TypeError, ValueError, RecursionError) as error:
-                places.append(Failure(_unwritable(place, architecture, error), architecture))
+                entries.append(Failure(_encoding_error(index, architecture, error), architecture))
             else:
-                unique.setdefault(text, Text(text, place, architecture))
-                places.append(text)
-        return cls(list(unique.values()), places)
-
-    @staticmethod
-    def all_of(architectures: Iterable[Any]) -> list[Text]:
-        """Every one, equal ones too. Raises `ArchitectureError` where one has no JSON."""
-        given = list(architectures) if not isinstance(architectures, Mapping | str | bytes) else architectures
-        texts: list[Text] = []
-        for place, (architecture, text) in enumerate(zip(given, Payloads.of(given).places, strict=True)):
-            if isinstance(text, Failure):
-                raise text.error
-            texts.append(Text(text, place, architecture))
-        return texts
+                unique.setdefault(text, Payload(text, index, architecture))
+                entries.append(text)
+        return cls(list(unique.values()), entries)
 
 
-def written(architecture: Any) -> str:
-    """Its JSON, the same for all that are equal. Raises `TypeError` and `ValueError` for what JSON does not have."""
-    return json.dumps(architecture, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_listed)
+def encode_all(architectures: Iterable[Any]) -> list[Payload]:
+    """Return the payload of every architecture, duplicates included.
+
+    Raises:
+        ArchitectureError: an architecture cannot be written as JSON.
+        TypeError: the argument is a single architecture or a string.
+    """
+    listed = list(architectures) if not isinstance(architectures, Mapping | str | bytes) else architectures
+    payloads: list[Payload] = []
+    entries = Payloads.from_architectures(listed).entries
+    for index, (architecture, entry) in enumerate(zip(listed, entries, strict=True)):
+        if isinstance(entry, Failure):
+            raise entry.error
+        payloads.append(Payload(entry, index, architecture))
+    return payloads
 
 
-def body(texts: Sequence[Text], options: Mapping[str, Any]) -> bytes:
-    """The body of a request."""
-    rest = json.dumps(options, allow_nan=False, default=_listed)
-    architectures = ",".join(text.json for text in texts)
+def canonical_json(architecture: Any) -> str:
+    """Return the JSON of an architecture, the same for equal architectures.
+
+    Raises:
+        TypeError: a value has a type that JSON lacks.
+        ValueError: a number is not finite, or the value contains itself.
+    """
+    return json.dumps(architecture, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_to_list)
+
+
+def request_body(payloads: Sequence[Payload], options: Mapping[str, Any]) -> bytes:
+    """Return the body of a request."""
+    rest = json.dumps(options, allow_nan=False, default=_to_list)
+    architectures = ",".join(payload.json for payload in payloads)
     return f'{{"architectures":[{architectures}]{"," if options else ""}{rest[1:]}'.encode()
 
 
-def chunks(texts: Sequence[Text], options: Mapping[str, Any], most: int, most_bytes: int) -> Iterator[list[Text]]:
-    """In order, so that no body holds more. One that is too large by itself comes alone: the server says so."""
-    chunk: list[Text] = []
-    spare = len(body([], options)) + SPARE
-    size = spare
-    for text in texts:
-        length = len(text.json) + 1  # ASCII, and a comma
-        if chunk and (len(chunk) >= most or size + length > most_bytes):
-            yield chunk
-            chunk, size = [], spare
-        chunk.append(text)
+def split_into_requests(
+    payloads: Sequence[Payload], options: Mapping[str, Any], max_architectures: int, max_bytes: int
+) -> Iterator[list[Payload]]:
+    """Split payloads, in order, into requests within the server's limits.
+
+    A payload that is too large by itself gets a request of its own: the server refuses it with the reason.
+    """
+    request: list[Payload] = []
+    overhead = len(request_body([], options)) + RESERVED_BODY_BYTES
+    size = overhead
+    for payload in payloads:
+        length = len(payload.json) + 1  # ASCII, and a comma
+        if request and (len(request) >= max_architectures or size + length > max_bytes):
+            yield request
+            request, size = [], overhead
+        request.append(payload)
         size += length
-    if chunk:
-        yield chunk
+    if request:
+        yield request
 
 
-def _listed(value: Any) -> Any:
-    """Arrays and their numbers, e.g. NumPy's, as Python's own."""
+def _to_list(value: Any) -> Any:
+    """Convert arrays and their numbers, e.g. NumPy's, to Python's types."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
-def _unwritable(place: int, architecture: Any, error: Exception) -> ArchitectureError:
-    field, allowed = f"architectures[{place}]", f"what JSON has ({error})"
+def _encoding_error(index: int, architecture: Any, error: Exception) -> ArchitectureError:
+    field, allowed = f"architectures[{index}]", f"JSON values ({error})"
     kind = type(architecture).__name__
     problem = Problem(
         status=422,

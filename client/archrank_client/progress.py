@@ -1,4 +1,4 @@
-"""How far a long call is."""
+"""Progress of a long call."""
 
 import sys
 from collections.abc import Callable
@@ -7,41 +7,41 @@ from typing import TextIO
 
 ProgressCallback = Callable[[int, int], object]
 Progress = bool | ProgressCallback
-"""True for a bar on a terminal, or a function that is called with the number done and the number of all."""
-WIDTH = 30
-EVERY = 0.1
-"""Seconds between two pictures of the bar."""
+"""True for a bar on a terminal, or a function that is called with the number done and the total."""
+BAR_WIDTH = 30
+DRAW_INTERVAL_S = 0.1
 
 
 class ProgressBar:
-    """A line that grows. Called with the number done and the number of all.
+    """Progress bar of one line. Called with the number done and the total.
 
     Args:
-        file: where it is drawn; standard error if not given.
+        file: output stream; standard error by default.
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = sys.stderr if file is None else file
         self._started = monotonic()
         self._drawn = float("-inf")
-        self._full, self._empty = _cells(self._file)
+        self._full, self._empty = _blocks(self._file)
 
     def __call__(self, done: int, total: int) -> None:
+        """Draw the bar, at most every `DRAW_INTERVAL_S` seconds."""
         now = monotonic()
-        if done < total and now - self._drawn < EVERY:
+        if done < total and now - self._drawn < DRAW_INTERVAL_S:
             return
         self._drawn = now
-        filled = WIDTH * done // max(total, 1)
+        filled = BAR_WIDTH * done // max(total, 1)
         seconds = now - self._started
         left = f", {seconds * (total - done) / done:.0f} s left" if 0 < done < total else ""
-        bar = self._full * filled + self._empty * (WIDTH - filled)
+        bar = self._full * filled + self._empty * (BAR_WIDTH - filled)
         end = "\n" if done >= total else ""
         self._file.write(f"\r\x1b[K{bar} {done}/{total} in {seconds:.0f} s{left}{end}")
         self._file.flush()
 
 
-def _cells(file: TextIO) -> tuple[str, str]:
-    """A full and an empty one, as far as the file's encoding has them: a file of Windows's mostly has not."""
+def _blocks(file: TextIO) -> tuple[str, str]:
+    """Return the characters of a full and an empty cell; ASCII for encodings without block characters."""
     try:
         "█░".encode(getattr(file, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -49,12 +49,12 @@ def _cells(file: TextIO) -> tuple[str, str]:
     return "█", "░"
 
 
-def told(progress: Progress) -> ProgressCallback:
-    """What to call."""
+def progress_callback(progress: Progress) -> ProgressCallback:
+    """Return the function to call."""
     if callable(progress):
         return progress
-    return ProgressBar() if progress and sys.stderr.isatty() else nobody
+    return ProgressBar() if progress and sys.stderr.isatty() else ignore_progress
 
 
-def nobody(*told: object) -> None:
-    """Nobody wants to know."""
+def ignore_progress(*args: object) -> None:
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""What callers get for each architecture."""
+"""Results of calls, one for each architecture."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any, ClassVar, Literal
 from archrank_client.errors import ArchrankError
 from archrank_client.schemas import Architecture, Prediction, Scores, Validation
 
-_ANSWERED = frozenset().union(*(model.model_fields for model in (Prediction, Scores, Validation)))
+_RESULT_FIELDS = frozenset().union(*(model.model_fields for model in (Prediction, Scores, Validation)))
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An architecture that has no answer; the others are not concerned.
+    """Architecture without a result; the other architectures of the call are not affected.
 
-    What an answer would have, this has not: reading `accuracy`, `scores` or `flops` of it raises its error.
+    Reading a field that a result would have, such as `accuracy`, `scores` or `flops`, raises `error`.
 
     Attributes:
-        error: why; `ArchitectureError` where it was refused.
-        architecture: as the caller gave it; None where it was not this process that asked.
+        error: reason; `ArchitectureError` where the architecture was refused.
+        architecture: the caller's architecture; None where another process submitted it.
     """
 
     ok: ClassVar[Literal[False]] = False
@@ -26,23 +26,23 @@ class Failure:
     architecture: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        if name in _ANSWERED:
-            raise self.error.with_traceback(None)  # which would grow each time
+        if name in _RESULT_FIELDS:
+            raise self.error.with_traceback(None)  # it would grow with each access
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
 
 Result = Prediction | Scores | Failure
-"""What becomes of one architecture of a job."""
+"""Result of one architecture of a job."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One of a ranking.
+    """Entry of a ranking.
 
     Attributes:
-        rank: 1 for the best; equal accuracies share a rank; None where there is no prediction.
-        position: in the list that was given, from 0.
-        result: its prediction, or why there is none.
+        rank: 1 for the best; equal accuracies share a rank; None for a failure.
+        position: index in the caller's list.
+        result: the prediction, or the failure.
     """
 
     rank: int | None
@@ -51,30 +51,33 @@ class Ranked:
 
     @property
     def ok(self) -> bool:
-        """Whether there is a prediction."""
+        """True if there is a prediction."""
         return self.result.ok
 
     @property
     def architecture(self) -> Architecture:
         """The architecture."""
-        found: Architecture = self.result.architecture
-        return found
+        architecture: Architecture = self.result.architecture
+        return architecture
 
     @property
     def accuracy(self) -> float:
-        """The predicted accuracy, a fraction. Raises the failure's error where there is none."""
+        """Predicted accuracy, a fraction. Raises the failure's error where there is none."""
         return self.result.accuracy
 
-    @classmethod
-    def all_of(cls, results: list[Prediction | Failure]) -> "list[Ranked]":
-        """Best first; in the order given among equals; failures last."""
-        good = [(i, one) for i, one in enumerate(results) if isinstance(one, Prediction)]
-        # Where one request answered all, the server's order: a vote is by contests, not by accuracy.
-        known = all(one.rank is not None for _, one in good)
-        worth = [-(one.rank or 0) if known else one.accuracy for _, one in good]
-        better = sorted(worth)
-        ranked = [
-            cls(1 + len(better) - bisect_right(better, own), i, one) for own, (i, one) in zip(worth, good, strict=True)
-        ]
-        failed = [cls(None, i, one) for i, one in enumerate(results) if not isinstance(one, Prediction)]
-        return sorted(ranked, key=lambda one: one.rank or 0) + failed
+
+def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
+    """Sort results, best first; ties stay in order, failures come last."""
+    predicted = [(position, result) for position, result in enumerate(results) if isinstance(result, Prediction)]
+    # The server's ranks where one request had them all: the combiner `vote` ranks by contests, not by accuracy.
+    has_ranks = all(result.rank is not None for _, result in predicted)
+    keys = [-(result.rank or 0) if has_ranks else result.accuracy for _, result in predicted]
+    ascending = sorted(keys)
+    ranked = [
+        Ranked(1 + len(ascending) - bisect_right(ascending, key), position, result)
+        for key, (position, result) in zip(keys, predicted, strict=True)
+    ]
+    failed = [
+        Ranked(None, position, result) for position, result in enumerate(results) if not isinstance(result, Prediction)
+    ]
+    return sorted(ranked, key=lambda entry: entry.rank or 0) + failed

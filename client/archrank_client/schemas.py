@@ -1,4 +1,8 @@
-"""What the server answers. Fields that a newer server adds are kept, and those that an older one lacks are None."""
+"""Documents of the server's API.
+
+Fields that a newer server adds are kept; fields that an older server lacks have defaults. A number that is not finite
+is refused, as is a fraction outside [0, 1]. `docs/openapi.json` of archrank describes the same documents.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -9,54 +13,70 @@ Item = TypeVar("Item")
 Element = TypeVar("Element")
 
 
-class FirstFault(FailFast):
-    """Stop at the first fault of a list: errors of millions of elements would fill the memory."""
+class HashableFailFast(FailFast):
+    """Stop validating a list at its first invalid element: errors of millions of elements would fill the memory."""
 
-    __hash__ = object.__hash__  # which unions need
+    __hash__ = object.__hash__  # unions need it
 
 
-Listed = Annotated[list[Element], FirstFault()]
-Number = Annotated[int, Field(ge=0, lt=2**31)]
+FailFastList = Annotated[list[Element], HashableFailFast()]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Most = Annotated[int, Field(ge=1, lt=2**63)]
+Limit = Annotated[int, Field(ge=1, lt=2**63)]
 Architecture = dict[str, Any]
 """An architecture as JSON, e.g. `{"space": "gcn-nas", "layers": [["L2", "S"], …]}`."""
 
 
-class Answer(BaseModel):
-    """What comes in. A number that is not finite is no answer."""
+class Document(BaseModel):
+    """Base of all documents."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
-class FieldProblem(Answer):
-    """One value that was refused."""
+class FieldProblem(Document):
+    """One refused value.
+
+    Attributes:
+        field: path of the value in the request, e.g. `architectures[0].layers[2][1]`.
+        value: the refused value, as text.
+        allowed: description of the allowed values.
+    """
 
     field: str
     value: str
     allowed: str
 
 
-class Problem(Answer):
-    """What went wrong, as RFC 9457 writes it down."""
+class Problem(Document):
+    """Problem details of a failure (RFC 9457).
+
+    Attributes:
+        status: HTTP status.
+        title: short summary of the kind of failure.
+        detail: explanation of this failure.
+        type: URI of the kind of failure.
+        instance: pointer to the part of the request that failed, e.g. `#/architectures/0`.
+        errors: the refused values.
+    """
 
     status: int
     title: str = ""
     detail: str = ""
     type: str = "about:blank"
     instance: str | None = None
-    errors: Listed[FieldProblem] = []
+    errors: FailFastList[FieldProblem] = []
 
 
-class ProxyScore(Answer):
-    """One proxy on one network.
+class ProxyScore(Document):
+    """Score of one proxy on one network.
 
     Attributes:
-        value: null where it is not finite.
-        log: natural logarithm, for proxies whose values explode with depth.
+        value: the score; None where it is not finite.
+        log: natural logarithm of the score, for proxies whose values explode with depth.
         status: `ok` or `failed`.
-        seconds: what it cost to compute, then if it is cached.
+        seconds: computing time, also of a cached score.
+        error: reason of a failure.
+        note: remark of the proxy.
     """
 
     value: float | None
@@ -67,14 +87,15 @@ class ProxyScore(Answer):
     note: str | None = None
 
 
-class Scores(Answer):
-    """An architecture and its scores.
+class Scores(Document):
+    """Proxy scores of one architecture.
 
     Attributes:
-        architecture: as the server writes it.
-        fingerprint: the same for the same network, however it was written.
-        scores: by proxy.
-        cached: whether nothing was computed anew.
+        architecture: the architecture in the server's notation.
+        fingerprint: hash of the network, independent of the architecture's notation.
+        scores: scores by proxy.
+        cached: True if nothing was computed for this request.
+        warnings: ways in which the architecture differs from the reference set.
     """
 
     ok: ClassVar[Literal[True]] = True
@@ -82,100 +103,128 @@ class Scores(Answer):
     fingerprint: str
     scores: dict[str, ProxyScore]
     cached: bool = False
-    warnings: Listed[str] = []
+    warnings: FailFastList[str] = []
 
 
-class Interval(Answer):
-    """Where the accuracy lies with a probability of 90 %."""
+class Interval(Document):
+    """Prediction interval of the accuracy.
+
+    Attributes:
+        low: lower bound, a fraction.
+        high: upper bound, a fraction.
+        level: probability that the interval contains the accuracy.
+    """
 
     low: Fraction
     high: Fraction
+    level: Fraction
 
 
-class Estimate(Answer):
-    """What one combiner says.
+class Estimate(Document):
+    """Estimate of one combiner.
 
     Attributes:
-        accuracy: a fraction.
-        percentile: percent of the reference population that is predicted worse.
+        accuracy: predicted accuracy, a fraction.
+        interval: prediction interval of the accuracy.
+        percentile: fraction of the reference set that is predicted worse.
     """
 
     accuracy: Fraction
     interval: Interval
-    percentile: Percent
+    percentile: Fraction
 
 
-class Reason(Answer):
-    """What one part of the architecture, or one proxy, adds to the prediction, in percentage points."""
-
-    part: str
-    points: float
-
-
-class Explanation(Answer):
-    """The base and all points together are the prediction of `combiner`."""
-
-    combiner: str
-    base: float
-    reasons: Listed[Reason]
-
-
-class Edit(Answer):
-    """One module added or taken away; accuracy and points as predicted from structure."""
-
-    edit: dict[str, Any]
-    accuracy: Fraction
-    points: float
-
-
-class Prediction(Answer):
-    """An architecture, its prediction and what it rests on.
+class Attribution(Document):
+    """Shapley value of one feature group.
 
     Attributes:
-        accuracy: a fraction.
-        interval: holds the accuracy with a probability of 90 %.
-        percentile: percent of the reference population that is predicted worse.
-        ensemble: name of the one that predicted; None from a server that does not say, likewise `ensemble_hash`.
-        ensemble_hash: SHA-256 of its artifact.
-        combiner: whose estimate these are.
-        combiners: every combiner's estimate; None if it has none.
-        stretch: 1 if the reference population has the like; else how many times as wide the interval is at least.
-        scores: by proxy.
-        explanation: None unless asked for by `explain`; likewise `edits`, single ones that raise the prediction.
-        architecture: as the server writes it.
-        fingerprint: the same for the same network, however it was written.
-        cached: whether nothing was computed anew.
-        rank: among those asked for, 1 for the best; None where they were not all answered at once: see `rank`.
+        feature_group: a layer's modules, the depth or a proxy.
+        contribution: change of the predicted accuracy, a fraction.
+    """
+
+    feature_group: str
+    contribution: float
+
+
+class Explanation(Document):
+    """Additive explanation: the base value plus all contributions is the prediction of `combiner`.
+
+    Attributes:
+        combiner: name of the explained combiner.
+        base_value: mean prediction over the reference set, a fraction.
+        attributions: contributions of the feature groups, largest magnitude first.
+    """
+
+    combiner: str
+    base_value: float
+    attributions: FailFastList[Attribution]
+
+
+class SuggestedMutation(Document):
+    """Mutation that raises the prediction from structure.
+
+    Attributes:
+        mutation: `layer` (from 0), `module` and `action` (`add` or `remove`).
+        accuracy: predicted accuracy of the mutated architecture, a fraction.
+        accuracy_gain: increase of the predicted accuracy, a fraction.
+    """
+
+    mutation: dict[str, Any]
+    accuracy: Fraction
+    accuracy_gain: float
+
+
+class Prediction(Document):
+    """Prediction of one architecture.
+
+    Attributes:
+        accuracy: predicted accuracy, a fraction.
+        interval: prediction interval of the accuracy.
+        percentile: fraction of the reference set that is predicted worse.
+        ensemble: name of the ensemble; None from a server that does not name it.
+        ensemble_hash: SHA-256 of the ensemble's artifact; None from a server that does not name it.
+        combiner: name of the combiner that made this estimate.
+        combiners: estimates by combiner; None for a combiner without an estimate.
+        interval_scale: 1 inside the reference set's range; else the least factor by which the interval was widened.
+        scores: scores by proxy.
+        explanation: explanation of the prediction; None unless requested by `explain`.
+        suggested_mutations: mutations that raise the prediction, best first; None unless requested by `explain`.
+        architecture: the architecture in the server's notation.
+        fingerprint: hash of the network, independent of the architecture's notation.
+        cached: True if nothing was computed for this request.
+        warnings: ways in which the architecture differs from the reference set.
+        rank: 1 for the best of the request; None where the call took several requests: see `Client.rank`.
     """
 
     ok: ClassVar[Literal[True]] = True
     accuracy: Fraction
     interval: Interval
-    percentile: Percent
+    percentile: Fraction
     ensemble: str | None = None
     ensemble_hash: str | None = None
     combiner: str
     combiners: dict[str, Estimate | None] = {}
-    stretch: float | None = None
+    interval_scale: float | None = None
     scores: dict[str, ProxyScore] = {}
     explanation: Explanation | None = None
-    edits: Listed[Edit] | None = None
+    suggested_mutations: FailFastList[SuggestedMutation] | None = None
     architecture: Architecture
     fingerprint: str
     cached: bool = False
-    warnings: Listed[str] = []
+    warnings: FailFastList[str] = []
     rank: int | None = None
 
 
-class Validation(Answer):
-    """What can be said of an architecture without building its network.
+class Validation(Document):
+    """Size and cost of one architecture, known without building its network.
 
     Attributes:
-        architecture: as the server writes it.
-        fingerprint: the same for the same network, however it was written.
+        architecture: the architecture in the server's notation.
+        fingerprint: hash of the network, independent of the architecture's notation.
         layers: number of layers.
         parameters: number of weights.
-        flops: of one forward pass of the probe batch.
+        flops: FLOPs of one forward pass of the probe batch.
+        warnings: ways in which the architecture differs from the reference set.
     """
 
     ok: ClassVar[Literal[True]] = True
@@ -184,51 +233,77 @@ class Validation(Answer):
     layers: int
     parameters: int
     flops: int
-    warnings: Listed[str] = []
+    warnings: FailFastList[str] = []
 
 
-class FailedItem(Answer):
-    """What the server says of an architecture that could not be read or scored."""
+class FailedItem(Document):
+    """Problem of an architecture that could not be read or scored."""
 
     error: Problem
 
 
-class Limits(Answer):
-    """How much a server takes at once. The defaults are those of servers that do not say."""
-
-    architectures: Most = 64
-    job_architectures: Most = 10_000
-    body_bytes: Most = 2**20
-    job_body_bytes: Most = 2**23
-    page: Most = 1000
-    sample: Most = 1000
-
-
-class JobCounts(Answer):
-    """Numbers of a job's architectures; `cached`: those done whose result was known."""
-
-    total: Number
-    waiting: Number
-    running: Number
-    done: Number
-    failed: Number
-    cached: Number = 0
-
-
-class JobStatus(Answer):
-    """How a job is doing.
+class Limits(Document):
+    """Limits of a server for this API key. The defaults are those of servers that do not state them.
 
     Attributes:
+        max_architectures: architectures of a request.
+        max_job_architectures: architectures of a job.
+        max_body_bytes: size of a request's body.
+        max_job_body_bytes: size of a job's body.
+        sync_timeout: seconds after which a request becomes a job.
+        max_page_size: results of a job in one page.
+        max_sample_size: random architectures of a request.
+        result_retention: seconds for which a finished job's results are kept.
+        requests_per_minute: rate limit; None where there is none.
+        max_active_jobs: unfinished jobs at a time.
+        queue_share: part of the queue that one requester's architectures may fill, a fraction.
+    """
+
+    max_architectures: Limit = 64
+    max_job_architectures: Limit = 10_000
+    max_body_bytes: Limit = 2**20
+    max_job_body_bytes: Limit = 2**23
+    sync_timeout: float | None = None
+    max_page_size: Limit = 1000
+    max_sample_size: Limit = 1000
+    result_retention: float | None = None
+    requests_per_minute: int | None = None
+    max_active_jobs: int | None = None
+    queue_share: float | None = None
+
+
+class JobCounts(Document):
+    """Numbers of a job's architectures by state; `cached` counts those done without computing anything."""
+
+    total: Count
+    queued: Count
+    running: Count
+    done: Count
+    failed: Count
+    cached: Count = 0
+
+
+class JobStatus(Document):
+    """Status of a job.
+
+    Attributes:
+        id: identifier of the job.
+        owner: id of the API key that submitted the job, or `anonymous`; None from a server that does not name it.
         kind: `predictions` or `scores`.
-        ensemble: name of the one that it is bound to; None where there is none, or the server does not say.
-        ensemble_hash: SHA-256 of its artifact.
+        ensemble: name of the ensemble that the job is bound to; None where there is none.
+        ensemble_hash: SHA-256 of the ensemble's artifact; None where there is none.
         state: `queued`, `running`, `done`, `cancelled` or `failed`.
-        progress: which part of it is done or failed.
-        eta_seconds: until it is done, at the present pace; None when it has ended.
-        expires: when its results may be forgotten; None until it has ended.
+        counts: numbers of architectures by state.
+        progress: fraction of the architectures that are done or failed.
+        eta_seconds: estimated seconds until the job is done; None after its end.
+        created_at: time of submission.
+        started_at: time when the first architecture was begun.
+        finished_at: time of the job's end.
+        expires_at: time when the results may be deleted; None until the job has ended.
     """
 
     id: Annotated[str, Field(pattern="^[!-~]{1,200}$")]
+    owner: str | None = None
     kind: str
     ensemble: str | None = None
     ensemble_hash: str | None = None
@@ -236,32 +311,43 @@ class JobStatus(Answer):
     counts: JobCounts
     progress: float
     eta_seconds: float | None = None
-    created: datetime
-    started: datetime | None = None
-    finished: datetime | None = None
-    expires: datetime | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether it changes no more."""
+        """True once the state is final."""
         return self.state in ("done", "cancelled", "failed")
 
 
-class Summary(Answer):
-    """Mean and standard deviation of a measure over the repeats of a cross-validation."""
+class Summary(Document):
+    """Mean and standard deviation of a metric over the repeats of a cross-validation."""
 
     mean: float
-    sd: float
+    std: float
 
 
-class Ensemble(Answer):
-    """What an ensemble was fitted on, how good it is, and what it is not good for.
+Metric = Summary | dict[str, Summary | dict[str, Summary | None] | None] | None
+"""A metric's summary, or its summaries by group (`overall`, `by_stratum`, …); None where it cannot be computed."""
+
+
+class Ensemble(Document):
+    """Card of an ensemble: the data that it was fitted on, its metrics and its limitations.
 
     Attributes:
-        hash: SHA-256 of its artifact; None from a server that does not say.
-        proxies: their versions by name.
-        combiners: names of those that can be asked for.
-        measured: by combiner or baseline and measure.
+        name: name of the ensemble.
+        hash: SHA-256 of the artifact; None from a server that does not name it.
+        space: name of the search space.
+        seed: seed of weights and random draws.
+        proxies: versions by proxy.
+        combiners: names of the combiners.
+        interval_level: nominal coverage of the prediction intervals.
+        benchmark: name, size and range of the benchmark.
+        metrics: metrics by combiner or baseline, then by name; some are nested, e.g. `coverage`.
+        baselines: rows of `metrics` that are baselines.
+        limitations: uses that the ensemble is not suited for.
     """
 
     name: str
@@ -269,56 +355,56 @@ class Ensemble(Answer):
     space: str
     seed: int
     proxies: dict[str, str]
-    combiners: Listed[str]
+    combiners: FailFastList[str]
     interval_level: float
     benchmark: dict[str, Any]
-    measured: dict[str, dict[str, Summary | None]]
-    baselines: Listed[str] = []
-    limits: Listed[str] = []
+    metrics: dict[str, dict[str, Metric]]
+    baselines: FailFastList[str] = []
+    limitations: FailFastList[str] = []
 
 
-class PredictedPage(Answer):
-    """The body of an answer to `POST /v1/predictions`."""
+class PredictionResponse(Document):
+    """Body of a response to `POST /v1/predictions`."""
 
-    predictions: Listed[Prediction | FailedItem]
-
-
-class ScoredPage(Answer):
-    """The body of an answer to `POST /v1/scores`."""
-
-    scores: Listed[Scores | FailedItem]
+    predictions: FailFastList[Prediction | FailedItem]
 
 
-class ValidatedPage(Answer):
-    """The body of an answer to `POST /v1/validations`."""
+class ScoreResponse(Document):
+    """Body of a response to `POST /v1/scores`."""
 
-    validations: Listed[Validation | FailedItem]
+    scores: FailFastList[Scores | FailedItem]
 
 
-class JobResult(Answer, Generic[Item]):
-    """What became of one of a job's architectures, by its position among those that were posted."""
+class ValidationResponse(Document):
+    """Body of a response to `POST /v1/architectures/validate`."""
 
-    position: Number
+    validations: FailFastList[Validation | FailedItem]
+
+
+class JobResult(Document, Generic[Item]):
+    """Result of one architecture of a job; `position` is its index in the submitted list."""
+
+    position: Count
     result: Item | FailedItem
 
 
-class JobResults(Answer, Generic[Item]):
-    """A page of results, in the order in which they were finished; `next` is None where nothing comes after it."""
+class JobResults(Document, Generic[Item]):
+    """Page of results in order of completion; `next` is the path of the next page, None after the last."""
 
-    results: Listed[JobResult[Item]]
+    results: FailFastList[JobResult[Item]]
     next: str | None
 
 
-class Sample(Answer):
+class Sample(Document):
     """Random architectures."""
 
-    architectures: Listed[Architecture]
+    architectures: FailFastList[Architecture]
 
 
-class JobList(Answer):
+class JobList(Document):
     """Jobs, newest first."""
 
-    jobs: Listed[JobStatus]
+    jobs: FailFastList[JobStatus]
 
 
 class Spaces(RootModel[dict[str, dict[str, Any]]]):

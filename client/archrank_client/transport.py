@@ -1,7 +1,7 @@
-"""How requests reach the server, and how long it is asked again: once for calls that block, once for those awaited.
+"""Transports: requests over a blocking or an asynchronous connection, with retries.
 
-All that is done with answers is in `flows`, written as coroutines. Over `SyncWire` these never wait, so that `run` can
-take them to their end without an event loop.
+`Operations` is written once, as coroutines. Over a `SyncTransport` these never wait, so that `run` completes them
+without an event loop.
 """
 
 import asyncio
@@ -21,30 +21,34 @@ from typing import Any, Protocol, TypeVar
 import httpx
 import stamina
 
-from archrank_client.answers import Body, Decoder, error_of, translated, unexpected
 from archrank_client.deadline import Deadline
 from archrank_client.errors import ArchrankError
-from archrank_client.retries import FIRST_PAUSE, LONGEST_PAUSE, RetryPolicy
+from archrank_client.responses import BoundedBody, Decoder, response_error, translate_errors, unexpected_response
+from archrank_client.retries import MAX_RETRY_DELAY_S, MIN_RETRY_DELAY_S, RetryPolicy
 
 T = TypeVar("T")
-Flow = Callable[[], Coroutine[Any, Any, T]]
-CONNECT = 10.0
-"""Seconds that a connection may take."""
-FIRST_PATIENCE = 30.0
-"""Seconds for a server that was never reached: its URL may be wrong."""
-FAREWELL = 2.0
-"""Seconds that the last word may take."""
-QUIET = 45.0
-"""Seconds of silence after which a stream is dead; the server says every 15 that it is there."""
+Task = Callable[[], Coroutine[Any, Any, T]]
+CONNECT_TIMEOUT_S = 10.0
+FIRST_CONTACT_TIMEOUT_S = 30.0
+"""Longest retry time for a server that was never reached: its URL may be wrong."""
+BEST_EFFORT_TIMEOUT_S = 2.0
+"""Timeout of a request whose response is of no use."""
+STREAM_IDLE_TIMEOUT_S = 45.0
+"""Silence after which a stream counts as dead; the server sends a comment every 15 seconds."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """A request.
+class Request:
+    """HTTP request.
 
     Attributes:
-        items: number of architectures, results or jobs that the answer may hold.
-        patience: seconds for which it is sent again, the client's if None.
+        method: HTTP method.
+        path: path below the server's URL.
+        items: number of architectures, results or jobs that the response may hold.
+        params: query parameters.
+        body: JSON body.
+        headers: additional headers.
+        max_retry_time: seconds for which the request is sent again; the client's if None.
     """
 
     method: str
@@ -53,41 +57,59 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    patience: float | None = None
+    max_retry_time: float | None = None
 
 
 @dataclass
 class Settings:
-    """What a client was made with. The key is in none of its pictures."""
+    """Settings of a client. The key is not part of the representation.
+
+    Attributes:
+        url: URL of the server, without a trailing slash.
+        key: API key; None for none.
+        timeout: seconds that a response may take.
+        max_retry_time: seconds for which a request is sent again.
+        max_concurrency: largest number of concurrent requests of a call.
+    """
 
     url: str
     key: str | None = field(repr=False)
     timeout: float
-    patience: float
-    parallel: int
+    max_retry_time: float
+    max_concurrency: int
 
     @classmethod
-    def of(cls, url: str | None, key: str | None, timeout: float, patience: float, parallel: int) -> "Settings":
-        """Raises `ValueError` for what cannot be."""
+    def from_arguments(
+        cls, url: str | None, key: str | None, timeout: float, max_retry_time: float, max_concurrency: int
+    ) -> "Settings":
+        """Check the arguments of a client, and complete them from the environment.
+
+        Raises:
+            ValueError: an argument is invalid.
+        """
         try:
-            given = httpx.URL((url or os.environ.get("ARCHRANK_URL") or "http://127.0.0.1:8000").rstrip("/"))
+            parsed = httpx.URL((url or os.environ.get("ARCHRANK_URL") or "http://127.0.0.1:8000").rstrip("/"))
         except httpx.InvalidURL:
-            given = httpx.URL("")
-        if given.scheme not in ("http", "https") or not given.host:
+            parsed = httpx.URL("")
+        if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError("url: allowed: http://… or https://…")
-        if given.userinfo:
+        if parsed.userinfo:
             raise ValueError("url: holds a user or password; allowed: a URL without, and the API key as key=")
-        if given.query or given.fragment:
+        if parsed.query or parsed.fragment:
             raise ValueError("url: holds a query or fragment; allowed: a URL without")
         secret = (key if key is not None else os.environ.get("ARCHRANK_KEY", "")).strip() or None
         if secret is not None and not (secret.isascii() and secret.isprintable() and " " not in secret):
-            raise ValueError("key: holds what no API key has; allowed: printable ASCII without spaces")
-        if not (0 < timeout < inf and patience >= 0 and parallel >= 1):
-            raise ValueError("allowed: a finite timeout above 0, patience of 0 or more, parallel of 1 or more")
-        return cls(str(given), secret, timeout, patience, parallel)
+            raise ValueError("key: holds characters that no API key has; allowed: printable ASCII without spaces")
+        if not 0 < timeout < inf:
+            raise ValueError(f"timeout: got {timeout}; allowed: a finite number of seconds above 0")
+        if not max_retry_time >= 0:
+            raise ValueError(f"max_retry_time: got {max_retry_time}; allowed: 0 or more seconds")
+        if not max_concurrency >= 1:
+            raise ValueError(f"max_concurrency: got {max_concurrency}; allowed: 1 or more")
+        return cls(str(parsed), secret, timeout, max_retry_time, max_concurrency)
 
-    def arguments(self) -> dict[str, Any]:
-        """For httpx."""
+    def client_arguments(self) -> dict[str, Any]:
+        """Return the arguments of an `httpx.Client`."""
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "archrank_client"}
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.key}"
@@ -101,262 +123,273 @@ class Settings:
 
 
 class Transport(Protocol):
-    """What flows need."""
+    """Connection to a server, as operations use it."""
 
     settings: Settings
 
-    async def send(self, call: Call) -> httpx.Response:
-        """The answer, after as many attempts as it takes. Raises `ArchrankError`."""
+    async def send(self, request: Request) -> httpx.Response:
+        """Return the response, after as many attempts as needed. Raises `ArchrankError`."""
 
-    def stream(self, call: Call) -> AsyncGenerator[bytes]:
-        """The bytes of a stream, of one connection; none where there is no content. Raises `ArchrankError`."""
+    def stream(self, request: Request) -> AsyncGenerator[bytes]:
+        """Yield the bytes of one connection's stream; none for a response without content. Raises `ArchrankError`."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep."""
 
-    async def each(self, flows: Sequence[Flow[T]], done: Callable[[T], object]) -> None:
-        """Run all of them, a few at a time, and call `done` with what each returns."""
+    async def map_concurrently(self, tasks: Sequence[Task[T]], on_result: Callable[[T], object]) -> None:
+        """Run all tasks, at most `max_concurrency` at a time, and call `on_result` with each result."""
 
-    async def farewell(self, call: Call) -> None:
-        """Send a request whose answer nobody waits for, while an interruption makes its way up."""
+    async def send_best_effort(self, request: Request) -> None:
+        """Send a request once, with a short timeout, and ignore failures: an interruption is on its way up."""
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that never waits."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
-        found: T = stop.value
-        return found
-    raise RuntimeError("a flow over a SyncWire waits for an event loop")
+        result: T = stop.value
+        return result
+    raise RuntimeError("an operation over a SyncTransport waits for an event loop")
 
 
-class _Wire:
-    """What both have."""
+class _BaseTransport:
+    """Code that both transports share."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._reached = False
 
-    def _attempts(self, call: Call, halt: "threading.Event | None" = None) -> Any:
-        patience = self.settings.patience if call.patience is None else call.patience
-        again = RetryPolicy(lambda: patience if self._reached else min(patience, FIRST_PATIENCE), halt)
+    def _attempts(self, request: Request, cancelled: "threading.Event | None" = None) -> Any:
+        limit = self.settings.max_retry_time if request.max_retry_time is None else request.max_retry_time
+        policy = RetryPolicy(lambda: limit if self._reached else min(limit, FIRST_CONTACT_TIMEOUT_S), cancelled)
         return stamina.retry_context(
-            on=again,
-            attempts=None if patience > 0 else 1,
-            timeout=patience or None,
-            wait_initial=FIRST_PAUSE,
-            wait_max=LONGEST_PAUSE,
-            wait_jitter=FIRST_PAUSE,
+            on=policy,
+            attempts=None if limit > 0 else 1,
+            timeout=limit or None,
+            wait_initial=MIN_RETRY_DELAY_S,
+            wait_max=MAX_RETRY_DELAY_S,
+            wait_jitter=MIN_RETRY_DELAY_S,
         )
 
-    def _timeout(self, call: Call) -> float:
-        """Seconds that the whole answer may take."""
-        return min(self.settings.timeout, max(1.0, inf if call.patience is None else call.patience))
+    def _timeout(self, request: Request) -> float:
+        """Seconds that the whole response may take."""
+        return min(self.settings.timeout, max(1.0, inf if request.max_retry_time is None else request.max_retry_time))
 
-    def _named(self, call: Call) -> str:
+    def _describe(self, request: Request) -> str:
         """Method and URL, for messages."""
-        return f"{call.method} {self.settings.url}{call.path.partition('?')[0]}"
+        return f"{request.method} {self.settings.url}{request.path.partition('?')[0]}"
 
-    def _arguments(self, call: Call, timeout: float) -> dict[str, Any]:
-        """For httpx."""
-        headers = dict(call.headers)
-        if call.body is not None:
+    def _request_arguments(self, request: Request, timeout: float) -> dict[str, Any]:
+        headers = dict(request.headers)
+        if request.body is not None:
             headers["Content-Type"] = "application/json"
         return {
-            "method": call.method,
-            "url": call.path,
-            "params": call.params or None,
-            "content": call.body,
+            "method": request.method,
+            "url": request.path,
+            "params": request.params or None,
+            "content": request.body,
             "headers": headers,
-            "timeout": httpx.Timeout(timeout, connect=min(CONNECT, timeout)),
+            "timeout": httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT_S, timeout)),
         }
 
-    def _checked(self, response: httpx.Response) -> httpx.Response:
+    def _check(self, response: httpx.Response) -> httpx.Response:
         self._reached = True
         if not response.is_success:
-            raise error_of(response)
+            raise response_error(response)
         return response
 
-    def _stream_arguments(self, call: Call) -> dict[str, Any]:
-        headers = {**call.headers, "Accept": "text/event-stream", "Cache-Control": "no-store"}
-        timeout = httpx.Timeout(QUIET, connect=CONNECT)
-        return {"method": call.method, "url": call.path, "headers": headers, "timeout": timeout}
+    def _stream_arguments(self, request: Request) -> dict[str, Any]:
+        headers = {**request.headers, "Accept": "text/event-stream", "Cache-Control": "no-store"}
+        timeout = httpx.Timeout(STREAM_IDLE_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        return {"method": request.method, "url": request.path, "headers": headers, "timeout": timeout}
 
     def _stream_decoder(self, response: httpx.Response) -> Decoder:
-        """Of a stream of events. Raises `UnexpectedAnswer` where it is none."""
+        """Return the decoder of a stream of events. Raises `UnexpectedResponseError` for another content type."""
         self._reached = True
-        kind = response.headers.get("Content-Type", "").split(";")[0].strip()
-        if response.status_code != 204 and kind != "text/event-stream":
-            raise unexpected(response, f"events came as {kind or 'no content type'}")
+        content_type = response.headers.get("Content-Type", "").split(";")[0].strip()
+        if response.status_code != 204 and content_type != "text/event-stream":
+            raise unexpected_response(response, f"events came as {content_type or 'no content type'}")
         return Decoder(response)
 
 
-class SyncWire(_Wire):
-    """Blocks."""
+class SyncTransport(_BaseTransport):
+    """Blocking transport."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         super().__init__(settings)
-        self._http = httpx.Client(transport=transport, **settings.arguments())
+        self._http = httpx.Client(transport=transport, **settings.client_arguments())
         self._local, self._deadline = threading.local(), Deadline()
-        self._deadline.govern(self._http)
+        self._deadline.install(self._http)
 
-    async def send(self, call: Call) -> httpx.Response:
-        for attempt in self._attempts(call, getattr(self._local, "halt", None)):
+    async def send(self, request: Request) -> httpx.Response:
+        """As `Transport.send`."""
+        for attempt in self._attempts(request, getattr(self._local, "cancelled", None)):
             with attempt:
-                return self._exchanged(call, self._timeout(call))
+                return self._send_once(request, self._timeout(request))
         raise AssertionError("the last attempt returns or raises")
 
-    def _exchanged(self, call: Call, timeout: float) -> httpx.Response:
+    def _send_once(self, request: Request, timeout: float) -> httpx.Response:
         with (
-            translated(self._named(call)),
+            translate_errors(self._describe(request)),
             self._deadline.within(timeout),
-            self._http.stream(**self._arguments(call, timeout)) as response,
+            self._http.stream(**self._request_arguments(request, timeout)) as response,
         ):
-            return self._checked(self._read(response, call.items))
+            return self._check(self._read(response, request.items))
 
     def _read(self, response: httpx.Response, items: int) -> httpx.Response:
-        body = Body(response, items)
-        for raw in _raw(response):
-            self._deadline.left()
+        body = BoundedBody(response, items)
+        for raw in _iter_raw(response):
+            self._deadline.remaining()
             if not body.add(raw):
                 break
-        return body.whole()
+        return body.response()
 
-    async def stream(self, call: Call) -> AsyncGenerator[bytes]:
-        with translated(self._named(call)), contextlib.ExitStack() as stack:
-            with self._deadline.within(QUIET):
-                response = stack.enter_context(self._http.stream(**self._stream_arguments(call)))
+    async def stream(self, request: Request) -> AsyncGenerator[bytes]:
+        """As `Transport.stream`."""
+        with translate_errors(self._describe(request)), contextlib.ExitStack() as stack:
+            with self._deadline.within(STREAM_IDLE_TIMEOUT_S):
+                response = stack.enter_context(self._http.stream(**self._stream_arguments(request)))
                 if not response.is_success:
-                    self._checked(self._read(response, 0))
-            decoder, raws = self._stream_decoder(response), _raw(response)
+                    self._check(self._read(response, 0))
+            decoder, chunks = self._stream_decoder(response), _iter_raw(response)
             while True:
-                with self._deadline.within(QUIET):
-                    raw = next(raws, None)
+                with self._deadline.within(STREAM_IDLE_TIMEOUT_S):
+                    raw = next(chunks, None)
                 if raw is None:
                     return
-                for piece in decoder.pieces(raw):
-                    yield piece
+                for decoded in decoder.decode(raw):
+                    yield decoded
 
     async def sleep(self, seconds: float) -> None:
+        """As `Transport.sleep`."""
         time.sleep(seconds)
 
-    async def each(self, flows: Sequence[Flow[T]], done: Callable[[T], object]) -> None:
-        if len(flows) == 1 or self.settings.parallel == 1:
-            for flow in flows:
-                done(await flow())
+    async def map_concurrently(self, tasks: Sequence[Task[T]], on_result: Callable[[T], object]) -> None:
+        """As `Transport.map_concurrently`."""
+        if len(tasks) == 1 or self.settings.max_concurrency == 1:
+            for task in tasks:
+                on_result(await task())
             return
-        left, ended, halt = deque(flows), SimpleQueue[Future[T]](), threading.Event()
+        pending, finished, cancelled = deque(tasks), SimpleQueue[Future[T]](), threading.Event()
 
         def work() -> None:
-            self._local.halt = halt
+            self._local.cancelled = cancelled
             with contextlib.suppress(IndexError):  # none is left
-                while not halt.is_set():
-                    flow, future = left.popleft(), Future[T]()
+                while not cancelled.is_set():
+                    task, future = pending.popleft(), Future[T]()
                     try:
-                        future.set_result(run(flow()))
+                        future.set_result(run(task()))
                     except BaseException as error:
                         future.set_exception(error)
-                    ended.put(future)
+                    finished.put(future)
 
-        # Not of a pool: Python would not end before its threads do, although they may be told to pause for minutes.
-        for _ in range(min(self.settings.parallel, len(flows))):
+        # Not a thread pool: Python would wait at exit for its threads, which may sleep for minutes before a retry.
+        for _ in range(min(self.settings.max_concurrency, len(tasks))):
             threading.Thread(target=work, name="archrank_client", daemon=True).start()
         try:
-            for _ in flows:
-                done(ended.get().result())
+            for _ in tasks:
+                on_result(finished.get().result())
         finally:
-            halt.set()  # what is under way is neither tried again nor waited for
+            cancelled.set()  # running requests are neither retried nor waited for
 
-    async def farewell(self, call: Call) -> None:
+    async def send_best_effort(self, request: Request) -> None:
+        """As `Transport.send_best_effort`."""
         with contextlib.suppress(ArchrankError):
-            self._exchanged(call, FAREWELL)
+            self._send_once(request, BEST_EFFORT_TIMEOUT_S)
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
 
-class AsyncWire(_Wire):
-    """Waits, in an event loop of asyncio."""
+class AsyncTransport(_BaseTransport):
+    """Transport for asyncio."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(settings)
-        self._http = httpx.AsyncClient(transport=transport, **settings.arguments())
+        self._http = httpx.AsyncClient(transport=transport, **settings.client_arguments())
 
-    async def send(self, call: Call) -> httpx.Response:
-        async for attempt in self._attempts(call):
+    async def send(self, request: Request) -> httpx.Response:
+        """As `Transport.send`."""
+        async for attempt in self._attempts(request):
             with attempt:
-                return await self._exchanged(call, self._timeout(call))
+                return await self._send_once(request, self._timeout(request))
         raise AssertionError("the last attempt returns or raises")
 
-    async def _exchanged(self, call: Call, timeout: float) -> httpx.Response:
-        with translated(self._named(call)):
+    async def _send_once(self, request: Request, timeout: float) -> httpx.Response:
+        with translate_errors(self._describe(request)):
             async with (
                 asyncio.timeout(timeout),
-                self._http.stream(**self._arguments(call, timeout)) as response,
+                self._http.stream(**self._request_arguments(request, timeout)) as response,
             ):
-                return self._checked(await self._read(response, call.items))
+                return self._check(await self._read(response, request.items))
 
     async def _read(self, response: httpx.Response, items: int) -> httpx.Response:
-        body = Body(response, items)
-        async for raw in _araw(response):
+        body = BoundedBody(response, items)
+        async for raw in _aiter_raw(response):
             if not body.add(raw):
                 break
-        return body.whole()
+        return body.response()
 
-    async def stream(self, call: Call) -> AsyncGenerator[bytes]:
-        with translated(self._named(call)):
+    async def stream(self, request: Request) -> AsyncGenerator[bytes]:
+        """As `Transport.stream`."""
+        with translate_errors(self._describe(request)):
             async with contextlib.AsyncExitStack() as stack:
-                async with asyncio.timeout(QUIET):
-                    response = await stack.enter_async_context(self._http.stream(**self._stream_arguments(call)))
+                async with asyncio.timeout(STREAM_IDLE_TIMEOUT_S):
+                    response = await stack.enter_async_context(self._http.stream(**self._stream_arguments(request)))
                     if not response.is_success:
-                        self._checked(await self._read(response, 0))
-                decoder, raws = self._stream_decoder(response), _araw(response)
+                        self._check(await self._read(response, 0))
+                decoder, chunks = self._stream_decoder(response), _aiter_raw(response)
                 while True:
-                    async with asyncio.timeout(QUIET):
-                        raw = await anext(raws, None)
+                    async with asyncio.timeout(STREAM_IDLE_TIMEOUT_S):
+                        raw = await anext(chunks, None)
                     if raw is None:
                         return
-                    for piece in decoder.pieces(raw):
-                        yield piece
+                    for decoded in decoder.decode(raw):
+                        yield decoded
 
     async def sleep(self, seconds: float) -> None:
+        """As `Transport.sleep`."""
         await asyncio.sleep(seconds)
 
-    async def each(self, flows: Sequence[Flow[T]], done: Callable[[T], object]) -> None:
-        places = asyncio.Semaphore(self.settings.parallel)
+    async def map_concurrently(self, tasks: Sequence[Task[T]], on_result: Callable[[T], object]) -> None:
+        """As `Transport.map_concurrently`."""
+        semaphore = asyncio.Semaphore(self.settings.max_concurrency)
 
-        async def begin(flow: Flow[T]) -> T:
-            async with places:
-                return await flow()
+        async def begin(task: Task[T]) -> T:
+            async with semaphore:
+                return await task()
 
-        tasks = [asyncio.create_task(begin(flow)) for flow in flows]
+        running = [asyncio.create_task(begin(task)) for task in tasks]
         try:
-            for task in asyncio.as_completed(tasks):
-                done(await task)
+            for next_result in asyncio.as_completed(running):
+                on_result(await next_result)
         finally:
-            for one in tasks:
-                one.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
-    async def farewell(self, call: Call) -> None:
+    async def send_best_effort(self, request: Request) -> None:
+        """As `Transport.send_best_effort`."""
         with contextlib.suppress(ArchrankError):
-            await self._exchanged(call, FAREWELL)
+            await self._send_once(request, BEST_EFFORT_TIMEOUT_S)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
 
-def _raw(response: httpx.Response) -> Iterator[bytes]:
-    """The body as it comes in; of a transport that has read it already, what it was decoded to."""
+def _iter_raw(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body as it arrives; of a transport that has read it already, the decoded body."""
     if response.is_stream_consumed:
         yield response.content
     else:
         yield from response.iter_raw()
 
 
-async def _araw(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """As `_raw`."""
+async def _aiter_raw(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """Yield as `_iter_raw`."""
     if response.is_stream_consumed:
         yield response.content
     else:

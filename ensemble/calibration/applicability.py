@@ -1,4 +1,4 @@
-"""Whether an architecture and its scores are like those that an ensemble was fitted on."""
+"""Applicability domain: similarity of an architecture and its scores to the reference set."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,183 +14,226 @@ from ensemble.data.features import PROXY, FeatureTable
 from ensemble.rowwise import row_sums
 
 Array = NDArray[np.float64]
-NEAREST = 5
-"""The distance to the population is the mean over this many of its members."""
-MARGIN = 0.1
-"""How far a feature may lie beyond all of the population's, in parts of their range."""
-NAMED = 3
-"""How many features that lie beyond are named at most, those that lie farthest."""
-CLIP = 4.0
-FAR, FARTHEST = 2.0, 4.0
-"""How many times as wide an interval becomes at least, and at most, where something is unlike."""
+NUM_NEIGHBORS = 5
+"""Neighbors over which the distance to the reference set is averaged."""
+MAX_EXCESS = 0.1
+"""Largest excess of a feature over the reference set's range that is tolerated, as a fraction of that range."""
+MAX_NAMED_FEATURES = 3
+"""Features named in a reason; the ones with the largest excess."""
+MAX_ABS_Z = 4.0
+"""Standardised features are clipped to this absolute value."""
+MIN_INTERVAL_SCALE, MAX_INTERVAL_SCALE = 2.0, 4.0
+"""Range of the interval scale of a mismatch."""
 PERCENT = np.linspace(0, 100, 101)
-CHUNK = 512
-"""Rows compared at once: keeps the scratch memory near 10 MB."""
-STEPS = 2**18
-"""Steps in one standard deviation: where columns are compared they are whole numbers of steps. Up to CLIP these have 20
-bits, their products 40, so that every sum over 2,000 columns is exact in float64, whatever its order."""
+CHUNK_ROWS = 512
+"""Rows compared at once: limits the scratch memory to about 10 MB."""
+STEPS_PER_STD = 2**18
+"""Quantisation of standardised features. Up to `MAX_ABS_Z` the integers have 20 bits and their products 40, so that
+every sum over 2,000 columns is exact in float64, in any order."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """In which ways one architecture is unlike the population: none, and a stretch of 1, where it is like it."""
+    """Differences between one architecture and the reference set.
+
+    Attributes:
+        reasons: one sentence for each difference; empty for an architecture like those of the reference set.
+        interval_scale: factor by which the prediction interval is widened; 1 without reasons.
+    """
 
     reasons: list[str]
-    stretch: float
+    interval_scale: float
 
 
 @dataclass(frozen=True)
-class Population:
-    """The training rows' structure, cost and scores.
+class ReferenceSet:
+    """Structure, costs and scores of the architectures that an ensemble was fitted on.
 
     Attributes:
-        names: the feature table's columns.
+        names: columns of the feature table.
         rows: (n, structural columns) float32, standardised and clipped.
-        mean, scale: of the structural columns.
-        depths: (n,).
-        limits: (k, 2), largest distance of each of its depths' members to their nearest others, by depth.
+        mean, scale: (structural columns,), of the standardisation.
+        strata: (n,), number of layers of each row.
+        max_distances: (k, 2), by stratum, the stratum and the largest distance of one of its rows to its nearest
+            neighbors.
         low, high: (columns,), smallest and largest value of each column.
-        quantiles: (proxies, 101), of each proxy's scores, from 0 to 100 %; NaN for one without any.
+        quantiles: (proxies, 101), of each proxy's scores, from 0 to 100 %; NaN for a proxy without scores.
     """
 
     names: tuple[str, ...]
     rows: NDArray[np.float32]
     mean: Array
     scale: Array
-    depths: Array
-    limits: Array
+    strata: Array
+    max_distances: Array
     low: Array
     high: Array
     quantiles: Array
 
     @classmethod
-    def of(cls, table: FeatureTable) -> Self:
-        """The population of a benchmark's feature table."""
-        X = table.select(_structure(table.names))
-        standardise = Standardiser.of(X)
-        rows = np.clip(standardise(X), -CLIP, CLIP).astype(np.float32)
-        depths = table.select(["depth"])[:, 0]
-        own = _distances(_stepped(rows), _stepped(rows), skip_own=True)
-        limits = np.array([(depth, own[depths == depth].max()) for depth in np.unique(depths)])
-        there = ~np.isnan(table.values)
-        low = np.min(table.values, axis=0, where=there, initial=np.inf)
-        high = np.max(table.values, axis=0, where=there, initial=-np.inf)
-        quantiles = _quantiles(table)
-        return cls(table.names, rows, standardise.mean, standardise.scale, depths, limits, low, high, quantiles)
+    def from_table(cls, table: FeatureTable) -> Self:
+        """Summarise the feature table of a benchmark."""
+        X = table.select(_structural_columns(table.names))
+        standardiser = Standardiser.of(X)
+        rows = np.clip(standardiser(X), -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32)
+        strata = table.select(["depth"])[:, 0]
+        distances = _neighbor_distances(_quantised(rows), _quantised(rows), exclude_self=True)
+        max_distances = np.array([(level, distances[strata == level].max()) for level in np.unique(strata)])
+        present = ~np.isnan(table.values)
+        low = np.min(table.values, axis=0, where=present, initial=np.inf)
+        high = np.max(table.values, axis=0, where=present, initial=-np.inf)
+        quantiles = _proxy_quantiles(table)
+        return cls(
+            table.names, rows, standardiser.mean, standardiser.scale, strata, max_distances, low, high, quantiles
+        )
 
     @property
-    def proxies(self) -> dict[str, Array]:
-        """By proxy, the quantiles of its scores, (101,), from 0 to 100 %; without those that have no scores."""
+    def size(self) -> int:
+        """Number of architectures."""
+        return len(self.strata)
+
+    @property
+    def proxy_quantiles(self) -> dict[str, Array]:
+        """Quantiles of the scores, (101,), from 0 to 100 %, by proxy; proxies without scores are left out.
+
+        For a proxy whose scores are used as logarithms, these are quantiles of the logarithms.
+        """
         names = (name.removeprefix(PROXY) for name in self.names if name.startswith(PROXY))
         return {name: row for name, row in zip(names, self.quantiles, strict=True) if not np.isnan(row).any()}
 
-    def unlike(self, table: FeatureTable, meaning: Callable[[str], str] = str) -> list[Mismatch]:
-        """Of each row, what sets it apart: a depth or a cost of its own, modules unlike any others', scores that no
-        network of the population has, as another probe batch would give. `meaning` puts structural features in words.
+    def mismatches(self, table: FeatureTable, describe: Callable[[str], str] = str) -> list[Mismatch]:
+        """Compare architectures with the reference set.
+
+        An architecture differs by a depth or a cost outside of the reference set's, by modules unlike those of its
+        nearest neighbors, or by scores outside of the range seen in fitting, as another probe batch would give.
+
+        Args:
+            table: features of m architectures.
+            describe: puts the name of a structural feature in words.
+
+        Returns:
+            One mismatch for each row.
         """
         if not len(table.values):
             return []
-        X = Standardiser(self.mean, self.scale)(table.select(_structure(self.names)))
-        distances = _distances(_stepped(np.clip(X, -CLIP, CLIP).astype(np.float32)), self._stepped)
-        depths, values = table.select(["depth"])[:, 0], table.select(self.names)
-        match = depths[:, None] == self.limits[:, 0]
+        X = Standardiser(self.mean, self.scale)(table.select(_structural_columns(self.names)))
+        rows = _quantised(np.clip(X, -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32))
+        distances = _neighbor_distances(rows, self._quantised_rows)
+        strata, values = table.select(["depth"])[:, 0], table.select(self.names)
+        match = strata[:, None] == self.max_distances[:, 0]
         known = match.any(axis=1)
-        limits = np.where(known, self.limits[match.argmax(axis=1), 1], self.limits[:, 1].max())
-        far = (limits > 0) & (distances > limits)
-        found = [Mismatch([], 1.0) for _ in depths]
-        rows = np.flatnonzero(~known | far | ((values < self.low) | (values > self.high)).any(axis=1))
-        for i, beyond in zip(rows.tolist(), self._beyond(values[rows]), strict=True):
-            reasons = [] if known[i] else [self._other_depth(depths[i])]
-            if far[i]:
+        limits = np.where(known, self.max_distances[match.argmax(axis=1), 1], self.max_distances[:, 1].max())
+        distant = (limits > 0) & (distances > limits)
+        result = [Mismatch([], 1.0) for _ in strata]
+        suspects = np.flatnonzero(~known | distant | ((values < self.low) | (values > self.high)).any(axis=1))
+        for i, excess in zip(suspects.tolist(), self._excess(values[suspects]), strict=True):
+            reasons = [] if known[i] else [self._unknown_stratum(strata[i])]
+            if distant[i]:
                 reasons.append(
                     f"its modules are unlike those of any network that the ensemble was fitted on "
                     f"(distance {distances[i]:.1f}, theirs at most {limits[i]:.1f})"
                 )
-            reasons += self._named(values[i], beyond, meaning)
+            reasons += self._out_of_range(values[i], excess, describe)
             if reasons:
-                # The farther a model extrapolates, the less it knows how far it is off.
-                found[i] = Mismatch(reasons, min(FAR * (1 + max(float(beyond.max()), 0.0)), FARTHEST))
-        return found
+                # The error of an extrapolation grows with its distance.
+                scale = min(MIN_INTERVAL_SCALE * (1 + max(float(excess.max()), 0.0)), MAX_INTERVAL_SCALE)
+                result[i] = Mismatch(reasons, scale)
+        return result
 
     @cached_property
-    def _stepped(self) -> Array:
-        return _stepped(self.rows)
+    def _quantised_rows(self) -> Array:
+        return _quantised(self.rows)
 
-    def _other_depth(self, depth: float) -> str:
-        known = ", ".join(f"{one:g}" for one in self.limits[:, 0])
+    def _unknown_stratum(self, depth: float) -> str:
+        known = ", ".join(f"{level:g}" for level in self.max_distances[:, 0])
         return f"it has {depth:g} layers, the ensemble was fitted on networks of {known}"
 
-    def _beyond(self, values: Array) -> Array:
-        """How far each value lies beyond the population's, in parts of their range, as values."""
+    def _excess(self, values: Array) -> Array:
+        """Excess of each value over the reference set's range, as a fraction of that range; same shape."""
         outside = np.nan_to_num(np.maximum(self.low - values, values - self.high))
         span = self.high - self.low
-        # Of a column that was constant nothing is known but that it has changed.
-        beyond = np.where(span > 0, outside / np.where(span > 0, span, 1), 2 * MARGIN * (outside > 0))
-        beyond[:, span < 0] = 0.0  # a proxy without any score
-        return beyond
+        # A column that was constant has no range: any other value exceeds it.
+        excess = np.where(span > 0, outside / np.where(span > 0, span, 1), 2 * MAX_EXCESS * (outside > 0))
+        excess[:, span < 0] = 0.0  # a proxy without any score
+        return excess
 
-    def _named(self, values: Array, beyond: Array, meaning: Callable[[str], str]) -> list[str]:
-        if beyond.max() <= MARGIN:
+    def _out_of_range(self, values: Array, excess: Array, describe: Callable[[str], str]) -> list[str]:
+        if excess.max() <= MAX_EXCESS:
             return []
-        found = [int(i) for i in np.argsort(-beyond) if beyond[i] > MARGIN]
+        exceeding = [int(i) for i in np.argsort(-excess) if excess[i] > MAX_EXCESS]
         reasons = []
-        for i in found[:NAMED]:
+        for i in exceeding[:MAX_NAMED_FEATURES]:
             name, value, low, high = self.names[i], values[i], self.low[i], self.high[i]
             if name in COSTS:
                 value, low, high = np.exp((value, low, high))
-            what = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else meaning(name))
-            reasons.append(f"{what}: {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
-        return reasons + ([f"{len(found) - NAMED} more features beyond the population's"] if found[NAMED:] else [])
+            label = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else describe(name))
+            reasons.append(f"{label}: {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
+        if rest := exceeding[MAX_NAMED_FEATURES:]:
+            reasons.append(f"{len(rest)} more features outside of the reference set's range")
+        return reasons
 
     def get_state(self) -> State:
-        """As arrays, for an artifact."""
-        fields = ("rows", "mean", "scale", "depths", "limits", "low", "high", "quantiles")
-        return State({field: getattr(self, field) for field in fields})
+        """Return the summary as arrays for an artifact."""
+        fields = {"depths": "strata", "limits": "max_distances"} | {
+            field: field for field in ("rows", "mean", "scale", "low", "high", "quantiles")
+        }
+        return State({name: getattr(self, field) for name, field in fields.items()})
 
     @classmethod
-    def of_state(cls, state: State, names: Sequence[str]) -> Self:
-        """What `get_state` gave, of a table with these columns. Raises `KeyError` or `ValueError` where it is not."""
-        read: dict[str, Any] = dict(state.floats)
-        population = cls(tuple(names), **read)
-        shape = (len(population.depths), len(_structure(tuple(names))))
+    def from_state(cls, state: State, names: Sequence[str]) -> Self:
+        """Restore from the result of `get_state`, for a table with these columns.
+
+        Raises:
+            TypeError: a part is missing.
+            ValueError: the parts do not fit each other.
+        """
+        arrays: dict[str, Any] = dict(state.floats)
+        arrays["strata"], arrays["max_distances"] = arrays.pop("depths"), arrays.pop("limits")
+        reference_set = cls(tuple(names), **arrays)
+        shape = (len(reference_set.strata), len(_structural_columns(tuple(names))))
         proxies = sum(name.startswith(PROXY) for name in names)
-        wrong = population.rows.shape != shape or population.quantiles.shape != (proxies, len(PERCENT))
-        if wrong or len(population.low) != len(names):
-            raise ValueError("the population's rows do not fit its columns")
-        return population
+        fits = reference_set.rows.shape == shape and reference_set.quantiles.shape == (proxies, len(PERCENT))
+        if not fits or len(reference_set.low) != len(names):
+            raise ValueError("the reference set's rows do not fit its columns")
+        return reference_set
 
 
 @lru_cache(maxsize=64)
-def _structure(names: tuple[str, ...]) -> tuple[str, ...]:
+def _structural_columns(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(PROXY) and name not in COSTS)
 
 
-def _quantiles(table: FeatureTable) -> Array:
+def _proxy_quantiles(table: FeatureTable) -> Array:
     columns = [table.select([name])[:, 0] for name in table.names if name.startswith(PROXY)]
-    found = [
-        np.percentile(there, PERCENT) if len(there := one[~np.isnan(one)]) else np.full(len(PERCENT), np.nan)
-        for one in columns
+    quantiles = [
+        np.percentile(scores, PERCENT) if len(scores := column[~np.isnan(column)]) else np.full(len(PERCENT), np.nan)
+        for column in columns
     ]
-    return np.array(found).reshape(len(columns), len(PERCENT))
+    return np.array(quantiles).reshape(len(columns), len(PERCENT))
 
 
-def _stepped(rows: NDArray[np.float32]) -> Array:
-    """The rows as whole numbers of steps."""
-    return np.rint(STEPS * rows.astype(np.float64))
+def _quantised(rows: NDArray[np.float32]) -> Array:
+    """Convert standardised rows to whole numbers of steps."""
+    return np.rint(STEPS_PER_STD * rows.astype(np.float64))
 
 
-def _distances(Z: Array, rows: Array, skip_own: bool = False) -> Array:
-    """Mean distance of each row of Z to the nearest of `rows`, (m,); less its own place where Z is `rows`.
+def _neighbor_distances(Z: Array, rows: Array, exclude_self: bool = False) -> Array:
+    """Mean distance of each row of Z to its nearest neighbors among `rows`, (m,), in standard deviations.
 
-    Both are in steps, and so whole numbers: the matrix product is exact, whichever rows are compared at once.
+    Both are quantised, i.e. whole numbers: the matrix product is exact, whichever rows are compared at once.
+
+    Args:
+        Z: (m, columns).
+        rows: (n, columns).
+        exclude_self: Z is `rows`, and no row is its own neighbor.
     """
-    start, count = int(skip_own), min(NEAREST, len(rows) - int(skip_own))
+    start, count = int(exclude_self), min(NUM_NEIGHBORS, len(rows) - int(exclude_self))
     squares = (rows**2).sum(axis=1)
     result = []
-    for i in range(0, len(Z), CHUNK):
-        part = Z[i : i + CHUNK]
-        square = (part**2).sum(axis=1)[:, None] + squares - 2 * (part @ rows.T)
-        nearest = np.partition(square, start + count - 1, axis=1)[:, : start + count]
-        result.append(row_sums(np.sqrt(np.sort(nearest, axis=1)[:, start:])) / count / STEPS)
+    for i in range(0, len(Z), CHUNK_ROWS):
+        chunk = Z[i : i + CHUNK_ROWS]
+        squared = (chunk**2).sum(axis=1)[:, None] + squares - 2 * (chunk @ rows.T)
+        nearest = np.partition(squared, start + count - 1, axis=1)[:, : start + count]
+        result.append(row_sums(np.sqrt(np.sort(nearest, axis=1)[:, start:])) / count / STEPS_PER_STD)
     return np.concatenate(result)

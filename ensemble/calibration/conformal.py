@@ -1,4 +1,4 @@
-"""How far a combiner is off: conformal intervals, and the probability that one architecture beats another."""
+"""Conformal prediction intervals and pairwise win probabilities."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -13,110 +13,137 @@ from ensemble.combiners import State
 Array = NDArray[np.float64]
 LEVEL = 0.9
 """Nominal coverage of the intervals."""
-LEAST = 40
-"""A depth with fewer residuals takes those of all depths: their outer twentieths would hang on one or two of them."""
+MIN_RESIDUALS = 40
+"""A stratum with fewer residuals uses those of all strata: its outer twentieths would rest on one or two of them."""
+MIN_STD = 1e-9
 
 
 @dataclass(frozen=True)
 class ConformalResiduals:
-    """What a combiner's residuals on held-out rows say about its next error.
+    """Distribution of a combiner's residuals on held-out rows.
 
-    Split conformal prediction (Vovk et al. 2005), one group a depth (Mondrian), with a tail for each side (Romano et
+    Split conformal prediction (Vovk et al. 2005), stratified (Mondrian), with separate lower and upper tails (Romano et
     al. 2019): the interval from the ⌊(n+1)·α/2⌋-th smallest to the ⌈(n+1)·(1−α/2)⌉-th smallest residual around a
-    prediction holds the next architecture's accuracy with probability 1 − α = 0.9, if it is drawn like the others.
+    prediction contains the accuracy of an exchangeable new architecture with probability 1 − α = `LEVEL`.
 
     Attributes:
-        depths: (k,), the depths that have residuals of their own.
-        lower, upper, spread: (k + 1,), the tails and the standard deviation of their residuals; last, of all residuals.
-        far_lower, far_upper: tails of accuracy around its mean: how sure one can be without looking.
-        steepness: of the pairwise probability, logit P(a beats b) = steepness·(a − b)/√(spread_a² + spread_b²).
+        strata: (k,), the strata (numbers of layers) with at least `MIN_RESIDUALS` residuals.
+        lower, upper, std: (k + 1,), lower tail, upper tail and standard deviation of the residuals in each stratum, and
+            in the last entry over all strata.
+        marginal_lower, marginal_upper: tails of the accuracy around its mean, i.e. of the error of a constant
+            prediction.
+        slope: of the win probability, logit P(a beats b) = slope·(a − b)/√(std_a² + std_b²).
     """
 
-    depths: Array
+    strata: Array
     lower: Array
     upper: Array
-    spread: Array
-    far_lower: float
-    far_upper: float
-    steepness: float
+    std: Array
+    marginal_lower: float
+    marginal_upper: float
+    slope: float
 
     @classmethod
-    def fit(cls, held_out: Array, y: Array, depths: NDArray[Any]) -> Self:
-        """From predictions for rows that the combiner was fitted without, (n,), their accuracies and depths.
+    def fit(cls, held_out: Array, y: Array, strata: NDArray[Any]) -> Self:
+        """Fit to predictions for rows that the combiner was fitted without.
 
-        Rows without a prediction (NaN) are left out.
+        Args:
+            held_out: (n,), predictions; rows with NaN are left out.
+            y: (n,), accuracies.
+            strata: (n,), stratum of each row.
         """
-        there = ~np.isnan(held_out)
-        held_out, y, depths = held_out[there], y[there], depths[there].astype(np.float64)
+        valid = ~np.isnan(held_out)
+        held_out, y, strata = held_out[valid], y[valid], strata[valid].astype(np.float64)
         residuals = y - held_out
-        own, rows = np.unique(depths, return_counts=True)
-        own = own[rows >= LEAST]
-        groups = [residuals[depths == depth] for depth in own] + [residuals]
+        levels, counts = np.unique(strata, return_counts=True)
+        levels = levels[counts >= MIN_RESIDUALS]
+        groups = [residuals[strata == level] for level in levels] + [residuals]
         tails = np.array([_tails(group) for group in groups])
-        spread = np.array([max(float(group.std()), 1e-9) for group in groups])
-        far_lower, far_upper = _tails(y - y.mean())
-        plain = cls(own, tails[:, 0], tails[:, 1], spread, far_lower, far_upper, 1.0)
-        return replace(plain, steepness=_steepness(plain, held_out, y, depths))
+        std = np.array([max(float(group.std()), MIN_STD) for group in groups])
+        marginal_lower, marginal_upper = _tails(y - y.mean())
+        unscaled = cls(levels, tails[:, 0], tails[:, 1], std, marginal_lower, marginal_upper, 1.0)
+        return replace(unscaled, slope=_fit_slope(unscaled, held_out, y, strata))
 
-    def intervals(self, accuracy: Array, depths: NDArray[Any], stretch: Array | None = None) -> Array:
-        """Intervals around predictions (m,), shape (m, 2), inside 0 … 1; NaN where there is no prediction.
+    def intervals(self, accuracy: Array, strata: NDArray[Any], scale: Array | None = None) -> Array:
+        """Compute prediction intervals.
 
-        `stretch`, (m,), is 1 for an architecture like those of the benchmark. Above 1 its interval is that many times
-        as wide, and no narrower than what one could say without looking at it.
+        Args:
+            accuracy: (m,), predictions.
+            strata: (m,), stratum of each prediction.
+            scale: (m,), factor by which each interval is widened, at least 1. An interval with a factor above 1 is also
+                no narrower than the marginal one.
+
+        Returns:
+            Lower and upper bounds, (m, 2), within 0 … 1; NaN where the prediction is NaN.
         """
-        group = self._group(depths)
+        group = self._group(strata)
         lower, upper = self.lower[group], self.upper[group]
-        if stretch is not None:
-            far = stretch > 1
-            lower = np.where(far, np.minimum(lower * stretch, self.far_lower), lower)
-            upper = np.where(far, np.maximum(upper * stretch, self.far_upper), upper)
+        if scale is not None:
+            widened = scale > 1
+            lower = np.where(widened, np.minimum(lower * scale, self.marginal_lower), lower)
+            upper = np.where(widened, np.maximum(upper * scale, self.marginal_upper), upper)
         return np.clip(accuracy[:, None] + np.stack([lower, upper], axis=1), 0.0, 1.0)
 
-    def beats(self, accuracy: Array, depths: NDArray[Any], stretch: Array | None = None) -> Array:
-        """Probability that the row's architecture is better than the column's, (m, m); ½ on the diagonal."""
-        return np.asarray(expit(self.steepness * self._margin(accuracy, depths, stretch)))
+    def win_probability(self, accuracy: Array, strata: NDArray[Any], scale: Array | None = None) -> Array:
+        """Compute the probability that the architecture of the row is better than that of the column.
+
+        Args:
+            accuracy: (m,), predictions.
+            strata: (m,), stratum of each prediction.
+            scale: (m,), factor by which each standard deviation is multiplied.
+
+        Returns:
+            Probabilities, (m, m), ½ on the diagonal.
+        """
+        return np.asarray(expit(self.slope * self._margin(accuracy, strata, scale)))
 
     def get_state(self) -> State:
-        """As arrays, for an artifact."""
-        scalars = np.array([self.far_lower, self.far_upper, self.steepness])
-        return State({"depths": self.depths, "tails": np.stack([self.lower, self.upper, self.spread]), "far": scalars})
+        """Return the fitted state for an artifact."""
+        scalars = np.array([self.marginal_lower, self.marginal_upper, self.slope])
+        return State({"depths": self.strata, "tails": np.stack([self.lower, self.upper, self.std]), "far": scalars})
 
     @classmethod
-    def of_state(cls, state: State) -> Self:
-        """What `get_state` gave. Raises `KeyError` or `ValueError` where it is not that."""
-        depths, (lower, upper, spread), far = (state.floats[name] for name in ("depths", "tails", "far"))
-        if len(lower) != len(depths) + 1 or len(far) != 3:
-            raise ValueError("the errors' groups do not fit their depths")
-        return cls(depths, lower, upper, spread, *map(float, far))
+    def from_state(cls, state: State) -> Self:
+        """Restore from the result of `get_state`.
 
-    def _group(self, depths: NDArray[Any]) -> NDArray[np.int64]:
-        """Number of each depth's group; the last, of all, for a depth without one."""
-        matches = depths[:, None] == self.depths[None]
-        return np.where(matches.any(axis=1), matches.argmax(axis=1) if len(self.depths) else 0, len(self.depths))
+        Raises:
+            KeyError: a part is missing.
+            ValueError: the parts do not fit each other.
+        """
+        strata, (lower, upper, std), scalars = (state.floats[name] for name in ("depths", "tails", "far"))
+        if len(lower) != len(strata) + 1 or len(scalars) != 3:
+            raise ValueError("the residuals' tails do not fit their strata")
+        return cls(strata, lower, upper, std, *map(float, scalars))
 
-    def _margin(self, accuracy: Array, depths: NDArray[Any], stretch: Array | None = None) -> Array:
-        spread = self.spread[self._group(depths)] * (1.0 if stretch is None else stretch)
-        return np.asarray((accuracy[:, None] - accuracy[None]) / np.sqrt(spread[:, None] ** 2 + spread[None] ** 2))
+    def _group(self, strata: NDArray[Any]) -> NDArray[np.int64]:
+        """Index of each stratum's tails, (m,); the last index, of all strata, for one without its own."""
+        matches = strata[:, None] == self.strata[None]
+        return np.where(matches.any(axis=1), matches.argmax(axis=1) if len(self.strata) else 0, len(self.strata))
+
+    def _margin(self, accuracy: Array, strata: NDArray[Any], scale: Array | None = None) -> Array:
+        """Differences of the predictions in standard deviations, (m, m)."""
+        std = self.std[self._group(strata)] * (1.0 if scale is None else scale)
+        return np.asarray((accuracy[:, None] - accuracy[None]) / np.sqrt(std[:, None] ** 2 + std[None] ** 2))
 
 
 def _tails(residuals: Array) -> tuple[float, float]:
-    """The residuals between which the next one lies with probability `LEVEL`; the outermost where there are few."""
+    """Residuals that enclose the next one with probability `LEVEL`; the extremes where there are too few."""
     n, tail = len(residuals), round((1 - LEVEL) / 2, 9)  # 0.04999… would take one rank more where 0.05·(n + 1) is whole
     ordered = np.sort(residuals)
     low, high = int(np.floor((n + 1) * tail)), int(np.ceil((n + 1) * (1 - tail)))
     return float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1])
 
 
-def _steepness(errors: ConformalResiduals, held_out: Array, y: Array, depths: Array) -> float:
-    """Logistic regression without intercept over all pairs: swapping a pair must swap its probability."""
+def _fit_slope(residuals: ConformalResiduals, held_out: Array, y: Array, strata: Array) -> float:
+    """Logistic regression without intercept over all pairs, so that swapping a pair complements its probability."""
     first, second = np.triu_indices(len(y), k=1)
     decided = y[first] != y[second]
     first, second = first[decided], second[decided]
-    margin = errors._margin(held_out, depths)[first, second]
+    margin = residuals._margin(held_out, strata)[first, second]
     if not margin.any():
         return 1.0
-    # Each pair both ways, so that it does not matter how the rows were sorted.
-    both = np.concatenate([margin, -margin])
-    better = np.concatenate([y[first] > y[second], y[first] < y[second]])
-    model = LogisticRegression(fit_intercept=False, C=1e6).fit(both[:, None], better)
+    # Each pair in both orders, so that the order of the rows does not matter.
+    margins = np.concatenate([margin, -margin])
+    wins = np.concatenate([y[first] > y[second], y[first] < y[second]])
+    model = LogisticRegression(fit_intercept=False, C=1e6).fit(margins[:, None], wins)
     return max(float(model.coef_[0, 0]), 0.0)

@@ -70,13 +70,14 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         """Predictions, shape (m,)."""
         raise NotImplementedError
 
-    def rank(self, X: Array) -> Array:
+    def ranking_scores(self, X: Array) -> Array:
         """Order of the rows, larger is better, shape (m,): the predictions, unless it compares a set's rows."""
         return self.predict(X)
 
     def contributions(self, X: Array) -> Array:
         """What each column adds to each prediction, (m, d + 1): Shapley values, and last what they add to. The sum of
-        a row is its prediction. Only of combiners that are `additive`."""
+        a row is its prediction. Only of combiners that are `additive`.
+        """
         raise NotImplementedError
 
     def get_state(self) -> State:
@@ -87,7 +88,8 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def set_state(self, state: State) -> Self:
         """Take over what another estimator of the same parameters learned. Raises `KeyError` if parts are missing,
-        `ValueError` if they are of another type of number."""
+        `ValueError` if they are of another type of number.
+        """
         self.n_features_in_ = int(state.arrays["n_features_in_"])
         for name in self.fitted_arrays:
             array = state.arrays[name]

@@ -63,8 +63,8 @@ class Calibrated(Wrapper):
         X = self._data(X)
         return _interpolate(self.model_.predict(X), *self.knots_)
 
-    def rank(self, X: Array) -> Array:
-        return self.model_.rank(self._data(X))
+    def ranking_scores(self, X: Array) -> Array:
+        return self.model_.ranking_scores(self._data(X))
 
 
 def _increasing_knots(scores: Array, y: Array, bins: int) -> Array:

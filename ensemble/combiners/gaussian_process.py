@@ -151,7 +151,8 @@ class SlotProcess(Combiner):
 
     def contributions(self, X: Array) -> Array:
         """A component's whole contribution stands in the first of its columns. The process is a sum of its components,
-        so that each is its own Shapley value, up to a constant."""
+        so that each is its own Shapley value, up to a constant.
+        """
         X = self._data(X)
         parts = np.zeros((len(X), X.shape[1] + 1))
         parts[:, [self._depth_column, *(part.own[0] for part, _ in self._known)]] = self._parts(X)

@@ -82,7 +82,7 @@ class MajorityVote(Combiner):
         X = self._data(X)
         return self._contests(X, X)
 
-    def rank(self, X: Array) -> Array:
+    def ranking_scores(self, X: Array) -> Array:
         """Copeland scores inside a set, shape (m,): contests won against the others, undecided ones counting half."""
         return np.asarray(self.pairwise(X).sum(axis=1) - 0.5)
 

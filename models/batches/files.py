@@ -35,7 +35,7 @@ NUMBERS = "iuf"
 
 @QUIET
 def ntu_batch(
-    space: SearchSpace[Any], data: str | Path, labels: str | Path, samples: int, frames: int, seed: int = 0
+    space: SearchSpace[Any], data: str | Path, labels: str | Path, batch_size: int, frames: int, seed: int = 0
 ) -> ProbeBatch:
     """A batch from `data.npy`, (N, C, T, V, M), and one label a sequence in a `.npy` or `.json`.
 
@@ -46,18 +46,18 @@ def ntu_batch(
     """
     array = _load_npy(data, "data")
     y = _labels(labels)
-    want = space.input_shape(samples, frames)
+    want = space.input_shape(batch_size, frames)
     if array.ndim != 5 or (array.shape[1], array.shape[3], array.shape[4]) != (want[1], want[3], want[4]):
         raise BatchError("data (shape)", array.shape, f"(N, {want[1]}, T, {want[3]}, {want[4]})")
     if len(y) != len(array):
         raise BatchError("labels (length)", len(y), f"{len(array)}, one a sequence")
-    chosen = _draw(y, samples, seed)
+    chosen = _draw(y, batch_size, seed)
     x = np.stack([_resample(_trimmed(np.asarray(array[i], dtype=np.float32)), frames) for i in chosen])
     return _finish(space, x, y[chosen], f"{Path(data).name}, seed {seed}")
 
 
 @QUIET
-def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: int, seed: int = 0) -> ProbeBatch:
+def npz_batch(space: SearchSpace[Any], path: str | Path, batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
     """A batch from an `.npz` of ragged sequences, one person each.
 
     Its arrays: `frames` (sum of lengths, V, C), `lengths` and `label`, one a sequence; classes are numbered by rank of
@@ -67,7 +67,7 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
     Raises `BatchError` as `ntu_batch` does.
     """
     points, lengths, y = _load_npz(path)
-    _, channels, _, joints, persons = space.input_shape(samples, frames)
+    _, channels, _, joints, num_persons = space.input_shape(batch_size, frames)
     if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMBERS:
         want = f"numbers, (frames of all sequences, {joints}, {channels})"
         raise BatchError("frames (shape)", (points.shape, str(points.dtype)), want)
@@ -77,9 +77,9 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, samples: int, frames: i
         want = f"one positive length and one label a sequence; sum {len(points)}"
         raise BatchError("lengths", (lengths.shape, str(lengths.dtype)), want)
     y = np.unique(y, return_inverse=True)[1]  # classes may be counted from 1, as nw-ucla does
-    chosen = _draw(y, samples, seed)
+    chosen = _draw(y, batch_size, seed)
     starts = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
-    x = np.zeros((samples, channels, frames, joints, persons), dtype=np.float32)
+    x = np.zeros((batch_size, channels, frames, joints, num_persons), dtype=np.float32)
     for row, i in enumerate(chosen):
         sequence = points[starts[i] : starts[i + 1]].astype(np.float32).transpose(2, 0, 1)[..., None]
         x[row, ..., :1] = _resample(sequence, frames)
@@ -144,17 +144,17 @@ def _labels(path: str | Path) -> NDArray[np.int64]:
     return np.asarray(array, dtype=np.int64)
 
 
-def _draw(labels: NDArray[Any], samples: int, seed: int) -> NDArray[np.int64]:
-    """Indices of `samples` sequences, in pairs of a class where it has two, classes in a seeded order."""
-    if samples < 1 or samples > len(labels):
-        raise BatchError("samples", samples, f"1 to {len(labels)}, the number of sequences")
+def _draw(labels: NDArray[Any], batch_size: int, seed: int) -> NDArray[np.int64]:
+    """Indices of `batch_size` sequences, in pairs of a class where it has two, classes in a seeded order."""
+    if batch_size < 1 or batch_size > len(labels):
+        raise BatchError("batch_size", batch_size, f"1 to {len(labels)}, the number of sequences")
     check_seed(seed)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))
     by_class = [order[labels[order] == label] for label in rng.permutation(np.unique(labels))]
     rounds = max(len(members) for members in by_class)
     pairs = [members[i : i + 2] for i in range(0, rounds, 2) for members in by_class]
-    chosen: NDArray[np.int64] = np.concatenate(pairs)[:samples]
+    chosen: NDArray[np.int64] = np.concatenate(pairs)[:batch_size]
     return chosen
 
 

@@ -17,7 +17,7 @@ class BatchSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["synthetic", "ntu", "npz"] = "synthetic"
-    samples: int = Field(default=4, ge=1, le=LIMITS["samples"])
+    batch_size: int = Field(default=4, ge=1, le=LIMITS["batch_size"])
     frames: int = Field(default=8, ge=1, le=LIMITS["frames"])
     seed: int = Field(default=0, ge=0, lt=2**32)
     data: str | None = None
@@ -30,7 +30,7 @@ class BatchSpec(BaseModel):
             if (path := getattr(self, field)) is not None and field not in read:
                 raise BatchError(field, path, f"none with source {self.source!r}")
         if self.source == "synthetic":
-            return synthetic_batch(space, self.samples, self.frames, self.seed)
+            return synthetic_batch(space, self.batch_size, self.frames, self.seed)
         if self.source == "ntu":
-            return ntu_batch(space, self.data or "", self.labels or "", self.samples, self.frames, self.seed)
-        return npz_batch(space, self.data or "", self.samples, self.frames, self.seed)
+            return ntu_batch(space, self.data or "", self.labels or "", self.batch_size, self.frames, self.seed)
+        return npz_batch(space, self.data or "", self.batch_size, self.frames, self.seed)

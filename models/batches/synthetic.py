@@ -15,29 +15,29 @@ from models.base import SearchSpace
 from models.batches.base import ProbeBatch
 from models.skeletons import Skeleton
 
-LIMITS = {"samples": 1024, "frames": 4096}
+LIMITS = {"batch_size": 1024, "frames": 4096}
 SAMPLES_PER_CLASS = 2
 
 
-def synthetic_batch(space: SearchSpace[Any], samples: int, frames: int, seed: int = 0) -> ProbeBatch:
+def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
     """A class-structured batch that fits the networks of `space`.
 
     Args:
-        space: whose skeleton, persons and classes are used.
-        samples: N; consecutive samples share a class in pairs, as far as there are classes.
+        space: search space whose networks take the batch.
+        batch_size: N; consecutive samples share a class in pairs, as far as there are classes.
         frames: T.
         seed: the same seed gives the same batch on every machine.
     """
-    for field, value in (("samples", samples), ("frames", frames)):
+    for field, value in (("batch_size", batch_size), ("frames", frames)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LIMITS[field]:
             raise BatchError(field, value, f"a whole number from 1 to {LIMITS[field]}")
     check_seed(seed)
     skeleton = space.skeleton
-    _, channels, _, _, persons = space.input_shape(samples, frames)
-    labels = (np.arange(samples) // SAMPLES_PER_CLASS) % space.num_classes
-    x = np.empty((samples, channels, frames, skeleton.joints, persons), dtype=np.float32)
+    _, channels, _, _, num_persons = space.input_shape(batch_size, frames)
+    labels = (np.arange(batch_size) // SAMPLES_PER_CLASS) % space.num_classes
+    x = np.empty((batch_size, channels, frames, skeleton.joints, num_persons), dtype=np.float32)
     for n, label in enumerate(labels):
-        for person in range(persons):
+        for person in range(num_persons):
             x[n, ..., person] = _movement(skeleton, frames, (seed, int(label), person), (seed, n, person, 1))
     return ProbeBatch(torch.from_numpy(x), torch.from_numpy(labels.astype(np.int64)), f"synthetic motion, seed {seed}")
 

@@ -20,13 +20,13 @@ def network_cost(arch: GcnNasArchitecture, batch: Shape, num_classes: int) -> Co
     Counted: 2 × multiply-adds of every convolution and linear layer that is used, of the attention products, and of
     features times graph. Not counted: batch norm, softmax, ReLU, sums and pooling.
     """
-    samples, coordinates, frames, joints, persons = batch
-    params = 2 * persons * joints * coordinates + (WIDTH + 1) * num_classes
-    multiply_adds = samples * WIDTH * num_classes
+    batch_size, coordinates, frames, joints, num_persons = batch
+    params = 2 * num_persons * joints * coordinates + (WIDTH + 1) * num_classes
+    multiply_adds = batch_size * WIDTH * num_classes
     for number, row in zip(arch.slots, arch.mask, strict=True):
         unit_params, unit_multiply_adds, frames = _unit(number, row, joints, frames)
         params += unit_params
-        multiply_adds += samples * persons * joints * unit_multiply_adds
+        multiply_adds += batch_size * num_persons * joints * unit_multiply_adds
     return Cost(params, 2 * multiply_adds)
 
 

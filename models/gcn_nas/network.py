@@ -155,12 +155,12 @@ class Unit(nn.Module):
 class GcnNasNetwork(nn.Module):
     """(N, C, T, V, M) → logits (N, classes). State-dict keys are the public implementation's: `l<slot>.gtcn.…`."""
 
-    taped = True
+    supports_tape = True
 
-    def __init__(self, arch: GcnNasArchitecture, skeleton: Skeleton, persons: int, num_classes: int) -> None:
+    def __init__(self, arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_classes: int) -> None:
         super().__init__()
         self.arch, self.skeleton = arch, skeleton
-        self.data_bn = nn.BatchNorm1d(persons * skeleton.joints * COORDINATES)
+        self.data_bn = nn.BatchNorm1d(num_persons * skeleton.joints * COORDINATES)
         for number, row in zip(arch.slots, arch.mask, strict=True):
             self.add_module(f"l{number}", Unit(number, row, skeleton.joints))
         self.fc = nn.Linear(WIDTH, num_classes)
@@ -209,14 +209,14 @@ class GcnNasNetwork(nn.Module):
         return logits
 
 
-def build(arch: GcnNasArchitecture, skeleton: Skeleton, persons: int, num_classes: int, seed: int) -> GcnNasNetwork:
+def build(arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_classes: int, seed: int) -> GcnNasNetwork:
     """The network at initialisation. Every tensor has its own generator, seeded by (seed, key).
 
     So the weights of a slot are the same numbers in every architecture that has them (common random numbers make
     scores comparable), and nothing depends on the order of construction or on the global random state.
     """
     with torch.device("meta"):
-        network = GcnNasNetwork(arch, skeleton, persons, num_classes)
+        network = GcnNasNetwork(arch, skeleton, num_persons, num_classes)
     network.to_empty(device="cpu")
     with torch.no_grad():
         for module in network.modules():

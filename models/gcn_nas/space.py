@@ -34,7 +34,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
 
     Args:
         skeleton: `ntu` (25 joints), `kinect` (20 joints), or one's own `Skeleton`.
-        persons: persons in a sample, M.
+        num_persons: persons in a sample, M.
         num_classes: number of classes.
     """
 
@@ -44,18 +44,18 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
     presets: ClassVar[Mapping[str, Any]] = {"Peng et al. 2020": architecture.PENG}
 
     def __init__(
-        self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", persons: int = 2, num_classes: int = 60
+        self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", num_persons: int = 2, num_classes: int = 60
     ) -> None:
         self.skeleton = get_skeleton(skeleton)
-        for field, value, highest in (("persons", persons, 16), ("num_classes", num_classes, 10_000)):
+        for field, value, highest in (("num_persons", num_persons, 16), ("num_classes", num_classes, 10_000)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
                 raise InputError(field, value, f"a whole number from 1 to {highest}")
-        self.persons = persons
+        self.num_persons = num_persons
         self._num_classes = num_classes
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"skeleton": self.skeleton.setting, "persons": self.persons, "num_classes": self._num_classes}
+        return {"skeleton": self.skeleton.setting, "num_persons": self.num_persons, "num_classes": self._num_classes}
 
     @property
     def num_classes(self) -> int:
@@ -83,10 +83,10 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
         return architecture.to_json(arch)
 
     def build(self, arch: GcnNasArchitecture, seed: int = 0) -> network.GcnNasNetwork:
-        return network.build(arch, self.skeleton, self.persons, self.num_classes, seed)
+        return network.build(arch, self.skeleton, self.num_persons, self.num_classes, seed)
 
-    def input_shape(self, samples: int, frames: int) -> Shape:
-        return (samples, COORDINATES, frames, self.skeleton.joints, self.persons)
+    def input_shape(self, batch_size: int, frames: int) -> Shape:
+        return (batch_size, COORDINATES, frames, self.skeleton.joints, self.num_persons)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The interface of a pass, and the batch and network that it measures."""
+"""Interface of a pass, and the batch and network that it measures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from proxies.base import Need
 from proxies.passes.copies import in_double, is_modified, working_copy
-from proxies.passes.trace import Structure, trace
+from proxies.passes.trace import ForwardTrace, trace_forward
 from proxies.passes.weights import weight_names
-from proxies.time_limit import OverTimeError
+from proxies.time_limit import TimeLimitError
 
 
 class WeightGradient(NamedTuple):
-    """A weight tensor W and ∂/∂W."""
+    """Weight tensor W and ∂/∂W."""
 
     weight: Tensor
     gradient: Tensor
@@ -28,13 +28,13 @@ class WeightGradient(NamedTuple):
 
 @dataclass(frozen=True)
 class ProxyInput:
-    """The network and the batch that are measured.
+    """Network and batch to measure.
 
     Attributes:
         network: the caller's, never changed.
-        x: (N, C, T, V, M), or whatever the network takes with samples first.
+        x: (N, C, T, V, M), or another shape that the network accepts, with samples first.
         y: labels, (N,).
-        seed: for the passes that draw.
+        seed: of the passes that sample.
         repeats: number of random draws that zen averages.
     """
 
@@ -45,12 +45,12 @@ class ProxyInput:
     repeats: int
 
     def copy(self, in_place: bool = True) -> nn.Module:
-        """A working copy of the network (see `working_copy`)."""
-        return working_copy(self.network, share=self.taped, in_place=in_place)
+        """Return a working copy of the network (see `working_copy`)."""
+        return working_copy(self.network, share=self.supports_tape, in_place=in_place)
 
     @cached_property
-    def taped(self) -> bool:
-        """True if the network's class states (`taped = True`) that passes under a tape are right for it.
+    def supports_tape(self) -> bool:
+        """True if the network's class states (`supports_tape = True`) that passes under a tape are right for it.
 
         The statement: the weights are those of its convolutions and linear layers, which use them by
         `torch.nn.functional` calls and nothing else does; nothing is written in place; within the network, too, the
@@ -58,126 +58,139 @@ class ProxyInput:
         hooks or other modules, or parameters that are not trained, afterwards (`is_modified`).
         """
         return (
-            vars(type(self.network)).get("taped") is True
+            vars(type(self.network)).get("supports_tape") is True
             and not is_modified(self.network)
             and all(parameter.requires_grad for parameter in self.network.parameters())
         )
 
-    def few(self, samples: int, draw: int) -> "ProxyInput":
-        """Some samples from the first to the last, with a copy of the network whose parameters are others, in float64.
+    def subsample(self, samples: int, seed: int) -> "ProxyInput":
+        """Return a few samples, evenly spaced, with a float64 copy of the network whose parameters have noise.
 
-        So no part that begins at zero, and no ReLU that happens to be idle, keeps anything from being seen.
+        Noise keeps parameters that start at zero, and ReLUs that never fire, from hiding a difference.
         """
-        chosen = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
-        x, y = self.x[chosen], self.y[chosen]
-        return ProxyInput(moved(in_double(self.copy()), draw), x.double(), y, self.seed, self.repeats)
+        indices = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
+        x, y = self.x[indices], self.y[indices]
+        return ProxyInput(with_noise(in_double(self.copy()), seed), x.double(), y, self.seed, self.repeats)
 
     @cached_property
-    def structure(self) -> Structure:
-        """The operations of a forward pass of two samples. Raises whatever the network raises."""
+    def forward_trace(self) -> ForwardTrace:
+        """Operations of a forward pass of two samples. Raises the network's errors."""
         return self._trace(torch.cat([self.x[:1], self.x[-1:]]))
 
     @cached_property
-    def steady(self) -> bool:
-        """True if the whole batch takes the same operations as two samples, and no number decides on any."""
-        if self.structure.reads_numbers:
+    def has_static_graph(self) -> bool:
+        """True if the whole batch takes the same operations as two samples, and no operation depends on numbers."""
+        if self.forward_trace.reads_numbers:
             return False
-        outlines = attempt(self._outlines_of_shapes)
-        if isinstance(outlines, Exception):
-            outlines = attempt(lambda: (self.structure.outline, self._trace(self.x).outline))
-        return not isinstance(outlines, Exception) and outlines[0] == outlines[1]
+        hashes = attempt(self._operations_on_meta)
+        if isinstance(hashes, Exception):
+            hashes = attempt(lambda: (self.forward_trace.operations_hash, self._trace(self.x).operations_hash))
+        return not isinstance(hashes, Exception) and hashes[0] == hashes[1]
 
-    def _outlines_of_shapes(self) -> tuple[str, str]:
-        """Of two samples and of the whole batch, without numbers; some networks do not run so."""
+    def _operations_on_meta(self) -> tuple[str, str]:
+        """Hashes of the operations of two samples and of the whole batch, on shapes alone; some networks need data."""
         network, x = self.copy().to("meta"), self.x.to("meta")
-        return trace(network, x[:2]).outline, trace(network, x).outline
+        return trace_forward(network, x[:2]).operations_hash, trace_forward(network, x).operations_hash
 
-    def _trace(self, x: Tensor) -> Structure:
-        """In float64 if the network does not run as it is."""
-        with self.draws_apart():
-            found = attempt(lambda: trace(self.copy(), x))
-            return trace(in_double(self.copy()), x.double()) if isinstance(found, Exception) else found
+    def _trace(self, x: Tensor) -> ForwardTrace:
+        """Trace x, in float64 if the network fails in its own precision."""
+        with self.isolated_rng():
+            traced = attempt(lambda: trace_forward(self.copy(), x))
+            return trace_forward(in_double(self.copy()), x.double()) if isinstance(traced, Exception) else traced
 
     @contextmanager
-    def draws_apart(self) -> Iterator[None]:
-        """While it lasts, what the network draws leaves the random state alone."""
+    def isolated_rng(self) -> Iterator[None]:
+        """Restore the random state of PyTorch afterwards."""
         with torch.random.fork_rng([self.x.device] if self.x.is_cuda else []):
             yield
 
     @cached_property
     def weight_names(self) -> tuple[str, ...]:
-        """Names of the weights in every working copy. Raises `ValueError` where there is none."""
-        if self.taped:
+        """Names of the weights in every working copy. Raises `ValueError` if there is none."""
+        if self.supports_tape:
             return weight_names(self.network, frozenset)
-        return weight_names(self.copy(), lambda: self.structure.used)
+        return weight_names(self.copy(), lambda: self.forward_trace.used_parameters)
 
     def weights(self, network: nn.Module) -> list[Tensor]:
-        """The weights of a working copy. Raises `ValueError` where there is none."""
+        """Return the weights of a working copy. Raises `ValueError` if there is none."""
         named = dict(network.named_parameters())
         return [named[name] for name in self.weight_names]
 
 
-SHORTAGES = ("DefaultCPUAllocator", "ALLOC_FAILED", "CUDA error: out of memory")
-"""In the messages of PyTorch's CPU allocator, of cuBLAS and cuDNN, and of the CUDA runtime when memory runs out."""
-Result = tuple[Need, Any]
-"""A need with what was measured for it, or the exception that says why it could not be."""
+OUT_OF_MEMORY_MESSAGES = ("DefaultCPUAllocator", "ALLOC_FAILED", "CUDA error: out of memory")
+"""Parts of the messages of PyTorch's CPU allocator, of cuBLAS and cuDNN, and of the CUDA runtime."""
+Measurement = tuple[Need, Any]
+"""A need with its value, or with the exception that prevented it."""
 
 
 class Pass(ABC):
-    """One forward (and backward) computation that serves every need in `provides` at once."""
+    """Forward (and backward) computation that serves every need in `provides` at once.
+
+    Attributes:
+        provides: needs that it can measure.
+        chunkable: True if samples are independent, so that chunks of a batch give the same scores.
+    """
 
     provides: ClassVar[frozenset[Need]]
     chunkable: ClassVar[bool] = False
-    """Whether samples are independent in it, so that a batch may be cut into chunks without changing a score."""
 
     @abstractmethod
-    def run(self, probe: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Result]:
-        """Measure `needs`, each as soon as it can be had; a chunkable pass takes the batch in `chunks` parts.
+    def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
+        """Measure needs, each as soon as possible. An exception is the failure of all needs not measured before.
 
-        What is raised is the failure of all needs that were not measured before.
+        Args:
+            inputs: network and batch.
+            needs: a subset of `provides`.
+            chunks: number of parts of the batch for a chunkable pass.
+
+        Yields:
+            Each need with its value, or with the exception that prevented it.
         """
 
 
 def attempt(measure: Callable[[], Any]) -> Any:
-    """A measurement, or its failure; the end of its time, which is that of the whole pass, is raised."""
+    """Return a value or its exception; raise `TimeLimitError`, as a limit is that of the whole pass."""
     try:
         return measure()
-    except OverTimeError:
+    except TimeLimitError:
         raise
     except Exception as error:
         return error
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """True if memory ran out; not every library below PyTorch has an error class for it."""
+    """Return True for any error of a lack of memory; not every library below PyTorch has a class for it."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in SHORTAGES)
+        isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_MESSAGES)
     )
 
 
 @torch.no_grad()
-def moved(network: nn.Module, seed: int) -> nn.Module:
-    """A working copy with noise in its parameters, of the size of what was there; of 0.1 where they are 0."""
+def with_noise(network: nn.Module, seed: int) -> nn.Module:
+    """Add Gaussian noise to the parameters of a working copy, of their own scale, or of 0.1 where they are all 0."""
     generator = torch.Generator("cpu").manual_seed(seed)
     for parameter in network.parameters():
         if parameter.is_floating_point():
-            size = float(parameter.square().mean().sqrt())
-            parameter.data = parameter + (size or 0.1) * standard_normal(parameter, generator)
+            scale = float(parameter.square().mean().sqrt())
+            parameter.data = parameter + (scale or 0.1) * standard_normal(parameter, generator)
     return network
 
 
-def leaf(x: Tensor) -> Tensor:
-    """x as a tensor that gradients are taken by. A network takes its `clone`, which it may write to."""
+def as_leaf(x: Tensor) -> Tensor:
+    """Return x as a leaf that requires gradients. A network takes its `clone`, which it may write to."""
     return x.detach().requires_grad_()
 
 
-def logits_of(network: nn.Module, x: Tensor) -> Tensor:
-    """The network's output for x, (N, classes).
+def forward_logits(network: nn.Module, x: Tensor) -> Tensor:
+    """Run the network on a copy of x, and check its output.
+
+    Returns:
+        Logits, (N, num_classes).
 
     Raises:
-        TypeError: it is no tensor.
-        ValueError: it has another shape.
-        ArithmeticError: it is not finite.
+        TypeError: the output is no tensor.
+        ValueError: the output has another shape.
+        ArithmeticError: the output is not finite.
     """
     logits = network(x.clone())
     if not isinstance(logits, Tensor):
@@ -190,27 +203,31 @@ def logits_of(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def units(network: nn.Module) -> tuple[nn.Module, ...]:
-    """The network's units in the order in which they run, as its `units` names them; none where it names none."""
-    named = getattr(network, "units", None)
-    found = tuple(named) if isinstance(named, Iterable) else ()
-    return found if all(isinstance(unit, nn.Module) for unit in found) else ()
+    """Return the modules in the network's attribute `units`, in the order in which they run; none without it."""
+    attribute = getattr(network, "units", None)
+    modules = tuple(attribute) if isinstance(attribute, Iterable) else ()
+    return modules if all(isinstance(module, nn.Module) for module in modules) else ()
 
 
 def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-    """The loss. A label beyond the classes raises `ValueError`: on a GPU it would take the whole process down."""
+    """Compute the loss.
+
+    Raises:
+        ValueError: a label is beyond the classes, which on a GPU would end the process.
+    """
     if int(y.max()) >= logits.shape[1]:
         raise ValueError(f"label {int(y.max())} does not fit a network with {logits.shape[1]} classes")
     return functional.cross_entropy(logits, y, reduction=reduction)
 
 
 def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal numbers that are the same on every device: drawn on the CPU in float32."""
+    """Sample standard normal numbers on the CPU in float32, so that they are the same on every device."""
     return torch.empty(like.shape, dtype=torch.float32, device="cpu").normal_(generator=generator).to(like)
 
 
 @contextmanager
-def recorded(modules: Sequence[nn.Module], rows: slice = slice(None)) -> Iterator[list[Tensor]]:
-    """While it lasts, the output of every call of one of `modules` is recorded: some rows of it, copied."""
+def recorded_outputs(modules: Sequence[nn.Module], rows: slice = slice(None)) -> Iterator[list[Tensor]]:
+    """Record the outputs of all calls of `modules`: copies of the given rows."""
     outputs: list[Tensor] = []
 
     def record(module: nn.Module, args: Any, output: Any) -> None:

@@ -14,38 +14,38 @@ from torch.nn.utils.weight_norm import WeightNorm
 from proxies.passes.references import copy_of
 
 WeightHook = WeightNorm | SpectralNorm | BasePruningMethod
-"""A forward pre-hook that makes a module's weight anew before each call: the older form of a parametrization."""
+"""Forward pre-hooks that recompute a module's weight before each call: the older form of a parametrization."""
 
-KNOWN = frozenset(
+TAPE_MODULES = frozenset(
     {nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.Identity}
     | {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 )
-"""PyTorch's modules that a network for a tape may have."""
+"""PyTorch modules that a network with `supports_tape` may contain."""
 
 
 def working_copy(network: nn.Module, share: bool = False, in_place: bool = True) -> nn.Module:
-    """A copy in train mode that shares nothing that a forward pass may change.
+    """Return a copy in train mode that shares nothing that a forward pass may change.
 
-    A weight that is made anew in each call (by `torch.nn.utils.parametrizations`, `weight_norm`, `spectral_norm` or
-    `prune`) is made once and is a plain parameter of the copy.
+    A weight that is recomputed in each call (by `torch.nn.utils.parametrizations`, `weight_norm`, `spectral_norm` or
+    `prune`) is computed once and is a plain parameter of the copy.
 
     Args:
-        network: stays as it is. Its own `__deepcopy__` is not called.
-        share: parameters share the network's memory, for a network that writes to no parameter.
+        network: unchanged. Its own `__deepcopy__` is not called.
+        share: share the memory of parameters, for a network that writes to none.
         in_place: False switches the `inplace` of modules off.
 
     Returns:
-        A network with the same submodules, parameter names (but for weights made anew) and `requires_grad`.
+        A network with the same submodules, parameter names (but for recomputed weights) and `requires_grad`.
     """
     memo: dict[int, Any] = {id(p): _parameter(p, share) for p in network.parameters()}
     memo |= {id(b): b.detach().clone() for b in network.buffers()}
     modules = _python_modules(network, memo)
     for module in modules:
-        memo[id(module)] = object.__new__(type(module))  # whatever its class makes of `__new__`
+        memo[id(module)] = object.__new__(type(module))  # not the `__new__` of its class, which may do anything
     for module in modules:
         memo[id(module)].__dict__.update({name: copy_of(value, memo) for name, value in module.__dict__.items()})
     copied: nn.Module = memo[id(network)]
-    copied.train()  # may return nothing
+    copied.train()  # its result may be None
     for module in list(copied.modules()):
         _make_weights(module)
         if not in_place and isinstance(getattr(module, "inplace", None), bool):
@@ -54,7 +54,7 @@ def working_copy(network: nn.Module, share: bool = False, in_place: bool = True)
 
 
 def in_double(network: nn.Module) -> nn.Module:
-    """A working copy in float64, plain tensor attributes included, such as a graph that is no buffer."""
+    """Convert a working copy to float64, plain tensor attributes included, such as a graph that is no buffer."""
     network.double()
     for module in network.modules():
         for name, value in list(vars(module).items()):
@@ -66,32 +66,33 @@ def in_double(network: nn.Module) -> nn.Module:
 
 
 def _doubled(value: Any) -> Any:
-    plain = isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.is_floating_point()
-    return value.double() if plain else value
+    is_plain = isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.is_floating_point()
+    return value.double() if is_plain else value
 
 
 def is_modified(network: nn.Module) -> bool:
-    """True if the network has something that its class may not know of.
+    """Return True if the network has a part that its class may not know of.
 
-    That is a hook, a parametrization, a function in place of a module's `forward`, a tensor that two modules share, or
-    a module that is neither of its own package nor a plain layer of PyTorch's.
+    Such parts are a hook, a parametrization, a function in place of a module's `forward`, a tensor that two modules
+    share, and a module that is neither of the network's package nor a plain layer of PyTorch.
     """
-    own = type(network).__module__.partition(".")[0]
+    package = type(network).__module__.partition(".")[0]
     return len(list(network.parameters())) < len(list(network.named_parameters(remove_duplicate=False))) or any(
         module._forward_hooks
         or module._forward_pre_hooks
         or "forward" in module.__dict__
-        or not (type(module) in KNOWN or type(module).__module__.partition(".")[0] == own)
+        or not (type(module) in TAPE_MODULES or type(module).__module__.partition(".")[0] == package)
         for module in network.modules()
     )
 
 
 @torch.no_grad()
-def _scripted(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
-    made = copy.deepcopy(module)
-    for ours, theirs in zip(made.parameters(), module.parameters(), strict=True):
-        ours.requires_grad_(theirs.requires_grad)
-    return made
+def _copy_scripted(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    """Return a copy of a TorchScript module with the same `requires_grad`."""
+    copied = copy.deepcopy(module)
+    for parameter, original in zip(copied.parameters(), module.parameters(), strict=True):
+        parameter.requires_grad_(original.requires_grad)
+    return copied
 
 
 def _parameter(parameter: nn.Parameter, share: bool) -> nn.Parameter:
@@ -100,27 +101,27 @@ def _parameter(parameter: nn.Parameter, share: bool) -> nn.Parameter:
 
 
 def _python_modules(network: nn.Module, memo: dict[int, Any]) -> list[nn.Module]:
-    """Every module but TorchScript's, which are copied into `memo` by TorchScript."""
-    found: list[nn.Module] = []
+    """Return every module but those of TorchScript, which TorchScript copies into `memo`."""
+    modules: list[nn.Module] = []
     scripted: set[int] = set()
     for module in network.modules():
         if isinstance(module, torch.jit.ScriptModule):
             if id(module) not in scripted:
-                memo[id(module)] = _scripted(module)
+                memo[id(module)] = _copy_scripted(module)
                 scripted |= {id(inner) for inner in module.modules()}
         else:
-            found.append(module)
-    return found
+            modules.append(module)
+    return modules
 
 
 def _make_weights(module: nn.Module) -> None:
-    """Replace each weight that is made anew in every call by a parameter with its value."""
+    """Replace each weight that is recomputed in every call by a parameter with its value."""
     if parametrize.is_parametrized(module):
         lists: Any = module.parametrizations
-        made = {name: (getattr(module, name), list(lists[name].parameters())) for name in lists}
+        values = {name: (getattr(module, name), list(lists[name].parameters())) for name in lists}
         module.__class__ = parametrize.type_before_parametrizations(module)
         del module._modules["parametrizations"]
-        for name, (value, sources) in made.items():
+        for name, (value, sources) in values.items():
             _set_parameter(module, name, value, sources)
     for key, hook in list(module._forward_pre_hooks.items()):
         if isinstance(hook, WeightHook):
@@ -129,6 +130,7 @@ def _make_weights(module: nn.Module) -> None:
 
 
 def _make_hooked_weight(module: nn.Module, hook: Callable[..., Any]) -> None:
+    """Replace the weight that a pre-hook computes by a parameter with its value."""
     hook(module, ())
     name: str = hook._tensor_name if isinstance(hook, BasePruningMethod) else getattr(hook, "name")  # noqa: B009
     value = getattr(module, name)
@@ -139,7 +141,7 @@ def _make_hooked_weight(module: nn.Module, hook: Callable[..., Any]) -> None:
 
 
 def _set_parameter(module: nn.Module, name: str, value: Tensor, sources: list[nn.Parameter]) -> None:
-    """Register what was made of `sources`: a buffer where these are no parameters."""
+    """Register a value computed from `sources`: a parameter, or a buffer where there is no source."""
     if sources:
         trainable = any(source.requires_grad for source in sources)
         module.register_parameter(name, nn.Parameter(value.detach().clone(), trainable))

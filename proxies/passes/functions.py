@@ -1,4 +1,4 @@
-"""Modes in which calls of PyTorch's functions are recorded or replaced, whoever makes them, while a network runs."""
+"""Modes that record or replace calls of PyTorch's functions, from any module, while a network runs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from typing_extensions import override
 
-from proxies.passes import tie_aware_softmax as ties
+from proxies.passes import tie_aware_softmax
 
 Function = Callable[..., Any]
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
@@ -21,12 +22,12 @@ SOFTMAXES = (torch.softmax, functional.softmax, Tensor.softmax)
 
 
 def argument(name: str, position: int, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """An argument of a call, by name or by position."""
+    """Return an argument of a call, by name or by position."""
     return kwargs[name] if name in kwargs else args[position]
 
 
 class FunctionMode(TorchFunctionMode):
-    """A function mode whose subclasses replace some calls by `call`."""
+    """Function mode whose subclasses override `call` to replace some calls."""
 
     def __torch_function__(
         self, func: Function, types: Iterable[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -34,33 +35,36 @@ class FunctionMode(TorchFunctionMode):
         return self.call(func, tuple(args), dict(kwargs or {}))
 
     def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the result of a call of `func`."""
         return func(*args, **kwargs)
 
 
 class WithoutBatchNorm(FunctionMode):
-    """Every batch norm is the identity: that of a module, shared or not, and that of a function."""
+    """Mode in which every batch norm is the identity, of a module, shared or not, and of a function."""
 
+    @override
     def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in BATCH_NORMS:
-            return argument("input", 0, args, kwargs).clone()  # the network may write to what it normalised
+            return argument("input", 0, args, kwargs).clone()  # the network may write to the result
         return func(*args, **kwargs)
 
 
-class ExactTies(FunctionMode):
-    """Every softmax takes what differs by rounding for equal (see `ties`)."""
+class TieAwareSoftmax(FunctionMode):
+    """Mode in which every softmax treats entries that differ by rounding as equal (see `tie_aware_softmax`)."""
 
+    @override
     def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return ties.softmax(*args, **kwargs) if func in SOFTMAXES else func(*args, **kwargs)
+        return tie_aware_softmax.softmax(*args, **kwargs) if func in SOFTMAXES else func(*args, **kwargs)
 
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a convolution or linear layer.
+    """Call of a convolution or linear layer.
 
     Attributes:
-        weight: W as it was used, an alias of its own.
-        z: its output, before whatever is written into it afterwards.
-        channels: the dimension of z that W makes; without one for rows before it, z is a single row.
+        weight: W as it was used, an alias for this call alone.
+        z: the output, before anything is written into it.
+        channels: the dimension of z with W's output channels; 0 for a single row without a dimension of rows.
     """
 
     weight: Tensor
@@ -69,42 +73,44 @@ class LayerCall:
 
     @property
     def weights_per_channel(self) -> int:
+        """Number of weights of one output channel."""
         return self.weight.numel() // self.z.shape[self.channels]
 
     def rows(self, tensor: Tensor) -> Tensor:
-        """z, or a tensor shaped as z, as (rows, channels, …)."""
+        """Return z, or a tensor shaped as z, as (rows, channels, …)."""
         return tensor[None] if self.channels == 0 else tensor.movedim(self.channels, 1)
 
 
 class CallRecorder(FunctionMode):
-    """Records calls of convolutions and linear layers, in the order in which they run.
+    """Mode that records calls of convolutions and linear layers, in the order in which they run.
 
     Attributes:
-        calls: recorded until the mode ends; a checkpoint that runs its part again in the backward pass adds none.
+        calls: recorded until the mode ends; a checkpoint that recomputes its part in the backward pass adds none.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[LayerCall] = []
 
+    @override
     def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        convolves = func in CONVOLUTIONS + TRANSPOSED
-        if not convolves and func not in LINEAR:
+        is_convolution = func in CONVOLUTIONS + TRANSPOSED
+        if not is_convolution and func not in LINEAR:
             return func(*args, **kwargs)
         x, weight = argument("input", 0, args, kwargs), argument("weight", 1, args, kwargs)
         alias = weight.view_as(weight)
         rest = {name: value for name, value in kwargs.items() if name not in ("input", "weight")}
         z = func(x, alias, *args[2:], **rest)
-        channels = (1 if z.ndim == weight.ndim else 0) if convolves else z.ndim - 1
+        channels = (1 if z.ndim == weight.ndim else 0) if is_convolution else z.ndim - 1
         self.calls.append(LayerCall(alias, z, channels))
         return z.clone()
 
 
 class ReluRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the input of every ReLU: relu in each of its forms, and a clamp or threshold that is one.
+    """Mode that records the input of every ReLU: relu in each of its forms, and an equivalent clamp or threshold.
 
     Attributes:
-        inputs: copies, in the order in which they ran.
+        inputs: copies, in the order of the calls.
     """
 
     def __init__(self) -> None:
@@ -123,6 +129,6 @@ class ReluRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _is_relu(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     name = name.partition("::")[2].rstrip("_")
     if name in ("clamp", "clamp_min"):
-        lowest, highest = (*args[1:3], None, None)[:2]
-        return isinstance(lowest, int | float) and lowest == 0 and highest is None and not kwargs
+        minimum, maximum = (*args[1:3], None, None)[:2]
+        return isinstance(minimum, int | float) and minimum == 0 and maximum is None and not kwargs
     return name == "relu" or (name == "threshold" and tuple(args[1:3]) == (0, 0))

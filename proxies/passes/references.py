@@ -1,4 +1,4 @@
-"""Copies of what a module holds, in which functions refer to the copy of the network and not to the network."""
+"""Copies of a module's attributes, in which functions refer to the copy of the network, not to the network."""
 
 import copy
 import functools
@@ -9,44 +9,44 @@ from typing import Any
 
 from torch import Tensor
 
-from proxies.time_limit import OverTimeError
+from proxies.time_limit import TimeLimitError
 
 Memo = dict[int, Any]
-"""Copies by the identity of what was copied, as `copy.deepcopy` keeps them."""
+"""Copies by the identity of the original, as `copy.deepcopy` keeps them."""
 
 
 def copy_of(value: Any, memo: Memo) -> Any:
-    """A deep copy, as far as it can be had: a lock, a file or a graph's tensor has none."""
-    found, followed = _followed(value, memo, copy_of)
-    if found:
+    """Return a deep copy, or the value if it has none, such as a lock or a file; a tensor of a graph is detached."""
+    is_followed, followed = _followed(value, memo, copy_of)
+    if is_followed:
         return followed
-    known = len(memo)
+    memo_size = len(memo)
     try:
         return copy.deepcopy(value, memo)
-    except OverTimeError:
+    except TimeLimitError:
         raise
     except Exception:
-        while len(memo) > known:  # half copies
+        while len(memo) > memo_size:  # partial copies
             memo.popitem()
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _redirected(value: Any, memo: Memo) -> Any:
-    """A value that a function refers to: copied if it leads to the network, else the same."""
+    """Return a value that a function refers to: copied if it leads to the network, else itself."""
     return _followed(value, memo, _redirected)[1]
 
 
 def _followed(value: Any, memo: Memo, each: Any) -> tuple[bool, Any]:
-    """A flag for values that are copied part by part, by `each`, and the copy."""
+    """Return True and the copy for a value that is copied part by part, by `each`; else False and the value."""
     if id(value) in memo:
         return True, memo[id(value)]
     if type(value) in (list, dict, OrderedDict):
-        made = memo[id(value)] = type(value)()
+        copied = memo[id(value)] = type(value)()
         if isinstance(value, list):
-            made.extend(each(item, memo) for item in value)
+            copied.extend(each(item, memo) for item in value)
         else:
-            made.update((each(key, memo), each(item, memo)) for key, item in value.items())
-        return True, made
+            copied.update((each(key, memo), each(item, memo)) for key, item in value.items())
+        return True, copied
     if type(value) is tuple:
         return True, tuple(each(item, memo) for item in value)
     if isinstance(value, MethodType):
@@ -63,26 +63,26 @@ def _followed(value: Any, memo: Memo, each: Any) -> tuple[bool, Any]:
 
 
 def _function(function: FunctionType, memo: Memo) -> FunctionType:
-    """The same function if it refers to nothing that is copied, else one that refers to the copies."""
+    """Return the function if it refers to no copied object, else one that refers to the copies."""
     defaults = _redirected(function.__defaults__, memo)
-    held = function.__globals__
-    ours = {name: memo[id(held[name])] for name in function.__code__.co_names if id(held.get(name)) in memo}
-    if not function.__closure__ and not ours and defaults == function.__defaults__:
+    names = function.__globals__
+    redirected = {name: memo[id(names[name])] for name in function.__code__.co_names if id(names.get(name)) in memo}
+    if not function.__closure__ and not redirected and defaults == function.__defaults__:
         return function
     cells = [(cell, memo.setdefault(id(cell), CellType())) for cell in function.__closure__ or ()]
-    made = FunctionType(
+    copied = FunctionType(
         function.__code__,
-        {**held, **ours} if ours else held,
+        {**names, **redirected} if redirected else names,
         function.__name__,
         defaults,
         tuple(new for _, new in cells),
     )
-    memo[id(function)] = made
-    made.__dict__.update(function.__dict__)
-    made.__kwdefaults__ = _redirected(function.__kwdefaults__, memo)
+    memo[id(function)] = copied
+    copied.__dict__.update(function.__dict__)
+    copied.__kwdefaults__ = _redirected(function.__kwdefaults__, memo)
     for cell, new in cells:
         try:
             new.cell_contents = _redirected(cell.cell_contents, memo)
-        except ValueError:  # empty
+        except ValueError:  # an empty cell
             continue
-    return made
+    return copied

@@ -1,8 +1,8 @@
-"""Softmax over numbers so large that rounding would decide between equals.
+"""Softmax over large numbers, in which entries that differ by rounding are equal.
 
-Without batch norm, on an input of ones, attention scores reach 1e40, where float64 tells 1e24 from nothing. Joints that
-the skeleton makes alike have the same score, so they share the attention; with rounding one of them takes it all, a
-different one for every order of summation. Here what differs by no more than rounding is the same.
+Without batch norm, on an input of ones, attention scores reach 1e40, where the rounding of float64 is 1e24. Joints that
+are equivalent by the symmetry of the skeleton have the same score and share the attention; with rounding one of them
+takes it all, a different one for every order of summation.
 """
 
 from typing import Any
@@ -10,29 +10,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-RELATIVE = 1e-11
-"""A hundred times the rounding that a sum of some thousand products in float64 gathers."""
+RELATIVE_TOLERANCE = 1e-11
+"""A hundred times the rounding error of a sum of some thousand products in float64."""
 
 
 def softmax(input: Tensor, dim: int, **_: Any) -> Tensor:  # noqa: A002  # PyTorch's name for it
-    """As `torch.softmax`, where entries that are within rounding of the largest are as large."""
-    made: Tensor = _Softmax.apply(input, dim)  # type: ignore[no-untyped-call]
-    return made
+    """Apply softmax as `torch.softmax`, with entries within rounding of the largest set to the largest."""
+    p: Tensor = _Softmax.apply(input, dim)  # type: ignore[no-untyped-call]
+    return p
 
 
 class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
         largest = x.amax(dim, keepdim=True)
-        made = torch.softmax(torch.where(x >= largest - RELATIVE * largest.abs(), largest, x), dim)
-        ctx.save_for_backward(made)
+        p = torch.softmax(torch.where(x >= largest - RELATIVE_TOLERANCE * largest.abs(), largest, x), dim)
+        ctx.save_for_backward(p)
         ctx.dim = dim
-        return made
+        return p
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """p·(g − Σ p·g), where a difference within rounding is none."""
+        """Return p·(g − Σ p·g), with differences within rounding set to 0."""
         (p,) = ctx.saved_tensors
         difference = gradient - (p * gradient).sum(ctx.dim, keepdim=True)
-        rounding = RELATIVE * gradient.abs().amax(ctx.dim, keepdim=True)
+        rounding = RELATIVE_TOLERANCE * gradient.abs().amax(ctx.dim, keepdim=True)
         return p * torch.where(difference.abs() > rounding, difference, 0.0), None

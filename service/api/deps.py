@@ -15,16 +15,15 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
 from common.errors import InputError
-from service.api.authentication import ANYONE, Authenticator, Caller, revoked
+from service.api.authentication import ANONYMOUS, Authenticator, Caller, invalid_key
 from service.api.bodies import JsonRequest
-from service.api.event_streams import Streams
-from service.api.hosts import check_names
+from service.api.event_streams import EventStreamLimiter
+from service.api.hosts import check_host_and_origin
 from service.api.problems import problem_responses
 from service.api.shutdown import ShutdownState
-from service.api_keys import Scope
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
-from service.settings import Settings
+from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health import StoreCheck
 
@@ -58,7 +57,7 @@ async def _caller(request: Request) -> Caller:
 
 
 async def _requester(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
-    return Requester(caller.id, caller.share)
+    return Requester(caller.id, caller.queue_share)
 
 
 async def _sync_timeout(
@@ -77,7 +76,7 @@ async def _hold_stream(request: Request, caller: Annotated[Caller, Depends(_call
     """Count an event stream as open until the response has ended or the client has disconnected."""
     state = request.app.state
     context: AppContext = state.context
-    with cast(Streams, state.streams).place(caller), context.metrics.event_streams.track_inprogress():
+    with cast(EventStreamLimiter, state.event_streams).slot(caller), context.metrics.event_streams.track_inprogress():
         yield
 
 
@@ -133,8 +132,8 @@ async def result_within(timeout: float, request: Request, work: Coroutine[Any, A
         while not (task.done() or disconnected.done()) and (left := deadline - monotonic()) > 0:
             interval = min(left, REVOCATION_INTERVAL_S)
             await asyncio.wait((task, disconnected), timeout=interval, return_when="FIRST_COMPLETED")
-            if not authenticator.admits(request.state.caller):
-                raise revoked()
+            if not authenticator.is_valid(request.state.caller):
+                raise invalid_key()
         if disconnected.done() and not task.done():
             raise ClientDisconnect
         return task.result() if task.done() else None
@@ -173,10 +172,10 @@ class AuthenticatedRoute(APIRoute):
 
         async def authenticated(request: Request) -> Response:
             authenticator: Authenticator = request.app.state.authenticator
-            caller = await authenticator.admit(request.headers.get("authorization"), self.scopes)
+            caller = await authenticator.authenticate(request.headers.get("authorization"), self.scopes)
             request.state.caller = caller
-            if caller.id == ANYONE:
-                check_names(request, request.app.state.settings.allowed_hosts)
+            if caller.id == ANONYMOUS:
+                check_host_and_origin(request, request.app.state.settings.allowed_hosts)
             for name in request.query_params:
                 if name not in parameters:
                     allowed = f"one of {', '.join(parameters)}" if parameters else "none"
@@ -217,8 +216,8 @@ class JsonRoute(AuthenticatedRoute):
         json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as slot:
             await json_request.read(settings, state.large_bodies, slot)
-            if not state.authenticator.admits(request.state.caller):  # a body may take a minute to arrive
-                raise revoked()
+            if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
+                raise invalid_key()
             if not self.is_job:
                 await slot.aclose()
             yield json_request

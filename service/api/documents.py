@@ -3,19 +3,18 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 import ensemble
-from ensemble import Answer, card
-from ensemble.calibration.conformal import LEVEL
+from ensemble import card
 from models import Architecture, InputError
 from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
 from service.api.problems import problem
 from service.api.schemas import (
-    Attribution,
     Estimate,
     EstimatedItem,
     Explanation,
@@ -106,54 +105,15 @@ def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
     """Describe the reference set of an ensemble."""
     held_out = {
         name: HeldOutPredictions(accuracy=accuracy.tolist(), layers=layers.astype(int).tolist())
-        for name, (accuracy, layers) in loaded.ensemble.held_out.items()
+        for name, (accuracy, layers) in loaded.ensemble.held_out_predictions.items()
     }
-    proxies = {name: quantiles.tolist() for name, quantiles in loaded.ensemble.quantiles.items()}
-    return ReferenceSet(size=loaded.manifest["benchmark"]["architectures"], combiners=held_out, proxies=proxies)
+    proxies = {name: quantiles.tolist() for name, quantiles in loaded.ensemble.reference_set.proxy_quantiles.items()}
+    return ReferenceSet(size=loaded.manifest["benchmark"]["size"], combiners=held_out, proxies=proxies)
 
 
 def ensemble_card(manifest: Mapping[str, Any]) -> EnsembleCard:
     """Make the card of an ensemble from its manifest."""
-    data = card(manifest)
-    if "metrics" in data:
-        return EnsembleCard.model_validate(data)
-    data["limitations"] = data.pop("limits")
-    data["metrics"] = {name: _metrics(name, row, manifest["metrics"]) for name, row in data.pop("measured").items()}
-    return EnsembleCard.model_validate(data)
-
-
-def _metrics(name: str, row: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    renamed = {
-        "spearman": "spearman",
-        "within_stratum_spearman": "within_depth",
-        "partial_spearman": "partial",
-        "kendall": "kendall",
-        "pairwise_accuracy": "pairwise",
-        "mae": "mae",
-    }
-    intervals = metrics.get("intervals", {}).get("combiners", {}).get(name)
-    pairs = metrics.get("pairs", {}).get("combiners", {}).get(name)
-
-    def summary(value: Any) -> Any:
-        return value and {"mean": value["mean"], "std": value["sd"]}
-
-    def by_stratum(metric: str) -> dict[str, Any] | None:
-        if intervals is None:
-            return None
-        start = f"{metric}, depth="
-        strata = {key.removeprefix(start): summary(intervals[key]) for key in intervals if key.startswith(start)}
-        return {"overall": summary(intervals.get(metric)), "by_stratum": strata}
-
-    return {
-        **{new: summary(row.get(old)) for new, old in renamed.items()},
-        "coverage": by_stratum("coverage"),
-        "interval_width": by_stratum("width"),
-        "brier": pairs
-        and {
-            "overall": summary(pairs.get("all", {}).get("brier")),
-            "within_stratum": summary(pairs.get("within_depth", {}).get("brier")),
-        },
-    }
+    return EnsembleCard.model_validate(card(manifest))
 
 
 def _item(result: Result | Exception, position: int, make: Callable[[Result], Item]) -> Item | FailedItem:
@@ -197,32 +157,20 @@ def _estimated_fields(result: PredictedArchitecture) -> dict[str, Any]:
             name: Estimate(**_estimate_fields(estimate)) if estimate else None
             for name, estimate in prediction.combiners.items()
         },
-        "interval_scale": prediction.stretch,
-        "explanation": _explanation(result.explanation) if result.explanation else None,
-        "suggested_mutations": None if mutations is None else [_mutation(mutation) for mutation in mutations],
+        "interval_scale": prediction.interval_scale,
+        "explanation": Explanation(**asdict(result.explanation)) if result.explanation else None,
+        "suggested_mutations": None
+        if mutations is None
+        else [SuggestedMutation(**asdict(mutation)) for mutation in mutations],
     }
 
 
-def _estimate_fields(estimate: Answer) -> dict[str, Any]:
+def _estimate_fields(estimate: ensemble.Estimate) -> dict[str, Any]:
     return {
         "accuracy": estimate.accuracy,
-        "interval": Interval(low=estimate.low, high=estimate.high, level=LEVEL),
-        "percentile": estimate.percentile / 100,
+        "interval": Interval(**asdict(estimate.interval)),
+        "percentile": estimate.percentile,
     }
-
-
-def _explanation(explanation: ensemble.Explanation) -> Explanation:
-    return Explanation(
-        combiner=explanation.combiner,
-        base_value=explanation.base,
-        attributions=[
-            Attribution(feature_group=reason.part, contribution=reason.points / 100) for reason in explanation.reasons
-        ],
-    )
-
-
-def _mutation(edit: ensemble.Edit) -> SuggestedMutation:
-    return SuggestedMutation(mutation=edit.edit, accuracy=edit.accuracy, accuracy_gain=edit.points / 100)
 
 
 def _probe_batch(context: ScoringContext) -> ProbeBatchInfo:

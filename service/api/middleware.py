@@ -104,7 +104,7 @@ class RequestLog:
 
     def _log(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         method, route = scope["method"], getattr(scope.get("route"), "path", OTHER)
-        self._metrics.request(method, route, status, seconds)
+        self._metrics.record_http_request(method, route, status, seconds)
         level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO
         if log.isEnabledFor(level):
             caller = scope.get("state", {}).get("caller")

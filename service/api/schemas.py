@@ -344,13 +344,13 @@ class JobStatus(Document):
         return cls(
             id=job.id,
             owner=job.owner,
-            kind="predictions" if job.kind == "predict" else "scores",
+            kind=job.kind,
             ensemble=job.ensemble,
             ensemble_hash=job.ensemble_hash,
             state=job.state,
             counts=JobCounts(
                 total=job.total,
-                queued=job.waiting,
+                queued=job.queued,
                 running=job.running,
                 done=job.done,
                 failed=job.failed,
@@ -358,10 +358,10 @@ class JobStatus(Document):
             ),
             progress=(job.done + job.failed) / job.total,
             eta_seconds=eta_seconds,
-            created_at=job.created,
-            started_at=job.started,
-            finished_at=job.finished,
-            expires_at=job.finished and job.finished + result_retention,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            expires_at=job.finished_at and job.finished_at + result_retention,
         )
 
 

@@ -1,4 +1,4 @@
-"""State of the server's shutdown, as routes see it."""
+"""Progress of the server's shutdown, as routes and background tasks see it."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -6,12 +6,12 @@ from time import monotonic
 
 @dataclass
 class ShutdownState:
-    """State of the shutdown, set by the server once.
+    """Progress of the shutdown. Set by the server, and never reset.
 
     Attributes:
-        timeout: time in seconds that running work gets once connections are refused.
-        draining: true from the signal on: the server is not ready, but still takes requests.
-        closed_at: monotonic time from which connections are refused and event streams end.
+        timeout: seconds that running work may take once the server is closed.
+        draining: the server was told to stop: it is not ready, but still answers requests.
+        closed_at: monotonic time since which no connection is accepted and event streams end; None before.
     """
 
     timeout: float
@@ -20,11 +20,11 @@ class ShutdownState:
 
     @property
     def closed(self) -> bool:
-        """True once connections are refused."""
+        """Whether the server accepts no connections any more."""
         return self.closed_at is not None
 
     @property
     def remaining(self) -> float:
-        """Time in seconds that running work still gets."""
+        """Seconds that running work may still take."""
         elapsed = 0.0 if self.closed_at is None else monotonic() - self.closed_at
         return max(0.0, self.timeout - elapsed)

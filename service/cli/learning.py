@@ -57,7 +57,7 @@ def score_benchmark(
     device: Device = "auto",
 ) -> None:
     """Compute proxy scores of every architecture of a benchmark; may be stopped and called again."""
-    from ensemble.data.files import check_new_file
+    from common.atomic_files import check_new_file
     from models import get_space
     from models.batches import BatchSpec
     from service.cli import score_benchmark as scoring
@@ -65,10 +65,17 @@ def score_benchmark(
 
     check_new_file(out)
     batch = BatchSpec.model_validate(
-        {"source": source, "samples": batch_size, "frames": frames, "seed": batch_seed, "data": data, "labels": labels}
+        {
+            "source": source,
+            "batch_size": batch_size,
+            "frames": frames,
+            "seed": batch_seed,
+            "data": data,
+            "labels": labels,
+        }
     )
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
-    space = get_space("gcn-nas", skeleton=skeleton, persons=num_persons, num_classes=num_classes)
+    space = get_space("gcn-nas", skeleton=skeleton, num_persons=num_persons, num_classes=num_classes)
     where = find_device(device or "auto").type
     jobs = jobs or (1 if where == "cuda" else CORES)
     with progress_bar("scoring") as progress:
@@ -85,20 +92,20 @@ def fit(
     folds: Folds = 10,
     seed: Seed = 0,
     evaluation: Annotated[
-        Path | None, typer.Option(help="JSON of `evaluate --json`, to be kept in the manifest")
+        Path | None, typer.Option(help="JSON of `evaluate --json`, stored in the ensemble as its metrics")
     ] = None,
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners, and say how it does in cross-validation before it is written."""
     from ensemble import Ensemble, shortcomings
     from ensemble.artifact import check_replaceable
-    from ensemble.evaluation.documents import load_evaluation
+    from ensemble.evaluation.schema import load_evaluation
     from service.api.documents import ensemble_card
-    from service.cli import metric_tables as measure_tables
+    from service.cli import metric_tables
 
     check_replaceable(out)
     trained, table, _ = _trained(benchmark, scores)
-    measured = load_evaluation(evaluation, trained) if evaluation else None
+    metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
             trained,
@@ -106,11 +113,11 @@ def fit(
             name or out.resolve().name,
             seed=seed,
             folds=folds,
-            metrics=measured,
+            metrics=metrics,
             jobs=jobs,
             progress=progress,
         )
-    show(ensemble_card(ensemble.manifest), False, measure_tables.card)
+    show(ensemble_card(ensemble.manifest), False, metric_tables.card_tables)
     for line in shortcomings(ensemble.manifest["metrics"]):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)
@@ -132,14 +139,14 @@ def evaluate(
 
     from rich.console import Console
 
-    from service.cli import metric_tables as measure_tables
+    from service.cli import metric_tables
 
     trained, table, _ = _trained(benchmark, scores)
     measured = _evaluated(trained, table, repeats, folds, seed, jobs)
     if as_json:
         typer.echo(json.dumps(measured, allow_nan=False))
     else:
-        Console().print(*measure_tables.evaluation(measured), sep="\n")
+        Console().print(*metric_tables.evaluation_tables(measured), sep="\n")
 
 
 @app.command()
@@ -158,7 +165,7 @@ def report(
     """Write a page with figures and tables on a benchmark, its proxies and what can be predicted of it."""
     from rich.console import Console
 
-    from ensemble.evaluation.documents import load_evaluation
+    from ensemble.evaluation.schema import load_evaluation
     from ensemble.report import check_report_folder, load_epochs, published_seconds, score_seconds, write_report
 
     check_report_folder(out)

@@ -18,7 +18,7 @@ from ensemble.errors import BenchmarkError
 from models import Architecture, SearchSpace, get_space
 from models.batches import BatchSpec, ProbeBatch
 from proxies import proxy_versions, score
-from proxies.memory import hold_memory
+from proxies.memory import keep_freed_memory
 from proxies.runner import DEFAULT_REPEATS, check_options
 from service.workers.child import end_with_parent
 
@@ -150,7 +150,7 @@ class _Worker:
 
 def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
     end_with_parent()
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     space = get_space(header["space"], **header["settings"])
     _Worker.header, _Worker.device = header, device

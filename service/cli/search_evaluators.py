@@ -143,7 +143,7 @@ def over_http(
                 # Of a failure this raises its error.
                 return [one.accuracy for one in ask(architectures, [])]
 
-            yield Evaluator(card, knows, knows.input_shape(batch.samples, batch.frames), predict, guide)
+            yield Evaluator(card, knows, knows.input_shape(batch.batch_size, batch.frames), predict, guide)
     except archrank_client.ArchrankError as error:
         raise JudgeError(f"{url}: {error}") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ensemble.data.files import write_atomically
+from common.atomic_files import write_atomically
 from models import Architecture, SearchSpace
 from search import front
 from search.log import SearchLog, TrialResult

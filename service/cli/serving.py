@@ -87,12 +87,12 @@ def ensembles(
 ) -> None:
     """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
     from service.api.documents import ensemble_card
-    from service.cli import metric_tables as measure_tables
+    from service.cli import metric_tables
     from service.inference.registry import EnsembleRegistry
 
     registry = EnsembleRegistry.load(settings(ensembles_dir=folder))
     for loaded in [registry.get(name)] if name is not None else registry.ensembles.values():
-        show(ensemble_card(loaded.manifest), as_json, measure_tables.card)
+        show(ensemble_card(loaded.manifest), as_json, metric_tables.card_tables)
 
 
 @app.command()

@@ -28,7 +28,7 @@ from service.inference.results import (
 )
 from service.inference.scheduler import Requester
 from service.observability import logs
-from service.observability.metrics import Asked, Origin
+from service.observability.metrics import Origin, RequestKind
 
 log = logging.getLogger(__name__)
 Parsed = Sequence[Architecture | InputError]
@@ -144,8 +144,8 @@ class _Scored:
 async def _run(
     plan: Plan, parsed: Parsed, context: AppContext, requester: Requester, origin: Origin
 ) -> list[ItemResult]:
-    kind: Asked = "scores" if plan.ensemble is None else "predictions"
-    context.metrics.asked(kind, origin, len(parsed))
+    kind: RequestKind = "scores" if plan.ensemble is None else "predictions"
+    context.metrics.record_requested(kind, origin, len(parsed))
     if plan.explain and not requester.is_batch:
         context.scheduler.check(requester)
     distinct = list(dict.fromkeys(item for item in parsed if isinstance(item, Architecture)))
@@ -163,7 +163,7 @@ async def _run(
     outcomes = {"invalid": sum(isinstance(item, InputError) for item in parsed)}
     outcomes["failed"] = sum(isinstance(item, Exception) for item in items) - outcomes["invalid"]
     outcomes["succeeded"] = len(items) - sum(outcomes.values())
-    context.metrics.answered(kind, origin, outcomes)
+    context.metrics.record_completed(kind, origin, outcomes)
     return items
 
 
@@ -215,7 +215,7 @@ async def _predict(
     missing = {
         architecture: scores for architecture, scores in scored.scores.items() if architecture not in predictions
     }
-    context.metrics.looked_up("prediction", memory=len(predictions), miss=len(missing))
+    context.metrics.record_cache_requests("prediction", memory=len(predictions), miss=len(missing))
     if missing:
         scored.computed.update(missing)
         new: dict[Architecture, Prediction] = await context.run_brief(
@@ -262,7 +262,7 @@ def win_probability(
     positions = [i for i, item in enumerate(items) if isinstance(item, PredictedArchitecture)]
     predicted = [item for item in items if isinstance(item, PredictedArchitecture)]
     matrix = np.full((len(items), len(items)), np.nan)
-    matrix[np.ix_(positions, positions)] = ensemble.ensemble.beats(
+    matrix[np.ix_(positions, positions)] = ensemble.ensemble.win_probability(
         [item.architecture for item in predicted], [item.prediction for item in predicted]
     )
     return matrix

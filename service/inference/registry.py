@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ensemble import Edit, Ensemble, Explanation, Prediction
+from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
 from models import Architecture, InputError, UnknownNameError, get_space, space_names
 from models.batches import BatchSpec
 from proxies import Score, proxy_versions
@@ -90,14 +90,14 @@ class LoadedEnsemble:
 
     def explain(
         self, architecture: Architecture, scores: Mapping[str, Score], combiner: str | None
-    ) -> tuple[Explanation, list[Edit]]:
+    ) -> tuple[Explanation, list[SuggestedMutation]]:
         """Explain the prediction of an architecture.
 
         Returns:
             The explanation, and the mutations that raise the prediction.
         """
         explanation = self.ensemble.explain(architecture, _features(scores) or None, combiner)
-        return explanation, self.ensemble.edits(architecture)
+        return explanation, self.ensemble.suggest_mutations(architecture)
 
     def _mismatches(self, context: ScoringContext) -> list[str]:
         """Differences between the context and that of the ensemble's training, as sentences."""

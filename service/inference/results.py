@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble import Edit, Explanation, Prediction
+from ensemble import Explanation, Prediction, SuggestedMutation
 from models import Architecture
 from proxies import Score
 from service.inference.registry import LoadedEnsemble
@@ -49,7 +49,7 @@ class PredictedArchitecture(ScoredArchitecture):
     ensemble: LoadedEnsemble
     prediction: Prediction
     explanation: Explanation | None = None
-    suggested_mutations: Sequence[Edit] | None = None
+    suggested_mutations: Sequence[SuggestedMutation] | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -98,4 +98,4 @@ class PredictionResult:
     def rank(self, item: PredictedArchitecture) -> int:
         """Return the rank of an item, 1 for the best; equal ones share a rank."""
         predictions = (other.prediction for other in self.items if not isinstance(other, Exception))
-        return 1 + sum(prediction.order > item.prediction.order for prediction in predictions)
+        return 1 + sum(prediction.ranking_score > item.prediction.ranking_score for prediction in predictions)

@@ -15,7 +15,7 @@ from service.inference.cache import ResultCache
 from service.inference.scheduler import FairScheduler, Requester
 from service.inference.scoring_context import ScoringContext
 from service.observability.metrics import Metrics
-from service.observability.tracing import Tracing, describe
+from service.observability.tracing import Tracing, set_attributes
 from service.storage import Store, StoreError
 from service.storage.score_key import ScoreKey
 from service.storage.write_behind import WriteBehind
@@ -87,7 +87,7 @@ class CachedScorer:
         missing = [key for key in requested if key not in known]
         if missing and self.store is not None:
             stored = await self._read(self.store, missing)
-        self._metrics.looked_up(
+        self._metrics.record_cache_requests(
             "score", memory=len(requested) - len(missing), store=len(stored), miss=len(missing) - len(stored)
         )
         known |= stored
@@ -144,14 +144,19 @@ class CachedScorer:
             with self._tracing.span("score", architecture=architecture.fingerprint, proxies=list(keys)) as span:
                 task = _make_task(architecture, context, list(keys))
                 outcome = await asyncio.wrap_future(await self._submit(task))
-                describe(span, outcome)
+                failure = outcome.failure and outcome.failure.kind
+                set_attributes(
+                    span, seconds=outcome.seconds, tries=outcome.tries, process=outcome.process, failure=failure
+                )
         finally:
             self.scheduler.release(requester, perf_counter() - started)
         computed = {name: Score(**fields) for name, fields in (outcome.scores or {}).items()}
-        self._metrics.computed(outcome, computed)
         if outcome.failure is not None:
+            self._metrics.record_scoring_failure(outcome.failure.kind)
             raise ScoringError(outcome)
-        kept = {keys[name]: score for name, score in computed.items() if score.status == "ok"}
+        succeeded = {name: score for name, score in computed.items() if score.status == "ok"}
+        self._metrics.record_scoring(outcome.seconds, {name: score.seconds for name, score in succeeded.items()})
+        kept = {keys[name]: score for name, score in succeeded.items()}
         self.cache.scores.put(kept)
         if self.store is not None and len(self._unwritten) < MAX_UNWRITTEN_SCORES:
             self._unwritten.add(list(kept.items()))

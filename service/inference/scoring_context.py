@@ -35,8 +35,8 @@ class ScoringContext:
     @property
     def shape(self) -> Shape:
         """Shape of the batch, (N, C, T, V, M)."""
-        samples, coordinates, frames, joints, persons = self.batch.x.shape
-        return (samples, coordinates, frames, joints, persons)
+        batch_size, coordinates, frames, joints, num_persons = self.batch.x.shape
+        return (batch_size, coordinates, frames, joints, num_persons)
 
     def score_keys(self, architecture: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """Return the cache keys of an architecture's scores.

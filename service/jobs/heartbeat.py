@@ -36,7 +36,7 @@ class HeartbeatMonitor:
         """
         now = self._clock()  # before the counters are read: how long that takes counts against nobody
         try:
-            beats = self._store.workers.beat(self._name)
+            beats = self._store.servers.beat(self._name)
         except StoreError:
             self._seen.clear()  # nobody could count: they all have the whole time again
             raise
@@ -46,5 +46,5 @@ class HeartbeatMonitor:
             seen = before.get(name)
             self._seen[name] = seen if seen is not None and seen[0] == beat else (beat, now)
         # Only where the counter still stands there, lest one go who comes back in this moment, or this one was paused.
-        self._store.workers.forget({name: beat for name, (beat, at) in self._seen.items() if now - at > self._seconds})
+        self._store.servers.forget({name: beat for name, (beat, at) in self._seen.items() if now - at > self._seconds})
         return self._store.queue.requeue_lost(most_attempts, error)

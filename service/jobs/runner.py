@@ -101,7 +101,7 @@ class JobRunner:
         try:
             await self._release(list(self._held.values()))
             if self._store.shared:
-                await asyncio.to_thread(self._store.workers.leave, self._name)
+                await asyncio.to_thread(self._store.servers.leave, self._name)
         except StoreError as error:
             log.error("what was not finished waits until this server is missed: %s", error)
         self._thread.shutdown()
@@ -114,8 +114,8 @@ class JobRunner:
             )
         else:
             found = await asyncio.to_thread(self._store.queue.requeue, None, MOST_ATTEMPTS, LOST)
-        if found.waiting or found.failed:
-            log.warning("%d architectures of jobs wait again, %d were given up", found.waiting, found.failed)
+        if found.queued or found.failed:
+            log.warning("%d architectures of jobs wait again, %d were given up", found.queued, found.failed)
             self.wake()
 
     async def _keep_watch(self) -> None:
@@ -199,7 +199,7 @@ class JobRunner:
 
     async def _plan(self, job: Job) -> Plan:
         """Resolve a job's query. Raises what `Plan.from_query` and `Plan.from_basis` raise, and `StoreError`."""
-        query = (PredictionQuery if job.kind == "predict" else ScoreQuery)(**job.options)
+        query = (PredictionQuery if job.kind == "predictions" else ScoreQuery)(**job.options)
         if job.proxies is None:  # created by an earlier version
             basis = Plan.from_query(query, self._desk.ensembles).basis
             job = await asyncio.to_thread(self._store.jobs.bind, job.id, basis)

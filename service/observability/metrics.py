@@ -1,6 +1,6 @@
-"""What is counted and timed, for Prometheus. docs/service.md says what each metric means."""
+"""Prometheus metrics of the service; docs/service.md explains each of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from typing import Literal, get_args
 
@@ -16,161 +16,137 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from common.version import archrank_version
-from proxies import Score
-from service.storage.records import ACTIVE_STATES, JobCounts, JobState
-from service.workers.base import Backend, BackendState, Outcome, ProcessState
-from service.workers.base import Kind as FailureKind
+from service.failures import FailureKind
 
-Asked = Literal["predictions", "scores"]
+RequestKind = Literal["predictions", "scores"]
 Origin = Literal["request", "job"]
-OUTCOMES = ("succeeded", "invalid", "failed")
-FOUND = {"score": ("memory", "store", "miss"), "prediction": ("memory", "miss")}
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-"""Upper ends, in seconds."""
+Outcome = Literal["succeeded", "invalid", "failed"]
+CACHE_RESULTS = {"score": ("memory", "store", "miss"), "prediction": ("memory", "miss")}
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Upper bounds of the histograms' buckets, in seconds."""
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 OTHER = "other"
-"""Stands for every path without a route and for any other method: clients make up no labels."""
+"""Label of all paths without a route and of all other methods, so that clients cannot create labels."""
 
 
 class Metrics:
-    """The metrics of one application. Threads may share it.
+    """Metrics of one application, in a registry of their own. Thread-safe.
 
     Attributes:
-        queue_depth: architectures that wait for a place at the device or have one.
-        event_streams: event streams that are open.
+        queue_depth: architectures that are queued for the device or being scored.
+        event_streams: open event streams.
     """
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
         self._registry = registry = CollectorRegistry()
 
-        def counter(name: str, what: str, *labels: str) -> Counter:
-            return Counter(f"archrank_{name}", what, labels, registry=registry)
+        def counter(name: str, documentation: str, *labels: str) -> Counter:
+            return Counter(f"archrank_{name}", documentation, labels, registry=registry)
 
-        def histogram(name: str, what: str, *labels: str) -> Histogram:
-            return Histogram(f"archrank_{name}", what, labels, registry=registry, buckets=BUCKETS)
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(f"archrank_{name}", documentation, labels, registry=registry)
+
+        def histogram(name: str, documentation: str, *labels: str) -> Histogram:
+            return Histogram(f"archrank_{name}", documentation, labels, registry=registry, buckets=BUCKETS_S)
 
         self._requests = counter("http_requests", "HTTP requests answered", "method", "route", "status")
-        self._request_seconds = histogram(
+        self._request_duration = histogram(
             "http_request_duration_seconds", "Duration of HTTP requests", "method", "route"
         )
-        asked = counter("architectures_requested", "Architectures of requests and jobs", "kind", "origin")
-        answered = counter("architectures_completed", "Architectures completed", "kind", "origin", "outcome")
-        looked_up = counter("cache_requests", "Scores and predictions looked up", "kind", "result")
-        self._proxy_seconds = histogram("proxy_duration_seconds", "Duration of computing a score", "proxy")
-        self._scored = histogram("scoring_duration_seconds", "Duration of scoring an architecture")
+        requested = counter("architectures_requested", "Architectures of requests and jobs", "kind", "origin")
+        completed = counter("architectures_completed", "Architectures completed", "kind", "origin", "outcome")
+        cache_requests = counter("cache_requests", "Lookups of scores and predictions", "kind", "result")
+        self._proxy_duration = histogram("proxy_duration_seconds", "Duration of computing a proxy", "proxy")
+        self._scoring_duration = histogram("scoring_duration_seconds", "Duration of scoring an architecture")
         failures = counter("scoring_failures", "Architectures without scores", "kind")
-        self.queue_depth = Gauge(
-            "archrank_queue_depth", "Architectures that wait for a place or have one", registry=registry
-        )
-        self.event_streams = Gauge("archrank_event_streams", "Event streams that are open", registry=registry)
-        self._store_up = Gauge("archrank_store_up", "Whether the store could be read", registry=registry)
-        self._jobs = Gauge("archrank_jobs", "Jobs", ["state"], registry=registry)
-        self._items = Gauge("archrank_job_items", "Architectures of jobs", ["state"], registry=registry)
-        Info("archrank_build", "What runs", registry=registry).info({"version": archrank_version()})
+        self.queue_depth = gauge("queue_depth", "Architectures queued for the device or being scored")
+        self.event_streams = gauge("event_streams", "Open event streams")
+        self._store_up = gauge("store_up", "1 if the store could be read, else 0")
+        self._jobs = gauge("jobs", "Jobs in the store", "state")
+        self._items = gauge("job_items", "Architectures of unfinished jobs", "state")
+        Info("archrank_build", "Version of archrank", registry=registry).info({"version": archrank_version()})
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        # At 0 from the beginning, or the first of each would go unseen; and to look labels up costs more than to count.
-        asking = list(product(get_args(Asked), get_args(Origin)))
-        self._asked = {key: asked.labels(*key) for key in asking}
-        self._answered = {(*key, outcome): answered.labels(*key, outcome) for key in asking for outcome in OUTCOMES}
-        self._looked_up = {(what, where): looked_up.labels(what, where) for what in FOUND for where in FOUND[what]}
+        # Created with value 0, or the first increment would be invisible to rate(); looking labels up is also slower
+        # than counting.
+        labels = list(product(get_args(RequestKind), get_args(Origin)))
+        self._requested = {key: requested.labels(*key) for key in labels}
+        self._completed = {
+            (*key, outcome): completed.labels(*key, outcome) for key in labels for outcome in get_args(Outcome)
+        }
+        self._cache_requests = {
+            (kind, result): cache_requests.labels(kind, result)
+            for kind, results in CACHE_RESULTS.items()
+            for result in results
+        }
         self._failures = {kind: failures.labels(kind) for kind in get_args(FailureKind)}
         self._by_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def watch(self, backend: Backend) -> None:
-        """Ask it how it is whenever somebody looks."""
-        self._registry.register(_Watched(backend))
+    def register(self, collector: Collector) -> None:
+        """Add the metrics of a collector, which are read at every scrape."""
+        self._registry.register(collector)
 
-    def text(self) -> bytes:
-        """All metrics as Prometheus reads them; takes milliseconds."""
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format. Takes milliseconds."""
         return generate_latest(self._registry)
 
-    def stored(self, jobs: Mapping[JobState, JobCounts] | None) -> None:
-        """What the store says of its jobs by state, or that it does not."""
-        self._store_up.set(jobs is not None)
-        if jobs is None:
-            self._jobs.clear()
-            self._items.clear()
-            return
-        for state in get_args(JobState):
-            self._jobs.labels(state).set(jobs[state].jobs if state in jobs else 0)
-        active = [jobs[state] for state in ACTIVE_STATES if state in jobs]
-        self._items.labels("queued").set(sum(counts.waiting for counts in active))
-        self._items.labels("running").set(sum(counts.running for counts in active))
+    def set_jobs(self, jobs: Mapping[str, int], items: Mapping[str, int]) -> None:
+        """Set the numbers of jobs and of unfinished jobs' architectures, by state, as read from the store."""
+        self._store_up.set(1)
+        for state, number in jobs.items():
+            self._jobs.labels(state).set(number)
+        for state, number in items.items():
+            self._items.labels(state).set(number)
 
-    def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """A request was answered; `route` is its template."""
+    def set_store_down(self) -> None:
+        """Report that the store could not be read, and drop the numbers of jobs."""
+        self._store_up.set(0)
+        self._jobs.clear()
+        self._items.clear()
+
+    def record_http_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Record an HTTP request.
+
+        Args:
+            method: HTTP method.
+            route: template of the route's path; None if the path has no route.
+            status: status code; 0 if the connection ended before the response started.
+            seconds: duration.
+        """
         key = (method if method in METHODS else OTHER, route or OTHER, status)
-        if (known := self._by_request.get(key)) is None:
-            known = self._requests.labels(*key), self._request_seconds.labels(*key[:2])
-            self._by_request[key] = known
-        known[0].inc()
-        known[1].observe(seconds)
+        if (metrics := self._by_request.get(key)) is None:
+            metrics = self._requests.labels(*key), self._request_duration.labels(*key[:2])
+            self._by_request[key] = metrics
+        metrics[0].inc()
+        metrics[1].observe(seconds)
 
-    def asked(self, kind: Asked, origin: Origin, number: int) -> None:
-        """So many architectures are begun to be answered."""
-        self._asked[kind, origin].inc(number)
+    def record_requested(self, kind: RequestKind, origin: Origin, number: int) -> None:
+        """Count architectures whose prediction or scores were requested."""
+        self._requested[kind, origin].inc(number)
 
-    def answered(self, kind: Asked, origin: Origin, outcomes: Mapping[str, int]) -> None:
-        """So many architectures were answered, by each of `OUTCOMES`."""
+    def record_completed(self, kind: RequestKind, origin: Origin, outcomes: Mapping[str, int]) -> None:
+        """Count completed architectures by `Outcome`."""
         for outcome, number in outcomes.items():
             if number:
-                self._answered[kind, origin, outcome].inc(number)
+                self._completed[kind, origin, outcome].inc(number)
 
-    def looked_up(self, what: Literal["score", "prediction"], **found: int) -> None:
-        """So many were looked up, by where they were found, as in `FOUND`."""
-        for where, number in found.items():
+    def record_cache_requests(self, kind: Literal["score", "prediction"], **results: int) -> None:
+        """Count lookups by their result, one of `CACHE_RESULTS`."""
+        for result, number in results.items():
             if number:
-                self._looked_up[what, where].inc(number)
+                self._cache_requests[kind, result].inc(number)
 
-    def computed(self, outcome: Outcome, scores: Mapping[str, Score]) -> None:
-        """An architecture came back from the backend."""
-        if outcome.failure is not None:
-            self._failures[outcome.failure.kind].inc()
-            return
-        self._scored.observe(outcome.seconds)
-        for name, score in scores.items():
-            if score.status == "ok":
-                self._proxy_seconds.labels(name).observe(score.seconds)
+    def record_scoring(self, seconds: float, proxy_seconds: Mapping[str, float]) -> None:
+        """Record the duration of scoring an architecture, in all and by proxy."""
+        self._scoring_duration.observe(seconds)
+        for proxy, duration in proxy_seconds.items():
+            self._proxy_duration.labels(proxy).observe(duration)
 
-
-class _Watched(Collector):
-    """What a backend knows itself."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def collect(self) -> Iterator[Metric]:
-        health = self._backend.health()
-        states = [process.state for process in health.processes]
-        yield _gauges(
-            "backend_state",
-            "1 for the state that it is in",
-            {state: int(state == health.state) for state in get_args(BackendState)},
-        )
-        yield _gauges("workers", "Workers", {state: states.count(state) for state in get_args(ProcessState)})
-        yield _counter("worker_restarts", "Processes replaced for a fault or a cancelled task", health.restarts)
-        yield _counter(
-            "worker_recycles",
-            "Processes replaced as a matter of course",
-            sum(process.recycled for process in health.processes),
-        )
-        yield _counter("worker_out_of_memory", "Tasks that ran out of memory", health.out_of_memory)
-        yield _counter("worker_timeouts", "Tasks that were over their deadline", health.deadlines)
-
-
-def _gauges(name: str, what: str, by_state: Mapping[str, int]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"archrank_{name}", what, labels=["state"])
-    for state, number in by_state.items():
-        family.add_metric([state], number)
-    return family
-
-
-def _counter(name: str, what: str, number: int) -> CounterMetricFamily:
-    return CounterMetricFamily(f"archrank_{name}", what, number)
+    def record_scoring_failure(self, kind: FailureKind) -> None:
+        """Count an architecture that could not be scored."""
+        self._failures[kind].inc()

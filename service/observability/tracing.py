@@ -1,6 +1,6 @@
-"""Spans for OpenTelemetry: of requests, which FastAPI makes itself, and of what is done for them.
+"""OpenTelemetry spans of requests, which FastAPI creates, and of the work done for them.
 
-Off, and nothing of it imported, unless an endpoint is set.
+Off unless an endpoint is set; OpenTelemetry is imported only then.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import InputError
 from common.version import archrank_version
-from service.workers.base import Outcome
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
-EXPORT_SECONDS = 5
-"""How long the receiver of spans may take, also when the server ends."""
+EXPORT_TIMEOUT_S = 5
+"""Timeout of an export to the receiver, also at shutdown."""
 UNTRACED = ("/health/", "/metrics")
-"""Begin the paths that are asked all day."""
+"""Prefixes of the paths that monitoring requests all the time."""
 
 
 class Tracing:
-    """Where spans go.
+    """Exporter of spans.
 
     Args:
-        endpoint: base URL of an OTLP receiver; no spans where None.
+        endpoint: base URL of an OTLP receiver; no spans if None.
 
-    Raises `InputError` where what sends them is not installed.
+    Raises:
+        InputError: OpenTelemetry is not installed.
     """
 
     def __init__(self, endpoint: str | None = None) -> None:
@@ -35,14 +35,14 @@ class Tracing:
         self._tracer = None if self._provider is None else self._provider.get_tracer("archrank", archrank_version())
 
     def span(self, name: str, **attributes: Any) -> "AbstractContextManager[Span | None]":
-        """A span as long as the context, of what is done in there."""
+        """Return a context manager that records its body as a span."""
         if self._tracer is None:
             return nullcontext()
         return self._tracer.start_as_current_span(name, attributes=attributes)
 
     @property
-    def of_requests(self) -> "TelemetryConfig":
-        """For `FastAPI(telemetry=...)`."""
+    def telemetry(self) -> "TelemetryConfig":
+        """Argument of `FastAPI(telemetry=...)`."""
         return {
             "tracing": self._provider is not None,
             "tracer_provider": self._provider,
@@ -54,19 +54,15 @@ class Tracing:
         }
 
     def close(self) -> None:
-        """Send what has not been sent."""
+        """Export the remaining spans."""
         if self._provider is not None:
             self._provider.shutdown()
 
 
-def describe(span: "Span | None", outcome: Outcome) -> None:
-    """Say on the span what became of a task."""
+def set_attributes(span: "Span | None", **attributes: Any) -> None:
+    """Set those attributes of a span that are not None. Does nothing without a span."""
     if span is not None:
-        span.set_attributes({"seconds": outcome.seconds, "tries": outcome.tries})
-        if outcome.process is not None:
-            span.set_attribute("process", outcome.process)
-        if outcome.failure is not None:
-            span.set_attribute("failure", outcome.failure.kind)
+        span.set_attributes({name: value for name, value in attributes.items() if value is not None})
 
 
 def _provider(endpoint: str) -> "TracerProvider":
@@ -80,6 +76,6 @@ def _provider(endpoint: str) -> "TracerProvider":
         raise InputError("otlp_endpoint", endpoint, allowed) from error
     resource = Resource.create({"service.name": "archrank", "service.version": archrank_version()})
     provider = TracerProvider(resource=resource)
-    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
+    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT_S)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider

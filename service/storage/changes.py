@@ -12,7 +12,7 @@ from service.storage.records import FINISHED_STATES, Job, JobState, JsonObject
 from service.storage.tables import EventRow, ItemRow, JobRow
 
 JOB_COLUMNS = [getattr(JobRow, one.name) for one in fields(Job)]
-_COUNTS = ("total", "waiting", "running", "done", "failed", "cached")
+_COUNTS = ("total", "queued", "running", "done", "failed", "cached")
 Finished = tuple[int, JsonObject | None, JsonObject | None, bool]
 """Position, result, error, whether it was cached."""
 
@@ -50,22 +50,28 @@ class LockedJob:
         """Add an event; the counts are what it tells unless there is something else."""
         data = {name: getattr(self.job, name) for name in _COUNTS} if data is None else data
         self.job = replace(self.job, events=self.job.events + 1)
-        event = {"job": self.job.number, "id": self.job.events, "kind": kind, "data": dict(data), "at": self._now}
+        event = {
+            "job": self.job.number,
+            "id": self.job.events,
+            "kind": kind,
+            "data": dict(data),
+            "created_at": self._now,
+        }
         self._events.append(event)
 
     def start(self, items: int) -> None:
         """So many items that waited now run."""
         job = self.job
-        self.job = replace(job, waiting=job.waiting - items, running=job.running + items)
+        self.job = replace(job, queued=job.queued - items, running=job.running + items)
         if job.state == "queued":
-            self.job = replace(self.job, state="running", started=self._now)
+            self.job = replace(self.job, state="running", started_at=self._now)
             self.tell("started")
 
     def put_back(self, items: int) -> None:
         """So many items that ran wait again."""
-        self.job = replace(self.job, waiting=self.job.waiting + items, running=self.job.running - items)
+        self.job = replace(self.job, queued=self.job.queued + items, running=self.job.running - items)
 
-    def finish(self, items: Iterable[Finished], source: Literal["waiting", "running"] = "running") -> None:
+    def finish(self, items: Iterable[Finished], source: Literal["queued", "running"] = "running") -> None:
         """These items ended; where they were the last, the job ends with them. `source`: what they did before."""
         rows = []
         for position, result, error, cached in items:
@@ -79,7 +85,7 @@ class LockedJob:
             rows.append({**row, "result": result, "error": error})
         if rows:
             self.update_items(rows)
-        if not self.job.waiting and not self.job.running:
+        if not self.job.queued and not self.job.running:
             self.end("done" if self.job.done else "failed")
 
     def update_items(self, rows: list[dict[str, Any]]) -> None:
@@ -91,14 +97,14 @@ class LockedJob:
         """The job changes no more; items that run wait for good."""
         if self.job.running:
             running = (ItemRow.job == self.job.number) & (ItemRow.state == "running")
-            self._conn.execute(update(ItemRow).where(running).values(state="waiting", worker=None))
+            self._conn.execute(update(ItemRow).where(running).values(state="queued", server=None))
             self.put_back(self.job.running)
-        self.job = replace(self.job, state=state, finished=self._now, error=None if error is None else dict(error))
+        self.job = replace(self.job, state=state, finished_at=self._now, error=None if error is None else dict(error))
         self.tell(state)
 
     def save(self) -> Job:
         """Write the job and its events."""
-        names = (*_COUNTS, "state", "error", "started", "finished", "events")
+        names = (*_COUNTS, "state", "error", "started_at", "finished_at", "events")
         values = {name: getattr(self.job, name) for name in names}
         self._conn.execute(update(JobRow).where(JobRow.number == self.job.number).values(values))
         if self._events:

@@ -81,11 +81,11 @@ class Jobs:
             idempotency_key=idempotency_key,
             state="queued",
             error=None,
-            created=now,
-            started=None,
-            finished=None,
+            created_at=now,
+            started_at=None,
+            finished_at=None,
             total=len(items),
-            waiting=len(items),
+            queued=len(items),
             running=0,
             done=0,
             failed=0,
@@ -101,7 +101,7 @@ class Jobs:
                 return self._same(conn, owner, idempotency_key, body_hash), False
             if most is not None and (others := _unfinished(conn, owner) - 1) >= most:
                 raise TooManyJobsError(f"{others} jobs are not finished; at most {most} may be at a time")
-            conn.execute(self._db.insert(OwnerRow).values(owner=owner, turn=0).on_conflict_do_nothing())
+            conn.execute(self._db.insert(OwnerRow).values(owner=owner, last_served=0).on_conflict_do_nothing())
             conn.execute(insert(ItemRow), [_row(number, position, item) for position, item in enumerate(items)])
             locked = LockedJob(conn, replace(job, number=number), now)
             locked.tell("created")
@@ -110,7 +110,7 @@ class Jobs:
                 for position, item in enumerate(items)
                 if item.result is not None or item.error is not None
             ]
-            locked.finish(known, "waiting")
+            locked.finish(known, "queued")
             return locked.save(), True
 
     def get(self, job: str, owner: str | None = None) -> Job:
@@ -157,16 +157,16 @@ class Jobs:
             rows = conn.execute(select(*_EVENT).where(this).order_by(EventRow.id).limit(limit))
             return [Event(**row._mapping) for row in rows]
 
-    def waiting(self) -> dict[str, int]:
+    def queued(self) -> dict[str, int]:
         """Numbers of items that wait for a worker, by owner; owners without any are not there."""
-        total = func.sum(JobRow.waiting)
+        total = func.sum(JobRow.queued)
         jobs = select(JobRow.owner, total).where(JobRow.state.in_(ACTIVE_STATES)).group_by(JobRow.owner)
         with self._db.read() as conn:
             return {owner: int(number) for owner, number in conn.execute(jobs.having(total > 0))}
 
     def counts(self) -> dict[JobState, JobCounts]:
         """By state, how many there are; states without any are not there."""
-        numbers = func.count(), func.sum(JobRow.waiting), func.sum(JobRow.running)
+        numbers = func.count(), func.sum(JobRow.queued), func.sum(JobRow.running)
         with self._db.read() as conn:
             rows = conn.execute(select(JobRow.state, *numbers).group_by(JobRow.state))
             return {state: JobCounts(*map(int, counts)) for state, *counts in rows}
@@ -190,7 +190,7 @@ class Jobs:
     def prune(self, older_than: timedelta) -> int:
         """Forget the jobs that ended so long ago; how many these were."""
         old = select(JobRow.number).where(
-            JobRow.state.in_(FINISHED_STATES), JobRow.finished < self._db.now() - older_than
+            JobRow.state.in_(FINISHED_STATES), JobRow.finished_at < self._db.now() - older_than
         )
         with self._db.read() as conn:
             numbers = list(conn.scalars(old))
@@ -233,6 +233,6 @@ def _unfinished(conn: Connection, owner: str) -> int:
 
 
 def _row(job: int, position: int, item: NewItem) -> dict[str, Any]:
-    shared = {"state": "waiting", "attempts": 0, "cached": False}
+    shared = {"state": "queued", "attempts": 0, "cached": False}
     what = {"architecture": item.architecture, "fingerprint": item.fingerprint}
     return {"job": job, "position": position, **what, **shared}

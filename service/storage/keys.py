@@ -26,7 +26,7 @@ class Keys:
         given = {"id": id, "prefix": prefix, "name": name, "hash": hash}
         for field, value in given.items():
             checks.text(field, value)
-        row = {**given, "scopes": list(scopes), "limits": dict(limits), "created": self._db.now()}
+        row = {**given, "scopes": list(scopes), "limits": dict(limits), "created_at": self._db.now()}
         with self._db.write("keys") as conn:
             once = self._db.insert(KeyRow).values(row).on_conflict_do_nothing(index_elements=["id"])
             added = conn.execute(once.returning(*_COLUMNS)).one_or_none()
@@ -49,7 +49,7 @@ class Keys:
     def open(self) -> None:
         """Answer requests without a key until the next one is made. Raises `InputError` where a key is in use."""
         with self._db.write("keys") as conn:
-            used = list(conn.scalars(select(KeyRow.id).where(KeyRow.revoked.is_(None)).order_by(KeyRow.number)))
+            used = list(conn.scalars(select(KeyRow.id).where(KeyRow.revoked_at.is_(None)).order_by(KeyRow.number)))
             if used:
                 raise InputError("keys in use", ", ".join(used), "none: `archrank keys revoke` each of them first")
             self._allow(conn, anonymous=True)
@@ -67,9 +67,9 @@ class Keys:
 
     def revoke(self, id: str) -> ApiKey:  # noqa: A002
         """Note the time from which it is of no use; the first time counts. Raises `NotFoundError`."""
-        first = func.coalesce(KeyRow.revoked, self._db.now())
+        first = func.coalesce(KeyRow.revoked_at, self._db.now())
         with self._db.write() as conn:
-            revoked = update(KeyRow).where(KeyRow.id == id).values(revoked=first).returning(*_COLUMNS)
+            revoked = update(KeyRow).where(KeyRow.id == id).values(revoked_at=first).returning(*_COLUMNS)
             row = conn.execute(revoked).one_or_none()
         if row is None:
             raise NotFoundError("id", id, "the id of a key")

@@ -1,4 +1,4 @@
-"""Jobs as workers see them: items are claimed, finished, and put back when a worker is gone."""
+"""Jobs as workers see them: items are claimed, finished, and put back when a server is gone."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from service.storage import checks
 from service.storage.changes import LockedJob
 from service.storage.database import Database
 from service.storage.records import ACTIVE_STATES, Claim, JsonObject, Outcome, Requeued
-from service.storage.tables import ItemRow, JobRow, OwnerRow, WorkerRow
+from service.storage.tables import ItemRow, JobRow, OwnerRow, ServerRow
 
 LARGEST_CLAIM = 10_000
 
@@ -22,19 +22,19 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def claim(self, n: int, worker: str) -> list[Claim]:
-        """Up to `n` items for this worker alone: owners in turns one each, of their oldest job, the first that wait."""
+    def claim(self, n: int, server: str) -> list[Claim]:
+        """Up to `n` items for this server alone: owners in turns one each, of their oldest job, the first that wait."""
         checks.number("n", n, 1, LARGEST_CLAIM)
-        checks.text("worker", worker)
+        checks.text("server", server)
         with self._db.write("claim") as conn:
-            plan, owners = _plan(_waiting(conn), n)
+            plan, owners = _plan(_queued(conn), n)
             if not plan:
                 return []
-            last = conn.scalars(select(func.max(OwnerRow.turn))).one()
+            last = conn.scalars(select(func.max(OwnerRow.last_served))).one()
             for turn, owner in enumerate(owners, last + 1):
-                conn.execute(update(OwnerRow).where(OwnerRow.owner == owner).values(turn=turn))
+                conn.execute(update(OwnerRow).where(OwnerRow.owner == owner).values(last_served=turn))
             claims = {
-                number: deque(self._claim(conn, number, items, worker, last + 1))
+                number: deque(self._claim(conn, number, items, server, last + 1))
                 for number, items in sorted(Counter(plan).items())
             }
             return [claims[number].popleft() for number in plan if claims[number]]
@@ -72,7 +72,7 @@ class Queue:
 
     def begin(self, claims: Sequence[Claim]) -> None:
         """Count one more attempt at items that are still held. Once a claim, before anything is computed of it: what
-        ends its worker then is known by it.
+        ends its server then is known by it.
         """
 
         def begin(locked: LockedJob, held: dict[int, Row[Any]]) -> None:
@@ -103,18 +103,18 @@ class Queue:
         self._each(release, (claim.job.number for claim in claims))
         return released
 
-    def requeue(self, worker: str | None, most_attempts: int, error: JsonObject) -> Requeued:
-        """Put back what this worker was at, or all that runs with None; for when it is known to be gone.
+    def requeue(self, server: str | None, most_attempts: int, error: JsonObject) -> Requeued:
+        """Put back what this server was at, or all that runs with None; for when it is known to be gone.
 
         Args:
-            most_attempts: items that were begun so often fail instead, as what kills a worker kills the next one.
+            most_attempts: items that were begun so often fail instead, as what kills a server kills the next one.
             error: of those.
         """
-        return self._requeue(true() if worker is None else ItemRow.worker == worker, most_attempts, error)
+        return self._requeue(true() if server is None else ItemRow.server == server, most_attempts, error)
 
     def requeue_lost(self, most_attempts: int, error: JsonObject) -> Requeued:
         """As `requeue`, of all workers that are not in the table of workers (any more)."""
-        return self._requeue(ItemRow.worker.not_in(select(WorkerRow.name)), most_attempts, error)
+        return self._requeue(ItemRow.server.not_in(select(ServerRow.name)), most_attempts, error)
 
     def _requeue(self, which: ColumnElement[bool], most_attempts: int, error: JsonObject) -> Requeued:
         checks.number("most_attempts", most_attempts, 1)
@@ -157,22 +157,22 @@ class Queue:
                 if (locked := LockedJob.of(conn, number, self._db.now())) is not None:
                     change(locked, _running(conn, number, this))
 
-    def _claim(self, conn: Connection, number: int, items: int, worker: str, lease: int) -> list[Claim]:
+    def _claim(self, conn: Connection, number: int, items: int, server: str, lease: int) -> list[Claim]:
         locked = LockedJob.of(conn, number, self._db.now())
         if locked is None:  # cancelled in this moment
             return []
-        waiting = (ItemRow.job == number) & (ItemRow.state == "waiting")
+        queued = (ItemRow.job == number) & (ItemRow.state == "queued")
         columns = (ItemRow.position, ItemRow.architecture, ItemRow.fingerprint, ItemRow.attempts)
-        rows = conn.execute(select(*columns).where(waiting).order_by(ItemRow.position).limit(items)).all()
-        first = waiting & (ItemRow.position <= rows[-1].position)
-        running = {"state": "running", "worker": worker, "lease": lease}
+        rows = conn.execute(select(*columns).where(queued).order_by(ItemRow.position).limit(items)).all()
+        first = queued & (ItemRow.position <= rows[-1].position)
+        running = {"state": "running", "server": server, "lease": lease}
         conn.execute(update(ItemRow).where(first).values(running))
         locked.start(len(rows))
         job = locked.save()
         return [Claim(job, row.position, row.architecture, row.fingerprint, row.attempts, lease) for row in rows]
 
 
-_BACK = {"state": "waiting", "worker": None}
+_BACK = {"state": "queued", "server": None}
 
 
 def _running(conn: Connection, number: int, this: ColumnElement[bool]) -> dict[int, Row[Any]]:
@@ -185,11 +185,11 @@ def _holds(locked: LockedJob, held: dict[int, Row[Any]], claim: Claim) -> bool:
     return claim.job.number == locked.job.number and row is not None and bool(row.lease == claim.lease)
 
 
-def _waiting(conn: Connection) -> list[Row[Any]]:
+def _queued(conn: Connection) -> list[Row[Any]]:
     """Jobs with items that wait, oldest first."""
-    columns = (JobRow.number, JobRow.owner, JobRow.waiting, OwnerRow.turn)
+    columns = (JobRow.number, JobRow.owner, JobRow.queued, OwnerRow.last_served)
     jobs = select(*columns).join(OwnerRow, OwnerRow.owner == JobRow.owner)
-    jobs = jobs.where(JobRow.state.in_(ACTIVE_STATES), JobRow.waiting > 0).order_by(JobRow.number)
+    jobs = jobs.where(JobRow.state.in_(ACTIVE_STATES), JobRow.queued > 0).order_by(JobRow.number)
     return list(conn.execute(jobs))
 
 
@@ -197,8 +197,8 @@ def _plan(jobs: Iterable[Row[Any]], n: int) -> tuple[list[int], list[str]]:
     """The jobs to take an item of, one by one, and their owners, who was served last coming last."""
     lines: dict[str, deque[list[int]]] = {}
     turns: dict[str, int] = {}
-    for number, owner, waiting, turn in jobs:
-        lines.setdefault(owner, deque()).append([number, waiting])
+    for number, owner, queued, turn in jobs:
+        lines.setdefault(owner, deque()).append([number, queued])
         turns[owner] = turn
     owners = deque(sorted(lines, key=turns.__getitem__))
     plan: list[int] = []

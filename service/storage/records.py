@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-JobKind = Literal["predict", "score"]
+JobKind = Literal["predictions", "scores"]
 JobState = Literal["queued", "running", "done", "cancelled", "failed"]
-ItemState = Literal["waiting", "running", "done", "failed"]
+ItemState = Literal["queued", "running", "done", "failed"]
 JsonObject = Mapping[str, Any]
 
-JOB_KINDS: tuple[JobKind, ...] = ("predict", "score")
+JOB_KINDS: tuple[JobKind, ...] = ("predictions", "scores")
 ACTIVE_STATES: tuple[JobState, ...] = ("queued", "running")
 FINISHED_STATES: tuple[JobState, ...] = ("done", "cancelled", "failed")
 """A job in one of these changes no more."""
@@ -61,8 +61,8 @@ class Job:
         options: of its request.
         ensemble: see `Basis`; so are `ensemble_hash` and `proxies`.
         error: why it failed as a whole.
-        total: items, which is `waiting + running + done + failed`. The items that a cancelled or failed job left
-            undone stay `waiting` for good.
+        total: items, which is `queued + running + done + failed`. The items that a cancelled or failed job left
+            undone stay `queued` for good.
         cached: those of the done items whose result was known.
         events: id of its last event.
     """
@@ -78,11 +78,11 @@ class Job:
     idempotency_key: str | None
     state: JobState
     error: dict[str, Any] | None
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
     total: int
-    waiting: int
+    queued: int
     running: int
     done: int
     failed: int
@@ -140,7 +140,7 @@ class JobCounts(NamedTuple):
     """Numbers of jobs, of their items that wait, and of those that run."""
 
     jobs: int
-    waiting: int
+    queued: int
     running: int
 
 
@@ -185,14 +185,14 @@ class Event:
     id: int
     kind: str
     data: dict[str, Any]
-    at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True)
 class Requeued:
     """What became of items whose worker is gone: numbers of those that wait again, and of those given up."""
 
-    waiting: int
+    queued: int
     failed: int
 
 
@@ -213,5 +213,5 @@ class ApiKey:
     hash: str = field(repr=False)
     scopes: list[str]
     limits: dict[str, Any]
-    created: datetime
-    revoked: datetime | None
+    created_at: datetime
+    revoked_at: datetime | None

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 class _Context(NamedTuple):
     space: str
-    batch: str
+    probe_batch: str
     seed: int
     repeats: int
     device: str
@@ -68,18 +68,18 @@ class Scores:
         """
         checks.number("most", most, 0)
         with self._db.write() as conn:
-            old = conn.execute(delete(ScoresRow).where(ScoresRow.used < self._db.now() - unused_for)).rowcount
+            old = conn.execute(delete(ScoresRow).where(ScoresRow.last_used_at < self._db.now() - unused_for)).rowcount
             excess = conn.scalars(select(func.count()).select_from(ScoresRow)).one() - most
             if excess <= 0:
                 return old
-            oldest = select(ScoresRow.id).order_by(ScoresRow.turn, ScoresRow.id).limit(excess)
+            oldest = select(ScoresRow.id).order_by(ScoresRow.use_order, ScoresRow.id).limit(excess)
             return old + conn.execute(delete(ScoresRow).where(ScoresRow.id.in_(oldest))).rowcount
 
     def _get(
         self, context: _Context, architectures: list[str], wanted: Mapping[str, list[ScoreKey]]
     ) -> dict[ScoreKey, Score]:
         rows = (
-            select(ScoresRow.id, ScoresRow.architecture, ScoresRow.scores, ScoresRow.used)
+            select(ScoresRow.id, ScoresRow.architecture, ScoresRow.scores, ScoresRow.last_used_at)
             .join(ContextRow, ContextRow.id == ScoresRow.context)
             .where(context.matches(), ScoresRow.architecture.in_(architectures))
         )
@@ -95,7 +95,7 @@ class Scores:
         if stale:
             with suppress(StoreError), self._db.write() as conn:  # that a disk is full does not hinder reading
                 used = update(ScoresRow).where(ScoresRow.id.in_(stale))
-                conn.execute(used.values(used=now, turn=_next_turn(conn)))
+                conn.execute(used.values(last_used_at=now, use_order=_next_turn(conn)))
         return found
 
     def _put(self, conn: Connection, context: _Context, packed: Mapping[str, Mapping[str, Packed]]) -> None:
@@ -106,15 +106,16 @@ class Scores:
         new, old = insert.excluded, ScoresRow.__table__.c
         merged = old.scores.op("||")(new.scores) if self._db.file is None else func.json_patch(old.scores, new.scores)
         upsert = insert.on_conflict_do_update(
-            index_elements=["context", "architecture"], set_={"scores": merged, "used": new.used, "turn": new.turn}
+            index_elements=["context", "architecture"],
+            set_={"scores": merged, "last_used_at": new.last_used_at, "use_order": new.use_order},
         )
-        same = {"context": number, "used": self._db.now(), "turn": _next_turn(conn)}
+        same = {"context": number, "last_used_at": self._db.now(), "use_order": _next_turn(conn)}
         # In one order everywhere: two writers of the same rows wait for, and do not block, each other.
         conn.execute(upsert, [{"architecture": one, "scores": packed[one], **same} for one in sorted(packed)])
 
 
 def _next_turn(conn: Connection) -> int:
-    return conn.scalars(select(func.coalesce(func.max(ScoresRow.turn), 0) + 1)).one()
+    return conn.scalars(select(func.coalesce(func.max(ScoresRow.use_order), 0) + 1)).one()
 
 
 def _by_context(keys: Iterable[ScoreKey]) -> dict[_Context, dict[str, list[ScoreKey]]]:

@@ -12,8 +12,8 @@ from service.storage.jobs import Jobs
 from service.storage.keys import Keys
 from service.storage.queue import Queue
 from service.storage.scores import Scores
+from service.storage.servers import Servers
 from service.storage.tables import HealthRow
-from service.storage.workers import Workers
 
 FILE = "archrank.db"
 
@@ -26,8 +26,8 @@ class Store:
     Attributes:
         scores: of earlier requests.
         jobs: as their owners see them.
-        queue: the same jobs as workers see them.
-        workers: those who are there.
+        queue: the same jobs as servers see them.
+        servers: those who are there.
         keys: API keys.
     """
 
@@ -36,7 +36,7 @@ class Store:
         self.scores = Scores(database)
         self.jobs = Jobs(database)
         self.queue = Queue(database)
-        self.workers = Workers(database)
+        self.servers = Servers(database)
         self.keys = Keys(database)
 
     @classmethod

@@ -46,11 +46,11 @@ class ContextRow(Base):
     """All that the scores of many architectures have in common."""
 
     __tablename__ = "contexts"
-    __table_args__ = (UniqueConstraint("space", "batch", "seed", "repeats", "device", "dtype", name="context"),)
+    __table_args__ = (UniqueConstraint("space", "probe_batch", "seed", "repeats", "device", "dtype", name="context"),)
 
     id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     space: Mapped[str]
-    batch: Mapped[str]
+    probe_batch: Mapped[str]
     seed: Mapped[int]
     repeats: Mapped[int]
     device: Mapped[str]
@@ -63,16 +63,16 @@ class ScoresRow(Base):
     __tablename__ = "scores"
     __table_args__ = (
         UniqueConstraint("context", "architecture", name="scored"),
-        Index("scores_turn", "turn"),
-        Index("scores_used", "used"),
+        Index("scores_use_order", "use_order"),
+        Index("scores_last_used_at", "last_used_at"),
     )
 
     id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     context: Mapped[int] = mapped_column(ForeignKey("contexts.id"))
     architecture: Mapped[str]
     scores: Mapped[dict[str, Any]] = mapped_column(MERGEABLE)  # by proxy and version
-    used: Mapped[datetime]
-    turn: Mapped[int]  # counts uses up, whatever the clock says
+    last_used_at: Mapped[datetime]
+    use_order: Mapped[int]  # counts uses up, whatever the clock says
 
 
 class OwnerRow(Base):
@@ -81,7 +81,7 @@ class OwnerRow(Base):
     __tablename__ = "owners"
 
     owner: Mapped[str] = mapped_column(primary_key=True)
-    turn: Mapped[int]
+    last_served: Mapped[int]
 
 
 ACTIVE = sql("state IN ('queued', 'running')")
@@ -93,7 +93,7 @@ class JobRow(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("owner", "idempotency_key", name="idempotency"),
-        CheckConstraint("waiting >= 0 AND running >= 0 AND total = waiting + running + done + failed", name="counts"),
+        CheckConstraint("queued >= 0 AND running >= 0 AND total = queued + running + done + failed", name="counts"),
         Index("jobs_active", "number", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
         Index("jobs_owner", "owner", "number"),
         {"sqlite_autoincrement": True},  # no number comes twice
@@ -111,11 +111,11 @@ class JobRow(Base):
     body_hash: Mapped[str | None]
     state: Mapped[str]
     error: Mapped[dict[str, Any] | None]
-    created: Mapped[datetime]
-    started: Mapped[datetime | None]
-    finished: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
     total: Mapped[int]
-    waiting: Mapped[int]
+    queued: Mapped[int]
     running: Mapped[int]
     done: Mapped[int]
     failed: Mapped[int]
@@ -123,7 +123,7 @@ class JobRow(Base):
     events: Mapped[int]  # id of the last
 
 
-WAITING, RUNNING = sql("state = 'waiting'"), sql("state = 'running'")
+QUEUED, RUNNING = sql("state = 'queued'"), sql("state = 'running'")
 
 
 class ItemRow(Base):
@@ -132,8 +132,8 @@ class ItemRow(Base):
     __tablename__ = "items"
     __table_args__ = (
         UniqueConstraint("job", "completion", name="completion"),
-        Index("items_waiting", "job", "position", sqlite_where=WAITING, postgresql_where=WAITING),
-        Index("items_running", "job", "worker", sqlite_where=RUNNING, postgresql_where=RUNNING),
+        Index("items_queued", "job", "position", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        Index("items_running", "job", "server", sqlite_where=RUNNING, postgresql_where=RUNNING),
     )
 
     job: Mapped[int] = mapped_column(ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True)
@@ -142,7 +142,7 @@ class ItemRow(Base):
     fingerprint: Mapped[str | None]
     state: Mapped[str]
     attempts: Mapped[int]  # how often it was begun
-    worker: Mapped[str | None]
+    server: Mapped[str | None]
     lease: Mapped[int | None]  # tells one claim of this item from another
     completion: Mapped[int | None]  # counts the job's finished items up
     cached: Mapped[bool]
@@ -159,16 +159,16 @@ class EventRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     kind: Mapped[str]
     data: Mapped[dict[str, Any]]
-    at: Mapped[datetime]
+    created_at: Mapped[datetime]
 
 
-class WorkerRow(Base):
+class ServerRow(Base):
     """A server that works on items, and how often it said that it is alive."""
 
-    __tablename__ = "workers"
+    __tablename__ = "servers"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    beat: Mapped[int]
+    heartbeats: Mapped[int]
 
 
 class KeyRow(Base):
@@ -183,8 +183,8 @@ class KeyRow(Base):
     hash: Mapped[str]
     scopes: Mapped[list[str]]
     limits: Mapped[dict[str, Any]]
-    created: Mapped[datetime]
-    revoked: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
 
 
 class AccessRow(Base):

@@ -1,48 +1,52 @@
-/** The HTTP API: JSON in and out, and every failure as an error that says what it was. */
+/** Client of the HTTP API: JSON requests and responses, failures as errors. */
 
-import { fromOne } from "./format.js";
-import { keep, recall } from "./keep.js";
+import { load, save } from "./browser-storage.js";
+import { forPeople } from "./format.js";
 
-const KEY = "archrank-key";
-const PATIENCE = 15000; // milliseconds until a server that is silent counts as not reached
-const LONGEST_PAUSE = 3600; // seconds; a timer that is told to wait for more than 24 days does not wait at all
+const KEY_NAME = "archrank-key";
+const TIMEOUT_MS = 15000;
+const MAX_RETRY_AFTER_S = 3600; // a timer of more than 24 days fires at once
 
-/** What the server said no with (RFC 9457). The message is for people. */
+/** Error response (RFC 9457). The message is for people. */
 export class Problem extends Error {
-  /** @param {number} status @param {?object} document @param {number} retryAfter seconds; 0: not said */
+  /**
+   * @param {number} status
+   * @param {?object} document
+   * @param {number} retryAfter seconds; 0 if not stated
+   */
   constructor(status, document, retryAfter = 0) {
-    const said = typeof document?.detail === "string" ? document.detail : `the server answered ${status}`;
-    super(fromOne(said));
+    const detail = typeof document?.detail === "string" ? document.detail : `the server answered ${status}`;
+    super(forPeople(detail));
     this.status = status;
-    this.retryAfter = Math.min(Math.max(retryAfter, 0), LONGEST_PAUSE);
+    this.retryAfter = Math.min(Math.max(retryAfter, 0), MAX_RETRY_AFTER_S);
   }
 }
 
-/** There was no answer. */
-export class Unreachable extends Error {
+/** No response from the server. */
+export class ConnectionError extends Error {
   constructor() {
-    super("the server was not reached");
+    super("the server cannot be reached");
   }
 }
 
-/** Whether an error only means that something newer took its place. */
-export function wasAborted(error) {
+/** True for the error of a request that a newer one replaced. */
+export function isAbort(error) {
   return error.name === "AbortError";
 }
 
 export class Api {
-  /** Called with true or false after each request: whether the server was reached. */
-  onReached = () => {};
+  /** Called after each request with true if the server was reached, else false. */
+  onConnectivity = () => {};
 
-  /** Called where the server wants a key, or another one. */
-  onRefused = () => {};
+  /** Called when the server refuses the API key, or the lack of one. */
+  onUnauthorized = () => {};
 
   get key() {
-    return recall("session", KEY);
+    return load("session", KEY_NAME);
   }
 
   set key(key) {
-    keep("session", KEY, key);
+    save("session", KEY_NAME, key);
   }
 
   get(path, options) {
@@ -57,59 +61,58 @@ export class Api {
     return this.#json("DELETE", path, options);
   }
 
-  /** A response whose body is read as it arrives, however long that takes. */
+  /** A response whose body is read as it arrives, without a timeout. */
   stream(path, headers, signal) {
     return this.#send("GET", path, { headers, signal });
   }
 
   async #json(method, path, { signal, ...options } = {}) {
-    const patience = AbortSignal.timeout(PATIENCE);
-    const signals = signal ? [signal, patience] : [patience];
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const signals = signal ? [signal, timeout] : [timeout];
     const response = await this.#send(method, path, { ...options, signal: AbortSignal.any(signals) });
-    return this.#reached(() => response.json(), signal);
+    return this.#translateErrors(() => response.json(), signal);
   }
 
-  async #send(method, path, { body, headers = {}, signal } = {}) {
-    const sent = { Accept: "application/json", ...headers };
-    if (this.key) sent.Authorization = `Bearer ${this.key}`;
-    if (body !== undefined) sent["Content-Type"] = "application/json";
-    const options = { method, headers: sent, signal, cache: "no-store", body: body && JSON.stringify(body) };
-    const response = await this.#reached(() => fetch(address(path), options), signal);
+  async #send(method, path, { body, headers: extra = {}, signal } = {}) {
+    const headers = { Accept: "application/json", ...extra };
+    if (this.key) headers.Authorization = `Bearer ${this.key}`;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const options = { method, headers, signal, cache: "no-store", body: body && JSON.stringify(body) };
+    const response = await this.#translateErrors(() => fetch(absoluteUrl(path), options), signal);
     const isJson = /json/.test(response.headers.get("Content-Type"));
     if ([502, 503, 504].includes(response.status) && !isJson) {
-      this.onReached(false); // something in front of the server answered for it
-      throw new Unreachable();
+      this.onConnectivity(false); // a reverse proxy answered for the server
+      throw new ConnectionError();
     }
-    this.onReached(true);
+    this.onConnectivity(true);
     if (response.ok) return response;
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-    const problem = new Problem(response.status, isJson ? await readable(response) : null, retryAfter);
-    if (problem.status === 401) this.onRefused(problem);
+    const problem = new Problem(response.status, isJson ? await jsonOrNull(response) : null, retryAfter);
+    if (problem.status === 401) this.onUnauthorized(problem);
     throw problem;
   }
 
-  async #reached(work, signal) {
+  async #translateErrors(request, signal) {
     try {
-      return await work();
+      return await request();
     } catch (error) {
       if (signal?.aborted && signal.reason?.name === "AbortError") throw signal.reason;
-      this.onReached(false);
-      throw new Unreachable();
+      this.onConnectivity(false);
+      throw new ConnectionError();
     }
   }
 }
 
-/** The JSON of a response; null where it is none. */
-async function readable(response) {
+async function jsonOrNull(response) {
   try {
     return await response.json();
   } catch (error) {
-    if (wasAborted(error)) throw error;
+    if (isAbort(error)) throw error;
     return null;
   }
 }
 
-/** The URL of a path of the API, below wherever the page lies. */
-export function address(path) {
+/** URL of a path of the API, relative to the page. */
+export function absoluteUrl(path) {
   return new URL(path.replace(/^\//, ""), document.baseURI).href;
 }

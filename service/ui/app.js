@@ -1,44 +1,44 @@
-/** The page: what is asked first, and who shows what. */
+/** Entry point: the shared state, the views, and the first requests. */
 
-import { showAccess } from "./access.js";
-import { showAnswer } from "./answer.js";
-import { Api, Problem, Unreachable } from "./api.js";
+import { Api, ConnectionError, Problem } from "./api.js";
+import { mountApiKey } from "./api-key.js";
 import { LinkError } from "./architecture.js";
-import { showCard } from "./card.js";
-import { showComparison } from "./comparison.js";
-import { keepConnected } from "./connection.js";
-import { showCopies } from "./copy.js";
+import { mountAttributions } from "./attributions.js";
+import { mountCard } from "./card.js";
+import { mountComparison } from "./comparison.js";
+import { watchConnection } from "./connection.js";
+import { mountCopyButtons } from "./copy-as.js";
 import { byId, showProblem } from "./dom.js";
-import { showEditor } from "./editor.js";
-import { showGrid } from "./grid.js";
+import { mountEditor } from "./editor.js";
+import { mountGrid } from "./grid.js";
 import { History } from "./history.js";
-import { showJobs } from "./joblist.js";
-import { fromAddress, keepAddress } from "./link.js";
-import { showPopulation } from "./population.js";
-import { keepPredicting } from "./predict.js";
-import { showProxies } from "./proxies.js";
-import { showReasons } from "./reasons.js";
-import { showScoring } from "./scoring.js";
+import { mountJobList } from "./job-list.js";
+import { startPredicting } from "./live-prediction.js";
+import { mountPrediction } from "./prediction.js";
+import { mountProxies } from "./proxies.js";
+import { mountReferenceSet } from "./reference-set.js";
+import { mountScoring } from "./scoring.js";
 import { Store } from "./store.js";
-import { keepTheme } from "./theme.js";
+import { mountTheme } from "./theme.js";
+import { readFragment, syncFragment } from "./url-fragment.js";
 
 const store = new Store({
   spaces: {},
-  architecture: null, // that is edited
+  architecture: null, // the edited one
   canUndo: false,
   canRedo: false,
-  prediction: { item: null, state: "loading", problem: null }, // from structure; of the architecture, if current
-  explanation: null, // {item, of, problem}
+  prediction: { item: null, state: "loading", problem: null }, // from structure; of the architecture if current
+  explanation: null, // {item, key of its architecture, problem}
   scored: new Map(), // predictions with proxies, by architecture
-  ensemble: null, // name of the one that answers
+  ensemble: null, // name of the default ensemble
   card: null,
-  population: null,
-  job: null, // {card, of: architectures} that are being scored
+  referenceSet: null,
+  job: null, // {status, architectures} of the running job
   jobProblem: null,
   comparison: [], // architectures
-  compared: null, // {of: architectures, items, beats, withProxies, problem}
-  reached: true, // the server
-  epoch: 0, // counts how often everything has to be asked again
+  compared: null, // {architectures, items, winProbability, withProxies, problem}
+  online: true,
+  refreshes: 0, // increased to repeat all requests
   needsKey: false,
   keyProblem: null,
 });
@@ -46,71 +46,72 @@ const api = new Api();
 const history = new History(store);
 const edit = (architecture) => history.edit(architecture);
 
-keepTheme();
-keepConnected(store, api);
-showAccess(store, api);
-showGrid(store, edit);
-showEditor(store, api, history);
-showAnswer(store);
-showPopulation(store);
-showReasons(store, edit);
-showProxies(store);
-showComparison(store, api, edit, showScoring(store, api));
-showCopies(store, api);
-showCard(store);
-showJobs(store, api);
+mountTheme();
+watchConnection(store, api);
+mountApiKey(store, api);
+mountGrid(store, edit);
+mountEditor(store, api, history);
+mountPrediction(store);
+mountReferenceSet(store);
+mountAttributions(store, edit);
+mountProxies(store);
+mountComparison(store, api, edit, mountScoring(store, api));
+mountCopyButtons(store, api);
+mountCard(store);
+mountJobList(store, api);
 store.watch(["architecture"], ({ architecture }) => (document.querySelector("main").hidden = !architecture));
-store.watch(["epoch"], start);
-store.watch(["ensemble", "epoch"], about);
+store.watch(["refreshes"], start);
+store.watch(["ensemble", "refreshes"], loadEnsemble);
 
-/** Learn how architectures are written, and begin with the one that the address or the first preset says. */
+/** Load the search spaces, and begin with the architecture of the URL fragment or the first preset. */
 async function start() {
   if (store.state.architecture) return;
   try {
     const spaces = await api.get("v1/spaces");
     if (store.state.architecture) return;
-    showProblem(byId("starting"), null);
+    showProblem(byId("startup-problem"), null);
     store.set({ spaces });
-    goToAddress();
+    applyFragment();
     const [preset] = Object.values(spaces).flatMap((space) => Object.values(space.presets));
     if (!store.state.architecture) history.edit(preset);
-    keepAddress(store, goToAddress);
-    keepPredicting(store, api);
+    syncFragment(store, applyFragment);
+    startPredicting(store, api);
   } catch (error) {
-    failed(error);
+    handleStartupError(error);
   }
 }
 
-function goToAddress() {
+function applyFragment() {
   try {
-    const told = fromAddress(store.state.spaces);
-    const said = told?.tooMany && `the link compares more than four: ${told.tooMany} of them left out`;
-    showProblem(byId("editor-problem"), said ? { message: said } : null);
-    if (!told) return;
-    history.edit(told.architecture);
-    if (told.comparison.length) store.set({ comparison: told.comparison }); // a link to one leaves those there
+    const fragment = readFragment(store.state.spaces);
+    const message =
+      fragment?.omitted && `The link compares more than four architectures: ${fragment.omitted} of them are left out.`;
+    showProblem(byId("editor-problem"), message ? { message } : null);
+    if (!fragment) return;
+    history.edit(fragment.architecture);
+    if (fragment.comparison.length) store.set({ comparison: fragment.comparison }); // else the comparison stays
   } catch (error) {
     if (!(error instanceof LinkError)) throw error;
     showProblem(byId("editor-problem"), error);
   }
 }
 
-/** Learn what the ensemble that answers rests on. */
-async function about({ ensemble }) {
+/** Load the ensemble's card and reference set. */
+async function loadEnsemble({ ensemble }) {
   if (!ensemble) return;
   try {
     const path = `v1/ensembles/${encodeURIComponent(ensemble)}`;
-    const [card, population] = await Promise.all([api.get(path), api.get(`${path}/population`)]);
-    store.set({ card, population });
-    showProblem(byId("starting"), null);
+    const [card, referenceSet] = await Promise.all([api.get(path), api.get(`${path}/reference-set`)]);
+    store.set({ card, referenceSet });
+    showProblem(byId("startup-problem"), null);
   } catch (error) {
-    failed(error);
+    handleStartupError(error);
   }
 }
 
-function failed(error) {
-  if (error instanceof Unreachable) return; // the banner says so, and it is asked again
+function handleStartupError(error) {
+  if (error instanceof ConnectionError) return; // the banner says so, and the request is repeated
   if (!(error instanceof Problem)) throw error;
-  if (error.status !== 401) showProblem(byId("starting"), error); // the form for the key says that one
-  if (error.retryAfter) setTimeout(() => store.set({ epoch: store.state.epoch + 1 }), 1000 * error.retryAfter);
+  if (error.status !== 401) showProblem(byId("startup-problem"), error); // the API key's form shows that one
+  if (error.retryAfter) setTimeout(() => store.set({ refreshes: store.state.refreshes + 1 }), 1000 * error.retryAfter);
 }

@@ -1,5 +1,5 @@
 /**
- * Architectures, as values: nothing here changes one.
+ * Architectures as immutable values.
  *
  * @typedef {{space: string, layers: string[][]}} Architecture
  * @typedef {{name: string, modules: string[], depths: number[], slots: Object<string, number[]>}} Space
@@ -7,58 +7,58 @@
 
 export class LinkError extends Error {}
 
-/** As a link has it: `gcn-nas/L2.S/T/…`, one part a layer. The same for the same architecture. */
-export function written({ space, layers }) {
+/** Text of an architecture in a link, e.g. `gcn-nas/L2.S/T/…`. Equal architectures have equal texts. */
+export function serialize({ space, layers }) {
   return [space, ...layers.map((modules) => modules.join("."))].join("/");
 }
 
-/** What `written` wrote. Throws `LinkError` for anything else. */
-export function read(text, spaces) {
+/** Inverse of `serialize`. Throws `LinkError` for invalid text. */
+export function parse(text, spaces) {
   const [name, ...rows] = text.split("/");
   const space = spaces[name];
-  if (!space) throw new LinkError(`the link's search space is ${name}; there is: ${Object.keys(spaces).join(", ")}`);
+  if (!space) throw new LinkError(`the link's search space is ${name}; allowed: ${Object.keys(spaces).join(", ")}`);
   if (!space.depths.includes(rows.length)) {
     throw new LinkError(`the link has ${rows.length} layers; allowed: ${space.depths.join(", ")}`);
   }
   const layers = rows.map((row) => (row ? row.split(".") : []));
   const unknown = layers.flat().find((module) => !space.modules.includes(module));
   if (unknown !== undefined) {
-    throw new LinkError(`the link's module ${unknown} is none of ${space.modules.join(", ")}`);
+    throw new LinkError(`the link has a module ${unknown}; allowed: ${space.modules.join(", ")}`);
   }
-  return { space: name, layers: layers.map((modules) => ordered(modules, space)) };
+  return { space: name, layers: layers.map((modules) => inSpaceOrder(modules, space)) };
 }
 
-/** With a module of a layer there or not. */
-export function withModule(architecture, layer, module, there, space) {
+/** Copy with a module of a layer added or removed. */
+export function withModule(architecture, layer, module, isPresent, space) {
   const layers = architecture.layers.map((modules, i) => {
     if (i !== layer) return modules;
-    return ordered(there ? [...modules, module] : modules.filter((one) => one !== module), space);
+    return inSpaceOrder(isPresent ? [...modules, module] : modules.filter((other) => other !== module), space);
   });
   return { ...architecture, layers };
 }
 
 /**
- * With another number of layers. A layer stays at its slot of the network; a slot that had none gets what `memory` has
- * of it (layers by slot), or else the modules of the nearest.
+ * Copy with another number of layers. Layers keep their slots in the network. A new slot gets the modules that
+ * `memory` (layers by slot) holds for it, else those of the nearest slot.
  */
 export function withDepth(architecture, depth, space, memory) {
-  const before = space.slots[architecture.layers.length];
+  const oldSlots = space.slots[architecture.layers.length];
   const layers = space.slots[depth].map((slot) => {
-    const at = before.indexOf(slot);
-    if (at >= 0) return architecture.layers[at];
+    const index = oldSlots.indexOf(slot);
+    if (index >= 0) return architecture.layers[index];
     if (memory.has(slot)) return memory.get(slot);
-    const distances = before.map((other) => Math.abs(other - slot));
+    const distances = oldSlots.map((other) => Math.abs(other - slot));
     return architecture.layers[distances.indexOf(Math.min(...distances))];
   });
   return { ...architecture, layers };
 }
 
-/** In words, for those who cannot see the picture. */
-export function described({ layers }) {
-  const rows = layers.map((modules, i) => `layer ${i + 1} ${modules.join(" ") || "nothing"}`);
+/** Description in words, for screen readers. */
+export function describe({ layers }) {
+  const rows = layers.map((modules, i) => `layer ${i + 1} ${modules.join(" ") || "empty"}`);
   return `${layers.length} layers: ${rows.join(", ")}`;
 }
 
-function ordered(modules, space) {
+function inSpaceOrder(modules, space) {
   return space.modules.filter((module) => modules.includes(module));
 }

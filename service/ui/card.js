@@ -1,53 +1,53 @@
-/** What predictions rest on: the ensemble's data, its measured errors, its limits. */
+/** The ensemble's card: its data, metrics and limitations. */
 
 import { byId, el, table } from "./dom.js";
-import { percent, signed } from "./format.js";
+import { percent, withMinusSign } from "./format.js";
 
 const inPoints = (value) => (100 * value).toFixed(2);
-const MEASURES = {
-  spearman: ["Spearman's \u03c1", (value) => value.toFixed(3)],
-  within_depth: ["\u03c1 within a depth", (value) => value.toFixed(3)],
-  pairwise: ["pairs in order", (value) => percent(value, 1)],
-  mae: ["mean error, points", inPoints],
-  coverage: ["intervals that hold", (value) => percent(value, 1)],
-  width: ["interval's width, points", inPoints],
-};
+const COLUMNS = [
+  ["Spearman\u2019s \u03c1", (metrics) => metrics.spearman, (value) => value.toFixed(3)],
+  ["\u03c1 within a depth", (metrics) => metrics.within_stratum_spearman, (value) => value.toFixed(3)],
+  ["pairwise accuracy", (metrics) => metrics.pairwise_accuracy, (value) => percent(value, 1)],
+  ["mean absolute error, points", (metrics) => metrics.mae, inPoints],
+  ["interval coverage", (metrics) => metrics.coverage?.overall, (value) => percent(value, 1)],
+  ["interval width, points", (metrics) => metrics.interval_width?.overall, inPoints],
+];
 
-export function showCard(store) {
-  const place = byId("card").querySelector("div");
-  store.watch(["card", "ensemble"], ({ card }) => {
-    place.replaceChildren(...(card ? about(card) : [el("p", { class: "muted" }, "Nothing is known yet.")]));
+export function mountCard(store) {
+  const content = byId("card").querySelector("div");
+  store.watch(["card"], ({ card }) => {
+    content.replaceChildren(...(card ? cardElements(card) : [el("p", { class: "muted" }, "Not loaded yet.")]));
   });
 }
 
-function about({ name, benchmark, features, baselines, measured, method, seed, limits }) {
-  const depths = Object.entries(benchmark.by_depth).map(([depth, networks]) => `${networks} of ${depth} layers`);
-  const [worst, best] = benchmark.accuracy;
-  const kinds = Object.entries(features).map(([kind, how]) => `${how} of ${kind}`);
+function cardElements({ name, benchmark, features, baselines, metrics, method, seed, limitations }) {
+  const strata = Object.entries(benchmark.by_stratum).map(([depth, n]) => `${n} of ${depth} layers`);
+  const [worst, best] = benchmark.accuracy_range;
   const facts = {
     ensemble: name,
-    data: `${benchmark.name}: ${benchmark.architectures} trained architectures, ${depths.join(", ")}`,
-    "their accuracy": `${percent(worst)} to ${percent(best)}`,
-    features: kinds.join(", "),
-    "weights and draws": `seed ${seed}`,
+    benchmark: `${benchmark.name}: ${benchmark.size} trained architectures, ${strata.join(", ")}`,
+    "range of accuracy": `${percent(worst)} to ${percent(best)}`,
+    features: Object.entries(features).map(([kind, n]) => `${n} of ${kind}`).join(", "),
+    "weights and random draws": `seed ${seed}`,
   };
-  const rows = Object.entries(measured).map(([row, errors]) => {
+  const rows = Object.entries(metrics).map(([row, values]) => {
     const label = baselines.includes(row) ? `${row} (baseline)` : row;
-    return [label, ...Object.entries(MEASURES).map(([measure, [, write]]) => cell(errors[measure], write))];
+    return [label, ...COLUMNS.map(([, select, format]) => cellText(select(values), format))];
   });
-  const headings = ["by", ...Object.values(MEASURES).map(([heading]) => heading)];
-  const how = method ? `${method.repeats} \u00d7 ${method.folds}-fold cross-validation, mean \u00b1 standard deviation` : "";
-  const errors = table("Measured errors", headings, rows);
+  const metricTable = table("Metrics", ["combiner", ...COLUMNS.map(([heading]) => heading)], rows);
+  const methodText = method
+    ? `${method.repeats} \u00d7 ${method.folds}-fold cross-validation, mean \u00b1 standard deviation`
+    : "";
   return [
-    el("dl", {}, ...Object.entries(facts).flatMap(([term, what]) => [el("dt", {}, term), el("dd", {}, what)])),
-    el("h3", {}, "Measured errors"),
-    el("p", { class: "muted" }, how),
-    el("div", { class: "scroll", role: "region", "aria-label": "Measured errors", tabindex: "0" }, errors),
-    el("h3", {}, "What it is not good for"),
-    el("ul", {}, ...limits.map((limit) => el("li", {}, limit))),
+    el("dl", {}, ...Object.entries(facts).flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])),
+    el("h3", {}, "Metrics"),
+    el("p", { class: "muted" }, methodText),
+    el("div", { class: "scroll", role: "region", "aria-label": "Metrics", tabindex: "0" }, metricTable),
+    el("h3", {}, "Limitations"),
+    el("ul", {}, ...limitations.map((text) => el("li", {}, text))),
   ];
 }
 
-function cell(summary, write) {
-  return summary ? signed(`${write(summary.mean)} \u00b1 ${write(summary.sd)}`) : "\u2013";
+function cellText(summary, format) {
+  return summary ? withMinusSign(`${format(summary.mean)} \u00b1 ${format(summary.std)}`) : "\u2013";
 }

@@ -1,150 +1,159 @@
-/** Up to four architectures side by side, and how probably each is better than each other. */
+/** Up to four architectures side by side, with the probability for each pair that one is better than the other. */
 
-import { Problem, wasAborted } from "./api.js";
-import { described, written } from "./architecture.js";
-import { announce, byId, el, refill, showProblem, svg, table } from "./dom.js";
-import { predicted } from "./follow.js";
-import { chance, percent, percentile, span } from "./format.js";
+import { isAbort, Problem } from "./api.js";
+import { describe, serialize } from "./architecture.js";
+import { announce, byId, el, replaceKeepingFocus, showProblem, svg, table } from "./dom.js";
+import { count, percent, percentRange, probability } from "./format.js";
+import { requestPredictions } from "./jobs.js";
 
-const NAMES = ["A", "B", "C", "D"];
-const MOST = NAMES.length;
-const CELL = 10;
+const LABELS = ["A", "B", "C", "D"];
+const MAX_COMPARED = LABELS.length;
+const CELL_PX = 10;
 
-export function showComparison(store, api, edit, score) {
-  const place = byId("comparison");
+export function mountComparison(store, api, edit, score) {
+  const container = byId("comparison");
   let running = new AbortController();
-  let again = 0;
+  let retry = 0;
 
-  byId("add").addEventListener("click", () => {
+  byId("add-to-comparison").addEventListener("click", () => {
     const { architecture, comparison } = store.state;
     store.set({ comparison: [...comparison, architecture] });
-    announce(`Added to the comparison as ${NAMES[comparison.length]}`);
+    announce(`Added to the comparison as ${LABELS[comparison.length]}`);
   });
 
   store.watch(["architecture", "comparison"], ({ architecture, comparison }) => {
-    const there = architecture && comparison.some((one) => written(one) === written(architecture));
-    byId("add").disabled = there || comparison.length >= MOST;
-    byId("add").textContent = there ? "In the comparison" : "Add to comparison";
-    byId("full").textContent = !there && comparison.length >= MOST ? "no more than four" : "";
+    const isAdded = architecture && comparison.some((other) => serialize(other) === serialize(architecture));
+    const isFull = comparison.length >= MAX_COMPARED;
+    byId("add-to-comparison").disabled = isAdded || isFull;
+    byId("add-to-comparison").textContent = isAdded ? "In the comparison" : "Add to comparison";
+    byId("comparison-full").textContent = !isAdded && isFull ? "at most four" : "";
   });
 
-  store.watch(["comparison", "scored", "epoch"], compare);
-  store.watch(["comparison", "compared", "spaces", "job"], show);
+  store.watch(["comparison", "scored", "refreshes"], compare);
+  store.watch(["comparison", "compared", "spaces", "job"], render);
 
-  /** From structure alone, until all have been scored; then with the scores, which the server has. */
+  /** Compare from structure until all have been scored, then with the scores, which the server has stored. */
   async function compare({ comparison, scored }) {
     running.abort();
-    clearTimeout(again);
+    clearTimeout(retry);
     if (!comparison.length) return store.set({ compared: null });
     const { signal } = (running = new AbortController());
-    const withProxies = comparison.every((one) => scored.has(written(one)));
+    const withProxies = comparison.every((architecture) => scored.has(serialize(architecture)));
     const body = { architectures: comparison, compare: true, ...(withProxies ? {} : { proxies: [] }) };
     try {
-      const { predictions, beats } = await predicted(api, body, signal);
-      store.set({ compared: { of: comparison, items: predictions, beats, withProxies, problem: null } });
+      const { predictions: items, win_probability: winProbability } = await requestPredictions(api, body, signal);
+      store.set({ compared: { architectures: comparison, items, winProbability, withProxies, problem: null } });
     } catch (error) {
-      if (wasAborted(error)) return;
+      if (isAbort(error)) return;
       const problem = error instanceof Problem ? error : null;
-      store.set({ compared: { ...store.state.compared, problem, ...(problem ? { of: null } : {}) } });
-      if (problem?.retryAfter) again = setTimeout(() => compare(store.state), 1000 * problem.retryAfter);
+      store.set({ compared: { ...store.state.compared, problem, ...(problem ? { architectures: null } : {}) } });
+      if (problem?.retryAfter) retry = setTimeout(() => compare(store.state), 1000 * problem.retryAfter);
     }
   }
 
-  function show({ comparison, compared, spaces, job }) {
+  function render({ comparison, compared, spaces, job }) {
     showProblem(byId("comparison-problem"), compared?.problem);
     if (!comparison.length) {
-      place.replaceChildren(el("p", { class: "muted" }, `Up to ${MOST} architectures can be compared side by side.`));
+      const text = `Up to ${count(MAX_COMPARED, "architecture")} can be compared side by side.`;
+      container.replaceChildren(el("p", { class: "muted" }, text));
       return;
     }
-    const current = compared?.of === comparison;
-    const items = comparison.map((one) => known(one, compared));
-    const ends = items.flatMap((item) => (item?.interval ? [item.interval.low, item.interval.high] : []));
-    const range = { low: Math.min(...ends), high: Math.max(...ends) };
-    const rows = Math.max(...comparison.map(({ layers }) => layers.length)); // of all pictures: what is below lines up
-    const picture = (one) => small(one, spaces[one.space], rows);
-    const cards = comparison.map((one, i) => card(one, i, items[i], range, picture(one)));
+    const isCurrent = compared?.architectures === comparison;
+    const items = comparison.map((architecture) => lastItem(architecture, compared));
+    const bounds = items.flatMap((item) => (item?.interval ? [item.interval.low, item.interval.high] : []));
+    const range = { low: Math.min(...bounds), high: Math.max(...bounds) };
+    const rows = Math.max(...comparison.map(({ layers }) => layers.length)); // the same height for all: cards line up
+    const cards = comparison.map((architecture, i) => {
+      return card(architecture, i, items[i], range, thumbnail(architecture, spaces[architecture.space], rows));
+    });
     const parts = [el("ul", { class: "cards" }, ...cards)];
-    if (current && compared.beats && comparison.length > 1) parts.push(pairs(compared.beats));
-    if (current) parts.push(scoring(comparison, compared.withProxies, job));
-    refill(place, ...parts);
+    if (isCurrent && compared.winProbability && comparison.length > 1) {
+      parts.push(winProbabilityTable(compared.winProbability));
+    }
+    if (isCurrent) parts.push(scoreAll(comparison, compared.withProxies, job));
+    replaceKeepingFocus(container, ...parts);
   }
 
   function card(architecture, i, item, range, picture) {
-    const name = NAMES[i];
+    const label = LABELS[i];
     const remove = () => {
-      store.set({ comparison: store.state.comparison.filter((one) => one !== architecture) });
-      announce(`${name} was removed from the comparison`);
+      store.set({ comparison: store.state.comparison.filter((other) => other !== architecture) });
+      announce(`${label} was removed from the comparison`);
     };
+    const buttons = [button("Edit", label, () => edit(architecture)), button("Remove", label, remove)];
     return el(
       "li",
-      { "data-name": name },
-      el("h3", {}, name),
+      {},
+      el("h3", {}, label),
       picture,
-      ...numbers(item, range),
-      el("div", { class: "tools" }, button("Edit", name, () => edit(architecture)), button("Remove", name, remove)),
+      ...itemElements(item, range),
+      el("div", { class: "toolbar" }, ...buttons),
     );
   }
 
-  function scoring(comparison, withProxies, job) {
+  function scoreAll(comparison, withProxies, job) {
     if (withProxies) return el("p", { class: "muted" }, "With the scores of all proxies.");
     const start = () => score(comparison);
     return el("button", { type: "button", disabled: Boolean(job), onclick: start }, "Score all with proxies");
   }
 }
 
-/** What was last said of an architecture; what it was compared with does not matter to that. */
-function known(architecture, compared) {
-  const at = compared?.of?.findIndex((one) => written(one) === written(architecture)) ?? -1;
-  return at < 0 ? null : compared.items[at];
+/** The last prediction of an architecture, which does not depend on the others of the comparison. */
+function lastItem(architecture, compared) {
+  const index = compared?.architectures?.findIndex((other) => serialize(other) === serialize(architecture)) ?? -1;
+  return index < 0 ? null : compared.items[index];
 }
 
-function button(text, name, onclick) {
-  const label = `${text} ${name}`;
-  return el("button", { type: "button", "aria-label": label, "data-keep": label, onclick }, text);
+function button(text, label, onclick) {
+  const name = `${text} ${label}`;
+  return el("button", { type: "button", "aria-label": name, "data-focus-key": name, onclick }, text);
 }
 
-function numbers(item, range) {
+function itemElements(item, range) {
   if (!item) return [el("p", { class: "muted" }, "predicting")];
   if (item.error) return [el("p", { class: "problem" }, new Problem(item.error.status, item.error).message)];
+  const { level } = item.interval;
+  const position = `predicted above ${percent(item.percentile, 1)} of the reference set; by ${item.combiner}`;
   return [
-    el("p", { class: "figure" }, percent(item.accuracy)),
-    interval(item, range),
-    el("p", {}, "90 % interval ", el("span", { class: "whole" }, span(item.interval))),
-    el("p", { class: "muted" }, `predicted above ${percentile(item.percentile)} of the trained; by ${item.combiner}`),
-    ...(item.stretch > 1 ? [el("p", { class: "muted" }, "with warnings: unlike those that were trained")] : []),
+    el("p", { class: "large-number" }, percent(item.accuracy)),
+    intervalBar(item, range),
+    el("p", {}, `${percent(level, 0)} interval `, el("span", { class: "nowrap" }, percentRange(item.interval))),
+    el("p", { class: "muted" }, position),
+    ...(item.interval_scale > 1 ? [el("p", { class: "muted" }, "with warnings: outside the reference set")] : []),
   ];
 }
 
-/** The interval on an axis that all that are compared share; the text beside it says the same. */
-function interval({ accuracy, interval: { low, high } }, range) {
-  const at = (value) => (100 * (value - range.low)) / (range.high - range.low);
+/** The interval on an axis that all cards share; the text beside it says the same. */
+function intervalBar({ accuracy, interval: { low, high } }, range) {
+  const position = (value) => (100 * (value - range.low)) / (range.high - range.low);
+  const [left, right, center] = [position(low), position(high), `${position(accuracy)}%`];
   return svg(
     "svg",
-    { class: "range", width: "100%", height: 12, "aria-hidden": "true" },
-    svg("rect", { x: `${at(low)}%`, y: 2, width: `${at(high) - at(low)}%`, height: 8, class: "interval" }),
-    svg("line", { x1: `${at(accuracy)}%`, x2: `${at(accuracy)}%`, y1: 0, y2: 12, class: "marker" }),
+    { width: "100%", height: 12, "aria-hidden": "true" },
+    svg("rect", { x: `${left}%`, y: 2, width: `${right - left}%`, height: 8, class: "interval" }),
+    svg("line", { x1: center, x2: center, y1: 0, y2: 12, class: "marker" }),
   );
 }
 
-/** The grid as a picture. */
-function small(architecture, { modules }, rows) {
+/** The grid as a small picture. */
+function thumbnail(architecture, { modules }, rows) {
   const cells = architecture.layers.flatMap((layer, y) =>
     modules.map((module, x) => {
-      const kind = layer.includes(module) ? "on" : "off";
-      return svg("rect", { x: x * CELL, y: y * CELL, width: CELL - 2, height: CELL - 2, class: kind });
+      const state = layer.includes(module) ? "on" : "off";
+      return svg("rect", { x: x * CELL_PX, y: y * CELL_PX, width: CELL_PX - 2, height: CELL_PX - 2, class: state });
     }),
   );
-  const size = { width: modules.length * CELL, height: rows * CELL };
-  return svg("svg", { ...size, role: "img", "aria-label": described(architecture) }, ...cells);
+  const size = { width: modules.length * CELL_PX, height: rows * CELL_PX };
+  return svg("svg", { ...size, role: "img", "aria-label": describe(architecture) }, ...cells);
 }
 
-function pairs(beats) {
-  const names = NAMES.slice(0, beats.length);
-  const rows = beats.map((row, i) => [
-    names[i],
-    ...row.map((probability, j) => (i === j || probability === null ? "" : chance(probability))),
+function winProbabilityTable(winProbability) {
+  const labels = LABELS.slice(0, winProbability.length);
+  const rows = winProbability.map((row, i) => [
+    labels[i],
+    ...row.map((value, j) => (i === j || value === null ? "" : probability(value))),
   ]);
-  const name = "How probably each is better than each other";
-  const found = table(name, ["", ...names.map((other) => `than ${other}`)], rows);
-  return el("div", {}, el("h3", {}, name), found);
+  const name = "Probability that one is better than another";
+  const element = table(name, ["", ...labels.map((label) => `than ${label}`)], rows);
+  return el("div", {}, el("h3", {}, name), element);
 }

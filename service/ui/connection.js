@@ -1,33 +1,34 @@
-/** Whether the server is reached; when it is back, everything is asked again. */
+/** Connection to the server; all requests are repeated after an interruption. */
 
 import { byId } from "./dom.js";
 
-const PAUSE = 1000; // milliseconds between two attempts
+const PROBE_INTERVAL_MS = 1000;
 
-export function keepConnected(store, api) {
-  let trying = false;
+export function watchConnection(store, api) {
+  let isProbing = false;
 
-  async function tryAgain() {
-    trying = true;
-    while (!store.state.reached) {
-      await new Promise((done) => setTimeout(done, PAUSE));
+  async function probe() {
+    isProbing = true;
+    while (!store.state.online) {
+      await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS));
       try {
         await api.get("health/live");
       } catch {
         // the banner says so already
       }
     }
-    trying = false;
+    isProbing = false;
   }
 
-  api.onReached = (reached) => {
-    if (reached === store.state.reached) return;
-    store.set(reached ? { reached, epoch: store.state.epoch + 1 } : { reached });
-    if (!reached && !trying) tryAgain();
+  api.onConnectivity = (online) => {
+    if (online === store.state.online) return;
+    store.set(online ? { online, refreshes: store.state.refreshes + 1 } : { online });
+    if (!online && !isProbing) probe();
   };
 
-  store.watch(["reached"], ({ reached }) => {
-    byId("connection").textContent = reached ? "" : "The server is not reached. Trying again; numbers may be out of date.";
-    byId("connection").hidden = reached;
+  store.watch(["online"], ({ online }) => {
+    const text = "The server cannot be reached. Trying again; the numbers may be out of date.";
+    byId("connection").textContent = online ? "" : text;
+    byId("connection").hidden = online;
   });
 }

@@ -1,17 +1,17 @@
-/** Elements made of text and attributes: nothing that a server says is ever read as markup. */
+/** Elements made of text and attributes: text of a server is never parsed as markup. */
 
-import { Unreachable } from "./api.js";
+import { ConnectionError } from "./api.js";
 
-const SVG = "http://www.w3.org/2000/svg";
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
-/** An HTML element. Attributes: `onclick` and the like listen, true and false say whether there is one. */
+/** HTML element. Attributes that begin with `on` are listeners; true and false set and remove an attribute. */
 export function el(name, attributes = {}, ...children) {
-  return filled(document.createElement(name), attributes, children);
+  return fill(document.createElement(name), attributes, children);
 }
 
-/** An SVG element. */
+/** SVG element, with attributes as for `el`. */
 export function svg(name, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, name), attributes, children);
+  return fill(document.createElementNS(SVG_NAMESPACE, name), attributes, children);
 }
 
 /** The element of the page with this id. */
@@ -19,21 +19,21 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** Put other children in a place. Who is at one with `data-keep` stays at its successor. */
-export function refill(place, ...children) {
-  const kept = place.contains(document.activeElement) && document.activeElement.dataset.keep;
-  place.replaceChildren(...children);
-  if (kept) place.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus();
+/** Replace the children; the focus moves to the new element with the same `data-focus-key`. */
+export function replaceKeepingFocus(container, ...children) {
+  const key = container.contains(document.activeElement) && document.activeElement.dataset.focusKey;
+  container.replaceChildren(...children);
+  if (key) container.querySelector(`[data-focus-key="${CSS.escape(key)}"]`)?.focus();
 }
 
-/** A problem in words, for the place that it concerns; none clears it. That the server is away the banner says. */
-export function showProblem(place, problem) {
-  const text = problem && !(problem instanceof Unreachable) ? problem.message : "";
-  place.hidden = !text;
-  if (place.textContent !== text) place.textContent = text;
+/** Show a problem's message in an element; null clears it. The banner shows connection errors. */
+export function showProblem(element, problem) {
+  const text = problem && !(problem instanceof ConnectionError) ? problem.message : "";
+  element.hidden = !text;
+  if (element.textContent !== text) element.textContent = text;
 }
 
-/** A table of text or elements, with a name for those who cannot see it. The first cell of a row is its heading. */
+/** Table of text or elements, with a name for screen readers. The first cell of a row is its heading. */
 export function table(name, headings, rows) {
   return el(
     "table",
@@ -43,7 +43,7 @@ export function table(name, headings, rows) {
   );
 }
 
-/** Say it to those who cannot see it; the last word counts. */
+/** Announce a text to screen readers; it replaces the one before. */
 export function announce(text) {
   byId("status").textContent = text;
 }
@@ -52,7 +52,7 @@ function cells(contents) {
   return contents.map((content) => el("td", {}, content));
 }
 
-function filled(element, attributes, children) {
+function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (typeof value === "boolean") element.toggleAttribute(name, value);

@@ -1,12 +1,12 @@
-/** What stands around the grid: number of layers, presets, undo and redo. */
+/** Controls around the grid: number of layers, presets, undo and redo. */
 
+import { isAbort } from "./api.js";
 import { withDepth } from "./architecture.js";
-import { wasAborted } from "./api.js";
 import { announce, byId, el, showProblem } from "./dom.js";
 
-export function showEditor(store, api, history) {
+export function mountEditor(store, api, history) {
   const depth = byId("depth");
-  const memory = new Map(); // layers by slot, of the depths that were shown before
+  const memory = new Map(); // layers by slot, of the depths shown before
 
   store.watch(["architecture"], ({ architecture, spaces }) => {
     if (!architecture) return;
@@ -24,8 +24,9 @@ export function showEditor(store, api, history) {
   store.watch(["spaces"], ({ spaces }) => {
     const presets = Object.values(spaces).flatMap((space) => Object.entries(space.presets ?? {}));
     const button = ([name, architecture]) =>
-      el("button", { type: "button", onclick: () => goTo(architecture) }, name);
-    byId("presets").replaceChildren(...presets.map(button), el("button", { type: "button", onclick: random }, "Random"));
+      el("button", { type: "button", onclick: () => replace(architecture) }, name);
+    const random = el("button", { type: "button", onclick: sample }, "Random");
+    byId("presets").replaceChildren(...presets.map(button), random);
   });
 
   depth.addEventListener("change", () => {
@@ -35,29 +36,30 @@ export function showEditor(store, api, history) {
   byId("undo").addEventListener("click", () => history.undo());
   byId("redo").addEventListener("click", () => history.redo());
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("textarea, input:not([type=checkbox])");
-    if (typing || event.altKey || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    const isTyping = event.target.matches("textarea, input:not([type=checkbox])");
+    const hasModifier = (event.ctrlKey || event.metaKey) && !event.altKey;
+    if (isTyping || !hasModifier || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
     if (event.shiftKey) history.redo();
     else history.undo();
   });
 
-  function goTo(architecture) {
+  function replace(architecture) {
     memory.clear();
     history.edit(architecture);
   }
 
-  async function random() {
+  async function sample() {
     const { space, layers } = store.state.architecture;
     const [seed] = crypto.getRandomValues(new Uint32Array(1));
     try {
       const query = `n=1&seed=${seed}&depth=${layers.length}`;
       const { architectures } = await api.get(`v1/spaces/${space}/sample?${query}`);
       showProblem(byId("editor-problem"), null);
-      goTo(architectures[0]);
+      replace(architectures[0]);
       announce("A random architecture");
     } catch (error) {
-      if (!wasAborted(error)) showProblem(byId("editor-problem"), error);
+      if (!isAbort(error)) showProblem(byId("editor-problem"), error);
     }
   }
 }

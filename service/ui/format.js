@@ -1,69 +1,65 @@
-/** Numbers and places as people read them. */
+/** Numbers and paths in the form that people read. */
 
-const NO_BREAK = "\u00a0";
+const NO_BREAK_SPACE = "\u00a0";
 const MINUS = "\u2212";
-const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"; // digits
+const SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
+const SUPERSCRIPT_MINUS = "\u207b";
 
 /** A fraction in percent. */
 export function percent(fraction, digits = 2) {
-  return (100 * fraction).toFixed(digits) + NO_BREAK + "%";
+  return (100 * fraction).toFixed(digits) + NO_BREAK_SPACE + "%";
 }
 
-/** A probability, which is never all or nothing. */
-export function chance(probability) {
-  if (probability >= 0.995) return `>${NO_BREAK}99${NO_BREAK}%`;
-  if (probability < 0.005) return `<${NO_BREAK}1${NO_BREAK}%`;
-  return percent(probability, 0);
+/** A probability in percent, never rounded to 0 or 100. */
+export function probability(value) {
+  if (value >= 0.995) return `>${NO_BREAK_SPACE}99${NO_BREAK_SPACE}%`;
+  if (value < 0.005) return `<${NO_BREAK_SPACE}1${NO_BREAK_SPACE}%`;
+  return percent(value, 0);
 }
 
-/** Both ends of an interval in percent. */
-export function span({ low, high }) {
+/** Both bounds of an interval in percent. */
+export function percentRange({ low, high }) {
   return `${(100 * low).toFixed(2)}\u2013${percent(high)}`;
 }
 
-/** Percentage points with their sign. */
-export function points(value) {
-  const text = Math.abs(value).toFixed(2);
+/** A difference of fractions in percentage points, with its sign. */
+export function percentagePoints(difference) {
+  const text = Math.abs(100 * difference).toFixed(2);
   if (Number(text) === 0) return text;
-  return (value < 0 ? MINUS : "+") + text;
+  return (difference < 0 ? MINUS : "+") + text;
 }
 
-/** A percentile, which is in percent already. */
-export function percentile(value) {
-  return value.toFixed(1) + NO_BREAK + "%";
-}
-
-/** Four figures; very large and very small numbers by powers of ten. */
+/** Four significant digits; powers of ten for very large and very small numbers. */
 export function number(value) {
   const size = Math.abs(value);
-  if (size < 1e6 && (size >= 1e-3 || size === 0)) return signed(String(Number(value.toPrecision(4))));
-  const [figures, power] = value.toExponential(3).split("e");
-  return signed(`${figures} \u00d7 10${raised(Number(power))}`);
+  if (size < 1e6 && (size >= 1e-3 || size === 0)) return withMinusSign(String(Number(value.toPrecision(4))));
+  const [mantissa, exponent] = value.toExponential(3).split("e");
+  return withMinusSign(`${mantissa} \u00d7 10${superscript(Number(exponent))}`);
 }
 
-/** With a minus sign that is one. */
-export function signed(text) {
+/** The text with the hyphen replaced by a minus sign. */
+export function withMinusSign(text) {
   return text.replace("-", MINUS);
 }
 
-function raised(power) {
-  return [...String(power)].map((sign) => (sign === "-" ? "\u207b" : RAISED[sign])).join("");
+function superscript(integer) {
+  return [...String(integer)].map((char) => (char === "-" ? SUPERSCRIPT_MINUS : SUPERSCRIPTS[char])).join("");
 }
 
-/** A duration, of which milliseconds or seconds matter. */
+/** A duration in milliseconds, seconds or minutes. */
 export function duration(seconds) {
-  if (seconds < 0.9995) return `${Math.max(1, Math.round(1000 * seconds))}${NO_BREAK}ms`;
-  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}${NO_BREAK}s`;
-  return `${Math.round(seconds / 60)}${NO_BREAK}min`;
+  if (seconds < 0.9995) return `${Math.max(1, Math.round(1000 * seconds))}${NO_BREAK_SPACE}ms`;
+  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}${NO_BREAK_SPACE}s`;
+  return `${Math.round(seconds / 60)}${NO_BREAK_SPACE}min`;
 }
 
-/** What the API says of an architecture as people say it: which one it is they see, and layers count from 1. */
-export function fromOne(text) {
-  const own = text.replace(/\barchitectures\[\d+\](: |\.)/g, "");
-  return own.replace(/\blayers\[(\d+)\]/g, (_, layer) => `layer ${Number(layer) + 1}`);
+/** A text of the API without the index of the architecture, and with layers counted from 1. */
+export function forPeople(text) {
+  const withoutIndex = text.replace(/\barchitectures\[\d+\](: |\.)/g, "");
+  return withoutIndex.replace(/\blayers\[(\d+)\]/g, (_, layer) => `layer ${Number(layer) + 1}`);
 }
 
 /** "3 networks", "1 network". */
-export function count(number, what) {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
+export function count(n, noun) {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

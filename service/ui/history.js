@@ -1,8 +1,8 @@
-/** Edits of the architecture, which can be undone. */
+/** Undo history of the edited architecture. */
 
-import { written } from "./architecture.js";
+import { serialize } from "./architecture.js";
 
-const MOST = 500;
+const MAX_UNDO_STEPS = 500;
 
 export class History {
   #store;
@@ -13,28 +13,28 @@ export class History {
     this.#store = store;
   }
 
-  /** Go on with another architecture. */
+  /** Replace the architecture. */
   edit(architecture) {
     const before = this.#store.state.architecture;
-    if (before && written(before) === written(architecture)) return;
-    if (before) this.#past = [...this.#past.slice(1 - MOST), before];
+    if (before && serialize(before) === serialize(architecture)) return;
+    if (before) this.#past = [...this.#past.slice(1 - MAX_UNDO_STEPS), before];
     this.#future = [];
-    this.#go(architecture);
+    this.#apply(architecture);
   }
 
   undo() {
     if (!this.#past.length) return;
     this.#future.push(this.#store.state.architecture);
-    this.#go(this.#past.pop());
+    this.#apply(this.#past.pop());
   }
 
   redo() {
     if (!this.#future.length) return;
     this.#past.push(this.#store.state.architecture);
-    this.#go(this.#future.pop());
+    this.#apply(this.#future.pop());
   }
 
-  #go(architecture) {
+  #apply(architecture) {
     performance.mark("edit");
     this.#store.set({ architecture, canUndo: this.#past.length > 0, canRedo: this.#future.length > 0 });
   }

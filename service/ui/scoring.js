@@ -1,54 +1,55 @@
-/** Scoring with proxies: a job, its progress, and what came of it. */
+/** Scoring with proxies: a job, its progress and its results. */
 
-import { Problem, wasAborted } from "./api.js";
-import { written } from "./architecture.js";
+import { isAbort, Problem } from "./api.js";
+import { serialize } from "./architecture.js";
 import { announce, byId, el, showProblem } from "./dom.js";
 import { count, duration } from "./format.js";
-import { follow, patiently, results } from "./follow.js";
+import { fetchResults, followJob, withRetries } from "./jobs.js";
 
-const ENDS = { done: "Scored.", cancelled: "Cancelled.", failed: "The job failed." };
+const ANNOUNCEMENTS = { done: "Scored.", cancelled: "Cancelled.", failed: "The job failed." };
 
-export function showScoring(store, api) {
+export function mountScoring(store, api) {
   const progress = byId("progress");
-  let following = null;
+  let running = null;
 
-  /** Have architectures scored; what is known already the server takes from its store. */
+  /** Score architectures; the server takes scores that it knows from its store. */
   async function score(architectures) {
-    const { signal } = (following = new AbortController());
-    store.set({ job: { card: null, of: architectures }, jobProblem: null });
+    const { signal } = (running = new AbortController());
+    store.set({ job: { status: null, architectures }, jobProblem: null });
     try {
-      const card = await submitted(architectures, signal);
+      const { id } = await submit(architectures, signal);
       announce(`Scoring ${count(architectures.length, "architecture")}`);
-      const over = await follow(api, card.id, (now) => store.set({ job: { card: now, of: architectures } }), signal);
-      take(architectures, await results(api, card.id, signal));
-      announce(ENDS[over.state]);
+      const onStatus = (status) => store.set({ job: { status, architectures } });
+      const { state } = await followJob(api, id, onStatus, signal);
+      addResults(architectures, await fetchResults(api, id, signal));
+      announce(ANNOUNCEMENTS[state]);
     } catch (error) {
-      if (!wasAborted(error)) store.set({ jobProblem: error });
+      if (!isAbort(error)) store.set({ jobProblem: error });
     } finally {
       store.set({ job: null });
     }
   }
 
-  /** The job's card. Posted again until the server has it: with the same key it is the same job. */
-  function submitted(architectures, signal) {
+  /** Submit the job. Attempts share an idempotency key, so that they create one job. */
+  function submit(architectures, signal) {
     const headers = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
-    return patiently(() => api.post("v1/jobs", { architectures, explain: true }, { headers, signal }), signal);
+    return withRetries(() => api.post("v1/jobs", { architectures, explain: true }, { headers, signal }), signal);
   }
 
-  function take(architectures, items) {
+  function addResults(architectures, results) {
     const scored = new Map(store.state.scored);
     architectures.forEach((architecture, i) => {
-      if (items[i] && !items[i].error) scored.set(written(architecture), items[i]);
+      if (results[i] && !results[i].error) scored.set(serialize(architecture), results[i]);
     });
-    const failed = items.find((item) => item?.error)?.error;
+    const failed = results.find((result) => result?.error)?.error;
     store.set({ scored, jobProblem: failed ? new Problem(failed.status, failed) : null });
   }
 
   async function cancel() {
-    const { card } = store.state.job;
-    if (!card) return following.abort();
+    const { status } = store.state.job;
+    if (!status) return running.abort();
     try {
-      await api.delete(`v1/jobs/${card.id}`);
+      await api.delete(`v1/jobs/${status.id}`);
     } catch (error) {
       store.set({ jobProblem: error });
     }
@@ -57,27 +58,27 @@ export function showScoring(store, api) {
   const button = el("button", { type: "button", onclick: cancel }, "Cancel");
   const bar = el("progress", { max: 1, "aria-label": "Progress of scoring" });
   const text = el("span", { class: "muted" });
-  progress.append(bar, button, text); // the text changes its length, and moves nothing
+  progress.append(bar, button, text); // the text comes last: its length changes
 
-  byId("score").addEventListener("click", () => score([store.state.architecture]));
-  store.watch(["architecture"], () => store.set({ jobProblem: null })); // it was about another one
+  byId("score-button").addEventListener("click", () => score([store.state.architecture]));
+  store.watch(["architecture"], () => store.set({ jobProblem: null })); // it concerned another architecture
   store.watch(["job", "jobProblem", "architecture", "scored"], ({ job, jobProblem, architecture, scored }) => {
-    const known = architecture && scored.has(written(architecture));
-    byId("score").disabled = Boolean(job) || known;
-    byId("score").textContent = known ? "Scored with proxies" : "Score with proxies";
+    const isScored = architecture && scored.has(serialize(architecture));
+    byId("score-button").disabled = Boolean(job) || isScored;
+    byId("score-button").textContent = isScored ? "Scored with proxies" : "Score with proxies";
     showProblem(byId("score-problem"), jobProblem);
     progress.hidden = !job;
-    if (job) report(job.card, bar, text);
+    if (job) showProgress(job.status, bar, text);
   });
   return score;
 }
 
-function report(card, bar, text) {
-  if (card?.progress) bar.value = card.progress;
+function showProgress(status, bar, text) {
+  if (status?.progress) bar.value = status.progress;
   else bar.removeAttribute("value");
-  const { total, done, failed, running } = card?.counts ?? {};
-  const left = card?.eta_seconds ? `, about ${duration(card.eta_seconds)} left` : "";
-  if (!card) text.textContent = "handing over";
+  const { total, done, failed, running } = status?.counts ?? {};
+  const left = status?.eta_seconds ? `, about ${duration(status.eta_seconds)} left` : "";
+  if (!status) text.textContent = "submitting";
   else if (running || done + failed) text.textContent = `${done + failed} of ${total} scored${left}`;
-  else text.textContent = `waiting for its turn${left}`;
+  else text.textContent = `queued${left}`;
 }

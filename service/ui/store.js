@@ -1,4 +1,4 @@
-/** The page's state: one frozen object. Whoever changes it calls `set`, whoever shows it `watch`. */
+/** The page's state: one frozen object. `set` changes it, `watch` renders it. */
 export class Store {
   #state;
   #watchers = [];
@@ -12,18 +12,18 @@ export class Store {
     return this.#state;
   }
 
-  /** Change some fields, and have them shown. */
+  /** Change some fields, and call their watchers. */
   set(changes) {
     const before = this.#state;
     this.#state = Object.freeze({ ...before, ...changes });
-    for (const { fields, show } of this.#watchers) {
-      if (fields.some((field) => before[field] !== this.#state[field])) show(this.#state);
+    for (const { fields, render } of this.#watchers) {
+      if (fields.some((field) => before[field] !== this.#state[field])) render(this.#state);
     }
   }
 
-  /** Call `show` with the state now, and whenever one of the fields is another value. */
-  watch(fields, show) {
-    this.#watchers.push({ fields, show });
-    show(this.#state);
+  /** Call `render` with the state now, and whenever one of the fields has changed. */
+  watch(fields, render) {
+    this.#watchers.push({ fields, render });
+    render(this.#state);
   }
 }

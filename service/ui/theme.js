@@ -1,16 +1,16 @@
-/** Light or dark, as the system says or as was chosen here. */
+/** Light or dark theme: the system's, or the one chosen on this page. */
 
+import { load, save } from "./browser-storage.js";
 import { byId } from "./dom.js";
-import { keep, recall } from "./keep.js";
 
-const KEPT = "archrank-theme";
+const THEME_NAME = "archrank-theme";
 
-export function keepTheme() {
-  const choice = byId("theme");
-  choice.value = recall("local", KEPT) ?? "";
-  const apply = () => (document.documentElement.dataset.theme = choice.value);
-  choice.addEventListener("change", () => {
-    keep("local", KEPT, choice.value);
+export function mountTheme() {
+  const select = byId("theme");
+  select.value = load("local", THEME_NAME) ?? "";
+  const apply = () => (document.documentElement.dataset.theme = select.value);
+  select.addEventListener("change", () => {
+    save("local", THEME_NAME, select.value);
     apply();
   });
   apply();

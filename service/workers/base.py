@@ -7,17 +7,8 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["error", "out_of_memory", "device_error", "crash", "deadline", "cancelled", "interrupted"]
-"""Why a task has no scores:
+from service.failures import FailureKind
 
-error: an exception; the same task would raise it again.
-out_of_memory: it needs more than there is.
-device_error: the GPU refused to go on.
-crash: its process ended, or answered with what is no answer.
-deadline: it took too long.
-cancelled: `Backend.cancel` was called.
-interrupted: the backend gave it up through no fault of the task, which may be tried elsewhere.
-"""
 OUT_OF_MEMORY = "out of memory"
 """How the error of a score begins that failed for want of memory."""
 ProcessState = Literal["starting", "idle", "busy", "ending", "waiting", "stopped"]
@@ -68,7 +59,7 @@ class Task:
 class Failure:
     """Why there are no scores. `kind` is for programs, `detail` a sentence for people."""
 
-    kind: Kind
+    kind: FailureKind
     detail: str
 
 
@@ -111,7 +102,7 @@ class Outcome:
         return outcome
 
     @property
-    def damage(self) -> Kind | None:
+    def damage(self) -> FailureKind | None:
         """What makes the process that scored unfit for the next task, which may be so even where there are scores."""
         if self.failure is not None:
             return self.failure.kind if self.failure.kind in ("out_of_memory", "device_error") else None

@@ -65,10 +65,10 @@ def make_scorer(setup: dict[str, Any]) -> "Scorer":
     """
     import torch
 
-    from proxies.memory import hold_memory
+    from proxies.memory import keep_freed_memory
     from service.workers.scoring import Scorer, decode_batches
 
-    hold_memory()
+    keep_freed_memory()
     torch.set_num_threads(setup["threads"])
     device = torch.device("cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu")
     torch.zeros(1, device=device).item()  # a device that is not there is a failure to start, not a task's

@@ -13,12 +13,12 @@ import torch
 
 from common.errors import InputError
 from models.batches import ProbeBatch
+from service.failures import FailureKind
 from service.workers.base import (
     Backend,
     BackendState,
     Failure,
     Health,
-    Kind,
     Outcome,
     ProcessHealth,
     ProcessState,
@@ -126,7 +126,7 @@ class InlineBackend(Backend):
             if held is not None:
                 held.future.set_result(outcome)
 
-    def _give_up(self, task_id: str, kind: Kind, why: str) -> bool:
+    def _give_up(self, task_id: str, kind: FailureKind, why: str) -> bool:
         with self._lock:
             if (held := self._held) is None or held.task.id != task_id:
                 return False

@@ -24,7 +24,8 @@ import torch
 
 from common.errors import InputError
 from models.batches import ProbeBatch
-from service.workers.base import Backend, BackendState, Failure, Health, Kind, Outcome, Task
+from service.failures import FailureKind
+from service.workers.base import Backend, BackendState, Failure, Health, Outcome, Task
 from service.workers.errors import RefusedError
 from service.workers.scoring import encode_batches
 from service.workers.worker_process import GarbledError, PendingTask, WorkerProcess
@@ -271,7 +272,7 @@ class ProcessBackend(Backend):
             self._deadlines += 1
             self._lose(slot, "deadline", f"it took longer than {self._options.deadline_seconds:g} s")
 
-    def _lose(self, slot: WorkerProcess, kind: Kind, detail: str, last: Outcome | None = None) -> None:
+    def _lose(self, slot: WorkerProcess, kind: FailureKind, detail: str, last: Outcome | None = None) -> None:
         """A process is no good any more. Its task is tried once more, or else its outcome is `last` or the failure."""
         seconds, held = monotonic() - slot.since, slot.held
         slot.lose(kind, detail)
@@ -344,7 +345,7 @@ class ProcessBackend(Backend):
     def _settle(self, held: PendingTask, outcome: Outcome) -> None:
         self._settled.append((held.future, outcome))
 
-    def _give_up(self, ids: Collection[str], kind: Kind, why: str) -> None:
+    def _give_up(self, ids: Collection[str], kind: FailureKind, why: str) -> None:
         """End those tasks with that failure, and the processes that work on them."""
         for held in [held for held in self._queue if held.task.id in ids]:
             self._queue.remove(held)

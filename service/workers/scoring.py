@@ -18,7 +18,8 @@ from models.batches import ProbeBatch, check_batch
 from proxies import score
 from proxies.passes.base import is_out_of_memory
 from proxies.runner import check_options
-from service.workers.base import OUT_OF_MEMORY, Failure, Kind, Outcome, Task
+from service.failures import FailureKind
+from service.workers.base import OUT_OF_MEMORY, Failure, Outcome, Task
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def _unpacked(text: str) -> Tensor:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, ArchrankError):  # first, as it may quote anything
         return Failure("error", str(error))
-    kind: Kind = "error"
+    kind: FailureKind = "error"
     if is_out_of_memory(error):
         kind = "out_of_memory"
     else:

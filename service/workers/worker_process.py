@@ -12,7 +12,8 @@ from socket import socket, socketpair
 from time import monotonic
 from typing import Any
 
-from service.workers.base import Kind, Outcome, ProcessHealth, ProcessState, Task
+from service.failures import FailureKind
+from service.workers.base import Outcome, ProcessHealth, ProcessState, Task
 from service.workers.child import enter
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class WorkerProcess:
         self.done += 1
         self.to("idle")
 
-    def lose(self, kind: Kind, why: str) -> None:
+    def lose(self, kind: FailureKind, why: str) -> None:
         """The process is no good any more, or its task not wanted: kill it, and let go of the task."""
         wanted = kind in ("cancelled", "interrupted")
         tries = self.held.tries if self.held else None

@@ -18,7 +18,7 @@ def test_what_only_waited_was_not_tried(tmp_path: Path, url: str) -> None:  # no
         """At the items that are not done."""
         with Store.open(url) as store:
             items = store.jobs.items(place.rpartition("/")[2]).items
-        return [one.attempts for one in items if one.state in ("waiting", "running")]
+        return [one.attempts for one in items if one.state in ("queued", "running")]
 
     with serving(tmp_path, **settings) as server:
         place = server.submit(server.architectures(NUMBER, depth=10), proxies=None)

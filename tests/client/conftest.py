@@ -84,7 +84,7 @@ class Clock:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self.sleep)
         monkeypatch.setattr(asyncio, "sleep", self.asleep)
-        for module in ("flows", "progress"):
+        for module in ("operations", "progress"):
             monkeypatch.setattr(f"archrank_client.{module}.monotonic", lambda: self.now)
 
     def sleep(self, seconds: float) -> None:

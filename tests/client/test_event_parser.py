@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from archrank_client import UnexpectedAnswer
-from archrank_client.events import MAX_EVENT_BYTES, Event, EventParser, parse
+from archrank_client import UnexpectedResponseError
+from archrank_client.events import MAX_EVENT_BYTES, Event, EventParser
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,6 +19,10 @@ KIND = st.text(st.characters(codec="ascii", exclude_characters="\r\n"), min_size
 )
 EVENTS = st.lists(st.builds(Event, ID, KIND, JSON), max_size=5)
 END = st.sampled_from(["\n", "\r", "\r\n"])
+
+
+def parse(stream: bytes) -> list[Event]:
+    return EventParser().feed(stream)
 
 
 def in_pieces(content: bytes, cuts: list[int]) -> list[Event]:
@@ -46,7 +50,7 @@ def test_what_is_written_is_read_however_it_is_cut(events: list[Event], end: str
     lines = []
     for event in events:
         data = json.dumps(event.data, ensure_ascii=ascii, indent=1 if ascii else None).split("\n")
-        lines += [": still here", f"id: {event.id}", f"event: {event.kind}", *(f"data: {line}" for line in data), ""]
+        lines += [": still here", f"id: {event.id}", f"event: {event.type}", *(f"data: {line}" for line in data), ""]
     content = "".join(line + end for line in lines).encode()
     assert parse(content) == in_pieces(content, cuts) == events
 
@@ -65,7 +69,7 @@ def test_any_bytes_are_events_or_the_client_s_own_error(content: bytes, cuts: li
     def outcome(cuts: list[int]) -> list[Event] | type[Exception]:
         try:
             events = in_pieces(content, cuts)
-        except UnexpectedAnswer as error:
+        except UnexpectedResponseError as error:
             return type(error)
         assert all(event.id.isascii() and event.id.isprintable() for event in events)
         return events
@@ -77,7 +81,7 @@ def test_any_bytes_are_events_or_the_client_s_own_error(content: bytes, cuts: li
 def test_lines_and_events_without_end(piece: bytes) -> None:
     parser = EventParser()
     fed = (parser.feed(piece) for _ in range(8 * MAX_EVENT_BYTES // 4096))
-    with pytest.raises(UnexpectedAnswer, match=f"longer than {MAX_EVENT_BYTES} bytes"):
+    with pytest.raises(UnexpectedResponseError, match=f"longer than {MAX_EVENT_BYTES} bytes"):
         list(fed)
 
 

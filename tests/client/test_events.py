@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from archrank_client import JobFailed, TimedOut, UnexpectedAnswer
+from archrank_client import APITimeoutError, JobFailedError, UnexpectedResponseError
 
 from tests.client.conftest import Clock, Make, Script
 
@@ -34,11 +34,11 @@ class JobScript(Script):
         if path.endswith("/results"):
             return self.results(int(request.url.params.get("after", 0)))
         over = self.finished >= TOTAL
-        counts = {"total": TOTAL, "waiting": 0, "running": 0, "done": self.finished, "failed": 0}
+        counts = {"total": TOTAL, "queued": 0, "running": 0, "done": self.finished, "failed": 0}
         card = {"id": JOB, "kind": "scores", "state": self.state if over else "running", "counts": counts}
         if not request.extensions.get("looked"):
             self.finished = min(TOTAL, self.finished + 1)
-        return httpx.Response(200, json=card | {"progress": 0.5, "created": "2026-01-01T00:00:00Z"})
+        return httpx.Response(200, json=card | {"progress": 0.5, "created_at": "2026-01-01T00:00:00Z"})
 
     def events(self) -> httpx.Response:
         told = self.streams.pop(0) if self.streams else 503
@@ -97,7 +97,7 @@ def test_waiting_ends_in_time_where_the_server_says_nothing(make: Make, clock: C
             return super().answer(request)
 
     job = make("http://server", transport=Silent()).job(JOB)
-    with pytest.raises(TimedOut, match=f"job {JOB} has not ended within {timeout:g} s; it goes on"):
+    with pytest.raises(APITimeoutError, match=f"job {JOB} has not ended within {timeout:g} s; it continues"):
         job.wait(timeout=timeout)
 
 
@@ -105,9 +105,9 @@ def test_a_job_that_ends_without_all_results_is_an_error(make: Make, clock: Cloc
     script = JobScript(state="failed")
     seen: list[int] = []
     job = make("http://server", transport=script).job(JOB)
-    with pytest.raises(JobFailed, match=f"job {JOB} is failed"):
+    with pytest.raises(JobFailedError, match=f"job {JOB} is failed"):
         seen.extend(position for position, _ in job.iter())
-    with pytest.raises(JobFailed):
+    with pytest.raises(JobFailedError):
         job.results()
 
 
@@ -117,7 +117,7 @@ def test_the_key_follows_no_path_to_elsewhere(make: Make, clock: Clock) -> None:
             return httpx.Response(200, json={"results": [], "next": "http://elsewhere/v1/jobs/"})
 
     script = Elsewhere()
-    with pytest.raises(UnexpectedAnswer, match="next is not a path"):
+    with pytest.raises(UnexpectedResponseError, match="next is not a path"):
         list(make("http://server", key="ark_key", transport=script).job(JOB).iter())
     assert {request.url.host for request in script.requests} == {"server"}
 
@@ -131,5 +131,5 @@ def test_of_a_kind_that_this_version_does_not_know(make: Make, clock: Clock) -> 
 
     job = make("http://server", transport=Newer()).job(JOB)
     assert job.status().kind == "measurements"
-    with pytest.raises(UnexpectedAnswer, match="of kind 'measurements'; this client knows predictions, scores"):
+    with pytest.raises(UnexpectedResponseError, match="of kind 'measurements'; this client knows predictions, scores"):
         job.results()

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from archrank_client import (
+    APIConnectionError,
+    APITimeoutError,
     ArchrankError,
-    ConnectionFailed,
-    InvalidRequest,
-    Overloaded,
+    InvalidRequestError,
+    OverloadedError,
     ServerError,
-    TimedOut,
-    UnexpectedAnswer,
+    UnexpectedResponseError,
 )
-from archrank_client.answers import MAX_BYTES, MAX_ITEM_BYTES
+from archrank_client.responses import MAX_BODY_BYTES, MAX_ITEM_BYTES
 
 from tests.client.conftest import Make
 from tests.client.hostile import Said, hostile, message
@@ -30,9 +30,9 @@ TIMEOUT = 0.3
 
 
 def job_card(total: int = 2, **changed: Any) -> dict[str, Any]:
-    counts = {"total": total, "waiting": 0, "running": 0, "done": total, "failed": 0}
+    counts = {"total": total, "queued": 0, "running": 0, "done": total, "failed": 0}
     card = {"id": JOB, "kind": "scores", "state": "done", "counts": counts, "progress": 1}
-    return card | {"created": "2026-01-01T00:00:00Z"} | changed
+    return card | {"created_at": "2026-01-01T00:00:00Z"} | changed
 
 
 def results(positions: list[int], following: str | None = None) -> bytes:
@@ -48,7 +48,7 @@ def gzipped(content: bytes, status: str = "200 OK", coding: str = "gzip") -> byt
 def asked(make: Make, *said: bytes | float, **settings: Any) -> Any:
     """The outcome of `spaces` for an answer."""
     with hostile(lambda path: said) as server:
-        return make(server.url, **{"patience": 0, **settings}).spaces()
+        return make(server.url, **{"max_retry_time": 0, **settings}).spaces()
 
 
 def dribbled(content: bytes) -> Said:
@@ -72,7 +72,7 @@ DRIBBLES = {
 @pytest.mark.parametrize("where", DRIBBLES)
 def test_the_timeout_is_that_of_the_whole_answer(make: Make, where: str) -> None:
     first, rest = DRIBBLES[where]
-    with pytest.raises(TimedOut, match=r"GET http://127.0.0.1:[0-9]*/v1/spaces: no whole answer in time"):
+    with pytest.raises(APITimeoutError, match=r"GET http://127.0.0.1:[0-9]*/v1/spaces: no complete response in time"):
         asked(make, first, *dribbled(rest), timeout=TIMEOUT)
 
 
@@ -89,19 +89,19 @@ def test_interim_answers_without_end(make: Make) -> None:
             yield PAUSE
         yield message(SPACES)
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(APITimeoutError):
         asked(make, *interim(), timeout=TIMEOUT)
 
 
 def test_an_interruption_waits_for_no_answer_for_long(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archrank_client.transport.FAREWELL", TIMEOUT)
+    monkeypatch.setattr("archrank_client.transport.BEST_EFFORT_TIMEOUT_S", TIMEOUT)
     paths = []
     job = json.dumps(job_card(state="running")).encode()
 
     def answer(path: str) -> Said:
         paths.append(path)
         if path == "/v1/limits":
-            return [message(b'{"architectures": 1}')]
+            return [message(b'{"max_architectures": 1}')]
         if "/results" in path:
             return [message(results([0], f"/v1/jobs/{JOB}/results?after=1"))]
         if path == "/v1/jobs":
@@ -116,47 +116,50 @@ def test_an_interruption_waits_for_no_answer_for_long(make: Make, monkeypatch: p
             raise Interruption
 
     with hostile(answer) as server, pytest.raises(Interruption):
-        make(server.url, patience=0).score([{}, {"a": 1}], progress=interrupt)
+        make(server.url, max_retry_time=0).score([{}, {"a": 1}], progress=interrupt)
     assert paths[-1] == f"/v1/jobs/{JOB}"
 
 
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (b"", ConnectionFailed),
-        (b"\x00" * 100, ConnectionFailed),
-        (b"<html>hello</html>\r\n\r\n", ConnectionFailed),
-        (b"HTTP/1.1 abc OK\r\n\r\n", ConnectionFailed),
-        (b"HTTP/1.1 99 OK\r\n\r\n", ConnectionFailed),
-        (b"HTTP/9.9 200 OK\r\n\r\n", (ConnectionFailed, UnexpectedAnswer)),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", ConnectionFailed),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n", ConnectionFailed),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + SPACES, ConnectionFailed),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n" + SPACES, ConnectionFailed),
-        (CHUNKED + b"zz\r\n" + SPACES, ConnectionFailed),
-        (CHUNKED + b"%x\r\n" % len(SPACES) + SPACES, ConnectionFailed),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, ConnectionFailed),
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + b"x" * 100, (ConnectionFailed, UnexpectedAnswer)),
-        (message(SPACES[:5]), UnexpectedAnswer),
-        (message(b""), UnexpectedAnswer),
-        (message(b"", status="204 No Content"), UnexpectedAnswer),
-        (message(b"<html>Welcome</html>", "Content-Type: text/html"), UnexpectedAnswer),
-        (message(b"\xff\xfe" + SPACES), UnexpectedAnswer),
-        (message(SPACES, status="304 Not Modified"), UnexpectedAnswer),
-        (message(SPACES, "Content-Encoding: br"), UnexpectedAnswer),
-        (message(SPACES, "Content-Encoding: deflate"), UnexpectedAnswer),
-        (message(SPACES, "Content-Encoding: zstd"), UnexpectedAnswer),
-        (message(SPACES, "Content-Encoding: gzip"), UnexpectedAnswer),
-        (gzipped(gzip.compress(SPACES), coding="gzip, gzip"), UnexpectedAnswer),
-        (message(gzip.compress(SPACES)[:-9], "Content-Encoding: gzip"), UnexpectedAnswer),
-        (message(b"<html>Busy</html>", "Content-Encoding: br", status="503 Busy"), Overloaded),
-        (message(b"not gzip", "Content-Encoding: gzip", status="503 Busy"), Overloaded),
+        (b"", APIConnectionError),
+        (b"\x00" * 100, APIConnectionError),
+        (b"<html>hello</html>\r\n\r\n", APIConnectionError),
+        (b"HTTP/1.1 abc OK\r\n\r\n", APIConnectionError),
+        (b"HTTP/1.1 99 OK\r\n\r\n", APIConnectionError),
+        (b"HTTP/9.9 200 OK\r\n\r\n", (APIConnectionError, UnexpectedResponseError)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", APIConnectionError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n", APIConnectionError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + SPACES, APIConnectionError),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n" + SPACES, APIConnectionError),
+        (CHUNKED + b"zz\r\n" + SPACES, APIConnectionError),
+        (CHUNKED + b"%x\r\n" % len(SPACES) + SPACES, APIConnectionError),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, APIConnectionError),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + b"x" * 100,
+            (APIConnectionError, UnexpectedResponseError),
+        ),
+        (message(SPACES[:5]), UnexpectedResponseError),
+        (message(b""), UnexpectedResponseError),
+        (message(b"", status="204 No Content"), UnexpectedResponseError),
+        (message(b"<html>Welcome</html>", "Content-Type: text/html"), UnexpectedResponseError),
+        (message(b"\xff\xfe" + SPACES), UnexpectedResponseError),
+        (message(SPACES, status="304 Not Modified"), UnexpectedResponseError),
+        (message(SPACES, "Content-Encoding: br"), UnexpectedResponseError),
+        (message(SPACES, "Content-Encoding: deflate"), UnexpectedResponseError),
+        (message(SPACES, "Content-Encoding: zstd"), UnexpectedResponseError),
+        (message(SPACES, "Content-Encoding: gzip"), UnexpectedResponseError),
+        (gzipped(gzip.compress(SPACES), coding="gzip, gzip"), UnexpectedResponseError),
+        (message(gzip.compress(SPACES)[:-9], "Content-Encoding: gzip"), UnexpectedResponseError),
+        (message(b"<html>Busy</html>", "Content-Encoding: br", status="503 Busy"), OverloadedError),
+        (message(b"not gzip", "Content-Encoding: gzip", status="503 Busy"), OverloadedError),
         (message(b"", status="600 Odd"), ServerError),
         (message(b"", status="999 Odd"), ServerError),
-        (message(b'{"status": 1' + b"0" * 5000 + b"}", status="422 No"), InvalidRequest),
-        (message(b"[" * 100_000, status="422 No"), InvalidRequest),
+        (message(b'{"status": 1' + b"0" * 5000 + b"}", status="422 No"), InvalidRequestError),
+        (message(b"[" * 100_000, status="422 No"), InvalidRequestError),
         *[
-            (message(b"", f"Location: {place}", status="302 Found"), (UnexpectedAnswer, ConnectionFailed))
+            (message(b"", f"Location: {place}", status="302 Found"), (UnexpectedResponseError, APIConnectionError))
             for place in (
                 "",
                 "/v1/spaces",
@@ -214,33 +217,36 @@ def test_a_body_is_read_to_its_bound(make: Make, status: str, coding: str) -> No
             yield piece
             sent += len(piece)
 
-    with hostile(answer) as server, pytest.raises(UnexpectedAnswer if status == "200 OK" else Overloaded) as caught:
-        make(server.url, patience=0).spaces()
+    with (
+        hostile(answer) as server,
+        pytest.raises(UnexpectedResponseError if status == "200 OK" else OverloadedError) as caught,
+    ):
+        make(server.url, max_retry_time=0).spaces()
     assert sent < 128 << 20
     if status == "200 OK":
-        assert f"the body is longer than the {MAX_BYTES} bytes" in str(caught.value)
+        assert f"the body is longer than the allowed {MAX_BODY_BYTES} bytes" in str(caught.value)
 
 
 def test_a_body_may_be_as_long_as_what_was_asked_for(make: Make) -> None:
     names = [{"name": f"{i}"} for i in range(200)]
     item = {"architecture": {}, "fingerprint": "f" * (MAX_ITEM_BYTES - 200), "scores": {}}
     content = json.dumps({"scores": [item] * len(names)}).encode()
-    assert len(content) > 8 * MAX_BYTES
+    assert len(content) > 8 * MAX_BODY_BYTES
 
     def answer(path: str) -> Said:
-        limits = json.dumps({"architectures": len(names)}).encode()
+        limits = json.dumps({"max_architectures": len(names)}).encode()
         return [message(limits) if path == "/v1/limits" else gzipped(content)]
 
     with hostile(answer) as server:
-        client = make(server.url, patience=0)
+        client = make(server.url, max_retry_time=0)
         assert len(client.score(names)) == len(names)
-        with pytest.raises(UnexpectedAnswer, match="the body is longer"):
+        with pytest.raises(UnexpectedResponseError, match="the body is longer"):
             client.score(names[:1])
 
 
 def test_cookies_are_not_kept(make: Make) -> None:
     with hostile(lambda path: [message(SPACES, "Set-Cookie: a=b", "Set-Cookie: c=d; Path=/")]) as server:
-        client = make(server.url, patience=0)
+        client = make(server.url, max_retry_time=0)
         client.spaces()
         client.spaces()
     assert len(server.heads) == 2
@@ -276,16 +282,16 @@ ENDED = b'id: 1\nevent: item\ndata: {"completion": 1}\n\n'
 def test_a_stream_may_take_longer_than_an_answer(make: Make) -> None:
     job = OneJob(EVENTS + b"\r\n", *BEATS, ENDED, *BEATS)
     with hostile(job) as server:
-        assert len(make(server.url, patience=0, timeout=TIMEOUT).job(JOB).results()) == 1
+        assert len(make(server.url, max_retry_time=0, timeout=TIMEOUT).job(JOB).results()) == 1
     assert job.after == ["look", "look"]  # the second after the event, before the stream ended
 
 
 @pytest.mark.parametrize("beat", [b": still here\n\n", b"x", b'event: item\ndata: {"completion": 0}\n\n'])
 def test_what_events_do_not_tell_of_is_looked_for(make: Make, monkeypatch: pytest.MonkeyPatch, beat: bytes) -> None:
-    monkeypatch.setattr("archrank_client.events.LOOK", TIMEOUT)
+    monkeypatch.setattr("archrank_client.events.MAX_EVENT_WAIT_S", TIMEOUT)
     job = OneJob(EVENTS + b"\r\n", *[beat, PAUSE] * 20 * SLOW)
     with hostile(job) as server:
-        assert len(make(server.url, patience=0).job(JOB).results()) == 1
+        assert len(make(server.url, max_retry_time=0).job(JOB).results()) == 1
     assert job.after == ["look", "look"]
 
 
@@ -299,18 +305,18 @@ def test_what_events_do_not_tell_of_is_looked_for(make: Make, monkeypatch: pytes
     ids=["headers", "chunk extension", "error's body"],
 )
 def test_a_stream_that_gives_nothing_is_left(make: Make, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
-    monkeypatch.setattr("archrank_client.transport.QUIET", TIMEOUT)
+    monkeypatch.setattr("archrank_client.transport.STREAM_IDLE_TIMEOUT_S", TIMEOUT)
     job = OneJob(start, *[b"x", PAUSE] * 20 * SLOW)
     with hostile(job) as server:
-        assert len(make(server.url, patience=0).job(JOB).results()) == 1
+        assert len(make(server.url, max_retry_time=0).job(JOB).results()) == 1
     assert job.after[:2] == ["look", "look"]
 
 
 def test_a_stream_may_be_gzip_but_no_bomb(make: Make) -> None:
     head = EVENTS + b"Content-Encoding: gzip\r\n\r\n"
-    for content, kind in ((gzip.compress(ENDED), None), (bomb(64 << 20), UnexpectedAnswer)):
+    for content, kind in ((gzip.compress(ENDED), None), (bomb(64 << 20), UnexpectedResponseError)):
         with hostile(OneJob(head, content)) as server:
-            job = make(server.url, patience=0).job(JOB)
+            job = make(server.url, max_retry_time=0).job(JOB)
             if kind is None:
                 assert len(job.results()) == 1
             else:

@@ -14,30 +14,33 @@ from tests.real_server import Server
 
 
 def predictions(**changed: Any) -> dict[str, Any]:
-    return {"/v1/limits": {"architectures": 1}, "/v1/predictions": {"predictions": [PREDICTION | changed]}}
+    return {"/v1/limits": {"max_architectures": 1}, "/v1/predictions": {"predictions": [PREDICTION | changed]}}
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no server of this kind": ({"/v1/ensembles": ["hello"]}, "body: Input should be"),
-    "a card of another kind": ({"name": 1}, "was not answered as it should be"),
+    "a card of another kind": ({"name": 1}, "unexpected response to GET"),
     "no settings": ({"settings": None}, "none that this can use: settings: "),
     "settings of another space": (
         {"settings": {"colour": "red"}},
         "settings: got {'colour': 'red'}; allowed: what gcn-nas takes",
     ),
     "another space": ({"space": "gcn-\x1b[2J\nnas"}, "space: got "),
-    "no batch": ({"batch": {"samples": -1}}, "none that this can use: samples: "),
+    "no batch": ({"batch": {"batch_size": -1}}, "none that this can use: batch_size: "),
     "no number of frames": ({"batch": {"frames": 10**400}}, "none that this can use: frames: "),
-    "no seed": ({"seed": None}, "was not answered as it should be: gcn-nas-ntu.seed: "),
+    "no seed": ({"seed": None}, "unexpected response to GET /v1/ensembles: gcn-nas-ntu.seed: "),
     "no accuracy": (predictions(accuracy=7.0), "accuracy: Input should be less than or equal to 1"),
-    "no interval": (predictions(interval={"low": -1, "high": 1e300}), "low: Input should be greater than"),
-    "no number of answers": (predictions() | {"/v1/predictions": {"predictions": []}}, "0 answers for 1 architectures"),
+    "no interval": (
+        predictions(interval={"low": -1, "high": 1e300, "level": 0.9}),
+        "low: Input should be greater than",
+    ),
+    "no number of answers": (predictions() | {"/v1/predictions": {"predictions": []}}, "0 items for 1 architectures"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_ends_in_one_sentence(fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archrank_client.transport.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     changes, line = FAULTS[fault]
     cards = server.client.get("/v1/ensembles").json()
     (name,) = cards

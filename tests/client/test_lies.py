@@ -7,8 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from archrank_client import ArchrankError, ConnectionFailed, InvalidRequest, JobFailed, UnexpectedAnswer
-from archrank_client.answers import retry_after
+from archrank_client import (
+    APIConnectionError,
+    ArchrankError,
+    InvalidRequestError,
+    JobFailedError,
+    UnexpectedResponseError,
+)
+from archrank_client.responses import parse_retry_after
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -20,22 +26,22 @@ ITEM = {"architecture": {}, "fingerprint": "f", "cached": False, "warnings": []}
 PREDICTION = ITEM | {
     "scores": {"nwot": {"value": 1.0, "log": None, "status": "ok", "seconds": 0.1}},
     "accuracy": 0.9,
-    "interval": {"low": 0.8, "high": 1.0},
-    "percentile": 5.0,
+    "interval": {"low": 0.8, "high": 1.0, "level": 0.9},
+    "percentile": 0.05,
     "combiner": "s",
     "combiners": {"s": None},
-    "stretch": 1.0,
+    "interval_scale": 1.0,
 }
 PROBLEM = {"status": 422, "title": "No", "detail": "no", "errors": []}
 ENSEMBLE = {"name": "e", "space": "gcn-nas", "seed": 0, "proxies": {}, "combiners": [], "interval_level": 0.9}
 ANSWERS: dict[str, Any] = {
-    "/v1/limits": {"architectures": 64, "page": 1000, "sample": 1000},
+    "/v1/limits": {"max_architectures": 64, "max_page_size": 1000, "max_sample_size": 1000},
     "/v1/spaces": {"gcn-nas": {"modules": ["S"]}},
-    "/v1/ensembles": {"e": ENSEMBLE | {"benchmark": {}, "measured": {"s": {"tau": {"mean": 0.5, "sd": 0.1}}}}},
+    "/v1/ensembles": {"e": ENSEMBLE | {"benchmark": {}, "metrics": {"s": {"tau": {"mean": 0.5, "std": 0.1}}}}},
     "/v1/spaces/gcn-nas/sample": {"architectures": ARCHITECTURES},
     "/v1/predictions": {"predictions": [PREDICTION, {"error": PROBLEM}]},
     "/v1/scores": job_card(state="running"),
-    "/v1/validations": {"validations": [ITEM | {"layers": 4, "parameters": 1, "flops": 1}] * 2},
+    "/v1/architectures/validate": {"validations": [ITEM | {"layers": 4, "parameters": 1, "flops": 1}] * 2},
     "/v1/jobs": {"jobs": [job_card()]},
     f"/v1/jobs/{JOB}": job_card(),
     f"/v1/jobs/{JOB}/results": json.loads(results([1, 0])),
@@ -123,7 +129,7 @@ class Liar(Script):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_good_answers_are_taken(make: Make, name: str) -> None:
-    assert CALLS[name](make("http://server", patience=0, transport=Liar({})))
+    assert CALLS[name](make("http://server", max_retry_time=0, transport=Liar({})))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -135,7 +141,7 @@ def test_a_wrong_value_anywhere(make: Make, clock: Clock, name: str, data: Any, 
     value = data.draw(ODD | st.sampled_from([NAN, DEEP]))
     script = Liar({path: said(changed(ANSWERS[path], place, value))}, status)
     with suppress(ArchrankError):
-        CALLS[name](make("http://server", patience=0, transport=script))
+        CALLS[name](make("http://server", max_retry_time=0, transport=script))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -147,7 +153,7 @@ def test_a_wrong_value_anywhere(make: Make, clock: Clock, name: str, data: Any, 
 def test_any_body_and_any_status(make: Make, clock: Clock, name: str, content: bytes, status: int) -> None:
     script = Liar(dict.fromkeys(ANSWERS, content), status)
     with pytest.raises(ArchrankError):
-        CALLS[name](make("http://server", patience=0, transport=script))
+        CALLS[name](make("http://server", max_retry_time=0, transport=script))
 
 
 def pages(
@@ -175,13 +181,13 @@ def pages(
         ([[-1]], "position: Input should be greater than or equal to 0"),
         ([[0, 0]], "position 0 came twice"),
         ([[0], [1], [0]], "position 0 came twice"),
-        ([[0, 1], []], "the job has ended, and its results have not, at 2 of 2"),
-        ([[]], "the job has ended, and its results have not, at 0 of 2"),
+        ([[0, 1], []], "the job has ended, but not its results: 2 of 2"),
+        ([[]], "the job has ended, but not its results: 0 of 2"),
     ],
     ids=str,
 )
 def test_positions(make: Make, clock: Clock, name: str, listed: list[list[int]], fault: str) -> None:
-    with pytest.raises(UnexpectedAnswer, match=fault):
+    with pytest.raises(UnexpectedResponseError, match=fault):
         CALLS[name](make("http://server", transport=pages(*listed)))
 
 
@@ -193,13 +199,13 @@ def test_a_job_that_runs_may_give_empty_pages_for_long(make: Make, clock: Clock)
 
 
 def test_a_job_of_another_number_of_architectures(make: Make, clock: Clock) -> None:
-    with pytest.raises(UnexpectedAnswer, match=f"job {JOB} is of 3 architectures; 2 were sent"):
+    with pytest.raises(UnexpectedResponseError, match=f"job {JOB} is of 3 architectures; 2 were sent"):
         make("http://server", transport=pages([0], total=3)).score(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("following", ["/v1/jobs/\n", "/v1/jobs/" + "x" * 70_000, "/v1/jobs/é", "//elsewhere/", ""])
 def test_next_is_a_path(make: Make, clock: Clock, following: str) -> None:
-    with pytest.raises(UnexpectedAnswer, match="next is not a path of the server"):
+    with pytest.raises(UnexpectedResponseError, match="next is not a path of the server"):
         make("http://server", transport=pages([0], following=following)).job(JOB).results()
 
 
@@ -222,9 +228,9 @@ class Streaming(Liar):
 @pytest.mark.parametrize(
     ("events", "fault"),
     [
-        ("id: é\nevent: item\ndata: {}\n\n".encode(), "an id is none that a header can have"),
-        (b"id: 1\x00\n", "an id is none that a header can have"),
-        (b"id: " + b"1" * 100_000 + b"\n\n", "an id is none that a header can have"),
+        ("id: é\nevent: item\ndata: {}\n\n".encode(), "an id cannot be sent in a header"),
+        (b"id: 1\x00\n", "an id cannot be sent in a header"),
+        (b"id: " + b"1" * 100_000 + b"\n\n", "an id cannot be sent in a header"),
         (b"data: " + b"[" * 100_000 + b"\n\n", "nested too deep"),
         (b":" * 2_000_000, "a line is longer than"),
         (b"data: x\n" * 1_000_000, "one is longer than"),
@@ -232,8 +238,8 @@ class Streaming(Liar):
     ids=lambda value: str(value[:20]) if isinstance(value, bytes) else None,
 )
 def test_events_that_are_none(make: Make, clock: Clock, events: bytes, fault: str) -> None:
-    job = make("http://server", patience=0, transport=Streaming(events)).job(JOB)
-    with pytest.raises(UnexpectedAnswer, match=f"a job's events: .*{fault}"):
+    job = make("http://server", max_retry_time=0, transport=Streaming(events)).job(JOB)
+    with pytest.raises(UnexpectedResponseError, match=f"a job's events: .*{fault}"):
         job.results()
 
 
@@ -245,8 +251,8 @@ def test_events_that_promise_what_is_not_there_are_not_followed_at_once(
     """Else the server would be asked as fast as it answers."""
     data = json.dumps({"completion": completion})
     script = Streaming(f"event: {kind}\ndata: {data}\n\n".encode() * 3)
-    job, start = make("http://server", patience=0, transport=script).job(JOB), clock.now
-    with pytest.raises(ConnectionFailed, match="gone"):
+    job, start = make("http://server", max_retry_time=0, transport=script).job(JOB), clock.now
+    with pytest.raises(APIConnectionError, match="gone"):
         job.results()
     assert clock.now - start > 50
 
@@ -268,18 +274,18 @@ def test_events_that_promise_what_is_not_there_are_not_followed_at_once(
     ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
-    assert retry_after(text) == seconds
+    assert parse_retry_after(text) == seconds
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb) \d+ \d+:\d+:\d+ ([+-]\d+|GMT)"))
 def test_retry_after_of_any_text(text: str) -> None:
-    found = retry_after(text)
+    found = parse_retry_after(text)
     assert found is None or found >= 0
 
 
 def test_a_long_refusal_is_a_short_sentence(make: Make, clock: Clock) -> None:
     body = json.dumps(PROBLEM | {"detail": "no\n\x1b[2J" + "x" * 100_000}).encode()
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         make("http://server", transport=Liar({"/v1/spaces": body}, 422)).spaces()
     assert len(str(caught.value)) < 3000
     assert str(caught.value).isprintable()
@@ -291,10 +297,10 @@ def test_many_faults_are_a_short_sentence(make: Make, clock: Clock) -> None:
     named = b"{" + b",".join(b'"%d":1' % i for i in range(80_000)) + b"}"
     script = Liar({"/v1/jobs": listed, "/v1/ensembles": named})
     client = make("http://server", transport=script)
-    with pytest.raises(UnexpectedAnswer, match=r"as it should be: jobs\.0: ") as caught:
+    with pytest.raises(UnexpectedResponseError, match=r"unexpected response to GET /v1/jobs: jobs\.0: ") as caught:
         client.jobs()
     assert caught.value.__cause__ is caught.value.__context__ is None
-    with pytest.raises(UnexpectedAnswer, match="as it should be: it has 80000 faults"):
+    with pytest.raises(UnexpectedResponseError, match="unexpected response to GET /v1/ensembles: it has 80000 faults"):
         client.ensembles()
 
 
@@ -305,5 +311,5 @@ def test_a_job_that_ends_before_all_results(make: Make, clock: Clock) -> None:
                 return httpx.Response(200, content=results([1]))
             return super().answer(request)
 
-    with pytest.raises(JobFailed, match="is done, with 1 of 2 results"):
+    with pytest.raises(JobFailedError, match="is done, with 1 of 2 results"):
         make("http://server", transport=Short({})).job(JOB).results()

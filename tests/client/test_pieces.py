@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from archrank_client import Overloaded, ProgressBar, TooLarge
-from archrank_client.payloads import Payloads, body, chunks
+from archrank_client import OverloadedError, PayloadTooLargeError, ProgressBar
+from archrank_client.payloads import Payloads, request_body, split_into_requests
 
 from tests.client.conftest import Clock, Make, Script
 from tests.real_server import CHEAP, Server, until
@@ -43,14 +43,14 @@ def named(number: int, length: int = 1) -> list[Any]:
 
 
 def test_by_number(make: Make) -> None:
-    script = server_with({"architectures": 10}, scored)
+    script = server_with({"max_architectures": 10}, scored)
     found = make("http://server", transport=script).score(named(25), proxies=[])
     assert [one.architecture for one in found] == named(25)
     assert sorted(map(len, posted(script))) == [5, 10, 10]
 
 
 def test_by_bytes(make: Make) -> None:
-    script = server_with({"architectures": 10, "body_bytes": 400}, scored, most_bytes=400)
+    script = server_with({"max_architectures": 10, "max_body_bytes": 400}, scored, most_bytes=400)
     found = make("http://server", transport=script).score(named(25, 50), proxies=[])
     assert [one.architecture for one in found] == named(25, 50)
     assert max(map(len, posted(script))) == 5
@@ -59,10 +59,10 @@ def test_by_bytes(make: Make) -> None:
 @pytest.mark.parametrize("most", [1, 3, 7])
 @pytest.mark.parametrize("size", [60, 100, 1000])
 def test_no_piece_is_larger_than_it_may_be_unless_it_is_one(most: int, size: int) -> None:
-    texts = Payloads.of([{"name": "é" * (i % 9)} for i in range(30)]).unique
-    pieces = list(chunks(texts, {"proxies": ["nwot"]}, most, size))
+    texts = Payloads.from_architectures([{"name": "é" * (i % 9)} for i in range(30)]).unique
+    pieces = list(split_into_requests(texts, {"proxies": ["nwot"]}, most, size))
     assert [text for piece in pieces for text in piece] == texts
-    assert all(len(piece) == 1 or len(body(piece, {"proxies": ["nwot"]})) <= size for piece in pieces)
+    assert all(len(piece) == 1 or len(request_body(piece, {"proxies": ["nwot"]})) <= size for piece in pieces)
     assert all(len(piece) <= most for piece in pieces)
 
 
@@ -72,7 +72,7 @@ def test_what_takes_less_than_the_server_says(make: Make, clock: Clock) -> None:
     found = make("http://server", transport=script).score(architectures, proxies=[])
     assert [one.architecture for one in found] == architectures
     assert [one.ok for one in found] == [True] * 12 + [False]
-    assert isinstance(found[-1].error, TooLarge)
+    assert isinstance(found[-1].error, PayloadTooLargeError)
     assert clock.slept == []
 
 
@@ -94,7 +94,7 @@ def test_what_the_server_was_interrupted_at_is_asked_for_again(
     assert posted(script) == [named(3), *[[named(3)[1]]] * (posts - 1)]
     assert [one.ok for one in found] == [True, interruptions < 3, True]
     if interruptions >= 3:
-        assert isinstance(found[1].error, Overloaded)
+        assert isinstance(found[1].error, OverloadedError)
         assert str(found[1].error) == "architectures[1]: the process ended"
 
 

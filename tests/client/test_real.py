@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from archrank_client import (
+    APITimeoutError,
     ArchitectureError,
     Failure,
-    InvalidRequest,
-    JobCancelled,
-    NotFound,
+    InvalidRequestError,
+    JobCancelledError,
+    NotFoundError,
     Prediction,
     Scores,
-    TimedOut,
     Validation,
 )
 
@@ -97,16 +97,16 @@ def test_where_all_of_a_job_are_refused_each_has_its_error(client: Any) -> None:
 
 def test_what_is_wrong_with_the_request_is_raised(client: Any) -> None:
     architectures = client.sample(2, seed=1)
-    with pytest.raises(InvalidRequest, match="combiner: got 'nonsense'; allowed: one of stacked") as caught:
+    with pytest.raises(InvalidRequestError, match="combiner: got 'nonsense'; allowed: one of stacked") as caught:
         client.predict(architectures, combiner="nonsense", proxies=[])
     assert caught.value.problem.errors[0].field == "combiner"
-    with pytest.raises(InvalidRequest, match=r"proxies\[0\]"):
+    with pytest.raises(InvalidRequestError, match=r"proxies\[0\]"):
         client.score(architectures, proxies=["nonsense"])
-    with pytest.raises(NotFound, match="got 'nonsense'; allowed: one of gcn-nas"):
+    with pytest.raises(NotFoundError, match="got 'nonsense'; allowed: one of gcn-nas"):
         client.sample(1, space="nonsense")
-    with pytest.raises(InvalidRequest, match="n: got"):
+    with pytest.raises(InvalidRequestError, match="n: got"):
         client.sample(0)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.job("0" * 32)
     with pytest.raises(TypeError, match="a list of architectures"):
         client.predict(architectures[0])
@@ -141,7 +141,7 @@ def test_a_vote_is_ranked_as_the_server_does_and_refused_where_it_cannot_be(clie
     said = [one["rank"] for one in server.client.post("/v1/predictions", json=body).json()["predictions"]]
     ranked = client.rank(architectures, proxies=CHEAP, combiner="vote")
     assert {one.position: one.rank for one in ranked} == dict(enumerate(said))
-    with pytest.raises(InvalidRequest, match="one that predicts each architecture by itself"):
+    with pytest.raises(InvalidRequestError, match="one that predicts each architecture by itself"):
         client.rank(client.sample(65, depth=4, seed=7), proxies=[], combiner="vote")
 
 
@@ -201,15 +201,15 @@ def test_a_job_sends_equal_ones_too_so_that_positions_are_those_given(client: An
 
 def test_cancelled_jobs(client: Any) -> None:
     job = client.submit(client.sample(300, depth=4, seed=10), proxies=CHEAP, seed=len(client.jobs()))
-    with pytest.raises(TimedOut, match="it goes on"):
+    with pytest.raises(APITimeoutError, match="it continues"):
         job.wait(timeout=0.1)
     results = job.iter()
     next(results)
     assert job.cancel().state == "cancelled"
-    with pytest.raises(JobCancelled, match="cancelled, with"):
+    with pytest.raises(JobCancelledError, match="cancelled, with"):
         list(results)
     assert job.wait().state == "cancelled"
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelledError):
         job.results()
 
 
@@ -224,7 +224,7 @@ def test_what_there_is(client: Any, server: Server) -> None:
     spaces, ensembles = client.spaces(), client.ensembles()
     assert spaces == server.client.get("/v1/spaces").json()
     assert "stacked" in ensembles["gcn-nas-ntu"].combiners
-    assert ensembles["gcn-nas-ntu"].measured
+    assert ensembles["gcn-nas-ntu"].metrics
     assert client.limits().model_dump().items() <= server.client.get("/v1/limits").json().items()
 
 
@@ -264,6 +264,6 @@ def test_nothing_is_asked_for_nothing(client: Any, server: Server) -> None:
 
 def test_explanations(client: Any) -> None:
     (one,) = client.predict(client.sample(1, depth=4, seed=3), proxies=[], explain=True)
-    total = one.explanation.base + sum(reason.points for reason in one.explanation.reasons) / 100
+    total = one.explanation.base_value + sum(part.contribution for part in one.explanation.attributions)
     assert total == pytest.approx(one.accuracy)
-    assert one.edits[0].points > 0
+    assert one.suggested_mutations[0].accuracy_gain > 0

@@ -15,21 +15,21 @@ import httpx
 import pytest
 import stamina
 from archrank_client import (
+    APIConnectionError,
+    APITimeoutError,
     ArchrankError,
     AsyncClient,
     AuthenticationError,
     Client,
-    Conflict,
-    ConnectionFailed,
-    InvalidRequest,
-    NotFound,
-    Overloaded,
-    PermissionDenied,
-    RateLimited,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitError,
     ServerError,
-    TimedOut,
-    TooLarge,
-    UnexpectedAnswer,
+    UnexpectedResponseError,
 )
 
 from tests.client.conftest import Clock, Make, Script, following
@@ -72,14 +72,14 @@ def test_is_sent_again(make: Make, clock: Clock, lost: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, InvalidRequest),
+        (400, InvalidRequestError),
         (401, AuthenticationError),
-        (403, PermissionDenied),
-        (404, NotFound),
-        (409, Conflict),
-        (413, TooLarge),
-        (415, InvalidRequest),
-        (422, InvalidRequest),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (413, PayloadTooLargeError),
+        (415, InvalidRequestError),
+        (422, InvalidRequestError),
     ],
 )
 def test_is_an_error_at_once(make: Make, clock: Clock, status: int, kind: type[ArchrankError]) -> None:
@@ -95,12 +95,12 @@ def test_is_an_error_at_once(make: Make, clock: Clock, status: int, kind: type[A
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(408, TimedOut), (429, RateLimited), (502, ServerError), (503, Overloaded)]
+    ("status", "kind"), [(408, APITimeoutError), (429, RateLimitError), (502, ServerError), (503, OverloadedError)]
 )
 def test_patience_ends(make: Make, clock: Clock, status: int, kind: type[ArchrankError]) -> None:
     start = clock.now
     with pytest.raises(kind):
-        make("http://server", patience=100.0, transport=following(problem(status))).spaces()
+        make("http://server", max_retry_time=100.0, transport=following(problem(status))).spaces()
     assert 100.0 <= clock.now - start <= 110.0 + 0.2
     assert max(clock.slept) == 10.0
 
@@ -117,13 +117,13 @@ def test_a_server_that_was_never_there_is_given_up_soon_and_one_that_was_is_wait
 ) -> None:
     gone = httpx.ConnectError("refused")
     start = clock.now
-    with pytest.raises(ConnectionFailed, match="GET http://server/v1/spaces: refused"):
+    with pytest.raises(APIConnectionError, match="GET http://server/v1/spaces: refused"):
         make("http://server", transport=following(gone)).spaces()
     assert 30.0 <= clock.now - start <= 40.2
     client = make("http://server", transport=following(SPACES, gone))
     client.spaces()
     start = clock.now
-    with pytest.raises(ConnectionFailed) as caught:
+    with pytest.raises(APIConnectionError) as caught:
         client.spaces()
     assert 300.0 <= clock.now - start <= 310.2
     assert isinstance(caught.value, ConnectionError)
@@ -131,8 +131,8 @@ def test_a_server_that_was_never_there_is_given_up_soon_and_one_that_was_is_wait
 
 def test_no_patience(make: Make, clock: Clock) -> None:
     script = following(httpx.ReadTimeout("late"))
-    with pytest.raises(TimedOut):
-        make("http://server", patience=0.0, transport=script).spaces()
+    with pytest.raises(APITimeoutError):
+        make("http://server", max_retry_time=0.0, transport=script).spaces()
     assert (len(script.requests), clock.slept) == (1, [])
 
 
@@ -148,7 +148,7 @@ def test_retry_after_is_kept(make: Make, clock: Clock, status: int, dated: bool)
 
 
 def test_retry_after_longer_than_patience_is_not_waited_for(make: Make, clock: Clock) -> None:
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(RateLimitError) as caught:
         make("http://server", transport=following(problem(429, Retry_After="3600"))).spaces()
     assert (caught.value.retry_after, clock.slept) == (3600.0, [])
 
@@ -164,7 +164,7 @@ def test_a_certificate_that_is_refused_is_not_tried_again(make: Make, clock: Clo
         raise httpx.ConnectError("certificate verify failed") from ssl.SSLCertVerificationError("self-signed")
 
     script = Script(refused)
-    with pytest.raises(ConnectionFailed, match="certificate"):
+    with pytest.raises(APIConnectionError, match="certificate"):
         make("https://server", transport=script).spaces()
     assert len(script.requests) == 1
 
@@ -181,14 +181,14 @@ def test_a_certificate_that_is_refused_is_not_tried_again(make: Make, clock: Clo
 )
 def test_what_is_no_answer_of_such_a_server(make: Make, clock: Clock, answer: httpx.Response) -> None:
     script = following(answer)
-    with pytest.raises(UnexpectedAnswer, match="GET /v1/spaces was"):
+    with pytest.raises(UnexpectedResponseError, match="GET /v1/spaces"):
         make("http://server", transport=script).spaces()
     assert len(script.requests) == 1
 
 
 def predicting(accuracy: str) -> Script:
     """A server without `/v1/limits` that gives one prediction, this one."""
-    item = {"interval": {"low": 0.9, "high": 0.91}, "percentile": 1.0, "combiner": "stacked"}
+    item = {"interval": {"low": 0.9, "high": 0.91, "level": 0.9}, "percentile": 0.01, "combiner": "stacked"}
     item |= {"architecture": {}, "fingerprint": "f", "of a newer server": [1], "accuracy": "here"}
     text = json.dumps({"predictions": [item]}).replace('"here"', accuracy)
 
@@ -203,7 +203,7 @@ def predicting(accuracy: str) -> Script:
 @pytest.mark.parametrize("accuracy", ["NaN", "Infinity", "null", '"high"', "1e999"])
 def test_an_accuracy_is_a_number(make: Make, accuracy: str) -> None:
     script = predicting(accuracy)
-    with pytest.raises(UnexpectedAnswer, match="accuracy") as caught:
+    with pytest.raises(UnexpectedResponseError, match="accuracy") as caught:
         make("http://server", transport=script).predict([{}])
     assert caught.value.request_id == "abc"
 
@@ -213,13 +213,13 @@ def test_fields_of_newer_servers_are_kept_and_older_servers_have_known_limits(ma
     client = make("http://server", transport=script)
     (one,) = client.predict([{}])
     assert one.model_extra == {"of a newer server": [1]}
-    assert client.limits().architectures == 64
+    assert client.limits().max_architectures == 64
     assert [request.url.path for request in script.requests] == ["/v1/limits", "/v1/predictions"]
 
 
 def test_as_many_answers_as_architectures(make: Make) -> None:
     script = predicting("0.9")
-    with pytest.raises(UnexpectedAnswer, match="1 answers for 2 architectures"):
+    with pytest.raises(UnexpectedResponseError, match="1 items for 2 architectures"):
         make("http://server", transport=script).predict([{}, {"a": 1}])
 
 
@@ -236,7 +236,7 @@ def test_keys_are_sent_and_told_to_nobody(
     assert script.requests[-1].headers["Authorization"] == f"Bearer {KEY}"
     assert str(script.requests[-1].url) == "https://server/archrank/v1/spaces"
     plain = Client(transport=following(SPACES))
-    shown = [repr(plain), str(plain), repr(vars(plain)), repr(plain._wire.settings), repr(vars(plain._wire))]
+    shown = [repr(plain), str(plain), repr(vars(plain)), repr(plain._transport.settings), repr(vars(plain._transport))]
     assert KEY not in " ".join([*shown, repr(caught.value), str(vars(caught.value)), caplog.text])
     assert "stamina.retry_scheduled" in caplog.text
     plain.close()
@@ -255,8 +255,8 @@ def test_keys_are_sent_and_told_to_nobody(
         ({"key": "ark secret"}, "key: "),
         ({"timeout": 0}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
-        ({"patience": -1}, "patience"),
-        ({"parallel": 0}, "parallel"),
+        ({"max_retry_time": -1}, "max_retry_time"),
+        ({"max_concurrency": 0}, "max_concurrency"),
     ],
 )
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
@@ -267,8 +267,14 @@ def test_what_no_client_can_be_made_with(kind: type, given: dict[str, Any], said
 
 
 def test_one_key_makes_one_job_of_all_attempts(make: Make, clock: Clock) -> None:
-    card = {"id": "0" * 32, "kind": "predictions", "state": "queued", "progress": 0, "created": "2026-01-01T00:00:00Z"}
-    card["counts"] = {"total": 1, "waiting": 1, "running": 0, "done": 0, "failed": 0}
+    card = {
+        "id": "0" * 32,
+        "kind": "predictions",
+        "state": "queued",
+        "progress": 0,
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    card["counts"] = {"total": 1, "queued": 1, "running": 0, "done": 0, "failed": 0}
     made = httpx.Response(202, json=card)
     script = following(httpx.ReadError("reset"), problem(503), made)
     client = make("http://server", transport=script)
@@ -291,7 +297,7 @@ def test_a_job_s_key_is_one_that_a_header_can_have(make: Make, clock: Clock, key
 def test_retries_can_be_switched_off_for_all(make: Make, clock: Clock) -> None:
     stamina.set_active(False)
     try:
-        with pytest.raises(Overloaded):
+        with pytest.raises(OverloadedError):
             make("http://server", transport=following(problem(503))).spaces()
     finally:
         stamina.set_active(True)
@@ -305,7 +311,7 @@ def test_what_else_is_under_way_is_not_tried_again_where_one_request_is_refused(
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/limits":
-            return httpx.Response(200, json={"architectures": 1})
+            return httpx.Response(200, json={"max_architectures": 1})
         return httpx.Response(422, json=wrong) if b'"number":3' in request.content else problem(503)
 
     architectures = [{"number": number} for number in range(8)]
@@ -321,17 +327,17 @@ def test_what_else_is_under_way_is_not_tried_again_where_one_request_is_refused(
             with Client("http://server", transport=Script(answer)) as client:
                 client.predict(architectures, proxies=[])
 
-    with pytest.raises(InvalidRequest, match="no"):
+    with pytest.raises(InvalidRequestError, match="no"):
         ask()
 
 
 BUSY = """
 import httpx
-from archrank_client import Client, InvalidRequest
+from archrank_client import Client, InvalidRequestError
 
 def answer(request):
     if request.url.path == "/v1/limits":
-        return httpx.Response(200, json={"architectures": 1})
+        return httpx.Response(200, json={"max_architectures": 1})
     if b'"number":3' in request.content:
         return httpx.Response(422, json={"status": 422, "errors": [{"field": "seed", "value": "x", "allowed": "y"}]})
     return httpx.Response(503, headers={"Retry-After": "250"})
@@ -339,7 +345,7 @@ def answer(request):
 with Client("http://server", transport=httpx.MockTransport(answer)) as client:
     try:
         client.predict([{"number": number} for number in range(8)], proxies=[])
-    except InvalidRequest:
+    except InvalidRequestError:
         print("refused")
 """
 

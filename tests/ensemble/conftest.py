@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable
-from ensemble.evaluation.evaluate import benchmark_features
+from ensemble.evaluation.protocol import benchmark_features
 from models import get_space
 from models.batches import BatchSpec
 
@@ -32,8 +32,8 @@ def benchmark() -> Benchmark:
 
 @pytest.fixture(scope="session")
 def scores(benchmark: Benchmark) -> ScoreTable:
-    table = ScoreTable.published(benchmark)
-    spec = BatchSpec(samples=2, frames=4)
+    table = ScoreTable.from_published(benchmark)
+    spec = BatchSpec(batch_size=2, frames=4)
     batch = {"batch": spec.model_dump(), "batch_fingerprint": spec.make(benchmark.space).fingerprint}
     return ScoreTable({**table.header, **batch, "seed": 0, "repeats": 1}, table.features)
 

@@ -29,9 +29,9 @@ def test_round_trip(ensemble: Ensemble, folder: Path, benchmark: Benchmark, scor
     assert again.predict(archs, rows, "vote", ["x"]) == ensemble.predict(archs, rows, "vote", ["x"])
     for combiner in again.combiners:
         said = again.predict(archs, rows, combiner)
-        assert np.array_equal(again.beats(archs, said), ensemble.beats(archs, said))
+        assert np.array_equal(again.win_probability(archs, said), ensemble.win_probability(archs, said))
         assert again.explain(archs[0], rows[0], combiner) == ensemble.explain(archs[0], rows[0], combiner)
-    assert again.edits(archs[0]) == ensemble.edits(archs[0]) != []
+    assert again.suggest_mutations(archs[0]) == ensemble.suggest_mutations(archs[0]) != []
     strange = benchmark.space.parse({"layers": [["S"]] * 4})
     assert again.predict([strange]) == ensemble.predict([strange])
     assert again.predict([strange])[0].warnings
@@ -76,7 +76,7 @@ def test_equal_arrays_are_stored_once(tmp_path: Path) -> None:
         assert np.array_equal(state.arrays[name], array), name
 
 
-def test_the_stacks_common_members_are_stored_once(folder: Path) -> None:
+def test_the_stacks_common_fitted_are_stored_once(folder: Path) -> None:
     manifest, state = load_artifact(folder)
     assert any("model/trees/" in name for name in manifest["copies"])
     assert (folder / ARRAYS).stat().st_size < 0.9 * sum(array.nbytes for array in state.arrays.values())

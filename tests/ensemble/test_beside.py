@@ -36,7 +36,7 @@ def rows(benchmark: Benchmark, scores: ScoreTable) -> list[Scores]:
 def alike(ensemble: Ensemble, combiner: str | None, said: list[Prediction], alone: list[Prediction]) -> bool:
     """Apart from the order, where that is said to depend on the set."""
     if ensemble.depends_on_set(combiner):
-        said, alone = ([replace(one, order=0.0) for one in each] for each in (said, alone))
+        said, alone = ([replace(one, ranking_score=0.0) for one in each] for each in (said, alone))
     return said == alone
 
 
@@ -66,7 +66,7 @@ def test_the_order_of_one_who_compares_a_set_depends_on_it(
     assert ensemble.depends_on_set("vote")
     assert not any(ensemble.depends_on_set(name) for name in (None, *combiner_names()) if name != "vote")
     some, more = (ensemble.predict(archs[1:n], rows[1:n], "vote") for n in (4, 8))
-    assert [one.order for one in some] != [one.order for one in more[:3]]
+    assert [one.ranking_score for one in some] != [one.ranking_score for one in more[:3]]
 
 
 @EXAMPLES
@@ -76,16 +76,16 @@ def test_a_pair_is_compared_the_same_alone(
 ) -> None:
     some = [archs[i] for i in chosen]
     predictions = ensemble.predict(some, [rows[i] for i in chosen])
-    beats = ensemble.beats(some, predictions)
+    beats = ensemble.win_probability(some, predictions)
     for i, j in ((0, len(some) - 1), (len(some) // 2, 0)):
-        pair = ensemble.beats([some[i], some[j]], [predictions[i], predictions[j]])
+        pair = ensemble.win_probability([some[i], some[j]], [predictions[i], predictions[j]])
         assert np.array_equal(pair, beats[np.ix_([i, j], [i, j])])
 
 
 def test_what_is_shipped_says_the_same_alone(rng: np.random.Generator) -> None:
     ensemble, space = Ensemble.load(SHIPPED / "gcn-nas-ntu"), get_space("gcn-nas")
     many = [space.sample(rng) for _ in range(600)]
-    typical: Scores = {name: float(row[50]) for name, row in ensemble.quantiles.items()}
+    typical: Scores = {name: float(row[50]) for name, row in ensemble.reference_set.proxy_quantiles.items()}
     for scores in (None, typical):
         said = ensemble.predict(many, scores and [scores] * len(many))
         assert [ensemble.predict([arch], scores and [scores])[0] for arch in many[::20]] == said[::20]

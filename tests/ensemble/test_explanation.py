@@ -1,4 +1,7 @@
-"""The synthetic benchmark's accuracy is 0.4 points a layer, and 1 point for L2 in slot 9."""
+"""Explanations and mutations on the synthetic benchmark.
+
+Its accuracy is 0.004 for each layer plus 0.01 for L2 in slot 9.
+"""
 
 import re
 
@@ -7,7 +10,7 @@ import pytest
 
 from ensemble import Benchmark, Ensemble, Explanation, ScoreTable
 from ensemble.combiners.ridge import Ridge
-from ensemble.explanation import Reference
+from ensemble.explanation import MeanContributions
 from models import Architecture
 
 L2 = 4
@@ -16,12 +19,12 @@ ADDITIVE = ("stacked", "structure", "forest", "xgboost", "ridge")
 
 
 def layer_of_slot9(arch: Architecture) -> int:
-    place: int = arch.slots.index(9)  # type: ignore[attr-defined]
-    return place
+    layer: int = arch.slots.index(9)  # type: ignore[attr-defined]
+    return layer
 
 
-def points(explanation: Explanation) -> dict[str, float]:
-    return {reason.part: reason.points for reason in explanation.reasons}
+def contributions(explanation: Explanation) -> dict[str, float]:
+    return {one.feature_group: one.contribution for one in explanation.attributions}
 
 
 @pytest.fixture
@@ -30,38 +33,39 @@ def archs(benchmark: Benchmark) -> list[Architecture]:
 
 
 @pytest.mark.parametrize("combiner", ADDITIVE)
-def test_base_and_reasons_are_the_prediction(
+def test_base_value_and_contributions_sum_to_the_prediction(
     ensemble: Ensemble, archs: list[Architecture], scores: ScoreTable, combiner: str
 ) -> None:
-    bases = set()
+    base_values = set()
     for arch in archs[:4]:
         row = scores.features[arch.fingerprint]
         (prediction,) = ensemble.predict([arch], [row], combiner)
-        explained = ensemble.explain(arch, row, combiner)
-        assert explained.combiner == prediction.combiner == combiner
-        assert explained.base + sum(points(explained).values()) / 100 == pytest.approx(prediction.accuracy, abs=1e-6)
-        bases.add(explained.base)
-    assert len(bases) == 1
+        explanation = ensemble.explain(arch, row, combiner)
+        assert explanation.combiner == prediction.combiner == combiner
+        total = explanation.base_value + sum(contributions(explanation).values())
+        assert total == pytest.approx(prediction.accuracy, abs=1e-6)
+        base_values.add(explanation.base_value)
+    assert len(base_values) == 1
 
 
-def test_the_base_is_the_mean_prediction_over_the_population(ensemble: Ensemble, benchmark: Benchmark) -> None:
+def test_the_base_value_is_the_mean_prediction_over_the_reference_set(ensemble: Ensemble, benchmark: Benchmark) -> None:
     mean = np.mean([prediction.accuracy for prediction in ensemble.predict(benchmark.architectures)])
-    assert ensemble.explain(benchmark.architectures[0]).base == pytest.approx(mean)
+    assert ensemble.explain(benchmark.architectures[0]).base_value == pytest.approx(mean)
 
 
-def test_reasons_are_sorted_and_each_part_is_named_once(
+def test_attributions_are_sorted_and_each_group_is_named_once(
     ensemble: Ensemble, archs: list[Architecture], scores: ScoreTable
 ) -> None:
     for arch in archs:
         for combiner in ADDITIVE:
-            reasons = ensemble.explain(arch, scores.features[arch.fingerprint], combiner).reasons
-            sizes = [abs(reason.points) for reason in reasons]
+            attributions = ensemble.explain(arch, scores.features[arch.fingerprint], combiner).attributions
+            sizes = [abs(one.contribution) for one in attributions]
             assert sizes == sorted(sizes, reverse=True)
             assert min(sizes) > 0
-            assert len({reason.part for reason in reasons}) == len(reasons)
+            assert len({one.feature_group for one in attributions}) == len(attributions)
 
 
-def test_parts_are_named_as_the_space_names_them(
+def test_feature_groups_are_named_as_the_space_names_them(
     ensemble: Ensemble, archs: list[Architecture], scores: ScoreTable
 ) -> None:
     arch = archs[0]
@@ -69,94 +73,98 @@ def test_parts_are_named_as_the_space_names_them(
     known = {f"layers[{i}] ({', '.join(modules)})" for i, modules in enumerate(layers)}
     known |= {f"{len(layers)} layers", "all layers together", "parameters and FLOPs"}
     known |= {f"proxy {name}" for name in ensemble.proxies}
-    seen = set(points(ensemble.explain(arch, scores.features[arch.fingerprint], "xgboost")))
-    assert seen <= known
-    assert {"proxy zen", "proxy nwot", f"{len(layers)} layers"} <= seen
-    assert not any(part.startswith("proxy") for part in points(ensemble.explain(arch)))
+    groups = set(contributions(ensemble.explain(arch, scores.features[arch.fingerprint], "xgboost")))
+    assert groups <= known
+    assert {"proxy zen", "proxy nwot", f"{len(layers)} layers"} <= groups
+    assert not any(group.startswith("proxy") for group in contributions(ensemble.explain(arch)))
 
 
-def test_what_the_depth_brings_is_the_depths_own_reason(ensemble: Ensemble, benchmark: Benchmark) -> None:
-    accuracy, depths = benchmark.accuracy, benchmark.depths
+def test_the_contribution_of_the_depth_is_the_difference_of_its_mean(ensemble: Ensemble, benchmark: Benchmark) -> None:
+    accuracy, depths = benchmark.accuracy, benchmark.strata
     for depth in (4, 10):
         arch = next(arch for arch in benchmark.architectures if len(arch.mask) == depth)  # type: ignore[attr-defined]
-        expected = 100 * (accuracy[depths == depth].mean() - accuracy.mean())
-        found = points(ensemble.explain(arch))[f"{depth} layers"]
-        assert found == pytest.approx(expected, abs=0.2)
-        assert abs(found) > 0.8
+        expected = accuracy[depths == depth].mean() - accuracy.mean()
+        contribution = contributions(ensemble.explain(arch))[f"{depth} layers"]
+        assert contribution == pytest.approx(expected, abs=0.002)
+        assert abs(contribution) > 0.008
 
 
 @pytest.mark.parametrize("combiner", ["ridge", "xgboost"])
-def test_all_else_is_against_the_average_at_the_same_depth(
+def test_all_other_contributions_are_relative_to_the_mean_at_the_same_depth(
     ensemble: Ensemble, benchmark: Benchmark, scores: ScoreTable, combiner: str
 ) -> None:
     archs = [arch for arch in benchmark.architectures if len(arch.mask) == 4]  # type: ignore[attr-defined]
-    said = [points(ensemble.explain(arch, scores.features[arch.fingerprint], combiner)) for arch in archs]
-    totals: dict[str, float] = {}
-    for part, value in (item for one in said for item in one.items()):
-        name = part.split(" (")[0]  # layers[2], whatever its modules are
-        totals[name] = totals.get(name, 0) + value / len(archs)
-    depth = totals.pop("4 layers")
-    assert list(totals.values()) == pytest.approx([0] * len(totals), abs=1e-5)
+    explanations = [ensemble.explain(arch, scores.features[arch.fingerprint], combiner) for arch in archs]
+    means: dict[str, float] = {}
+    for explanation in explanations:
+        for group, value in contributions(explanation).items():
+            name = group.split(" (")[0]  # layers[2], whatever its modules are
+            means[name] = means.get(name, 0) + value / len(archs)
+    depth = means.pop("4 layers")
+    assert list(means.values()) == pytest.approx([0] * len(means), abs=1e-7)
     rows = [scores.features[arch.fingerprint] for arch in benchmark.architectures]
     accuracy = np.array([one.accuracy for one in ensemble.predict(benchmark.architectures, rows, combiner)])
-    assert depth == pytest.approx(100 * (accuracy[benchmark.depths == 4].mean() - accuracy.mean()), abs=1e-4)
+    assert depth == pytest.approx(accuracy[benchmark.strata == 4].mean() - accuracy.mean(), abs=1e-6)
 
 
-def test_the_module_that_matters_is_the_top_reason_beside_the_depth(ensemble: Ensemble, benchmark: Benchmark) -> None:
+def test_the_module_that_matters_has_the_largest_contribution_beside_the_depth(
+    ensemble: Ensemble, benchmark: Benchmark
+) -> None:
     for arch in benchmark.architectures[:20]:
         layer = layer_of_slot9(arch)
-        beside = [reason for reason in ensemble.explain(arch).reasons if not re.fullmatch(r"\d+ layers", reason.part)]
-        assert beside[0].part.startswith(f"layers[{layer}] (")
-        assert (beside[0].points > 0) == arch.mask[layer][L2]  # type: ignore[attr-defined]
+        attributions = ensemble.explain(arch).attributions
+        first = next(one for one in attributions if not re.fullmatch(r"\d+ layers", one.feature_group))
+        assert first.feature_group.startswith(f"layers[{layer}] (")
+        assert (first.contribution > 0) == arch.mask[layer][L2]  # type: ignore[attr-defined]
 
 
-def test_the_module_that_matters_is_the_best_edit(ensemble: Ensemble, benchmark: Benchmark) -> None:
+def test_the_module_that_matters_is_the_best_mutation(ensemble: Ensemble, benchmark: Benchmark) -> None:
     without = [arch for arch in benchmark.architectures if not arch.mask[layer_of_slot9(arch)][L2]]  # type: ignore[attr-defined]
     for arch in without[:10]:
-        best, *others = ensemble.edits(arch)
-        assert best.edit == {"layer": layer_of_slot9(arch), "module": "L2", "action": "add"}
-        assert best.points == pytest.approx(1, abs=0.5)
-        assert all(other.points < best.points / 2 for other in others)
-    have = next(arch for arch in benchmark.architectures if arch not in without)
-    assert all(edit.edit != {"layer": layer_of_slot9(have), "module": "L2", "action": "remove"}
-               for edit in ensemble.edits(have))  # fmt: skip
+        best, *others = ensemble.suggest_mutations(arch)
+        assert best.mutation == {"layer": layer_of_slot9(arch), "module": "L2", "action": "add"}
+        assert best.accuracy_gain == pytest.approx(0.01, abs=0.005)
+        assert all(other.accuracy_gain < best.accuracy_gain / 2 for other in others)
+    having = next(arch for arch in benchmark.architectures if arch not in without)
+    removal = {"layer": layer_of_slot9(having), "module": "L2", "action": "remove"}
+    assert all(suggested.mutation != removal for suggested in ensemble.suggest_mutations(having))
 
 
-def test_edits_are_neighbours_that_gain(ensemble: Ensemble, archs: list[Architecture]) -> None:
+def test_mutations_are_neighbors_with_a_gain(ensemble: Ensemble, archs: list[Architecture]) -> None:
     space = ensemble.space
     for arch in archs[:5]:
-        (own,) = ensemble.predict([arch])
-        edits = ensemble.edits(arch)
-        around = {str(space.edit(arch, other)): other for other in space.neighbors(arch)}
-        gains = [edit.points for edit in edits]
+        (current,) = ensemble.predict([arch])
+        suggested = ensemble.suggest_mutations(arch)
+        neighbors = {str(space.edit(arch, neighbor)): neighbor for neighbor in space.neighbors(arch)}
+        gains = [one.accuracy_gain for one in suggested]
         assert gains == sorted(gains, reverse=True)
         assert min(gains) > 0
-        assert 0 < len(edits) < len(around)
-        for edit in (edits[0], edits[-1]):
-            (edited,) = ensemble.predict([around[str(edit.edit)]])
-            assert edit.accuracy == edited.accuracy
-            assert edit.points == 100 * (edited.accuracy - own.accuracy)
+        assert 0 < len(suggested) < len(neighbors)
+        for one in (suggested[0], suggested[-1]):
+            (mutated,) = ensemble.predict([neighbors[str(one.mutation)]])
+            assert one.accuracy == mutated.accuracy
+            assert one.accuracy_gain == mutated.accuracy - current.accuracy
 
 
-def test_who_only_orders_or_lacks_scores_is_explained_by_structure(
+def test_a_combiner_without_contributions_or_scores_is_replaced_by_structure(
     ensemble: Ensemble, archs: list[Architecture], scores: ScoreTable
 ) -> None:
     arch, row = archs[0], dict(scores.features[archs[0].fingerprint])
-    plain = ensemble.explain(arch)
-    assert plain.combiner == "structure"
+    structure = ensemble.explain(arch)
+    assert structure.combiner == "structure"
     for combiner in ("vote", "mean", "ranknet"):
-        assert ensemble.explain(arch, row, combiner) == plain
+        assert ensemble.explain(arch, row, combiner) == structure
     assert ensemble.explain(arch, row).combiner == "stacked"
-    assert ensemble.explain(arch, row | {"zen": None}) == plain
-    assert ensemble.explain(arch, None, "xgboost") == plain
+    assert ensemble.explain(arch, row | {"zen": None}) == structure
+    assert ensemble.explain(arch, None, "xgboost") == structure
     assert ensemble.explain(arch, row | {"zen": None}, "ridge").combiner == "ridge"
 
 
-def test_a_depth_that_the_population_has_not_is_compared_with_all(rng: np.random.Generator) -> None:
+def test_an_unknown_depth_is_compared_with_the_whole_reference_set(rng: np.random.Generator) -> None:
     X = np.column_stack([np.repeat([4.0, 6.0], 20), rng.normal(size=40)])
     model = Ridge().fit(X, X[:, 0] + X[:, 1])
-    reference = Reference.of(model, X, X[:, 0])
-    assert reference.depths.tolist() == [4, 6]
+    means = MeanContributions.from_training_rows(model, X, X[:, 0])
+    assert means.strata.tolist() == [4, 6]
     for i, depth in enumerate((4, 6)):
-        assert reference.at(depth).sum() == pytest.approx(model.predict(X[20 * i : 20 * (i + 1)]).mean())
-    assert reference.at(10).sum() == pytest.approx(model.predict(X).mean())
+        assert means.at(depth).sum() == pytest.approx(model.predict(X[20 * i : 20 * (i + 1)]).mean())
+    assert means.at(10).sum() == pytest.approx(model.predict(X).mean())

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.imports import imported_packages
 from tests.loops.conftest import LOOPS, ROOT, Found, Run
 from tests.loops.wider import TOO_DEEP, wider
 from tests.real_server import Server
-from tests.test_layers import PACKAGES, imported
+from tests.test_unsafe_imports import PACKAGES
 
 MOST = 15
 """Lines of code; blank lines, comments, the docstring and imports are not counted."""
@@ -68,7 +69,7 @@ def test_requirements_are_whole_and_without_torch() -> None:
 
 @pytest.mark.parametrize("file", LOOPS.values(), ids=LOOPS)
 def test_loop_needs_the_client_and_nothing_else_of_ours(file: Path) -> None:
-    names = imported(file)
+    names = imported_packages(file)
     assert "archrank_client" in names
     assert not names & {*PACKAGES, "torch"}
 

@@ -14,9 +14,9 @@ from models.batches import BatchSpec, ProbeBatch, check_batch, npz_batch, ntu_ba
 
 
 def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
-    batch = synthetic_batch(space, samples=8, frames=32, seed=5)
-    again = synthetic_batch(space, samples=8, frames=32, seed=5)
-    other = synthetic_batch(space, samples=8, frames=32, seed=6)
+    batch = synthetic_batch(space, batch_size=8, frames=32, seed=5)
+    again = synthetic_batch(space, batch_size=8, frames=32, seed=5)
+    other = synthetic_batch(space, batch_size=8, frames=32, seed=6)
     assert batch.x.shape == (8, 3, 32, 25, 2)
     assert batch.y.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert batch.fingerprint == again.fingerprint != other.fingerprint
@@ -29,16 +29,18 @@ def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
 
 
 def test_synthetic_batch_fits_other_skeletons() -> None:
-    kinect = get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=2)
-    batch = synthetic_batch(kinect, samples=6, frames=5)
+    kinect = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=2)
+    batch = synthetic_batch(kinect, batch_size=6, frames=5)
     assert batch.x.shape == (6, 3, 5, 20, 1)
     assert batch.y.tolist() == [0, 0, 1, 1, 0, 0]
 
 
-@pytest.mark.parametrize(("field", "value"), [("samples", 0), ("samples", 10**9), ("frames", -1), ("frames", True)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("batch_size", 0), ("batch_size", 10**9), ("frames", -1), ("frames", True)]
+)
 def test_synthetic_batch_refuses_sizes(space: Any, field: str, value: Any) -> None:
     with pytest.raises(BatchError, match=f"{field}: got"):
-        synthetic_batch(space, **{"samples": 2, "frames": 4, field: value})
+        synthetic_batch(space, **{"batch_size": 2, "frames": 4, field: value})
 
 
 @pytest.fixture
@@ -54,12 +56,12 @@ def ntu_files(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_ntu_layout(space: Any, ntu_files: tuple[Path, Path]) -> None:
     data, labels = ntu_files
-    batch = ntu_batch(space, data, labels, samples=4, frames=8, seed=1)
+    batch = ntu_batch(space, data, labels, batch_size=4, frames=8, seed=1)
     assert batch.x.shape == (4, 3, 8, 25, 2)
     assert sorted(batch.y.tolist()) == [7, 7, 9, 9]
     assert bool((batch.x[:, :, -1] != 0).all()), "the padding at the end is not motion"
     assert batch.fingerprint == ntu_batch(space, data, labels.with_suffix(".npy"), 4, 8, 1).fingerprint
-    spec = BatchSpec(source="ntu", samples=4, frames=8, seed=1, data=str(data), labels=str(labels))
+    spec = BatchSpec(source="ntu", batch_size=4, frames=8, seed=1, data=str(data), labels=str(labels))
     assert spec.make(space).fingerprint == batch.fingerprint
 
 
@@ -77,7 +79,7 @@ def test_pickled_labels_are_refused_with_the_way_to_convert_them(space: Any, ntu
     pickled = labels.with_suffix(".pkl")
     pickled.write_bytes(pickle.dumps((["a"] * 6, [7, 9, 7, 9, 7, 9])))
     with pytest.raises(BatchError, match=r"convert yours once with: python -c"):
-        ntu_batch(space, data, pickled, samples=4, frames=8)
+        ntu_batch(space, data, pickled, batch_size=4, frames=8)
 
 
 @pytest.mark.parametrize(
@@ -95,52 +97,52 @@ def test_malformed_labels_are_refused(space: Any, ntu_files: tuple[Path, Path], 
     data, path = ntu_files
     path.write_text(labels)
     with pytest.raises(BatchError, match=message):
-        ntu_batch(space, data, path, samples=6, frames=8)
+        ntu_batch(space, data, path, batch_size=6, frames=8)
 
 
 def test_malformed_arrays_are_refused(space: Any, ntu_files: tuple[Path, Path], tmp_path: Path) -> None:
     data, labels = ntu_files
-    with pytest.raises(BatchError, match="samples: got 7"):
-        ntu_batch(space, data, labels, samples=7, frames=8)
+    with pytest.raises(BatchError, match="batch_size: got 7"):
+        ntu_batch(space, data, labels, batch_size=7, frames=8)
     np.save(data, np.zeros((6, 3, 20, 20, 2), dtype=np.float32))
     with pytest.raises(BatchError, match=r"data \(shape\)"):
-        ntu_batch(space, data, labels, samples=2, frames=8)
+        ntu_batch(space, data, labels, batch_size=2, frames=8)
     np.save(data, np.full((6, 3, 20, 25, 2), np.nan, dtype=np.float32))
     with pytest.raises(BatchError, match="finite"):
-        ntu_batch(space, data, labels, samples=2, frames=8)
+        ntu_batch(space, data, labels, batch_size=2, frames=8)
     np.save(data, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(BatchError, match=r"readable \.npy"):
-        ntu_batch(space, data, labels, samples=2, frames=8)
+        ntu_batch(space, data, labels, batch_size=2, frames=8)
     data.write_bytes(b"")
     with pytest.raises(BatchError, match=r"readable \.npy"):
-        ntu_batch(space, data, labels, samples=2, frames=8)
+        ntu_batch(space, data, labels, batch_size=2, frames=8)
     with pytest.raises(BatchError, match=r"a \.npy file"):
-        ntu_batch(space, tmp_path / "data.csv", labels, samples=2, frames=8)
+        ntu_batch(space, tmp_path / "data.csv", labels, batch_size=2, frames=8)
 
 
 def test_ragged_npz(tmp_path: Path) -> None:
-    kinect = get_space("gcn-nas", skeleton="kinect", persons=2, num_classes=2)
+    kinect = get_space("gcn-nas", skeleton="kinect", num_persons=2, num_classes=2)
     lengths = np.array([3, 1, 5, 4])
     frames = np.random.default_rng(0).standard_normal((13, 20, 3)).astype(np.float16)
     path = tmp_path / "data.npz"
     np.savez(path, frames=frames, lengths=lengths, label=np.array([1, 2, 1, 2]))
-    batch = npz_batch(kinect, path, samples=4, frames=6)
+    batch = npz_batch(kinect, path, batch_size=4, frames=6)
     assert batch.x.shape == (4, 3, 6, 20, 2)
     assert sorted(batch.y.tolist()) == [0, 0, 1, 1]
     assert not bool(batch.x[..., 1].any())
     np.savez(path, frames=frames, lengths=lengths + 1, label=np.array([1, 2, 1, 2]))
     with pytest.raises(BatchError, match="lengths"):
-        npz_batch(kinect, path, samples=4, frames=6)
+        npz_batch(kinect, path, batch_size=4, frames=6)
     np.savez(path, frames=frames, label=np.array([1, 2, 1, 2]))
     with pytest.raises(BatchError, match="frames, lengths and label"):
-        npz_batch(kinect, path, samples=4, frames=6)
+        npz_batch(kinect, path, batch_size=4, frames=6)
     with pytest.raises(BatchError, match=r"missing\.npz.*an existing file"):
-        npz_batch(kinect, tmp_path / "missing.npz", samples=4, frames=6)
+        npz_batch(kinect, tmp_path / "missing.npz", batch_size=4, frames=6)
 
 
 def test_recorded_kinect_data(datasets_folder: Path) -> None:
-    kinect = get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=10)
-    batch = npz_batch(kinect, datasets_folder / "nw-ucla.npz", samples=6, frames=16, seed=3)
+    kinect = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=10)
+    batch = npz_batch(kinect, datasets_folder / "nw-ucla.npz", batch_size=6, frames=16, seed=3)
     assert batch.x.shape == (6, 3, 16, 20, 1)
     assert batch.y.bincount().max() == 2
 

@@ -14,10 +14,10 @@ HAND = Skeleton("hand", 6, ((2, 1), (3, 1), (4, 1), (5, 4), (6, 5)))
 
 @pytest.mark.parametrize("skeleton", [HAND, NTU, KINECT], ids=lambda skeleton: skeleton.name)
 def test_a_space_on_any_skeleton(skeleton: Skeleton) -> None:
-    space: Any = get_space("gcn-nas", skeleton=skeleton, persons=1, num_classes=3)
+    space: Any = get_space("gcn-nas", skeleton=skeleton, num_persons=1, num_classes=3)
     again = get_space("gcn-nas", **json.loads(json.dumps(space.settings)))
     assert again.skeleton == skeleton
-    batch = synthetic_batch(space, samples=2, frames=4)
+    batch = synthetic_batch(space, batch_size=2, frames=4)
     assert space.build(space.parse([["L2", "S"]] * 4))(batch.x).shape == (2, 3)
 
 

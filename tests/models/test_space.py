@@ -197,5 +197,5 @@ def test_unknown_space_and_settings_are_refused() -> None:
         get_space("gcn-nas", colour="red")
     with pytest.raises(UnknownNameError, match="kinect"):
         get_space("gcn-nas", skeleton="octopus")
-    with pytest.raises(InputError, match="persons"):
-        get_space("gcn-nas", persons=0)
+    with pytest.raises(InputError, match="num_persons"):
+        get_space("gcn-nas", num_persons=0)

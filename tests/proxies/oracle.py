@@ -283,8 +283,8 @@ def meco(specimen: Specimen) -> float:
 def meco_opt(specimen: Specimen) -> float:
     total = 0.0
     for rows in unit_outputs(specimen):
-        drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(SEED))[:8].numpy()
-        total += len(rows) / len(drawn) * lowest(rows[drawn])
+        sampled = torch.randperm(len(rows), generator=torch.Generator().manual_seed(SEED))[:8].numpy()
+        total += len(rows) / len(sampled) * lowest(rows[sampled])
     return total
 
 

@@ -11,7 +11,7 @@ from proxies import score
 from proxies.base import Need
 from proxies.meco import Meco, smallest_eigenvalue
 from proxies.meco_opt import MecoOpt
-from proxies.passes.random_input import DatumPass, UnitOutput
+from proxies.passes.random_input import RandomInputPass, UnitOutput
 
 
 class Toy(nn.Module):
@@ -63,8 +63,8 @@ def test_meco_equals_numpy(toy: Toy) -> None:
 
 def test_meco_opt_equals_numpy_on_the_drawn_channels(toy: Toy) -> None:
     wide, narrow = maps(toy, seed=2)
-    drawn = torch.randperm(16, generator=torch.Generator().manual_seed(2))[:8].numpy()
-    expected = 16 / 8 * lowest(wide[drawn]) + lowest(narrow)
+    sampled = torch.randperm(16, generator=torch.Generator().manual_seed(2))[:8].numpy()
+    expected = 16 / 8 * lowest(wide[sampled]) + lowest(narrow)
     assert score(toy, X, Y, ["meco_opt"], seed=2)["meco_opt"].value == pytest.approx(expected, rel=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_only_the_shape_of_the_batch_matters(toy: Toy) -> None:
 
 
 def test_both_share_one_forward_pass(toy: Toy) -> None:
-    assert Meco.info.needs == MecoOpt.info.needs <= DatumPass.provides
+    assert Meco.info.needs == MecoOpt.info.needs <= RandomInputPass.provides
 
 
 def test_constant_channels_and_too_many_channels_give_zero() -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from models.batches import ProbeBatch
 from proxies import proxy_names, score
-from proxies.passes import over_frames
+from proxies.passes import temporal_convolution
 from proxies.passes.copies import working_copy
 from proxies.passes.functions import WithoutBatchNorm
 from tests.proxies.layers import layers
@@ -45,16 +45,16 @@ def test_grasp_equals_a_finite_difference(small_double: Small) -> None:
         return torch.autograd.grad(functional.cross_entropy(small_double(x), y), weights)
 
     g, step = gradients(), 1e-5
-    moved = []
+    shifted = []
     for sign in (1, -1):
         with torch.no_grad():
             for w, direction in zip(weights, g, strict=True):
                 w.add_(direction, alpha=sign * step)
-        moved.append(gradients())
+        shifted.append(gradients())
         with torch.no_grad():
             for w, direction in zip(weights, g, strict=True):
                 w.sub_(direction, alpha=sign * step)
-    product = [(plus - minus) / (2 * step) for plus, minus in zip(*moved, strict=True)]
+    product = [(plus - minus) / (2 * step) for plus, minus in zip(*shifted, strict=True)]
     expected = -sum(float((w.detach() * hg).sum()) for w, hg in zip(weights, product, strict=True))
     assert score(small_double, x, y, ["grasp"])["grasp"].value == pytest.approx(expected, rel=1e-4)
 
@@ -65,7 +65,7 @@ def test_synflow_does_not_depend_on_the_order_of_summation(
     """Joints that the skeleton makes alike have equal attention scores: rounding must not part them."""
     network = space.build(space.sample(np.random.default_rng(2), depth=8))
     ours = score(network, batch.x, batch.y, ["synflow"])["synflow"].log
-    monkeypatch.setattr(over_frames, "fits", lambda *_: False)
+    monkeypatch.setattr(temporal_convolution, "applies", lambda *_: False)
     assert score(network, batch.x, batch.y, ["synflow"])["synflow"].log == pytest.approx(ours, rel=1e-9)
 
 
@@ -145,7 +145,7 @@ def test_above_a_hundred_classes_epe_nas_compares_classes() -> None:
         corr = torch.corrcoef(rows[labels == c].double())
         values.append(float((corr.abs() + 1e-5).log().mean()))
     expected = sum(abs(a - b) for a in values for b in values) / 101
-    assert EpeNas().compute({Need.FREE_INPUT_GRADIENT: (rows, labels)}) == pytest.approx(expected)
+    assert EpeNas().compute({Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM: (rows, labels)}) == pytest.approx(expected)
 
 
 def test_inplace_modules_do_not_change_a_score(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:

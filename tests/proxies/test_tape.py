@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from proxies.passes.tape import Tape, by_weight
+from proxies.passes.tape import Tape, gather_by_weight
 
 CONVOLUTIONS = [
     nn.Conv2d(4, 6, (1, 1)),
@@ -35,27 +35,27 @@ def test_outputs_and_gradients_are_those_of_autograd(layer: Any, dtype: torch.dt
     loss, plain = ((out * direction).sum() for out in (made, expected))
     (ours_by_x,) = torch.autograd.grad(loss, x, retain_graph=True)
     (passed,) = tape.differentiate(loss)
-    (ours,) = by_weight([layer.weight], [passed.call.weight], [passed.call.weight_gradient(passed.gz)])
+    (ours,) = gather_by_weight([layer.weight], [passed.call.weight], [passed.call.weight_gradient(passed.grad_output)])
     by_x, expected_gradient = torch.autograd.grad(plain, [x, layer.weight])
     torch.testing.assert_close(ours_by_x, by_x, **PRECISIONS[dtype])
     torch.testing.assert_close(ours.gradient, expected_gradient, **PRECISIONS[dtype])
     for n in range(3):  # three samples of two rows
         rows = slice(2 * n, 2 * n + 2)
         own = torch.autograd.grad(layer(x[rows]), layer.weight, direction[rows])[0]
-        torch.testing.assert_close(passed.call.weight_gradient(passed.gz, rows), own, **PRECISIONS[dtype])
+        torch.testing.assert_close(passed.call.weight_gradient(passed.grad_output, rows), own, **PRECISIONS[dtype])
 
 
 @pytest.mark.parametrize("module", [*CONVOLUTIONS, nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)], ids=str)
 def test_second_derivatives_by_the_input(module: nn.Module) -> None:
     module, x = module.double().requires_grad_(False), torch.randn(3, 4, 6, 5, dtype=torch.float64, requires_grad=True)
 
-    def taped(x: Tensor) -> Tensor:
+    def supports_tape(x: Tensor) -> Tensor:
         with Tape():
             made: Tensor = module(x)
         return made
 
-    assert torch.autograd.gradcheck(taped, x)
-    assert torch.autograd.gradgradcheck(taped, x)
+    assert torch.autograd.gradcheck(supports_tape, x)
+    assert torch.autograd.gradgradcheck(supports_tape, x)
 
 
 def test_weights_side_by_side_are_told_apart() -> None:
@@ -69,8 +69,10 @@ def test_weights_side_by_side_are_told_apart() -> None:
     )
     passed = tape.differentiate(made.square().sum())
     weights: list[Any] = [conv.weight for conv in convs]
-    ours = by_weight(
-        weights, [call.weight for call, _, _ in passed], [call.weight_gradient(gz) for call, gz, _ in passed]
+    ours = gather_by_weight(
+        weights,
+        [call.weight for call, _, _ in passed],
+        [call.weight_gradient(grad_output) for call, grad_output, _ in passed],
     )
     assert [one.weight.data_ptr() for one in ours] == [conv.weight.data_ptr() for conv in convs]
     for one, gradient in zip(ours, expected[::2], strict=True):

@@ -34,9 +34,9 @@ FAST = (
 EXACT = ("F.relu in place", "slices written", "einsum", "MultiheadAttention", "GRU", "hypernetwork", "dropout")
 
 
-def exact_alone(one_pass: Pass, probe: ProxyInput, needs: frozenset[Need]) -> frozenset[Need]:
-    """In place of `needs_shown`: the fast engine is right for nothing."""
-    return needs if isinstance(one_pass, ExactPass) else needs - frozenset(MEASUREMENTS)
+def exact_alone(shared_pass: Pass, inputs: ProxyInput, needs: frozenset[Need]) -> frozenset[Need]:
+    """In place of `verified_needs`: the fast engine is right for nothing."""
+    return needs if isinstance(shared_pass, ExactPass) else needs - frozenset(MEASUREMENTS)
 
 
 @pytest.fixture(params=list(ZOO))
@@ -47,7 +47,7 @@ def specimen(request: pytest.FixtureRequest) -> Specimen:
 @pytest.fixture(params=["chosen", "exact"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "exact":
-        monkeypatch.setattr(runner, "needs_shown", exact_alone)
+        monkeypatch.setattr(runner, "verified_needs", exact_alone)
     return str(request.param)
 
 
@@ -103,7 +103,7 @@ def test_scores_are_what_the_definitions_say(specimen: Specimen, engine: str) ->
 def test_a_note_says_which_engine_measured(name: str) -> None:
     specimen = ZOO[name]
     note = score(specimen.network(), specimen.x, specimen.y, ["snip"])["snip"].note
-    assert note == (None if name in FAST else runner.BY_EXACT_ENGINE)
+    assert note == (None if name in FAST else runner.EXACT_ENGINE_NOTE)
 
 
 @pytest.mark.parametrize("name", ["tokens", "transformer", "sequence first", "TorchScript with batch norm", "dropout"])

@@ -15,11 +15,12 @@ from pydantic_settings import SettingsError
 from common.errors import InputError, UnknownNameError
 from common.strict_json import JsonError, loads
 from service.api.problems import problem
-from service.api_keys import Allowance, new_key
-from service.app import create_app, open_store
+from service.api_keys import create_key
+from service.app import create_app
 from service.inference.registry import EnsembleRegistry
 from service.server.serve import check_host
-from service.settings import Settings
+from service.settings import KeyLimits, Settings
+from service.storage.opening import open_store
 
 VALUES = st.recursive(
     st.none()
@@ -76,7 +77,7 @@ def test_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("data", "ensembles", "secrets"):
         monkeypatch.setenv(f"ARCHRANK_{name.upper()}_DIR", f"~/{name}")
     settings = Settings()
-    assert (settings.store_folder, settings.ensembles_dir) == (tmp_path / "data", tmp_path / "ensembles")
+    assert (settings.expanded_data_dir, settings.ensembles_dir) == (tmp_path / "data", tmp_path / "ensembles")
     assert settings.port == 1234
 
 
@@ -88,7 +89,7 @@ def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with pytest.raises(InputError, match=r"data_dir: got '~/.*without ~"):
         open_store(Settings())
-    assert Settings(data_dir=tmp_path).store_folder == tmp_path
+    assert Settings(data_dir=tmp_path).expanded_data_dir == tmp_path
 
 
 def test_settings_come_from_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +106,7 @@ def test_settings_come_from_files_too(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("make", [lambda path: None, Path.touch], ids=["missing", "a file"])
 def test_secrets_folder_has_to_be_one(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "secrets")
-    with pytest.raises(InputError, match=r"secrets_dir: got '.*secrets'; allowed: a folder"):
+    with pytest.raises(InputError, match=r"secrets_dir: got '.*secrets'; allowed: a directory"):
         Settings(secrets_dir=tmp_path / "secrets")
 
 
@@ -114,7 +115,7 @@ def test_other_machines_are_let_in_only_with_a_key(host: str, tmp_path: Path) ->
     settings = Settings(host=host, data_dir=tmp_path)
     with pytest.raises(InputError, match="archrank keys create"):
         check_host(settings)
-    key = new_key("lab", ["predict"], Allowance())[1]
+    key = create_key("lab", ["predict"], KeyLimits())[1]
     check_host(Settings(host=host, data_dir=tmp_path, keys=(key,)))
     with open_store(settings) as store:
         store.keys.add(prefix="ark_", **key.model_dump(mode="json"))

@@ -89,10 +89,10 @@ async def accept_job(
         raise InputError("combiner", plan.combiner, "one that predicts each architecture independently, in a job")
     items = await asyncio.to_thread(_new_items, body.architectures, plan, state.context.limits)
     options = body.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
-    kind: JobKind = "predict" if isinstance(body, PredictionRequest) else "score"
+    kind: JobKind = "predictions" if isinstance(body, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(
-        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs, plan.basis
+        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.max_active_jobs, plan.basis
     )
     runner: JobRunner = state.runner
     runner.wake()
@@ -115,7 +115,7 @@ def _new_items(architectures: list[Any], plan: Plan, limits: SizeLimits) -> list
 
 
 def _job_status(job: Job, seconds_per_architecture: float, settings: Settings) -> JobStatus:
-    eta_seconds = None if job.complete else (job.waiting + job.running) * seconds_per_architecture
+    eta_seconds = None if job.complete else (job.queued + job.running) * seconds_per_architecture
     return JobStatus.from_job(job, eta_seconds, timedelta(seconds=settings.result_retention))
 
 
@@ -219,7 +219,7 @@ async def stream_job_events(
     job, last_event_id = position
 
     def is_over() -> bool:
-        return shutdown.closed or not authenticator.admits(caller)
+        return shutdown.closed or not authenticator.is_valid(caller)
 
     while not is_over():  # clients resume at another server, or at the restarted one
         try:

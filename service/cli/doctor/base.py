@@ -58,10 +58,10 @@ class Setup:
             raise SkippedError("the settings are invalid") from None
 
     @property
-    def store_folder(self) -> Path:
+    def expanded_data_dir(self) -> Path:
         """Folder of the SQLite store."""
         try:
-            return self.settings.store_folder
+            return self.settings.expanded_data_dir
         except ArchrankError:
             raise SkippedError("the data folder is not known") from None
 

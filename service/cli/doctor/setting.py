@@ -73,7 +73,7 @@ def data_dir(setup: Setup) -> Finding:
     if setup.settings.store_url is not None:
         return ok("not used: the store is by URL")
     try:
-        folder = setup.settings.store_folder
+        folder = setup.settings.expanded_data_dir
     except InputError as refusal:
         return error(str(refusal), "set HOME, or ARCHRANK_DATA_DIR")
     existing = _existing(folder)
@@ -86,7 +86,7 @@ def disk(setup: Setup) -> Finding:
     """There is room for the store."""
     if setup.settings.store_url is not None:
         return ok("not used: the store is by URL")
-    folder = _existing(setup.store_folder)
+    folder = _existing(setup.expanded_data_dir)
     free = shutil.disk_usage(folder).free
     said = f"{free / 2**30:.1f} GiB free at {folder}"
     if free < 2**27:

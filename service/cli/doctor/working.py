@@ -14,14 +14,15 @@ from common.errors import ArchrankError, InputError
 from proxies import proxy_versions
 from service.api.authentication import is_loopback
 from service.api.schemas import FOUR_LAYERS
-from service.api_keys import NO_KEY
-from service.app import open_store, process_options, store_url
+from service.api_keys import NO_KEY_HINT
+from service.app import process_options
 from service.cli.doctor.base import Finding, Setup, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
 from service.storage.database import parsed, postgres
 from service.storage.errors import StoreError
 from service.storage.migrate import FOLDER
+from service.storage.opening import open_store, store_url
 from service.storage.store import FILE
 from service.workers.base import Task
 from service.workers.processes import ProcessBackend
@@ -69,7 +70,7 @@ def keys(setup: Setup) -> Finding:
     if not (number or is_loopback(host)):
         return error(f"other machines can reach {host}, and there is no key", "archrank keys create --name NAME")
     if not (number or anonymous):
-        return warning("there is no key in use, and every request without one is refused", NO_KEY)
+        return warning("there is no key in use, and every request without one is refused", NO_KEY_HINT)
     if not is_loopback(host):
         return ok(f"{number} of them")
     return ok(f"{number} of them; only this machine can reach {host}")
@@ -100,7 +101,7 @@ def scoring(setup: Setup) -> Finding:
     settings, library = setup.settings, setup.library
     probe = library.default_context
     names = library.get().proxies if library.ensembles else ["params"]
-    options = process_options(settings.model_copy(update={"processes": 1}), library.device)
+    options = process_options(settings.model_copy(update={"num_workers": 1}), library.device)
     arch = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
     task = Task("doctor", probe.space.name, probe.space.settings, arch, "probe", probe.seed, probe.repeats, names)
     started = perf_counter()
@@ -119,7 +120,7 @@ def scoring(setup: Setup) -> Finding:
 
 
 def _there(settings: Settings) -> bool:
-    return settings.store_url is not None or (settings.store_folder / FILE).exists()
+    return settings.store_url is not None or (settings.expanded_data_dir / FILE).exists()
 
 
 def _look(settings: Settings) -> tuple[Sequence[str], bool, float]:
@@ -143,7 +144,7 @@ def _stored_keys(settings: Settings) -> tuple[int, bool]:
     if not _there(settings) or _look(settings)[0]:
         return 0, True
     with open_store(settings) as opened:
-        return sum(key.revoked is None for key in opened.keys.list()), opened.keys.anonymous()
+        return sum(key.revoked_at is None for key in opened.keys.list()), opened.keys.anonymous()
 
 
 def _changed(model: LoadedEnsemble, ours: Mapping[str, str]) -> list[str]:

@@ -83,9 +83,9 @@ def test_contributions_are_the_same_bits_whatever_stands_beside_them(fitted: Com
 
 
 def test_who_compares_the_rows_of_a_set_says_so(info: CombinerInfo, fitted: Combiner, X: Array) -> None:
-    ranks = fitted.rank(X)
+    ranks = fitted.ranking_scores(X)
     assert ranks.shape == (len(X),)
-    assert np.array_equal(fitted.rank(X[:7]), ranks[:7]) != info.depends_on_set
+    assert np.array_equal(fitted.ranking_scores(X[:7]), ranks[:7]) != info.depends_on_set
 
 
 def test_same_data_same_model_and_no_global_randomness(

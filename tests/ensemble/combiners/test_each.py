@@ -51,7 +51,7 @@ def test_ties_and_missing_scores_are_no_votes() -> None:
     vote.members_ = np.array([True, True, True])
     contests = vote.pairwise(np.array([[1.0, 2, np.nan], [1.0, 1, 5], [1.0, np.nan, 9]]))
     assert contests.tolist() == [[0.5, 1.0, 0.5], [0.0, 0.5, 0.0], [0.5, 1.0, 0.5]]
-    assert vote.rank(np.array([[3.0] * 3, [1.0] * 3, [2.0] * 3])).tolist() == [2.0, 0.0, 1.0]
+    assert vote.ranking_scores(np.array([[3.0] * 3, [1.0] * 3, [2.0] * 3])).tolist() == [2.0, 0.0, 1.0]
 
 
 def test_vote_states_the_share_of_the_population_that_is_beaten() -> None:

@@ -76,7 +76,7 @@ def test_polynomials_are_elementwise_and_softmax_is_over_rows() -> None:
 
 
 def test_other_skeletons_persons_and_classes() -> None:
-    kinect = get_space("gcn-nas", skeleton="kinect", persons=1, num_classes=10)
+    kinect = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=10)
     network = kinect.build(kinect.parse([["L2", "S", "T", "ST"]] * 6))
     assert network(torch.randn(2, 3, 9, 20, 1)).shape == (2, 10)
 
@@ -105,8 +105,8 @@ def test_topology_says_what_each_layer_does_to_joints_and_frames(space: Any) -> 
     "settings",
     [
         {},
-        {"skeleton": "kinect", "persons": 1, "num_classes": 10},
-        {"skeleton": {"name": "arm", "joints": 3, "links": [[2, 1], [3, 2]]}, "persons": 4, "num_classes": 1},
+        {"skeleton": "kinect", "num_persons": 1, "num_classes": 10},
+        {"skeleton": {"name": "arm", "joints": 3, "links": [[2, 1], [3, 2]]}, "num_persons": 4, "num_classes": 1},
     ],
     ids=["ntu", "kinect", "own"],
 )
@@ -115,7 +115,7 @@ def test_parameters_by_formula_are_those_of_the_network(settings: dict[str, Any]
     drawn = [space.sample(rng, depth=depth) for depth in DEPTHS for _ in range(3)]
     for arch in [*drawn, space.largest]:
         with torch.device("meta"):
-            network = GcnNasNetwork(arch, space.skeleton, space.persons, space.num_classes)
+            network = GcnNasNetwork(arch, space.skeleton, space.num_persons, space.num_classes)
         assert space.cost(arch, space.input_shape(2, 5)).params == sum(p.numel() for p in network.parameters())
 
 

@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from service.api import authentication as access
-from service.api_keys import Allowance, KeyEntry, new_key
+from service.api_keys import create_key, matches
 from service.app import create_app
 from service.cli import app
 from service.cli.demo import server
-from service.settings import Settings
+from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
 from tests.service.conftest import FOUR_LAYERS, SMALL
 
@@ -57,7 +57,7 @@ def made(keyed: Keyed) -> Callable[..., str]:
     with Store.in_folder(keyed.data) as store:
 
         def make(*scopes: Any, **limits: Any) -> str:
-            key, entry = new_key("test", scopes or ("predict",), Allowance(**limits))
+            key, entry = create_key("test", scopes or ("predict",), KeyLimits(**limits))
             store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
             return key
 
@@ -136,7 +136,7 @@ def test_revoked_key_is_of_no_use_soon(keyed: Keyed, made: Callable[..., str]) -
     with keyed.client(key) as client:
         assert client.get("/v1/proxies").status_code == 200
         assert "is revoked" in keys(keyed.data, "revoke", key.split("_")[1])
-        deadline = time.monotonic() + 20 * access.REFRESH
+        deadline = time.monotonic() + 20 * access.REFRESH_INTERVAL_S
         while (response := client.get("/v1/proxies")).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         refused(response, 401, "revoked")
@@ -190,7 +190,7 @@ def test_keys_of_the_settings(tmp_path: Path) -> None:
     env = {**os.environ, "ARCHRANK_DATA_DIR": str(tmp_path / "none")}
     printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
     entry = KeyEntry.model_validate_json(printed.stdout)
-    assert entry.fits(printed.stderr.strip())
+    assert matches(entry, printed.stderr.strip())
     assert (entry.name, entry.scopes, entry.limits.rate_limit) == ("lab", {"predict"}, 9)
     assert not (tmp_path / "none").exists()
 

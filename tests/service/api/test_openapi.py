@@ -15,8 +15,9 @@ from schemathesis import Case, GenerationMode, Response
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
 from service.cli.demo import server
+from service.settings import KeyLimits
 from tests.service.conftest import ARCHITECTURES, SMALL
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"  # another test holds it equal to the server's
@@ -30,7 +31,7 @@ BOUNDED = settings(
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 
-KEY, ENTRY = new_key("schemathesis", ["predict", "admin"], Allowance(rate_limit=10**6, max_active_jobs=10**6))
+KEY, ENTRY = create_key("schemathesis", ["predict", "admin"], KeyLimits(rate_limit=10**6, max_active_jobs=10**6))
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
 from service.cli.demo import server
+from service.settings import KeyLimits
 from service.storage import Store
 from tests.conftest import ROOT
 
@@ -98,7 +99,7 @@ def test_its_files_are_counted_under_two_names(client: httpx.Client) -> None:
 @pytest.fixture
 def keyed(tmp_path: Path) -> Iterator[str]:
     """The URL of a server that asks for a key."""
-    _, entry = new_key("test", ("predict",), Allowance())
+    _, entry = create_key("test", ("predict",), KeyLimits())
     with Store.in_folder(tmp_path) as store:
         store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
     with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(tmp_path)}) as url:

@@ -174,7 +174,7 @@ def test_streams_that_are_open_at_once(strict: httpx.Client, long_job: str) -> N
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
     assert int(refused.headers["retry-after"]) >= 1
-    assert refused.json()["detail"] == "2 streams of events are open already"
+    assert refused.json()["detail"] == "2 event streams are open already"
     for connection, _ in streams:  # a client that goes gives its place to another
         connection.close()
         wait_until(lambda: free(strict, long_job))

@@ -11,9 +11,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
 from service.cli import app
 from service.cli.demo import server
+from service.settings import KeyLimits
 from service.storage import Store
 from tests.real_server import until
 from tests.service.api.test_authentication import keys
@@ -95,7 +96,7 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
         with Store.in_folder(data) as store:
             assert store.jobs.get(job).state in ("queued", "running")
 
-        assert "answers whoever asks" in keys(data, "open")
+        assert "accepts requests without a key" in keys(data, "open")
         until(lambda: statuses(nobody) == {200})
         assert nobody.delete(f"/v1/jobs/{job}").json()["state"] == "cancelled"
         keys(data, "create", "--name", "next")
@@ -105,7 +106,7 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [{"ARCHRANK_KEYS": "settings"}, {}])
 def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, given: dict[str, Any]) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path / "data")}
-    entry = new_key("lab", ["predict"], Allowance())[1]
+    entry = create_key("lab", ["predict"], KeyLimits())[1]
     if given:
         env["ARCHRANK_KEYS"] = f"[{entry.model_dump_json(exclude_none=True)}]"
     else:

@@ -69,7 +69,7 @@ def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shown = archrank("ensembles", "--ensembles-dir", ensembles)
     assert "40 architectures of own" in shown.stdout
     card = json.loads(archrank("ensembles", "own", "--ensembles-dir", ensembles, "--json").stdout)
-    assert card["measured"]["structure"]["spearman"]["mean"] > card["measured"]["depth"]["spearman"]["mean"]
+    assert card["metrics"]["structure"]["spearman"]["mean"] > card["metrics"]["depth"]["spearman"]["mean"]
     assert card["method"] == {"repeats": 1, "folds": 3, "seed": 0}
 
 
@@ -78,8 +78,8 @@ def test_what_cannot_be_predicted_is_said_before_it_is_written(tmp_path: Path) -
     result = archrank("fit", "--benchmark", noise, "--out", tmp_path / "noise", "--folds", "3", "--jobs", "1")
     assert result.exit_code == 0
     assert "NOTE: structure does not beat counting" in result.stderr
-    limits = card(Ensemble.load(tmp_path / "noise").manifest)["limits"]
-    assert "structure does not beat counting" in " ".join(limits)
+    limits = card(Ensemble.load(tmp_path / "noise").manifest)["limitations"]
+    assert "does not exceed that of the number of" in " ".join(limits)
 
 
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:

@@ -74,10 +74,10 @@ def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_
 
 
 def test_scores_of_another_kind_are_never_mixed(table: Path, tmp_path: Path) -> None:
-    out, spec = tmp_path / "scores.jsonl", BatchSpec(samples=2, frames=8)
+    out, spec = tmp_path / "scores.jsonl", BatchSpec(batch_size=2, frames=8)
     assert score_benchmark(table, out, spec, repeats=1, proxies=["params"], jobs=1, limit=2) == 2
     assert score_benchmark(table, out, spec, repeats=1, proxies=["params"], jobs=1, limit=2) == 0
-    for change in ({"seed": 1}, {"repeats": 2}, {"proxies": ["zen"]}, {"batch": BatchSpec(samples=4, frames=8)}):
+    for change in ({"seed": 1}, {"repeats": 2}, {"proxies": ["zen"]}, {"batch": BatchSpec(batch_size=4, frames=8)}):
         arguments: dict[str, Any] = {
             "batch": spec,
             "repeats": 1,
@@ -112,7 +112,7 @@ def test_a_second_writer_is_refused(table: Path, tmp_path: Path) -> None:
 
 def test_progress_is_told_after_every_row(table: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    spec = BatchSpec(samples=2, frames=8)
+    spec = BatchSpec(batch_size=2, frames=8)
     score_benchmark(
         table, tmp_path / "s.jsonl", spec, proxies=["params"], jobs=2, limit=4, progress=lambda *n: seen.append(n)
     )

@@ -261,7 +261,7 @@ def refused(line: str, *options: str | Path) -> None:
 
 def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("archrank_client")
-    monkeypatch.setattr("archrank_client.transport.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     for options, line in (
         (["--ensemble", "x"], "ensemble: got 'x'; allowed: one of gcn-nas-ntu"),
         (["--combiner", "x"], "combiner: got 'x'; allowed: one of"),
@@ -279,7 +279,7 @@ def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.
 
 def test_pauses_of_the_client_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("archrank_client")
-    monkeypatch.setattr("archrank_client.transport.FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(logging.getLogger("stamina"), "handlers", [])
     printed = io.StringIO()
     monkeypatch.setattr(logging, "lastResort", logging.StreamHandler(printed))

@@ -33,7 +33,7 @@ def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scoring_context(space: Any, frames: int = 8) -> ScoringContext:
-    return ScoringContext(space, synthetic_batch(space, samples=2, frames=frames), torch.device("cpu"))
+    return ScoringContext(space, synthetic_batch(space, batch_size=2, frames=frames), torch.device("cpu"))
 
 
 def test_limits_are_what_is_just_allowed(space: Any) -> None:

@@ -16,7 +16,7 @@ from proxies import Score
 from service.api.documents import prediction_response, score_response
 from service.api.problems import ProblemResponse, problem
 from service.api.routes.jobs import _server_sent_event
-from service.api.schemas import FailedItem, ProxyScore, ScoredItem
+from service.api.schemas import FailedItem, PredictedItem, ProxyScore, ScoredItem
 from service.inference import pipeline
 from service.inference.pipeline import NoValidArchitectureError
 from service.inference.queries import PredictionQuery, ScoreQuery
@@ -57,7 +57,12 @@ def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypa
 def test_equal_architectures_are_computed_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = list[Task]()
     submit = InlineBackend.submit
-    monkeypatch.setattr(InlineBackend, "submit", lambda backend, task: (tasks.append(task), submit(backend, task))[1])
+
+    def counted(backend: InlineBackend, task: Task) -> Any:
+        tasks.append(task)
+        return submit(backend, task)
+
+    monkeypatch.setattr(InlineBackend, "submit", counted)
     run_inline(pipeline.score, [SMALL, SIX, SMALL, SIX], ScoreQuery(proxies=["params"]), library)
     assert len(tasks) == 2
 
@@ -85,10 +90,13 @@ def test_score_that_is_not_finite_is_null(value: float) -> None:
 def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     predict_all = LoadedEnsemble.predict
 
-    def predict_or_not(loaded: LoadedEnsemble, scores: Any, *more: Any) -> Any:
-        predictions = predict_all(loaded, scores, *more)
+    def predict_or_not(loaded: LoadedEnsemble, scores: Any, *arguments: Any) -> Any:
+        predictions = predict_all(loaded, scores, *arguments)
         first = next(iter(predictions))
-        return {**predictions, first: replace(predictions[first], **{field: math.nan})}
+        change: dict[str, Any] = {field: math.nan}
+        if field in ("low", "high"):
+            change = {"interval": replace(predictions[first].interval, **change)}
+        return {**predictions, first: replace(predictions[first], **change)}
 
     monkeypatch.setattr(LoadedEnsemble, "predict", predict_or_not)
     query, ensembles = PredictionQuery(proxies=[]), EnsembleRegistry.load(Settings(device="cpu"))
@@ -96,13 +104,14 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
     failed, predicted = response.predictions
     assert isinstance(failed, FailedItem)
     assert failed.error.status == 500
+    assert isinstance(predicted, PredictedItem)
     assert math.isfinite(predicted.accuracy)
     json.loads(response.model_dump_json(), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
-    event = Event(id=1, kind="item", data={"position": number}, at=datetime.now(UTC))
+    event = Event(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
     for send in (JSONResponse, ProblemResponse, lambda data: _server_sent_event(replace(event, data=data))):
         with pytest.raises(ValueError, match="not JSON compliant"):
             send({"results": [number]})

@@ -51,7 +51,7 @@ def run(store: Store, job: str, library: EnsembleRegistry | None = None) -> Job:
 
 
 def create(
-    store: Store, architectures: list[Any], kind: JobKind = "predict", basis: Basis = UNBOUND, **options: Any
+    store: Store, architectures: list[Any], kind: JobKind = "predictions", basis: Basis = UNBOUND, **options: Any
 ) -> str:
     items = [NewItem(one, str(i)) for i, one in enumerate(architectures)]
     return store.jobs.create(kind, options, items, "me", basis=basis)[0].id
@@ -99,7 +99,7 @@ def test_unbound_job_is_bound_when_it_is_worked_on(
         assert (one.result["ensemble"], one.result["ensemble_hash"]) == (mine.name, mine.hash)
 
 
-@pytest.mark.parametrize("kind", ["predict", "score"])
+@pytest.mark.parametrize("kind", ["predictions", "scores"])
 def test_job_goes_on_with_its_own_ensemble(
     kind: JobKind, store: Store, library: EnsembleRegistry, mine: LoadedEnsemble
 ) -> None:
@@ -117,7 +117,7 @@ def test_job_goes_on_with_its_own_ensemble(
     assert without_costs(one.result) == without_costs(expected.result)
 
 
-@pytest.mark.parametrize("kind", ["predict", "score"])
+@pytest.mark.parametrize("kind", ["predictions", "scores"])
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -142,8 +142,8 @@ def test_job_whose_basis_is_gone_fails(
 def test_scores_of_a_server_that_had_no_ensemble(store: Store, library: EnsembleRegistry) -> None:
     basis = Basis(None, None, PROXIES)
     empty = replace(library, ensembles={})
-    assert run(store, create(store, [SMALL], "score", basis, proxies=list(PROXIES)), empty).done == 1
-    job = run(store, create(store, [SMALL], "score", basis, proxies=list(PROXIES)), library)
+    assert run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), empty).done == 1
+    job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), library)
     assert job.failed == 1
     assert "there are ensembles now" in details(store, job.id).pop()
 

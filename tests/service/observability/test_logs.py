@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api_keys import Allowance, new_key
+from service.api_keys import create_key
 from service.app import create_app
 from service.observability import logs
-from service.settings import Settings
+from service.settings import KeyLimits, Settings
 from tests.conftest import ROOT
 from tests.real_server import serving
 from tests.service.api.test_jobs import submit, wait
@@ -35,7 +35,7 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 def test_lines_of_a_server(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    key, entry = new_key("lab", ["predict"], Allowance())
+    key, entry = create_key("lab", ["predict"], KeyLimits())
     with serving(tmp_path / "data", log, keys=f"[{entry.model_dump_json()}]") as server:
         server.client.headers["Authorization"] = f"Bearer {key}"
         headers = {"X-Request-ID": "mine"}

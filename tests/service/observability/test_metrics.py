@@ -111,9 +111,9 @@ def test_state_of_backend_and_store(tmp_path: Path) -> None:
 
 def test_applications_count_apart() -> None:
     first, second = Metrics(), Metrics()
-    first.request("GET", "/health/live", 200, 0.001)
+    first.record_http_request("GET", "/health/live", 200, 0.001)
     line = b'archrank_http_requests_total{method="GET",route="/health/live",status="200"} 1.0'
-    assert line in first.text()
-    assert line not in second.text()
+    assert line in first.render()
+    assert line not in second.render()
     for _ in range(2):
         create_app(Settings())  # a registry that they shared would refuse the second

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.server.request_parser import RefusedError, RequestParser
+from service.server.request_parser import RejectedRequestError, RequestParser
 from tests.fuzz.http_head import BODIES, GET, LINES, POST, UPGRADES, Recorder, check
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=300)
@@ -62,7 +62,7 @@ def test_what_follows_the_last_request_is_dropped() -> None:
     ],
 )
 def test_heads_that_are_refused(head: bytes, status: int) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RejectedRequestError) as caught:
         read(head)
     assert caught.value.status.startswith(f"{status} ")
 

@@ -115,7 +115,7 @@ Create = Callable[..., Job]
 @pytest.fixture
 def create(store: Store) -> Create:
     def create(n: int = 3, owner: str = "anonymous", **more: Any) -> Job:
-        return store.jobs.create("predict", {"seed": 1}, items(n), owner, **more)[0]
+        return store.jobs.create("predictions", {"seed": 1}, items(n), owner, **more)[0]
 
     return create
 
@@ -125,8 +125,8 @@ def assert_consistent(store: Store) -> None:
     for job in store.jobs.list(limit=10_000):
         page = store.jobs.items(job.id, limit=10_000)
         states = Counter(one.state for one in page.items)
-        assert (states["waiting"], states["running"], states["done"], states["failed"]) == (
-            job.waiting,
+        assert (states["queued"], states["running"], states["done"], states["failed"]) == (
+            job.queued,
             job.running,
             job.done,
             job.failed,
@@ -138,5 +138,5 @@ def assert_consistent(store: Store) -> None:
         assert [event.id for event in events] == list(range(1, job.events + 1))
         told = [event.data["position"] for event in events if event.kind == "item"]
         assert told == [one.position for one in results]
-        assert job.state == "cancelled" or job.complete == (job.waiting + job.running == 0)
+        assert job.state == "cancelled" or job.complete == (job.queued + job.running == 0)
         assert not (job.complete and job.running)

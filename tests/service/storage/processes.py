@@ -87,7 +87,7 @@ def _stop_before_commit(pipe: Connection) -> None:
 def create_and_hang(pipe: Connection, url: str) -> None:
     with Store.open(url) as store:
         _stop_before_commit(pipe)
-        store.jobs.create("predict", {}, items(2000), "killed", "key")
+        store.jobs.create("predictions", {}, items(2000), "killed", "key")
 
 
 def finish_and_hang(pipe: Connection, url: str) -> None:
@@ -101,7 +101,7 @@ def work_for_ever(pipe: Connection, url: str) -> None:
     """Create, claim and finish without end; say what was promised to a client."""
     with Store.open(url) as store:
         while True:
-            job, _ = store.jobs.create("predict", {}, items(20), "killed")
+            job, _ = store.jobs.create("predictions", {}, items(20), "killed")
             pipe.send(("job", job.id, None))
             for one in store.queue.claim(10, f"w{os.getpid()}"):
                 store.queue.finish(one, {"by": "killed"})

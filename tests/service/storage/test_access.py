@@ -4,8 +4,8 @@ import asyncio
 
 from service.api.authentication import Authenticator
 from service.api.problems import ProblemError
-from service.api_keys import Allowance, new_key
-from service.settings import Settings
+from service.api_keys import create_key
+from service.settings import KeyLimits, Settings
 from service.storage import Store
 
 
@@ -13,9 +13,9 @@ def admitted(access: Authenticator) -> bool:
     """True if the store lets requests without a key in now."""
 
     async def asked() -> bool:
-        await access.read()
+        await access.refresh()
         try:
-            await access.admit(None, ["admin"])
+            await access.authenticate(None, ["admin"])
         except ProblemError:
             return False
         return True
@@ -24,7 +24,7 @@ def admitted(access: Authenticator) -> bool:
 
 
 def test_servers_on_one_store_agree(url: str) -> None:
-    entry = new_key("lab", ["predict"], Allowance())[1]
+    entry = create_key("lab", ["predict"], KeyLimits())[1]
     with Store.open(url) as one, Store.open(url) as two:
         open_, keyed, elsewhere = (
             Authenticator(Settings(), one),

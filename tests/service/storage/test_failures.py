@@ -31,16 +31,16 @@ BIG = [NewItem({"text": _random.randbytes(1000).hex()}, "f") for _ in range(1000
 
 def assert_survives_full(store: Store, free: Any) -> None:
     """A store on a disk that is too small for `BIG`, until `free` is called."""
-    job, _ = store.jobs.create("predict", {}, items(3), "me")
+    job, _ = store.jobs.create("predictions", {}, items(3), "me")
     (claim,) = store.queue.claim(1, "w")
     for _ in range(2):
         with pytest.raises(StoreFullError, match=r"disk is full: free some space"):
-            store.jobs.create("predict", {}, BIG, "me", "key")
+            store.jobs.create("predictions", {}, BIG, "me", "key")
     assert [one.id for one in store.jobs.list()] == [job.id]
     assert_consistent(store)
     free()
     assert store.queue.finish(claim, {})
-    assert store.jobs.create("predict", {}, BIG, "me", "key")[1]
+    assert store.jobs.create("predictions", {}, BIG, "me", "key")[1]
     store.health()
     assert_consistent(store)
 
@@ -119,14 +119,14 @@ def database_of(postgres: Postgres, name: str) -> Iterator[str]:
 
 def test_postgres_restarted(postgres: Postgres) -> None:
     with database_of(postgres, "restarted") as url, Store.open(url) as store:
-        job, _ = store.jobs.create("predict", {}, items(2), "me")
+        job, _ = store.jobs.create("predictions", {}, items(2), "me")
         (claim, _) = store.queue.claim(2, "w")
         postgres.stop()
         postgres.start()
         assert store.queue.finish(claim, {})  # nobody noticed
         postgres.stop()
         try:
-            for call in (store.health, store.jobs.list, lambda: store.jobs.create("predict", {}, items(1), "me")):
+            for call in (store.health, store.jobs.list, lambda: store.jobs.create("predictions", {}, items(1), "me")):
                 with pytest.raises(StoreGoneError, match="cannot be reached"):
                     call()
         finally:
@@ -146,18 +146,18 @@ def test_postgres_restarted_within_a_transaction(postgres: Postgres) -> None:
         event.listen(Engine, "commit", restart)
         try:
             with pytest.raises(StoreGoneError):
-                store.jobs.create("predict", {}, items(9), "me")
+                store.jobs.create("predictions", {}, items(9), "me")
         finally:
             event.remove(Engine, "commit", restart)
         assert store.jobs.list() == []
-        assert store.jobs.create("predict", {}, items(9), "me")[1]
+        assert store.jobs.create("predictions", {}, items(9), "me")[1]
         assert_consistent(store)
 
 
 def test_postgres_locked_by_another(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 1)
     with database_of(postgres, "locked") as url, Store.open(url) as store:
-        job, _ = store.jobs.create("predict", {}, items(1), "me")
+        job, _ = store.jobs.create("predictions", {}, items(1), "me")
         with psycopg.connect(url) as other:
             other.execute("SELECT * FROM jobs FOR UPDATE")
             with pytest.raises(StoreBusyError, match="lock timeout"):
@@ -168,9 +168,9 @@ def test_postgres_locked_by_another(postgres: Postgres, monkeypatch: pytest.Monk
 
 def test_sqlite_file_is_gone_and_comes_back(tmp_path: Path) -> None:
     with Store.in_folder(tmp_path / "data") as store:
-        job, _ = store.jobs.create("predict", {}, items(1), "me")
+        job, _ = store.jobs.create("predictions", {}, items(1), "me")
         (tmp_path / "data").rename(tmp_path / "moved")
-        for call in (store.health, store.jobs.list, lambda: store.jobs.create("predict", {}, items(1), "me")):
+        for call in (store.health, store.jobs.list, lambda: store.jobs.create("predictions", {}, items(1), "me")):
             with pytest.raises(StoreGoneError, match="cannot be reached"):
                 call()
         assert not (tmp_path / "data").exists()
@@ -182,7 +182,7 @@ def test_sqlite_file_is_gone_and_comes_back(tmp_path: Path) -> None:
 def test_sqlite_restored_from_a_copy(tmp_path: Path) -> None:
     """Connections to the file of before are not used any more."""
     with Store.in_folder(tmp_path / "copy") as store:
-        job, _ = store.jobs.create("predict", {}, items(1), "me")
+        job, _ = store.jobs.create("predictions", {}, items(1), "me")
     with Store.in_folder(tmp_path / "data") as store:
         store.health()
         shutil.rmtree(tmp_path / "data")

@@ -28,24 +28,24 @@ def kinds(store: Store, job: str) -> list[str]:
 
 
 def test_new_job_is_as_it_was_given(store: Store, clock: Clock) -> None:
-    job, new = store.jobs.create("score", {"proxies": ["nwot"], "seed": None}, items(2), "key-1")
+    job, new = store.jobs.create("scores", {"proxies": ["nwot"], "seed": None}, items(2), "key-1")
     assert new
     assert (job.kind, job.options, job.owner, job.state) == (
-        "score",
+        "scores",
         {"proxies": ["nwot"], "seed": None},
         "key-1",
         "queued",
     )
-    assert (job.total, job.waiting, job.running, job.done, job.failed, job.cached) == (2, 2, 0, 0, 0, 0)
-    assert (job.created, job.started, job.finished) == (clock.time, None, None)
+    assert (job.total, job.queued, job.running, job.done, job.failed, job.cached) == (2, 2, 0, 0, 0, 0)
+    assert (job.created_at, job.started_at, job.finished_at) == (clock.time, None, None)
     assert store.jobs.get(job.id) == job
     page = store.jobs.items(job.id)
     assert [(one.position, one.state, one.architecture, one.fingerprint) for one in page.items] == [
-        (i, "waiting", given.architecture, given.fingerprint) for i, given in enumerate(items(2))
+        (i, "queued", given.architecture, given.fingerprint) for i, given in enumerate(items(2))
     ]
     assert not page.complete
     (event,) = store.jobs.events(job.id)
-    assert (event.id, event.kind, event.data["total"], event.at) == (1, "created", 2, clock.time)
+    assert (event.id, event.kind, event.data["total"], event.created_at) == (1, "created", 2, clock.time)
 
 
 def test_finished_job_has_everything(store: Store, create: Create, clock: Clock) -> None:
@@ -55,8 +55,8 @@ def test_finished_job_has_everything(store: Store, create: Create, clock: Clock)
     clock.jump(seconds=1)
     work(store, 2, fails=(2,))
     job = store.jobs.get(job.id)
-    assert (job.state, job.done, job.failed, job.waiting, job.running) == ("done", 2, 1, 0, 0)
-    assert [job.created, job.started, job.finished] == [clock.time - timedelta(seconds=s) for s in (2, 1, 0)]
+    assert (job.state, job.done, job.failed, job.queued, job.running) == ("done", 2, 1, 0, 0)
+    assert [job.created_at, job.started_at, job.finished_at] == [clock.time - timedelta(seconds=s) for s in (2, 1, 0)]
     page = store.jobs.items(job.id)
     assert page.complete
     assert [(one.result, one.error) for one in page.items] == [({"of": 0}, None), ({"of": 1}, None), (None, ERROR)]
@@ -99,9 +99,9 @@ def test_items_are_paged_by_position(store: Store, create: Create) -> None:
     rest = store.jobs.items(job.id, first.after, limit=10)
     assert [(one.position, one.state) for one in rest.items] == [
         (1, "done"),
-        (2, "waiting"),
-        (3, "waiting"),
-        (4, "waiting"),
+        (2, "queued"),
+        (3, "queued"),
+        (4, "queued"),
     ]
     assert not rest.complete
 
@@ -120,17 +120,17 @@ def test_stream_resumes_by_event_id(store: Store, create: Create) -> None:
 def test_items_known_beforehand(store: Store) -> None:
     """Unreadable architectures and cached results are there from the start."""
     new = [NewItem({}, None, error=ERROR), *items(1), NewItem({}, "f", result={"of": 2})]
-    job, _ = store.jobs.create("predict", {}, new, "me")
-    assert (job.state, job.waiting, job.done, job.failed, job.cached) == ("queued", 1, 1, 1, 1)
+    job, _ = store.jobs.create("predictions", {}, new, "me")
+    assert (job.state, job.queued, job.done, job.failed, job.cached) == ("queued", 1, 1, 1, 1)
     assert [one.position for one in store.jobs.results(job.id).items] == [0, 2]
     assert [one.position for one in store.queue.claim(9, "w")] == [1]
-    job, _ = store.jobs.create("predict", {}, new[2:], "me")
+    job, _ = store.jobs.create("predictions", {}, new[2:], "me")
     assert (job.state, kinds(store, job.id)) == ("done", ["created", "item", "done"])
 
 
 def test_same_idempotency_key(store: Store) -> None:
     def create(owner: str = "me", seed: int = 1, n: int = 2) -> tuple[str, bool]:
-        job, new = store.jobs.create("predict", {"seed": seed}, items(n), owner, "key")
+        job, new = store.jobs.create("predictions", {"seed": seed}, items(n), owner, "key")
         return job.id, new
 
     first, new = create()
@@ -156,15 +156,15 @@ def test_cancelled_job(store: Store, create: Create) -> None:
     work(store, 1)
     (running,) = store.queue.claim(1, "w")
     cancelled = store.jobs.cancel(job.id)
-    assert (cancelled.state, cancelled.done, cancelled.running, cancelled.waiting) == ("cancelled", 1, 0, 3)
+    assert (cancelled.state, cancelled.done, cancelled.running, cancelled.queued) == ("cancelled", 1, 0, 3)
     assert store.jobs.cancel(job.id) == cancelled == store.jobs.get(job.id)
     assert not store.queue.finish(running, {})
     assert store.queue.claim(9, "w") == []
-    assert store.jobs.waiting() == {}
+    assert store.jobs.queued() == {}
     assert kinds(store, job.id) == ["created", "started", "item", "cancelled"]
     page = store.jobs.results(job.id)
     assert ([one.position for one in page.items], page.complete) == ([0], True)
-    assert {one.state for one in store.jobs.items(job.id).items} == {"done", "waiting"}
+    assert {one.state for one in store.jobs.items(job.id).items} == {"done", "queued"}
 
 
 def test_job_that_cannot_go_on(store: Store, create: Create) -> None:
@@ -231,8 +231,8 @@ def test_clock_that_jumps_back_changes_no_order(store: Store, create: Create, cl
     assert [one.position for one in store.jobs.results(first.id).items] == [1, 0]
     assert kinds(store, first.id) == ["created", "started", "item", "item", "done"]
     job = store.jobs.get(first.id)
-    assert job.finished is not None
-    assert job.finished < job.created
+    assert job.finished_at is not None
+    assert job.finished_at < job.created_at
     clock.jump(days=800)
     assert store.jobs.prune(timedelta(days=1)) == 2
 
@@ -243,24 +243,24 @@ TEXTS = ["", "x" * 201, "a\0b", "\ud800", "line\nbreak"]
 @pytest.mark.parametrize("value", TEXTS)
 def test_text_that_no_database_keeps(store: Store, value: str) -> None:
     with pytest.raises(InputError, match="owner: got"):
-        store.jobs.create("predict", {}, items(1), value)
+        store.jobs.create("predictions", {}, items(1), value)
     with pytest.raises(InputError, match="Idempotency-Key: got"):
-        store.jobs.create("predict", {}, items(1), "me", value)
-    with pytest.raises(InputError, match="worker: got"):
+        store.jobs.create("predictions", {}, items(1), "me", value)
+    with pytest.raises(InputError, match="server: got"):
         store.queue.claim(1, value)
 
 
 def test_other_bad_input(store: Store, create: Create) -> None:
     job = create(1)
     with pytest.raises(InputError, match="items"):
-        store.jobs.create("predict", {}, [], "me")
+        store.jobs.create("predictions", {}, [], "me")
     with pytest.raises(InputError, match=r"items\[1\]: got .* at most one"):
-        store.jobs.create("predict", {}, [*items(1), NewItem({}, "f", {}, {})], "me")
+        store.jobs.create("predictions", {}, [*items(1), NewItem({}, "f", {}, {})], "me")
     with pytest.raises(InputError, match="kind: got 'x'"):
         store.jobs.create("x", {}, items(1), "me")  # type: ignore[arg-type]
     for bad in (float("nan"), {1, 2}, float("inf")):
         with pytest.raises(InputError, match="JSON"):
-            store.jobs.create("predict", {"x": bad}, items(1), "me")
+            store.jobs.create("predictions", {"x": bad}, items(1), "me")
         with pytest.raises(InputError, match="JSON"):
             store.queue.finish(store.queue.claim(1, "w")[0], {"x": bad})
         store.queue.requeue("w", 9, {})
@@ -274,13 +274,13 @@ def test_other_bad_input(store: Store, create: Create) -> None:
     for after in (-2, 2**63):
         with pytest.raises(InputError, match="after"):
             store.jobs.items(job.id, after)
-    assert store.jobs.get(job.id).waiting == 1
+    assert store.jobs.get(job.id).queued == 1
 
 
 @pytest.mark.parametrize("text", ["\0", "\ud800", "é☃𝄞", "a" * 100_000])
 def test_any_json_comes_back(store: Store, text: str) -> None:
     value = {text: [text, 1e308, 5e-324, -0.0, 0.1, 2**70, None, True, {"": {}}]}
-    job, _ = store.jobs.create("predict", value, [NewItem(value, "f")], "me")
+    job, _ = store.jobs.create("predictions", value, [NewItem(value, "f")], "me")
     (claim,) = store.queue.claim(1, "w")
     assert store.queue.finish(claim, value)
     (item,) = store.jobs.results(job.id).items
@@ -289,9 +289,9 @@ def test_any_json_comes_back(store: Store, text: str) -> None:
 
 def test_job_keeps_what_it_is_bound_to(store: Store) -> None:
     first, second = Basis("mine", "0" * 64, {"zen": "1"}), Basis("mine", "1" * 64, {"zen": "1"})
-    job, _ = store.jobs.create("predict", {}, items(1), "me", "key", basis=first)
+    job, _ = store.jobs.create("predictions", {}, items(1), "me", "key", basis=first)
     assert store.jobs.get(job.id).basis == first
-    again, new = store.jobs.create("predict", {}, items(1), "me", "key", basis=second)
+    again, new = store.jobs.create("predictions", {}, items(1), "me", "key", basis=second)
     assert not new
     assert again.basis == first
     assert store.jobs.bind(job.id, second).basis == first

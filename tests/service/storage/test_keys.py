@@ -8,14 +8,14 @@ from tests.service.storage.conftest import Clock
 
 
 def add(store: Store, id_: str = "k1", prefix: str = "ar_1") -> ApiKey:
-    return store.keys.add(id_, prefix, "laptop", "h4sh", ["jobs:write"], {"waiting": 100})
+    return store.keys.add(id_, prefix, "laptop", "h4sh", ["jobs:write"], {"queued": 100})
 
 
 def test_added_key_is_found(store: Store, clock: Clock) -> None:
     first, second = add(store), add(store, "k2", "ar_2")
-    assert (first.scopes, first.limits, first.created, first.revoked) == (
+    assert (first.scopes, first.limits, first.created_at, first.revoked_at) == (
         ["jobs:write"],
-        {"waiting": 100},
+        {"queued": 100},
         clock.time,
         None,
     )
@@ -36,7 +36,7 @@ def test_id_is_taken_once(store: Store) -> None:
 def test_first_revocation_counts(store: Store, clock: Clock) -> None:
     add(store)
     revoked = store.keys.revoke("k1")
-    assert revoked.revoked == clock.time
+    assert revoked.revoked_at == clock.time
     clock.jump(days=1)
     assert store.keys.revoke("k1") == revoked
     assert store.keys.by_prefix("ar_1") == [revoked]

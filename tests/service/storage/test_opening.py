@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, text
 
 from common.errors import InputError
 from proxies import Score
@@ -31,7 +31,7 @@ def test_migrations_make_the_tables(empty_url: str) -> None:
 
 def test_opened_again(url: str) -> None:
     with Store.open(url) as store:
-        job, _ = store.jobs.create("predict", {}, items(3), "me")
+        job, _ = store.jobs.create("predictions", {}, items(3), "me")
         store.queue.claim(1, "w")
     with Store.open(url) as store:
         assert store.jobs.get(job.id).running == 1
@@ -56,8 +56,8 @@ KEY = (
 )
 
 
-def earlier(url: str, *statements: str) -> None:
-    """Make a store as the archrank before bound jobs did."""
+def earlier(url: str, *statements: str, revision: str = "0002") -> None:
+    """Make a store of an earlier schema, with these rows."""
     where = parsed(url)
     if where.drivername == "sqlite":
         Path(str(where.database)).parent.mkdir()
@@ -66,9 +66,9 @@ def earlier(url: str, *statements: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(FOLDER))
         config.attributes["connection"] = conn
-        command.upgrade(config, "0002")
+        command.upgrade(config, revision)
         for statement in statements:
-            conn.exec_driver_sql(statement)
+            conn.execute(text(statement.replace(":", r"\:")))
 
 
 def test_store_of_an_earlier_archrank(empty_url: str) -> None:

@@ -53,7 +53,7 @@ def test_killed_while_creating(url: str, store: Store) -> None:
         assert other.hear() == "written, not committed"
     assert store.jobs.list() == []
     assert store.queue.claim(1, "w") == []
-    job, new = store.jobs.create("predict", {}, items(2000), "killed", "key")
+    job, new = store.jobs.create("predictions", {}, items(2000), "killed", "key")
     assert new
     assert_consistent(store)
     assert job.total == 2000
@@ -65,7 +65,7 @@ def test_killed_while_finishing(url: str, store: Store, create: Create) -> None:
         assert other.hear() == "written, not committed"
     assert store.jobs.get(job.id).running == 2
     assert_consistent(store)
-    assert store.queue.requeue("killed", 3, {}).waiting == 2
+    assert store.queue.requeue("killed", 3, {}).queued == 2
     for claim in store.queue.claim(3, "w"):
         assert store.queue.finish(claim, {"by": "w"})
     assert store.jobs.get(job.id).state == "done"
@@ -91,7 +91,7 @@ def test_killed_anywhere(url: str, store: Store) -> None:
 def test_file_locked_by_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     with Store.in_folder(tmp_path) as store:
-        job, _ = store.jobs.create("predict", {}, items(1), "me")
+        job, _ = store.jobs.create("predictions", {}, items(1), "me")
         with child(hold_the_lock, os.fspath(tmp_path / "archrank.db")) as other:
             assert other.hear() == "locked"
             with pytest.raises(StoreBusyError, match=r"busy: try again.*database is locked"):
@@ -109,7 +109,7 @@ def test_many_threads_do_everything_at_once(store: Store) -> None:
     def work(number: int) -> list[tuple[int, int]]:
         mine = []
         for i in range(8):
-            job, _ = store.jobs.create("predict", {}, items(12), f"owner{number % 3}")
+            job, _ = store.jobs.create("predictions", {}, items(12), f"owner{number % 3}")
             claims = store.queue.claim(10, f"w{number}")
             store.queue.release(claims[7:])
             if i % 3 == 0:
@@ -121,7 +121,7 @@ def test_many_threads_do_everything_at_once(store: Store) -> None:
             if i % 4 == 3:
                 store.jobs.cancel(job.id)
             store.jobs.results(job.id)
-            store.jobs.waiting()
+            store.jobs.queued()
         return mine
 
     with ThreadPoolExecutor(8) as pool:

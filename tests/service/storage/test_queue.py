@@ -20,7 +20,7 @@ def test_owners_take_turns(store: Store, create: Create) -> None:
     create(2, "b")
     create(10, "c")
     assert owners(store, 8) == ["a", "b", "c", "a", "b", "c", "a", "c"]
-    assert store.jobs.waiting() == {"a": 7, "c": 7}
+    assert store.jobs.queued() == {"a": 7, "c": 7}
     assert owners(store, 3) == ["a", "c", "a"]
     assert owners(store, 1) == ["c"]
 
@@ -78,7 +78,7 @@ def test_worker_that_is_gone(store: Store, create: Create) -> None:
     job = create(4)
     lost, kept = store.queue.claim(2, "gone"), store.queue.claim(1, "alive")
     found = store.queue.requeue("gone", 3, ERROR)
-    assert (found.waiting, found.failed) == (2, 0)
+    assert (found.queued, found.failed) == (2, 0)
     assert not store.queue.finish(lost[0], {})  # it was not gone after all, but is too late
     again = store.queue.claim(2, "new")
     assert [(one.position, one.attempts) for one in again] == [(0, 0), (1, 0)]
@@ -86,16 +86,16 @@ def test_worker_that_is_gone(store: Store, create: Create) -> None:
     assert store.queue.finish(again[0], {})
     assert store.queue.finish(kept[0], {})
     job = store.jobs.get(job.id)
-    assert (job.waiting, job.running, job.done) == (1, 1, 2)
+    assert (job.queued, job.running, job.done) == (1, 1, 2)
 
 
 def test_restart_puts_back_all_that_ran(store: Store, create: Create) -> None:
     jobs = [create(2, owner) for owner in "ab"]
     store.queue.claim(2, "one"), store.queue.claim(1, "two")
-    assert store.queue.requeue(None, 3, ERROR).waiting == 3
-    assert [store.jobs.get(job.id).waiting for job in jobs] == [2, 2]
-    assert store.jobs.waiting() == {"a": 2, "b": 2}
-    assert store.queue.requeue(None, 3, ERROR).waiting == 0
+    assert store.queue.requeue(None, 3, ERROR).queued == 3
+    assert [store.jobs.get(job.id).queued for job in jobs] == [2, 2]
+    assert store.jobs.queued() == {"a": 2, "b": 2}
+    assert store.queue.requeue(None, 3, ERROR).queued == 0
 
 
 def test_attempts_at_what_was_begun_are_limited(store: Store, create: Create) -> None:
@@ -104,10 +104,10 @@ def test_attempts_at_what_was_begun_are_limited(store: Store, create: Create) ->
         begun, _ = store.queue.claim(2, "w")
         store.queue.begin([begun])
         found = store.queue.requeue("w", 3, ERROR)
-    assert (found.waiting, found.failed) == (1, 1)
+    assert (found.queued, found.failed) == (1, 1)
     first, second = store.jobs.items(job.id).items
     assert (first.state, first.error, first.attempts, first.completion) == ("failed", ERROR, 3, 1)
-    assert (second.state, second.attempts) == ("waiting", 0)
+    assert (second.state, second.attempts) == ("queued", 0)
     for _ in range(10):
         store.queue.claim(2, "w")
         assert store.queue.requeue(None, 3, ERROR).failed == 0
@@ -132,7 +132,7 @@ def test_items_that_are_put_back_were_not_tried(store: Store, create: Create) ->
     assert store.queue.release(claims) == 2
     assert store.queue.release(claims) == 0
     store.queue.begin(claims)  # too late: nothing is held any more
-    assert store.jobs.get(job.id).waiting == 2
+    assert store.jobs.get(job.id).queued == 2
     again = store.queue.claim(3, "w")
     assert [(one.position, one.attempts) for one in again] == [(1, 0), (2, 0)]
     store.queue.begin(claims)  # nor by this claim

@@ -23,9 +23,9 @@ def timed(store: Store, what: str) -> Iterator[None]:
 def test_job(store: Store) -> None:
     new = items(N)
     with timed(store, f"create {N}"):
-        job, _ = store.jobs.create("predict", {}, new, "me", "key")
+        job, _ = store.jobs.create("predictions", {}, new, "me", "key")
     with timed(store, "the same again"):
-        assert store.jobs.create("predict", {}, new, "me", "key")[1] is False
+        assert store.jobs.create("predictions", {}, new, "me", "key")[1] is False
     with timed(store, "claim and finish 100, one by one"):
         for one in (store.queue.claim(1, "w")[0] for _ in range(100)):
             assert store.queue.finish(one, {"accuracy": 0.9})

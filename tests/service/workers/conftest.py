@@ -62,4 +62,4 @@ def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, Outcome]:
 @pytest.fixture(scope="session")
 def small(space: Any) -> ProbeBatch:
     """A probe batch that takes little time."""
-    return synthetic_batch(space, samples=2, frames=4)
+    return synthetic_batch(space, batch_size=2, frames=4)

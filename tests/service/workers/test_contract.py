@@ -65,7 +65,7 @@ def test_a_proxy_that_takes_too_long_fails_alone(small: ProbeBatch) -> None:
     for one in (outcome, again):
         assert one.failure is None
         assert one.scores is not None
-        assert "OverTimeError: GradientSignPass" in one.scores["grad_sign"]["error"]
+        assert "TimeLimitError: GradientSignPass" in one.scores["grad_sign"]["error"]
     assert outcome.scores is not None
     assert outcome.scores.keys() == {"grad_sign", "sed"}
 
@@ -94,7 +94,7 @@ def test_no_proxies_no_scores(backend: Backend) -> None:
         ({"proxies": "params"}, "proxies: got 'params'"),
         ({"space": "nowhere"}, "space: got 'nowhere'; allowed: one of gcn-nas"),
         ({"settings": {"colour": "red"}}, "settings: got"),
-        ({"settings": {"persons": 1}}, "x (shape): got"),
+        ({"settings": {"num_persons": 1}}, "x (shape): got"),
         ({"architecture": {"layers": [["L4"], ["Q"]] * 2}}, "layers[1][0]"),
         ({"architecture": "out of memory"}, "out of memory"),
         ({"architecture": None}, "allowed"),

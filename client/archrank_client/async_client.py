@@ -1,0 +1,172 @@
+"""Client for asyncio."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import httpx
+
+from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS, job_endpoint
+from archrank_client.operations import Operations
+from archrank_client.options import request_options
+from archrank_client.progress import Progress, progress_callback
+from archrank_client.results import Failure, Ranked, Result, rank_results
+from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
+from archrank_client.transport import AsyncTransport, Settings
+
+
+class AsyncClient:
+    """Asynchronous counterpart of `Client`. Close it after use, or use it in an `async with` statement."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        max_retry_time: float = 300.0,
+        max_concurrency: int = 4,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        settings = Settings.from_arguments(url, key, timeout, max_retry_time, max_concurrency)
+        self._transport = AsyncTransport(settings, transport)
+        self._operations = Operations(self._transport)
+
+    async def predict(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        progress: Progress = False,
+    ) -> list[Prediction | Failure]:
+        """As `Client.predict`."""
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        return await self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+
+    async def rank(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        progress: Progress = False,
+    ) -> list[Ranked]:
+        """As `Client.rank`."""
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+        return rank_results(await call)
+
+    async def score(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        seed: int | None = None,
+        progress: Progress = False,
+    ) -> list[Scores | Failure]:
+        """As `Client.score`."""
+        options = request_options(proxies, seed=seed)
+        return await self._operations.run_batch(SCORES, architectures, options, progress_callback(progress))
+
+    async def validate(self, architectures: Iterable[Any], *, progress: Progress = False) -> list[Validation | Failure]:
+        """As `Client.validate`."""
+        return await self._operations.run_batch(VALIDATIONS, architectures, {}, progress_callback(progress))
+
+    async def submit(
+        self,
+        architectures: Iterable[Any],
+        kind: Literal["predictions", "scores"] = "predictions",
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> "AsyncJob":
+        """As `Client.submit`."""
+        options = request_options(proxies, explain, ensemble, combiner, seed)
+        status = await self._operations.submit(kind, architectures, options, idempotency_key)
+        return AsyncJob(self._operations, status)
+
+    async def job(self, id: str) -> "AsyncJob":  # noqa: A002
+        """As `Client.job`."""
+        return AsyncJob(self._operations, await self._operations.status(id))
+
+    async def jobs(self, limit: int = 100) -> list[JobStatus]:
+        """As `Client.jobs`."""
+        return await self._operations.jobs(limit)
+
+    async def spaces(self) -> dict[str, dict[str, Any]]:
+        """As `Client.spaces`."""
+        return await self._operations.spaces()
+
+    async def sample(
+        self, n: int, *, space: str = "gcn-nas", seed: int = 0, depth: int | None = None
+    ) -> list[Architecture]:
+        """As `Client.sample`."""
+        return await self._operations.sample(n, space, seed, depth)
+
+    async def ensembles(self) -> dict[str, Ensemble]:
+        """As `Client.ensembles`."""
+        return await self._operations.ensembles()
+
+    async def limits(self) -> Limits:
+        """As `Client.limits`."""
+        return await self._operations.limits()
+
+    async def close(self) -> None:
+        """As `Client.close`."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._transport.settings.url!r})"
+
+
+class AsyncJob:
+    """Asynchronous counterpart of `Job`."""
+
+    def __init__(self, operations: Operations, status: JobStatus) -> None:
+        self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
+
+    async def status(self) -> JobStatus:
+        """As `Job.status`."""
+        return await self._operations.status(self.id)
+
+    async def wait(self, timeout: float | None = None, *, progress: Progress = False) -> JobStatus:
+        """As `Job.wait`."""
+        return await self._operations.wait(self.id, timeout, progress_callback(progress))
+
+    async def iter(self) -> AsyncGenerator[tuple[int, Result]]:
+        """As `Job.iter`."""
+        async with aclosing(self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)) as results:
+            async for position_and_result in results:
+                yield position_and_result
+
+    async def results(self, *, progress: Progress = False) -> list[Result]:
+        """As `Job.results`."""
+        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
+        return await self._operations.results(endpoint, self.id, self._total, on_progress)
+
+    async def cancel(self) -> JobStatus:
+        """As `Job.cancel`."""
+        return await self._operations.cancel(self.id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"

@@ -1,0 +1,88 @@
+"""Endpoints that take architectures, and the readers of their responses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from archrank_client.errors import UnexpectedResponseError
+from archrank_client.responses import unexpected_response
+from archrank_client.schemas import (
+    FailedItem,
+    JobResults,
+    Prediction,
+    PredictionResponse,
+    ScoreResponse,
+    Scores,
+    Validation,
+    ValidationResponse,
+)
+
+Item = TypeVar("Item", Prediction, Scores, Validation)
+M = TypeVar("M", bound=BaseModel)
+MAX_NAMED_ERRORS = 1000
+"""Validation errors of a response up to which the first is named."""
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[Item]):
+    """Endpoint that takes architectures.
+
+    Attributes:
+        name: last part of the path below `/v1`; also the kind of its jobs.
+        read_items: reads the items of a response.
+        results_model: returns the model of a page of job results, built on first use as that takes milliseconds; None
+            for an endpoint without jobs.
+    """
+
+    name: str
+    read_items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
+    results_model: Callable[[], type[JobResults[Item]]] | None = None
+
+
+def read(model: type[M], response: httpx.Response) -> M:
+    """Return the body of a response.
+
+    Raises:
+        UnexpectedResponseError: the body does not match the model.
+    """
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        fault = _describe(error)
+    raise unexpected_response(response, fault)  # not from pydantic's error, which may be as long as the body
+
+
+def _describe(error: ValidationError) -> str:
+    if error.error_count() > MAX_NAMED_ERRORS:  # pydantic makes a dictionary of each, only to name the first
+        return f"it has {error.error_count()} faults"
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+
+
+PREDICTIONS = Endpoint[Prediction](
+    "predictions",
+    lambda response: read(PredictionResponse, response).predictions,
+    cache(lambda: JobResults[Prediction]),
+)
+SCORES = Endpoint[Scores](
+    "scores", lambda response: read(ScoreResponse, response).scores, cache(lambda: JobResults[Scores])
+)
+VALIDATIONS = Endpoint[Validation](
+    "architectures/validate", lambda response: read(ValidationResponse, response).validations
+)
+_BY_JOB_KIND: dict[str, Endpoint[Any]] = {endpoint.name: endpoint for endpoint in (PREDICTIONS, SCORES)}
+
+
+def job_endpoint(kind: str) -> Endpoint[Any]:
+    """Return the endpoint of a kind of job.
+
+    Raises:
+        UnexpectedResponseError: this version does not know the kind.
+    """
+    if kind not in _BY_JOB_KIND:
+        raise UnexpectedResponseError(f"the job is of kind {kind!r}; this client knows {', '.join(_BY_JOB_KIND)}")
+    return _BY_JOB_KIND[kind]

@@ -1,0 +1,23 @@
+"""The examples in docstrings run and print what they say."""
+
+import doctest
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models import get_space
+
+FUNCTIONS: list[Callable[..., Any]] = [
+    get_space,
+]
+"""Functions and methods whose docstrings hold an example."""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: f"{function.__module__}.{function.__qualname__}")
+def test_the_example_of_a_docstring_prints_what_it_says(function: Callable[..., Any]) -> None:
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+    examples = finder.find(function, function.__qualname__, globs={})
+    assert sum(len(test.examples) for test in examples) > 0, "no example"
+    for test in examples:
+        assert runner.run(test).failed == 0

@@ -1,0 +1,58 @@
+"""Neither a pickle nor a URL is read by any package."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.imports import imports
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("common", "models", "proxies", "ensemble", "search", "service")
+
+
+UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib.load", "shelve", "marshal"}
+"""Modules that may run code while they read data."""
+FETCHES = {"urllib.request", "urllib3", "http.client", "requests", "aiohttp", "ftplib", "fsspec", "httpx"}
+CLIENTS = {"service/cli/demo.py": {"httpx"}, "service/cli/doctor/setting.py": {"httpx"}}
+"""Modules that talk to a server on this machine only."""
+SAFE_LOADS = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_pickle_is_read_and_no_url_fetched(package: str) -> None:
+    files = {str(file.relative_to(ROOT)): file for file in sorted((ROOT / package).rglob("*.py"))}
+    found = {name: dangers(file) - CLIENTS.get(name, set()) for name, file in files.items()}
+    assert {name: dangerous for name, dangerous in found.items() if dangerous} == {}
+
+
+def dangers(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return imports(file) & (UNSAFE | FETCHES) | {ast.unparse(call.func) for call in calls if dangerous(call)}
+
+
+def dangerous(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    if name in SAFE_LOADS:
+        option, value = SAFE_LOADS[name]
+        return not any(word.arg == option and ast.unparse(word.value) == str(value) for word in call.keywords)
+    return name in {"eval", "exec", "joblib.load", "torch.hub.load", "torch.jit.load", "numpy.load", "yaml.load"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from joblib import load",
+        "def late():\n    from urllib.request import urlopen",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, mmap_mode='r')",
+        "np.load(path, allow_pickle=True)",
+        "eval(text)",
+    ],
+)
+def test_dangers_are_found(text: str, tmp_path: Path) -> None:
+    (tmp_path / "file.py").write_text(text)
+    assert dangers(tmp_path / "file.py")
