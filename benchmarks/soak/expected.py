@@ -11,9 +11,10 @@ import torch
 
 from ensemble import Prediction
 from models import get_space
-from service.api.schemas import PredictionRequest
+from service.api.documents import prediction_response
 from service.app import make_backend, make_context
 from service.inference import pipeline
+from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
 from service.settings import Settings
@@ -43,7 +44,7 @@ def known(structures: int, scored: int, step: Callable[[], None]) -> dict[str, K
     torch.set_num_threads(1)
     settings = Settings(device="cpu", backend="inline")
     library = EnsembleRegistry.load(settings)
-    model, space, rng = library.model(), get_space("gcn-nas"), np.random.default_rng(0)
+    model, space, rng = library.get(), get_space("gcn-nas"), np.random.default_rng(0)
     many = [space.sample(rng, depth=4 + 2 * (i % 4)) for i in range(structures)]
     facts = [_said(one) for one in model.ensemble.predict(many)]
     found = {"structure": Known({"proxies": []}, [space.to_json(one) for one in many], facts)}
@@ -95,8 +96,8 @@ def _answered(
         context, found = make_context(settings, library, backend, None), []
         for first in range(0, len(architectures), CHUNK):
             chunk = list(architectures[first : first + CHUNK])
-            response = await pipeline.predict(PredictionRequest(architectures=chunk, **options), context, Requester())
-            found += [facts(one.model_dump(mode="json")) for one in response.predictions]
+            result = await pipeline.predict(chunk, PredictionQuery(**options), context, Requester())
+            found += [facts(one.model_dump(mode="json")) for one in prediction_response(result).predictions]
             step()
         return found
 

@@ -16,11 +16,13 @@ from models.batches import BatchSpec
 from proxies import proxy_versions
 from search.log import TrialResult
 from service.api.cards import EnsembleCard
-from service.api.schemas import FailedItem, PredictionRequest
+from service.api.documents import ensemble_card, result_item
+from service.api.schemas import FailedItem
 from service.app import make_backend, make_context
 from service.inference.context import AppContext
-from service.inference.outputs import Results
-from service.inference.pipeline import Plan
+from service.inference.pipeline import run_plan
+from service.inference.plan import Plan
+from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
 from service.settings import Settings
@@ -78,27 +80,28 @@ def in_process(
     if not proxies and proxies is not None:  # then no process is needed that scores
         settings = settings.model_copy(update={"backend": "inline"})
     library = EnsembleRegistry.load(settings)
-    asked: dict[str, Any] = {"architectures": [{}], "proxies": proxies, "ensemble": ensemble, "combiner": combiner}
-    plan, model = Plan.of(PredictionRequest(**asked), library), library.model(ensemble)
-    _check_space(space, model.probe.space)
+    query = PredictionQuery(proxies=proxies, ensemble=ensemble, combiner=combiner)
+    plan, loaded = Plan.from_query(query, library), library.get(ensemble)
+    _check_space(space, loaded.context.space)
     backend = make_backend(settings, library)
 
     async def context() -> AppContext:
         return make_context(settings, library, backend, None)
 
     def guide(architectures: Sequence[Architecture]) -> list[float]:
-        return [one.accuracy for one in model.ensemble.predict(architectures, combiner=combiner)]
+        return [one.accuracy for one in loaded.ensemble.predict(architectures, combiner=combiner)]
 
     backend.start()
     try:
         with _event_loop() as run, closing(run(context())) as ours:
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
-                items = run(plan.each(Results(list(architectures)), ours, Requester(patient=True)))
-                return [_failed(one.error.detail) if isinstance(one, FailedItem) else _said(one) for one in items]
+                results = run(run_plan(plan, architectures, ours, Requester(is_batch=True)))
+                items = [result_item(result, i) for i, result in enumerate(results)]
+                return [_failed(item.error.detail) if isinstance(item, FailedItem) else _said(item) for item in items]
 
-            card, probe = model.card.model_dump(mode="json"), plan.probe
-            yield Evaluator(card, probe.space, probe.shape, predict, guide)
+            card, context_ = ensemble_card(loaded.manifest).model_dump(mode="json"), plan.context
+            yield Evaluator(card, context_.space, context_.shape, predict, guide)
     finally:
         backend.stop()
 

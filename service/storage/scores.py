@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from proxies import Score
-from service.inference.cache import ScoreKey
 from service.storage import checks
 from service.storage.database import Database
 from service.storage.errors import StoreError
+from service.storage.score_key import ScoreKey
 from service.storage.tables import ContextRow, ScoresRow
 
 CHUNK = 1000

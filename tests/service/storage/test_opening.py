@@ -14,11 +14,11 @@ from sqlalchemy import NullPool, create_engine, text
 
 from common.errors import InputError
 from proxies import Score
-from service.inference.cache import ScoreKey
 from service.storage import Requeued, Store, StoreError, StoreGoneError, StoreSchemaError
 from service.storage.database import parsed
 from service.storage.migrate import FOLDER
 from service.storage.records import UNBOUND
+from service.storage.score_key import ScoreKey
 from service.storage.tables import Base
 from tests.service.storage.conftest import items
 from tests.service.storage.postgres import Postgres

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from proxies import Score, proxy_versions
-from service.inference.cache import ScoreKey
 from service.storage import Outcome, Store
+from service.storage.score_key import ScoreKey
 from tests.service.storage.conftest import items
 
 N = 10_000

@@ -8,8 +8,8 @@ import pytest
 
 from common.errors import InputError
 from proxies import Score
-from service.inference.cache import ScoreKey
 from service.storage import Store
+from service.storage.score_key import ScoreKey
 from tests.service.storage.conftest import Clock
 
 HOUR = timedelta(hours=1)
