@@ -2,7 +2,7 @@
 
     python benchmarks/trials.py --benchmark DIR [--repeats 3] [--only NAME …]
 
-Prints a Markdown table: mean and standard deviation over the repeats of Spearman's ρ and of the mean ρ within depth.
+Prints a Markdown table: mean and standard deviation over the repeats of the overall and the within-stratum ρ.
 The variants are fitted on the training rows of each fold, like all that is fitted; intervals are left out.
 """
 
