@@ -20,14 +20,14 @@ from rich.console import Console
 from rich.progress import track
 
 from ensemble import load_benchmark
-from ensemble.evaluation.metrics import measure
+from ensemble.evaluation.metrics import prediction_metrics
 from models import get_space
 from models.batches import BatchSpec
 from proxies import score
 
 PROXIES = ("fisher", "grad_norm", "grasp", "jacov", "meco", "meco_opt", "nwot", "plain", "snip", "zico")
 """Those that keep the batch norm as it is initialised."""
-MEASURES = ("spearman", "within_depth")
+MEASURES = ("spearman", "within_stratum_spearman")
 
 
 def scored(architecture: dict[str, object], weight: float | None) -> list[float | None]:
@@ -56,10 +56,13 @@ def main() -> None:
             rows = pool.map(partial(scored, weight=weight), texts)
             columns.append(np.array(list(track(rows, total=len(texts), console=Console(stderr=True))), dtype=float).T)
     sys.stdout.write(
-        "| proxy | as initialised: ρ | within depth | weight 1: ρ | within depth |\n|---|---|---|---|---|\n"
+        "| proxy | as initialized: ρ | within-stratum ρ | weight 1: ρ | within-stratum ρ |\n|---|---|---|---|---|\n"
     )
     for name, usual, awake in zip(PROXIES, *columns, strict=True):
-        measured = [measure(values, benchmark.accuracy, benchmark.depths, absolute=False) for values in (usual, awake)]
+        measured = [
+            prediction_metrics(values, benchmark.accuracy, benchmark.strata, absolute=False)
+            for values in (usual, awake)
+        ]
         cells = [f"{value:.3f}" for one in measured for key in MEASURES if (value := one[key]) is not None]
         sys.stdout.write(f"| `{name}` | {' | '.join(cells)} |\n")
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from ensemble import Benchmark, FeatureTable, feature_table, get_combiner, load_benchmark
 from ensemble.calibration.applicability import ReferenceSet
-from ensemble.evaluation.crossval import fit_combiner, predict_combiner
-from ensemble.evaluation.evaluate import benchmark_features
-from ensemble.evaluation.metrics import interval_measures, rank_correlation
+from ensemble.evaluation.cross_validation import fit_combiner, predict_combiner
+from ensemble.evaluation.metrics import interval_metrics, spearman
+from ensemble.evaluation.protocol import benchmark_features
 
 FIXED = "network.fixed.mean"
 NEW = 1000
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--benchmark", type=Path, required=True)
     benchmark = load_benchmark(parser.parse_args().benchmark)
-    table, y, depths = benchmark_features(benchmark, None), benchmark.accuracy, benchmark.depths
+    table, y, depths = benchmark_features(benchmark, None), benchmark.accuracy, benchmark.strata
     fixed = table.select([FIXED])[:, 0]
     low, high = np.quantile(fixed, [0.15, 0.85])
     left_out = {f"{depth} layers": depths == depth for depth in np.unique(depths)}
@@ -41,11 +41,15 @@ def main() -> None:
         predicted = predict_combiner(info, model, unseen)
         stretch = np.array([one.interval_scale for one in ReferenceSet.from_table(seen).mismatches(unseen)])
         told, alike = (
-            interval_measures(errors.intervals(predicted, depths[out], widened), y[out], depths[out])
+            interval_metrics(errors.intervals(predicted, depths[out], widened), y[out], depths[out])
             for widened in (stretch, None)
         )
-        shares = (f"{(stretch > 1).mean():.0%}", f"{told['coverage']:.1%}", f"{100 * (told['width'] or 0):.2f}")
-        cells = (f"{out.sum()}", *shares, f"{alike['coverage']:.1%}", f"{rank_correlation(predicted, y[out]):.2f}")
+        shares = (
+            f"{(stretch > 1).mean():.0%}",
+            f"{told['coverage']['overall']:.1%}",
+            f"{100 * (told['interval_width']['overall'] or 0):.2f}",
+        )
+        cells = (f"{out.sum()}", *shares, f"{alike['coverage']['overall']:.1%}", f"{spearman(predicted, y[out]):.2f}")
         sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
     for size in (150, len(benchmark)):
         sys.stdout.write(f"called unlike after {size}, of {NEW} random: {_false_alarms(benchmark, table, size):.1%}\n")

@@ -6,7 +6,7 @@ from ensemble.data.benchmark import Benchmark, Entry, load_benchmark, write_tabl
 from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.evaluate import evaluate
+from ensemble.evaluation.protocol import evaluate
 from ensemble.explanation import Attribution, Explanation, SuggestedMutation
 from ensemble.prediction import Estimate, Interval, Prediction
 from ensemble.predictor import Ensemble

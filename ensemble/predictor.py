@@ -19,13 +19,13 @@ from ensemble.data.benchmark import Benchmark
 from ensemble.data.features import FeatureTable, feature_names, feature_table
 from ensemble.data.scores import ScoreTable
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.crossval import Progress, held_out_predictions
-from ensemble.evaluation.evaluate import (
-    BASELINES,
+from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.cross_validation import Progress, held_out_predictions
+from ensemble.evaluation.protocol import (
     benchmark_features,
-    require_rows,
+    check_size,
     structural_folds,
-    summary,
+    summarize,
     usable_combiners,
 )
 from ensemble.explanation import Explanation, SuggestedMutation, explain_row, improving_mutations
@@ -125,8 +125,8 @@ class Ensemble:
             UnknownNameError: a combiner does not exist.
         """
         check_seed(seed)
-        require_rows(benchmark)
-        scores = scores.without_silent(benchmark) if scores is not None else None
+        check_size(benchmark)
+        scores = scores.drop_sparse_proxies(benchmark) if scores is not None else None
         header = scores.header if scores is not None else {}
         batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
         names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
@@ -134,7 +134,7 @@ class Ensemble:
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
         splits = structural_folds(table, y, folds, seed)
         held_out = held_out_predictions([*BASELINES, *infos], table, y, [splits], seed, jobs, progress)
-        measured = summary(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
+        measured = summarize(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
         manifest = {
             "name": name or benchmark.name,
             "space": benchmark.space.name,
@@ -166,7 +166,7 @@ class Ensemble:
             ArtifactError: the folder holds anything else.
         """
         parts = {name: fitted.get_state() for name, fitted in self._fitted.items()}
-        parts["population"] = self.reference_set.get_state()
+        parts["reference_set"] = self.reference_set.get_state()
         if self.batch is not None:
             parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
         save_artifact(Path(folder), self.manifest, State.merged(parts))
@@ -191,7 +191,7 @@ class Ensemble:
                 name: FittedCombiner.from_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
             }
-            reference_set = ReferenceSet.from_state(state.part("population"), columns)
+            reference_set = ReferenceSet.from_state(state.part("reference_set"), columns)
             ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, state.part("batch")))
             ensemble._smoke_test()
         except ArtifactError:

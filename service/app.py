@@ -14,7 +14,7 @@ from models.batches import ProbeBatch
 from service.api import problems as errors
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies
-from service.api.event_streams import Streams
+from service.api.event_streams import EventStreamLimiter
 from service.api.middleware import HeadAsGet, RequestLog
 from service.api.routes import ROUTERS
 from service.api.routes.page import page_router
@@ -30,7 +30,7 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 from service.settings import Settings
 from service.storage import Store
-from service.storage.health import StoreCheck
+from service.storage.health_check import StoreHealthCheck
 from service.storage.opening import open_store
 from service.workers.base import Backend
 from service.workers.collector import BackendCollector
@@ -52,7 +52,7 @@ def create_app(
         store: opened and closed with the application, as the settings say, where not given.
     """
     settings = settings or Settings()
-    metrics, tracing, leaving = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.shutdown_timeout)
+    metrics, tracing, shutdown = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.shutdown_timeout)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,17 +70,17 @@ def create_app(
                     context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
                 )
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
-                app.state.store_check = StoreCheck(opened)
-                app.state.access = access = Authenticator(settings, opened)
-                await access.read()
+                app.state.store_check = StoreHealthCheck(opened)
+                app.state.authenticator = authenticator = Authenticator(settings, opened)
+                await authenticator.refresh()
                 await runner.start()
-                watch = asyncio.create_task(access.watch())
+                refreshing = asyncio.create_task(authenticator.refresh_periodically())
                 try:
                     yield
                 finally:
-                    watch.cancel()
-                    await runner.stop(leaving.left)
-                    await asyncio.to_thread(backend.drain, leaving.left)
+                    refreshing.cancel()
+                    await runner.stop(shutdown.remaining)
+                    await asyncio.to_thread(backend.drain, shutdown.remaining)
                     await context.scorer.flush()
                     context.close()
         finally:
@@ -98,8 +98,8 @@ def create_app(
         telemetry=tracing.telemetry,
         generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
-    app.state.settings, app.state.leaving = settings, leaving
-    app.state.streams = Streams(settings.max_event_streams)
+    app.state.settings, app.state.shutdown = settings, shutdown
+    app.state.event_streams = EventStreamLimiter(settings.max_event_streams)
     app.state.large_bodies = LargeBodies()
     errors.install(app)
     for router in (*ROUTERS, page_router()):

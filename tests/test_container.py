@@ -35,17 +35,8 @@ def test_copied_files_exist_and_are_not_ignored(source: str) -> None:
 
 
 def test_everything_that_is_installed_is_let_in() -> None:
-    for name in (
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-        "common",
-        "models",
-        "proxies",
-        "ensemble",
-        "search",
-        "service",
-    ):
+    packages = ("common", "models", "proxies", "ensemble", "search", "service")
+    for name in ("pyproject.toml", "README.md", "LICENSE", *packages):
         assert name in LET_IN
 
 

@@ -22,8 +22,8 @@ from benchmarks.replay import figures, tables
 from benchmarks.replay.candidates import BUDGET, Candidates, Known, Rows, fits
 from benchmarks.replay.measures import POINTS, best_so_far, curve, lead, regret, saved, volume
 from benchmarks.replay.methods import COSTED, METHODS, Method, highest_first
+from common.atomic_files import write_atomically
 from ensemble import load_benchmark, load_scores
-from ensemble.data.files import write_atomically
 
 SCORES = Path(__file__).resolve().parents[2] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
 SETTINGS: dict[str, Callable[[Known, int], Candidates]] = {

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import Benchmark, get_combiner
-from ensemble.data.features import COST_FRAMES, COST_SAMPLES, PROXY, FeatureTable
+from ensemble.data.features import COST_BATCH_SIZE, COST_FRAMES, PROXY, FeatureTable
 from ensemble.data.scores import ScoreTable
-from ensemble.evaluation.crossval import held_out_predictions
-from ensemble.evaluation.evaluate import benchmark_features, structural_folds
+from ensemble.evaluation.cross_validation import held_out_predictions
+from ensemble.evaluation.protocol import benchmark_features, structural_folds
 from models import Architecture
 from search import TableMoves
 
@@ -59,7 +59,7 @@ class Candidates:
 
     @cached_property
     def layers(self) -> Rows:
-        return self.benchmark.depths[self.rows]
+        return self.benchmark.strata[self.rows]
 
     @property
     def budget(self) -> int:
@@ -73,7 +73,7 @@ class Candidates:
     @cached_property
     def flops(self) -> Rows:
         space = self.benchmark.space
-        shape = space.input_shape(COST_SAMPLES, COST_FRAMES)
+        shape = space.input_shape(COST_BATCH_SIZE, COST_FRAMES)
         return np.array([space.cost(arch, shape).flops for arch in self.architectures])
 
     @cached_property
@@ -141,7 +141,7 @@ class Known:
     def of_depth(self, layers: int, seed: int) -> Candidates:
         """Those of so many layers, predicted by models that were fitted on other depths, too."""
         whole = self.everything(seed)
-        return whole.part(np.flatnonzero(self.benchmark.depths == layers), whole.guides)
+        return whole.part(np.flatnonzero(self.benchmark.strata == layers), whole.guides)
 
     def unseen_half(self, seed: int) -> Candidates:
         """The half that the predictor was not fitted on."""

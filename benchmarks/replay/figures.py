@@ -1,6 +1,5 @@
 """The curves as SVG files that are readable on light and on dark pages."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-import ensemble.report
-from ensemble.data.files import write_atomically
-from ensemble.report.svg import DASHES, INK, PAPER, SERIES, VARIABLES, house_style, render
+from common.atomic_files import write_atomically
+from ensemble.report.palette import CSS_VARIABLES, DARK, LIGHT, THEME, Palette
+from ensemble.report.svg import DASHES, figure_style, render
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200)
 TITLES = {"all": "all 593", "unseen half": "the half not fitted on", "10 layers": "10 layers only"}
@@ -49,7 +48,7 @@ def _panels(
     axis: str,
 ) -> str:
     """One panel a setting, side by side: means as lines, and the middle 80 % of the first and the last as bands."""
-    with house_style():
+    with figure_style():
         figure = Figure(figsize=(2.5 * len(settings), 2.9), layout="constrained")
         panels = figure.subplots(1, len(settings), sharey=key != "lead")
         for axes, setting in zip(panels, settings, strict=True):
@@ -58,7 +57,9 @@ def _panels(
             axes.set_xlabel("trained architectures")
         panels[0].set_ylabel(axis)
         lines, names = panels[0].get_legend_handles_labels()
-        figure.legend(lines, names, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+        figure.legend(
+            lines, names, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=THEME.ink
+        )
         return _file(render(figure, name, label))
 
 
@@ -67,7 +68,7 @@ def _panel(axes: Axes, trainings: Sequence[int], curves: Mapping[str, Any], chos
     for i, name in enumerate(chosen):
         if name not in curves:
             continue
-        colour = SERIES[COLOURS[-1 if name == chosen[-1] else i]]
+        colour = THEME.series[COLOURS[-1 if name == chosen[-1] else i]]
         mean, low, high = (np.array(curves[name][part], dtype=float) for part in ("mean", "low", "high"))
         axes.plot(x, mean, color=colour, linestyle=DASHES[i], label=name)
         if name in (chosen[0], chosen[-1]):
@@ -82,15 +83,13 @@ def _panel(axes: Axes, trainings: Sequence[int], curves: Mapping[str, Any], chos
 
 def _file(svg: str) -> str:
     """A figure of the report as a file of its own: with the page's colours, which follow the reader's, on its paper."""
-    css = (Path(ensemble.report.__file__).parent / "page.css").read_text()
-    light, dark = (" ".join(_colours(block)) for block in re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)[:2])
+    light, dark = (" ".join(_declarations(palette)) for palette in (LIGHT, DARK))
     font = 'text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}'
     style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}{font}</style>"
-    paper = f'<rect width="100%" height="100%" style="fill:var({VARIABLES[PAPER]})"/>'
+    paper = f'<rect width="100%" height="100%" style="fill:var({CSS_VARIABLES[THEME.paper]})"/>'
     head, body = svg.split(">", 1)
     return head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + f">{style}{paper}{body}\n"
 
 
-def _colours(block: str) -> list[str]:
-    used = {*VARIABLES.values()}
-    return [f"{name}:{value};" for name, value in re.findall(r"(--[\w-]+): (#\w+);", block) if name in used]
+def _declarations(palette: Palette) -> list[str]:
+    return [f"{name}:{color};" for name, color in palette.css_variables.items()]

@@ -21,7 +21,8 @@ def best_so_far(candidates: Candidates, order: Rows) -> Array:
 
 def regret(candidates: Candidates, best: Array) -> Array:
     """By how many percentage points the best so far falls short of the best of all, at each of the points. A search
-    that ended before its budget stays where it was."""
+    that ended before its budget stays where it was.
+    """
     return _at_points(candidates, 100 * (candidates.accuracy.max() - best))
 
 

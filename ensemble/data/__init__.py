@@ -1,1 +1,1 @@
-"""Benchmarks, score tables and features."""
+"""Benchmarks, tables of proxy scores and feature tables."""

@@ -1,4 +1,4 @@
-"""Benchmarks: architectures with the accuracy that training gave them."""
+"""Benchmarks: architectures with their accuracy after training."""
 
 import hashlib
 import math
@@ -11,40 +11,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.atomic_files import json_line, write_atomically
 from common.files import check_file, parse_json, read_file
-from ensemble.data.files import json_line, write_atomically
 from ensemble.errors import BenchmarkError
 from models import Architecture, InputError, SearchSpace, get_space
 
 FIELDS = ("architecture", "accuracy", "seconds", "scores")
-"""What a row of our own table may hold; the first two have to be there."""
+"""Fields of a row of a JSON Lines benchmark; the first two are required."""
 
-BEFORE_TRAINING = "zero_cost_scores"
-"""The public files' field of the scores before training; with `_<epoch>` behind, of those after that epoch."""
+UNTRAINED_SCORES = "zero_cost_scores"
+"""Field of the public files with the scores before training; `_<epoch>` is appended for those after an epoch."""
 
-Scores = dict[str, float | None]
+ProxyScores = dict[str, float | None]
+"""Score by proxy; None where it is missing or not finite."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One trained architecture.
+    """Trained architecture.
 
     Attributes:
         architecture: the architecture.
-        accuracy: validation accuracy after training, a fraction from 0 to 1.
-        seconds: how long its training took, where known.
-        scores: published proxy scores by proxy; None where the score was not finite.
+        accuracy: validation accuracy after training, a fraction.
+        seconds: training time; None if unknown.
+        scores: published proxy scores.
     """
 
     architecture: Architecture
     accuracy: float
     seconds: float | None = None
-    scores: Scores = field(default_factory=dict)
+    scores: ProxyScores = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Trained architectures of one space, sorted by fingerprint, each of them once."""
+    """Trained architectures of one search space.
+
+    Attributes:
+        name: name of the benchmark.
+        space: the search space.
+        entries: the architectures, unique and sorted by fingerprint.
+    """
 
     name: str
     space: SearchSpace[Architecture]
@@ -55,55 +62,57 @@ class Benchmark:
 
     @cached_property
     def architectures(self) -> list[Architecture]:
+        """Architectures in the order of the entries."""
         return [entry.architecture for entry in self.entries]
 
     @cached_property
     def accuracy(self) -> NDArray[np.float64]:
-        """Accuracies, shape (n,), fractions."""
+        """Accuracies, fractions, shape (n,)."""
         return np.array([entry.accuracy for entry in self.entries])
 
     @cached_property
-    def depths(self) -> NDArray[np.int64]:
-        """Number of layers of each architecture, shape (n,)."""
+    def strata(self) -> NDArray[np.int64]:
+        """Stratum of each architecture, its number of layers, shape (n,)."""
         values = self.space.feature_values(self.architectures)
         return values[:, self.space.feature_names.index("depth")].astype(np.int64)
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 over fingerprints and accuracies: the same data have the same hash, however they were written."""
+        """SHA-256 of fingerprints and accuracies, which does not depend on the file format."""
         lines = (f"{entry.architecture.fingerprint} {entry.accuracy!r}\n" for entry in self.entries)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What it is, as plain data."""
-        depths, rows = np.unique(self.depths, return_counts=True)
+        """Summary as plain data: search space, size, hash, range of accuracies, number of architectures by stratum."""
+        strata, counts = np.unique(self.strata, return_counts=True)
         return {
             "name": self.name,
             "space": self.space.name,
             "settings": self.space.settings,
-            "architectures": len(self),
+            "size": len(self),
             "data_hash": self.data_hash,
-            "accuracy": [float(self.accuracy.min()), float(self.accuracy.max())],
-            "by_depth": {str(depth): int(number) for depth, number in zip(depths, rows, strict=True)},
+            "accuracy_range": [float(self.accuracy.min()), float(self.accuracy.max())],
+            "by_stratum": {str(stratum): int(count) for stratum, count in zip(strata, counts, strict=True)},
         }
 
     @cached_property
     def proxies(self) -> tuple[str, ...]:
-        """Names of the proxies with a published score, sorted."""
+        """Names of the proxies with published scores, sorted."""
         return tuple(sorted({name for entry in self.entries for name in entry.scores}))
 
 
 def load_benchmark(path: str | Path, space: str | SearchSpace[Architecture] = "gcn-nas") -> Benchmark:
-    """Read a benchmark, either form of it.
+    """Read a benchmark.
 
     Args:
-        path: the folder of the public JSON files, or the folder that holds their `data` folder; or a JSON Lines file,
-            or a pipe, with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}` a line.
-        space: search space, by name or as an object.
+        path: the folder of the public JSON files, or the folder above their `data` folder; or a JSON Lines file or pipe
+            with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}` per line.
+        space: search space, or its name.
 
     Raises:
-        BenchmarkError: names the file, the line and the field.
+        BenchmarkError: the benchmark is missing or malformed. Names the file, the line and the field.
+        UnknownNameError: no search space has that name.
     """
     path = Path(path)
     space = get_space(space) if isinstance(space, str) else space
@@ -126,7 +135,12 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Architecture] = "g
 
 
 def write_table(benchmark: Benchmark, path: str | Path) -> None:
-    """Write the benchmark as JSON Lines, which `load_benchmark` reads back to the same benchmark."""
+    """Write a benchmark as JSON Lines, which `load_benchmark` reads.
+
+    Args:
+        benchmark: the benchmark.
+        path: the file, which may exist.
+    """
     rows: list[bytes] = []
     for entry in benchmark.entries:
         row: dict[str, Any] = {
@@ -141,10 +155,17 @@ def write_table(benchmark: Benchmark, path: str | Path) -> None:
     write_atomically(Path(path), b"".join(rows))
 
 
-def public_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and content of each public file in the folder or its `data` folder; none where the path is a file.
+def read_public_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read the public files of a benchmark, each with one architecture under its hash.
 
-    A file holds one architecture under its hash. Raises `BenchmarkError`.
+    Args:
+        path: the folder, or the folder above its `data` folder. A file holds no records.
+
+    Yields:
+        File name and record.
+
+    Raises:
+        BenchmarkError: a file is malformed.
     """
     folder = path / "data" if (path / "data").is_dir() else path
     for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
@@ -159,17 +180,28 @@ def public_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def public_scores(record: Mapping[str, Any], field: str, place: str) -> dict[str, dict[str, Any]]:
-    """A public file's `{"score": …, "time": …}` by proxy; none where it lacks the field. Raises `BenchmarkError`."""
+    """Return the scores of a public record as `{"score": …, "time": …}` by proxy.
+
+    Args:
+        record: the record.
+        field: name of its field. A record without it has no scores.
+        place: name of the record in errors.
+
+    Raises:
+        BenchmarkError: the field is malformed.
+    """
     scores = record.get(field, {})
-    if not isinstance(scores, dict) or not all(isinstance(one, dict) and "score" in one for one in scores.values()):
+    if not isinstance(scores, dict) or not all(
+        isinstance(score, dict) and "score" in score for score in scores.values()
+    ):
         raise BenchmarkError(f"{place}, {field}", scores, 'an object of {"score": …} by proxy')
     return scores
 
 
 def _public_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The public files in the form of our own rows."""
-    for name, record in public_records(path):
-        scores = public_scores(record, BEFORE_TRAINING, name)
+    """Yield the public records as rows of a JSON Lines benchmark."""
+    for name, record in read_public_records(path):
+        scores = public_scores(record, UNTRAINED_SCORES, name)
         yield (
             name,
             {
@@ -182,7 +214,7 @@ def _public_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Raise `BenchmarkError` where there is neither a folder nor a file that can be read."""
+    """Return true for a folder. Raise `BenchmarkError` for anything but a folder or a readable file."""
     try:
         if path.is_dir():
             return True
@@ -208,7 +240,7 @@ def _content(path: Path, place: str, pipe: bool = False) -> bytes:
 
 def _parsed(text: bytes, place: str) -> dict[str, Any]:
     try:
-        content = parse_json(text, place, finite=False)  # published scores have NaN among them
+        content = parse_json(text, place, finite=False)  # some published scores are NaN
     except InputError as error:
         raise error.renamed(place, BenchmarkError) from error
     if not isinstance(content, dict):
@@ -227,44 +259,52 @@ def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Architecture])
         architecture = space.parse(row["architecture"])
     except InputError as error:
         raise BenchmarkError.at(place, error) from error
-    seconds = finite(row.get("seconds"))
+    seconds = as_finite(row.get("seconds"))
     if row.get("seconds") is not None and (seconds is None or seconds < 0):
         raise BenchmarkError(f"{place}, seconds", row["seconds"], "a number of seconds from 0 on")
     return Entry(
         architecture,
         _accuracy(row["accuracy"], place),
         seconds,
-        read_scores(row.get("scores"), place),
+        parse_scores(row.get("scores"), place),
     )
 
 
 def _accuracy(value: Any, place: str) -> float:
     if not _is_number(value) or not 0 <= value <= 1:
         percent = _is_number(value) and 1 < value <= 100
-        hint = f"; percent are not read, write {float(value) / 100:g}" if percent else ""
+        hint = f"; write {float(value) / 100:g} for this percentage" if percent else ""
         raise BenchmarkError(f"{place}, accuracy", value, f"a fraction from 0 to 1{hint}")
     return float(value)
 
 
-def read_scores(value: Any, place: str) -> Scores:
-    """Scores by proxy, None for what is not finite. Raises `BenchmarkError` for what is no number."""
+def parse_scores(value: Any, place: str) -> ProxyScores:
+    """Parse the scores of an architecture.
+
+    Args:
+        value: JSON object of numbers by proxy; null for none. `"NaN"` and numbers that are not finite become None.
+        place: name of the row in errors.
+
+    Raises:
+        BenchmarkError: a score is no number.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise BenchmarkError(f"{place}, scores", value, "an object of numbers by proxy")
-    scores: Scores = {}
+    scores: ProxyScores = {}
     for name, score in value.items():
         if score is None or (isinstance(score, str) and score.lower() == "nan"):
             scores[name] = None
         elif _is_number(score):
-            scores[name] = finite(score)
+            scores[name] = as_finite(score)
         else:
             raise BenchmarkError(f"{place}, scores.{name}", score, 'a number, null or "NaN"')
     return scores
 
 
-def finite(value: Any) -> float | None:
-    """The number as a finite float; None for anything else, as an integer that is too large for one."""
+def as_finite(value: Any) -> float | None:
+    """Convert a number to a finite float; None for anything else, an integer beyond the range of floats included."""
     try:
         number = float(value) if _is_number(value) else math.nan
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Tables of our own proxy scores: a header line, then one JSON line an architecture, appended as they are computed.
+"""Tables of proxy scores: JSON Lines files with a header line, then one row per architecture.
 
 {"space": …, "settings": …, "batch": …, "batch_fingerprint": …, "seed": 0, "proxies": {"zen": "1"}, …}
 {"fingerprint": …, "architecture": …, "scores": {"zen": {"value": 1.2, "log": null, "status": "ok", …}}}
@@ -16,17 +16,19 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from common.atomic_files import json_line, write_atomically
 from common.documents import check_fields
 from common.files import BYTE_ORDER_MARK, parse_json, read_file
-from ensemble.data.benchmark import Benchmark, Scores, finite
-from ensemble.data.files import json_line, write_atomically
+from ensemble.data.benchmark import Benchmark, ProxyScores, as_finite
 from ensemble.errors import BenchmarkError
 from models import InputError
 from models.batches import BatchSpec
 
 log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)
-"""Published scores that span more magnitudes than a model can use: their logarithm is the feature."""
+"""Proxies whose published scores span so many orders of magnitude that their logarithm is the feature."""
+MIN_COVERED_FRACTION = 0.5
+"""Fraction of a benchmark's architectures that a proxy, and all proxies together, have to have scores of."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class ScoreTable:
     """Proxy scores of many architectures.
 
     Attributes:
-        header: how they were computed; `header["proxies"]` maps each proxy to its version.
-        features: by fingerprint, the feature of each proxy; None where it failed.
-        truncated: whether the file ended in the middle of a row, which was left out.
+        header: settings that the scores were computed with; `header["proxies"]` maps each proxy to its version.
+        features: feature of each proxy by fingerprint; None where it failed.
+        truncated: true where the file ended inside a row, which was skipped.
     """
 
     header: dict[str, Any]
-    features: dict[str, Scores]
+    features: dict[str, ProxyScores]
     truncated: bool = False
 
     @property
@@ -48,32 +50,40 @@ class ScoreTable:
         """Names of the proxies, in the header's order."""
         return tuple(self.header["proxies"])
 
-    def without_silent(self, benchmark: Benchmark) -> "ScoreTable":
-        """Less the proxies that have a score for fewer than half of the benchmark's architectures.
+    def drop_sparse_proxies(self, benchmark: Benchmark) -> "ScoreTable":
+        """Drop the proxies with scores for fewer than half of a benchmark's architectures.
 
-        Most combiners need every score, and would be left with too few rows to learn from.
+        Most combiners need every score and would be left with too few training rows.
+
+        Args:
+            benchmark: the architectures to be learned from.
 
         Raises:
-            BenchmarkError: no proxy is left, or fewer than half of the architectures have a score of all that are.
+            BenchmarkError: no proxy remains, or fewer than half of the architectures have scores of all that remain.
         """
         rows = [self.features.get(arch.fingerprint, {}) for arch in benchmark.architectures]
-        there = np.array([[row.get(name) is not None for name in self.proxies] for row in rows], dtype=bool)
-        often = 2 * there.sum(axis=0) >= len(rows)
-        complete = int(there[:, often].all(axis=1).sum()) if often.any() else 0
-        if 2 * complete < len(rows):
-            covered = complete if often.any() else int(there.sum(axis=0).max(initial=0))
-            found = f"scores of {covered} of the {len(rows)} architectures of {benchmark.name}"
-            allowed = "a table that covers at least half of them; without one the prediction is from structure alone"
-            raise BenchmarkError("scores", found, allowed)
-        silent = [name for name, kept in zip(self.proxies, often, strict=True) if not kept]
-        if silent:
-            log.warning("left out, as fewer than half of the architectures have a score: %s", ", ".join(silent))
-        kept = {name: version for name, version in self.header["proxies"].items() if name not in silent}
-        return ScoreTable({**self.header, "proxies": kept}, self.features, self.truncated)
+        has_score = np.array([[row.get(name) is not None for name in self.proxies] for row in rows], dtype=bool)
+        min_rows = MIN_COVERED_FRACTION * len(rows)
+        is_kept = has_score.sum(axis=0) >= min_rows
+        complete = int(has_score[:, is_kept].all(axis=1).sum()) if is_kept.any() else 0
+        if complete < min_rows:
+            covered = complete if is_kept.any() else int(has_score.sum(axis=0).max(initial=0))
+            value = f"scores of {covered} of the {len(rows)} architectures of {benchmark.name}"
+            allowed = "a table that covers at least half of them, or none, to predict from structure alone"
+            raise BenchmarkError("scores", value, allowed)
+        dropped = [name for name, kept in zip(self.proxies, is_kept, strict=True) if not kept]
+        if dropped:
+            log.warning("proxies with scores for fewer than half of the architectures dropped: %s", ", ".join(dropped))
+        versions = {name: version for name, version in self.header["proxies"].items() if name not in dropped}
+        return ScoreTable({**self.header, "proxies": versions}, self.features, self.truncated)
 
     @classmethod
-    def published(cls, benchmark: Benchmark) -> "ScoreTable":
-        """The scores that were published with a benchmark, as a table."""
+    def from_published(cls, benchmark: Benchmark) -> "ScoreTable":
+        """Make a table of a benchmark's published scores.
+
+        Args:
+            benchmark: the benchmark.
+        """
         features = {
             entry.architecture.fingerprint: {
                 name: _log(score) if name in PUBLISHED_LOGS else score for name, score in entry.scores.items()
@@ -86,13 +96,20 @@ class ScoreTable:
 
 
 def score_feature(score: Mapping[str, Any]) -> float | None:
-    """What models see of a score: its logarithm where it has one, else its value; None unless it is fine and finite."""
+    """Return the feature of a score: its logarithm where it has one, else its value.
+
+    Args:
+        score: a proxy score as plain data, with `value`, `log` and `status`.
+
+    Returns:
+        The feature, or None where the score failed or is not finite.
+    """
     feature = score.get("value") if score.get("log") is None else score["log"]
-    return finite(feature) if score.get("status") == "ok" else None
+    return as_finite(feature) if score.get("status") == "ok" else None
 
 
 class _Header(BaseModel):
-    """Fields of a header that others rely on."""
+    """Required and optional fields of a header."""
 
     space: str
     settings: dict[str, Any]
@@ -104,25 +121,36 @@ class _Header(BaseModel):
 
 
 def load_scores(path: str | Path) -> ScoreTable:
-    """Read a table of scores. A row that was cut off, as a killed writer leaves it, is left out and reported.
+    """Read a table of scores.
 
-    Raises `BenchmarkError` with file and line where the table is missing or malformed.
+    A truncated last row, as an interrupted writer leaves it, is skipped with a warning.
+
+    Args:
+        path: the table.
+
+    Raises:
+        BenchmarkError: the table is missing or malformed. Names the file and the line.
     """
     header, rows, truncated = read_rows(path)
-    features = {row["fingerprint"]: {name: score_feature(one) for name, one in row["scores"].items()} for row in rows}
+    features = {
+        row["fingerprint"]: {name: score_feature(score) for name, score in row["scores"].items()} for row in rows
+    }
     if truncated:
-        log.warning("%s: its last row was cut off and is left out", path)
+        log.warning("%s: truncated last row skipped", path)
     return ScoreTable(header, features, truncated)
 
 
 def read_rows(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
-    """Read the lines of a table of scores.
+    """Read the header and the rows of a table of scores.
+
+    Args:
+        path: the table.
 
     Returns:
-        The header, the rows, and whether a last row was cut off.
+        The header, the rows, and true where the last row was truncated.
 
     Raises:
-        BenchmarkError: names the file and the line where the table is missing or malformed.
+        BenchmarkError: the table is missing or malformed. Names the file and the line.
     """
     path = Path(path)
     lines, rest = _whole_rows(_content(path))
@@ -141,7 +169,7 @@ def read_rows(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], b
         if not isinstance(fingerprint, str) or fingerprint in rows:
             raise BenchmarkError(f"{place}, fingerprint", fingerprint, "a fingerprint that no earlier row has")
         for name, score in row["scores"].items():
-            if not isinstance(score, dict) or not all(_is_number(score.get(part)) for part in ("value", "log")):
+            if not isinstance(score, dict) or not all(_is_number_or_null(score.get(key)) for key in ("value", "log")):
                 allowed = "an object with value and log, each a number or null"
                 raise BenchmarkError(f"{place}, scores.{name}", score, allowed)
         rows[fingerprint] = row
@@ -149,12 +177,22 @@ def read_rows(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], b
 
 
 def start_scores(path: str | Path, header: dict[str, Any]) -> None:
-    """Write a new table with only its header."""
+    """Write a new table of scores, without rows.
+
+    Args:
+        path: the table. An existing one is replaced.
+        header: settings of the scores.
+    """
     write_atomically(Path(path), json_line(header))
 
 
 def append_scores(path: str | Path, row: dict[str, Any]) -> None:
-    """Add one row and wait until it is on the disk, so that a killed writer loses at most the row it was in."""
+    """Append a row to a table of scores and flush it to disk.
+
+    Args:
+        path: the table.
+        row: fingerprint, architecture and scores.
+    """
     with Path(path).open("ab") as file:
         file.write(json_line(row))
         file.flush()
@@ -162,7 +200,11 @@ def append_scores(path: str | Path, row: dict[str, Any]) -> None:
 
 
 def drop_partial_row(path: str | Path) -> None:
-    """Have the last line end, so that a writer can go on appending: a row that was cut off goes."""
+    """Prepare a table for appending: remove a truncated last row, and terminate the last line.
+
+    Args:
+        path: the table.
+    """
     path = Path(path)
     content = path.read_bytes()
     _, rest = _whole_rows(content)
@@ -180,7 +222,7 @@ def _content(path: Path) -> bytes:
 
 
 def _whole_rows(content: bytes) -> tuple[list[bytes], bytes]:
-    """The lines, and what a writer was killed in: a last line without its end that is no JSON."""
+    """Split into complete lines and a truncated last one: a line that has no line end and is no JSON."""
     *lines, rest = content.split(b"\n")
     with contextlib.suppress(InputError):
         parse_json(rest.removeprefix(BYTE_ORDER_MARK), "row")
@@ -188,17 +230,17 @@ def _whole_rows(content: bytes) -> tuple[list[bytes], bytes]:
     return lines, rest
 
 
-def _object(line: bytes, place: str, needs: str) -> dict[str, Any]:
+def _object(line: bytes, place: str, required: str) -> dict[str, Any]:
     try:
         row = parse_json(line, place)
     except InputError as error:
         raise error.renamed(place, BenchmarkError) from error
-    if not isinstance(row, dict) or not isinstance(row.get(needs), dict):
-        raise BenchmarkError(f"{place}, {needs}", row, f"an object with {needs!r}, an object")
+    if not isinstance(row, dict) or not isinstance(row.get(required), dict):
+        raise BenchmarkError(f"{place}, {required}", row, f"an object with {required!r}, an object")
     return row
 
 
-def _is_number(value: Any) -> bool:
+def _is_number_or_null(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 

@@ -1,1 +1,1 @@
-"""Cross-validation, metrics and learning curves."""
+"""Evaluation of combiners: cross-validation, metrics, baselines, learning curves and controls."""

@@ -1,6 +1,13 @@
-"""A benchmark's report: one page with the tables and figures of the study, from published scores and from ours."""
+"""Report on a benchmark: one HTML page and a CSV file for each of its tables.
 
-from ensemble.report.sources import load_epochs, published_seconds, score_seconds
-from ensemble.report.write import check_report_folder, write_report
+Requires the `report` extra: importing this package without it raises `MissingExtraError`.
+"""
+
+from common.extras import require
+
+require("report", "matplotlib", "jinja2")
+
+from ensemble.report.sources import load_epochs, published_seconds, score_seconds  # noqa: E402
+from ensemble.report.writer import check_report_folder, write_report  # noqa: E402
 
 __all__ = ["check_report_folder", "load_epochs", "published_seconds", "score_seconds", "write_report"]

@@ -1,66 +1,89 @@
-"""What a page is made of: sections of paragraphs, tables and figures."""
+"""Content of a page: sections of paragraphs, tables and figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ensemble.report.svg import VARIABLES
+from ensemble.report.palette import CSS_VARIABLES
 from ensemble.report.tables import Table
 
 
 @dataclass(frozen=True)
-class Key:
-    """One entry of a legend: what a colour and a marker or line mean. `dash` is an index into the dash patterns."""
+class LegendEntry:
+    """Entry of a legend.
+
+    Attributes:
+        label: meaning of the color.
+        color: color, of the palette `THEME`.
+        marker: matplotlib marker; None for a line alone.
+        dash: index of the dash pattern; None for a marker alone.
+    """
 
     label: str
-    colour: str
+    color: str
     marker: str | None = "o"
     dash: int | None = None
 
     @property
-    def variable(self) -> str:
-        return VARIABLES[self.colour]
+    def css_variable(self) -> str:
+        """CSS variable of the color."""
+        return CSS_VARIABLES[self.color]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One figure, or several that share a caption and a legend.
+    """One or more figures with a common caption and legend.
 
     Attributes:
-        caption: what is shown, and what to read from it.
+        caption: content of the figures and how to read them.
         drawings: SVG elements.
-        legend: what the colours mean.
-        size: `wide` for one or two in a row, `small` for small multiples.
+        legend: meaning of the colors.
+        size: `wide` for one or two per row, `small` for small multiples.
     """
 
     caption: str
     drawings: Sequence[str]
-    legend: Sequence[Key] = ()
+    legend: Sequence[LegendEntry] = ()
     size: Literal["wide", "small"] = "wide"
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Said in the place of what cannot be shown."""
+    """Notice in place of content that there is no data for.
+
+    Attributes:
+        reason: a sentence.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Tables that a reader opens if wanted."""
+    """Collapsed tables.
+
+    Attributes:
+        title: title of the control that expands them.
+        tables: the tables.
+    """
 
     title: str
     tables: Sequence[Table]
 
 
 Block = str | Table | Figures | Missing | Folded
-"""A text is a paragraph."""
+"""A string is a paragraph."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A numbered part of the page. `key` is its anchor."""
+    """Numbered section of the page.
+
+    Attributes:
+        key: anchor.
+        title: heading.
+        blocks: content.
+    """
 
     key: str
     title: str
@@ -68,11 +91,11 @@ class Section:
 
     @property
     def tables(self) -> list[Table]:
-        """Its tables, folded ones too."""
+        """All tables of the section, collapsed ones included."""
         folded = [table for block in self.blocks if isinstance(block, Folded) for table in block.tables]
         return [*(block for block in self.blocks if isinstance(block, Table)), *folded]
 
 
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+def enumerated(names: Sequence[str]) -> str:
+    """Join names to `a`, `a and b` or `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

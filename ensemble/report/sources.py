@@ -1,4 +1,4 @@
-"""What a report needs besides a benchmark and its scores: scores over training epochs, and what scoring cost."""
+"""Optional input of a report: scores by training epoch, and scoring times."""
 
 import math
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.data.benchmark import (
-    BEFORE_TRAINING,
+    UNTRAINED_SCORES,
     Benchmark,
     Entry,
-    Scores,
-    finite,
-    public_records,
+    ProxyScores,
+    as_finite,
+    parse_scores,
     public_scores,
-    read_scores,
+    read_public_records,
 )
 from ensemble.data.scores import read_rows
 from ensemble.errors import BenchmarkError
@@ -26,53 +26,69 @@ Array = NDArray[np.float64]
 
 
 def load_epochs(path: str | Path, benchmark: Benchmark) -> dict[int, Benchmark]:
-    """The published scores after every training epoch that a benchmark's public files hold, each file read once.
+    """Read the published scores of every training epoch, each file once.
 
     Args:
-        path: what `benchmark` was loaded from; a JSON Lines file holds no epochs.
-        benchmark: tells the architectures and their order.
+        path: path of the benchmark. A JSON Lines file contains no epochs.
+        benchmark: the benchmark.
 
     Returns:
-        By epoch, the same architectures and accuracies with the scores of that epoch, none where a file lacks it.
+        By epoch, the same architectures and accuracies with the scores of that epoch; none where a file lacks it.
 
     Raises:
-        BenchmarkError: names the file and the field.
+        BenchmarkError: a file is malformed. Names the file and the field.
     """
-    scores: dict[int, dict[str, Scores]] = {}
+    scores: dict[int, dict[str, ProxyScores]] = {}
     for name, fingerprint, record in _records(Path(path), benchmark):
         for field in record:
-            epoch = field.removeprefix(f"{BEFORE_TRAINING}_")
+            epoch = field.removeprefix(f"{UNTRAINED_SCORES}_")
             if epoch != field and epoch.isdecimal() and len(epoch) < 10:
-                row = {proxy: one["score"] for proxy, one in public_scores(record, field, name).items()}
-                scores.setdefault(int(epoch), {})[fingerprint] = read_scores(row, f"{name}, {field}")
+                row = {proxy: score["score"] for proxy, score in public_scores(record, field, name).items()}
+                scores.setdefault(int(epoch), {})[fingerprint] = parse_scores(row, f"{name}, {field}")
     return {epoch: _with_scores(benchmark, rows) for epoch, rows in sorted(scores.items())}
 
 
 def published_seconds(path: str | Path, benchmark: Benchmark) -> dict[str, Array]:
-    """By proxy, the published seconds of scoring each architecture before training, (n,); empty for a JSON Lines file.
+    """Read the published scoring times before training.
 
-    NaN where there is no number. Arguments and errors as those of `load_epochs`.
+    Args:
+        path: path of the benchmark. A JSON Lines file contains no times.
+        benchmark: the benchmark, of n architectures.
+
+    Returns:
+        Seconds by proxy, shape (n,); NaN where there is no number.
+
+    Raises:
+        BenchmarkError: a file is malformed. Names the file and the field.
     """
     rows = {
-        fingerprint: public_scores(record, BEFORE_TRAINING, name)
+        fingerprint: public_scores(record, UNTRAINED_SCORES, name)
         for name, fingerprint, record in _records(Path(path), benchmark)
     }
     return _seconds(rows, "time", benchmark)
 
 
 def score_seconds(path: str | Path, benchmark: Benchmark) -> dict[str, Array]:
-    """By proxy, the seconds that scoring each architecture took us, (n,), from a table of `benchmark score`.
+    """Read our scoring times.
 
-    NaN where there is no number. Raises `BenchmarkError` for what is no such table.
+    Args:
+        path: table of scores, as `archrank benchmark score` writes it.
+        benchmark: the benchmark, of n architectures.
+
+    Returns:
+        Seconds by proxy, shape (n,); NaN where there is no number.
+
+    Raises:
+        BenchmarkError: the table is missing or malformed.
     """
     _, rows, _ = read_rows(path)
     return _seconds({row["fingerprint"]: row["scores"] for row in rows}, "seconds", benchmark)
 
 
 def _records(path: Path, benchmark: Benchmark) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """File name, fingerprint and content of each public file."""
+    """Yield file name, fingerprint and record of each public file."""
     known = {arch.fingerprint for arch in benchmark.architectures}
-    for name, record in public_records(path):
+    for name, record in read_public_records(path):
         try:
             fingerprint = benchmark.space.parse({"weights": record["weights"]}).fingerprint
         except InputError as error:
@@ -82,10 +98,10 @@ def _records(path: Path, benchmark: Benchmark) -> Iterator[tuple[str, str, dict[
         yield name, fingerprint, record
 
 
-def _with_scores(benchmark: Benchmark, rows: dict[str, Scores]) -> Benchmark:
-    none: Scores = {}
+def _with_scores(benchmark: Benchmark, rows: dict[str, ProxyScores]) -> Benchmark:
+    no_scores: ProxyScores = {}
     entries = (
-        Entry(entry.architecture, entry.accuracy, entry.seconds, rows.get(entry.architecture.fingerprint, none))
+        Entry(entry.architecture, entry.accuracy, entry.seconds, rows.get(entry.architecture.fingerprint, no_scores))
         for entry in benchmark.entries
     )
     return Benchmark(benchmark.name, benchmark.space, tuple(entries))
@@ -99,5 +115,5 @@ def _seconds(rows: dict[str, dict[str, Any]], field: str, benchmark: Benchmark) 
 
 
 def _duration(value: Any) -> float:
-    seconds = finite(value)
+    seconds = as_finite(value)
     return math.nan if seconds is None or seconds < 0 else seconds

@@ -1,76 +1,64 @@
-"""From a matplotlib figure to SVG that lives inside the page: its colours, its font and its ids are the page's.
+"""matplotlib figures as SVG elements of a page.
 
-Figures are drawn in stand-in colours, which become CSS variables here, so that one figure serves a light screen, a dark
-one and paper.
+Placeholder colors become CSS variables, so that a figure follows the page's theme. Fonts are the page's, and ids are
+unique within it.
 """
 
 import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-INK, MUTED, RULE, PAPER = "#000001", "#000002", "#000003", "#000004"
-PUBLISHED, OURS = "#000011", "#000012"
-POSITIVE, NEGATIVE = "#000021", "#000022"
-DEPTHS: Final = tuple(f"#00003{i}" for i in range(7))
-SERIES: Final = tuple(f"#00004{i}" for i in range(6))
-VARIABLES: Final = {
-    INK: "--ink",
-    MUTED: "--muted",
-    RULE: "--rule",
-    PAPER: "--paper",
-    PUBLISHED: "--published",
-    OURS: "--ours",
-    POSITIVE: "--positive",
-    NEGATIVE: "--negative",
-    **{colour: f"--depth-{i}" for i, colour in enumerate(DEPTHS)},
-    **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
-}
-"""The CSS variable that each stand-in colour becomes; `page.css` gives them their values."""
+from ensemble.report.palette import CSS_VARIABLES, THEME, Palette
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 DASHES: Final = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), (0, (7, 2)), (0, (2, 2)))
 
-_RC = {
-    "font.family": "sans-serif",
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "text.color": INK,
-    "axes.titlecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "grid.color": RULE,
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 4.0,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "archrank",
-    "path.simplify": False,
-}
+
+def _settings(palette: Palette) -> dict[str, Any]:
+    """Return matplotlib's settings for figures in the colors of a palette."""
+    return {
+        "font.family": "sans-serif",
+        "font.size": 8.0,
+        "axes.titlesize": 8.0,
+        "axes.titlelocation": "left",
+        "axes.labelsize": 8.0,
+        "xtick.labelsize": 8.0,
+        "ytick.labelsize": 8.0,
+        "text.color": palette.ink,
+        "axes.titlecolor": palette.ink,
+        "axes.labelcolor": palette.ink,
+        "axes.edgecolor": palette.muted,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "xtick.color": palette.muted,
+        "ytick.color": palette.muted,
+        "xtick.labelcolor": palette.ink,
+        "ytick.labelcolor": palette.ink,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "grid.color": palette.rule,
+        "grid.linewidth": 0.5,
+        "lines.linewidth": 1.2,
+        "lines.markersize": 4.0,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+        "svg.fonttype": "none",
+        "svg.hashsalt": "archrank",
+        "path.simplify": False,
+    }
+
+
 _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _DROPPED = {"metadata", "style"}
@@ -78,18 +66,28 @@ _DROPPED_STYLES = {"font-family", "stroke-linejoin", "stroke-miterlimit"}
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw as the report draws, whatever a matplotlibrc says."""
+def figure_style(palette: Palette = THEME) -> Iterator[None]:
+    """Draw in the report's style, regardless of any matplotlibrc.
+
+    Args:
+        palette: colors of text, axes and grid; `THEME` for figures that `render` writes.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_RC)  # type: ignore[arg-type]  # keyed by a literal of every setting
+        mpl.rcParams.update(_settings(palette))  # type: ignore[arg-type]  # keyed by a literal of every setting
         yield
 
 
 def render(figure: Figure, key: str, label: str) -> str:
-    """The figure as an `<svg>` element with the accessible name `label`. `key` tells its ids from other figures'."""
-    # Names come from benchmarks, and a reference must not hold a space, a quote or a bracket.
-    key = re.sub(r"[^\w-]", lambda odd: f"_{ord(odd[0]):x}_", key, flags=re.ASCII)
+    """Render a figure as an `<svg>` element.
+
+    Args:
+        figure: figure drawn within `figure_style`.
+        key: prefix of its ids.
+        label: accessible name.
+    """
+    # Keys contain names of proxies, and a reference must not contain spaces, quotes or brackets.
+    key = re.sub(r"[^\w-]", lambda character: f"_{ord(character[0]):x}_", key, flags=re.ASCII)
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata=_METADATA)
     root = ElementTree.fromstring(text.getvalue())
@@ -103,7 +101,7 @@ def render(figure: Figure, key: str, label: str) -> str:
 
 
 def _rewrite(element: ElementTree.Element, used: set[str], key: str) -> None:
-    """Take out what is matplotlib's own: namespaces, unused ids, fonts, colours, digits that nobody sees."""
+    """Remove namespaces, unused ids, fonts and invisible digits, and replace colors."""
     element.tag = element.tag.removeprefix(_SVG)
     element.text = element.tail = (element.text or "").strip() if element.tag == "text" else None
     if element.tag == "text":
@@ -132,7 +130,7 @@ def _rewrite(element: ElementTree.Element, used: set[str], key: str) -> None:
 
 
 def _unwrap(element: ElementTree.Element) -> None:
-    """Put the children of groups that say nothing in the place of the group."""
+    """Replace groups without attributes by their children."""
     for child in list(element):
         _unwrap(child)
         if child.tag == "g" and not child.attrib:
@@ -148,13 +146,13 @@ def _page_style(style: str) -> str:
     return "; ".join(re.sub("#[0-9a-f]{6}", _variable, part) for part in kept)
 
 
-def _variable(colour: re.Match[str]) -> str:
-    return f"var({VARIABLES[colour[0]]})"
+def _variable(color: re.Match[str]) -> str:
+    return f"var({CSS_VARIABLES[color[0]]})"
 
 
 def _short_path(path: str) -> str:
     path = _short_numbers(" ".join(path.split()))
-    # A line of no length is a dot; it needs no second point.
+    # A zero-length line is a dot, which needs no second point.
     path = re.sub(r"M ([-\d.]+ [-\d.]+) L \1(?= M|$)", r"M \1h0", path)
     return re.sub(r" ?([A-Za-z]) ?", r"\1", path)
 

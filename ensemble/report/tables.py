@@ -1,4 +1,4 @@
-"""Tables of named columns: rounded on the page, in full in a CSV file."""
+"""Tables of named columns, rounded on the page and at full precision in a CSV file."""
 
 import csv
 import io
@@ -9,24 +9,24 @@ from typing import Any, Literal
 
 Value = str | float | None
 Style = Literal["text", "correlation", "count", "mean", "p", "points", "percent", "seconds"]
-"""How a number is written: `points` are percentage points, `mean` is a mean of counts, `p` a p-value."""
+"""Number format: `points` for percentage points, `mean` for means of counts, `p` for p-values."""
 
 NARROW_SPACE = "\u202f"
 MINUS = "−"
-NONE = "–"
+NO_VALUE = "–"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """Column of a table.
 
     Attributes:
-        key: its name in the CSV file.
-        title: its name on the page.
-        values: one a row; None where there is none.
-        style: how numbers are written on the page.
-        group: title of a heading that it shares with its neighbours of the same group.
-        sd: standard deviations of the values, a column of their own in the CSV file.
+        key: name in the CSV file.
+        title: name on the page.
+        values: one per row; None for no value.
+        style: number format on the page.
+        group: common heading of adjacent columns.
+        std: standard deviations of the values, a separate column in the CSV file.
     """
 
     key: str
@@ -34,27 +34,33 @@ class Column:
     values: Sequence[Value]
     style: Style = "correlation"
     group: str = ""
-    sd: Sequence[float | None] | None = None
+    std: Sequence[float | None] | None = None
 
     def cell(self, row: int) -> str:
-        """What the page shows."""
+        """Return the text of a cell on the page."""
         value = self.values[row]
         if isinstance(value, str):
             return value
-        sd = self.sd[row] if self.sd is not None else None
-        return written(value, self.style) + (f" ± {written(sd, self.style)}" if sd is not None else "")
+        std = self.std[row] if self.std is not None else None
+        return format_number(value, self.style) + (f" ± {format_number(std, self.style)}" if std is not None else "")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table. The first column names the rows. `key` is the name of the CSV file, without its ending."""
+    """Table of a page.
+
+    Attributes:
+        key: name of the CSV file, without its extension.
+        title: title.
+        columns: columns of equal length. The first holds the names of the rows.
+    """
 
     key: str
     title: str
     columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        parts = [values for column in self.columns for values in (column.values, column.sd) if values is not None]
+        parts = [values for column in self.columns for values in (column.values, column.std) if values is not None]
         lengths = {len(values) for values in parts}
         if len(lengths) > 1:
             raise ValueError(f"columns of {self.key} have different lengths: {sorted(lengths)}")
@@ -64,29 +70,30 @@ class Table:
 
     @property
     def file(self) -> str:
+        """Name of the CSV file."""
         return f"{self.key}.csv"
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Headings above the columns with the number of columns under each; empty if no column has one."""
+        """Group headings and the number of columns under each; empty if there are none."""
         runs = [(title, len(list(run))) for title, run in groupby(column.group for column in self.columns)]
         return runs if any(title for title, _ in runs) else []
 
     @property
     def cells(self) -> list[list[str]]:
-        """What the page shows, row by row."""
+        """Texts on the page, row by row."""
         return [[column.cell(row) for column in self.columns] for row in range(len(self))]
 
     def csv(self) -> str:
-        """Every number in full; an empty field is no number."""
+        """Return the CSV file, numbers at full precision, empty fields for None."""
         header: list[str] = []
         fields: list[Sequence[Value]] = []
         for column in self.columns:
             header.append(column.key)
             fields.append(column.values)
-            if column.sd is not None:
-                header.append(f"{column.key}_sd")
-                fields.append(column.sd)
+            if column.std is not None:
+                header.append(f"{column.key}_std")
+                fields.append(column.std)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
@@ -98,10 +105,10 @@ def _field(value: Value) -> str | float:
     return "" if value is None else value if isinstance(value, str | int) else float(value)
 
 
-def written(value: float | None, style: Style = "correlation") -> str:
-    """A number for people."""
+def format_number(value: float | None, style: Style = "correlation") -> str:
+    """Format a number for the page."""
     if value is None:
-        return NONE
+        return NO_VALUE
     text = _FORMATS[style](value)
     return (text if text.strip("-0.") else text.removeprefix("-")).replace("-", MINUS)
 
@@ -111,7 +118,7 @@ def _grouped(value: float) -> str:
 
 
 def _significant(value: float) -> str:
-    """Three digits, never in scientific notation."""
+    """Format with three significant digits, never in scientific notation."""
     if value == 0:
         return "0"
     digits = max(0, 2 - int(f"{value:.2e}".partition("e")[2]))
@@ -131,26 +138,31 @@ _FORMATS: Mapping[Style, Callable[[float], str]] = {
 
 
 def names_column(key: str, title: str, names: Iterable[str]) -> Column:
-    """The first column of a table."""
+    """Make the first column of a table, the names of its rows."""
     return Column(key, title, list(names), "text")
 
 
 def summary_column(
     key: str, title: str, summaries: Iterable[Any], style: Style = "correlation", group: str = ""
 ) -> Column:
-    """A column of the evaluation's numbers: plain ones, `{"mean", "sd"}` over repeats, or None.
+    """Make a column of metrics.
 
-    Fractions that are shown in percent or in percentage points are such in the CSV file too.
+    Args:
+        key: name in the CSV file.
+        title: name on the page.
+        summaries: numbers, `{"mean", "std"}` over repeats, or None.
+        style: number format. Fractions are converted to percent or percentage points, in the CSV file as well.
+        group: common heading of adjacent columns.
     """
     scale = 100.0 if style in ("points", "percent") else 1.0
-    pairs = [mean_and_sd(summary) for summary in summaries]
+    pairs = [mean_and_std(summary) for summary in summaries]
     means = [None if mean is None else scale * mean for mean, _ in pairs]
-    sds = [None if sd is None else scale * sd for _, sd in pairs]
-    return Column(key, title, means, style, group, sds if any(sd is not None for sd in sds) else None)
+    stds = [None if std is None else scale * std for _, std in pairs]
+    return Column(key, title, means, style, group, stds if any(std is not None for std in stds) else None)
 
 
-def mean_and_sd(summary: Any) -> tuple[float | None, float | None]:
-    """Both numbers of a summary; a plain number has no standard deviation."""
+def mean_and_std(summary: Any) -> tuple[float | None, float | None]:
+    """Return both numbers of a summary; a plain number has no standard deviation."""
     if isinstance(summary, Mapping):
-        return summary.get("mean"), summary.get("sd")
+        return summary.get("mean"), summary.get("std")
     return (None if summary is None else float(summary)), None

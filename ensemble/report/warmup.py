@@ -1,136 +1,155 @@
-"""Proxies over the epochs of a training that has begun."""
+"""Section on proxy scores after the first training epochs."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ensemble.evaluation.evaluate import score_measures
 from ensemble.evaluation.metrics import Metrics
+from ensemble.evaluation.protocol import proxy_metrics
 from ensemble.report import figures
-from ensemble.report.blocks import Block, Figures, Folded, Key, Missing, Section, listed
-from ensemble.report.material import LAYERS, Material
-from ensemble.report.svg import OURS, PUBLISHED
-from ensemble.report.tables import Column, Table, names_column, written
+from ensemble.report.blocks import Block, Figures, Folded, LegendEntry, Missing, Section, enumerated
+from ensemble.report.palette import THEME
+from ensemble.report.report_data import LAYERS, ReportData
+from ensemble.report.tables import Column, Table, format_number, names_column
 
-BEFORE = -1
-"""Where the scores from before training stand among the epochs."""
-ENOUGH = 0.95
-"""Share of the architectures that must have a score for an epoch to be compared with others."""
+UNTRAINED = -1
+"""Epoch of the scores before training."""
+MIN_COVERED_FRACTION = 0.95
+"""Fraction of architectures with a score from which on an epoch is compared with others."""
 
 
-class Course(NamedTuple):
-    """One proxy over the epochs, `BEFORE` first: correlations, and whether enough architectures have a score."""
+class EpochCurve(NamedTuple):
+    """Correlations of one proxy by epoch.
+
+    Attributes:
+        epochs: the epochs, `UNTRAINED` first.
+        spearman: ρ by epoch.
+        within_stratum: within-stratum ρ by epoch.
+        is_covered: by epoch, true where `MIN_COVERED_FRACTION` of the architectures have a score.
+    """
 
     epochs: list[int]
-    rho: list[float | None]
-    within: list[float | None]
-    enough: list[bool]
+    spearman: list[float | None]
+    within_stratum: list[float | None]
+    is_covered: list[bool]
 
     def best(self, values: list[float | None]) -> int | None:
-        """The place of the largest |value| among the epochs that most architectures have."""
-        places = [i for i, value in enumerate(values) if value is not None and self.enough[i]]
-        return max(places, key=lambda i: abs(values[i] or 0.0), default=None)
+        """Return the index of the largest |value| among the covered epochs."""
+        indices = [i for i, value in enumerate(values) if value is not None and self.is_covered[i]]
+        return max(indices, key=lambda i: abs(values[i] or 0.0), default=None)
 
 
-def epochs(material: Material) -> Section:
-    """Correlation of each published score with accuracy over the epochs, and each proxy's best one."""
-    key, title = "epochs", "Correlation over warm-up epochs"
-    courses = _courses(material) if material.by_epoch else {}
-    if not courses:
-        return Section(key, title, (Missing("The benchmark holds no scores from after the start of training."),))
-    layers = material.baselines[LAYERS]["spearman"]
-    known = [value for course in courses.values() for value in (*course.rho, *course.within) if value is not None]
-    reach = min(1.0, 1.08 * max(map(abs, [*known, layers or 0.0])))
-    drawings = [_drawing(name, course, layers, reach) for name, course in courses.items()]
-    at_best = {name: course.best(course.rho) for name, course in courses.items()}
+def epochs(data: ReportData) -> Section:
+    """Correlation of each published score with accuracy by epoch, and the best epoch of each proxy."""
+    key, title = "epochs", "Correlation by warm-up epoch"
+    curves = _curves(data) if data.by_epoch else {}
+    if not curves:
+        return Section(key, title, (Missing("The benchmark contains no scores from after the start of training."),))
+    layers = data.baselines[LAYERS]["spearman"]
+    values = [value for curve in curves.values() for value in (*curve.spearman, *curve.within_stratum)]
+    defined = [value for value in values if value is not None]
+    limit = min(1.0, 1.08 * max(map(abs, [*defined, layers or 0.0])))
+    drawings = [_drawing(name, curve, layers, limit) for name, curve in curves.items()]
+    best = {name: curve.best(curve.spearman) for name, curve in curves.items()}
     better = [
         name
-        for name, course in courses.items()
-        if layers is not None and (i := at_best[name]) is not None and abs(course.rho[i] or 0.0) > abs(layers)
+        for name, curve in curves.items()
+        if layers is not None and (i := best[name]) is not None and abs(curve.spearman[i] or 0.0) > abs(layers)
     ]
-    last = max(epoch for course in courses.values() for epoch in course.epochs)
+    last = max(epoch for curve in curves.values() for epoch in curve.epochs)
     text = (
-        f"The public files also hold each score from after epochs 0 to {last} of the training itself. −1 stands for "
-        f"before training. Not every file holds every epoch: epochs for which fewer than {100 * ENOUGH:.0f} % of the "
-        "architectures have a score are drawn faint, as they are about other architectures, and no best epoch is "
-        "chosen among them. The best epoch is the one of largest |ρ|, chosen in-sample among "
-        f"{max(sum(course.enough) for course in courses.values())}."
+        f"The public files also contain each score after epochs 0 to {last} of training; −1 stands for before "
+        f"training. Epochs for which fewer than {100 * MIN_COVERED_FRACTION:.0f} % of the architectures have a score "
+        "are drawn faint, as they concern other architectures, and are not candidates for the best epoch. The best "
+        "epoch is the one with the largest |ρ|, chosen in-sample among "
+        f"{max(sum(curve.is_covered) for curve in curves.values())}."
     )
     caption = (
-        "Spearman’s ρ of the published scores with accuracy over training epochs, overall and within depth. Dashed: "
-        f"±{written(layers)}, what the number of layers alone reaches; at their best epoch {len(better)} of "
-        f"{len(courses)} scores have a larger |ρ|{': ' + listed(better) if better else ''}."
+        "Spearman’s ρ of the published scores with accuracy by training epoch, overall and within strata. Dashed: "
+        f"±{format_number(layers)}, the ρ of the number of layers alone; at their best epoch {len(better)} of "
+        f"{len(curves)} scores have a larger |ρ|{': ' + enumerated(better) if better else ''}."
     )
-    legend = [Key("all architectures", PUBLISHED, None, 0), Key("mean within depth", OURS, None, 2)]
-    shown = Figures(caption, drawings, legend, "small")
-    blocks: tuple[Block, ...] = (text, shown, _best_table(courses), Folded("Every epoch as tables", _tables(courses)))
+    legend = [
+        LegendEntry("all architectures", THEME.published, None, 0),
+        LegendEntry("mean within strata", THEME.ours, None, 2),
+    ]
+    small_multiples = Figures(caption, drawings, legend, "small")
+    blocks: tuple[Block, ...] = (
+        text,
+        small_multiples,
+        _best_table(curves),
+        Folded("All epochs as tables", _tables(curves)),
+    )
     return Section(key, title, blocks)
 
 
-def _courses(material: Material) -> dict[str, Course]:
-    by_epoch = {epoch: score_measures(material.benchmark, table) for epoch, table in material.by_epoch.items()}
-    if "published" in material.measures:
-        by_epoch = {BEFORE: material.measures["published"], **by_epoch}
-    named = {name for rows in by_epoch.values() for name in rows}
-    none: Metrics = {}
-    courses = {}
-    for name in [name for name in material.names if name in named] + sorted(named - set(material.names)):
-        rows = [rows.get(name, none) for rows in by_epoch.values()]
-        there = np.array([row.get("predicted") or 0.0 for row in rows])
-        courses[name] = Course(
+def _curves(data: ReportData) -> dict[str, EpochCurve]:
+    by_epoch = {epoch: proxy_metrics(data.benchmark, table) for epoch, table in data.by_epoch.items()}
+    if "published" in data.metrics:
+        by_epoch = {UNTRAINED: data.metrics["published"], **by_epoch}
+    proxies = {name for rows in by_epoch.values() for name in rows}
+    no_metrics: Metrics = {}
+    curves = {}
+    for name in [name for name in data.names if name in proxies] + sorted(proxies - set(data.names)):
+        rows = [rows.get(name, no_metrics) for rows in by_epoch.values()]
+        counts = np.array([row.get("n") or 0.0 for row in rows])
+        curves[name] = EpochCurve(
             list(by_epoch),
             [row.get("spearman") for row in rows],
-            [row.get("within_depth") for row in rows],
-            (there >= ENOUGH * len(material.benchmark)).tolist(),
+            [row.get("within_stratum_spearman") for row in rows],
+            (counts >= MIN_COVERED_FRACTION * len(data.benchmark)).tolist(),
         )
-    return courses
+    return curves
 
 
-def _drawing(name: str, course: Course, layers: float | None, reach: float) -> str:
-    faint = [not enough for enough in course.enough]
+def _drawing(name: str, curve: EpochCurve, layers: float | None, limit: float) -> str:
+    faint = [not covered for covered in curve.is_covered]
     series = [
-        figures.Series(course.rho, PUBLISHED, None, faint=faint),
-        figures.Series(course.within, OURS, None, faint=faint, dash=2),
+        figures.Series(curve.spearman, THEME.published, None, faint=faint),
+        figures.Series(curve.within_stratum, THEME.ours, None, faint=faint, dash=2),
     ]
-    label = f"Line plot: ρ of {name} with accuracy over training epochs, overall and within depth."
-    best = course.best(course.rho)
+    label = f"Line plot: ρ of {name} with accuracy by training epoch, overall and within strata."
+    best = curve.best(curve.spearman)
     if best is not None:
-        label += f" Largest |ρ| after epoch {course.epochs[best]}: {written(course.rho[best])}."
+        label += f" Largest |ρ| after epoch {curve.epochs[best]}: {format_number(curve.spearman[best])}."
     lines = [] if layers is None else [-layers, layers]
     axes = ("epoch", "")
-    limits = (-reach, reach)
-    return figures.curves(f"epochs-{name}", label, course.epochs, series, axes, name, lines, small=True, limits=limits)
+    limits = (-limit, limit)
+    return figures.curves(f"epochs-{name}", label, curve.epochs, series, axes, name, lines, small=True, limits=limits)
 
 
-def _best_table(courses: dict[str, Course]) -> Table:
-    columns = [names_column("proxy", "proxy", courses)]
-    before = [course.epochs.index(BEFORE) if BEFORE in course.epochs else None for course in courses.values()]
-    best = [course.best(course.rho) for course in courses.values()]
-    best_within = [course.best(course.within) for course in courses.values()]
-    for key, title, places in (
-        ("before", "before training", before),
+def _best_table(curves: dict[str, EpochCurve]) -> Table:
+    columns = [names_column("proxy", "proxy", curves)]
+    untrained = [curve.epochs.index(UNTRAINED) if UNTRAINED in curve.epochs else None for curve in curves.values()]
+    best = [curve.best(curve.spearman) for curve in curves.values()]
+    best_within = [curve.best(curve.within_stratum) for curve in curves.values()]
+    for key, title, indices in (
+        ("untrained", "before training", untrained),
         ("best_spearman", "largest |ρ|", best),
-        ("best_within_depth", "largest |ρ within depth|", best_within),
+        ("best_within_stratum", "largest |within-stratum ρ|", best_within),
     ):
-        found = list(zip(courses.values(), places, strict=True))
-        if places is not before:
-            epochs = [None if i is None else course.epochs[i] for course, i in found]
-            columns.append(Column(f"{key}_epoch", "epoch", epochs, "count", title))
-        rho = [None if i is None else course.rho[i] for course, i in found]
-        within = [None if i is None else course.within[i] for course, i in found]
+        pairs = list(zip(curves.values(), indices, strict=True))
+        if indices is not untrained:
+            best_epochs = [None if i is None else curve.epochs[i] for curve, i in pairs]
+            columns.append(Column(f"{key}_epoch", "epoch", best_epochs, "count", title))
+        rho = [None if i is None else curve.spearman[i] for curve, i in pairs]
+        within = [None if i is None else curve.within_stratum[i] for curve, i in pairs]
         columns.append(Column(f"{key}_rho", "ρ", rho, group=title))
-        columns.append(Column(f"{key}_within", "within depth", within, group=title))
+        columns.append(Column(f"{key}_within_stratum_rho", "within-stratum ρ", within, group=title))
     title = "Each published score before training, and at its best epoch (in-sample)"
     return Table("best_epochs", title, tuple(columns))
 
 
-def _tables(courses: dict[str, Course]) -> list[Table]:
-    first = next(iter(courses.values()))
+def _tables(curves: dict[str, EpochCurve]) -> list[Table]:
+    first = next(iter(curves.values()))
     tables = []
-    for key, title, chosen in (("epochs", "ρ", "rho"), ("epochs_within_depth", "mean ρ within depth", "within")):
+    for key, title, field in (
+        ("epochs", "ρ", "spearman"),
+        ("epochs_within_stratum", "Within-stratum ρ", "within_stratum"),
+    ):
         columns = [
             Column("epoch", "epoch", first.epochs, "count"),
-            *(Column(name, name, getattr(course, chosen)) for name, course in courses.items()),
+            *(Column(name, name, getattr(curve, field)) for name, curve in curves.items()),
         ]
         tables.append(Table(key, f"{title} of each published score by epoch; −1 is before training", tuple(columns)))
     return tables

@@ -132,7 +132,8 @@ def _stage_counts(fixed: Array, dynamic: Array) -> Array:
 @lru_cache(maxsize=16)
 def _graph_norms(skeleton: Skeleton) -> Array:
     """Frobenius norm, spectral norm and trace of each subset's summed polynomials, (32, 9), by which are chosen: bit i
-    of the row's number stands for `FIXED_MODULES[i]`."""
+    of the row's number stands for `FIXED_MODULES[i]`.
+    """
     chosen = ((np.arange(2**FIXED)[:, None] & BITS) > 0).tolist()
     return np.array([[norm for matrix in fixed_graph(skeleton, row) for norm in _norms(matrix)] for row in chosen])
 

@@ -15,17 +15,17 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
 from common.errors import InputError
-from service.api.authentication import ANYONE, Authenticator, Caller, revoked
+from service.api.authentication import ANONYMOUS, Authenticator, Caller, invalid_key
 from service.api.bodies import StrictRequest
-from service.api.event_streams import Streams
-from service.api.hosts import check_names
+from service.api.event_streams import EventStreamLimiter
+from service.api.hosts import check_host_and_origin
 from service.api.problems import documented
 from service.api.shutdown import ShutdownState
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
 from service.settings import Scope, Settings
 from service.storage import Store
-from service.storage.health import StoreCheck
+from service.storage.health_check import StoreHealthCheck
 
 T = TypeVar("T")
 PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
@@ -46,8 +46,8 @@ async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
-async def _store_check(request: Request) -> StoreCheck:
-    return cast(StoreCheck, request.app.state.store_check)
+async def _store_check(request: Request) -> StoreHealthCheck:
+    return cast(StoreHealthCheck, request.app.state.store_check)
 
 
 async def _caller(request: Request) -> Caller:
@@ -55,7 +55,7 @@ async def _caller(request: Request) -> Caller:
 
 
 async def _asker(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
-    return Requester(caller.id, caller.share)
+    return Requester(caller.id, caller.queue_share)
 
 
 async def _patience(request: Request, prefer: Annotated[str | None, Header(description=PREFER)] = None) -> float:
@@ -65,17 +65,17 @@ async def _patience(request: Request, prefer: Annotated[str | None, Header(descr
 
 
 async def _access(request: Request) -> Authenticator:
-    return cast(Authenticator, request.app.state.access)
+    return cast(Authenticator, request.app.state.authenticator)
 
 
 async def _stream_place(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> AsyncIterator[None]:
     """Hold one of the places for streams, until the answer has ended or its client has gone."""
-    with cast(Streams, request.app.state.streams).place(caller):
+    with cast(EventStreamLimiter, request.app.state.event_streams).slot(caller):
         yield
 
 
 async def _leaving(request: Request) -> ShutdownState:
-    return cast(ShutdownState, request.app.state.leaving)
+    return cast(ShutdownState, request.app.state.shutdown)
 
 
 def _digits(value: object) -> object:
@@ -89,7 +89,7 @@ DIGITS = BeforeValidator(_digits)
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[AppContext, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
-StoreCheckDep = Annotated[StoreCheck, Depends(_store_check)]
+StoreCheckDep = Annotated[StoreHealthCheck, Depends(_store_check)]
 AccessDep = Annotated[Authenticator, Depends(_access)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Requester, Depends(_asker)]
@@ -110,13 +110,13 @@ async def answered(request: Request, work: Coroutine[Any, Any, T], seconds: floa
     Raises what the work raises, `ClientDisconnect` where nobody waits for it any more, and `ProblemError` where the
     API key was revoked meanwhile.
     """
-    access, deadline = cast(Authenticator, request.app.state.access), monotonic() + seconds
+    access, deadline = cast(Authenticator, request.app.state.authenticator), monotonic() + seconds
     task, gone = asyncio.create_task(work), asyncio.create_task(_client_gone(request))
     try:
         while not (task.done() or gone.done()) and (left := deadline - monotonic()) > 0:
             await asyncio.wait((task, gone), timeout=min(left, GLANCE), return_when="FIRST_COMPLETED")
-            if not access.admits(request.state.caller):
-                raise revoked()
+            if not access.is_valid(request.state.caller):
+                raise invalid_key()
         if gone.done() and not task.done():
             raise ClientDisconnect
         return task.result() if task.done() else None
@@ -152,10 +152,10 @@ class GuardedRoute(APIRoute):
         handle, parameters = super().get_route_handler(), [one.alias for one in self.dependant.query_params]
 
         async def guarded(request: Request) -> Response:
-            access: Authenticator = request.app.state.access
-            request.state.caller = caller = await access.admit(request.headers.get("authorization"), self.scopes)
-            if caller.id == ANYONE:
-                check_names(request, request.app.state.settings.allowed_hosts)
+            access: Authenticator = request.app.state.authenticator
+            request.state.caller = caller = await access.authenticate(request.headers.get("authorization"), self.scopes)
+            if caller.id == ANONYMOUS:
+                check_host_and_origin(request, request.app.state.settings.allowed_hosts)
             for name in request.query_params:
                 if name not in parameters:
                     allowed = f"one of {', '.join(parameters)}" if parameters else "none"
@@ -196,8 +196,8 @@ class StrictRoute(GuardedRoute):
         strict = StrictRequest(request, most_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as place:
             await strict.read(settings, state.large_bodies, place)
-            if not state.access.admits(request.state.caller):  # a body may take a minute to arrive
-                raise revoked()
+            if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
+                raise invalid_key()
             if not self.is_job:
                 await place.aclose()
             yield strict

@@ -1,7 +1,10 @@
-"""Names under which a server may be asked without a key, against DNS rebinding.
+"""Host names for requests without an API key, against DNS rebinding.
 
-A page of `http://evil.example` may let its name lead to 127.0.0.1, and then read what this server answers its visitors.
-Its name has a dot and is no address: public name servers know no other names.
+A page at `http://evil.example` may have its name resolved to 127.0.0.1, and then read the server's responses to its
+visitors. Such a name has a dot and is not an address, as public name servers resolve no other names.
+
+Starlette's `TrustedHostMiddleware` checks the `Host` of every request against a list; this checks requests without a
+key only, accepts any address and name of this machine, and checks `Origin` as well.
 """
 
 import ipaddress
@@ -17,30 +20,33 @@ _ORIGIN = re.compile(r"https?://(.*)")
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:@/\[\]]*))(?::\d*)?")
 
 
-def check_names(request: Request, allowed: Container[str]) -> None:
-    """Raise `ProblemError` where `Host` is no name of this server, or `Origin` that of a page of another.
+def check_host_and_origin(request: Request, allowed: Container[str]) -> None:
+    """Check that `Host`, and `Origin` if there is one, name this server.
 
     Args:
-        request: of a caller without a key.
+        request: request without an API key.
         allowed: names besides those of this machine; `ANY`: all.
+
+    Raises:
+        ProblemError: 421 for `Host`, 403 for `Origin`.
     """
     if ANY in allowed:
         return
     headers, address = request.headers, (request.scope.get("server") or ("",))[0]
     host, origin = headers.get("host", ""), headers.get("origin")
-    if not _is_own(host, address, allowed):
+    if not _is_local(host, address, allowed):
         raise _refusal(421, "host", host)
     site = None if origin is None else _ORIGIN.fullmatch(origin)
-    if origin is not None and (site is None or not _is_own(site[1], address, allowed)):
+    if origin is not None and (site is None or not _is_local(site[1], address, allowed)):
         raise _refusal(403, "origin", origin)
 
 
-def _is_own(authority: str, address: str, allowed: Container[str]) -> bool:
-    """True if a name (with any port, which may be a tunnel's) is one of this server."""
-    found = _AUTHORITY.fullmatch(authority)
-    if found is None:
+def _is_local(authority: str, address: str, allowed: Container[str]) -> bool:
+    """Return whether a name names this server. Its port may be any, as of a tunnel."""
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
         return False
-    name = (found[1] or found[2]).lower().removesuffix(".")
+    name = (match[1] or match[2]).lower().removesuffix(".")
     try:
         return name == address or name in allowed or ipaddress.ip_address(name).is_loopback
     except ValueError:
@@ -48,5 +54,5 @@ def _is_own(authority: str, address: str, allowed: Container[str]) -> bool:
 
 
 def _refusal(status: int, field: str, value: str) -> ProblemError:
-    allowed = "names of this machine, and of ARCHRANK_ALLOWED_HOSTS, where no API key is sent"
+    allowed = "names of this machine, and of ARCHRANK_ALLOWED_HOSTS, without an API key"
     return ProblemError(status, f"{field}: got {value[:100]!r}; allowed: {allowed}")

@@ -1,4 +1,4 @@
-"""How far the server is on its way out, for routes that go by it."""
+"""Progress of the server's shutdown, as routes and background tasks see it."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -6,25 +6,25 @@ from time import monotonic
 
 @dataclass
 class ShutdownState:
-    """Set by the server, for good.
+    """Progress of the shutdown. Set by the server, and never reset.
 
     Attributes:
-        timeout: what runs may take so long, once nobody can come any more.
-        told: it was told to stop, and is not ready any more; whoever comes all the same is answered.
-        closed_at: since when nobody can come any more, and nothing without an end goes on.
+        timeout: seconds that running work may take once the server is closed.
+        draining: the server was told to stop: it is not ready, but still answers requests.
+        closed_at: monotonic time since which no connection is accepted and event streams end; None before.
     """
 
     timeout: float
-    told: bool = False
+    draining: bool = False
     closed_at: float | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether nobody can come any more."""
+        """Whether the server accepts no connections any more."""
         return self.closed_at is not None
 
     @property
-    def left(self) -> float:
-        """Seconds that what runs may still take."""
-        since = 0.0 if self.closed_at is None else monotonic() - self.closed_at
-        return max(0.0, self.timeout - since)
+    def remaining(self) -> float:
+        """Seconds that running work may still take."""
+        elapsed = 0.0 if self.closed_at is None else monotonic() - self.closed_at
+        return max(0.0, self.timeout - elapsed)

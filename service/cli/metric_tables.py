@@ -1,4 +1,4 @@
-"""Measures as tables for people: an evaluation, and an ensemble's card. Narrow enough for 80 columns."""
+"""Metrics as tables of at most 80 columns: an evaluation, and the card of an ensemble."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,123 +9,145 @@ from rich.console import Group
 from rich.table import Table
 
 from service.api.cards import EnsembleCard
-from service.cli.tables import plain
+from service.cli.tables import number_table
 
 Row = Mapping[str, Any]
-SPREAD = ("spearman", "within_depth", "partial", "brier", "brier, within_depth")
-"""Measures that are shown with their standard deviation over the repeats."""
-DIGITS = {"mae": 5, "rank@10": 0, "rank@10, within depth": 0}
-POINTS = ("regret@5", "regret@5, within depth", "width")
+"""Metrics by name: numbers, `{"mean", "std"}` over repeats, or None."""
+Columns = Mapping[str, str]
+"""Titles by metric. The name of a nested metric is its path, such as `coverage.overall`."""
+
+WITH_STD = ("spearman", "spearman_by_stratum", "within_stratum_spearman", "partial_spearman", "brier")
+"""Metrics that are shown with their standard deviation over repeats."""
+DIGITS = {"mae": 5, "mean_rank_at_10": 0, "within_stratum_mean_rank_at_10": 0}
+"""Decimals; 3 for other metrics."""
+PERCENTAGE_POINTS = ("regret_at_5", "within_stratum_regret_at_5", "interval_width")
 """Fractions of accuracy that are shown in percentage points."""
-MEASURES = {
+METRICS = {
     "spearman": "ρ",
-    "within_depth": "in depth",
-    "partial": "given depth",
+    "within_stratum_spearman": "within",
+    "partial_spearman": "partial",
     "kendall": "τ",
-    "pairwise": "pairs",
+    "pairwise_accuracy": "pairs",
     "mae": "MAE",
 }
-SEARCH = {"precision@10": "of 10 best", "rank@10": "rank of 10", "regret@5": "regret of 5"}
-CARD = {
+SEARCH_METRICS = {"precision_at_10": "precision@10", "mean_rank_at_10": "rank@10", "regret_at_5": "regret@5"}
+CARD_METRICS = {
     "spearman": "ρ",
-    "within_depth": "in depth",
+    "within_stratum_spearman": "within",
     "mae": "MAE",
-    "coverage": "coverage",
-    "width": "width",
-    "brier, within_depth": "Brier in depth",
+    "coverage.overall": "coverage",
+    "interval_width.overall": "width",
+    "brier.within_stratum": "Brier within",
 }
 
 
-def evaluation(measured: Row) -> list[Table]:
-    """The report of `ensemble.evaluation.evaluate`: scores as they are, then what is cross-validated."""
-    kinds = {"published": "published", "scores": "ours"}
-    as_is = {f"{name}, {word}": row for kind, word in kinds.items() for name, row in measured[kind].items()}
-    as_is = {"number of layers": measured["depth"], **as_is}
-    learned = {**measured["combiners"], **measured["baselines"]}
-    method, benchmark, noise = measured["method"], measured["benchmark"], measured["noise"]
-    by_depth = {key: f"{key.removeprefix('depth=')} layers" for key in noise["ceiling"]}
-    coverage = {"coverage": "all", **{f"coverage, {key}": title for key, title in by_depth.items()}, "width": "width"}
-    pairs = {
-        name: {"brier": row["all"]["brier"], "brier, within_depth": row["within_depth"]["brier"]}
-        for name, row in measured["pairs"]["combiners"].items()
+def evaluation_tables(evaluation: Row) -> list[Table]:
+    """Make the tables of an evaluation.
+
+    Args:
+        evaluation: result of `ensemble.evaluate`.
+    """
+    sources = {"published": "published", "scores": "ours"}
+    scores = {f"{name}, {word}": row for source, word in sources.items() for name, row in evaluation[source].items()}
+    scores = {"number of layers": evaluation["depth"], **scores}
+    models = {**evaluation["combiners"], **evaluation["baselines"]}
+    method, benchmark, noise = evaluation["method"], evaluation["benchmark"], evaluation["noise"]
+    strata = list(benchmark["by_stratum"])
+    by_stratum = {f"spearman_by_stratum.{stratum}": f"{stratum} layers" for stratum in strata}
+    ceiling = {"noise ceiling": {"spearman_by_stratum": noise["spearman_ceiling"]["by_stratum"]}}
+    coverage = {
+        "coverage.overall": "overall",
+        **{f"coverage.by_stratum.{stratum}": f"{stratum} layers" for stratum in strata},
+        "interval_width.overall": "width",
     }
-    control = {name: {"within_depth": row["within_depth"]} for name, row in measured["control"].items()}
+    brier = {"brier.overall": "overall", "brier.within_stratum": "within strata"}
+    within_search = {f"within_stratum_{metric}": title for metric, title in SEARCH_METRICS.items()}
+    curves = evaluation["learning_curves"]
     tables = [
-        measures("as they are", as_is, MEASURES),
-        measures("ρ within depth, as they are", as_is, by_depth),
-        measures("cross-validated", learned, MEASURES),
-        measures("ρ within depth", {**learned, "ceiling that noise leaves": noise["ceiling"]}, by_depth),
-        measures("coverage of 90 % intervals", measured["intervals"]["combiners"], coverage),
-        measures("Brier score of pairs", pairs, {"brier": "all", "brier, within_depth": "of one depth"}),
-        _learning("trained on n", measured["learning"], {"spearman": "ρ", "within_depth": "in depth", **SEARCH}),
-        _learning("the same within depth", measured["learning"], {f"{k}, within depth": t for k, t in SEARCH.items()}),
-        measures("control: accuracies shuffled within depth", control, {"within_depth": "ρ within depth"}),
+        metrics_table("scores, not fitted", scores, METRICS),
+        metrics_table("within-stratum ρ of scores, not fitted", scores, by_stratum),
+        metrics_table("cross-validated", models, METRICS),
+        metrics_table("within-stratum ρ", {**models, **ceiling}, by_stratum),
+        metrics_table("coverage of 90 % intervals", evaluation["intervals"]["combiners"], coverage),
+        metrics_table("Brier score of pairs", evaluation["pairs"]["combiners"], brier),
+        _learning_table(
+            "learning curves", curves, {"spearman": "ρ", "within_stratum_spearman": "within", **SEARCH_METRICS}
+        ),
+        _learning_table("learning curves within strata", curves, within_search),
+        metrics_table(
+            "control: accuracies shuffled within strata",
+            evaluation["control"],
+            {"within_stratum_spearman": "within-stratum ρ"},
+        ),
     ]
     tables[-1].caption = (
-        f"{benchmark['architectures']} architectures, {method['repeats']} × {method['folds']}-fold (learning curves "
-        f"{method['learning_repeats']} ×), mean ± standard deviation over repeats, {measured['seconds']:.0f} s"
+        f"{benchmark['size']} architectures, {method['repeats']} × {method['folds']}-fold (learning curves "
+        f"{method['learning_repeats']} ×), mean ± standard deviation over repeats, {evaluation['seconds']:.0f} s"
     )
     return tables
 
 
-def card(one: EnsembleCard) -> Group:
-    """An ensemble's card."""
+def card_tables(card: EnsembleCard) -> Group:
+    """Make the tables of an ensemble's card, followed by its limitations."""
     facts = Table(box=box.SIMPLE, show_header=False, padding=(0, 1, 0, 0))
-    data = one.benchmark
-    depths = ", ".join(f"{number} of {depth} layers" for depth, number in data["by_depth"].items())
+    benchmark = card.benchmark
+    strata = ", ".join(f"{count} with {stratum} layers" for stratum, count in benchmark["by_stratum"].items())
     rows = {
-        "ensemble": f"{one.name}, {one.created_by}",
-        "hash": one.hash or "not saved yet",
-        "search space": one.space,
-        "fitted on": f"{data['architectures']} architectures of {data['name']}: {depths}",
-        "features": ", ".join(f"{number} {kind}" for kind, number in one.features.items()),
-        "proxies": ", ".join(one.proxies) or "none",
-        "measured in": f"{one.method['repeats']} × {one.method['folds']}-fold" if one.method else "not measured",
+        "ensemble": f"{card.name}, {card.created_by}",
+        "hash": card.hash or "not saved yet",
+        "search space": card.space,
+        "fitted on": f"{benchmark['size']} architectures of {benchmark['name']}: {strata}",
+        "features": ", ".join(f"{count} {kind}" for kind, count in card.features.items()),
+        "proxies": ", ".join(card.proxies) or "none",
+        "evaluated by": f"{card.method['repeats']} × {card.method['folds']}-fold" if card.method else "not evaluated",
     }
     for name, text in rows.items():
         facts.add_row(name, text)
-    metrics = {name: _card_row(row.model_dump()) for name, row in one.metrics.items()}
-    return Group(facts, measures("cross-validated", metrics, CARD), *(f"• {limit}" for limit in one.limitations))
+    metrics = {name: row.model_dump() for name, row in card.metrics.items()}
+    return Group(
+        facts,
+        metrics_table("cross-validated", metrics, CARD_METRICS),
+        *(f"• {limitation}" for limitation in card.limitations),
+    )
 
 
-def _card_row(row: Row) -> Row:
-    def summary(metric: str, part: str | None = None) -> Row | None:
-        value = row[metric] if part is None else (row[metric] or {}).get(part)
-        return value and {"mean": value["mean"], "sd": value["std"]}
+def metrics_table(title: str, rows: Mapping[str, Row], columns: Columns) -> Table:
+    """Make a table of metrics.
 
-    return {
-        "spearman": summary("spearman"),
-        "within_depth": summary("within_stratum_spearman"),
-        "mae": summary("mae"),
-        "coverage": summary("coverage", "overall"),
-        "width": summary("interval_width", "overall"),
-        "brier, within_depth": summary("brier", "within_stratum"),
-    }
-
-
-def measures(title: str, rows: Mapping[str, Row], columns: Mapping[str, str]) -> Table:
-    """One row a name, one column a measure, under its title."""
-    table = plain(title, *columns.values())
+    Args:
+        title: title above the table.
+        rows: metrics by name of the row.
+        columns: metrics to show.
+    """
+    table = number_table(title, *columns.values())
     for name, row in rows.items():
-        table.add_row(name, *(_cell(measure, row.get(measure)) for measure in columns))
+        table.add_row(name, *(_cell(metric, _nested(row, metric)) for metric in columns))
     return table
 
 
-def _learning(title: str, curves: Mapping[str, Sequence[Row]], columns: Mapping[str, str]) -> Table:
-    table = plain(title, "n", *columns.values())
+def _learning_table(title: str, curves: Mapping[str, Sequence[Row]], columns: Columns) -> Table:
+    table = number_table(title, "n", *columns.values())
     for name, curve in curves.items():
-        for row in curve:
-            table.add_row(name, str(row["n_train"]), *(_cell(measure, row[measure]) for measure in columns))
+        for point in curve:
+            table.add_row(name, str(point["n_train"]), *(_cell(metric, point[metric]) for metric in columns))
     return table
 
 
-def _cell(measure: str, value: Any) -> str:
-    """A number, or mean and standard deviation; empty for None."""
+def _nested(row: Row, path: str) -> Any:
+    value: Any = row
+    for key in path.split("."):
+        value = None if value is None else value.get(key)
+    return value
+
+
+def _cell(path: str, value: Any) -> str:
+    """Format a number, or mean and standard deviation; empty for None."""
     if value is None:
         return ""
-    digits, unit = DIGITS.get(measure, 3), 100 if measure in POINTS else 1
+    metric = path.partition(".")[0]
+    digits, scale = DIGITS.get(metric, 3), 100 if metric in PERCENTAGE_POINTS else 1
     if not isinstance(value, Mapping):
-        return f"{unit * value:.{digits}f}"
-    if measure not in SPREAD and not measure.startswith("depth="):
-        return f"{unit * value['mean']:.{digits}f}"
-    return re.sub(r"\b0\.", ".", f"{value['mean']:.{digits}f}±{value['sd']:.{digits}f}")
+        return f"{scale * value:.{digits}f}"
+    if metric not in WITH_STD:
+        return f"{scale * value['mean']:.{digits}f}"
+    return re.sub(r"\b0\.", ".", f"{value['mean']:.{digits}f}±{value['std']:.{digits}f}")

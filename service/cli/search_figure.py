@@ -1,16 +1,15 @@
 """The picture of a search: what was found at which cost, and how the best grew."""
 
 import io
-import re
 from collections.abc import Sequence
-from importlib import resources
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ensemble.report.svg import DEPTHS, INK, MUTED, PAPER, SERIES, VARIABLES, house_style
+from ensemble.report.palette import LIGHT
+from ensemble.report.svg import figure_style
 from search.log import TrialResult
 
 SIZE = (8.0, 3.2)
@@ -26,22 +25,21 @@ def picture(title: str, trials: Sequence[TrialResult], layers: Sequence[int], fr
         layers: of each trial.
         front: those that no other trial beats in accuracy and FLOPs, cheapest first.
     """
-    with house_style():
-        figure = Figure(figsize=SIZE, layout="constrained", facecolor=PAPER)
+    with figure_style(LIGHT):
+        figure = Figure(figsize=SIZE, layout="constrained", facecolor=LIGHT.paper)
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
         _costs(left, trials, layers, front)
         _progress(right, trials)
         text = io.StringIO()
-        figure.savefig(text, format="svg", facecolor=PAPER, metadata={"Date": None, "Title": title})
-    light = _light_colours()
-    return re.sub("|".join(VARIABLES), lambda colour: light[VARIABLES[colour[0]]], text.getvalue()).encode()
+        figure.savefig(text, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
+    return text.getvalue().encode()
 
 
 def _costs(axes: Axes, trials: Sequence[TrialResult], layers: Sequence[int], front: Sequence[TrialResult]) -> None:
     depths = sorted(set(layers))
     for i, depth in enumerate(depths):
-        shade = DEPTHS[round(i / max(1, len(depths) - 1) * (len(DEPTHS) - 1))]
+        shade = LIGHT.depth[round(i / max(1, len(depths) - 1) * (len(LIGHT.depth) - 1))]
         chosen = [trial for trial, own in zip(trials, layers, strict=True) if own == depth]
         points = [(1e-9 * trial.flops, 100 * trial.accuracy) for trial in chosen if trial.accuracy is not None]
         if points:
@@ -51,7 +49,7 @@ def _costs(axes: Axes, trials: Sequence[TrialResult], layers: Sequence[int], fro
             line.set_solid_capstyle("round")
     if front:
         x, y = np.array([(1e-9 * trial.flops, 100 * (trial.accuracy or 0.0)) for trial in front]).T
-        axes.plot(x, y, color=INK, lw=1.0, marker="o", ms=3.4, mfc="none", drawstyle="steps-post", label="front")
+        axes.plot(x, y, color=LIGHT.ink, lw=1.0, marker="o", ms=3.4, mfc="none", drawstyle="steps-post", label="front")
         _legend(axes)
     axes.set_title("accuracy against cost")
     axes.set_xlabel("GFLOPs of one pass of the probe batch")
@@ -69,9 +67,9 @@ def _progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
             [(number, best.accuracy, best.low, best.high) for number, best in [*steps, (len(trials), steps[-1][1])]]
         ).T
         axes.fill_between(
-            number, 100 * low, 100 * high, step="post", color=MUTED, alpha=0.2, lw=0, label="90 % interval"
+            number, 100 * low, 100 * high, step="post", color=LIGHT.muted, alpha=0.2, lw=0, label="90 % interval"
         )
-        axes.plot(number, 100 * accuracy, color=SERIES[0], drawstyle="steps-post", label="accuracy")
+        axes.plot(number, 100 * accuracy, color=LIGHT.series[0], drawstyle="steps-post", label="accuracy")
         _legend(axes)
     axes.set_title("the best so far")
     axes.set_xlabel("architectures tried")
@@ -81,10 +79,4 @@ def _progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(loc="lower right", handlelength=1.2, facecolor=PAPER, edgecolor=PAPER, framealpha=0.85)
-
-
-def _light_colours() -> dict[str, str]:
-    """By CSS variable, what it is on the report's light page, which defines them first."""
-    css = resources.files("ensemble.report").joinpath("page.css").read_text()
-    return dict(reversed(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", css)))
+    axes.legend(loc="lower right", handlelength=1.2, facecolor=LIGHT.paper, edgecolor=LIGHT.paper, framealpha=0.85)

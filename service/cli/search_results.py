@@ -10,13 +10,13 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ensemble.data.files import write_atomically
+from common.atomic_files import write_atomically
 from models import Architecture, SearchSpace
 from search import front
 from search.log import SearchLog, TrialResult
 from search.run import ranked
 from service.cli.search_figure import picture
-from service.cli.tables import plain
+from service.cli.tables import number_table
 
 FILES = ("trials.csv", "front.svg", "result.json")
 SHOWN = 10
@@ -73,7 +73,7 @@ def write(
 
 def table(result: Mapping[str, Any]) -> Table:
     """The best trials. What should make one trust them less stands below, each thing once."""
-    shown = plain("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
+    shown = number_table("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
     shown.columns[2].no_wrap = True
     remarks: dict[str, list[str]] = {}
     for one in result["best"]:

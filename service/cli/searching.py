@@ -61,8 +61,8 @@ def search(
     import numpy as np
     from rich.console import Console
 
+    from common.atomic_files import check_new_file
     from common.errors import check_seed
-    from ensemble.data.files import check_new_file
     from search import SpaceMoves, get_strategy
     from search.log import SearchLog
     from search.run import check_options, run

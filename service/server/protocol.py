@@ -1,4 +1,7 @@
-"""HTTP within limits: alone uvicorn takes headers and requests without end, and waits for clients for ever."""
+"""HTTP protocol with limits that uvicorn lacks: size and time of headers, pipelined requests, time of writes.
+
+Relies on internals of uvicorn's `HttpToolsProtocol`, hence the upper bound of its version in pyproject.toml.
+"""
 
 import asyncio
 from typing import Any
@@ -6,32 +9,32 @@ from typing import Any
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.server.request_parser import RefusedError, RequestParser
+from service.server.request_parser import RejectedRequestError, RequestParser
 from service.server.write_deadline import WriteDeadline
 from service.settings import Settings
 
-MAX_HEAD = 2**16
-"""Bytes of a request's line and headers after which no more of them are read."""
+MAX_HEAD_BYTES = 2**16
+"""Maximum size of a request's line and headers, in bytes."""
 MAX_PIPELINED = 100
-"""Requests that wait on a connection behind the one that is being answered."""
-PROBE_SECONDS = 1.0
-"""Between two looks whether a client that has sent its last still listens."""
-_PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_ANSWER = (
+"""Maximum number of requests on a connection behind the one being answered."""
+PROBE_INTERVAL_S = 1.0
+"""Interval between checks that a client that has closed its sending side still listens."""
+_PROBE_RESPONSE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_RESPONSE = (
     "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n"
     "x-content-type-options: nosniff\r\ncache-control: no-store\r\n{}connection: close\r\n\r\n{}"
 )
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. The application limits how long a body may take; all else that a client sends is limited here."""
+    """A connection. The application limits the time of a body; all other limits on requests are enforced here."""
 
-    _head = 0  # bytes of headers that are not complete, or of what comes between and after the chunks of a body
-    _in_body = _moved_on = False
+    _head_bytes = 0  # of incomplete headers, or of chunk headers and trailers of a body
+    _in_body = _progressed = False
     _timer: asyncio.TimerHandle | None = None
-    _probes: asyncio.TimerHandle | None = None
-    _answered: RequestResponseCycle | None = None  # or being answered; `cycle` is the last that arrived
-    _refusal: bytes | None = None  # sent when what came before is answered
+    _probe_timer: asyncio.TimerHandle | None = None
+    _current: RequestResponseCycle | None = None  # last answered or being answered; `cycle` is the last received
+    _rejection: bytes | None = None  # sent once the requests before are answered
 
     @property
     def _settings(self) -> Settings:
@@ -42,125 +45,139 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def _running(self) -> RequestResponseCycle | None:
-        """Request that is being answered."""
-        return None if self._answered is None or self._answered.response_complete else self._answered
+        """Request being answered."""
+        return None if self._current is None or self._current.response_complete else self._current
 
     def connection_made(self, transport: Any) -> None:
+        """Start the timers, or reject a connection too many."""
         self._deadline = WriteDeadline(transport, self.loop, self._settings.write_timeout)
-        self.parser = RequestParser(self)  # type: ignore[assignment]  # each does what uvicorn wants of it
+        self.parser = RequestParser(self)  # type: ignore[assignment]  # has the methods that uvicorn calls
         super().connection_made(self._deadline)  # type: ignore[arg-type]
-        if len(self.connections) > (most := self._settings.max_connections):
-            self._refuse("503 Service Unavailable", f"{most} connections are open already.", "retry-after: 1\r\n")
+        if len(self.connections) > (max_connections := self._settings.max_connections):
+            message = f"{max_connections} connections are open already."
+            self._reject("503 Service Unavailable", message, "retry-after: 1\r\n")
         else:
             self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timers, and notify the request being answered."""
         self._stop_timer()
-        if self._probes is not None:
-            self._probes.cancel()
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
         self._deadline.stop()
-        if (running := self._running) is not None:  # uvicorn tells the last that arrived
+        if (running := self._running) is not None:  # uvicorn notifies the last received only
             running.disconnected = True
             running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing() or self._refusal is not None:
+        """Parse the data, and limit the size of headers."""
+        if self.transport.is_closing() or self._rejection is not None:
             return
-        self._moved_on = False
+        self._progressed = False
         try:
             super().data_received(data)
-        except RefusedError as error:
-            self._refuse(error.status, str(error))
-        self._head = 0 if self._moved_on else self._head + len(data)
-        if self._head > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"The request's headers are larger than {MAX_HEAD} bytes.")
-        elif self._head and self._timer is None:
+        except RejectedRequestError as error:
+            self._reject(error.status, str(error))
+        self._head_bytes = 0 if self._progressed else self._head_bytes + len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The request's headers are larger than {MAX_HEAD_BYTES} bytes.")
+        elif self._head_bytes and self._timer is None:
             self._start_timer()
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's has nothing to say
-        """Answer what was asked; nothing more will be. Returns whether the connection stays open for that.
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None
+        """Keep the connection open for the response of a client that has closed its sending side.
 
-        A stream ends: whether its client has gone altogether is not seen until much later.
+        Streams end instead, as it would take long to notice that their client is gone.
+
+        Returns:
+            Whether the connection stays open.
         """
         running = self._running
         if running is None or self._in_body or (running.response_started and running.chunked_encoding):
             return False
         self.cycle.keep_alive = False
         if running.scope["http_version"] == "1.1":
-            self._probe_later()
+            self._schedule_probe()
         return True
 
-    def _probe_later(self) -> None:
-        self._probes = self.loop.call_later(PROBE_SECONDS, self._probe)
+    def _schedule_probe(self) -> None:
+        self._probe_timer = self.loop.call_later(PROBE_INTERVAL_S, self._probe)
 
     def _probe(self) -> None:
         if (running := self._running) is not None and not running.response_started:
-            self.transport.write(_PROBE)  # fails at the second try where nobody listens
-            self._probe_later()
+            self.transport.write(_PROBE_RESPONSE)  # the second write fails if the client is gone
+            self._schedule_probe()
 
     def on_headers_complete(self) -> None:
+        """Begin the request, or queue it behind others."""
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise RefusedError("503 Service Unavailable", f"{MAX_PIPELINED} requests wait on this connection already.")
-        self._moved_on = self._in_body = True
+            raise RejectedRequestError(
+                "503 Service Unavailable", f"{MAX_PIPELINED} requests are queued on this connection already."
+            )
+        self._progressed = self._in_body = True
         self._stop_timer()
-        waits = self._running is not None
+        is_queued = self._running is not None
         super().on_headers_complete()
-        if not waits:
-            self._answered = self.cycle
+        if not is_queued:
+            self._current = self.cycle
 
     def on_body(self, body: bytes) -> None:
-        self._moved_on = True
+        """Pass on a part of the body."""
+        self._progressed = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._moved_on, self._in_body = True, False
+        """End the request's body."""
+        self._progressed, self._in_body = True, False
         self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Begin the next request, or send a pending rejection."""
         if self.pipeline:
-            self._answered = self.pipeline[-1][0]
+            self._current = self.pipeline[-1][0]
         super().on_response_complete()
         if self.transport.is_closing() or self._running is not None:
             return
-        if self._refusal is not None:
-            self.transport.write(self._refusal)
+        if self._rejection is not None:
+            self.transport.write(self._rejection)
             self.transport.close()
-        elif self._in_body:  # of a body that nobody reads
+        elif self._in_body:  # nobody reads the rest of the body
             self._start_timer()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse("400 Bad Request", msg)
+        """Reject what is not HTTP."""
+        self._reject("400 Bad Request", msg)
 
     def _start_timer(self) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(self._settings.header_timeout, self._too_slow)
+        self._timer = self.loop.call_later(self._settings.header_timeout, self._on_timeout)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _too_slow(self) -> None:
+    def _on_timeout(self) -> None:
         if self._running is not None:
-            self._start_timer()  # the one before is still being answered
-        elif self._head and not self._in_body and not self.transport.is_closing():
+            self._start_timer()  # the request before is still being answered
+        elif self._head_bytes and not self._in_body and not self.transport.is_closing():
             seconds = self._settings.header_timeout
-            self._refuse("408 Request Timeout", f"The request's headers did not arrive within {seconds:g} s.")
+            self._reject("408 Request Timeout", f"The request's headers did not arrive within {seconds:g} s.")
         else:
             self.transport.close()
 
-    def _refuse(self, status: str, message: str, headers: str = "") -> None:
-        """Answer and close: after the answers to what came before, and with nothing within another answer."""
-        refusal = _ANSWER.format(status, len(message), headers, message).encode()
+    def _reject(self, status: str, message: str, headers: str = "") -> None:
+        """Respond and close, after the responses to earlier requests and never within another response."""
+        rejection = _RESPONSE.format(status, len(message), headers, message).encode()
         running = self._running
         if running is not None and not (self._in_body and self.cycle is running):
             if self._in_body:
-                self.pipeline.popleft()  # the request that is refused
-            self._refusal = refusal
+                self.pipeline.popleft()  # the rejected request
+            self._rejection = rejection
         elif self._in_body and self.cycle.response_started:
             self.transport.close()
         else:
-            self.transport.write(refusal)
+            self.transport.write(rejection)
             self.transport.close()

@@ -1,7 +1,7 @@
-"""HTTP requests from bytes: what httptools reads, less what a server must not take.
+"""Parser of HTTP requests: httptools, with the checks that it lacks.
 
-httptools alone drops the body of a request that offers an upgrade, knows every transfer coding for `chunked`, takes a
-request without a host, and tells trailers as if they were headers.
+By itself httptools drops the body of a request that offers an upgrade, takes every transfer coding for `chunked`,
+accepts requests without a host, and reports trailers as headers.
 """
 
 import re
@@ -11,14 +11,14 @@ from typing import Protocol
 import httptools
 
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?")
-"""RFC 9112 3.2: a name or an address, and a port; empty where the client's URL has none."""
+"""Name or address, and port (RFC 9112, 3.2); empty if the client's URL has none."""
 
 
-class RefusedError(Exception):
-    """A request that is not read any further.
+class RejectedRequestError(Exception):
+    """A request that is rejected before its body is read.
 
     Attributes:
-        status: status line of the answer, without the version.
+        status: status code and reason phrase of the response.
     """
 
     def __init__(self, status: str, message: str) -> None:
@@ -27,43 +27,54 @@ class RefusedError(Exception):
 
 
 class Handler(Protocol):
-    """Receiver of what is read, with the methods that httptools calls."""
+    """Receiver of a request's parts, with the methods that httptools calls."""
 
-    def on_message_begin(self) -> None: ...
-    def on_url(self, url: bytes) -> None: ...
-    def on_header(self, name: bytes, value: bytes) -> None: ...
-    def on_headers_complete(self) -> None: ...
-    def on_body(self, body: bytes) -> None: ...
-    def on_message_complete(self) -> None: ...
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+
+    def on_url(self, url: bytes) -> None:
+        """Receive the URL."""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Receive a header."""
+
+    def on_headers_complete(self) -> None:
+        """End the head."""
+
+    def on_body(self, body: bytes) -> None:
+        """Receive a part of the body."""
+
+    def on_message_complete(self) -> None:
+        """End the request."""
 
 
 class RequestParser:
-    """In place of `httptools.HttpRequestParser`, for a server that changes to no other protocol (RFC 9110 7.8).
+    """Replacement of `httptools.HttpRequestParser`, for a server that upgrades to no other protocol (RFC 9110, 7.8).
 
-    The handler is told of a head when all of it has arrived and is good; names of headers are in lower case.
+    Calls the handler once a head is complete and valid. Header names are in lower case.
 
     Args:
-        handler: told what is read, in order.
+        handler: receiver of the parts, in order.
     """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self.on_body = handler.on_body
-        self._parser = self._fresh()
+        self._parser = self._new_parser()
         self._url, self._headers = b"", list[tuple[bytes, bytes]]()
         self._in_head = True
 
-    def _fresh(self) -> httptools.HttpRequestParser:
+    def _new_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # dropped, instead of an error
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # dropped instead of an error
         return parser
 
     def feed_data(self, data: bytes) -> None:
-        """Read on.
+        """Parse more data.
 
         Raises:
             RefusedError: by a check here, or by the handler.
-            httptools.HttpParserError: not HTTP.
+            httptools.HttpParserError: the data is not HTTP.
         """
         rest = memoryview(data)
         while True:
@@ -73,10 +84,10 @@ class RequestParser:
             except httptools.HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
                 head = self._head_without_upgrade()
-                self._parser = self._fresh()
+                self._parser = self._new_parser()
                 self._parser.feed_data(head)
             except httptools.HttpParserCallbackError as error:
-                if isinstance(error.__context__, RefusedError):
+                if isinstance(error.__context__, RejectedRequestError):
                     raise error.__context__ from None
                 raise
 
@@ -87,32 +98,39 @@ class RequestParser:
         return b"\r\n".join([*lines, b"", b""])
 
     def get_method(self) -> bytes:
+        """Return the method of the current request."""
         return self._parser.get_method()
 
     def get_http_version(self) -> str:
+        """Return the HTTP version of the current request, e.g. `1.1`."""
         return self._parser.get_http_version()
 
     def should_keep_alive(self) -> bool:
+        """Return whether the connection stays open after the current request."""
         return self._parser.should_keep_alive()
 
     def should_upgrade(self) -> bool:
+        """Return False: upgrades are ignored."""
         return False
 
-    # Callbacks of httptools.
     def on_message_begin(self) -> None:
+        """Begin a head (callback of httptools, as the following methods)."""
         self._url, self._headers, self._in_head = b"", [], True
 
     def on_url(self, url: bytes) -> None:
+        """Add a part of the URL."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # else it is a trailer, which must not be taken for a header (RFC 9110 6.5.1)
+        """Add a header, but not a trailer."""
+        if self._in_head:  # else it is a trailer, which must not be merged into the headers (RFC 9110, 6.5.1)
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Check the head and pass it on."""
         self._in_head = False
         self._check()
-        if self._parser.should_upgrade():  # read once more without it
+        if self._parser.should_upgrade():  # parsed again without the upgrade
             return
         self._handler.on_message_begin()
         self._handler.on_url(self._url)
@@ -121,23 +139,26 @@ class RequestParser:
         self._handler.on_headers_complete()
 
     def on_message_complete(self) -> None:
+        """Pass on the end of the request."""
         if not self._parser.should_upgrade():
             self._handler.on_message_complete()
 
     def _check(self) -> None:
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            raise RefusedError("505 HTTP Version Not Supported", f"HTTP/{version} is not spoken here.")
+            raise RejectedRequestError("505 HTTP Version Not Supported", f"HTTP/{version} is not supported.")
         if self._parser.get_method() == b"CONNECT":
-            raise RefusedError("501 Not Implemented", "This is no proxy.")
+            raise RejectedRequestError("501 Not Implemented", "This server is not a proxy.")
         hosts = list(self._values(b"host"))
         if len(hosts) > 1 or (not hosts and version == "1.1"):
-            raise RefusedError("400 Bad Request", f"The request has {len(hosts)} Host headers instead of one.")
+            raise RejectedRequestError("400 Bad Request", f"The request has {len(hosts)} Host headers instead of one.")
         if hosts and not HOST.fullmatch(hosts[0]):
-            raise RefusedError("400 Bad Request", "The request's Host is neither a name nor an address.")
+            raise RejectedRequestError("400 Bad Request", "The request's Host is neither a name nor an address.")
         codings = b",".join(self._values(b"transfer-encoding"))
         if codings and (version == "1.0" or codings.lower() != b"chunked"):
-            raise RefusedError("501 Not Implemented", "The only transfer coding is chunked, of HTTP/1.1.")
+            raise RejectedRequestError(
+                "501 Not Implemented", "The only transfer coding supported is HTTP/1.1's chunked."
+            )
 
     def _values(self, name: bytes) -> Iterator[bytes]:
-        return (value for found, value in self._headers if found == name)
+        return (value for header, value in self._headers if header == name)

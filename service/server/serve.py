@@ -1,4 +1,4 @@
-"""`archrank serve`: load, take a port, answer, say where, go on until told to stop."""
+"""`archrank serve`: load the ensembles, listen, serve, and shut down in steps."""
 
 import contextlib
 import gc
@@ -24,73 +24,82 @@ from service.server.protocol import LimitedProtocol
 from service.settings import Settings
 from service.storage import Store
 from service.storage.opening import open_store, store_url
-from service.storage.single_instance_lock import alone
+from service.storage.single_instance_lock import single_instance_lock
 
 log = logging.getLogger(__name__)
-AGAIN = 0.5
-"""Seconds within which a second signal is the first once more: some senders tell a process and then its group."""
-KEEP_ALIVE = 75
-"""Seconds after which an idle connection is closed: longer than most clients keep one, lest it close on them."""
+SIGNAL_DEBOUNCE_S = 0.5
+"""Time in which a second signal counts as the first: some senders signal a process and then its group."""
+KEEP_ALIVE_TIMEOUT_S = 75
+"""Time after which an idle connection is closed: longer than most clients keep one, lest it closes as they use it."""
 
 
 class Server(uvicorn.Server):
-    """Leaves in steps: not ready any more; then no new connections, and what runs is finished; then the application's
-    own end.
+    """uvicorn's server, shut down in steps: not ready; no new connections, running requests finish; application ends.
 
     Args:
-        config: of uvicorn.
-        leaving: what routes go by.
-        delay: the first step, for those who send requests to hear of it.
-        answers: called once it answers.
+        config: configuration of uvicorn.
+        state: progress of the shutdown, for routes.
+        delay: seconds of the first step, in which load balancers notice.
+        on_started: called once the server accepts connections.
     """
 
     def __init__(
-        self, config: uvicorn.Config, leaving: ShutdownState, delay: float, answers: Callable[[], None]
+        self, config: uvicorn.Config, state: ShutdownState, delay: float, on_started: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._leaving, self._delay, self._answers = leaving, delay, answers
-        self._told = math.inf
+        self._state, self._delay, self._on_started = state, delay, on_started
+        self._signalled_at = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections, then call `on_started`."""
         await super().startup(sockets)
         if self.started:
-            self._answers()
+            self._on_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self._leaving.told:
-            self._leaving.told, self._told = True, monotonic()
+        """Begin the shutdown at the first signal, and end the process at the second."""
+        if not self._state.draining:
+            self._state.draining, self._signalled_at = True, monotonic()
             self._captured_signals.append(sig)
-        elif monotonic() > self._told + AGAIN:  # nothing is lost by that: the store has what is done
+        elif monotonic() > self._signalled_at + SIGNAL_DEBOUNCE_S:  # finished work is in the store
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
 
     async def on_tick(self, counter: int) -> bool:
-        self.should_exit = monotonic() >= self._told + self._delay
+        """Stop the main loop once the delay is over."""
+        self.should_exit = monotonic() >= self._signalled_at + self._delay
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._leaving.closed_at = monotonic()
+        """Close the port and the application."""
+        self._state.closed_at = monotonic()
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> None:
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until a signal.
 
-    Raises `StoreInUseError` where another server works on the same SQLite file, `InputError` where the address cannot
-    be had, or others could reach it without a key; what opening the store and `EnsembleRegistry.load` raise.
+    Args:
+        settings: settings of the server.
+        announce: called with a line that names the URL, once the server accepts connections.
+
+    Raises:
+        StoreInUseError: another server uses the same SQLite file.
+        InputError: the address cannot be used, or can be reached from other machines while no key exists.
+        ArchrankError: the store or an ensemble cannot be opened.
     """
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
-    with alone(store_url(settings)), open_store(settings) as store:
+    with single_instance_lock(store_url(settings)), open_store(settings) as store:
         if not (settings.keys or store.keys.anonymous() or any(key.revoked_at is None for key in store.keys.list())):
             log.warning("every request is refused, as no API key is in use: %s", NO_KEY_HINT)
-        _serve(settings, store, say)
+        _serve(settings, store, announce)
 
 
-def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None:
+def _serve(settings: Settings, store: Store, announce: Callable[[str], None]) -> None:
     use_single_arena()
     app = create_app(settings, EnsembleRegistry.load(settings), store)
-    gc.freeze()  # what is loaded stays: to look through all of it for garbage would hold up requests
+    gc.freeze()  # loaded objects are never garbage, and collections that traverse them would delay requests
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
@@ -99,17 +108,19 @@ def _serve(settings: Settings, store: Store, say: Callable[[str], None]) -> None
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
     )
     with _listen(settings.host, settings.port) as listener, contextlib.suppress(KeyboardInterrupt):
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        server = Server(config, app.state.leaving, settings.shutdown_delay, lambda: say(f"archrank answers on {url}"))
+        server = Server(
+            config, app.state.shutdown, settings.shutdown_delay, lambda: announce(f"archrank listens on {url}")
+        )
         server.run(sockets=[listener])
 
 
 def check_host(settings: Settings) -> None:
-    """Raise `InputError` where other machines could reach a server that asks nobody for a key."""
+    """Raise `InputError` if other machines can reach the server while no API key exists."""
     if is_loopback(settings.host) or settings.keys:
         return
     with open_store(settings) as store:

@@ -1,4 +1,4 @@
-"""A connection whose client takes nothing of what is sent to it: closed after some seconds."""
+"""Timeout of writes: connections whose client does not read the response are closed."""
 
 import asyncio
 import logging
@@ -7,62 +7,62 @@ import struct
 from typing import Any
 
 log = logging.getLogger(__name__)
-LOOKS = 4
-"""Looks at a connection within its deadline."""
+CHECKS_PER_TIMEOUT = 4
+"""Checks of a connection's progress within its timeout."""
 
 
 class WriteDeadline:
-    """A transport that is aborted when nothing could be sent for so long, though something was to be.
+    """Transport that is aborted if none of the written data could be sent for a while.
 
-    Closing alone would not do: a transport closes when all that was written has been sent.
+    Closing would not suffice, as a transport closes only after all written data has been sent.
 
     Args:
-        transport: of the connection.
-        loop: that it belongs to.
-        seconds: without progress.
+        transport: transport of the connection.
+        loop: its event loop.
+        timeout: seconds without progress.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._transport, self._loop, self._seconds = transport, loop, seconds
-        self._written = self._sent = 0  # bytes
-        self._progress = 0.0  # when it was seen last
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        self._transport, self._loop, self._timeout = transport, loop, timeout
+        self._written_bytes = self._sent_bytes = 0
+        self._progress_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send, or keep until it can be sent."""
-        self._written += len(data)
+        """Send data, or buffer it until it can be sent."""
+        self._written_bytes += len(data)
         self._transport.write(data)
         if self._timer is None:
-            self._progress = self._loop.time()
-            self._look_later()
+            self._progress_at = self._loop.time()
+            self._schedule_check()
 
     def stop(self) -> None:
-        """Look no more; the connection is lost."""
+        """Stop checking, as the connection is lost."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look_later(self) -> None:
-        self._timer = self._loop.call_later(self._seconds / LOOKS, self._look)
+    def _schedule_check(self) -> None:
+        self._timer = self._loop.call_later(self._timeout / CHECKS_PER_TIMEOUT, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._timer = None
-        waiting = self._transport.get_write_buffer_size()
-        if not waiting:
+        buffered = self._transport.get_write_buffer_size()
+        if not buffered:
             return
-        now, sent = self._loop.time(), self._written - waiting
-        if sent > self._sent:
-            self._sent, self._progress = sent, now
-        if now - self._progress < self._seconds:
-            self._look_later()
+        now, sent = self._loop.time(), self._written_bytes - buffered
+        if sent > self._sent_bytes:
+            self._sent_bytes, self._progress_at = sent, now
+        if now - self._progress_at < self._timeout:
+            self._schedule_check()
         else:
-            log.info("a connection is closed: nothing of its answer was taken for %g s", self._seconds)
-            self._give_up()
+            log.info("a connection is closed: none of its response could be sent for %g s", self._timeout)
+            self._abort()
 
-    def _give_up(self) -> None:
-        """Close at once, and drop what the system keeps to be sent: it would go on offering that for minutes."""
+    def _abort(self) -> None:
+        """Close at once and discard the system's send buffer, which would otherwise be retried for minutes."""
         connection = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()

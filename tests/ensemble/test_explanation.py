@@ -80,7 +80,7 @@ def test_feature_groups_are_named_as_the_space_names_them(
 
 
 def test_the_contribution_of_the_depth_is_the_difference_of_its_mean(ensemble: Ensemble, benchmark: Benchmark) -> None:
-    accuracy, depths = benchmark.accuracy, benchmark.depths
+    accuracy, depths = benchmark.accuracy, benchmark.strata
     for depth in (4, 10):
         arch = next(arch for arch in benchmark.architectures if len(arch.mask) == depth)  # type: ignore[attr-defined]
         expected = accuracy[depths == depth].mean() - accuracy.mean()
@@ -104,7 +104,7 @@ def test_all_other_contributions_are_relative_to_the_mean_at_the_same_depth(
     assert list(means.values()) == pytest.approx([0] * len(means), abs=1e-7)
     rows = [scores.features[arch.fingerprint] for arch in benchmark.architectures]
     accuracy = np.array([one.accuracy for one in ensemble.predict(benchmark.architectures, rows, combiner)])
-    assert depth == pytest.approx(accuracy[benchmark.depths == 4].mean() - accuracy.mean(), abs=1e-6)
+    assert depth == pytest.approx(accuracy[benchmark.strata == 4].mean() - accuracy.mean(), abs=1e-6)
 
 
 def test_the_module_that_matters_has_the_largest_contribution_beside_the_depth(

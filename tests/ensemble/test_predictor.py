@@ -128,13 +128,13 @@ def test_the_interval_is_that_of_the_architectures_own_depth(plain: Ensemble, be
     fitted = {name: replace(combiner, residuals=residuals) for name, combiner in plain._fitted.items()}
     ensemble = Ensemble(plain.manifest, plain.space, fitted, plain.reference_set)
     predictions = ensemble.predict(benchmark.architectures)
-    for depth, prediction in zip(benchmark.depths, predictions, strict=True):
+    for depth, prediction in zip(benchmark.strata, predictions, strict=True):
         tails = (-0.04, 0.03) if depth == 10 else (-0.01, 0.02)
         interval = prediction.interval
         assert [interval.low - prediction.accuracy, interval.high - prediction.accuracy] == pytest.approx(tails)
     probability = ensemble.win_probability(benchmark.architectures, predictions)
-    deep, *_ = np.flatnonzero(benchmark.depths == 10)
-    first, second = np.flatnonzero(benchmark.depths == 4)[:2]
+    deep, *_ = np.flatnonzero(benchmark.strata == 10)
+    first, second = np.flatnonzero(benchmark.strata == 4)[:2]
     for i, j, std in ((first, second, (2 * 0.02**2) ** 0.5), (deep, first, (0.1**2 + 0.02**2) ** 0.5)):
         lead = predictions[i].accuracy - predictions[j].accuracy
         assert probability[i, j] == pytest.approx(1 / (1 + np.exp(-2 * lead / std)))
@@ -215,7 +215,7 @@ def test_the_reference_set_is_the_benchmark(ensemble: Ensemble, benchmark: Bench
     assert set(ensemble.held_out_predictions) == set(ensemble.combiners)
     for accuracy, depths in ensemble.held_out_predictions.values():
         assert (np.diff(accuracy) >= 0).all()
-        assert sorted(depths) == sorted(benchmark.depths)
+        assert sorted(depths) == sorted(benchmark.strata)
 
 
 def test_a_vote_ranks_a_set_by_its_own_contests(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:

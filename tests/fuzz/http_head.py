@@ -8,7 +8,7 @@ from typing import Any
 
 import httptools
 
-from service.server.request_parser import RefusedError, RequestParser
+from service.server.request_parser import RejectedRequestError, RequestParser
 
 POST = b"POST /a HTTP/1.1\r\nHost: localhost\r\n"
 GET = b"GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -18,7 +18,7 @@ BODIES = (
     b"Transfer-Encoding: chunked\r\n\r\n1\r\nb\r\n3;x=y\r\nody\r\n0\r\nT: u\r\n\r\n",
 )
 LINES = (b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n", b"Host: a\r\n", b"5", b": ", b"\r\n", b"HTTP/1.0", b"gzip, ")
-REFUSALS = (RefusedError, httptools.HttpParserError)
+REFUSALS = (RejectedRequestError, httptools.HttpParserError)
 
 
 class Recorder:

@@ -27,7 +27,7 @@ from common.strict_json import loads
 from ensemble import Ensemble, load_benchmark, load_scores
 from ensemble.artifact import ARRAYS, MANIFEST
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.documents import load_evaluation
+from ensemble.evaluation.schema import load_evaluation
 from ensemble.report import score_seconds
 from models import BatchError, InputError, get_space
 from models.batches import npz_batch, ntu_batch
@@ -131,25 +131,35 @@ def _read_scores(content: bytes, folder: Path) -> None:
     table = load_scores(path)
     get_space(table.header["space"], **table.header["settings"])
     score_seconds(path, _benchmark())
-    table.without_silent(_benchmark())
+    table.drop_sparse_proxies(_benchmark())
 
 
 def _evaluation() -> list[bytes]:
-    summary = {"spearman": {"mean": 0.5, "sd": 0.1}, "mae": None}
-    pairs = {"brier": None, "pairs": 1, "reliability": [{"predicted": 0.5, "observed": 0.5, "pairs": 1}]}
+    summary = {"spearman": {"mean": 0.5, "std": 0.1}, "mae": None}
+    interval = {"overall": summary["spearman"], "by_stratum": {"4": None}}
+    reliability = [{"predicted": 0.5, "observed": 0.5, "n": 1}]
+    pairs = {
+        "brier": {"overall": None, "within_stratum": None},
+        "n": {"overall": 1, "within_stratum": 1},
+        "reliability": {"overall": reliability, "within_stratum": reliability},
+    }
     measured = {
         "benchmark": _benchmark().summary,
         "method": {"repeats": 1, "folds": 2, "seed": 0},
         "published": {"zen": {"spearman": 0.5}},
         "scores": {},
-        "depth": {"spearman": 0.5, "partial": None},
+        "depth": {"spearman": 0.5, "spearman_by_stratum": {"4": None}},
         "baselines": {"depth": summary},
         "combiners": {"structure": summary},
-        "intervals": {"level": 0.9, "combiners": {"structure": summary}},
-        "pairs": {"combiners": {"structure": {"all": pairs, "within_depth": pairs}}},
-        "learning": {"structure": [{"n_train": 25, **summary}]},
-        "control": {"structure": {"within_depth": 0.1}},
-        "noise": {"sd": 0.1, "within_depth": 0.5, "share": {}, "ceiling": {}},
+        "intervals": {"level": 0.9, "combiners": {"structure": {"coverage": interval, "interval_width": interval}}},
+        "pairs": {"combiners": {"structure": pairs}},
+        "learning_curves": {"structure": [{"n_train": 25, **summary}]},
+        "control": {"structure": {"within_stratum_spearman": 0.1}},
+        "noise": {
+            "std": 0.1,
+            "variance_fraction": {"by_stratum": {}},
+            "spearman_ceiling": {"within_stratum": 0.5, "by_stratum": {}},
+        },
         "versions": {"numpy": "2"},
         "seconds": 1.0,
     }

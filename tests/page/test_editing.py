@@ -1,4 +1,4 @@
-"""Drawing an architecture, and its prediction from structure, which follows every edit."""
+"""Editing an architecture, and its prediction from structure, which follows every edit."""
 
 import re
 
@@ -6,150 +6,156 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
-from service.api.schemas import PENG
-from tests.page.conftest import Visit
-from tests.page.studio import Studio, fragment, predicted
+from models.gcn_nas import PENG
+from tests.page.conftest import OpenPage
+from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, fragment, predict
 
 
-def test_a_click_edits_the_architecture_and_its_prediction_follows(studio: Studio, api: httpx.Client) -> None:
-    before = studio.architecture()
+def test_a_click_edits_the_architecture_and_its_prediction_follows(driver: PageDriver, api: httpx.Client) -> None:
+    before = driver.architecture()
     assert before == PENG  # the first preset
-    studio.assert_shows(predicted(api, before))
+    driver.assert_shows(predict(api, before))
     for layer, module in ((1, "L"), (4, "ST"), (10, "L4n")):
-        cell = studio.cell(layer, module)
-        there = cell.is_checked()
+        cell = driver.cell(layer, module)
+        was_checked = cell.is_checked()
         cell.click()
-        expect(cell).to_be_checked(checked=not there)
-        studio.settled()
-        after = studio.architecture()
-        assert (module in after["layers"][layer - 1]) is not there
-        studio.assert_shows(predicted(api, after))
-    assert sum(one != other for one, other in zip(before["layers"], after["layers"], strict=True)) == 3
+        expect(cell).to_be_checked(checked=not was_checked)
+        driver.wait_until_current()
+        after = driver.architecture()
+        assert (module in after["layers"][layer - 1]) is not was_checked
+        driver.assert_shows(predict(api, after))
+    assert sum(old != new for old, new in zip(before["layers"], after["layers"], strict=True)) == 3
 
 
-def test_combiners_say_what_the_api_says(studio: Studio, api: httpx.Client) -> None:
-    said, rows = predicted(api, PENG)["combiners"], studio.page.locator("#combiners tbody tr")
-    for name, estimate in said.items():
-        row = studio.page.locator("#combiners tbody tr").filter(
-            has=studio.page.get_by_role("rowheader", name=name, exact=True)
-        )
+def test_estimates_of_the_combiners_are_those_of_the_api(driver: PageDriver, api: httpx.Client) -> None:
+    estimates, rows = predict(api, PENG)["combiners"], driver.page.locator("#combiners tbody tr")
+    for name, estimate in estimates.items():
+        row = rows.filter(has=driver.page.get_by_role("rowheader", name=name, exact=True))
         if estimate is None:
             expect(row).to_contain_text("needs proxies")
         else:
-            accuracy = float(row.get_by_role("cell").first.inner_text().split()[0])
-            assert accuracy == pytest.approx(100 * estimate["accuracy"], abs=0.00501)
-    assert rows.count() == len(said)
+            accuracy, _, percentile = (
+                float(text.split()[0].split("–")[0]) for text in row.get_by_role("cell").all_inner_texts()
+            )
+            assert accuracy == pytest.approx(100 * estimate["accuracy"], abs=PERCENT_TOLERANCE)
+            assert percentile == pytest.approx(100 * estimate["percentile"], abs=0.0501)
+    assert rows.count() == len(estimates)
 
 
-def test_presets_and_random_architectures(studio: Studio, api: httpx.Client) -> None:
-    seen = []
+def test_presets_and_random_architectures(driver: PageDriver, api: httpx.Client) -> None:
+    sampled = []
     for _ in range(3):
-        before = studio.architecture()
-        studio.button("Random").click()
-        studio.until(lambda before=before: studio.architecture() != before)
-        studio.settled()
-        seen.append(studio.architecture())
-        studio.assert_shows(predicted(api, seen[-1]))
-    assert seen[0] != seen[1] != seen[2]
-    studio.button("Peng et al. 2020").click()
-    studio.settled()
-    assert studio.architecture() == PENG
+        before = driver.architecture()
+        driver.button("Random").click()
+        driver.wait_for(lambda before=before: driver.architecture() != before)
+        driver.wait_until_current()
+        sampled.append(driver.architecture())
+        driver.assert_shows(predict(api, sampled[-1]))
+    assert sampled[0] != sampled[1] != sampled[2]
+    driver.button("Peng et al. 2020").click()
+    driver.wait_until_current()
+    assert driver.architecture() == PENG
 
 
 @pytest.mark.parametrize("depth", [4, 6, 8, 10])
-def test_depth(studio: Studio, api: httpx.Client, depth: int) -> None:
-    layers = studio.page.get_by_role("combobox", name="Layers")
+def test_depth(driver: PageDriver, api: httpx.Client, depth: int) -> None:
+    layers = driver.page.get_by_role("combobox", name="Layers")
     for number in (6 if depth == 4 else 4, depth):
         layers.select_option(str(number))
-    expect(studio.page.get_by_role("checkbox", name="layer")).to_have_count(8 * depth)
-    studio.settled()
-    architecture = studio.architecture()
+    expect(driver.page.get_by_role("checkbox", name="layer")).to_have_count(8 * depth)
+    driver.wait_until_current()
+    architecture = driver.architecture()
     assert len(architecture["layers"]) == depth
-    studio.assert_shows(predicted(api, architecture))
-    if depth == 10:  # what was there before
+    driver.assert_shows(predict(api, architecture))
+    if depth == 10:  # the layers that were there before
         assert architecture == PENG
 
 
-def test_undo_and_redo(studio: Studio) -> None:
-    studio.cell(2, "L3").click()
-    edited = studio.architecture()
-    studio.page.keyboard.press("Control+z")
-    assert studio.architecture() == PENG
-    studio.button("Redo").click()
-    assert studio.architecture() == edited
-    studio.button("Undo").click()
-    assert studio.architecture() == PENG
-    expect(studio.button("Undo")).to_be_disabled()
+def test_undo_and_redo(driver: PageDriver) -> None:
+    driver.cell(2, "L3").click()
+    edited = driver.architecture()
+    driver.page.keyboard.press("Control+z")
+    assert driver.architecture() == PENG
+    driver.button("Redo").click()
+    assert driver.architecture() == edited
+    driver.button("Undo").click()
+    assert driver.architecture() == PENG
+    expect(driver.button("Undo")).to_be_disabled()
 
 
-def test_an_edit_that_would_raise_it_is_applied_by_a_click(studio: Studio, api: httpx.Client) -> None:
-    best = predicted(api, PENG, explain=True)["edits"][0]
-    expect(studio.page.locator("#edits")).to_have_attribute("data-state", "current")
-    edits = studio.page.locator("#edits").get_by_role("button")
-    expect(edits.first).to_contain_text(f"{best['points']:.2f}")
-    edits.first.click()
-    studio.settled()
-    layer, module, action = (best["edit"][name] for name in ("layer", "module", "action"))
-    assert (module in studio.architecture()["layers"][layer]) is (action == "add")
-    assert studio.numbers("#accuracy") == [pytest.approx(100 * best["accuracy"], abs=0.00501)]
+def test_a_suggested_mutation_is_applied_by_a_click(driver: PageDriver, api: httpx.Client) -> None:
+    best = predict(api, PENG, explain=True)["suggested_mutations"][0]
+    expect(driver.page.locator("#mutations")).to_have_attribute("data-state", "current")
+    buttons = driver.page.locator("#mutations").get_by_role("button")
+    expect(buttons.first).to_contain_text(f"{100 * best['accuracy_gain']:.2f}")
+    buttons.first.click()
+    driver.wait_until_current()
+    layer, module, action = (best["mutation"][name] for name in ("layer", "module", "action"))
+    assert (module in driver.architecture()["layers"][layer]) is (action == "add")
+    assert driver.numbers("#accuracy") == [pytest.approx(100 * best["accuracy"], abs=PERCENT_TOLERANCE)]
 
 
-def test_reasons_are_those_of_the_api(studio: Studio, api: httpx.Client) -> None:
-    expect(studio.page.locator("#reasons")).to_have_attribute("data-state", "current")
-    reasons = [one["points"] for one in predicted(api, PENG, explain=True)["explanation"]["reasons"]]
-    cells = studio.page.locator("#reasons tbody tr").get_by_role("cell").all_inner_texts()
+def test_contributions_are_those_of_the_api(driver: PageDriver, api: httpx.Client) -> None:
+    expect(driver.page.locator("#attributions")).to_have_attribute("data-state", "current")
+    attributions = predict(api, PENG, explain=True)["explanation"]["attributions"]
+    contributions = [100 * attribution["contribution"] for attribution in attributions]
+    cells = driver.page.locator("#attributions tbody tr").get_by_role("cell").all_inner_texts()
     *shown, rest = [float(text.replace("−", "-")) for text in cells if text]
-    assert shown == pytest.approx(reasons[: len(shown)], abs=0.00501)
-    assert all(abs(points) < 0.005 for points in reasons[len(shown) :])  # 0.00 by themselves, and said together
-    assert rest == pytest.approx(sum(reasons[len(shown) :]), abs=0.00501)
+    assert shown == pytest.approx(contributions[: len(shown)], abs=0.00501)
+    small = contributions[len(shown) :]
+    assert all(abs(contribution) < 0.005 for contribution in small)  # 0.00 each, shown as their sum
+    assert rest == pytest.approx(sum(small), abs=0.00501)
 
 
-def test_warnings_of_what_is_unlike_the_trained(studio: Studio, api: httpx.Client, visit: Visit) -> None:
-    warnings = studio.page.locator("#warnings li")
-    assert predicted(api, PENG)["warnings"]
+def test_warnings_outside_the_reference_set(driver: PageDriver, api: httpx.Client, open_page: OpenPage) -> None:
+    warnings = driver.page.locator("#warnings li")
+    assert predict(api, PENG)["warnings"]
     expect(warnings).not_to_have_count(0)
-    (usual,) = api.get("/v1/spaces/gcn-nas/sample", params={"n": 1, "depth": 8, "seed": 0}).json()["architectures"]
-    assert predicted(api, usual)["warnings"] == []
-    other = visit(studio.url, fragment(usual))
+    query = {"n": 1, "depth": 8, "seed": 0}
+    (typical,) = api.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+    assert predict(api, typical)["warnings"] == []
+    other = open_page(driver.url, fragment(typical))
     expect(other.page.locator("#warnings li")).to_have_count(0)
 
 
-def test_the_address_holds_the_architecture(studio: Studio, visit: Visit) -> None:
-    studio.cell(3, "L4").click()
-    studio.settled()
-    edited = studio.architecture()
-    studio.until(lambda: "L4" in studio.page.url.split("#")[-1].split("/")[3].split("."))
-    assert studio.page.url == f"{studio.url}/{fragment(edited)}"
-    assert visit(studio.url, fragment(edited)).architecture() == edited
-    studio.page.reload()
-    studio.settled()
-    assert studio.architecture() == edited
+def test_the_url_contains_the_architecture(driver: PageDriver, open_page: OpenPage) -> None:
+    driver.cell(3, "L4").click()
+    driver.wait_until_current()
+    edited = driver.architecture()
+    driver.wait_for(lambda: "L4" in driver.page.url.split("#")[-1].split("/")[3].split("."))
+    assert driver.page.url == f"{driver.url}/{fragment(edited)}"
+    assert open_page(driver.url, fragment(edited)).architecture() == edited
+    driver.page.reload()
+    driver.wait_until_current()
+    assert driver.architecture() == edited
 
 
-@pytest.mark.parametrize("address", ["#gcn-nas/L5/S/T/S", "#gcn-nas/S", "#darts/S/S/S/S", "#%E0%A4%A", "#nonsense"])
-def test_an_address_that_means_nothing_is_refused_in_words(visit: Visit, url: str, address: str) -> None:
-    studio = visit(url, address)
-    expect(studio.page.locator("#editor-problem")).to_contain_text("link")
-    assert studio.architecture() == PENG
+@pytest.mark.parametrize("link", ["#gcn-nas/L5/S/T/S", "#gcn-nas/S", "#darts/S/S/S/S", "#%E0%A4%A", "#nonsense"])
+def test_an_invalid_link_is_refused_in_words(open_page: OpenPage, url: str, link: str) -> None:
+    driver = open_page(url, link)
+    expect(driver.page.locator("#editor-problem")).to_contain_text("link")
+    assert driver.architecture() == PENG
 
 
-def test_the_last_edit_wins_however_late_answers_come(studio: Studio, api: httpx.Client) -> None:
+def test_the_last_edit_wins_however_late_responses_come(driver: PageDriver, api: httpx.Client) -> None:
     held: list[Route] = []
-    studio.page.route("**/v1/predictions", lambda route: held.append(route), times=1)
-    studio.cell(1, "L").click()
-    studio.until(lambda: held)
-    expect(studio.page.locator("#prediction")).not_to_have_attribute("data-state", "current")
-    studio.cell(1, "L3").click()
-    studio.settled()
+    driver.page.route("**/v1/predictions", lambda route: held.append(route), times=1)
+    driver.cell(1, "L").click()
+    driver.wait_for(lambda: held)
+    expect(driver.page.locator("#prediction")).not_to_have_attribute("data-state", "current")
+    driver.cell(1, "L3").click()
+    driver.wait_until_current()
     held[0].continue_()
-    studio.page.wait_for_timeout(300)
-    studio.assert_shows(predicted(api, studio.architecture()))
+    driver.page.wait_for_timeout(300)
+    driver.assert_shows(predict(api, driver.architecture()))
 
 
-def test_where_it_lies_among_the_trained_is_a_picture_with_words(studio: Studio, api: httpx.Client) -> None:
-    item = predicted(api, PENG)
-    population = api.get("/v1/ensembles/gcn-nas-ntu/population").json()
-    picture = studio.page.locator("#population").get_by_role("img")
-    expect(picture).to_have_accessible_name(re.compile(rf"{population['number']} trained.* {item['percentile']:.1f}"))
-    worse = sum(one < item["accuracy"] for one in population["combiners"][item["combiner"]]["accuracy"])
-    assert 100 * worse / population["number"] == pytest.approx(item["percentile"], abs=0.2)
+def test_the_reference_set_is_a_chart_with_a_description(driver: PageDriver, api: httpx.Client) -> None:
+    item = predict(api, PENG)
+    reference_set = api.get("/v1/ensembles/gcn-nas-ntu/reference-set").json()
+    chart = driver.page.locator("#reference-set").get_by_role("img")
+    percentile = f"{100 * item['percentile']:.1f}"
+    expect(chart).to_have_accessible_name(re.compile(rf"{reference_set['size']} trained.* {percentile}"))
+    accuracies = reference_set["combiners"][item["combiner"]]["accuracy"]
+    worse = sum(accuracy < item["accuracy"] for accuracy in accuracies)
+    assert worse / reference_set["size"] == pytest.approx(item["percentile"], abs=0.002)

@@ -1,4 +1,4 @@
-"""The page without a mouse, and as a screen reader has it."""
+"""The page without a mouse, and with a screen reader."""
 
 import json
 from itertools import pairwise
@@ -8,12 +8,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.page import looks
-from tests.page.conftest import Visit
-from tests.page.studio import MODULES, Studio, compare, fragment
-from tests.page.test_scoring import FOUR, score
+from tests.page.conftest import OpenPage
+from tests.page.layout import focused_name, has_focus_ring
+from tests.page.page_driver import MODULES, PageDriver, compare, fragment
+from tests.page.test_scoring import FOUR_LAYERS, score
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 def press(page: Page, *keys: str) -> None:
@@ -21,115 +21,124 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def tab_to(studio: Studio, name: str, back: bool = False) -> None:
-    """Press Tab until the focus is there."""
-    key, seen = "Shift+Tab" if back else "Tab", []
+def tab_to(driver: PageDriver, name: str, backwards: bool = False) -> None:
+    """Press Tab until an element whose name begins with `name` has the focus."""
+    key, seen = "Shift+Tab" if backwards else "Tab", []
     for _ in range(100):
-        press(studio.page, key)
-        seen.append(looks.focus(studio.page))
+        press(driver.page, key)
+        seen.append(focused_name(driver.page))
         if seen[-1].startswith(name):
             return
     raise AssertionError(f"Tab does not reach {name!r}, but {seen}")
 
 
-def test_edit_apply_and_score_without_a_mouse(visit: Visit, url: str) -> None:
-    studio = visit(url, fragment(FOUR))
-    tab_to(studio, "layer 1, module L")
-    press(studio.page, "ArrowRight", "ArrowDown")
-    assert looks.focus(studio.page) == "layer 2, module L4n"
-    press(studio.page, "Space")
-    assert "L4n" in studio.architecture()["layers"][1]
-    press(studio.page, "Home", "ArrowUp", "ArrowUp", "ArrowLeft")  # no further than the edge
-    assert looks.focus(studio.page) == "layer 1, module L"
-    press(studio.page, "Control+End")
-    assert looks.focus(studio.page) == "layer 4, module ST"
+def test_edit_apply_and_score_without_a_mouse(open_page: OpenPage, url: str) -> None:
+    driver = open_page(url, fragment(FOUR_LAYERS))
+    tab_to(driver, "layer 1, module L")
+    press(driver.page, "ArrowRight", "ArrowDown")
+    assert focused_name(driver.page) == "layer 2, module L4n"
+    press(driver.page, "Space")
+    assert "L4n" in driver.architecture()["layers"][1]
+    press(driver.page, "Home", "ArrowUp", "ArrowUp", "ArrowLeft")  # beyond the edge
+    assert focused_name(driver.page) == "layer 1, module L"
+    press(driver.page, "Control+End")
+    assert focused_name(driver.page) == "layer 4, module ST"
 
-    expect(studio.page.locator("#edits")).to_have_attribute("data-state", "current")
-    before, drawn = studio.numbers("#accuracy")[0], studio.architecture()
-    tab_to(studio, "add ")
-    press(studio.page, "Enter")
-    studio.settled()
-    assert studio.architecture() != drawn
-    assert studio.numbers("#accuracy")[0] >= before
-    assert looks.focus(studio.page) != "BODY"
+    expect(driver.page.locator("#mutations")).to_have_attribute("data-state", "current")
+    before, architecture = driver.numbers("#accuracy")[0], driver.architecture()
+    tab_to(driver, "add ")
+    press(driver.page, "Enter")
+    driver.wait_until_current()
+    assert driver.architecture() != architecture
+    assert driver.numbers("#accuracy")[0] >= before
+    assert focused_name(driver.page) != "BODY"
 
-    tab_to(studio, "Score with proxies", back=True)
-    press(studio.page, "Enter")
-    expect(studio.button("Scored with proxies")).to_be_visible()
-    assert studio.page.locator("#proxies tbody tr").count() > 0
-
-
-def test_the_grid_is_one_stop_of_the_tab_key(studio: Studio) -> None:
-    tab_to(studio, "layer 1, module L")
-    press(studio.page, "ArrowDown", "ArrowRight", "Tab")
-    assert not looks.focus(studio.page).startswith("layer")
-    press(studio.page, "Shift+Tab")
-    assert looks.focus(studio.page) == "layer 2, module L4n"
+    tab_to(driver, "Score with proxies", backwards=True)
+    press(driver.page, "Enter")
+    expect(driver.button("Scored with proxies")).to_be_visible()
+    assert driver.page.locator("#proxies tbody tr").count() > 0
 
 
-def test_the_link_to_the_grid_leads_there(studio: Studio) -> None:
-    before = studio.architecture()
-    press(studio.page, "Tab")
-    assert looks.focus(studio.page) == "Skip to the grid"
-    press(studio.page, "Enter", "Tab")
-    assert looks.focus(studio.page) == "layer 1, module L"
-    expect(studio.page.locator("#editor-problem")).to_be_hidden()
-    studio.page.wait_for_timeout(300)  # the address is kept up a little later
-    assert studio.architecture() == before
-    studio.page.reload()
-    studio.settled()
-    assert studio.architecture() == before
+def test_the_grid_is_one_stop_of_the_tab_key(driver: PageDriver) -> None:
+    tab_to(driver, "layer 1, module L")
+    press(driver.page, "ArrowDown", "ArrowRight", "Tab")
+    assert not focused_name(driver.page).startswith("layer")
+    press(driver.page, "Shift+Tab")
+    assert focused_name(driver.page) == "layer 2, module L4n"
 
 
-def test_the_focus_is_seen_everywhere_and_goes_around(visit: Visit, url: str) -> None:
-    studio = visit(url, fragment(FOUR))
-    compare(studio, "L4n", "ST")
-    score(studio)
-    studio.page.get_by_role("link", name="Skip to the grid").focus()
-    seen: dict[str, bool] = {}
+def test_the_skip_link_leads_to_the_grid(driver: PageDriver) -> None:
+    before = driver.architecture()
+    press(driver.page, "Tab")
+    assert focused_name(driver.page) == "Skip to the grid"
+    press(driver.page, "Enter", "Tab")
+    assert focused_name(driver.page) == "layer 1, module L"
+    expect(driver.page.locator("#editor-problem")).to_be_hidden()
+    driver.page.wait_for_timeout(300)  # the URL is updated with a delay
+    assert driver.architecture() == before
+    driver.page.reload()
+    driver.wait_until_current()
+    assert driver.architecture() == before
+
+
+def test_the_focus_is_visible_everywhere_and_cycles(open_page: OpenPage, url: str) -> None:
+    driver = open_page(url, fragment(FOUR_LAYERS))
+    compare(driver, "L4n", "ST")
+    score(driver)
+    driver.page.get_by_role("link", name="Skip to the grid").focus()
+    visible: dict[str, bool] = {}
     for _ in range(200):
-        press(studio.page, "Tab")
-        if (name := looks.focus(studio.page)) in seen or name == "BODY":
+        press(driver.page, "Tab")
+        if (name := focused_name(driver.page)) in visible or name == "BODY":
             break
-        seen[name] = looks.focus_is_seen(studio.page)
-    assert {name for name, is_seen in seen.items() if not is_seen} == set()
-    wanted = {"Random", "Theme", "Layers", "Undo", "Copy as Python", "Remove B", "Jobs", "Why"}
-    assert wanted - set(seen) == set()
+        visible[name] = has_focus_ring(driver.page)
+    assert {name for name, is_visible in visible.items() if not is_visible} == set()
+    names = {
+        "Random",
+        "Theme",
+        "Layers",
+        "Undo",
+        "Copy as Python",
+        "Remove B",
+        "Jobs",
+        "Contributions to the prediction",
+    }
+    assert names - set(visible) == set()
 
 
-def test_what_happens_is_told(studio: Studio) -> None:
-    status = studio.page.get_by_role("status")
-    studio.cell(1, "L").click()
-    studio.settled()
-    expect(status).to_contain_text(studio.page.locator("#accuracy").inner_text())
-    expect(status).to_contain_text(f"{studio.page.locator('#warnings li').count()} warning")
-    studio.button("Add to comparison").click()
+def test_changes_are_announced(driver: PageDriver) -> None:
+    status = driver.page.get_by_role("status")
+    driver.cell(1, "L").click()
+    driver.wait_until_current()
+    expect(status).to_contain_text(driver.page.locator("#accuracy").inner_text())
+    expect(status).to_contain_text(f"{driver.page.locator('#warnings li').count()} warning")
+    driver.button("Add to comparison").click()
     expect(status).to_contain_text("comparison as A")
 
 
-def everything(visit: Visit, url: str, **options: Any) -> Studio:
-    """The page with all that it can show."""
-    studio = visit(url, fragment(FOUR), **options)
-    compare(studio, "L4n", "ST")
-    score(studio)
-    for name in ("What predictions rest on", "Jobs"):
-        studio.page.get_by_role("heading", name=name).click()
-    expect(studio.page.locator("#jobs tbody tr").first).to_be_visible()
-    return studio
+def open_with_everything(open_page: OpenPage, url: str, **options: Any) -> PageDriver:
+    """Open the page with all of its parts."""
+    driver = open_page(url, fragment(FOUR_LAYERS), **options)
+    compare(driver, "L4n", "ST")
+    score(driver)
+    for name in ("About the ensemble", "Jobs"):
+        driver.page.get_by_role("heading", name=name).click()
+    expect(driver.page.locator("#jobs tbody tr").first).to_be_visible()
+    return driver
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(visit: Visit, url: str, theme: str) -> None:
-    studio = everything(visit, url, color_scheme=theme)
-    found = Axe().run(studio.page, options={"runOnly": {"type": "tag", "values": RULES}})
-    assert found.response["passes"]
-    violations = {one["id"]: [node["html"] for node in one["nodes"]] for one in found.response["violations"]}
+def test_axe_finds_no_violation(open_page: OpenPage, url: str, theme: str) -> None:
+    driver = open_with_everything(open_page, url, color_scheme=theme)
+    results = Axe().run(driver.page, options={"runOnly": {"type": "tag", "values": AXE_RULES}})
+    assert results.response["passes"]
+    violations = {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in results.response["violations"]}
     assert not violations, json.dumps(violations, indent=1)
 
 
-def test_names_and_order_for_a_screen_reader(visit: Visit, url: str) -> None:
-    page = everything(visit, url).page
-    tags = page.locator("h1, h2, h3, h4, h5, h6").evaluate_all("all => all.map((one) => one.tagName)")
+def test_names_and_order_for_a_screen_reader(open_page: OpenPage, url: str) -> None:
+    page = open_with_everything(open_page, url).page
+    tags = page.locator("h1, h2, h3, h4, h5, h6").evaluate_all("headings => headings.map((heading) => heading.tagName)")
     levels = [int(tag[1]) for tag in tags]
     assert (levels[0], levels.count(1)) == (1, 1)
     assert all(after - before <= 1 for before, after in pairwise(levels))

@@ -14,7 +14,7 @@ from benchmarks.replay.candidates import PROXIES, Candidates, Known, fits
 from benchmarks.replay.measures import POINTS, best_so_far, curve, lead, regret, saved, volume
 from benchmarks.replay.methods import COSTED, METHODS, highest_first
 from ensemble import Benchmark, Entry, ScoreTable
-from ensemble.evaluation.evaluate import benchmark_features
+from ensemble.evaluation.protocol import benchmark_features
 from models import get_space
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -69,7 +69,7 @@ def test_a_search_without_a_benchmark_learns_from_what_it_trained(candidates: Ca
 
 def test_a_guide_says_only_what_it_was_told_not_to_have_seen(benchmark: Benchmark) -> None:
     ticks: list[None] = []
-    scores = ScoreTable.published(benchmark)
+    scores = ScoreTable.from_published(benchmark)
     known = Known.predict(benchmark, scores, folds=2, repeats=1, halves=2, jobs=1, count=lambda: ticks.append(None))
     assert len(ticks) == fits(2, 1, 2) == 4
     halves = [known.unseen_half(seed) for seed in (0, 1)]

@@ -95,9 +95,9 @@ async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
         max_page_size=PAGE,
         max_sample_size=SAMPLE,
         result_retention=settings.result_retention,
-        requests_per_minute=caller.rate,
-        max_active_jobs=caller.jobs,
-        queue_share=caller.share,
+        requests_per_minute=caller.rate_limit,
+        max_active_jobs=caller.max_active_jobs,
+        queue_share=caller.queue_share,
     )
 
 

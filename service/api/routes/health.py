@@ -19,7 +19,7 @@ async def get_liveness() -> HealthStatus:
 async def get_readiness(context: DeskDep, check: StoreCheckDep, leaving: LeavingDep) -> HealthStatus:
     """Ensembles are loaded, a process is there to score, the store can be written, and the server goes on."""
     lacking = []
-    if leaving.told:
+    if leaving.draining:
         lacking.append("the server was told to stop")
     if not context.library.models:
         lacking.append("no ensemble is installed")

@@ -32,7 +32,7 @@ from service.inference.limits import Limits
 from service.inference.pipeline import Plan, read
 from service.jobs.runner import JobRunner
 from service.settings import Settings
-from service.storage import Event, Job, NewItem, NotFoundError, Store, StoreError
+from service.storage import Job, JobEvent, NewItem, NotFoundError, Store, StoreError
 from service.storage.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
@@ -86,7 +86,7 @@ async def accepted(
     kind: JobKind = "predictions" if isinstance(asked, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(
-        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.jobs, plan.basis
+        store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.max_active_jobs, plan.basis
     )
     runner: JobRunner = state.runner
     runner.wake()
@@ -182,13 +182,14 @@ async def stream_job_events(
     last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
 ) -> Response:
     """The events of a job, sent as they happen; ends with the job, or before it where the server ends, or where the
-    API key is revoked."""
+    API key is revoked.
+    """
     job = await _job(store, id, caller)
     if job.complete and last_event_id >= job.events:
         return Response(status_code=204)  # which tells those that come back by themselves to do so no more
 
     def ends() -> bool:
-        return leaving.closed or not access.admits(caller)
+        return leaving.closed or not access.is_valid(caller)
 
     stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -223,7 +224,7 @@ async def _stream(store: Store, job: str, after: int, ends: Callable[[], bool]) 
             silent += GLANCE
 
 
-def _said(event: Event) -> str:
+def _said(event: JobEvent) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
 
 

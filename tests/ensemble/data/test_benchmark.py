@@ -48,7 +48,7 @@ def test_order_of_rows_is_irrelevant(tmp_path: Path) -> None:
     second = load_benchmark(write(tmp_path / "b.jsonl", other, GOOD))
     assert first.entries == second.entries
     assert first.data_hash == second.data_hash
-    assert sorted(first.depths) == [4, 4]
+    assert sorted(first.strata) == [4, 4]
 
 
 def test_scores_that_are_not_finite_become_none(tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_public_files_that_are_wrong(tmp_path: Path, record: Any, field: str) ->
 
 def test_published_correlations_to_four_digits(benchmark_folder: Path) -> None:
     benchmark = load_benchmark(benchmark_folder)
-    report = evaluate(benchmark, repeats=1, folds=2, combiners=["ridge"], jobs=1)
-    measured = {proxy: measures["spearman"] for proxy, measures in report["published"].items()}
+    evaluation = evaluate(benchmark, repeats=1, folds=2, combiners=["ridge"], jobs=1)
+    correlations = {proxy: metrics["spearman"] for proxy, metrics in evaluation["published"].items()}
     assert len(benchmark) == 593
-    assert measured == pytest.approx(PUBLISHED, abs=5e-5)
-    assert report["depth"]["spearman"] == pytest.approx(0.7822, abs=5e-5)
-    assert report["depth"]["within_depth"] is None
+    assert correlations == pytest.approx(PUBLISHED, abs=5e-5)
+    assert evaluation["depth"]["spearman"] == pytest.approx(0.7822, abs=5e-5)
+    assert evaluation["depth"]["within_stratum_spearman"] is None

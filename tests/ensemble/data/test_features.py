@@ -15,7 +15,7 @@ def test_columns_and_missing_scores(benchmark: Benchmark) -> None:
     assert table.select(["proxy.zen"])[0, 0] == 1.0
     assert np.isnan(table.select(["proxy.zen"])[1:]).all()
     params = space.cost(archs[2], space.input_shape(1, 64)).params
-    assert table.select(["depth", "cost.log_params"])[2].tolist() == [benchmark.depths[2], math.log(params)]
+    assert table.select(["depth", "cost.log_params"])[2].tolist() == [benchmark.strata[2], math.log(params)]
 
 
 def test_no_architectures_and_no_proxies(benchmark: Benchmark) -> None:

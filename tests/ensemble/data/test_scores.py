@@ -61,10 +61,10 @@ def test_a_row_counts_without_its_line_end(path: Path) -> None:
     assert set(load_scores(path).features) == {"a", "b", "c"}
 
 
-def test_a_row_that_was_cut_off_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncated_row_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     assert set(load_scores(path).features) == {"a"}
-    assert "its last row was cut off" in caplog.text
+    assert "truncated last row skipped" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_scores_have_to_cover_half_of_the_benchmark(benchmark: Benchmark, share:
     part = names[: round(share * len(names))]
     table = ScoreTable(HEADER, {name: {"zen": 1.0, "synflow": 2.0} for name in part})
     if share > 0.5:
-        assert table.without_silent(benchmark).proxies == ("zen", "synflow")
+        assert table.drop_sparse_proxies(benchmark).proxies == ("zen", "synflow")
     else:
         with pytest.raises(BenchmarkError, match=f"scores of {len(part)} of the {len(names)} architectures"):
-            table.without_silent(benchmark)
+            table.drop_sparse_proxies(benchmark)
 
 
 def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> None:
@@ -104,7 +104,7 @@ def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> 
         for name in chosen:
             rows[name][proxy] = 1.0
     with pytest.raises(BenchmarkError, match=f"scores of [01] of the {len(names)} architectures"):
-        ScoreTable(HEADER, rows).without_silent(benchmark)
+        ScoreTable(HEADER, rows).drop_sparse_proxies(benchmark)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,6 @@ def test_no_table(tmp_path: Path) -> None:
 
 
 def test_published_scores_as_a_table(benchmark: Benchmark) -> None:
-    table = ScoreTable.published(benchmark)
+    table = ScoreTable.from_published(benchmark)
     assert table.proxies == ("grasp", "noise", "nwot", "zen")
     assert len(table.features) == len(benchmark)

@@ -37,7 +37,7 @@ def evaluation(benchmark: Benchmark, scores: ScoreTable) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def by_epoch(benchmark: Benchmark) -> dict[int, Benchmark]:
-    """zen gets better with training; epoch 5 is there for half of the architectures."""
+    """Zen gets better with training; epoch 5 is there for half of the architectures."""
     rng = np.random.default_rng(1)
 
     def after(epoch: int, share: float) -> Benchmark:

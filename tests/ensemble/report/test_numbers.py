@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import kendalltau, shapiro, spearmanr
 
 from ensemble import Benchmark
-from ensemble.report.study import normalised, shapiro_wilk
-from ensemble.report.tables import Column, Table, written
+from ensemble.report.proxies import min_max_scaled, shapiro_wilk
+from ensemble.report.tables import Column, Table, format_number
 
 
 def read(page: Path, name: str) -> dict[str, dict[str, str]]:
@@ -31,9 +31,9 @@ def test_correlations_are_those_of_scipy(page: Path, benchmark: Benchmark) -> No
             tau = kendalltau(scores, benchmark.accuracy).statistic
             assert float(rows[proxy][f"{source}_kendall"]) == pytest.approx(tau, abs=1e-12)
             assert float(rows[proxy][f"{source}_n"]) == len(benchmark)
-    layers = spearmanr(benchmark.depths, benchmark.accuracy).statistic
+    layers = spearmanr(benchmark.strata, benchmark.accuracy).statistic
     assert float(rows["number of layers"]["ours_spearman"]) == pytest.approx(layers, abs=1e-12)
-    assert rows["number of layers"]["ours_within_depth"] == ""
+    assert rows["number of layers"]["ours_within_stratum_spearman"] == ""
 
 
 def test_normality_is_that_of_scipy(page: Path, benchmark: Benchmark) -> None:
@@ -49,7 +49,7 @@ def test_normality_is_that_of_scipy(page: Path, benchmark: Benchmark) -> None:
 def test_normality_of_nothing_much() -> None:
     assert shapiro_wilk(np.array([1.0, np.nan, 2.0])) == (None, None, 2)
     assert shapiro_wilk(np.ones(10)) == (None, None, 10)
-    assert shapiro_wilk(np.append(np.arange(10.0), np.nan)).values == 10
+    assert shapiro_wilk(np.append(np.arange(10.0), np.nan)).n == 10
 
 
 def test_the_matrix_is_symmetric(page: Path, benchmark: Benchmark) -> None:
@@ -82,7 +82,7 @@ def test_hours_and_their_ratio(page: Path, benchmark: Benchmark) -> None:
     published = 0.15 * len(benchmark) * len(benchmark.proxies) / 3600
     assert float(rows["training"]["hours"]) == pytest.approx(training)
     assert float(rows["scoring, published"]["hours"]) == pytest.approx(published)
-    assert float(rows["scoring, ours"]["training_times"]) == pytest.approx(10.0 / 0.015)
+    assert float(rows["scoring, ours"]["training_ratio"]) == pytest.approx(10.0 / 0.015)
     assert float(read(page, "seconds")["zen"]["ours_median_seconds"]) == pytest.approx(0.015)
 
 
@@ -90,8 +90,8 @@ def test_fractions_of_accuracy_are_percentage_points(page: Path, evaluation: dic
     mae = evaluation["combiners"]["ridge"]["mae"]
     row = read(page, "combiners")["ridge"]
     assert float(row["mae_points"]) == pytest.approx(100 * mae["mean"])
-    assert float(row["mae_points_sd"]) == pytest.approx(100 * mae["sd"])
-    width = evaluation["intervals"]["combiners"]["ridge"]["width, depth=4"]["mean"]
+    assert float(row["mae_points_std"]) == pytest.approx(100 * mae["std"])
+    width = evaluation["intervals"]["combiners"]["ridge"]["interval_width"]["by_stratum"]["4"]["mean"]
     assert float(read(page, "interval_width")["ridge"]["4_layers"]) == pytest.approx(100 * width)
 
 
@@ -100,16 +100,16 @@ def test_votes_say_whose_scores_they_are(page: Path) -> None:
     assert rows["majority vote, published"]["fitted"] == "cross-validated"  # the same scores on both sides
     subsets = read(page, "vote_subsets_published")
     assert len(subsets) == 10
-    assert float(subsets["1"]["pairwise"]) >= float(subsets["2"]["pairwise"])
+    assert float(subsets["1"]["pairwise_accuracy"]) >= float(subsets["2"]["pairwise_accuracy"])
     assert any("−grasp" in row["members"] for row in subsets.values())
 
 
-def test_normalised() -> None:
-    scaled = normalised(np.array([1.0, np.nan, 3.0, 2.0]))
+def test_min_max_scaled() -> None:
+    scaled = min_max_scaled(np.array([1.0, np.nan, 3.0, 2.0]))
     assert scaled is not None
     assert scaled.tolist() == pytest.approx([0, np.nan, 1, 0.5], nan_ok=True)
-    assert normalised(np.ones(3)) is None
-    assert normalised(np.full(3, np.nan)) is None
+    assert min_max_scaled(np.ones(3)) is None
+    assert min_max_scaled(np.full(3, np.nan)) is None
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_normalised() -> None:
         (99.96, "seconds", "100"),
     ],
 )
-def test_written(value: float | None, style: str, shown: str) -> None:
-    assert written(value, style) == shown  # type: ignore[arg-type]
+def test_format_number(value: float | None, style: str, shown: str) -> None:
+    assert format_number(value, style) == shown  # type: ignore[arg-type]
 
 
 def test_columns_of_a_table_are_of_one_length() -> None:

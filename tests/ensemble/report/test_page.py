@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, Entry, ScoreTable
-from ensemble.report import figures, svg, write_report
-from ensemble.report import page as pages
-from ensemble.report.tables import MINUS, NARROW_SPACE, NONE
+from ensemble.report import figures, write_report
+from ensemble.report.palette import CSS_VARIABLES, DARK, LIGHT, THEME, Palette
+from ensemble.report.tables import MINUS, NARROW_SPACE, NO_VALUE
 from tests.ensemble.report.conftest import parsed, text
 
 SECTIONS = (
-    "correlations", "normality", "scatter", "matrix", "votes", "epochs", "seconds", "within-depth", "combiners",
+    "correlations", "normality", "scatter", "matrix", "votes", "epochs", "seconds", "within-stratum", "combiners",
     "learning", "uncertainty", "cost", "checks",
 )  # fmt: skip
 
@@ -70,8 +70,8 @@ def test_figures_follow_the_theme_and_say_what_they_show(page: Path) -> None:
     assert set(Counter(name for name, _ in defined).values()) == {2}  # light and dark
 
 
-def luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -81,18 +81,20 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("theme", [0, 1])
-def test_colours_stand_out_from_the_paper(theme: int) -> None:
-    css = (pages.HERE / "page.css").read_text()
-    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", css.split("@media screen")[theme]))
-    for name in ("--ink", "--muted", "--link"):
-        assert contrast(colours[name], colours["--paper"]) >= 4.5
-    for name in svg.VARIABLES.values():
-        if name not in ("--paper", "--rule"):
-            assert contrast(colours[name], colours["--paper"]) >= 3
-    # Depth is told by lightness, which everybody sees.
-    ramp = [luminance(colours[f"--depth-{i}"]) for i in range(len(svg.DEPTHS))]
-    assert ramp == sorted(ramp, reverse=theme == 0)
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_colors_stand_out_from_the_paper(palette: Palette) -> None:
+    for color in (palette.ink, palette.muted, palette.link):
+        assert contrast(color, palette.paper) >= 4.5
+    for name, color in palette.css_variables.items():
+        if name not in ("--paper", "--rule", "--shade"):
+            assert contrast(color, palette.paper) >= 3
+    # Lightness tells depths apart for readers with any color vision.
+    ramp = [luminance(color) for color in palette.depth]
+    assert ramp == sorted(ramp, reverse=palette is LIGHT)
+
+
+def test_palettes_define_the_same_variables() -> None:
+    assert list(LIGHT.css_variables) == list(DARK.css_variables) == list(CSS_VARIABLES.values())
 
 
 def number(shown: str) -> float:
@@ -101,7 +103,7 @@ def number(shown: str) -> float:
 
 def same(shown: str, value: str) -> bool:
     """Whether a cell shows a CSV file's field, to the last of its digits."""
-    if shown == NONE:
+    if shown == NO_VALUE:
         return value == ""
     try:
         precise = float(value)
@@ -121,14 +123,14 @@ def test_every_table_reads_back_from_its_file(page: Path) -> None:
         shown = table.findall("./tbody/tr")
         assert len(rows) == len(shown) > 0
         assert len(set(header)) == len(header)
-        columns = [name for name in header if name.removesuffix("_sd") not in header or not name.endswith("_sd")]
+        columns = [name for name in header if name.removesuffix("_std") not in header or not name.endswith("_std")]
         assert len(columns) == len(table.findall("./thead/tr")[-1])
         for row, cells in zip(rows, shown, strict=True):
             fields = dict(zip(header, row, strict=True))
             for name, cell in zip(columns, cells, strict=True):
                 mean, _, sd = text(cell).partition(" ± ")
                 assert same(mean, fields[name]), (key, name, mean, fields[name])
-                assert same(sd or NONE, fields.get(f"{name}_sd", "")), (key, name, sd)
+                assert same(sd or NO_VALUE, fields.get(f"{name}_std", "")), (key, name, sd)
 
 
 def test_tables_name_their_rows_and_columns(page: Path) -> None:
@@ -151,8 +153,8 @@ def test_what_is_not_there_is_said(bare: Benchmark, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"combiners"}, {"within-depth", "combiners"}),
-        ({"learning", "control"}, {"learning", "checks"}),
+        ({"combiners"}, {"within-stratum", "combiners"}),
+        ({"learning_curves", "control"}, {"learning", "checks"}),
         ({"intervals", "noise"}, {"uncertainty", "checks"}),
         ({"pairs"}, {"uncertainty"}),
         ({"method", "scores", "benchmark", "versions"}, set()),
@@ -216,7 +218,7 @@ def test_a_matrix_in_hundredths() -> None:
 
 def test_a_matplotlibrc_changes_nothing() -> None:
     def drawn() -> str:
-        return figures.dots("d", "dots", ["a", "b"], [figures.Series([0.1, None], svg.OURS)], "axis")
+        return figures.dots("d", "dots", ["a", "b"], [figures.Series([0.1, None], THEME.ours)], "axis")
 
     plain = drawn()
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "svg.fonttype": "path", "axes.grid": True}):

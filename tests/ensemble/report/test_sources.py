@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, ScoreTable, append_scores, load_benchmark, start_scores, write_table
-from ensemble.report import costs, load_epochs, published_seconds, score_seconds, study, write, write_report
+from ensemble.report import costs, load_epochs, proxies, published_seconds, score_seconds, write_report, writer
 
 
 def public_files(benchmark: Benchmark, folder: Path) -> Path:
@@ -124,7 +124,7 @@ def test_the_published_benchmark(benchmark_folder: Path, tmp_path: Path, monkeyp
     assert entry.scores["zen"] == record["zero_cost_scores_9"]["zen"]["score"]
     seconds = published_seconds(benchmark_folder, benchmark)
     assert sum(column.sum() for column in seconds.values()) / 3600 == pytest.approx(4.88, abs=0.01)
-    monkeypatch.setattr(write, "SECTIONS", (study.correlations, costs.energy))  # the others draw for seconds
+    monkeypatch.setattr(writer, "SECTIONS", (proxies.correlations, costs.training_time))  # the others draw for seconds
     page = write_report(benchmark, None, {}, tmp_path / "report", by_epoch={0: epochs[0]}, published_seconds=seconds)
     assert "number of layers,0.782" in (page.parent / "correlations.csv").read_text()
     assert "1\u202f614 times" in page.read_text()

@@ -10,7 +10,7 @@ import pytest
 
 from models import get_space
 from service.api.authentication import Caller
-from service.api.event_streams import Streams
+from service.api.event_streams import EventStreamLimiter
 from service.api.problems import ProblemError
 from service.api.schemas import PredictionRequest
 from service.app import make_backend, make_context
@@ -131,23 +131,23 @@ def caller(id_: str, share: float) -> Caller:
 
 
 def test_no_key_has_all_event_streams() -> None:
-    streams = Streams(4)
+    streams = EventStreamLimiter(4)
     first, second, third = (caller(name, 0.5) for name in ("one", "two", "three"))
-    with streams.place(first), streams.place(first):
-        with pytest.raises(ProblemError, match="2 of your streams") as caught, streams.place(first):
+    with streams.slot(first), streams.slot(first):
+        with pytest.raises(ProblemError, match="2 of your event streams") as caught, streams.slot(first):
             pass
         assert caught.value.status == 429
-        with streams.place(second), streams.place(second):
-            with pytest.raises(ProblemError, match="4 streams of events are open already") as caught:
-                streams.place(third).__enter__()
+        with streams.slot(second), streams.slot(second):
+            with pytest.raises(ProblemError, match="4 event streams are open already") as caught:
+                streams.slot(third).__enter__()
             assert caught.value.status == 503
-        with streams.place(third):
+        with streams.slot(third):
             pass
-    with streams.place(first), streams.place(first):
+    with streams.slot(first), streams.slot(first):
         pass
 
 
 @pytest.mark.parametrize("share", [0.01, 1.0])
 def test_every_key_may_have_one_stream(share: float) -> None:
-    with Streams(10).place(caller("one", share)):
+    with EventStreamLimiter(10).slot(caller("one", share)):
         pass

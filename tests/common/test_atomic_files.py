@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.data.files import check_new_file, check_new_folder, write_atomically, write_folder
+from common.atomic_files import check_new_file, check_new_folder, write_atomically, write_folder
 from models import InputError
 
 

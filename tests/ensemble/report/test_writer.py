@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from ensemble import Benchmark, BenchmarkError, ScoreTable
-from ensemble.report import write, write_report
+from ensemble.report import write_report, writer
 from models import InputError
 
 
@@ -88,7 +88,7 @@ def test_a_failing_section_leaves_nothing(bare: Benchmark, tmp_path: Path, monke
     def broken(_: Any) -> Any:
         raise RuntimeError("no figure")
 
-    monkeypatch.setattr(write, "SECTIONS", (*write.SECTIONS[:2], broken))
+    monkeypatch.setattr(writer, "SECTIONS", (*writer.SECTIONS[:2], broken))
     with pytest.raises(RuntimeError, match="no figure"):
         write_report(bare, None, {}, tmp_path / "report")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,24 @@
+"""Optional dependencies, installed as extras of the `archrank` distribution."""
+
+from importlib.util import find_spec
+
+from common.errors import ArchrankError
+
+
+class MissingExtraError(ArchrankError, ImportError):
+    """A feature was used whose optional dependencies are not installed."""
+
+
+def require(extra: str, *modules: str) -> None:
+    """Check that the modules of an extra can be imported, without importing them.
+
+    Args:
+        extra: name of the extra, such as `report`.
+        modules: top-level names of the modules that the feature imports.
+
+    Raises:
+        MissingExtraError: a module is not installed. The message names the command that installs the extra.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtraError(f"{module} is not installed: pip install 'archrank[{extra}]'")

@@ -1,0 +1,154 @@
+"""Driver of the page: elements by role and accessible name, as its users know them."""
+
+import re
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
+
+MODULES = ["L", "L4n", "L4", "L3", "L2", "S", "T", "ST"]
+TIMEOUT_S = 60
+"""Timeout of every step: long, as other tests may run at the same time."""
+PERCENT_TOLERANCE = 0.00501
+"""Tolerance of a percentage that is shown with two digits."""
+expect.set_options(timeout=1000 * TIMEOUT_S)
+
+
+class BrowserErrors:
+    """Errors of a browser context: console messages, uncaught errors, failed requests, requests to other hosts.
+
+    Args:
+        context: browser context.
+        url: URL of the server.
+    """
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self._url = url
+        self._expected: list[str] = []
+        self._errors: list[str] = []
+        context.set_default_timeout(1000 * TIMEOUT_S)
+        context.on("console", lambda message: message.type in ("error", "warning") and self._add(message.text))
+        context.on("weberror", lambda error: self._add(str(error.error)))
+        context.on("request", self._on_request)
+        context.on("requestfailed", self._on_failure)
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI}) =>"
+            " console.error(`${violatedDirective} forbids ${blockedURI}`))"
+        )
+
+    def expect(self, *patterns: str) -> None:
+        """Allow errors that match one of the patterns, e.g. `"422"`."""
+        self._expected += patterns
+
+    def unexpected(self) -> list[str]:
+        """Return the errors that match no allowed pattern."""
+        return [error for error in self._errors if not any(re.search(pattern, error) for pattern in self._expected)]
+
+    def _add(self, error: str) -> None:
+        self._errors.append(error)
+
+    def _on_request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self._url}/", f"blob:{self._url}/", "data:")):
+            self._add(f"request to {request.url}")
+
+    def _on_failure(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page aborts requests that newer ones replace
+            self._add(f"{request.method} {request.url}: {request.failure}")
+
+
+class PageDriver:
+    """The page of one server, in one browser tab.
+
+    Attributes:
+        page: Playwright's page.
+        url: URL of the server.
+        errors: errors of the browser context.
+    """
+
+    def __init__(self, page: Page, url: str, errors: BrowserErrors) -> None:
+        self.page, self.url, self.errors = page, url, errors
+
+    def open(self, fragment: str = "", wait: bool = True) -> None:
+        """Open the page, and wait for the first prediction if `wait`."""
+        self.page.goto(f"{self.url}/{fragment}")
+        if wait:
+            expect(self.page.locator("body")).to_have_attribute("data-ready", "true")
+
+    def button(self, name: str) -> Locator:
+        """Return the button with this name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def cell(self, layer: int, module: str) -> Locator:
+        """Return a checkbox of the grid; layers count from 1."""
+        return self.page.get_by_role("checkbox", name=f"layer {layer}, module {module}", exact=True)
+
+    def wait_until_current(self) -> None:
+        """Wait until the prediction belongs to the architecture in the grid."""
+        expect(self.page.locator("#prediction")).to_have_attribute("data-state", "current")
+
+    def numbers(self, selector: str) -> list[float]:
+        """Return the numbers in an element's text, in order."""
+        text = self.page.locator(selector).inner_text().replace("−", "-")
+        return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+    def assert_shows(self, item: Any) -> None:
+        """Accuracy, interval and percentile are those of the API's item, to the shown digits."""
+        assert self.numbers("#accuracy") == [pytest.approx(100 * item["accuracy"], abs=PERCENT_TOLERANCE)]
+        interval = item["interval"]
+        low, high = (pytest.approx(100 * interval[bound], abs=PERCENT_TOLERANCE) for bound in ("low", "high"))
+        assert self.numbers("#interval") == [100 * interval["level"], low, high]
+        assert self.numbers("#percentile")[0] == pytest.approx(100 * item["percentile"], abs=0.0501)
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the architecture of the grid's checkboxes."""
+        cells: list[tuple[str, bool]] = self.page.get_by_role("checkbox", name="layer").evaluate_all(
+            "boxes => boxes.map((box) => [box.ariaLabel, box.checked])"
+        )
+        layers: list[list[str]] = [[] for _ in range(len(cells) // len(MODULES))]
+        for name, checked in cells:
+            match = re.fullmatch(r"layer (\d+), module (\w+)", name)
+            assert match, name
+            if checked:
+                layers[int(match[1]) - 1].append(match[2])
+        return {"space": "gcn-nas", "layers": layers}
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Wait for a condition that no locator expresses."""
+        deadline = monotonic() + TIMEOUT_S
+        while not condition():
+            assert monotonic() < deadline, "the condition did not become true"
+            self.page.wait_for_timeout(20)
+
+
+def predict(api: httpx.Client, architecture: Any, **options: Any) -> Any:
+    """Return the API's prediction of one architecture, by default from structure."""
+    response = api.post("/v1/predictions", json={"architectures": [architecture], "proxies": [], **options})
+    assert response.status_code == 200, response.text
+    (item,) = response.json()["predictions"]
+    return item
+
+
+def fragment(*architectures: Any) -> str:
+    """Return the URL fragment of the edited architecture, followed by those of the comparison."""
+    texts = ["/".join([item["space"], *(".".join(layer) for layer in item["layers"])]) for item in architectures]
+    return "#" + "&".join(texts)
+
+
+def compare(driver: PageDriver, *modules: str, before: int = 0) -> list[Any]:
+    """Add architectures to the comparison, each by toggling a module of the first layer.
+
+    Args:
+        driver: the page.
+        modules: modules to toggle.
+        before: number of architectures in the comparison.
+    """
+    added = []
+    for i, module in enumerate(modules, start=before):
+        driver.cell(1, module).click()
+        added.append(driver.architecture())
+        driver.button("Add to comparison").click()
+        expect(driver.page.locator("#comparison li")).to_have_count(i + 1)
+    return added
