@@ -1,7 +1,10 @@
-"""The examples of the client's README and documentation run, and the documentation names every method and error."""
+"""The examples of the README, the documentation and the docstrings run; every method and error is documented."""
 
+import doctest
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import archrank_client
 import pytest
@@ -23,6 +26,16 @@ TEXT = FILES[1].read_text()
 def test_examples_run(file: Path, code: str, server: SharedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHRANK_URL", server.url)
     exec(compile(code.replace("http://127.0.0.1:8000", server.url), file.name, "exec"), {})
+
+
+@pytest.mark.parametrize("method", [Client.predict, Client.rank, Client.submit])
+def test_examples_of_docstrings(
+    method: Callable[..., Any], server: SharedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHRANK_URL", server.url)
+    (example,) = doctest.DocTestFinder(recurse=False).find(method, globs={"Client": Client})
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_every_method_and_every_error_is_documented() -> None:

@@ -87,7 +87,7 @@ def paths_of(document: Any) -> list[tuple[Any, ...]]:
     inner = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     )
-    return [(), *((key, *rest) for key, value in inner for rest in places(value))]
+    return [(), *((key, *rest) for key, value in inner for rest in paths_of(value))]
 
 
 def replace(document: Any, path: tuple[Any, ...], value: Any) -> Any:
