@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from xgboost import XGBRanker
 
-from ensemble.combiners.base import Array, Combiner, Standardiser
-from ensemble.combiners.fitting import fitted
+from ensemble.combiners.base import Array, Combiner, Standardizer
+from ensemble.combiners.fitting import fit_cached
 
 
 class ListMLE(Combiner):
@@ -17,9 +17,9 @@ class ListMLE(Combiner):
         self.depth, self.hidden, self.seeds, self.steps, self.decay = depth, hidden, seeds, steps, decay
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
-        self.standardise_ = Standardiser.of(X)
-        Z = torch.tensor(self.standardise_(X), dtype=torch.float32)
+        X, y = self._check_fit_input(X, y)
+        self.standardizer_ = Standardizer.fit(X)
+        Z = torch.tensor(self.standardizer_.transform(X), dtype=torch.float32)
         depths = X[:, self.depth]
         lists = [np.flatnonzero(depths == depth) for depth in np.unique(depths)] + [np.arange(len(y))]
         orders = [torch.tensor(rows[np.argsort(-y[rows], kind="stable")]) for rows in lists]
@@ -27,7 +27,7 @@ class ListMLE(Combiner):
         return self
 
     def predict(self, X: Array) -> Array:
-        Z = torch.tensor(self.standardise_(self._data(X)), dtype=torch.float32)
+        Z = torch.tensor(self.standardizer_.transform(self._check_input(X)), dtype=torch.float32)
         with torch.no_grad():
             return np.mean([network(Z)[:, 0].double().numpy() for network in self.networks_], axis=0)
 
@@ -55,7 +55,7 @@ class PairwiseBoosting(Combiner):
         self.depth, self.trees, self.seed = depth, trees, seed
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         order = np.argsort(X[:, self.depth], kind="stable")
         X, y = X[order], y[order]
         depths, group = np.unique(X[:, self.depth], return_inverse=True)
@@ -79,7 +79,7 @@ class PairwiseBoosting(Combiner):
         return self
 
     def predict(self, X: Array) -> Array:
-        X = self._data(X)
+        X = self._check_input(X)
         mean, spread, centre, scale = self.laid_[np.searchsorted(self.depths_, X[:, self.depth])].T
         # Half the spread: about what can be predicted of it.
         return np.asarray(mean + 0.5 * spread * (self.model_.predict(X) - centre) / scale)
@@ -92,7 +92,7 @@ class RankedProxies(Combiner):
         self.model, self.depth, self.proxies = model, depth, proxies
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         depths = X[:, self.depth]
         self.sorted_ = {
             depth: np.sort(X[depths == depth][:, list(self.proxies)], axis=0) for depth in np.unique(depths)
@@ -103,7 +103,7 @@ class RankedProxies(Combiner):
 
     def predict(self, X: Array) -> Array:
         assert self.model is not None
-        return self.model.predict(self._ranked(self._data(X)))
+        return self.model.predict(self._ranked(self._check_input(X)))
 
     def _ranked(self, X: Array) -> Array:
         X = X.copy()
@@ -121,8 +121,8 @@ class Average(Combiner):
         self.models = models
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
-        self.models_ = [fitted(model, X, y) for model in self.models]
+        X, y = self._check_fit_input(X, y)
+        self.models_ = [fit_cached(model, X, y) for model in self.models]
         return self
 
     def predict(self, X: Array) -> Array:

@@ -21,13 +21,13 @@ from trial_models import Average, ListMLE, PairwiseBoosting, RankedProxies
 
 from ensemble import FeatureTable, load_benchmark, load_scores
 from ensemble.combiners.base import Array, Combiner
-from ensemble.combiners.fitting import fitted
+from ensemble.combiners.fitting import fit_cached
 from ensemble.combiners.forest import Forest
-from ensemble.combiners.gaussian_process import SlotProcess
+from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import Stacked
-from ensemble.combiners.stratum_residual import WithinDepth
+from ensemble.combiners.stratum_residual import StratumResidual
 from ensemble.combiners.xgboost import Boosting
 from ensemble.data.features import PROXY
 from ensemble.evaluation.metrics import prediction_metrics, summarize_repeats
@@ -48,11 +48,11 @@ def _ranked(make: Callable[[Columns], Combiner]) -> Callable[[Columns], Combiner
 
 
 def _within(model: Combiner, columns: Columns) -> Combiner:
-    return WithinDepth(model, columns.index("depth"))
+    return StratumResidual(model, columns.index("depth"))
 
 
 def _extra(columns: Columns) -> Combiner:
-    return _within(Forest(leaf=2, share=0.5, extra=True), columns)
+    return _within(Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True), columns)
 
 
 def _forest(columns: Columns) -> Combiner:
@@ -65,7 +65,7 @@ def _stack(columns: Columns, *makes: Callable[[Columns], Combiner]) -> Combiner:
 
 
 def _process(columns: Columns) -> Combiner:
-    return SlotProcess(columns)
+    return AdditiveGaussianProcess(columns)
 
 
 def _boosting(columns: Columns) -> Combiner:
@@ -93,7 +93,7 @@ VARIANTS: dict[str, Variant] = {
     "extra trees within depth, with proxies ranked within depth": (_ranked(_extra), _everything),
     "random forest": (lambda _: Forest(), _structure),
     "random forest within depth": (_forest, _structure),
-    "extra trees": (lambda _: Forest(leaf=2, share=0.5, extra=True), _structure),
+    "extra trees": (lambda _: Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True), _structure),
     "extra trees within depth": (_extra, _structure),
     "extra trees within depth, without counts": (_extra, _narrow),
     "extra trees within depth, with proxies": (_extra, _everything),
@@ -144,7 +144,7 @@ def main() -> None:
     ):
         for name, answer in fold.items():
             predicted[name][repeat, test] = answer
-    sys.stdout.write("| variant | ρ | ρ within depth |\n|---|---|---|\n")
+    sys.stdout.write("| variant | ρ | within-stratum ρ |\n|---|---|---|\n")
     for name, rows in predicted.items():
         measured = summarize_repeats([prediction_metrics(row, y, depths) for row in rows])
         cells = [f"{one['mean']:.3f} ± {one['std']:.3f}" for key in MEASURES if (one := measured[key])]
@@ -159,7 +159,7 @@ def _predicted(names: Sequence[str], table: FeatureTable, y: Array, train: Array
         make, wanted = VARIANTS[name]
         columns = [column for column in table.names if wanted(column)]
         X = table.select(columns)
-        predictions[name] = fitted(make(columns), X[train], y[train]).predict(X[test])
+        predictions[name] = fit_cached(make(columns), X[train], y[train]).predict(X[test])
     return predictions
 
 

@@ -166,7 +166,7 @@ class Ensemble:
             ArtifactError: the folder holds anything else.
         """
         parts = {name: fitted.get_state() for name, fitted in self._fitted.items()}
-        parts["population"] = self.reference_set.get_state()
+        parts["reference_set"] = self.reference_set.get_state()
         if self.batch is not None:
             parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
         save_artifact(Path(folder), self.manifest, State.merged(parts))
@@ -191,7 +191,7 @@ class Ensemble:
                 name: FittedCombiner.from_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
             }
-            reference_set = ReferenceSet.from_state(state.part("population"), columns)
+            reference_set = ReferenceSet.from_state(state.part("reference_set"), columns)
             ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, state.part("batch")))
             ensemble._smoke_test()
         except ArtifactError:

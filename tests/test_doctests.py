@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from models import get_space
+from proxies import score
 from search import run_search
 
 FUNCTIONS: list[Callable[..., Any]] = [
     get_space,
+    score,
     run_search,
 ]
 """Functions and methods whose docstrings hold an example."""

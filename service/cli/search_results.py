@@ -15,7 +15,7 @@ from common.atomic_files import write_atomically
 from models import Architecture, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
 from service.cli.search_figure import search_figure
-from service.cli.tables import plain
+from service.cli.tables import number_table
 
 FILES = ("trials.csv", "search.svg", "result.json")
 NUM_BEST = 10
@@ -73,7 +73,7 @@ def write_results(
 
 def best_trials(result: Mapping[str, Any]) -> Table:
     """Table of the best trials, with each of their warnings once below it."""
-    table = plain("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
+    table = number_table("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
     table.columns[2].no_wrap = True
     warnings: dict[str, list[str]] = {}
     for trial in result["best"]:

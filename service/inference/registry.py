@@ -17,8 +17,9 @@ from proxies import Score, proxy_versions
 from proxies.runner import DEFAULT_REPEATS
 from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
 from service.api.documents import ensemble_card
-from service.inference.cache import PredictionKey, ScoreKey
+from service.inference.cache import PredictionKey
 from service.settings import Settings
+from service.storage.score_key import ScoreKey
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class LoadedEnsemble:
             for name, (accuracy, depths) in self.ensemble.held_out_predictions.items()
         }
         proxies = {name: row.tolist() for name, row in self.ensemble.reference_set.proxy_quantiles.items()}
-        return ReferenceSet(size=self.card.benchmark["architectures"], combiners=held_out, proxies=proxies)
+        return ReferenceSet(size=self.card.benchmark["size"], combiners=held_out, proxies=proxies)
 
     @property
     def proxies(self) -> list[str]:

@@ -21,11 +21,11 @@ export function mountCard(store) {
 }
 
 function cardElements({ name, benchmark, features, baselines, metrics, method, seed, limitations }) {
-  const strata = Object.entries(benchmark.by_depth).map(([depth, n]) => `${n} of ${depth} layers`);
-  const [worst, best] = benchmark.accuracy;
+  const strata = Object.entries(benchmark.by_stratum).map(([depth, n]) => `${n} of ${depth} layers`);
+  const [worst, best] = benchmark.accuracy_range;
   const facts = {
     ensemble: name,
-    benchmark: `${benchmark.name}: ${benchmark.architectures} trained architectures, ${strata.join(", ")}`,
+    benchmark: `${benchmark.name}: ${benchmark.size} trained architectures, ${strata.join(", ")}`,
     "range of accuracy": `${percent(worst)} to ${percent(best)}`,
     features: Object.entries(features).map(([kind, n]) => `${n} of ${kind}`).join(", "),
     "weights and random draws": `seed ${seed}`,

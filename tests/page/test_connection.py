@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
-from service.api.schemas import PENG
+from models.gcn_nas import PENG
 from service.api_keys import create_key
 from service.settings import KeyLimits
 from tests.page.conftest import OpenPage

@@ -46,7 +46,7 @@ def test_pairs_are_those_of_a_fold_with_their_outcome(
     model, residuals = fit_combiner(RIDGE, FeatureTable(table.names, table.values[train]), y[train], 0)
     test_table = FeatureTable(table.names, table.values[test])
     accuracy = predict_combiner(RIDGE, model, test_table)
-    win_probability = residuals.beats(accuracy, strata[test])
+    win_probability = residuals.win_probability(accuracy, strata[test])
     k = 0
     for i in range(len(test)):
         for j in range(i + 1, len(test)):
