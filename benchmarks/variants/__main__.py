@@ -90,9 +90,9 @@ Variant = tuple[Factory, Callable[[str], bool]]
 """Factory of the model, and predicate of the feature names that it uses."""
 VARIANTS: dict[str, Variant] = {
     "ridge": (lambda _: Ridge(), _structural),
-    "slot process": (_gaussian_process, _structural),
-    "slot process, with proxies": (_gaussian_process, _all_features),
-    "slot process, with proxies ranked within depth": (_with_ranked_proxies(_gaussian_process), _all_features),
+    "Gaussian process": (_gaussian_process, _structural),
+    "Gaussian process, with proxies": (_gaussian_process, _all_features),
+    "Gaussian process, with proxies ranked within depth": (_with_ranked_proxies(_gaussian_process), _all_features),
     "extra trees within depth, with proxies ranked within depth": (_with_ranked_proxies(_extra_trees), _all_features),
     "random forest": (lambda _: Forest(), _structural),
     "random forest within depth": (_forest, _structural),

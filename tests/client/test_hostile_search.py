@@ -20,7 +20,7 @@ def predictions(**changed: Any) -> dict[str, Any]:
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no server of this kind": ({"/v1/ensembles": ["hello"]}, "body: Input should be"),
     "a card of another kind": ({"name": 1}, "unexpected response to GET"),
-    "no settings": ({"settings": None}, "cannot be used by this version: settings: "),
+    "no settings": ({"settings": None}, "unexpected response to GET /v1/ensembles: gcn-nas-ntu.settings: "),
     "settings of another space": (
         {"settings": {"colour": "red"}},
         "settings: got {'colour': 'red'}; allowed: the settings of gcn-nas",

@@ -19,7 +19,7 @@ from service.app import process_options
 from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
-from service.storage.database import parse_url
+from service.storage.database import create_postgres_engine, parse_url
 from service.storage.errors import StoreError
 from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
