@@ -56,7 +56,7 @@ def main() -> None:
             rows = pool.map(partial(scored, weight=weight), texts)
             columns.append(np.array(list(track(rows, total=len(texts), console=Console(stderr=True))), dtype=float).T)
     sys.stdout.write(
-        "| proxy | as initialised: ρ | within depth | weight 1: ρ | within depth |\n|---|---|---|---|---|\n"
+        "| proxy | as initialized: ρ | within-stratum ρ | weight 1: ρ | within-stratum ρ |\n|---|---|---|---|---|\n"
     )
     for name, usual, awake in zip(PROXIES, *columns, strict=True):
         measured = [

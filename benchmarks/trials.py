@@ -144,7 +144,7 @@ def main() -> None:
     ):
         for name, answer in fold.items():
             predicted[name][repeat, test] = answer
-    sys.stdout.write("| variant | ρ | ρ within depth |\n|---|---|---|\n")
+    sys.stdout.write("| variant | ρ | within-stratum ρ |\n|---|---|---|\n")
     for name, rows in predicted.items():
         measured = summarize_repeats([prediction_metrics(row, y, depths) for row in rows])
         cells = [f"{one['mean']:.3f} ± {one['std']:.3f}" for key in MEASURES if (one := measured[key])]

@@ -397,7 +397,7 @@ class Ensemble:
     ) -> tuple[Array, list[list[str]]]:
         """Interval scales, (m,), and warnings of each architecture."""
         scale, warnings = np.ones(len(architectures)), []
-        mismatches = self.reference_set.mismatches(table, self.space.meaning)
+        mismatches = self.reference_set.mismatches(table, self.space.describe_feature)
         for i, (architecture, mismatch) in enumerate(zip(architectures, mismatches, strict=True)):
             warnings.append([*self.space.warnings(architecture), *mismatch.reasons, *score_mismatches])
             scale[i] = max(mismatch.interval_scale, MIN_INTERVAL_SCALE if warnings[i] else 1.0)

@@ -30,7 +30,7 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 from service.settings import Settings
 from service.storage import Store
-from service.storage.health import StoreCheck
+from service.storage.health_check import StoreHealthCheck
 from service.storage.opening import open_store
 from service.workers.base import Backend
 from service.workers.collector import BackendCollector
@@ -70,7 +70,7 @@ def create_app(
                     context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
                 )
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
-                app.state.store_check = StoreCheck(opened)
+                app.state.store_check = StoreHealthCheck(opened)
                 app.state.authenticator = authenticator = Authenticator(settings, opened)
                 await authenticator.refresh()
                 await runner.start()

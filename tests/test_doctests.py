@@ -8,6 +8,8 @@ import pytest
 
 from ensemble import Ensemble
 from models import get_space
+from proxies import score
+from search import run_search
 
 FUNCTIONS: list[Callable[..., Any]] = [
     Ensemble.explain,
@@ -15,6 +17,8 @@ FUNCTIONS: list[Callable[..., Any]] = [
     Ensemble.load,
     Ensemble.predict,
     get_space,
+    score,
+    run_search,
 ]
 """Functions and methods whose docstrings hold an example."""
 

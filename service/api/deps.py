@@ -25,7 +25,7 @@ from service.inference.context import AppContext
 from service.inference.scheduler import Requester
 from service.settings import Scope, Settings
 from service.storage import Store
-from service.storage.health import StoreCheck
+from service.storage.health_check import StoreHealthCheck
 
 T = TypeVar("T")
 PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
@@ -46,8 +46,8 @@ async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
-async def _store_check(request: Request) -> StoreCheck:
-    return cast(StoreCheck, request.app.state.store_check)
+async def _store_check(request: Request) -> StoreHealthCheck:
+    return cast(StoreHealthCheck, request.app.state.store_check)
 
 
 async def _caller(request: Request) -> Caller:
@@ -89,7 +89,7 @@ DIGITS = BeforeValidator(_digits)
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DeskDep = Annotated[AppContext, Depends(_desk)]
 StoreDep = Annotated[Store, Depends(_store)]
-StoreCheckDep = Annotated[StoreCheck, Depends(_store_check)]
+StoreCheckDep = Annotated[StoreHealthCheck, Depends(_store_check)]
 AccessDep = Annotated[Authenticator, Depends(_access)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AskerDep = Annotated[Requester, Depends(_asker)]

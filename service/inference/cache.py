@@ -8,6 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from ensemble import Ensemble, Prediction
 from proxies import Score
+from service.storage.score_key import ScoreKey
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,20 +43,6 @@ class Cache(Generic[K, V]):
                 self._entries.move_to_end(key)
             while len(self._entries) > self._size:
                 self._entries.popitem(last=False)
-
-
-class ScoreKey(NamedTuple):
-    """All that a proxy's score of an architecture depends on; plain data, so that it means the same in any process."""
-
-    space: str
-    architecture: str
-    batch: str
-    seed: int
-    repeats: int
-    proxy: str
-    version: str
-    device: str
-    dtype: str
 
 
 class PredictionKey(NamedTuple):

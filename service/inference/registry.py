@@ -17,8 +17,9 @@ from proxies import Score, proxy_versions
 from proxies.runner import DEFAULT_REPEATS
 from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
 from service.api.documents import ensemble_card
-from service.inference.cache import PredictionKey, ScoreKey
+from service.inference.cache import PredictionKey
 from service.settings import Settings
+from service.storage.score_key import ScoreKey
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ from weakref import WeakValueDictionary
 
 from models import Architecture
 from proxies import Score
-from service.inference.cache import Memory, ScoreKey
+from service.inference.cache import Memory
 from service.inference.registry import Probe
 from service.inference.scheduler import FairScheduler, Requester
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing, set_attributes
 from service.storage import Store, StoreError
+from service.storage.score_key import ScoreKey
 from service.storage.write_behind import WriteBehind
 from service.workers.base import Backend, Outcome, Task
 from service.workers.errors import RefusedError

@@ -37,7 +37,7 @@ ENSEMBLE = {"name": "e", "space": "gcn-nas", "seed": 0, "proxies": {}, "combiner
 ANSWERS: dict[str, Any] = {
     "/v1/limits": {"max_architectures": 64, "max_page_size": 1000, "max_sample_size": 1000},
     "/v1/spaces": {"gcn-nas": {"modules": ["S"]}},
-    "/v1/ensembles": {"e": ENSEMBLE | {"benchmark": {}, "metrics": {"s": {"tau": {"mean": 0.5, "std": 0.1}}}}},
+    "/v1/ensembles": {"e": ENSEMBLE | {"benchmark": {}, "metrics": {"s": {"mae": {"mean": 0.5, "std": 0.1}}}}},
     "/v1/spaces/gcn-nas/sample": {"architectures": ARCHITECTURES},
     "/v1/predictions": {"predictions": [PREDICTION, {"error": PROBLEM}]},
     "/v1/scores": job_card(state="running"),

@@ -32,7 +32,7 @@ from service.inference.limits import Limits
 from service.inference.pipeline import Plan, read
 from service.jobs.runner import JobRunner
 from service.settings import Settings
-from service.storage import Event, Job, NewItem, NotFoundError, Store, StoreError
+from service.storage import Job, JobEvent, NewItem, NotFoundError, Store, StoreError
 from service.storage.records import JobKind
 
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
@@ -224,7 +224,7 @@ async def _stream(store: Store, job: str, after: int, ends: Callable[[], bool]) 
             silent += GLANCE
 
 
-def _said(event: Event) -> str:
+def _said(event: JobEvent) -> str:
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
 
 

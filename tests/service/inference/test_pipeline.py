@@ -19,7 +19,7 @@ from service.api.schemas import FailedItem, PredictionRequest, ProxyScore, Score
 from service.inference.pipeline import predict, score_all
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
-from service.storage import Event
+from service.storage import JobEvent
 from service.workers.base import Task
 from service.workers.inline import InlineBackend
 from tests.service.conftest import SIX, SMALL, answer
@@ -100,7 +100,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
-    event = Event(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
+    event = JobEvent(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
     for send in (JSONResponse, ProblemResponse, lambda data: told(replace(event, data=data))):
         with pytest.raises(ValueError, match="not JSON compliant"):
             send({"results": [number]})

@@ -1,4 +1,4 @@
-"""Structural features in words, for people."""
+"""Descriptions of structural features."""
 
 import re
 
@@ -6,7 +6,7 @@ from common.errors import UnknownNameError
 from models.gcn_nas.features import FEATURE_NAMES
 
 FIXED = "fixed-graph modules"
-WORDS: tuple[tuple[str, str], ...] = (
+DESCRIPTIONS: tuple[tuple[str, str], ...] = (
     (r"depth", "number of layers"),
     (r"depth=(\d+)", r"having \1 layers"),
     (r"slot(\d+)\.([A-Z]\w*)", r"module \2 in slot \1"),
@@ -36,12 +36,16 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"stage(\d)\.fixed\.max", rf"most {FIXED} in a layer of stage \1"),
     (r"stage(\d)\.dynamic\.mean", r"attention modules per layer in stage \1"),
 )
-"""Patterns of names, and what they mean."""
+"""Patterns of feature names and their descriptions."""
 
 
-def meaning(feature: str) -> str:
-    """A structural feature in words. Raises `UnknownNameError`."""
-    for pattern, words in WORDS:
-        if found := re.fullmatch(pattern, feature):
-            return found.expand(words)
+def describe_feature(feature: str) -> str:
+    """Return the description of a structural feature.
+
+    Raises:
+        UnknownNameError: there is no such feature.
+    """
+    for pattern, description in DESCRIPTIONS:
+        if match := re.fullmatch(pattern, feature):
+            return match.expand(description)
     raise UnknownNameError("feature", feature, FEATURE_NAMES)

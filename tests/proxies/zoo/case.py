@@ -1,6 +1,6 @@
-"""Small networks of the kinds that people have, each with what is known of it, for the proxies to be right about.
+"""Small networks of many kinds, with the facts that proxies are tested against.
 
-All are in float64 and, unless they say otherwise, take (4, 3, 5, 5).
+All are in float64 and take (4, 3, 5, 5), unless stated otherwise.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,16 +25,17 @@ BY_WEIGHTS = ("fisher", "grad_norm", "grad_sign", "grasp", "l2_norm", "plain", "
 
 
 @dataclass(frozen=True)
-class Specimen:
-    """A network with its facts.
+class ZooCase:
+    """Network with its facts.
 
     Attributes:
-        make: builds it, right after seeding.
-        x, y: its batch.
+        make: builds the network, right after seeding.
+        x: the batch.
+        y: the labels.
         no_weights: names of trainable tensors of two or more dimensions that no product uses.
-        baked: makes weights that are made anew in each call plain parameters, by PyTorch's own means.
-        fails: part of the sentence by the name of each proxy that must fail.
-        more_flops: of operations that the oracle cannot count.
+        baked: turns recomputed weights into plain parameters, by PyTorch's functions.
+        fails: part of the error, by the name of each proxy that must fail.
+        more_flops: FLOPs of operations that the oracle cannot count.
     """
 
     make: Callable[[], nn.Module]
@@ -46,13 +47,13 @@ class Specimen:
     more_flops: int = 0
 
     def network(self) -> nn.Module:
-        """The same network each time."""
+        """Build the network, the same each time."""
         torch.manual_seed(0)
         return self.make().double()
 
 
 class Net(nn.Module):
-    """Modules and parameters by name, and a function of the network and its input."""
+    """Network of named parts, and a function of the network and its input."""
 
     def __init__(self, run: Forward, **parts: Any) -> None:
         super().__init__()
@@ -64,19 +65,19 @@ class Net(nn.Module):
         return self.run(self, x)
 
 
-ZOO: dict[str, Specimen] = {}
+ZOO: dict[str, ZooCase] = {}
 
 
 def add(name: str, run: Forward, parts: Callable[[], dict[str, Any]], **facts: Any) -> None:
     """Register a `Net`."""
-    add_made(name, lambda: Net(run, **parts()), **facts)
+    add_built(name, lambda: Net(run, **parts()), **facts)
 
 
-def add_made(name: str, make: Callable[[], nn.Module], **facts: Any) -> None:
-    """Register a network of a class of its own."""
+def add_built(name: str, make: Callable[[], nn.Module], **facts: Any) -> None:
+    """Register a network from a function that builds it."""
     if name in ZOO:
         raise ValueError(f"two networks are called {name}")
-    ZOO[name] = Specimen(make, **facts)
+    ZOO[name] = ZooCase(make, **facts)
 
 
 def failing(sentence: str, *proxies: str) -> dict[str, str]:
