@@ -15,7 +15,7 @@ from common.strict_json import CONTAINER_SHARE, JsonError, TooManyValuesError, l
 from service.settings import Settings
 
 NESTING = 8
-EXAMPLES = rules(deadline=None, derandomize=True, max_examples=300)
+EXAMPLES = rules(max_examples=300)
 NAMES = st.text(alphabet=st.characters(exclude_categories=()))
 VALUES = st.recursive(
     st.none()

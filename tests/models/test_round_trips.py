@@ -15,7 +15,7 @@ from common.strict_json import loads
 from models import Architecture, ArchitectureError, get_space, space_names
 from models.gcn_nas.architecture import MODULES, THRESHOLD
 
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
+EXAMPLES = settings(max_examples=60)
 NESTING = 32
 
 

@@ -31,7 +31,7 @@ def dominates(first: tuple[int, float], second: tuple[int, float]) -> bool:
     return first != second and first[0] <= second[0] and first[1] >= second[1]
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(TRIALS)
 def test_front_holds_the_trials_that_none_dominates(trials: list[Trial]) -> None:
     front = pareto_front(trials)

@@ -94,7 +94,7 @@ def test_replaying_a_log_resumes_a_search(name: str, batch_size: int) -> None:
 
 
 def test_proposals_are_valid_distinct_and_seeded(name: str) -> None:
-    @settings(deadline=None, derandomize=True, max_examples=8)
+    @settings(max_examples=8)
     @given(
         seed=st.integers(0, 2**32 - 1),
         depth=st.none() | st.sampled_from([4, 6, 8, 10]),
