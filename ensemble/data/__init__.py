@@ -1,1 +1,1 @@
-"""Benchmarks, tables of proxy scores and feature tables."""
+"""Benchmarks, tables of proxy scores, feature tables and folds."""
