@@ -23,11 +23,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no settings": ({"settings": None}, "gcn-nas-ntu.settings: Input should be an object"),
     "settings of another space": (
         {"settings": {"colour": "red"}},
-        "settings: got {'colour': 'red'}; allowed: what gcn-nas takes",
+        "settings: got {'colour': 'red'}; allowed: the settings of gcn-nas",
     ),
     "another space": ({"space": "gcn-\x1b[2J\nnas"}, "space: got "),
-    "no batch": ({"batch": {"batch_size": -1}}, "none that this can use: batch_size: "),
-    "no number of frames": ({"batch": {"frames": 10**400}}, "none that this can use: frames: "),
+    "no batch": ({"batch": {"batch_size": -1}}, "cannot be used by this version: batch_size: "),
+    "no number of frames": ({"batch": {"frames": 10**400}}, "cannot be used by this version: frames: "),
     "no seed": ({"seed": None}, "unexpected response to GET /v1/ensembles: gcn-nas-ntu.seed: "),
     "no accuracy": (predictions(accuracy=7.0), "accuracy: Input should be less than or equal to 1"),
     "no interval": (
@@ -58,7 +58,7 @@ def test_it_fails_with_one_sentence(
             lying_server.url,
             "--budget",
             "1",
-            "--batch",
+            "--batch-size",
             "1",
             "--strategy",
             "random",

@@ -1,4 +1,4 @@
-"""Web pages for people: the page at `/` with its files, and the API reference at `/docs`."""
+"""Static pages: the web page at `/`, and Swagger UI at `/docs`."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -6,9 +6,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from service.api.docs_page import reference
-
-CONTENT_TYPES = {
+MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -21,58 +19,56 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # cached, and revalidated by the ETag: a new version is seen at once
+    "Cache-Control": "no-cache",  # cached, but revalidated by its tag: a new version is seen immediately
 }
 
 
 @dataclass(frozen=True)
 class Asset:
-    """File with its response headers."""
+    """A static file with its headers."""
 
     content: bytes
     headers: dict[str, str]
 
     @classmethod
     def from_content(cls, content: bytes, suffix: str) -> "Asset":
-        """Make an asset; the suffix is a key of `CONTENT_TYPES`."""
-        headers = {"Content-Type": CONTENT_TYPES[suffix], "ETag": f'"{sha256(content).hexdigest()[:32]}"'}
-        return cls(content, {**HEADERS, **headers})
+        """Make the asset of a file with that suffix, one of `MEDIA_TYPES`."""
+        tag = f'"{sha256(content).hexdigest()[:32]}"'
+        return cls(content, {**HEADERS, "Content-Type": MEDIA_TYPES[suffix], "ETag": tag})
 
-    def response(self, request: Request) -> Response:
-        """Return the file, or 304 to a browser that has this version."""
-        cached = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-        if self.headers["ETag"] in cached or "*" in cached:
+    def respond(self, request: Request) -> Response:
+        """Respond with the file, or with status 304 if the client has it."""
+        tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+        if self.headers["ETag"] in tags or "*" in tags:
             return Response(status_code=304, headers=self.headers)
         return Response(self.content, headers=self.headers)
 
 
 def page_router() -> APIRouter:
-    """Return the routes of the page, which need no API key and are not part of the API's description.
+    """Build the routes of the static pages. They need no API key and are not part of the OpenAPI document.
 
-    The files are read here, once. A path names one of them, or is answered 404.
+    The files are read once, so that a path can only name one of them.
     """
-    listed = ((file.name, file.name.rpartition(".")[2], file) for file in (files("service") / "ui").iterdir())
+    router = APIRouter(include_in_schema=False)
+    _add_folder(router, "ui", "/", "/page")
+    _add_folder(router, "swagger_ui", "/docs", "/docs")
+    return router
+
+
+def _add_folder(router: APIRouter, folder: str, index_path: str, path: str) -> None:
+    """Add a folder's `index.html` at `index_path`, and its other files below `path`."""
+    named = ((file.name, file.name.rpartition(".")[2], file) for file in (files("service") / folder).iterdir())
     assets = {
-        name: Asset.from_content(file.read_bytes(), suffix) for name, suffix, file in listed if suffix in CONTENT_TYPES
+        name: Asset.from_content(file.read_bytes(), suffix) for name, suffix, file in named if suffix in MEDIA_TYPES
     }
     index = assets.pop("index.html")
-    docs: list[Asset] = []  # made at the first request: all routes are known by then
-    router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
-    async def get_page(request: Request) -> Response:
-        return index.response(request)
+    @router.get(index_path)
+    async def get_index(request: Request) -> Response:
+        return index.respond(request)
 
-    @router.get("/page/{file}")
+    @router.get(f"{path}/{{file}}")
     async def get_asset(file: str, request: Request) -> Response:
         if file not in assets:
             raise HTTPException(404)
-        return assets[file].response(request)
-
-    @router.get("/docs")
-    async def get_docs(request: Request) -> Response:
-        if not docs:
-            docs.append(Asset.from_content(reference(request.app.openapi()), "html"))
-        return docs[0].response(request)
-
-    return router
+        return assets[file].respond(request)
