@@ -22,6 +22,7 @@ SCREENSHOTS: dict[str, tuple[int, Literal["light", "dark"], str]] = {
 }
 """Width in pixels, theme, and last section, by file name."""
 MARGIN_PX = 16
+TIMEOUT_MS = 300_000
 N_COLORS = 128
 """Colors of the palette, which reduces the file to a third without a visible change."""
 
@@ -41,6 +42,7 @@ def main() -> None:
 def _screenshot(browser: Browser, url: str, width: int, theme: Literal["light", "dark"], last: str) -> bytes:
     viewport: ViewportSize = {"width": width, "height": 900}
     page = browser.new_page(viewport=viewport, color_scheme=theme, reduced_motion="reduce", locale="en")
+    page.set_default_timeout(TIMEOUT_MS)
     page.goto(f"{url}/")
     page.wait_for_selector("body[data-ready=true]")
     _prepare(page)
