@@ -32,10 +32,10 @@ from service.settings import Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
 from service.storage.opening import open_store
-from service.workers.base import Backend
+from service.workers.backend import Backend
 from service.workers.collector import BackendCollector
-from service.workers.inline import InlineBackend
-from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
+from service.workers.inline_backend import InlineBackend
+from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
 
 THREADS = 32
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
@@ -114,19 +114,19 @@ def make_backend(settings: Settings, library: EnsembleRegistry) -> Backend:
     batches = _batches(library)
     if settings.backend == "inline":
         return InlineBackend(batches, str(library.device))
-    return ProcessBackend(batches, process_options(settings, library.device))
+    return ProcessBackend(batches, worker_options(settings, library.device))
 
 
-def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
+def worker_options(settings: Settings, device: torch.device) -> WorkerOptions:
     """How many processes score, and how."""
-    return ProcessOptions(
+    return WorkerOptions(
         gpus=visible_gpus() if device.type == "cuda" else (),
-        processes=settings.num_workers or torch.get_num_threads(),
-        processes_per_gpu=settings.workers_per_gpu,
-        threads=settings.num_threads,
-        deadline_seconds=settings.task_timeout,
-        proxy_seconds=settings.score_timeout,
-        tasks_per_process=settings.max_tasks_per_worker,
+        num_workers=settings.num_workers or torch.get_num_threads(),
+        workers_per_gpu=settings.workers_per_gpu,
+        num_threads=settings.num_threads,
+        task_timeout=settings.task_timeout,
+        score_timeout=settings.score_timeout,
+        max_tasks_per_worker=settings.max_tasks_per_worker,
         log=(settings.log_format, settings.log_level),
     )
 
@@ -142,7 +142,7 @@ def make_context(
 ) -> AppContext:
     """What requests are answered with."""
     memory, metrics, tracing = memory or Memory(settings.cache_size), metrics or Metrics(), tracing or Tracing()
-    turns = FairScheduler(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
+    turns = FairScheduler(places=max(1, len(backend.health().workers)), most_waiting=settings.queue_size)
     limits = Limits(settings.max_parameters, settings.max_flops_ratio)
     scorer = Scorer(backend, turns, memory, store, metrics, tracing)
     return AppContext(library, scorer, memory, limits, metrics, tracing, FairScheduler(1, settings.queue_size))

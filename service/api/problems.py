@@ -19,7 +19,7 @@ from common.strict_json import JsonError, TooManyValuesError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
 from service.storage.errors import IdempotencyError, StoreError, TooManyJobsError
-from service.workers.scoring_errors import ScoringError
+from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -42,7 +42,7 @@ TITLES = {
     503: "Unavailable",
 }
 """By status. The type of a problem is made of these, so they are not left to `http`, whose phrases change."""
-_SCORING = {"deadline": 503, "interrupted": 503}
+_SCORING = {"timeout": 503, "interrupted": 503}
 """By what a backend says; anything else is an internal error."""
 _MESSAGES = {
     "missing": "a value: this field is required",

@@ -18,9 +18,8 @@ from service.observability.tracing import Tracing, set_attributes
 from service.storage import Store, StoreError
 from service.storage.score_key import ScoreKey
 from service.storage.write_behind import WriteBehind
-from service.workers.base import Backend, Outcome, Task
-from service.workers.errors import RefusedError
-from service.workers.scoring_errors import ScoringError
+from service.workers.backend import Backend, Task, TaskOutcome
+from service.workers.errors import ScoringError, TaskRejectedError
 
 log = logging.getLogger(__name__)
 Scores = dict[str, Score]
@@ -108,7 +107,7 @@ class Scorer:
                 outcome = await asyncio.wrap_future(await self._submitted(_task(arch, probe, list(keys))))
                 failure = outcome.failure and outcome.failure.kind
                 set_attributes(
-                    span, seconds=outcome.seconds, tries=outcome.tries, process=outcome.process, failure=failure
+                    span, seconds=outcome.seconds, attempts=outcome.attempts, worker=outcome.worker, failure=failure
                 )
         finally:
             self.turns.give_back(asker, perf_counter() - started)
@@ -142,11 +141,11 @@ class Scorer:
         self.memory.scores.put(found)
         return found
 
-    async def _submitted(self, task: Task) -> "Future[Outcome]":
+    async def _submitted(self, task: Task) -> "Future[TaskOutcome]":
         while True:
             try:
                 return self.backend.submit(task)
-            except RefusedError:
+            except TaskRejectedError:
                 if self.backend.health().state in ("draining", "stopped"):
                     raise
                 await asyncio.sleep(PAUSE)  # a process is being replaced
@@ -158,7 +157,7 @@ def _task(arch: Architecture, probe: Probe, proxies: list[str]) -> Task:
         space=probe.space.name,
         settings=probe.space.settings,
         architecture=probe.space.to_json(arch),
-        probe=probe.batch.fingerprint,
+        probe_batch=probe.batch.fingerprint,
         seed=probe.seed,
         repeats=probe.repeats,
         proxies=proxies,

@@ -24,7 +24,7 @@ from service.observability import logs
 from service.storage import Claim, ItemOutcome, Job, Store
 from service.storage.errors import StoreError
 from service.storage.write_behind import WriteBehind
-from service.workers.scoring_errors import ScoringError
+from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
 AHEAD = 64

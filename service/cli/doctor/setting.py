@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from common.errors import ArchrankError, InputError
 from service.api.problems import problem
-from service.app import process_options
+from service.app import worker_options
 from service.cli.doctor.base import Finding, Setup, error, ok, warning
 from service.inference.registry import find_device
 from service.settings import Settings
@@ -117,9 +117,9 @@ def _at_work(settings: Settings) -> tuple[int, int]:
     """How many processes score, and with how many threads each."""
     if settings.backend == "inline":
         return 1, torch.get_num_threads()
-    options = process_options(settings, find_device(settings.device))
-    processes = len(options.visible)
-    return processes, options.threads or max(1, torch.get_num_threads() // processes)
+    options = worker_options(settings, find_device(settings.device))
+    processes = len(options.visible_devices)
+    return processes, options.num_threads or max(1, torch.get_num_threads() // processes)
 
 
 def _cores() -> float:

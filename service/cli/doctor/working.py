@@ -15,7 +15,7 @@ from proxies import proxy_versions
 from service.api.authentication import is_loopback
 from service.api.schemas import FOUR_LAYERS
 from service.api_keys import NO_KEY_HINT
-from service.app import process_options
+from service.app import worker_options
 from service.cli.doctor.base import Finding, Setup, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
@@ -24,8 +24,8 @@ from service.storage.errors import StoreError
 from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
 from service.storage.store import FILE_NAME
-from service.workers.base import Task
-from service.workers.processes import ProcessBackend
+from service.workers.backend import Task
+from service.workers.process_backend import ProcessBackend
 
 SLOW_SECONDS = 0.5
 """A store that takes longer to write a row is slow."""
@@ -100,7 +100,7 @@ def scoring(setup: Setup) -> Finding:
     """One small architecture is scored, as a server does it: in a process of its own."""
     settings, library = setup.settings, setup.library
     probe, names = library.probe, list(library.models[library.default].proxies) if library.models else ["params"]
-    options = process_options(settings.model_copy(update={"num_workers": 1}), library.device)
+    options = worker_options(settings.model_copy(update={"num_workers": 1}), library.device)
     arch = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
     task = Task("doctor", probe.space.name, probe.space.settings, arch, "probe", probe.seed, probe.repeats, names)
     started = perf_counter()

@@ -338,6 +338,8 @@ def test_proxies(ensembles: Path) -> None:
 
 def test_scoring(monkeypatch: Patch) -> None:
     assert_found(working.scoring, "ok", "18 proxies in", "the process started in")
-    options = working.process_options(Setup().settings, torch.device("cpu"))
-    monkeypatch.setattr(working, "process_options", lambda *args: replace(options, entry="tests:nothing_of_the_kind"))
+    options = working.worker_options(Setup().settings, torch.device("cpu"))
+    monkeypatch.setattr(
+        working, "worker_options", lambda *args: replace(options, entry_point="tests:nothing_of_the_kind")
+    )
     assert_found(working.scoring, "error", "no process is ready to score", "nothing_of_the_kind")
