@@ -375,8 +375,8 @@ class ProcessBackend(Backend):
             self._queue.remove(pending)
             self._resolve(pending, TaskOutcome(pending.task.id, None, 0.0, Failure(kind, reason), pending.attempts))
         for worker in self._workers:
-            if (pending := worker.pending) is not None and pending.task.id in task_ids:
+            if (running := worker.pending) is not None and running.task.id in task_ids:
                 seconds = monotonic() - worker.since
                 worker.fail(kind, reason)
                 failure = Failure(kind, reason)
-                self._resolve(pending, TaskOutcome(pending.task.id, None, seconds, failure, pending.attempts))
+                self._resolve(running, TaskOutcome(running.task.id, None, seconds, failure, running.attempts))

@@ -12,10 +12,10 @@ from ensemble import Benchmark, CombinerInfo, FeatureTable, get_combiner
 from ensemble.combiners import Combiner
 from ensemble.combiners.ridge import Ridge
 from ensemble.data.features import feature_table
+from ensemble.data.folds import Split, seeded_folds
 from ensemble.evaluation.baselines import BASELINES
 from ensemble.evaluation.cross_validation import HeldOutPredictions, held_out_predictions
 from ensemble.evaluation.diagnostics import estimate_noise, shuffled_label_control
-from ensemble.evaluation.folds import Split, seeded_folds
 from ensemble.evaluation.learning_curves import compute_learning_curves, smaller_sizes
 from ensemble.evaluation.metrics import spearman
 from ensemble.evaluation.protocol import structural_folds
@@ -123,13 +123,13 @@ class SelectingRidge(Combiner):
     """Ridge regression on columns that `fit` selects by its own rows."""
 
     def fit(self, X: Array, y: Array) -> "SelectingRidge":
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         self.selected_ = strongest(X, y)
         self.model_ = Ridge().fit(X[:, self.selected_], y)
         return self
 
     def predict(self, X: Array) -> Array:
-        return self.model_.predict(self._data(X)[:, self.selected_])
+        return self.model_.predict(self._check_input(X)[:, self.selected_])
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_every_command_reports_the_encoding_in_one_sentence(postgres: Postgres) 
         findings = {finding["check"]: finding for finding in json.loads(completed.stdout)["findings"]}
         assert completed.returncode == 1
         assert findings["store"]["status"] == "error"
-        assert findings["store"]["found"].startswith(message)
+        assert findings["store"]["message"].startswith(message)
         assert findings["keys"]["status"] == "skipped"
         assert tables(url) == 0
 
