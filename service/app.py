@@ -33,10 +33,10 @@ from service.settings import Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
 from service.storage.opening import open_store
-from service.workers.base import Backend
+from service.workers.backend import Backend
 from service.workers.collector import BackendCollector
-from service.workers.inline import InlineBackend
-from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
+from service.workers.inline_backend import InlineBackend
+from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
 
 MAX_THREADS = 32
 """Threads of the default executor. Most of them wait for the store, which may be unavailable."""
@@ -115,19 +115,19 @@ def make_backend(settings: Settings, ensembles: EnsembleRegistry) -> Backend:
     batches = _probe_batches(ensembles)
     if settings.backend == "inline":
         return InlineBackend(batches, str(ensembles.device))
-    return ProcessBackend(batches, process_options(settings, ensembles.device))
+    return ProcessBackend(batches, worker_options(settings, ensembles.device))
 
 
-def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
+def worker_options(settings: Settings, device: torch.device) -> WorkerOptions:
     """Return the options of the worker processes."""
-    return ProcessOptions(
+    return WorkerOptions(
         gpus=visible_gpus() if device.type == "cuda" else (),
-        processes=settings.num_workers or torch.get_num_threads(),
-        processes_per_gpu=settings.workers_per_gpu,
-        threads=settings.num_threads,
-        deadline_seconds=settings.task_timeout,
-        proxy_seconds=settings.score_timeout,
-        tasks_per_process=settings.max_tasks_per_worker,
+        num_workers=settings.num_workers or torch.get_num_threads(),
+        workers_per_gpu=settings.workers_per_gpu,
+        num_threads=settings.num_threads,
+        task_timeout=settings.task_timeout,
+        score_timeout=settings.score_timeout,
+        max_tasks_per_worker=settings.max_tasks_per_worker,
         log=(settings.log_format, settings.log_level),
     )
 
@@ -144,7 +144,7 @@ def make_context(
     """Build the resources that requests and jobs share."""
     cache = ResultCache(settings.cache_size) if cache is None else cache
     metrics, tracing = metrics or Metrics(), tracing or Tracing()
-    slots = max(1, len(backend.health().processes))
+    slots = max(1, len(backend.health().workers))
     scorer = CachedScorer(backend, FairScheduler(slots, settings.queue_size), cache, store, metrics, tracing)
     limits = SizeLimits(settings.max_parameters, settings.max_flops_ratio)
     return AppContext(ensembles, scorer, cache, limits, metrics, tracing, FairScheduler(1, settings.queue_size))

@@ -1,4 +1,4 @@
-"""Real servers that tests kill, starve and stop, and what must hold of their jobs afterwards."""
+"""Server processes for tests, and invariants of their jobs."""
 
 import json
 import os
@@ -18,15 +18,21 @@ import pytest
 
 from service.cli.demo import wait_until_ready
 
-PATIENCE = 90
-"""Seconds after which a recovery that has not happened counts as none."""
+TIMEOUT_S = 90
+"""Maximum time of a recovery."""
 CHEAP = ["params", "nwot"]
 T = TypeVar("T")
 
 
 @dataclass
 class Server:
-    """A server process, and a client of it."""
+    """A server process and an HTTP client.
+
+    Attributes:
+        process: the process.
+        url: base URL of the server.
+        client: client of the server.
+    """
 
     process: "subprocess.Popen[str]"
     url: str
@@ -36,22 +42,22 @@ class Server:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """As `kill -9` does."""
+        """Send SIGKILL and wait for the end of the process."""
         self.send(signal.SIGKILL)
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT_S)
 
-    def scorers(self) -> list[int]:
-        """Process ids of those that score."""
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
         return [child for child in _children(self.process.pid) if b"spawn_main" in _command(child)]
 
     def architectures(self, n: int, seed: int = 1, depth: int = 4) -> list[Any]:
-        """Different ones."""
+        """Sample distinct architectures."""
         query = {"n": n, "depth": depth, "seed": seed}
-        found: list[Any] = self.client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
-        return found
+        architectures: list[Any] = self.client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+        return architectures
 
     def submit(self, architectures: Sequence[Any], key: str | None = None, **more: Any) -> str:
-        """Where the job is."""
+        """Create a job and return its path."""
         headers = {} if key is None else {"Idempotency-Key": key}
         body = {"architectures": architectures, "proxies": CHEAP, **more}
         response = self.client.post("/v1/jobs", json=body, headers=headers)
@@ -64,44 +70,44 @@ class Server:
         return response.json()
 
     def finished(self, place: str) -> int:
-        """How many of a job's architectures are."""
+        """Number of a job's finished architectures."""
         counts = self.job(place)["counts"]
         return int(counts["done"] + counts["failed"])
 
-    def at_least(self, place: str, number: int) -> int:
-        """Wait until so many are finished."""
+    def wait_until_finished(self, place: str, number: int) -> int:
+        """Wait until a number of architectures is finished."""
         return until(lambda: n if (n := self.finished(place)) >= number else None)
 
     def results(self, place: str, limit: int = 500) -> dict[int, Any]:
-        """By position, so far; each once."""
-        found: dict[int, Any] = {}
+        """Results so far by position, each of them once."""
+        results: dict[int, Any] = {}
         following: str | None = f"{place}/results?limit={limit}"
         while following:
             page = self.client.get(following).json()
-            for one in page["results"]:
-                assert one["position"] not in found
-                found[one["position"]] = one["result"]
+            for item in page["results"]:
+                assert item["position"] not in results
+                results[item["position"]] = item["result"]
             following = page["next"] if page["results"] else None
-        return found
+        return results
 
     def events(self, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
-        """Of one connection."""
+        """Events of one connection, after the one with id `after`."""
         with self.client.stream("GET", f"{place}/events", headers={"Last-Event-ID": str(after)}) as stream:
-            yield from told(stream.iter_lines())
+            yield from parse_events(stream.iter_lines())
 
-    def events_to_the_end(self, place: str, most: int | None = None) -> Iterator[tuple[int, str, Any]]:
-        """Of as many connections as it takes; each is cut off by the server, or here after so many events."""
-        last, kind, deadline = 0, "", time.monotonic() + PATIENCE
+    def all_events(self, place: str, max_per_connection: int | None = None) -> Iterator[tuple[int, str, Any]]:
+        """Events of as many connections as it takes; each ends with the server, or after a number of events."""
+        last, kind, deadline = 0, "", time.monotonic() + TIMEOUT_S
         while kind != "done" and time.monotonic() < deadline:
             try:
-                for event in islice(self.events(place, after=last), most):
+                for event in islice(self.events(place, after=last), max_per_connection):
                     last, kind, _ = event
                     yield event
             except httpx.TransportError:
                 time.sleep(0.1)
 
     def memory(self) -> float:
-        """Resident, of the server's own process, in MB."""
+        """Resident memory of the server process in MB."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -117,25 +123,27 @@ def serving(
     clean: bool = False,
     **settings: Any,
 ) -> Iterator[Server]:
-    """A server on this data folder; killed at the end, which is how most of these tests end anyway.
+    """Start a server, and kill it at the end.
 
     Args:
-        data: its data folder.
-        log: its standard error is added to it.
-        module: what is run.
-        port: a free one where 0.
-        ready: whether to wait until it is.
-        clean: end with SIGTERM instead.
-        settings: environment variables; in lower case without `ARCHRANK_`.
+        data: data directory of the server.
+        log: file that its standard error is appended to.
+        module: module that is run.
+        port: port of the server; a free one if 0.
+        ready: wait until the server is ready.
+        clean: end the server with SIGTERM instead of SIGKILL.
+        settings: environment variables; lower-case names are prefixed with `ARCHRANK_`.
     """
     command = (sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", str(port))
-    given = {f"ARCHRANK_{name.upper()}" if name.islower() else name: str(value) for name, value in settings.items()}
+    variables = {f"ARCHRANK_{name.upper()}" if name.islower() else name: str(value) for name, value in settings.items()}
     env = (
-        os.environ | {"ARCHRANK_DATA_DIR": str(data), "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"} | given
+        os.environ
+        | {"ARCHRANK_DATA_DIR": str(data), "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
+        | variables
     )
     with (
         log.open("a") if log else nullcontext() as errors,
-        # In a group of its own, which a test may send signals to.
+        # In its own process group, so that a test may signal the whole group.
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env, process_group=0
         ) as process,
@@ -145,17 +153,17 @@ def serving(
             url = process.stdout.readline().split()[-1]
             if ready:
                 wait_until_ready(url, process)
-            with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
                 yield Server(process, url, client)
             if clean:
                 process.terminate()
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT_S)
         finally:
             process.kill()
 
 
-def told(lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
-    """Parse a stream of events: id, kind and data of each."""
+def parse_events(lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
+    """Parse server-sent events into id, kind and data."""
     fields: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
@@ -166,29 +174,29 @@ def told(lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
             fields = {}
 
 
-def until(found: Callable[[], T | None]) -> T:
-    """The first that is neither None nor False."""
-    deadline = time.monotonic() + PATIENCE
+def until(poll: Callable[[], T | None]) -> T:
+    """Poll until the result is neither None nor False, and return it."""
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        if (one := found()) is not None and one is not False:
-            return one
+        if (result := poll()) is not None and result is not False:
+            return result
         time.sleep(0.02)
     raise AssertionError("it did not happen")
 
 
 def assert_complete(server: Server, place: str, number: int, before: dict[int, Any], failed: int = 0) -> dict[int, Any]:
-    """The job ends with all its results, each once; those of before are as they were, seconds and all."""
-    job = until(lambda: found if (found := server.job(place))["finished"] else None)
+    """The job ends with all results, each once; the results `before` are unchanged, including their durations."""
+    job = until(lambda: status if (status := server.job(place))["finished_at"] else None)
     assert (job["state"], job["counts"]["done"], job["counts"]["failed"]) == ("done", number - failed, failed)
     results = server.results(place)
     assert sorted(results) == list(range(number))
     assert {position: results[position] for position in before} == before
-    assert_told_once(list(server.events(place)), number)
+    assert_events_complete(list(server.events(place)), number)
     return results
 
 
-def assert_told_once(events: list[tuple[int, str, Any]], number: int) -> None:
-    """No event is missing or told again, and each architecture has one."""
+def assert_events_complete(events: list[tuple[int, str, Any]], number: int) -> None:
+    """No event is missing or repeated, and each architecture has one."""
     assert [event for event, _, _ in events] == list(range(1, len(events) + 1))
     assert [kind for _, kind, _ in events][-1] == "done"
     assert sorted(data["position"] for _, kind, data in events if kind == "item") == list(range(number))
@@ -196,7 +204,7 @@ def assert_told_once(events: list[tuple[int, str, Any]], number: int) -> None:
 
 def _children(pid: int) -> list[int]:
     if sys.platform != "linux":
-        pytest.skip("children are found by /proc")
+        pytest.skip("children are listed by /proc")
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sorted({int(child) for task in tasks for child in (task / "children").read_text().split()})
 

@@ -13,8 +13,8 @@ from benchmarks.gpu.checks import Options
 from models import Architecture, get_space
 from models.batches import ProbeBatch
 from proxies import proxy_names
-from service.workers.base import Outcome, Task
-from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
+from service.workers.backend import Task, TaskOutcome
+from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
 
 START_SECONDS = 100
 IDS = count()
@@ -24,24 +24,24 @@ IDS = count()
 def backend(options: Options, batch: ProbeBatch, processes: int, **more: Any) -> Iterator[ProcessBackend]:
     """Processes on the first GPU (or the CPU), ready to score on `batch`; stopped at the end.
 
-    Raises `RuntimeError` where they do not get ready. `more` goes to `ProcessOptions`.
+    Raises `RuntimeError` where they do not get ready. `more` goes to `WorkerOptions`.
     """
     one = ProcessBackend(
         {"probe": batch},
-        ProcessOptions(
+        WorkerOptions(
             gpus=visible_gpus()[:1] if options.device == "cuda" else (),
-            processes=processes,
-            processes_per_gpu=processes,
-            threads=max(1, torch.get_num_threads() // processes),
+            num_workers=processes,
+            workers_per_gpu=processes,
+            num_threads=max(1, torch.get_num_threads() // processes),
             **more,
         ),
     )
     one.start()
     try:
         end = monotonic() + START_SECONDS
-        while not all(process.state == "idle" for process in one.health().processes):
+        while not all(worker.state == "idle" for worker in one.health().workers):
             if monotonic() > end or one.health().state == "unhealthy":
-                raise RuntimeError(f"no process got ready: {one.health().processes[0].last_error}")
+                raise RuntimeError(f"no process got ready: {one.health().workers[0].last_error}")
             sleep(0.01)
         yield one
     finally:
@@ -55,10 +55,10 @@ def task(architecture: Architecture, proxies: Iterable[str] | None = None, seed:
     return Task(f"t{next(IDS)}", space.name, space.settings, space.to_json(architecture), "probe", seed, 1, names)
 
 
-def outcomes(one: ProcessBackend, tasks: Iterable[Task], in_flight: int) -> Iterator[Outcome]:
+def outcomes(one: ProcessBackend, tasks: Iterable[Task], in_flight: int) -> Iterator[TaskOutcome]:
     """As they come, never more than so many at a time."""
     tasks = iter(tasks)
-    running: set[Future[Outcome]] = {one.submit(task) for task in islice(tasks, in_flight)}
+    running: set[Future[TaskOutcome]] = {one.submit(task) for task in islice(tasks, in_flight)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in finished)

@@ -15,8 +15,8 @@ from benchmarks.speed.scoring import architecture
 from models import get_space
 from models.batches import synthetic_batch
 from proxies import score
-from service.workers.base import OUT_OF_MEMORY, Outcome, Task
-from service.workers.child import make_scorer, serve
+from service.workers.backend import OUT_OF_MEMORY, Task, TaskOutcome
+from service.workers.worker_main import create_scorer, serve_tasks
 
 CHUNKED = "grad_sign"
 """Its pass takes samples one by one, so that the batch may be cut."""
@@ -68,35 +68,35 @@ def lost_device(options: Options) -> Iterator[Check]:
     batch = synthetic_batch(get_space("gcn-nas"), batch_size=2, frames=4)
     one = architecture(4)
     expected = "device_error" if options.device == "cuda" else "crash"
-    with backend(options, batch, processes=1, entry=f"{__name__}:main") as scoring:
+    with backend(options, batch, processes=1, entry_point=f"{__name__}:main") as scoring:
         before, lost, after = (
             outcome
             for seed in (0, FAULT_SEED, 0)
             for outcome in outcomes(scoring, [task(one, ["params", "nwot"], seed)], in_flight=1)
         )
-        health = scoring.health().processes[0]
+        health = scoring.health().workers[0]
     kind = lost.failure.kind if lost.failure else "none"
     yield holds("a task that ends its process", kind == expected, f"{kind}, {lost.failure}", expected)
-    yield holds("it was tried once more", lost.tries == 2, f"{lost.tries} times", "2 times")
+    yield holds("it was tried once more", lost.attempts == 2, f"{lost.attempts} times", "2 times")
     yield holds("the process was replaced", health.restarts == 2, f"{health.restarts} times", "2 times")
     alike = before.scores is not None and after.scores is not None and _values(before) == _values(after)
     yield holds("the next task", alike, "as before" if alike else str(after.failure), "as before")
 
 
-def _values(outcome: Outcome) -> list[Any]:
+def _values(outcome: TaskOutcome) -> list[Any]:
     return [one["value"] for one in (outcome.scores or {}).values()]
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
-    """As `service.workers.child.main`, in a process that loses its device at a certain task."""
-    scorer = make_scorer(setup)
+    """As `service.workers.worker_main.run`, in a process that loses its device at a certain task."""
+    scorer = create_scorer(setup)
 
-    def work(task: Task) -> Outcome:
+    def work(task: Task) -> TaskOutcome:
         if task.seed == FAULT_SEED:
             _lose(scorer.device)
         return scorer(task)
 
-    serve(line, work)
+    serve_tasks(line, work)
 
 
 def _lose(device: torch.device) -> None:

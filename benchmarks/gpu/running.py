@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from benchmarks.gpu.checks import Check, Options
-from service.workers.child import end_with_parent
+from service.workers.worker_main import exit_with_parent
 
 PARTS = {
     "tests": ("benchmarks.gpu.suite", 75),
@@ -71,8 +71,8 @@ def run_part(module: str, options: Options, seconds: float) -> Iterator[Check]:
 def _enter(module: str, options: Options, line: Connection) -> None:
     """In the process: send each result, and an exception as one."""
     os.setsid()  # so that it can be killed with all that it starts
-    end_with_parent()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as `service.workers.child` has it
+    exit_with_parent()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as `service.workers.worker_main` has it
     try:
         for check in import_module(module).run(options):
             line.send(check)

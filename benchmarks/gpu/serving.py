@@ -10,7 +10,7 @@ from benchmarks.speed.scoring import architecture
 from models import get_space
 from models.batches import synthetic_batch
 from proxies import Score, score
-from service.workers.processes import visible_gpus
+from service.workers.process_backend import visible_gpus
 
 PROCESSES = 2
 

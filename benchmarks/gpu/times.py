@@ -15,7 +15,7 @@ from benchmarks.speed.scoring import STUDY, architecture, served_by_pass
 from models import get_space
 from models.batches import ProbeBatch, synthetic_batch
 from proxies import Score, score
-from service.workers.base import Task
+from service.workers.backend import Task
 
 IN_FLIGHT = (1, 2, 4, 8)
 

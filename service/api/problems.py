@@ -21,7 +21,7 @@ from service.inference.plan import BasisError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
 from service.storage.errors import IdempotencyError, StoreError, TooManyJobsError
-from service.workers.scoring_errors import ScoringError
+from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -43,7 +43,7 @@ TITLES = {
     503: "Unavailable",
 }
 """Titles by status. Types are derived from them, so they do not rely on the changing phrases of `http`."""
-_SCORING_STATUS = {"deadline": 503, "interrupted": 503}
+_SCORING_STATUS = {"timeout": 503, "interrupted": 503}
 """Status by kind of scoring failure; 500 for all others."""
 _ALLOWED = {
     "missing": "a value: this field is required",

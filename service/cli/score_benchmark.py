@@ -20,7 +20,7 @@ from models.batches import BatchSpec, ProbeBatch
 from proxies import proxy_versions, score
 from proxies.memory import keep_freed_memory
 from proxies.runner import DEFAULT_REPEATS, check_options
-from service.workers.child import end_with_parent
+from service.workers.worker_main import exit_with_parent
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished rows and the total number of rows."""
@@ -155,7 +155,7 @@ class _Worker:
 
 
 def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
-    end_with_parent()
+    exit_with_parent()
     keep_freed_memory()
     torch.set_num_threads(threads)
     space = get_space(header["space"], **header["settings"])

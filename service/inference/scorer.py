@@ -19,9 +19,8 @@ from service.observability.tracing import Tracing, set_attributes
 from service.storage import Store, StoreError
 from service.storage.score_key import ScoreKey
 from service.storage.write_behind import WriteBehind
-from service.workers.base import Backend, Outcome, Task
-from service.workers.errors import RefusedError
-from service.workers.scoring_errors import ScoringError
+from service.workers.backend import Backend, Task, TaskOutcome
+from service.workers.errors import ScoringError, TaskRejectedError
 
 log = logging.getLogger(__name__)
 ScoresByProxy = dict[str, Score]
@@ -146,7 +145,7 @@ class CachedScorer:
                 outcome = await asyncio.wrap_future(await self._submit(task))
                 failure = outcome.failure and outcome.failure.kind
                 set_attributes(
-                    span, seconds=outcome.seconds, tries=outcome.tries, process=outcome.process, failure=failure
+                    span, seconds=outcome.seconds, attempts=outcome.attempts, worker=outcome.worker, failure=failure
                 )
         finally:
             self.scheduler.release(requester, perf_counter() - started)
@@ -180,11 +179,11 @@ class CachedScorer:
         self.cache.scores.put(scores)
         return scores
 
-    async def _submit(self, task: Task) -> "Future[Outcome]":
+    async def _submit(self, task: Task) -> "Future[TaskOutcome]":
         while True:
             try:
                 return self.backend.submit(task)
-            except RefusedError:
+            except TaskRejectedError:
                 if self.backend.health().state in ("draining", "stopped"):
                     raise
                 await asyncio.sleep(SUBMIT_INTERVAL_S)  # a process is being replaced
@@ -196,7 +195,7 @@ def _make_task(architecture: Architecture, context: ScoringContext, proxies: lis
         space=context.space.name,
         settings=context.space.settings,
         architecture=context.space.to_json(architecture),
-        probe=context.batch.fingerprint,
+        probe_batch=context.batch.fingerprint,
         seed=context.seed,
         repeats=context.repeats,
         proxies=proxies,

@@ -1,4 +1,4 @@
-"""Works off the jobs of the store. A job's state is there, not here: whoever is killed leaves nothing but a requeue."""
+"""Background processing of jobs. The store holds their state, so that a killed server leaves nothing but a requeue."""
 
 import asyncio
 import contextlib
@@ -24,33 +24,34 @@ from service.observability import logs
 from service.storage import Claim, ItemOutcome, Job, Store
 from service.storage.errors import StoreError
 from service.storage.write_behind import WriteBehind
-from service.workers.scoring_errors import ScoringError
+from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
-AHEAD = 64
-"""Items that are held at most: enough to keep every process busy, and to answer what is known many at a time. More are
-claimed when half of them are finished."""
-PAUSE = 1.0
-"""Seconds after which the store is asked again whether there is work, or whether it is there again."""
-MOST_ATTEMPTS = 10
-"""Servers that may end while they compute an item: that is seldom its own fault, which the backend would notice."""
-ATTEMPT_SECONDS = 1.0
-"""Seconds that an item with a place waits for its attempt to be written; a longer wait would hold up others."""
-PRUNE_SECONDS = 3600.0
-UNUSED_DAYS = 90
-MOST_SCORED = 1_000_000
-"""Architectures whose scores are kept, and for how long after their last use."""
-LOST = {"title": "Interrupted", "status": 500, "detail": "the server ended while it worked on this, more than once"}
+MAX_HELD_ITEMS = 64
+"""Maximum number of claimed items: enough to keep all workers busy and to look up known scores in batches."""
+RETRY_INTERVAL_S = 1.0
+"""Interval at which the store is polled for queued items, and at which failed operations are repeated."""
+MAX_ATTEMPTS = 10
+"""Number of servers that may end during an item; they seldom end because of it, since its worker would end first."""
+ATTEMPT_TIMEOUT_S = 1.0
+"""Maximum time that a started item waits for its attempt to be stored, as it occupies a worker meanwhile."""
+PRUNE_INTERVAL_S = 3600.0
+SCORE_RETENTION = timedelta(days=90)
+"""Time since their last use for which scores are kept."""
+MAX_SCORED_ARCHITECTURES = 1_000_000
+INTERRUPTED = {"title": "Interrupted", "status": 500, "detail": "the server ended during this item more than once"}
+"""Error of an item with the maximum number of attempts."""
+ItemKey = tuple[int, int, int]
 
 
 class JobRunner:
-    """Claims items, has them answered as requests are, and writes down what came of them. For one event loop.
+    """Claims items of jobs, processes them like those of requests, and stores their results. For one event loop.
 
     Args:
         context: resources shared with requests.
-        store: where the jobs are.
-        keep: how long results are kept after a job has finished.
-        worker_seconds: how long another server on the store may give no sign before its items are taken over.
+        store: store of the jobs.
+        result_retention: time for which a finished job is kept.
+        heartbeat_timeout: time in seconds without a heartbeat after which another server counts as lost.
         to_document: converts the result of an architecture, and its position in the job, to JSON data.
     """
 
@@ -58,226 +59,221 @@ class JobRunner:
         self,
         context: AppContext,
         store: Store,
-        keep: timedelta,
-        worker_seconds: float,
+        result_retention: timedelta,
+        heartbeat_timeout: float,
         to_document: Callable[[ItemResult, int], dict[str, Any]],
     ) -> None:
-        self._desk, self._store, self._keep, self._to_document = context, store, keep, to_document
-        self._name = uuid4().hex
-        self._watch = HeartbeatMonitor(store, self._name, worker_seconds)
-        self._thread = ThreadPoolExecutor(1, "watch")  # of its own: a sign of life waits for nobody
-        self._held: dict[tuple[int, int, int], Claim] = {}
-        self._begun: set[tuple[int, int, int]] = set()
-        self._tasks: dict[asyncio.Task[None], int | None] = {}  # and the number of the job that each works on
-        self._over: set[int] = set()
-        self._outcomes = WriteBehind("results of jobs", self._write, self._written)
+        self._context, self._store = context, store
+        self._result_retention, self._to_document = result_retention, to_document
+        self._server = uuid4().hex
+        self._heartbeat = HeartbeatMonitor(store, self._server, heartbeat_timeout)
+        self._heartbeat_thread = ThreadPoolExecutor(1, "heartbeat")  # its own, so that a heartbeat never waits
+        self._held: dict[ItemKey, Claim] = {}
+        self._begun: set[ItemKey] = set()
+        self._tasks: dict[asyncio.Task[None], int | None] = {}  # with the number of the job, if any
+        self._lost_jobs: set[int] = set()
+        self._outcomes = WriteBehind("results of jobs", self._write, self._on_written)
         self._attempts = WriteBehind("attempts at items of jobs", store.queue.begin)
-        self._news = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin, with what an earlier server left half done. Raises `StoreError`."""
-        await self._recover()
-        loops = (self._run(), self._prune(), *([self._keep_watch()] if self._store.is_shared else []))
+        """Requeue the items of earlier servers and start processing. Raises `StoreError`."""
+        await self._requeue_lost()
+        loops = (self._run(), self._prune(), *([self._send_heartbeats()] if self._store.is_shared else []))
         self._loops = [asyncio.create_task(loop) for loop in loops]
 
     def wake(self) -> None:
-        """There is a new job."""
-        self._news.set()
+        """Look for queued items without waiting for the interval."""
+        self._wakeup.set()
 
-    async def stop(self, seconds: float) -> None:
-        """Claim no more, let what runs finish for so long, and put the rest back."""
+    async def stop(self, timeout: float) -> None:
+        """Claim no more items, wait up to `timeout` seconds for running ones, and requeue the rest."""
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         tasks = set(self._tasks)
         if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+            await asyncio.wait(tasks, timeout=timeout)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._outcomes.flush()
-        await self._attempts.flush()  # before they are put back, or they would count
+        await self._attempts.flush()  # before the release, which reverts attempts
         try:
             await self._release(list(self._held.values()))
             if self._store.is_shared:
-                await asyncio.to_thread(self._store.servers.remove, self._name)
+                await asyncio.to_thread(self._store.servers.remove, self._server)
         except StoreError as error:
-            log.error("what was not finished waits until this server is missed: %s", error)
-        self._thread.shutdown()
+            log.error("unfinished items are requeued once this server counts as lost: %s", error)
+        self._heartbeat_thread.shutdown()
 
-    async def _recover(self) -> None:
-        """Put back the items of servers that are gone: of all others, where this one is alone on its store."""
+    async def _requeue_lost(self) -> None:
+        """Requeue the items of lost servers; on an unshared store, those of all earlier servers."""
         if self._store.is_shared:
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._watch.poll, MOST_ATTEMPTS, LOST
-            )
+            loop = asyncio.get_running_loop()
+            poll = partial(self._heartbeat.poll, MAX_ATTEMPTS, INTERRUPTED)
+            requeued = await loop.run_in_executor(self._heartbeat_thread, poll)
         else:
-            found = await asyncio.to_thread(self._store.queue.requeue_all, MOST_ATTEMPTS, LOST)
-        if found.queued or found.failed:
-            log.warning("%d architectures of jobs wait again, %d were given up", found.queued, found.failed)
+            requeued = await asyncio.to_thread(self._store.queue.requeue_all, MAX_ATTEMPTS, INTERRUPTED)
+        if requeued.queued or requeued.failed:
+            log.warning("%d architectures of jobs were requeued, %d failed", requeued.queued, requeued.failed)
             self.wake()
 
-    async def _keep_watch(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(self._watch.interval)
+            await asyncio.sleep(self._heartbeat.interval)
             try:
-                await self._recover()
+                await self._requeue_lost()
             except StoreError as error:
-                log.error("other servers cannot be watched: %s", error)
+                log.error("no heartbeat could be sent: %s", error)
 
     async def _run(self) -> None:
         while True:
-            self._news.clear()
-            claims = await self._claimed() if len(self._held) <= AHEAD // 2 else []
-            for _, group in groupby(sorted(claims, key=_number), _number):
-                own = list(group)
-                self._begin(self._see_to(own), own[0].job.number)
+            self._wakeup.clear()
+            claims = await self._claim() if len(self._held) <= MAX_HELD_ITEMS // 2 else []
+            for number, group in groupby(sorted(claims, key=_job_number), _job_number):
+                self._create_task(self._process(list(group)), number)
             if not claims:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PAUSE):  # `wait_for` may lose a cancellation that comes with the news
-                        await self._news.wait()
+                    async with asyncio.timeout(RETRY_INTERVAL_S):  # `wait_for` may lose a simultaneous cancellation
+                        await self._wakeup.wait()
 
-    def _begin(self, work: Coroutine[Any, Any, None], job: int | None = None) -> None:
+    def _create_task(self, work: Coroutine[Any, Any, None], job: int | None = None) -> None:
         task = asyncio.create_task(work)
         self._tasks[task] = job
         task.add_done_callback(self._tasks.pop)
 
-    async def _claimed(self) -> Sequence[Claim]:
+    async def _claim(self) -> Sequence[Claim]:
         try:
-            claims = await asyncio.to_thread(self._store.queue.claim, AHEAD - len(self._held), self._name)
+            claims = await asyncio.to_thread(self._store.queue.claim, MAX_HELD_ITEMS - len(self._held), self._server)
         except StoreError as error:
-            log.error("no work can be had from the store: %s", error)
+            log.error("no items can be claimed: %s", error)
             return []
-        self._held |= {_key(claim): claim for claim in claims}
+        self._held |= {_item_key(claim): claim for claim in claims}
         return claims
 
     async def _prune(self) -> None:
-        """Forget what was kept for long enough."""
         while True:
-            await asyncio.sleep(PRUNE_SECONDS)
+            await asyncio.sleep(PRUNE_INTERVAL_S)
             try:
-                await asyncio.to_thread(self._store.jobs.prune, self._keep)
-                await asyncio.to_thread(self._store.scores.prune, MOST_SCORED, timedelta(days=UNUSED_DAYS))
+                await asyncio.to_thread(self._store.jobs.prune, self._result_retention)
+                await asyncio.to_thread(self._store.scores.prune, MAX_SCORED_ARCHITECTURES, SCORE_RETENTION)
             except StoreError as error:
-                log.error("nothing could be pruned: %s", error)
+                log.error("old jobs and scores could not be pruned: %s", error)
 
-    async def _see_to(self, claims: Sequence[Claim]) -> None:
-        """Items of one job, whatever happens: none of them is left running by nobody."""
-        try:
-            await self._answer(claims)
-        except Exception as error:
-            log.exception("items of a job could not be answered")
-            self._outcomes.add([self._outcome(claim, error) for claim in claims])
-
-    async def _answer(self, claims: Sequence[Claim]) -> None:
-        """Items of one job: at once those that are known, the others as they come."""
+    async def _process(self, claims: Sequence[Claim]) -> None:
+        """Process items of one job; every item is settled, even after an unexpected exception."""
         job = claims[0].job
         logs.bind(job=job.id)
-        with self._desk.tracing.span("job", job=job.id, items=len(claims)):
-            await self._answered(claims, job)
+        try:
+            with self._context.tracing.span("job", job=job.id, items=len(claims)):
+                await self._process_job(claims, job)
+        except Exception as error:
+            log.exception("items of a job could not be processed")
+            self._outcomes.add([self._outcome(claim, error) for claim in claims])
 
-    async def _answered(self, claims: Sequence[Claim], job: Job) -> None:
+    async def _process_job(self, claims: Sequence[Claim], job: Job) -> None:
+        """Process items of one job: those with known scores at once, all others concurrently."""
         try:
             plan = await self._plan(job)
         except StoreError as error:
             log.error("a job cannot be bound yet: %s", error)
-            await asyncio.sleep(PAUSE)
-            await self._put_back(claims)
+            await asyncio.sleep(RETRY_INTERVAL_S)
+            await self._requeue(claims)
             return
-        asker = Requester(job.owner, request_id=job.id, is_batch=True)
-        read = [plan.context.space.parse(one.architecture) for one in claims]
-        known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.context, plan.proxies)
-        # An item that a server ended with before is begun by itself, so that nothing else is blamed for it.
-        together = [
-            i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies) and not claims[i].attempts
+        requester = Requester(job.owner, request_id=job.id, is_batch=True)
+        architectures = [plan.context.space.parse(claim.architecture) for claim in claims]
+        known = await self._context.scorer.recall(list(dict.fromkeys(architectures)), plan.context, plan.proxies)
+        # Items with earlier attempts are processed separately, so that no other item shares the blame for a crash.
+        batch = [
+            i
+            for i, architecture in enumerate(architectures)
+            if len(known[architecture]) == len(plan.proxies) and not claims[i].attempts
         ]
-        await self._settle([claims[i] for i in together], [read[i] for i in together], plan, asker)
+        await self._settle([claims[i] for i in batch], [architectures[i] for i in batch], plan, requester)
         async with asyncio.TaskGroup() as group:
-            for i in sorted(set(range(len(read))) - set(together)):
-                group.create_task(self._settle([claims[i]], [read[i]], plan, asker))
+            for i in sorted(set(range(len(claims))) - set(batch)):
+                group.create_task(self._settle([claims[i]], [architectures[i]], plan, requester))
 
     async def _plan(self, job: Job) -> Plan:
         """Resolve a job's query. Raises what `Plan.from_query` and `Plan.from_basis` raise, and `StoreError`."""
         query = (PredictionQuery if job.kind == "predictions" else ScoreQuery)(**job.options)
         if job.proxies is None:  # created by an earlier version
-            basis = Plan.from_query(query, self._desk.ensembles).basis
+            basis = Plan.from_query(query, self._context.ensembles).basis
             job = await asyncio.to_thread(self._store.jobs.bind, job.id, basis)
-        return Plan.from_basis(query, job.basis, self._desk.ensembles)
+        return Plan.from_basis(query, job.basis, self._context.ensembles)
 
-    async def _begin_items(self, claims: Sequence[Claim]) -> None:
-        """Count an attempt at each, once; whoever waits for a store that is away begins all the same."""
-        new = [claim for claim in claims if _key(claim) not in self._begun]
+    async def _begin(self, claims: Sequence[Claim]) -> None:
+        """Store an attempt at each item once, without waiting long for an unavailable store."""
+        new = [claim for claim in claims if _item_key(claim) not in self._begun]
         if new:
-            self._begun.update(map(_key, new))
-            await self._attempts.add_and_wait(new, ATTEMPT_SECONDS)
+            self._begun.update(map(_item_key, new))
+            await self._attempts.add_and_wait(new, ATTEMPT_TIMEOUT_S)
 
     async def _settle(
-        self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, asker: Requester
+        self, claims: Sequence[Claim], architectures: Sequence[Architecture], plan: Plan, requester: Requester
     ) -> None:
         if not claims:
             return
-        asker = replace(asker, on_start=partial(self._begin_items, claims))
+        requester = replace(requester, on_start=partial(self._begin, claims))
         try:
-            results = await run_plan(plan, read, self._desk, asker)
+            results = await run_plan(plan, architectures, self._context, requester)
         except Exception as error:
             log.exception("items of a job failed")
             self._outcomes.add([self._outcome(claim, error) for claim in claims])
             return
-        interrupted = [_is_interrupted(result) for result in results]
-        self._outcomes.add(
-            [
-                self._outcome(claim, result)
-                for claim, result, lost in zip(claims, results, interrupted, strict=True)
-                if not lost
-            ]
-        )
-        if any(interrupted):
-            await asyncio.sleep(PAUSE)
-            await self._put_back([claim for claim, lost in zip(claims, interrupted, strict=True) if lost])
+        pairs = list(zip(claims, results, strict=True))
+        self._outcomes.add([self._outcome(claim, result) for claim, result in pairs if not _is_interrupted(result)])
+        interrupted = [claim for claim, result in pairs if _is_interrupted(result)]
+        if interrupted:
+            await asyncio.sleep(RETRY_INTERVAL_S)
+            await self._requeue(interrupted)
 
     def _write(self, outcomes: Sequence[ItemOutcome]) -> None:
         try:
-            counted = self._store.queue.settle(outcomes)
-            self._over |= {one.claim.job.number for one, held in zip(outcomes, counted, strict=True) if not held}
+            settled = self._store.queue.settle(outcomes)
+            self._lost_jobs |= {
+                outcome.claim.job.number for outcome, counts in zip(outcomes, settled, strict=True) if not counts
+            }
         except StoreError:
             raise
-        except Exception as error:  # one of them cannot be stored at all
+        except Exception as error:  # an outcome cannot be serialised
             if len(outcomes) == 1:
                 self._store.queue.settle([self._outcome(outcomes[0].claim, error)])
             else:
                 for outcome in outcomes:
                     self._write([outcome])
 
-    def _written(self, outcomes: Sequence[ItemOutcome]) -> None:
-        self._let_go(outcome.claim for outcome in outcomes)
-        over, self._over = self._over, set()
-        if over:
-            self._begin(self._leave(over))
+    def _on_written(self, outcomes: Sequence[ItemOutcome]) -> None:
+        self._forget(outcome.claim for outcome in outcomes)
+        lost_jobs, self._lost_jobs = self._lost_jobs, set()
+        if lost_jobs:
+            self._create_task(self._abandon(lost_jobs))
 
-    async def _leave(self, jobs: set[int]) -> None:
-        """Do no more of jobs that were cancelled, or whose items another server took over."""
+    async def _abandon(self, jobs: set[int]) -> None:
+        """Stop processing jobs that were cancelled, or whose items another server has taken over."""
         tasks = [task for task, job in self._tasks.items() if job in jobs]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._put_back([claim for claim in self._held.values() if claim.job.number in jobs])
+        await self._requeue([claim for claim in self._held.values() if claim.job.number in jobs])
 
-    async def _put_back(self, claims: Sequence[Claim]) -> None:
-        """For this server or another to try again."""
+    async def _requeue(self, claims: Sequence[Claim]) -> None:
+        """Requeue items for any server, as soon as the store is available."""
         while True:
             try:
                 await self._release(claims)
             except StoreError as error:
-                log.error("items cannot be put back yet: %s", error)
-                await asyncio.sleep(PAUSE)
+                log.error("items cannot be requeued yet: %s", error)
+                await asyncio.sleep(RETRY_INTERVAL_S)
             else:
                 return
 
     async def _release(self, claims: Sequence[Claim]) -> None:
         if claims:
             await asyncio.to_thread(self._store.queue.release, claims)
-            self._let_go(claims)
+            self._forget(claims)
 
     def _outcome(self, claim: Claim, result: ItemResult) -> ItemOutcome:
         document = self._to_document(result, claim.position)
@@ -285,18 +281,18 @@ class JobRunner:
             return ItemOutcome(claim, error=document["error"])
         return ItemOutcome(claim, result=document, cached=document["cached"])
 
-    def _let_go(self, claims: Iterable[Claim]) -> None:
+    def _forget(self, claims: Iterable[Claim]) -> None:
         for claim in claims:
-            self._held.pop(_key(claim), None)
-            self._begun.discard(_key(claim))
-        self._news.set()
+            self._held.pop(_item_key(claim), None)
+            self._begun.discard(_item_key(claim))
+        self._wakeup.set()
 
 
-def _number(claim: Claim) -> int:
+def _job_number(claim: Claim) -> int:
     return claim.job.number
 
 
-def _key(claim: Claim) -> tuple[int, int, int]:
+def _item_key(claim: Claim) -> ItemKey:
     return claim.job.number, claim.position, claim.lease
 
 

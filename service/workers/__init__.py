@@ -1,5 +1,6 @@
-"""Where architectures get scored: tasks in, outcomes out, whatever becomes of the process that scores.
+"""Backends that score architectures: tasks in, outcomes out.
 
-`base` is the interface; `scoring` is what every backend does with a task. `inline` does it in this process. `processes`
-does it in others: it queues and retries, each `slot` holds a process and its successors, and `child` runs in there.
+`backend` is the interface, and `task_scorer` scores a task in every backend. `inline_backend` scores in the present
+process. `process_backend` scores in worker processes: it queues and retries, each `worker_process` manages a process
+and its replacements, and `worker_main` runs in the process.
 """

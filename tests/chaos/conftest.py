@@ -1,4 +1,4 @@
-"""What was measured on the way, told at the end: nothing is asserted of a recovery but that it happened."""
+"""Durations of recoveries, reported after the tests. No test depends on them."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -13,7 +13,7 @@ Recovered = Callable[[str, float], None]
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
-    """Call it with what was measured, and what that is."""
+    """Function that reports a measurement and its description."""
 
     def tell(measured: str, what: str) -> None:
         request.node.user_properties.append(("told", f"{measured:>12}  {what}"))
@@ -23,13 +23,13 @@ def tell(request: pytest.FixtureRequest) -> Tell:
 
 @pytest.fixture
 def recovered(tell: Tell) -> Recovered:
-    """Call it with what happened and since when, by the monotonic clock, once all is well again."""
+    """Function that reports the duration of a recovery that started at a monotonic time."""
     return lambda what, since: tell(f"{monotonic() - since:.1f} s", what)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
-    told = {text for one in reports for name, text in one.user_properties if name == "told"}
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    told = {text for report in reports for name, text in report.user_properties if name == "told"}
     if told:
         terminalreporter.section("how long recoveries took, and what else was measured")
         for text in sorted(told, key=lambda text: text[12:]):

@@ -1,4 +1,4 @@
-"""The real server, but the architecture in POISON kills the process that scores it: `python -m tests.chaos.poison`."""
+"""A server whose workers are killed by the architecture in POISON: `python -m tests.chaos.poison`."""
 
 import json
 import os
@@ -8,26 +8,24 @@ from socket import socket
 from typing import Any
 
 
-def main(line: socket, setup: dict[str, Any]) -> None:
-    """What runs in the scoring process instead of `child.main`."""
-    from service.workers import child, scoring
-    from service.workers.base import Outcome, Task
+def run(channel: socket, setup: dict[str, Any]) -> None:
+    """Entry point of the workers."""
+    from service.workers.backend import Task, TaskOutcome
+    from service.workers.worker_main import create_scorer, serve_tasks
 
-    poison = json.loads(os.environ["POISON"])
+    poison, scorer = json.loads(os.environ["POISON"]), create_scorer(setup)
 
-    class Scorer(scoring.Scorer):
-        def __call__(self, task: Task) -> Outcome:
-            if task.architecture == poison:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return super().__call__(task)
+    def score(task: Task) -> TaskOutcome:
+        if task.architecture == poison:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return scorer(task)
 
-    scoring.Scorer = Scorer  # type: ignore[misc]
-    child.main(line, setup)
+    serve_tasks(channel, score)
 
 
 if __name__ == "__main__":
     from service import app, cli
-    from service.workers.processes import ProcessOptions
+    from service.workers.process_backend import WorkerOptions
 
-    app.ProcessOptions = partial(ProcessOptions, entry="tests.chaos.poison:main")  # type: ignore[misc,assignment]
+    vars(app)["WorkerOptions"] = partial(WorkerOptions, entry_point="tests.chaos.poison:run")
     cli.app()

@@ -1,4 +1,4 @@
-"""A client in an environment of its own ranks a thousand architectures while its server is killed and started again."""
+"""A client in a separate environment ranks a thousand architectures while its server is killed and restarted."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.chaos.conftest import Recovered, Tell
-from tests.real_server import PATIENCE, serving, until
+from tests.real_server import TIMEOUT_S, serving, until
 
 ROOT = Path(__file__).resolve().parents[2]
-ALONE = ROOT / ".venv" / "client" / "bin" / "python"
-"""Has nothing but the client; `make test` makes it."""
+CLIENT_PYTHON = ROOT / ".venv" / "client" / "bin" / "python"
+"""Environment with nothing but the client, created by `make test`."""
 NUMBER, PROXY = 1000, "params"
 SCRIPT = """
 import json, sys
@@ -36,10 +36,10 @@ for name in ("torch", "numpy", "models", "proxies", "ensemble", "service"):
 
 @pytest.fixture
 def python(tell: Tell) -> tuple[list[str], dict[str, str]]:
-    """How to run Python with the client, and with which environment."""
-    if ALONE.exists():
+    """Command and environment of a Python with the client."""
+    if CLIENT_PYTHON.exists():
         tell("its own", "environment of the client that ranks a thousand")
-        return [str(ALONE), "-I"], dict(os.environ)
+        return [str(CLIENT_PYTHON), "-I"], dict(os.environ)
     tell("this one", "environment of the client that ranks a thousand: .venv/client is not there")
     return [sys.executable], os.environ | {"PYTHONPATH": str(ROOT / "client")}
 
@@ -66,16 +66,16 @@ def test_ranks_a_thousand_over_a_restart(
         try:
             jobs = until(lambda: server.client.get("/v1/jobs").json()["jobs"] or None)
             (place,) = [f"/v1/jobs/{job['id']}" for job in jobs]
-            half_way(server.events(place))
+            wait_for_half(server.events(place))
             before = server.results(place)
             server.send(signal.SIGKILL)
             server.process.wait(30)
             since = time.monotonic()
             assert client.poll() is None
             with serving(tmp_path, port=port, num_workers=2) as again:
-                again.at_least(place, len(before) + 1)
+                again.wait_until_finished(place, len(before) + 1)
                 recovered("server killed while a client ranked a thousand, and started again", since)
-                out, errors = client.communicate(timeout=3 * PATIENCE)
+                out, errors = client.communicate(timeout=3 * TIMEOUT_S)
                 assert client.returncode == 0, errors
                 assert again.client.get("/v1/jobs").json()["jobs"][1:] == []
                 after = again.results(place)
@@ -83,17 +83,17 @@ def test_ranks_a_thousand_over_a_restart(
             client.kill()
             client.communicate()
     assert NUMBER // 2 <= len(before) < NUMBER
-    assert {position: after[position] for position in before} == before  # nothing of it computed again
+    assert {position: after[position] for position in before} == before  # none is computed again
     assert_ranked(json.loads(out), after)
 
 
-def half_way(events: Iterator[tuple[int, str, Any]]) -> None:
-    """Return when half of the job is finished."""
+def wait_for_half(events: Iterator[tuple[int, str, Any]]) -> None:
+    """Wait until half of the job is finished."""
     next(data for _, kind, data in events if kind == "item" and data["completion"] >= NUMBER // 2)
 
 
 def assert_ranked(ranked: list[Any], results: dict[int, Any]) -> None:
-    """The client has all results, each where it belongs, as the server computed it."""
+    """The client has all results, in order and as the server computed them."""
     assert sorted(position for _, position, _, _ in ranked) == list(range(NUMBER))
     for _, position, fingerprint, seconds in ranked:
         result = results[position]

@@ -1,4 +1,4 @@
-"""Clients that go away, and one that asks for very much."""
+"""Clients that disconnect, and one with very large jobs."""
 
 import contextlib
 import json
@@ -16,47 +16,47 @@ from tests.real_server import Server, assert_complete, serving, until
 
 
 def connected(server: Server, request: bytes) -> socket.socket:
-    """A connection on which this was sent."""
+    """Open a connection and send a request."""
     connection = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
     connection.sendall(request)
     return connection
 
 
 def sockets(server: Server) -> int:
-    """Open ones; the files of the store, which has more connections while more ask, do not count."""
-    found = 0
+    """Number of open sockets; files of the store do not count."""
+    count = 0
     for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            found += os.readlink(file).startswith("socket:")
-    return found
+            count += os.readlink(file).startswith("socket:")
+    return count
 
 
 def test_gone_while_told_of_events(tmp_path: Path, recovered: Recovered) -> None:
     with serving(tmp_path) as server:
         place = server.submit(server.architectures(60, depth=10), proxies=None)
-        server.at_least(place, 1)
+        server.wait_until_finished(place, 1)
         request = f"GET {place}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         before = sockets(server)
         listeners = [connected(server, request) for _ in range(20)]
-        for one in listeners:
-            assert one.recv(12) == b"HTTP/1.1 200"
+        for listener in listeners:
+            assert listener.recv(12) == b"HTTP/1.1 200"
         until(lambda: sockets(server) >= before + 20)
         since = time.monotonic()
-        for one in listeners:
-            one.close()
+        for listener in listeners:
+            listener.close()
         until(lambda: sockets(server) < before + 10)
         recovered("20 listeners gone, their connections closed", since)
         server.client.delete(place)
 
 
 def test_gone_while_waiting_for_an_answer(tmp_path: Path, recovered: Recovered) -> None:
-    """Places in the queue are free again; what has begun is finished and kept."""
+    """Slots in the queue are released; running computations are finished and kept."""
     with serving(tmp_path, queue_size=8) as server:
         architectures = server.architectures(16, depth=10)
         body = json.dumps({"architectures": architectures}).encode()
         head = "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection = connected(server, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        other = {"architectures": server.architectures(1, seed=5), "proxies": ["params"]}
+        other: dict[str, Any] = {"architectures": server.architectures(1, seed=5), "proxies": ["params"]}
 
         def refused() -> bool:
             other["seed"] = other.get("seed", 0) + 1
@@ -70,7 +70,7 @@ def test_gone_while_waiting_for_an_answer(tmp_path: Path, recovered: Recovered) 
 
         def cached() -> list[bool]:
             wanted: dict[str, Any] = {"architectures": architectures, "proxies": ["params"]}
-            return [one["cached"] for one in server.client.post("/v1/scores", json=wanted).json()["scores"]]
+            return [item["cached"] for item in server.client.post("/v1/scores", json=wanted).json()["scores"]]
 
         known = cached()  # the others are computed now
         assert known[0]
@@ -79,7 +79,7 @@ def test_gone_while_waiting_for_an_answer(tmp_path: Path, recovered: Recovered) 
 
 
 def test_ten_thousand_at_once(tmp_path: Path, recovered: Recovered, tell: Tell) -> None:
-    """All known, or in need of no network: paged completely and in order, in bounded memory."""
+    """Jobs without computation: paged completely and in order, in bounded memory."""
     space, rng = get_space("gcn-nas"), np.random.default_rng(3)
     structure = [space.to_json(space.sample(rng, depth=4)) for _ in range(10_000)]
     with serving(tmp_path) as server:
@@ -93,8 +93,8 @@ def test_ten_thousand_at_once(tmp_path: Path, recovered: Recovered, tell: Tell) 
                 results = assert_complete(server, place, 10_000, {})
                 recovered(f"10,000 architectures answered and read, proxies {proxies}", since)
                 memory.append(server.memory())
-            asked = [one["layers"] for one in architectures]
-            assert [results[i]["architecture"]["layers"] for i in range(10_000)] == asked
+            layers = [architecture["layers"] for architecture in architectures]
+            assert [results[i]["architecture"]["layers"] for i in range(10_000)] == layers
             if proxies:
                 assert server.job(place)["counts"]["cached"] == 10_000
             tell(" → ".join(f"{one:.0f}" for one in memory), f"MB, before, between and after, proxies {proxies}")

@@ -1,4 +1,4 @@
-"""The server is ended while it works: no finished result is lost or made twice, and the job is finished."""
+"""The server ends mid-job: no result is lost or computed twice, and the job is finished after the restart."""
 
 import json
 import os
@@ -22,16 +22,16 @@ def test_mid_job(tmp_path: Path, how: signal.Signals, recovered: Recovered) -> N
     with serving(tmp_path) as server:
         architectures = server.architectures(NUMBER)
         place = server.submit(architectures, key="a week")
-        server.at_least(place, 2)
+        server.wait_until_finished(place, 2)
         before = server.results(place)
         server.send(how)
         server.process.wait(30)
     assert 2 <= len(before) < NUMBER
     since = time.monotonic()
     with serving(tmp_path) as server:
-        server.at_least(place, len(before) + 1)
+        server.wait_until_finished(place, len(before) + 1)
         recovered(f"server ended by {how.name} mid-job and started again", since)
-        assert server.submit(architectures, key="a week") == place  # the answer may have been lost
+        assert server.submit(architectures, key="a week") == place  # as if the response had been lost
         assert_complete(server, place, NUMBER, before)
 
 
@@ -41,14 +41,14 @@ def test_right_after_the_answer(tmp_path: Path, recovered: Recovered) -> None:
         server.kill()
     since = time.monotonic()
     with serving(tmp_path) as server:
-        server.at_least(place, 1)
+        server.wait_until_finished(place, 1)
         recovered("server killed right after it accepted a job, and started again", since)
         assert_complete(server, place, NUMBER, {})
 
 
 @pytest.mark.parametrize("moment", ["half of it is sent", "it is sent", "it is being written"])
 def test_during_a_post(tmp_path: Path, moment: str, recovered: Recovered) -> None:
-    """Whether it was accepted nobody knows; the idempotency key makes one job of it either way."""
+    """The idempotency key yields one job, accepted or not."""
     with serving(tmp_path) as server:
         architectures = server.architectures(8) * 500
         body = json.dumps({"architectures": architectures, "proxies": CHEAP}).encode()
@@ -71,19 +71,19 @@ def test_during_a_post(tmp_path: Path, moment: str, recovered: Recovered) -> Non
         assert_complete(server, place, len(architectures), {})
 
 
-def test_one_server_for_one_data_folder(tmp_path: Path) -> None:
+def test_one_server_per_data_directory(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        assert "another archrank server works on" in _refused(tmp_path)
+        assert "another archrank server uses" in _refused(tmp_path)
         assert server.client.get("/health/ready").is_success
         server.kill()
-    with serving(tmp_path) as server:  # nothing has to be removed by hand
+    with serving(tmp_path) as server:  # no lock file has to be removed
         assert server.client.get("/health/ready").is_success
 
 
 def _refused(data: Path) -> str:
     env = os.environ | {"ARCHRANK_DATA_DIR": str(data)}
     command = (sys.executable, "-m", "service.cli", "serve", "--port", "0")
-    ended = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert len(ended.stderr.splitlines()) == 1
-    return ended.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    assert (completed.returncode, completed.stdout) == (2, "")
+    assert len(completed.stderr.splitlines()) == 1
+    return completed.stderr

@@ -1,4 +1,4 @@
-"""Several servers on one PostgreSQL: what one leaves half done, another finishes."""
+"""Several servers on one PostgreSQL database: one finishes the jobs of another."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ from tests.real_server import Server, assert_complete, serving, until
 from tests.service.storage.postgres import Postgres
 
 NUMBER = 150
-SECONDS = 5
+HEARTBEAT_TIMEOUT_S = 5
 
 
 @pytest.fixture
@@ -23,22 +23,27 @@ def servers(tmp_path: Path, postgres: Postgres) -> Iterator[tuple[Server, Server
         with ExitStack() as stack:
             one, two = (
                 stack.enter_context(
-                    serving(tmp_path / name, store_url=postgres.url("shared"), heartbeat_timeout=SECONDS, ready=False)
+                    serving(
+                        tmp_path / name,
+                        store_url=postgres.url("shared"),
+                        heartbeat_timeout=HEARTBEAT_TIMEOUT_S,
+                        ready=False,
+                    )
                 )
                 for name in ("one", "two")
             )
-            for server in (one, two):
-                until(lambda server=server: server.client.get("/health/ready").is_success)
+            until(lambda: one.client.get("/health/ready").is_success)
+            until(lambda: two.client.get("/health/ready").is_success)
             yield one, two
     finally:
         postgres.execute("DROP DATABASE shared WITH (FORCE)")
 
 
 def under_way(one: Server, two: Server) -> str:
-    """A job that both have items of."""
+    """Create a job of which both servers hold items."""
     place = one.submit(one.architectures(NUMBER))
     until(lambda: two.job(place)["counts"]["running"] > 64)
-    two.at_least(place, 2)
+    two.wait_until_finished(place, 2)
     return place
 
 
@@ -48,17 +53,17 @@ def test_one_is_killed(servers: tuple[Server, Server], recovered: Recovered) -> 
     one.kill()
     since, before = time.monotonic(), two.results(place)
     assert_complete(two, place, NUMBER, before)
-    recovered(f"one of two servers killed (heartbeat_timeout = {SECONDS}), until the other had done all", since)
+    recovered(f"one of two servers killed (timeout {HEARTBEAT_TIMEOUT_S} s), until the other had done all", since)
 
 
 def test_one_is_paused_and_comes_back(servers: tuple[Server, Server], recovered: Recovered) -> None:
-    """What it was at is done by the other; it is heard again, but not its results of before."""
+    """The other server processes its items; after it resumes, its earlier results do not count."""
     one, two = servers
     place = under_way(one, two)
     one.send(signal.SIGSTOP)
     since, before = time.monotonic(), two.results(place)
     assert_complete(two, place, NUMBER, before)
-    recovered(f"one of two servers paused (heartbeat_timeout = {SECONDS}), until the other had done all", since)
+    recovered(f"one of two servers paused (timeout {HEARTBEAT_TIMEOUT_S} s), until the other had done all", since)
     results = two.results(place)
     one.send(signal.SIGCONT)
     later = one.submit(one.architectures(4, seed=9))

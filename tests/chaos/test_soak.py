@@ -1,4 +1,4 @@
-"""The soak run, short: every kind of request at once, every answer right, none lost."""
+"""A short soak test: all kinds of requests at once, every response right, none lost."""
 
 import json
 import subprocess
@@ -11,8 +11,8 @@ from tests.chaos.conftest import Tell
 def test_mixed_load(tmp_path: Path, tell: Tell) -> None:
     figure = tmp_path / "soak.png"
     command = (sys.executable, "-m", "benchmarks.soak", "--seconds", "25", "--scored", "20", "--out", str(figure))
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=400)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     report = json.loads(figure.with_suffix(".json").read_text())
     assert report["wrong"] == []
     assert report["requests"] > 50

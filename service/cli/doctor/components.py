@@ -15,7 +15,7 @@ from proxies import proxy_versions
 from service.api.authentication import is_loopback
 from service.api.schemas import FOUR_LAYERS
 from service.api_keys import NO_KEY_HINT
-from service.app import process_options
+from service.app import worker_options
 from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
@@ -24,8 +24,8 @@ from service.storage.errors import StoreError
 from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
 from service.storage.store import FILE_NAME
-from service.workers.base import Task
-from service.workers.processes import ProcessBackend
+from service.workers.backend import Task
+from service.workers.process_backend import ProcessBackend
 
 MAX_WRITE_S = 0.5
 """Time above which writing a row is reported as slow."""
@@ -106,7 +106,7 @@ def scoring(installation: Installation) -> Finding:
     settings, registry = installation.settings, installation.registry
     probe = registry.default_context
     names = registry.get().proxies if registry.ensembles else ["params"]
-    options = process_options(settings.model_copy(update={"num_workers": 1}), registry.device)
+    options = worker_options(settings.model_copy(update={"num_workers": 1}), registry.device)
     architecture = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
     task = Task(
         "doctor", probe.space.name, probe.space.settings, architecture, "probe", probe.seed, probe.repeats, names

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from common.errors import ArchrankError, InputError
 from service.api.problems import problem
-from service.app import process_options
+from service.app import worker_options
 from service.cli.doctor.report import Finding, Installation, error, ok, warning
 from service.inference.registry import find_device
 from service.settings import Settings
@@ -131,9 +131,9 @@ def _workers_and_threads(settings: Settings) -> tuple[int, int]:
     """Return the number of workers, and of threads of each."""
     if settings.backend == "inline":
         return 1, torch.get_num_threads()
-    options = process_options(settings, find_device(settings.device))
-    workers = len(options.visible)
-    return workers, options.threads or max(1, torch.get_num_threads() // workers)
+    options = worker_options(settings, find_device(settings.device))
+    workers = len(options.visible_devices)
+    return workers, options.num_threads or max(1, torch.get_num_threads() // workers)
 
 
 def _cores() -> float:

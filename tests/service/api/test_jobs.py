@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.real_server import told
+from tests.real_server import parse_events
 from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
@@ -48,7 +48,7 @@ def results(client: httpx.Client, place: str, limit: int = 2) -> dict[int, Any]:
 def events(client: httpx.Client, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
     with client.stream("GET", f"{place}/events", headers={"Last-Event-ID": str(after)}) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
-        yield from told(stream.iter_lines())
+        yield from parse_events(stream.iter_lines())
 
 
 def test_a_job_says_what_a_request_says(client: httpx.Client) -> None:

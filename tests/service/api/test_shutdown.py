@@ -22,7 +22,7 @@ from tests.service.workers.conftest import wait_until
 def started(server: Server) -> str:
     """Submit a job, and wait until two of its architectures are done."""
     place = server.submit(server.architectures(6), proxies=["synflow", "zen", "grasp"])
-    server.at_least(place, 2)
+    server.wait_until_finished(place, 2)
     return place
 
 

@@ -19,7 +19,7 @@ import torch
 from alembic.script import ScriptDirectory
 
 from ensemble.artifact import MANIFEST, _manifest_hash
-from service.app import process_options
+from service.app import worker_options
 from service.cli.doctor import CHECKS, Check, Finding, Installation, components, configuration, machine, run_checks
 from service.settings import SHIPPED
 from service.storage import Store
@@ -349,8 +349,8 @@ def test_proxies(ensembles: Path) -> None:
 
 def test_scoring(monkeypatch: Patch) -> None:
     assert_found(components.scoring, "ok", "18 proxies in", "the worker started in")
-    options = process_options(Installation().settings, torch.device("cpu"))
+    options = worker_options(Installation().settings, torch.device("cpu"))
     monkeypatch.setattr(
-        components, "process_options", lambda *args: replace(options, entry="tests:nothing_of_the_kind")
+        components, "worker_options", lambda *args: replace(options, entry_point="tests:nothing_of_the_kind")
     )
     assert_found(components.scoring, "error", "no worker is ready", "nothing_of_the_kind")

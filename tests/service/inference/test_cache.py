@@ -25,7 +25,7 @@ from service.inference.cache import Cache, ResultCache
 from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
-from service.workers import scoring
+from service.workers import task_scorer
 from tests.service.conftest import CHEAP, SIX, SMALL, run_inline, without_costs
 
 Scored = list[list[str]]
@@ -49,7 +49,7 @@ def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], 
         calls.append(list(proxies))
         return change(score(network, x, y, proxies, *more))
 
-    monkeypatch.setattr(scoring, "score", counted)
+    monkeypatch.setattr(task_scorer, "score", counted)
     return calls
 
 

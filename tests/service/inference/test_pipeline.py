@@ -23,8 +23,8 @@ from service.inference.queries import PredictionQuery, ScoreQuery
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
 from service.storage import JobEvent
-from service.workers.base import Task
-from service.workers.inline import InlineBackend
+from service.workers.backend import Task
+from service.workers.inline_backend import InlineBackend
 from tests.service.conftest import SIX, SMALL, run_inline
 
 

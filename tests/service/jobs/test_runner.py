@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from models.gcn_nas import PENG
 from proxies import proxy_versions
 from service.api.documents import stored_item
+from service.api.schemas import FOUR_LAYERS
 from service.app import make_backend, make_context
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
-from service.jobs.runner import AHEAD, JobRunner
+from service.jobs.runner import MAX_HELD_ITEMS, JobRunner
 from service.settings import Settings
 from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
-from tests.service.conftest import FOUR_LAYERS, PENG, SIX, SMALL, without_costs
+from tests.service.conftest import SIX, SMALL, without_costs
 from tests.service.storage.conftest import get_items
 
 
@@ -27,15 +29,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def run(store: Store, job: str, library: EnsembleRegistry | None = None) -> Job:
+def run(store: Store, job: str, ensembles: EnsembleRegistry | None = None) -> Job:
     """The job when it has ended."""
     settings = Settings(device="cpu", backend="inline")
-    library = library or EnsembleRegistry.load(settings)
-    backend = make_backend(settings, library)
+    ensembles = ensembles or EnsembleRegistry.load(settings)
+    backend = make_backend(settings, ensembles)
     backend.start()
 
     async def ended() -> Job:
-        runner = JobRunner(make_context(settings, library, backend, store), store, timedelta(hours=1), 20, stored_item)
+        runner = JobRunner(
+            make_context(settings, ensembles, backend, store), store, timedelta(hours=1), 20, stored_item
+        )
         await runner.start()
         try:
             async with asyncio.timeout(60):
@@ -64,8 +68,8 @@ def details(store: Store, job: str) -> set[str]:
 
 
 def test_more_than_are_held_at_once(store: Store) -> None:
-    job = run(store, create(store, [SMALL, SIX] * AHEAD, proxies=[]))
-    assert (job.state, job.done, job.running) == ("done", 2 * AHEAD, 0)
+    job = run(store, create(store, [SMALL, SIX] * MAX_HELD_ITEMS, proxies=[]))
+    assert (job.state, job.done, job.running) == ("done", 2 * MAX_HELD_ITEMS, 0)
 
 
 def test_job_of_an_ensemble_that_is_gone_fails(store: Store) -> None:
@@ -78,22 +82,22 @@ def test_job_of_an_ensemble_that_is_gone_fails(store: Store) -> None:
 
 
 @pytest.fixture(scope="module")
-def library() -> EnsembleRegistry:
+def ensembles() -> EnsembleRegistry:
     return EnsembleRegistry.load(Settings(device="cpu"))
 
 
 @pytest.fixture(scope="module")
-def mine(library: EnsembleRegistry) -> LoadedEnsemble:
-    return library.get()
+def mine(ensembles: EnsembleRegistry) -> LoadedEnsemble:
+    return ensembles.get()
 
 
 PROXIES = proxy_versions(["params", "nwot"])
 
 
 def test_unbound_job_is_bound_when_it_is_worked_on(
-    store: Store, library: EnsembleRegistry, mine: LoadedEnsemble
+    store: Store, ensembles: EnsembleRegistry, mine: LoadedEnsemble
 ) -> None:
-    job = run(store, create(store, [SMALL, SIX], proxies=[]), library)
+    job = run(store, create(store, [SMALL, SIX], proxies=[]), ensembles)
     assert (job.state, job.basis) == ("done", Basis(mine.name, mine.hash, {}))
     for one in store.jobs.results(job.id).items:
         assert one.result is not None
@@ -102,15 +106,15 @@ def test_unbound_job_is_bound_when_it_is_worked_on(
 
 @pytest.mark.parametrize("kind", ["predictions", "scores"])
 def test_job_goes_on_with_its_own_ensemble(
-    kind: JobKind, store: Store, library: EnsembleRegistry, mine: LoadedEnsemble
+    kind: JobKind, store: Store, ensembles: EnsembleRegistry, mine: LoadedEnsemble
 ) -> None:
     """Whatever the default has become: here one with other weights and draws, which its scores would show."""
     other = replace(mine, name="other", context=replace(mine.context, seed=7))
-    both = replace(library, ensembles={mine.name: mine, "other": other}, default="other")
+    both = replace(ensembles, ensembles={mine.name: mine, "other": other}, default="other")
     id_ = create(store, [SMALL], kind, Basis(mine.name, mine.hash, PROXIES), proxies=list(PROXIES))
     job = run(store, id_, both)
     (one,) = store.jobs.results(job.id).items
-    again = run(store, create(store, [SMALL], kind, proxies=list(PROXIES)), library)
+    again = run(store, create(store, [SMALL], kind, proxies=list(PROXIES)), ensembles)
     (expected,) = store.jobs.results(again.id).items
     assert job.state == again.state == "done"
     assert one.result is not None
@@ -130,27 +134,27 @@ def test_job_goes_on_with_its_own_ensemble(
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_job_whose_basis_is_gone_fails(
-    kind: JobKind, change: dict[str, Any], said: str, store: Store, library: EnsembleRegistry, mine: LoadedEnsemble
+    kind: JobKind, change: dict[str, Any], said: str, store: Store, ensembles: EnsembleRegistry, mine: LoadedEnsemble
 ) -> None:
     basis = Basis(mine.name, mine.hash, PROXIES)._replace(**change)
-    job = run(store, create(store, [SMALL, SIX], kind, basis, proxies=list(PROXIES)), library)
+    job = run(store, create(store, [SMALL, SIX], kind, basis, proxies=list(PROXIES)), ensembles)
     assert (job.state, job.failed) == ("failed", 2)
     (detail,) = details(store, job.id)
     assert detail.startswith("the job is bound to what it was posted to")
     assert said in detail
 
 
-def test_scores_of_a_server_that_had_no_ensemble(store: Store, library: EnsembleRegistry) -> None:
+def test_scores_of_a_server_that_had_no_ensemble(store: Store, ensembles: EnsembleRegistry) -> None:
     basis = Basis(None, None, PROXIES)
-    empty = replace(library, ensembles={})
+    empty = replace(ensembles, ensembles={})
     assert run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), empty).done == 1
-    job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), library)
+    job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), ensembles)
     assert job.failed == 1
     assert "there are ensembles now" in details(store, job.id).pop()
 
 
 def test_what_was_begun_before_is_begun_by_itself(
-    store: Store, library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch
+    store: Store, ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or what ends a server would take along those that are answered with it."""
     job = create(store, [SMALL, SIX, PENG, FOUR_LAYERS], proxies=[])
@@ -164,6 +168,6 @@ def test_what_was_begun_before_is_begun_by_itself(
         begin(claims)
 
     monkeypatch.setattr(store.queue, "begin", counted)
-    run(store, job, library)
+    run(store, job, ensembles)
     assert sorted(begun) in ([[0], [1], [2, 3]], [[0, 1], [2, 3]])  # written together where the store was slow
     assert [one.attempts for one in get_items(store, job)] == [2, 2, 1, 1]

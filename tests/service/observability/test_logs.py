@@ -73,7 +73,7 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
     assert {line["event"] for line in records if line["logger"] == "service.workers.worker_process"} == {
         "spawn",
         "ready",
-        "death",
+        "exit",
     }
     assert any(line["logger"] == "uvicorn.error" for line in records)
     assert not any(line.get("route") == "/health/ready" for line in records)
@@ -91,10 +91,10 @@ def test_level_and_text(tmp_path: Path) -> None:
 
 CHILD = """
 import time
-from service.workers.processes import ProcessBackend, ProcessOptions
+from service.workers.process_backend import ProcessBackend, ProcessOptions
 
 if __name__ == "__main__":
-    backend = ProcessBackend({}, ProcessOptions(entry="service.workers.child:nothing", log=("json", "info")))
+    backend = ProcessBackend({}, WorkerOptions(entry_point="service.workers.worker_main:nothing", log=("json", "info")))
     backend.start()
     while backend.health().state != "unhealthy":
         time.sleep(0.01)
@@ -110,7 +110,7 @@ def test_lines_of_a_worker(tmp_path: Path) -> None:
     records = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert records
     for line in records:
-        assert (line["process"], line["message"]) == ("scorer 0", "the process ends")
+        assert (line["process"], line["message"]) == ("worker 0", "the worker exits")
         assert "has no attribute 'nothing'" in line["exception"]
 
 

@@ -97,7 +97,7 @@ def test_state_of_backend_and_store(tmp_path: Path) -> None:
         assert value(samples, "backend_state", state="unhealthy") == 0
         assert value(samples, "workers", state="idle") == 1
         assert (value(samples, "store_up"), value(samples, "worker_restarts_total")) == (1, 0)
-        for child in server.scorers():
+        for child in server.workers():
             os.kill(child, signal.SIGKILL)
         wait_until(lambda: value(read(server.client), "worker_restarts_total") == 1)
 

@@ -68,7 +68,7 @@ def test_spans_of_requests_tasks_and_jobs(tmp_path: Path, receiver: tuple[str, l
     tasks = {span.parent_span_id: attributes(span) for span in spans if span.name == "score"}
     assert tasks.keys() == {request.span_id, job.span_id}
     for task in tasks.values():
-        assert (task["process"], task["tries"]) == (0, 1)
+        assert (task["worker"], task["attempts"]) == (0, 1)
         assert task["seconds"] > 0
         assert [proxy.string_value for proxy in task["proxies"].values] == CHEAP
     assert not any("/metrics" in span.name or "/health" in span.name for span in spans)

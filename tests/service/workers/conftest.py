@@ -1,4 +1,4 @@
-"""What the tests of the backends share."""
+"""Fixtures of the backends."""
 
 import time
 from collections.abc import Callable
@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 
 from models.batches import ProbeBatch, synthetic_batch
-from service.workers.base import Backend, Outcome, Task
+from service.workers.backend import Backend, Task, TaskOutcome
 from tests.service.conftest import SMALL
 
-WAIT = 120
-"""Seconds; generous, as the machine may be busy."""
+TIMEOUT_S = 120
+"""Generous, as the machine may be busy."""
 IDS = count()
 
 
 def task(architecture: Any = SMALL, **fields: Any) -> Task:
-    """A task with an id of its own."""
+    """Return a task with a unique id."""
     return Task(
         **{
             "id": f"t{next(IDS)}",
             "space": "gcn-nas",
             "settings": {},
             "architecture": architecture,
-            "probe": "small",
+            "probe_batch": "small",
             "seed": 0,
             "repeats": 1,
             "proxies": ["params", "nwot"],
@@ -33,33 +33,28 @@ def task(architecture: Any = SMALL, **fields: Any) -> Task:
     )
 
 
-def deed(name: str | None = None, **fields: Any) -> Task:
-    """A task for a process of `faults`."""
-    return task({"deed": name, **fields})
+def faulty_task(fault: str | None = None, **fields: Any) -> Task:
+    """Return a task for a worker of `faults`."""
+    return task({"fault": fault, **fields})
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def report(text: str) -> None:
-    """For people: `pytest -rP` shows it."""
-    print(text)  # noqa: T201
-
-
-def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, Outcome]:
-    """Every task's outcome by id, handed over as there is room."""
+def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, TaskOutcome]:
+    """Submit tasks as capacity permits, and return their outcomes by id."""
     futures = {}
-    for one in tasks:
+    for task in tasks:
         wait_until(lambda: backend.capacity > 0)
-        futures[one.id] = backend.submit(one)
-    return {name: future.result(WAIT) for name, future in futures.items()}
+        futures[task.id] = backend.submit(task)
+    return {task_id: future.result(TIMEOUT_S) for task_id, future in futures.items()}
 
 
 @pytest.fixture(scope="session")
 def small(space: Any) -> ProbeBatch:
-    """A probe batch that takes little time."""
+    """A probe batch that is scored fast."""
     return synthetic_batch(space, batch_size=2, frames=4)

@@ -1,4 +1,4 @@
-"""Processes that misbehave. Entries for `ProcessOptions.entry`; they import no PyTorch, so that they start fast."""
+"""Entry points of faulty workers, see `WorkerOptions.entry_point`. They import no PyTorch, so that they start fast."""
 
 import ctypes
 import os
@@ -9,31 +9,31 @@ from pathlib import Path
 from socket import socket
 from typing import Any
 
-from service.workers.base import Failure, Outcome, Task
-from service.workers.child import serve
+from service.workers.backend import Failure, Task, TaskOutcome
+from service.workers.worker_main import serve_tasks
 
-START = "ARCHRANK_TEST_START"
-"""Names a folder: `hang_at_start` hangs and the others die while there is no file `well` in it."""
+START_DIR = "ARCHRANK_TEST_START_DIR"
+"""Environment variable of a directory: `hang_at_start` hangs and the others exit while it has no file `well`."""
 HEAP: list[bytearray] = []
 
 
-def main(line: socket, setup: dict[str, Any]) -> None:
-    """Does what the architecture says: `{"deed": "exit"}`; with `once`, a path, only where nothing is there yet."""
+def run(channel: socket, setup: dict[str, Any]) -> None:
+    """Inject the fault of the architecture, e.g. `{"fault": "exit"}`; only if the path `once`, if any, is missing."""
 
-    def work(task: Task) -> Outcome:
+    def score(task: Task) -> TaskOutcome:
         once = task.architecture.get("once")
         if once is None or not Path(once).exists():
             if once is not None:
                 Path(once).touch()
-            if (outcome := deed(task, line)) is not None:
+            if (outcome := inject(task, channel)) is not None:
                 return outcome
-        return Outcome(task.id, {"pid": {"value": os.getpid()}}, 0.0)
+        return TaskOutcome(task.id, {"pid": {"value": os.getpid()}}, 0.0)
 
-    serve(line, work)
+    serve_tasks(channel, score)
 
 
-def deed(task: Task, line: socket) -> Outcome | None:
-    match task.architecture.get("deed"):
+def inject(task: Task, channel: socket) -> TaskOutcome | None:
+    match task.architecture.get("fault"):
         case "exit":
             os._exit(3)
         case "segfault":
@@ -49,43 +49,43 @@ def deed(task: Task, line: socket) -> Outcome | None:
             while not Path(task.architecture["gate"]).exists():
                 time.sleep(0.01)
         case "memory":
-            return Outcome(task.id, None, 0.0, Failure("out_of_memory", "MemoryError"))
+            return TaskOutcome(task.id, None, 0.0, Failure("out_of_memory", "MemoryError"))
         case "some memory":
             errors = {"a": None, "b": "out of memory: too large"}
-            return Outcome(task.id, {name: {"error": error} for name, error in errors.items()}, 0.0)
+            return TaskOutcome(task.id, {name: {"error": error} for name, error in errors.items()}, 0.0)
         case "device":
-            return Outcome(task.id, None, 0.0, Failure("device_error", "AcceleratorError: CUDA error"))
+            return TaskOutcome(task.id, None, 0.0, Failure("device_error", "AcceleratorError: CUDA error"))
         case "allocate":
             HEAP.append(bytearray(os.urandom(1 << 20)) * 128)
         case "garbage":
-            line.sendall(b"\x00\xffgarbage\n")
+            channel.sendall(b"\x00\xffgarbage\n")
         case "half a reply":
-            line.sendall(b'{"outcome": {"task"')
+            channel.sendall(b'{"outcome": {"task"')
             time.sleep(600)
         case "flood":
             while True:
-                line.sendall(b"x" * 65536)
+                channel.sendall(b"x" * 65536)
         case "stranger":
-            return Outcome("another task", {}, 0.0)
+            return TaskOutcome("another task", {}, 0.0)
         case "not a number":
-            return Outcome(task.id, {"a": {"value": float("nan")}}, 0.0)
+            return TaskOutcome(task.id, {"a": {"value": float("nan")}}, 0.0)
         case "hang up":
-            line.shutdown(2)
+            channel.shutdown(2)
             time.sleep(600)
     return None
 
 
-def die_at_start(line: socket, setup: dict[str, Any]) -> None:
-    if not (Path(os.environ[START]) / "well").exists():
+def exit_at_start(channel: socket, setup: dict[str, Any]) -> None:
+    if not (Path(os.environ[START_DIR]) / "well").exists():
         os._exit(7)
-    main(line, setup)
+    run(channel, setup)
 
 
-def die_at_start_in_the_second_place(line: socket, setup: dict[str, Any]) -> None:
-    (die_at_start if current_process().name == "scorer 1" else main)(line, setup)
+def exit_at_start_of_the_second_worker(channel: socket, setup: dict[str, Any]) -> None:
+    (exit_at_start if current_process().name == "worker 1" else run)(channel, setup)
 
 
-def hang_at_start(line: socket, setup: dict[str, Any]) -> None:
-    if not (Path(os.environ[START]) / "well").exists():
+def hang_at_start(channel: socket, setup: dict[str, Any]) -> None:
+    if not (Path(os.environ[START_DIR]) / "well").exists():
         time.sleep(600)
-    main(line, setup)
+    run(channel, setup)

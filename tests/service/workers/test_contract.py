@@ -1,4 +1,4 @@
-"""What holds for every backend."""
+"""Contract of the backends."""
 
 import os
 import threading
@@ -11,13 +11,13 @@ import pytest
 from models import InputError, get_space
 from models.batches import ProbeBatch
 from proxies import score
-from service.workers.base import Backend, Outcome, Task
-from service.workers.errors import RefusedError
-from service.workers.inline import InlineBackend
-from service.workers.processes import ProcessBackend, ProcessOptions
-from service.workers.scoring import decode_batches, encode_batches
+from service.workers.backend import Backend, Task, TaskOutcome
+from service.workers.errors import TaskRejectedError
+from service.workers.inline_backend import InlineBackend
+from service.workers.process_backend import ProcessBackend, WorkerOptions
+from service.workers.task_scorer import decode_batches, encode_batches
 from tests.service.conftest import ARCHITECTURES, SMALL
-from tests.service.workers.conftest import WAIT, task, wait_until
+from tests.service.workers.conftest import TIMEOUT_S, task, wait_until
 
 LONG = ["zen", "snip", "grasp", "synflow", "nwot", "jacov"]
 
@@ -25,47 +25,47 @@ LONG = ["zen", "snip", "grasp", "synflow", "nwot", "jacov"]
 def make(kind: str, batch: ProbeBatch) -> Backend:
     if kind == "inline":
         return InlineBackend({"small": batch})
-    return ProcessBackend({"small": batch}, ProcessOptions(threads=1))
+    return ProcessBackend({"small": batch}, WorkerOptions(num_threads=1))
 
 
 @pytest.fixture(scope="module", params=["inline", "processes"])
 def backend(request: pytest.FixtureRequest, small: ProbeBatch) -> Iterator[Backend]:
-    """One for all tests that leave it as it was."""
-    one = make(request.param, small)
-    one.start()
-    wait_until(lambda: one.ready)
-    yield one
-    one.stop()
+    """A backend for all tests that leave it unchanged."""
+    backend = make(request.param, small)
+    backend.start()
+    wait_until(lambda: backend.ready)
+    yield backend
+    backend.stop()
 
 
-def result(backend: Backend, one: Task) -> Outcome:
+def result(backend: Backend, task: Task) -> TaskOutcome:
     wait_until(lambda: backend.capacity > 0)
-    return backend.submit(one).result(WAIT)
+    return backend.submit(task).result(TIMEOUT_S)
 
 
 def direct(architecture: Any, batch: ProbeBatch, proxies: list[str], seed: int = 0) -> dict[str, Any]:
-    """The scores by `proxies.score` in this process, less what they cost."""
+    """Scores by `proxies.score` in this process, without their durations."""
     space = get_space("gcn-nas")
-    found = score(space.build(space.parse(architecture), seed), batch.x, batch.y, proxies, seed)
-    return without_seconds({name: asdict(one) for name, one in found.items()})
+    scores = score(space.build(space.parse(architecture), seed), batch.x, batch.y, proxies, seed)
+    return without_seconds({name: asdict(proxy_score) for name, proxy_score in scores.items()})
 
 
 def without_seconds(scores: Any) -> dict[str, Any]:
-    return {name: {**one, "seconds": None} for name, one in scores.items()}
+    return {name: {**fields, "seconds": None} for name, fields in scores.items()}
 
 
-def test_a_proxy_that_takes_too_long_fails_alone(small: ProbeBatch) -> None:
-    backend = ProcessBackend({"small": small}, ProcessOptions(threads=1, proxy_seconds=1e-3))
+def test_slow_proxy_fails_alone(small: ProbeBatch) -> None:
+    backend = ProcessBackend({"small": small}, WorkerOptions(num_threads=1, score_timeout=1e-3))
     backend.start()
     try:
         outcome = result(backend, task(proxies=["grad_sign", "sed"]))
         again = result(backend, task(proxies=["grad_sign"]))
     finally:
         backend.stop()
-    for one in (outcome, again):
-        assert one.failure is None
-        assert one.scores is not None
-        assert "TimeLimitError: GradientSignPass" in one.scores["grad_sign"]["error"]
+    for slow in (outcome, again):
+        assert slow.failure is None
+        assert slow.scores is not None
+        assert "TimeLimitError: GradientSignPass" in slow.scores["grad_sign"]["error"]
     assert outcome.scores is not None
     assert outcome.scores.keys() == {"grad_sign", "sed"}
 
@@ -77,7 +77,7 @@ def test_scores_are_those_of_the_proxies(backend: Backend, small: ProbeBatch, ar
     assert outcome.scores is not None
     assert list(outcome.scores) == LONG
     assert without_seconds(outcome.scores) == direct(architecture, small, LONG, 3)
-    assert outcome.tries == 1
+    assert outcome.attempts == 1
     assert outcome.seconds > 0
 
 
@@ -89,7 +89,7 @@ def test_no_proxies_no_scores(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"probe": "large"}, "probe: got 'large'; allowed: one of small"),
+        ({"probe_batch": "large"}, "probe_batch: got 'large'; allowed: one of small"),
         ({"proxies": ["params", "luck"]}, "proxies[1]: got 'luck'"),
         ({"proxies": "params"}, "proxies: got 'params'"),
         ({"space": "nowhere"}, "space: got 'nowhere'; allowed: one of gcn-nas"),
@@ -102,55 +102,55 @@ def test_no_proxies_no_scores(backend: Backend) -> None:
         ({"repeats": 0}, "repeats: got 0"),
     ],
 )
-def test_bad_task_is_an_error_that_says_what_is_allowed(backend: Backend, fields: Any, named: str) -> None:
-    before = [one.pid for one in backend.health().processes]
+def test_invalid_task(backend: Backend, fields: Any, named: str) -> None:
+    before = [worker.pid for worker in backend.health().workers]
     outcome = result(backend, task(**fields))
     assert outcome.scores is None
     assert outcome.failure is not None
     assert outcome.failure.kind == "error"
     assert named in outcome.failure.detail
-    assert outcome.tries == 1
-    assert [one.pid for one in backend.health().processes] == before
+    assert outcome.attempts == 1
+    assert [worker.pid for worker in backend.health().workers] == before
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), b"bytes"])
-def test_task_has_to_be_json_data(backend: Backend, value: object) -> None:
+def test_task_must_be_json_data(backend: Backend, value: object) -> None:
     with pytest.raises(InputError, match="plain JSON data"):
         backend.submit(task({"layers": value}))
     assert backend.capacity == 1
 
 
-def test_no_more_is_taken_than_keeps_it_busy(backend: Backend) -> None:
+def test_capacity_is_limited(backend: Backend) -> None:
     wait_until(lambda: backend.capacity == 1)
     held = task(proxies=LONG)
     future = backend.submit(held)
     assert backend.capacity == 0
-    with pytest.raises(RefusedError):
+    with pytest.raises(TaskRejectedError):
         backend.submit(task())
     with pytest.raises(InputError, match="id"):
         backend.submit(held)
     assert not future.cancel()
-    assert future.result(WAIT).failure is None
+    assert future.result(TIMEOUT_S).failure is None
     assert result(backend, held).failure is None  # the id is free again
 
 
-def test_health_tells_what_runs(backend: Backend) -> None:
+def test_health_reports_the_running_task(backend: Backend) -> None:
     wait_until(lambda: backend.capacity == 1)
-    done = backend.health().processes[0].done
-    one = task(proxies=LONG)
-    future = backend.submit(one)
-    wait_until(lambda: future.done() or backend.health().processes[0].task == one.id)
-    assert future.result(WAIT).failure is None
+    done = backend.health().workers[0].done
+    running = task(proxies=LONG)
+    future = backend.submit(running)
+    wait_until(lambda: future.done() or backend.health().workers[0].task == running.id)
+    assert future.result(TIMEOUT_S).failure is None
     health = backend.health()
-    (process,) = health.processes
-    assert (health.state, process.done, process.task) == ("ready", done + 1, None)
-    assert process.pid is not None
-    assert (process.pid == os.getpid()) == isinstance(backend, InlineBackend)
+    (worker,) = health.workers
+    assert (health.state, worker.done, worker.task) == ("ready", done + 1, None)
+    assert worker.pid is not None
+    assert (worker.pid == os.getpid()) == isinstance(backend, InlineBackend)
 
 
-def test_future_may_call_back(backend: Backend) -> None:
-    """The next task is handed over by whoever hears that the last is done."""
-    second: list[Outcome] = []
+def test_callback_may_submit(backend: Backend) -> None:
+    """A callback submits the next task."""
+    second: list[TaskOutcome] = []
     there = threading.Event()
 
     def next_one(_: object) -> None:
@@ -162,20 +162,20 @@ def test_future_may_call_back(backend: Backend) -> None:
 
     wait_until(lambda: backend.capacity == 1)
     backend.submit(task()).add_done_callback(next_one)
-    assert there.wait(WAIT)
+    assert there.wait(TIMEOUT_S)
     assert second[0].failure is None
 
 
 def test_cancelled_task_gets_that_outcome_and_the_next_its_scores(backend: Backend, small: ProbeBatch) -> None:
     wait_until(lambda: backend.capacity == 1)
-    one = task(proxies=None)
-    future = backend.submit(one)
-    wait_until(lambda: backend.health().processes[0].task == one.id)
-    assert backend.cancel(one.id)
-    outcome = future.result(WAIT)
+    running = task(proxies=None)
+    future = backend.submit(running)
+    wait_until(lambda: backend.health().workers[0].task == running.id)
+    assert backend.cancel(running.id)
+    outcome = future.result(TIMEOUT_S)
     assert outcome.failure is not None
     assert outcome.failure.kind == "cancelled"
-    assert not backend.cancel(one.id)
+    assert not backend.cancel(running.id)
     assert not backend.cancel("unheard of")
     after = result(backend, task())
     assert after.scores is not None
@@ -183,61 +183,62 @@ def test_cancelled_task_gets_that_outcome_and_the_next_its_scores(backend: Backe
 
 
 @pytest.mark.parametrize("kind", ["inline", "processes"])
-def test_drain_finishes_what_runs_and_stop_may_be_called_twice(kind: str, small: ProbeBatch) -> None:
-    one = make(kind, small)
-    with pytest.raises(RefusedError):
-        one.submit(task())  # not started
-    one.start()
+def test_drain_finishes_running_tasks_and_stop_is_idempotent(kind: str, small: ProbeBatch) -> None:
+    backend = make(kind, small)
+    with pytest.raises(TaskRejectedError):
+        backend.submit(task())  # not started
+    backend.start()
     with pytest.raises(RuntimeError):
-        one.start()
-    wait_until(lambda: one.ready)
+        backend.start()
+    wait_until(lambda: backend.ready)
     running = task(proxies=["params", "snip"])
-    future = one.submit(running)
-    wait_until(lambda: future.done() or one.health().processes[0].task == running.id)
-    one.drain(WAIT)
+    future = backend.submit(running)
+    wait_until(lambda: future.done() or backend.health().workers[0].task == running.id)
+    backend.drain(TIMEOUT_S)
     assert future.done()
     assert future.result().failure is None
-    assert (one.capacity, one.health().state) == (0, "draining")
-    with pytest.raises(RefusedError, match="draining"):
-        one.submit(task())
-    one.stop()
-    one.stop()
-    assert (one.capacity, one.health().state, one.ready) == (0, "stopped", False)
-    with pytest.raises(RefusedError, match="stopped"):
-        one.submit(task())
+    assert (backend.capacity, backend.health().state) == (0, "draining")
+    with pytest.raises(TaskRejectedError, match="draining"):
+        backend.submit(task())
+    backend.stop()
+    backend.stop()
+    assert (backend.capacity, backend.health().state, backend.ready) == (0, "stopped", False)
+    with pytest.raises(TaskRejectedError, match="stopped"):
+        backend.submit(task())
     with pytest.raises(RuntimeError):
-        one.start()
+        backend.start()
 
 
 @pytest.mark.parametrize("kind", ["inline", "processes"])
 @pytest.mark.parametrize("end", ["drain", "stop"])
-def test_what_is_not_done_in_time_may_be_tried_elsewhere(kind: str, end: str, small: ProbeBatch) -> None:
-    one = make(kind, small)
-    one.start()
-    future = one.submit(task(proxies=None))  # with processes, it waits for one to be ready
+def test_remaining_tasks_are_interrupted(kind: str, end: str, small: ProbeBatch) -> None:
+    backend = make(kind, small)
+    backend.start()
+    future = backend.submit(task(proxies=None))  # with processes, it waits for one to be ready
     if end == "drain":
-        one.drain(0)
+        backend.drain(0)
         assert future.done()
-    one.stop()
+    backend.stop()
     outcome = future.result(0)
     assert outcome.failure is not None
     assert outcome.failure.kind == "interrupted"
-    assert [process.state for process in one.health().processes] == ["stopped"]
+    assert [worker.state for worker in backend.health().workers] == ["stopped"]
 
 
-def test_batches_survive_the_way_there(small: ProbeBatch) -> None:
-    (name, there), *others = decode_batches(encode_batches({"small": small})).items()
+def test_batches_survive_serialisation(small: ProbeBatch) -> None:
+    (name, batch), *others = decode_batches(encode_batches({"small": small})).items()
     assert (name, others) == ("small", [])
-    assert (there.fingerprint, there.source) == (small.fingerprint, small.source)
+    assert (batch.fingerprint, batch.source) == (small.fingerprint, small.source)
 
 
-def test_outcome_is_plain_json_and_never_holds_what_is_no_number() -> None:
+def test_outcome_is_json_without_nan() -> None:
     import json
 
-    outcome = Outcome("t", {"a": {"value": 1.5}}, 0.5, None, 2)
-    assert Outcome.of(json.loads(outcome.to_json())) == outcome
+    outcome = TaskOutcome("t", {"a": {"value": 1.5}}, 0.5, None, 2)
+    assert TaskOutcome.from_fields(json.loads(outcome.to_json())) == outcome
     with pytest.raises(ValueError, match="JSON"):
         replace(outcome, scores={"a": {"value": float("inf")}}).to_json()
-    for wrong in ({}, None, [], {"task": "t", "scores": None, "seconds": 0, "failure": None}, {"failure": 3}):
+    invalid: list[Any] = [{}, None, [], {"task": "t", "scores": None, "seconds": 0, "failure": None}, {"failure": 3}]
+    for fields in invalid:
         with pytest.raises(ValueError, match="outcome"):
-            Outcome.of(wrong)
+            TaskOutcome.from_fields(fields)

@@ -1,28 +1,27 @@
-"""Processes end with their parent, however that ends."""
+"""Workers end with their parent."""
 
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.service.workers.conftest import report, wait_until
-from tests.service.workers.test_chaos import FAULTS, alive
+from tests.service.workers.conftest import wait_until
+from tests.service.workers.test_chaos import FAULTS, is_alive
 
 PARENT = """
 import sys, time
-from service.workers.processes import ProcessBackend, ProcessOptions
-from service.workers.base import Task
+from service.workers.process_backend import ProcessBackend, WorkerOptions
+from service.workers.backend import Task
 
 if __name__ == "__main__":
-    backend = ProcessBackend({}, ProcessOptions(processes=2, entry="FAULTS:main"))
+    backend = ProcessBackend({}, WorkerOptions(num_workers=2, entry_point="FAULTS:run"))
     backend.start()
-    backend.submit(Task("t", "", {}, {"deed": "hang"}, "", 0, 1, []))
-    while {process.state for process in backend.health().processes} != {"busy", "idle"}:
+    backend.submit(Task("t", "", {}, {"fault": "hang"}, "", 0, 1, []))
+    while {worker.state for worker in backend.health().workers} != {"busy", "idle"}:
         time.sleep(0.01)
-    print(*(process.pid for process in backend.health().processes), flush=True)
+    print(*(worker.pid for worker in backend.health().workers), flush=True)
     if sys.argv[1] == "sleep":
         time.sleep(600)
 """.replace("FAULTS", FAULTS)
@@ -30,7 +29,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("end", ["kill", "return"])
 def test_no_process_outlives_its_parent(end: str, tmp_path: Path) -> None:
-    """Killed with SIGKILL, or at its end without a word to the backend."""
+    """The parent is killed with SIGKILL, or exits without stopping the backend."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     command = [sys.executable, str(script), "sleep" if end == "kill" else "return"]
@@ -41,7 +40,5 @@ def test_no_process_outlives_its_parent(end: str, tmp_path: Path) -> None:
         assert len(children) == 2
         if end == "kill":
             parent.send_signal(signal.SIGKILL)
-        began = time.monotonic()
-        wait_until(lambda: not any(alive(pid) for pid in children))
-        report(f"{end}: the processes were gone after {time.monotonic() - began:.2f} s")
+        wait_until(lambda: not any(is_alive(pid) for pid in children))
         assert parent.wait(60) == (-signal.SIGKILL if end == "kill" else 0)

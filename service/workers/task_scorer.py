@@ -1,0 +1,114 @@
+"""Scoring of a task, common to all backends, and conversion of probe batches to JSON data."""
+
+import base64
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from io import BytesIO
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.errors import ArchrankError, UnknownNameError
+from models import get_space
+from models.batches import ProbeBatch, check_batch
+from proxies import score
+from proxies.passes.base import is_out_of_memory
+from proxies.runner import check_options
+from service.failures import FailureKind
+from service.workers.backend import OUT_OF_MEMORY, Failure, Task, TaskOutcome
+
+log = logging.getLogger(__name__)
+
+
+class TaskScorer:
+    """Scores tasks, one at a time, on one device.
+
+    Args:
+        batches: probe batches by the names in tasks.
+        device: device of the networks.
+        score_timeout: maximum time of a proxy in seconds, see `proxies.runner.score`; no limit if None.
+    """
+
+    def __init__(
+        self, batches: Mapping[str, ProbeBatch], device: torch.device, score_timeout: float | None = None
+    ) -> None:
+        self.device, self._score_timeout = device, score_timeout
+        self._batches = {
+            name: ProbeBatch(batch.x.to(device), batch.y.to(device), batch.source) for name, batch in batches.items()
+        }
+
+    def __call__(self, task: Task) -> TaskOutcome:
+        """Score a task. Exceptions become failures."""
+        started = perf_counter()
+        scores, failure = None, None
+        try:
+            scores = self._score(task)
+        except Exception as error:
+            failure = _to_failure(error)
+        if scores and all((fields["error"] or "").startswith(OUT_OF_MEMORY) for fields in scores.values()):
+            scores, failure = None, Failure("out_of_memory", "every proxy ran out of memory")
+        if device_error := self._device_error():
+            scores, failure = None, Failure("device_error", device_error)
+        return TaskOutcome(task.id, scores, perf_counter() - started, failure)
+
+    def _score(self, task: Task) -> dict[str, dict[str, Any]]:
+        if task.probe_batch not in self._batches:
+            raise UnknownNameError("probe_batch", task.probe_batch, list(self._batches))
+        check_options(task.seed, task.repeats)
+        space, batch = get_space(task.space, **task.settings), self._batches[task.probe_batch]
+        check_batch(batch.x, batch.y, space.input_shape(len(batch.y), batch.x.shape[2]), space.num_classes)
+        network = space.build(space.parse(task.architecture), task.seed).to(self.device)
+        scores = score(network, batch.x, batch.y, task.proxies, task.seed, task.repeats, self._score_timeout)
+        return {proxy: asdict(proxy_score) for proxy, proxy_score in scores.items()}
+
+    def _device_error(self) -> str | None:
+        """Return the error of a GPU that is lost to this process: after some errors every later call fails."""
+        if self.device.type == "cuda":
+            try:
+                torch.cuda.synchronize(self.device)
+            except Exception as error:
+                return _describe(error)
+        return None
+
+
+def encode_batches(batches: Mapping[str, ProbeBatch]) -> dict[str, Any]:
+    """Convert probe batches to JSON data, with tensors as base64-encoded `.npy` files."""
+    return {
+        name: {"source": batch.source, "x": _encode(batch.x), "y": _encode(batch.y)} for name, batch in batches.items()
+    }
+
+
+def decode_batches(encoded: Mapping[str, Any]) -> dict[str, ProbeBatch]:
+    """Convert the result of `encode_batches` back, on the CPU."""
+    return {
+        name: ProbeBatch(_decode(batch["x"]), _decode(batch["y"]), batch["source"]) for name, batch in encoded.items()
+    }
+
+
+def _encode(tensor: Tensor) -> str:
+    file = BytesIO()
+    np.save(file, tensor.numpy(force=True), allow_pickle=False)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _decode(text: str) -> Tensor:
+    return torch.from_numpy(np.load(BytesIO(base64.b64decode(text)), allow_pickle=False))
+
+
+def _to_failure(error: Exception) -> Failure:
+    if isinstance(error, ArchrankError):  # first, as its text may contain anything
+        return Failure("error", str(error))
+    kind: FailureKind = "error"
+    if is_out_of_memory(error):
+        kind = "out_of_memory"
+    else:
+        log.error("a task failed", exc_info=error)
+    return Failure(kind, _describe(error))
+
+
+def _describe(error: Exception) -> str:
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
