@@ -81,7 +81,7 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
 
 @app.command()
 def ensembles(
-    name: Annotated[str | None, typer.Argument(help="name of an ensemble [default: all]")] = None,
+    name: Annotated[str | None, typer.Argument(help="name of an ensemble (default: all)")] = None,
     as_json: Json = False,
     folder: Folder = None,
 ) -> None:

@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
-from proxies import Score
 from service.storage import checks
 from service.storage.database import Database
 from service.storage.errors import StoreError
 from service.storage.score_key import ScoreKey
 from service.storage.tables import ContextRow, ScoresRow
+
+if TYPE_CHECKING:
+    from proxies import Score  # imports PyTorch, which `archrank keys` does without
 
 CHUNK = 1000
 """Architectures in one statement, and in one transaction."""
@@ -45,7 +47,7 @@ class Scores:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def get(self, keys: Iterable[ScoreKey]) -> dict[ScoreKey, Score]:
+    def get(self, keys: Iterable[ScoreKey]) -> "dict[ScoreKey, Score]":
         """What is known of these. Raises `StoreError`."""
         found: dict[ScoreKey, Score] = {}
         for context, wanted in _by_context(keys).items():
@@ -53,7 +55,7 @@ class Scores:
                 found |= self._get(context, chunk, wanted)
         return found
 
-    def put(self, scores: Mapping[ScoreKey, Score]) -> None:
+    def put(self, scores: "Mapping[ScoreKey, Score]") -> None:
         """Keep those that are `ok`, beside or in place of those that are there. Raises `StoreError`."""
         kept = {key: score for key, score in scores.items() if score.status == "ok"}
         for context, keys in _by_context(kept).items():
@@ -77,7 +79,7 @@ class Scores:
 
     def _get(
         self, context: _Context, architectures: list[str], wanted: Mapping[str, list[ScoreKey]]
-    ) -> dict[ScoreKey, Score]:
+    ) -> "dict[ScoreKey, Score]":
         rows = (
             select(ScoresRow.id, ScoresRow.architecture, ScoresRow.scores, ScoresRow.last_used_at)
             .join(ContextRow, ContextRow.id == ScoresRow.context)
@@ -135,12 +137,14 @@ def _name(key: ScoreKey) -> str:
     return f"{key.proxy}/{key.version}"
 
 
-def _packed(score: Score) -> Packed:
+def _packed(score: "Score") -> Packed:
     """A list, which SQLite and PostgreSQL merge as a whole."""
     return [score.value, score.log, score.seconds, score.note]
 
 
-def _unpacked(packed: Sequence[Any]) -> Score:
+def _unpacked(packed: Sequence[Any]) -> "Score":
+    from proxies import Score
+
     value, log, seconds, note = packed
     return Score(_float(value), _float(log), "ok", float(seconds), note=note)
 
