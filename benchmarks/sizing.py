@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.cli.demo import server
-from service.storage.store import FILE
+from service.storage.store import FILE_NAME
 
 
 def main() -> None:
@@ -45,11 +45,11 @@ def measure(scored: int, items: int) -> dict[str, str]:
             _run_job(client, {"architectures": _sample(client, items), "proxies": []})
             parent = _child(_host_pid(), "serve")
             memory = {"server": _peak_mb(parent), "worker": _peak_mb(_child(parent, "spawn_main"))}
-        with sqlite3.connect(Path(folder) / FILE) as store:
+        with sqlite3.connect(Path(folder) / FILE_NAME) as store:
             jobs = store.execute("SELECT job, sum(length(result)) FROM items GROUP BY job ORDER BY job").fetchall()
             (scores_bytes,) = store.execute("SELECT sum(pgsize) FROM dbstat WHERE name = 'scores'").fetchone()
             store.execute("VACUUM")
-        store_bytes = (Path(folder) / FILE).stat().st_size
+        store_bytes = (Path(folder) / FILE_NAME).stat().st_size
     with_scores, without = (size / items for _, size in jobs)
     return {
         **{f"memory of the {name}": f"{size} MB" for name, size in memory.items()},

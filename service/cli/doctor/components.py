@@ -19,11 +19,11 @@ from service.app import process_options
 from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
-from service.storage.database import parsed, postgres
+from service.storage.database import create_postgres_engine, parse_url
 from service.storage.errors import StoreError
-from service.storage.migrate import FOLDER
+from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
-from service.storage.store import FILE
+from service.storage.store import FILE_NAME
 from service.workers.base import Task
 from service.workers.processes import ProcessBackend
 
@@ -49,7 +49,7 @@ def store(installation: Installation) -> Finding:
             return warning(text, "a server runs them at its start; back up the store before")
         started = perf_counter()
         with open_store(installation.settings) as opened:
-            opened.health()
+            opened.check_health()
         seconds = perf_counter() - started
     except STORE_ERRORS as failure:
         text = " ".join(str(failure.orig if isinstance(failure, exc.DBAPIError) else failure).split())
@@ -127,7 +127,7 @@ def scoring(installation: Installation) -> Finding:
 
 
 def _exists(settings: Settings) -> bool:
-    return settings.store_url is not None or (settings.expanded_data_dir / FILE).exists()
+    return settings.store_url is not None or (settings.expanded_data_dir / FILE_NAME).exists()
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,10 @@ class _Schema:
 
 def _schema(settings: Settings) -> _Schema:
     """Read the store's schema without changing it."""
-    url = parsed(store_url(settings))
+    url = parse_url(store_url(settings))
     is_server = url.get_backend_name() == "postgresql"
-    engine = (postgres if is_server else create_engine)(url, poolclass=NullPool)
-    scripts = ScriptDirectory(str(FOLDER))
+    engine = (create_postgres_engine if is_server else create_engine)(url, poolclass=NullPool)
+    scripts = ScriptDirectory(str(MIGRATIONS_DIR))
     with engine.connect() as conn:
         heads = MigrationContext.configure(conn).get_current_heads()
         known = {script.revision for script in scripts.walk_revisions()}

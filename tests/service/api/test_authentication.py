@@ -55,11 +55,11 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 @pytest.fixture(scope="module")
 def made(keyed: Keyed) -> Iterator[Callable[..., str]]:
     """Return a function that creates keys while the server runs."""
-    with Store.in_folder(keyed.data) as store:
+    with Store.open_directory(keyed.data) as store:
 
         def create(*scopes: Any, **limits: Any) -> str:
             key, entry = create_key("test", scopes or ("predict",), KeyLimits(**limits))
-            store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+            store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
             return key
 
         yield create

@@ -93,7 +93,7 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
         assert statuses(nobody) == {401}
         with connect(url, key) as client:
             assert statuses(client) == {401}
-        with Store.in_folder(data) as store:
+        with Store.open_directory(data) as store:
             assert store.jobs.get(job).state in ("queued", "running")
 
         assert "accepts requests without a key" in keys(data, "open")
@@ -110,11 +110,11 @@ def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, in_settings: bo
     if in_settings:
         env["ARCHRANK_KEYS"] = f"[{entry.model_dump_json(exclude_none=True)}]"
     else:
-        with Store.in_folder(tmp_path / "data") as store:
-            store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+        with Store.open_directory(tmp_path / "data") as store:
+            store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
     result = CliRunner().invoke(app, ["keys", "open"], env=env)
     assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
     assert entry.id in result.stderr
     assert "allowed: none" in result.stderr
-    with Store.in_folder(tmp_path / "data") as store:
+    with Store.open_directory(tmp_path / "data") as store:
         assert store.keys.anonymous() == in_settings
