@@ -166,7 +166,7 @@ def _run(work: "Callable[[AppContext, Requester], Coroutine[Any, Any, Result]]",
 
 
 def _content(file: Path) -> bytes:
-    """Of the file, or of standard input for `-`."""
+    """Return the content of the file, or of standard input for `-`."""
     from common.files import BYTE_ORDER_MARK, read_file
     from models import InputError
 
