@@ -29,7 +29,7 @@ class Trend:
 
     @property
     def flat(self) -> bool:
-        """Whether the slope is below `MAX_SLOPE`."""
+        """True if the slope is below `MAX_SLOPE`."""
         return self.slope < MAX_SLOPE
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ class ShutdownState:
 
     @property
     def closed(self) -> bool:
-        """Whether the server accepts no connections any more."""
+        """True once the server accepts no connections."""
         return self.closed_at is not None
 
     @property

@@ -15,12 +15,12 @@ app.add_typer(keys_app, name="keys")
 def create(
     name: Annotated[str, typer.Option(help="name of the key's owner")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="predict or admin; may be repeated [default: predict]")
+        list[str] | None, typer.Option(help="predict or admin; may be repeated (default: predict)")
     ] = None,
-    rate_limit: Annotated[int | None, typer.Option(help="requests a minute [default: the server's setting]")] = None,
-    max_active_jobs: Annotated[int | None, typer.Option(help="unfinished jobs [default: the server's setting]")] = None,
+    rate_limit: Annotated[int | None, typer.Option(help="requests a minute (default: the server's setting)")] = None,
+    max_active_jobs: Annotated[int | None, typer.Option(help="unfinished jobs (default: the server's setting)")] = None,
     queue_share: Annotated[
-        float | None, typer.Option(help="fraction of the queue, above 0 to 1 [default: the server's setting]")
+        float | None, typer.Option(help="fraction of the queue, above 0 to 1 (default: the server's setting)")
     ] = None,
     as_setting: Annotated[
         bool, typer.Option("--settings", help="print an entry for ARCHRANK_KEYS instead of storing the key")

@@ -81,7 +81,7 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
 
 @app.command()
 def ensembles(
-    name: Annotated[str | None, typer.Argument(help="name of an ensemble [default: all]")] = None,
+    name: Annotated[str | None, typer.Argument(help="name of an ensemble (default: all)")] = None,
     as_json: Json = False,
     folder: Folder = None,
 ) -> None:
@@ -166,7 +166,7 @@ def _run(work: "Callable[[AppContext, Requester], Coroutine[Any, Any, Result]]",
 
 
 def _content(file: Path) -> bytes:
-    """Of the file, or of standard input for `-`."""
+    """Return the content of the file, or of standard input for `-`."""
     from common.files import BYTE_ORDER_MARK, read_file
     from models import InputError
 

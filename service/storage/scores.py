@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
-from proxies import Score
 from service.storage.database import Database
 from service.storage.errors import StoreError
 from service.storage.score_key import ScoreKey
 from service.storage.tables import ContextRow, ScoresRow
 from service.storage.validation import check_integer
+
+if TYPE_CHECKING:
+    from proxies import Score  # imports PyTorch, which `archrank keys` does without
 
 CHUNK_SIZE = 1000
 """Maximum number of architectures in a statement and in a transaction."""
@@ -45,7 +47,7 @@ class ScoreRepository:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def get(self, keys: Iterable[ScoreKey]) -> dict[ScoreKey, Score]:
+    def get(self, keys: Iterable[ScoreKey]) -> "dict[ScoreKey, Score]":
         """Return the stored scores among these keys. Raises `StoreError`."""
         scores: dict[ScoreKey, Score] = {}
         for context, by_architecture in _group_by_context(keys).items():
@@ -53,7 +55,7 @@ class ScoreRepository:
                 scores |= self._get(context, chunk, by_architecture)
         return scores
 
-    def put(self, scores: Mapping[ScoreKey, Score]) -> None:
+    def put(self, scores: "Mapping[ScoreKey, Score]") -> None:
         """Store the scores with status `ok`; a score that is stored already is replaced. Raises `StoreError`."""
         valid = {key: score for key, score in scores.items() if score.status == "ok"}
         for context, by_architecture in _group_by_context(valid).items():
@@ -90,7 +92,7 @@ class ScoreRepository:
 
     def _get(
         self, context: _Context, architectures: list[str], keys: Mapping[str, list[ScoreKey]]
-    ) -> dict[ScoreKey, Score]:
+    ) -> "dict[ScoreKey, Score]":
         rows = (
             select(ScoresRow.id, ScoresRow.architecture, ScoresRow.scores, ScoresRow.last_used_at)
             .join(ContextRow, ContextRow.id == ScoresRow.context)
@@ -149,12 +151,14 @@ def _name(key: ScoreKey) -> str:
     return f"{key.proxy}/{key.version}"
 
 
-def _pack(score: Score) -> PackedScore:
+def _pack(score: "Score") -> PackedScore:
     """Convert a score to a list, which both databases merge as a whole."""
     return [score.value, score.log, score.seconds, score.note]
 
 
-def _unpack(packed: Sequence[Any]) -> Score:
+def _unpack(packed: Sequence[Any]) -> "Score":
+    from proxies import Score
+
     value, log, seconds, note = packed
     return Score(_to_float(value), _to_float(log), "ok", float(seconds), note=note)
 

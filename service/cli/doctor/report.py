@@ -30,7 +30,7 @@ class Report(BaseModel):
 
     @property
     def failed(self) -> bool:
-        """Whether a finding is an error."""
+        """True if a finding is an error."""
         return any(finding.status == "error" for finding in self.findings)
 
 

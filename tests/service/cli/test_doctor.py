@@ -1,4 +1,4 @@
-"""Each check of the doctor finds what it looks for, and a set-up without faults has none."""
+"""Each check of `archrank doctor` finds its problem, and a correct installation has none."""
 
 import json
 import os
@@ -31,7 +31,7 @@ Patch = pytest.MonkeyPatch
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: Patch) -> Path:
-    """A data folder of the test's own, and one thread."""
+    """Create a data directory, and configure one worker with one thread."""
     monkeypatch.setenv("ARCHRANK_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("ARCHRANK_PORT", "0")
     monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1")
@@ -42,7 +42,7 @@ def data(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 @pytest.fixture
 def ensembles(tmp_path: Path, monkeypatch: Patch) -> Path:
-    """A copy of the shipped ensemble."""
+    """Copy the shipped ensemble."""
     shutil.copytree(SHIPPED, tmp_path / "ensembles")
     monkeypatch.setenv("ARCHRANK_ENSEMBLES_DIR", str(tmp_path / "ensembles"))
     return tmp_path / "ensembles" / "gcn-nas-ntu"
@@ -61,12 +61,12 @@ def assert_found(check: Check, status: str, *words: str) -> None:
     )
 
 
-def installed(monkeypatch: Patch, *needs: str, python: str = ">=3.11") -> None:
-    """Say that archrank needs this."""
+def installed(monkeypatch: Patch, *requirements: str, python: str = ">=3.11") -> None:
+    """Replace the requirements of archrank."""
     about = Message()
     about["Requires-Python"] = python
-    for need in needs:
-        about["Requires-Dist"] = need
+    for requirement in requirements:
+        about["Requires-Dist"] = requirement
     monkeypatch.setattr(metadata, "metadata", lambda name: about)
 
 
@@ -75,9 +75,9 @@ def test_a_good_setup_has_no_errors_and_doctor_says_so() -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     findings = json.loads(shown.stdout)["findings"]
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert [one["check"] for one in findings] == [check.__name__.replace("_", " ") for check in CHECKS]
-    assert not [one for one in findings if one["status"] == "error"]
-    assert {one["status"] for one in findings if one["check"] in ("scoring", "ensembles", "port")} == {"ok"}
+    assert [finding["check"] for finding in findings] == [check.__name__.replace("_", " ") for check in CHECKS]
+    assert not [finding for finding in findings if finding["status"] == "error"]
+    assert {finding["status"] for finding in findings if finding["check"] in ("scoring", "ensembles", "port")} == {"ok"}
 
 
 def test_an_error_is_exit_code_1_and_has_advice() -> None:
@@ -86,7 +86,7 @@ def test_an_error_is_exit_code_1_and_has_advice() -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert shown.returncode == 1
     assert "queue_size" in shown.stdout
-    assert "the settings are invalid" in shown.stdout  # why the others were skipped
+    assert "the settings are invalid" in shown.stdout  # the reason of the skipped checks
 
 
 def test_a_check_that_fails_itself_is_an_error_and_the_others_run() -> None:
