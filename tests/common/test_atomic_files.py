@@ -1,4 +1,4 @@
-"""Written files are there in full or not at all, readable as the umask says, and looked at before any work."""
+"""Files are written completely or not at all, with the permissions of the umask; paths are checked before any work."""
 
 import os
 import stat
