@@ -4,7 +4,7 @@
 
 The batch norm behind every graph convolution of `gcn-nas` starts with a weight of 1e-6, so that with batch norm on a
 network hardly depends on its modules. This scores a benchmark with that weight set to 1 and prints Spearman's ρ with
-accuracy, over all architectures and within depth, beside that of the usual initialisation.
+accuracy, overall and within strata, beside that of the usual initialization.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """What a prediction from structure alone costs, without HTTP."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import ensemble
 from benchmarks.speed.machine import seconds
 from benchmarks.speed.scoring import architecture
 from ensemble import Ensemble
-from service.api.schemas import PredictionRequest
-from service.inference.cache import Memory
-from service.inference.pipeline import predict
+from service.api.documents import prediction_response
+from service.app import make_backend, make_context
+from service.inference import pipeline
+from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
+from service.inference.scheduler import Requester
 from service.settings import Settings
 
 NUMBERS = (1, 10, 100, 1_000, 10_000)
@@ -29,16 +32,23 @@ def structure_only() -> dict[int, float]:
 
 def cached() -> dict[int, float]:
     """Seconds by number of architectures in one request that was made before, reading included."""
-    settings = Settings(ensembles_dir=ARTIFACTS, device="cpu")
-    library, memory = EnsembleRegistry.load(settings), Memory(settings.cache_size)
-    space = library.model().probe.space
-    texts = [space.to_json(arch) for arch in _architectures(1000)]
+    settings = Settings(ensembles_dir=ARTIFACTS, device="cpu", backend="inline")
+    ensembles = EnsembleRegistry.load(settings)
+    space = ensembles.get().context.space
+    architectures = [space.to_json(architecture) for architecture in _architectures(1000)]
 
-    def predicted(number: int) -> None:
-        request = PredictionRequest(architectures=texts[:number], proxies=[])
-        predict(request, library, memory).run().model_dump_json()
+    with asyncio.Runner() as runner:
+        context = make_context(settings, ensembles, make_backend(settings, ensembles), None)
 
-    return {number: seconds(lambda number=number: predicted(number), 10) for number in (10, 100, 1000)}
+        def predict(number: int) -> None:
+            query = PredictionQuery(proxies=[])
+            result = runner.run(pipeline.predict(architectures[:number], query, context, Requester()))
+            prediction_response(result).model_dump_json()
+
+        try:
+            return {number: seconds(lambda number=number: predict(number), 10) for number in (10, 100, 1000)}
+        finally:
+            context.close()
 
 
 def _architectures(number: int) -> list[Any]:

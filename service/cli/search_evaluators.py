@@ -16,11 +16,13 @@ from models.batches import BatchSpec
 from proxies import proxy_versions
 from search import Interval, TrialResult
 from service.api.cards import EnsembleCard
-from service.api.schemas import FailedItem, PredictionRequest
+from service.api.documents import ensemble_card, result_item
+from service.api.schemas import FailedItem
 from service.app import make_backend, make_context
 from service.inference.context import AppContext
-from service.inference.outputs import Results
-from service.inference.pipeline import Plan
+from service.inference.pipeline import run_plan
+from service.inference.plan import Plan
+from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
 from service.settings import Settings
@@ -89,29 +91,30 @@ def local_evaluator(
     if proxies is not None and not proxies:  # nothing to score, so no worker process is needed
         settings = settings.model_copy(update={"backend": "inline"})
     registry = EnsembleRegistry.load(settings)
-    fields: dict[str, Any] = {"architectures": [{}], "proxies": proxies, "ensemble": ensemble, "combiner": combiner}
-    plan, model = Plan.of(PredictionRequest(**fields), registry), registry.model(ensemble)
-    _check_space(space, model.probe.space)
-    card, probe = model.card.model_dump(mode="json"), plan.probe
+    query = PredictionQuery(proxies=proxies, ensemble=ensemble, combiner=combiner)
+    plan, loaded = Plan.from_query(query, registry), registry.get(ensemble)
+    _check_space(space, loaded.context.space)
     backend = make_backend(settings, registry)
 
     async def open_context() -> AppContext:
         return make_context(settings, registry, backend, None)
 
     def surrogate(architectures: Sequence[Architecture]) -> list[float]:
-        return [prediction.accuracy for prediction in model.ensemble.predict(architectures, combiner=combiner)]
+        return [prediction.accuracy for prediction in loaded.ensemble.predict(architectures, combiner=combiner)]
 
     backend.start()
     try:
         with _event_loop() as run, closing(run(open_context())) as context:
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
-                items = run(plan.each(Results(list(architectures)), context, Requester(patient=True)))
+                results = run(run_plan(plan, architectures, context, Requester(is_batch=True)))
+                items = [result_item(result, i) for i, result in enumerate(results)]
                 return [
                     _failure(item.error.detail) if isinstance(item, FailedItem) else _success(item) for item in items
                 ]
 
-            yield Evaluator(card, probe.space, probe.shape, predict, surrogate)
+            card, scoring = ensemble_card(loaded.manifest).model_dump(mode="json"), plan.context
+            yield Evaluator(card, scoring.space, scoring.shape, predict, surrogate)
     finally:
         backend.stop()
 

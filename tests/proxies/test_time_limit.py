@@ -31,6 +31,16 @@ FOREVER = 60.0
 """Seconds that a test takes without a working limit, before it fails."""
 
 
+@pytest.fixture(autouse=True)
+def no_alarm() -> Iterator[None]:
+    """Suspend the timer of the test run."""
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)
+    handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
 class SlowHook:
     """Hook that takes forever in the next `pauses` calls."""
 
@@ -228,6 +238,19 @@ def test_what_is_entered_is_left(seconds: float, inside: float, outside: float) 
     with pytest.raises(TimeLimitError, match=r"^it took longer than 0\.\d+ s$"):
         limited(seconds, inside, outside, done)
     assert done == ["entered", "left"]
+
+
+def test_a_timer_of_the_caller_goes_on() -> None:
+    alarms = list[int]()
+    signal.signal(signal.SIGALRM, lambda number, frame: alarms.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 50.0)
+    with time_limit(FOREVER, "it"):
+        time.sleep(0.1)
+        assert alarms == []
+    time.sleep(0.1)
+    assert alarms == [signal.SIGALRM]
+    assert 40 < signal.getitimer(signal.ITIMER_REAL)[0] <= 50
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def test_no_limit() -> None:

@@ -16,11 +16,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from models import get_space
-from search import SearchLog, strategy_names
-from service.api.schemas import FailedItem
+from search import strategy_names
+from search.log import SearchLog
 from service.cli import app
 from service.cli.search_results import best_trials
-from service.inference.pipeline import Plan
+from service.inference.pipeline import run_plan
+from service.inference.results import ItemResult
 
 BUDGET = 90
 """More than evolution's population size, so that there are children."""
@@ -194,16 +195,10 @@ def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_failed_trials_have_an_error_and_no_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    each = Plan.each
+    async def fail_first(*arguments: Any) -> list[ItemResult]:
+        return [TimeoutError("the deadline has passed"), *(await run_plan(*arguments))[1:]]
 
-    async def sometimes(self: Plan, results: Any, context: Any, asker: Any) -> Any:
-        first = results.read[0]
-        results.failures[first] = TimeoutError("the deadline has passed")
-        items = await each(self, results, context, asker)
-        assert isinstance(items[0], FailedItem)
-        return items
-
-    monkeypatch.setattr(Plan, "each", sometimes)
+    monkeypatch.setattr("service.cli.search_evaluators.run_plan", fail_first)
     result = searched(tmp_path, "--strategy", "random", "--budget", str(BUDGET), "--batch-size", "10")
     assert (result["num_trials"], result["num_failed"]) == (BUDGET, BUDGET // 10)
     logged = trials(tmp_path)

@@ -1,4 +1,4 @@
-"""`archrank search --url` at a server that is none, or lies: one sentence and exit code 2."""
+"""`archrank search --url` with an invalid server: one sentence and exit code 2."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,19 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
-from tests.client.hostile import Said, hostile, message
-from tests.client.test_lies import PREDICTION
-from tests.real_server import Server
+from tests.client.conftest import SharedServer
+from tests.client.raw_server import Chunks, http_response, raw_server
+from tests.client.test_wrong_documents import PREDICTION
 
 
-def predictions(**changed: Any) -> dict[str, Any]:
-    return {"/v1/limits": {"max_architectures": 1}, "/v1/predictions": {"predictions": [PREDICTION | changed]}}
+def predictions(**changes: Any) -> dict[str, Any]:
+    return {"/v1/limits": {"max_architectures": 1}, "/v1/predictions": {"predictions": [PREDICTION | changes]}}
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "no server of this kind": ({"/v1/ensembles": ["hello"]}, "body: Input should be"),
-    "a card of another kind": ({"name": 1}, "unexpected response to GET"),
-    "no settings": ({"settings": None}, "unexpected response to GET /v1/ensembles: gcn-nas-ntu.settings: "),
+    "another server": ({"/v1/ensembles": ["hello"]}, "body: Input should be"),
+    "an invalid card": ({"name": 1}, "unexpected response to GET"),
+    "no settings": ({"settings": None}, "gcn-nas-ntu.settings: Input should be an object"),
     "settings of another space": (
         {"settings": {"colour": "red"}},
         "settings: got {'colour': 'red'}; allowed: the settings of gcn-nas",
@@ -34,12 +34,14 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         predictions(interval={"low": -1, "high": 1e300, "level": 0.9}),
         "low: Input should be greater than",
     ),
-    "no number of answers": (predictions() | {"/v1/predictions": {"predictions": []}}, "0 items for 1 architectures"),
+    "no predictions": (predictions() | {"/v1/predictions": {"predictions": []}}, "0 items for 1 architectures"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_ends_in_one_sentence(fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_fails_with_one_sentence(
+    fault: str, server: SharedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     changes, line = FAULTS[fault]
     cards = server.client.get("/v1/ensembles").json()
@@ -47,13 +49,13 @@ def test_it_ends_in_one_sentence(fault: str, server: Server, tmp_path: Path, mon
     card_changes = {key: value for key, value in changes.items() if not key.startswith("/")}
     bodies = {"/v1/ensembles": {name: cards[name] | card_changes}} | changes
 
-    def answer(path: str) -> Said:
-        return [message(json.dumps(bodies[path]).encode() if path in bodies else b"", status="200 OK")]
+    def respond(path: str) -> Chunks:
+        return [http_response(json.dumps(bodies[path]).encode() if path in bodies else b"", status="200 OK")]
 
-    with hostile(answer) as liar:
+    with raw_server(respond) as lying_server:
         options = [
             "--url",
-            liar.url,
+            lying_server.url,
             "--budget",
             "1",
             "--batch-size",
@@ -70,15 +72,15 @@ def test_it_ends_in_one_sentence(fault: str, server: Server, tmp_path: Path, mon
     assert result.stderr.strip().isprintable()
 
 
-def test_warnings_of_a_server_are_text(server: Server, tmp_path: Path) -> None:
+def test_warnings_are_printed_as_text(server: SharedServer, tmp_path: Path) -> None:
     cards = server.client.get("/v1/ensembles").json()
     bodies: dict[str, Any] = {"/v1/ensembles": cards} | predictions(warnings=["[/b] [red]x\x1b[2J\ny"])
 
-    def answer(path: str) -> Said:
-        return [message(json.dumps(bodies[path]).encode())]
+    def respond(path: str) -> Chunks:
+        return [http_response(json.dumps(bodies[path]).encode())]
 
-    with hostile(answer) as liar:
-        options = ["--url", liar.url, "--budget", "1", "--strategy", "random", "--out", tmp_path / "out"]
+    with raw_server(respond) as lying_server:
+        options = ["--url", lying_server.url, "--budget", "1", "--strategy", "random", "--out", tmp_path / "out"]
         result = CliRunner().invoke(app, ["search", *map(str, options)], catch_exceptions=False)
     assert result.exit_code == 0
     assert "#1: [/b] [red]x [2J y" in result.stdout

@@ -1,26 +1,26 @@
-"""A server on a bare socket, which says whatever a test wants, byte by byte."""
+"""Server on a bare socket, which sends any bytes that a test defines."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-Said = Iterable[bytes | float]
+Chunks = Iterable[bytes | float]
 """Bytes to send, and seconds to wait."""
 
 
-class Hostile:
-    """Answers each connection once, and closes it.
+class RawServer:
+    """Server that responds to each connection once, and closes it.
 
     Args:
-        answer: of the path, what is said.
+        respond: returns the response to a path.
 
     Attributes:
         heads: request line and headers of every request.
     """
 
-    def __init__(self, answer: Callable[[str], Said]) -> None:
-        self._answer, self._over = answer, threading.Event()
+    def __init__(self, respond: Callable[[str], Chunks]) -> None:
+        self._respond, self._closed = respond, threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._connections = list[threading.Thread]()
         self._listener = threading.Thread(target=self._listen)
@@ -32,7 +32,7 @@ class Hostile:
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def close(self) -> None:
-        self._over.set()
+        self._closed.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -43,11 +43,11 @@ class Hostile:
         with suppress(OSError):  # closed
             while True:
                 connection, _ = self._socket.accept()
-                thread = threading.Thread(target=self._serve, args=(connection,))
+                thread = threading.Thread(target=self._handle, args=(connection,))
                 self._connections.append(thread)
                 thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _handle(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
             connection.settimeout(30)
             with connection.makefile("rb") as file:
@@ -55,26 +55,26 @@ class Hostile:
                 self.heads.append("\n".join(lines))
                 lengths = [int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")]
                 file.read(sum(lengths))
-            for piece in self._answer(lines[0].split()[1]):
-                if isinstance(piece, float):
-                    self._over.wait(piece)
+            for chunk in self._respond(lines[0].split()[1]):
+                if isinstance(chunk, float):
+                    self._closed.wait(chunk)
                 else:
-                    connection.sendall(piece)
-                if self._over.is_set():
+                    connection.sendall(chunk)
+                if self._closed.is_set():
                     return
 
 
 @contextmanager
-def hostile(answer: Callable[[str], Said]) -> Iterator[Hostile]:
-    """A server that is closed at the end."""
-    server = Hostile(answer)
+def raw_server(respond: Callable[[str], Chunks]) -> Iterator[RawServer]:
+    """Run a server."""
+    server = RawServer(respond)
     try:
         yield server
     finally:
         server.close()
 
 
-def message(content: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """An answer with a body of this length."""
+def http_response(content: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """Return the bytes of a response with a body."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", "Connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode() + content
