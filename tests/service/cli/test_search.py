@@ -234,7 +234,7 @@ INVALID_OPTIONS = [
         ["--strategy", "local", "--population-size", "16"],
         "population_size: got 16; allowed: nothing: local has no population",
     ),
-    (["--seed", "-1"], "seed: got -1; allowed: a uninterrupted number from 0 to 2**32 - 1"),
+    (["--seed", "-1"], "seed: got -1; allowed: a whole number from 0 to 2**32 - 1"),
     (["--space", "nas-bench-201"], "space: got 'nas-bench-201'; allowed: one of gcn-nas"),
     (["--depth", "5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
     (["--max-flops", "1e6"], "max_flops: got 1000000; allowed: at least"),
