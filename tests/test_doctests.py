@@ -8,6 +8,7 @@ import pytest
 
 from ensemble import Ensemble
 from models import get_space
+from models.batches import synthetic_batch
 from proxies import score
 from search import run_search
 
@@ -17,6 +18,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     Ensemble.load,
     Ensemble.predict,
     get_space,
+    synthetic_batch,
     score,
     run_search,
 ]

@@ -28,12 +28,12 @@ def random_order(candidates: Candidates, rng: np.random.Generator, budget: int) 
 
 
 def deepest_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
-    """By descending number of layers."""
+    """Order by descending number of layers."""
     return sort_descending(candidates.depths.astype(float), rng)[:budget]
 
 
 def predicted_best_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
-    """By descending prediction of the strategies' surrogate."""
+    """Order by descending prediction of the strategies' surrogate."""
     return sort_descending(candidates.surrogates[COMBINERS[0]], rng)[:budget]
 
 

@@ -38,7 +38,9 @@ def make_tables(results: Mapping[str, Any]) -> dict[str, str]:
         for name, setting in settings.items()
         for measure in measures
     }
-    tables |= {f"trainings_needed {name}": _needed_table(one["trainings_needed"]) for name, one in settings.items()}
+    tables |= {
+        f"trainings_needed {name}": _needed_table(setting["trainings_needed"]) for name, setting in settings.items()
+    }
     head = "| | candidates | best accuracy | distance of the nearest | of the 20th |\n|---|---|---|---|---|\n"
     rows = []
     for name, setting in settings.items():

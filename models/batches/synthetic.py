@@ -34,6 +34,13 @@ def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed:
     Raises:
         BatchError: batch size or frames are out of range.
         InputError: the seed is out of range.
+
+    Example:
+        >>> from models import get_space
+        >>> from models.batches import synthetic_batch
+        >>> batch = synthetic_batch(get_space("gcn-nas"), batch_size=4, frames=8)
+        >>> tuple(batch.x.shape), batch.y.tolist()
+        ((4, 3, 8, 25, 2), [0, 0, 1, 1])
     """
     for field, value in (("batch_size", batch_size), ("frames", frames)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZES[field]:

@@ -22,6 +22,9 @@ class ParetoSearch(Strategy):
         rng: source of all randomness.
         surrogate: not used.
         population_size: number of members, and of children per generation.
+
+    Raises:
+        MissingExtraError: pymoo is not installed.
     """
 
     name = "pareto"

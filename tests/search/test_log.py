@@ -44,7 +44,7 @@ def test_it_is_read_as_it_was_written(path: Path) -> None:
     assert [json.loads(line).get("seconds") for line in path.read_text().splitlines()] == [None, 1.25, 1.25, 2.5]
 
 
-def test_wherever_it_was_cut_off_the_whole_lines_are_kept(path: Path) -> None:
+def test_complete_lines_are_kept_wherever_the_log_is_cut(path: Path) -> None:
     content = path.read_bytes()
     ends = [i + 1 for i, byte in enumerate(content) if byte == ord("\n")]
     for cut in range(len(content)):
@@ -59,7 +59,7 @@ def test_wherever_it_was_cut_off_the_whole_lines_are_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", HEADER)
-def test_the_log_of_another_search_is_refused_and_left_alone(path: Path, field: str) -> None:
+def test_the_log_of_another_search_is_refused_and_unchanged(path: Path, field: str) -> None:
     content = path.read_bytes()
     with pytest.raises(InputError, match=f"{field}: got .*; allowed: 'other', as in this search") as error:
         opened(path, **{field: "other"}).__enter__()
@@ -85,7 +85,7 @@ def test_the_log_of_another_search_is_refused_and_left_alone(path: Path, field: 
         ),
     ],
 )
-def test_what_is_wrong_with_a_line_is_said(path: Path, line: int, changed: Any, complaint: str) -> None:
+def test_errors_name_line_and_field(path: Path, line: int, changed: Any, complaint: str) -> None:
     lines = path.read_text().splitlines(keepends=True)
     text = changed if isinstance(changed, str) else json.dumps(json.loads(lines[line - 1]) | changed)
     lines[line - 1] = text + "\n"
@@ -95,14 +95,14 @@ def test_what_is_wrong_with_a_line_is_said(path: Path, line: int, changed: Any, 
     assert path.read_text() == "".join(lines)
 
 
-def test_two_at_a_time_are_refused(path: Path) -> None:
+def test_a_log_is_open_only_once(path: Path) -> None:
     with opened(path), pytest.raises(InputError, match=r"search\.jsonl: got 'in use'; allowed: .* no other process"):
         opened(path).__enter__()
     with opened(path) as log:
         assert log.trials == TRIALS
 
 
-def test_a_number_that_is_not_finite_is_not_written(path: Path) -> None:
+def test_non_finite_numbers_are_not_written(path: Path) -> None:
     content = path.read_bytes()
     with opened(path) as log, pytest.raises(ValidationError, match="finite"):
         log.add([TrialResult(ARCHS[0], float("nan"), 1, 1)], 3.0)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.extras import MissingExtraError
 from models import Architecture, InputError, UnknownNameError, get_space
 from search import SpaceDomain, Strategy, TableDomain, Trial, get_strategy, pareto_front, strategy_names
 
@@ -299,6 +300,13 @@ def test_pareto_finds_a_better_front_than_random_search() -> None:
 def test_only_pareto_needs_pymoo() -> None:
     code = "import sys, search, search.registry; sys.exit(any(name.startswith('pymoo') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_pareto_without_pymoo_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymoo", None)
+    with pytest.raises(MissingExtraError, match=r"pymoo is not installed: pip install 'archrank\[search\]'"):
+        make_strategy("pareto")
+    assert make_strategy("evolution").ask(1)
 
 
 def test_pareto_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def _fifo(folder: Path) -> Path:
 
 
 def _search(folder: Path) -> Path:
-    (folder / "front.svg").mkdir()
+    (folder / "search.svg").mkdir()
     return folder
 
 

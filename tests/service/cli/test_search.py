@@ -28,7 +28,7 @@ BUDGET = 90
 FILES = {"search.jsonl", "search.jsonl.lock", "result.json", "trials.csv", "search.svg"}
 
 
-STARTED = """
+WITH_SIGINT = """
 import runpy, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_module("service.cli", run_name="__main__")
@@ -59,7 +59,7 @@ def trials(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", strategy_names())
-def test_every_strategy_leaves_the_same_in_every_file(name: str, tmp_path: Path) -> None:
+def test_output_files_of_every_strategy_agree(name: str, tmp_path: Path) -> None:
     out = tmp_path / "runs" / name
     result = searched(out, "--strategy", name, "--budget", str(BUDGET), "--depth", "6", "--max-flops", "4e9")
     assert {path.name for path in out.iterdir()} == FILES
@@ -78,19 +78,19 @@ def test_every_strategy_leaves_the_same_in_every_file(name: str, tmp_path: Path)
         assert trial["flops"] <= 4e9
         assert interval["low"] < trial["accuracy"] < interval["high"]
         assert interval["level"] == 0.9
-    assert [one["fingerprint"] for one in result["pareto_front"]] == [
+    assert [trial["fingerprint"] for trial in result["pareto_front"]] == [
         row["fingerprint"] for row in sorted(rows, key=lambda row: int(row["flops"])) if row["pareto_optimal"] == "1"
     ]
     best = sorted((trial["accuracy"] for trial in logged), reverse=True)[:10]
-    assert [one["accuracy"] for one in result["best"]] == best
+    assert [trial["accuracy"] for trial in result["best"]] == best
     assert result["pareto_front"][-1]["accuracy"] == best[0]
-    for one in [*result["best"], *result["pareto_front"]]:
-        assert rows[one["trial"] - 1]["fingerprint"] == one["fingerprint"]
-        assert logged[one["trial"] - 1]["warnings"] == one["warnings"]
-    assert_picture(out, f"{name} search of gcn-nas, {BUDGET} architectures, seed 0")
+    for trial in [*result["best"], *result["pareto_front"]]:
+        assert rows[trial["trial"] - 1]["fingerprint"] == trial["fingerprint"]
+        assert logged[trial["trial"] - 1]["warnings"] == trial["warnings"]
+    assert_figure(out, f"{name} search of gcn-nas, {BUDGET} architectures, seed 0")
 
 
-def assert_picture(out: Path, title: str) -> None:
+def assert_figure(out: Path, title: str) -> None:
     """The figure is an SVG file with this title, in the colors of the light theme."""
     root = ElementTree.parse(out / "search.svg").getroot()
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -100,13 +100,15 @@ def assert_picture(out: Path, title: str) -> None:
     assert "#ffffff" in text
 
 
-def test_tables_name_the_best_and_what_is_odd_about_them(tmp_path: Path) -> None:
+def test_the_table_lists_the_best_trials_and_their_warnings(tmp_path: Path) -> None:
     shown = archrank("--out", tmp_path, "--strategy", "random", "--budget", "20")
     assert shown.exit_code == 0, shown.stderr
     result = json.loads((tmp_path / "result.json").read_text())
-    for one in result["best"]:
-        interval = f"{one['interval']['low']:.4f}–{one['interval']['high']:.4f}"
-        assert f"#{one['trial']} {one['accuracy']:.4f} {interval} {one['depth']}" in " ".join(shown.stdout.split())
+    for trial in result["best"]:
+        interval = f"{trial['interval']['low']:.4f}–{trial['interval']['high']:.4f}"
+        assert f"#{trial['trial']} {trial['accuracy']:.4f} {interval} {trial['depth']}" in " ".join(
+            shown.stdout.split()
+        )
     assert json.dumps(result["best"][0]["architecture"]) in shown.stdout
     result["best"][1]["warnings"] = ["few modules"]
     result["best"][4]["warnings"] = ["few modules", "deep"]
@@ -114,66 +116,66 @@ def test_tables_name_the_best_and_what_is_odd_about_them(tmp_path: Path) -> None
     assert best_trials(result).caption == f"{second}, {fifth}: few modules\n{fifth}: deep"
 
 
-def written(out: Path) -> int:
+def num_logged(out: Path) -> int:
     log = out / "search.jsonl"
     return log.read_bytes().count(b"\n") - 1 if log.exists() else 0
 
 
-def begun(out: Path, number: int, *options: str) -> "subprocess.Popen[str]":
+def start_search(out: Path, number: int, *options: str) -> "subprocess.Popen[str]":
     """Start a search and wait until it has logged `number` more trials."""
-    enough = written(out) + number
-    command = [sys.executable, "-c", STARTED, "search", "--out", str(out), *options]
+    target = num_logged(out) + number
+    command = [sys.executable, "-c", WITH_SIGINT, "search", "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while written(out) < enough:
-        assert time.monotonic() < deadline, "it did not begin"
+    while num_logged(out) < target:
+        assert time.monotonic() < deadline, "no trials were logged"
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     return process
 
 
-def test_killed_and_interrupted_it_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
-    whole, out = tmp_path / "whole", tmp_path / "cut"
+def test_killed_and_interrupted_searches_are_resumed(tmp_path: Path) -> None:
+    uninterrupted, out = tmp_path / "uninterrupted", tmp_path / "interrupted"
     options = ("--strategy", "evolution", "--batch-size", "1", "--budget")
-    process = begun(out, 20, *options, "100000")
+    process = start_search(out, 20, *options, "100000")
     process.kill()
     process.communicate()
     killed = trials(out)
 
-    process = begun(out, 20, *options, "100000")
+    process = start_search(out, 20, *options, "100000")
     process.send_signal(signal.SIGINT)
-    shown, said = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    number = written(out)
+    number = num_logged(out)
     assert number >= len(killed) + 20
-    assert f"interrupted after {number} of 100000 trials; the same command resumes the search" in said
-    assert "Traceback" not in said
+    assert f"interrupted after {number} of 100000 trials; the same command resumes the search" in errors
+    assert "Traceback" not in errors
     result = json.loads((out / "result.json").read_text())
     assert (result["state"], result["num_trials"]) == ("interrupted", number)
-    assert f"#{result['best'][0]['trial']}" in shown
+    assert f"#{result['best'][0]['trial']}" in output
     assert trials(out)[: len(killed)] == killed
 
-    for folder in (out, whole):
+    for folder in (out, uninterrupted):
         searched(folder, *options, str(number + 20))
-    assert trials(out) == trials(whole)
-    last, first = (json.loads((folder / "result.json").read_text()) for folder in (out, whole))
+    assert trials(out) == trials(uninterrupted)
+    last, first = (json.loads((folder / "result.json").read_text()) for folder in (out, uninterrupted))
     assert {**last, "seconds": 0} == {**first, "seconds": 0}
-    assert (out / "trials.csv").read_bytes() == (whole / "trials.csv").read_bytes()
-    assert (out / "search.svg").read_bytes() == (whole / "search.svg").read_bytes()
+    assert (out / "trials.csv").read_bytes() == (uninterrupted / "trials.csv").read_bytes()
+    assert (out / "search.svg").read_bytes() == (uninterrupted / "search.svg").read_bytes()
 
 
 @pytest.mark.parametrize("options", [("--strategy", "warm-up"), ("--strategy", "local", "--combiner", "ridge")])
-def test_a_server_finds_what_this_process_finds(options: tuple[str, ...], url: str, tmp_path: Path) -> None:
+def test_a_server_and_this_process_find_the_same(options: tuple[str, ...], url: str, tmp_path: Path) -> None:
     pytest.importorskip("archrank_client")
-    here, there = tmp_path / "here", tmp_path / "there"
-    ours = searched(here, "--budget", str(BUDGET), *options)
-    theirs = searched(there, "--budget", "40", *options, "--url", url)
-    assert theirs["state"] == "done"
-    theirs = searched(there, "--budget", str(BUDGET), *options, "--url", url)
-    assert trials(there) == trials(here)
-    assert {**theirs, "seconds": 0} == {**ours, "seconds": 0}
-    searched(there, "--budget", str(BUDGET + 10), *options)  # what a server began, this process ends
-    assert trials(there)[:BUDGET] == trials(here)
+    local, remote = tmp_path / "local", tmp_path / "remote"
+    local_result = searched(local, "--budget", str(BUDGET), *options)
+    remote_result = searched(remote, "--budget", "40", *options, "--url", url)
+    assert remote_result["state"] == "done"
+    remote_result = searched(remote, "--budget", str(BUDGET), *options, "--url", url)
+    assert trials(remote) == trials(local)
+    assert {**remote_result, "seconds": 0} == {**local_result, "seconds": 0}
+    searched(remote, "--budget", str(BUDGET + 10), *options)  # resume locally
+    assert trials(remote)[:BUDGET] == trials(local)
 
 
 def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,18 +185,16 @@ def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     plain = searched(tmp_path / "plain", *options)
     cheap = searched(tmp_path / "cheap", *options, "--proxies", "params, nwot")
     assert cheap["proxies"] == ["params", "nwot"]
-    assert {one["fingerprint"] for one in cheap["best"]} == {one["fingerprint"] for one in plain["best"]}
-    # Of the proxies that `stacked` needs most are missing, so `structure` answers, and says so.
-    assert all("structure" in " ".join(one["warnings"]) for one in cheap["best"])
-    assert not any("structure" in " ".join(one["warnings"]) for one in plain["best"])
+    assert {trial["fingerprint"] for trial in cheap["best"]} == {trial["fingerprint"] for trial in plain["best"]}
+    # `stacked` needs more proxies, so `structure` predicts, with a warning.
+    assert all("structure" in " ".join(trial["warnings"]) for trial in cheap["best"])
+    assert not any("structure" in " ".join(trial["warnings"]) for trial in plain["best"])
     pytest.importorskip("archrank_client")
     searched(tmp_path / "http", *options, "--proxies", "params,nwot", "--url", url)
     assert trials(tmp_path / "http") == trials(tmp_path / "cheap")
 
 
-def test_what_fails_is_kept_with_its_error_and_without_a_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_trials_have_an_error_and_no_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail_first(*arguments: Any) -> list[ItemResult]:
         return [TimeoutError("the deadline has passed"), *(await run_plan(*arguments))[1:]]
 
@@ -208,15 +208,15 @@ def test_what_fails_is_kept_with_its_error_and_without_a_number(
         assert (trial["accuracy"] is None) == (trial["error"] is not None) == (i % 10 == 0)
         assert row["error"] == (trial["error"] or "")
         assert row["accuracy"] == ("" if i % 10 == 0 else str(trial["accuracy"]))
-    assert all(one["trial"] % 10 != 1 for one in [*result["best"], *result["pareto_front"]])
-    assert_picture(tmp_path, f"random search of gcn-nas, {BUDGET} architectures, seed 0")
+    assert all(trial["trial"] % 10 != 1 for trial in [*result["best"], *result["pareto_front"]])
+    assert_figure(tmp_path, f"random search of gcn-nas, {BUDGET} architectures, seed 0")
 
     alone = searched(tmp_path / "alone", "--strategy", "random", "--budget", "2", "--batch-size", "1")
     assert (alone["num_failed"], alone["best"], alone["pareto_front"]) == (2, [], [])
-    assert_picture(tmp_path / "alone", "random search of gcn-nas, 2 architectures, seed 0")
+    assert_figure(tmp_path / "alone", "random search of gcn-nas, 2 architectures, seed 0")
 
 
-def test_where_nothing_new_is_found_it_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exhausted_search_ends_with_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.base.MAX_REJECTIONS", 0)
     ended = archrank("--strategy", "random", "--out", tmp_path)
     assert ended.exit_code == 0
@@ -225,7 +225,7 @@ def test_where_nothing_new_is_found_it_ends_and_says_so(tmp_path: Path, monkeypa
     assert (result["state"], result["num_trials"], result["best"]) == ("exhausted", 0, [])
 
 
-WRONG = [
+INVALID_OPTIONS = [
     (["--strategy", "annealing"], "strategy: got 'annealing'; allowed: one of random, evolution"),
     (["--budget", "0"], "budget: got 0; allowed: at least 1"),
     (["--batch-size", "0"], "batch_size: got 0; allowed: at least 1"),
@@ -249,13 +249,15 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("options", "line"), WRONG, ids=[" ".join(options) for options, _ in WRONG])
-def test_bad_options_are_one_line_and_leave_nothing_behind(options: list[str], line: str, tmp_path: Path) -> None:
-    refused(line, *options, "--out", tmp_path / "out")
+@pytest.mark.parametrize(
+    ("options", "line"), INVALID_OPTIONS, ids=[" ".join(options) for options, _ in INVALID_OPTIONS]
+)
+def test_bad_options_are_one_line_and_write_nothing(options: list[str], line: str, tmp_path: Path) -> None:
+    assert_refused(line, *options, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def refused(line: str, *options: str | Path) -> None:
+def assert_refused(line: str, *options: str | Path) -> None:
     result = archrank(*options)
     assert result.exit_code == 2
     assert line in result.stderr
@@ -277,24 +279,24 @@ def test_bad_options_for_a_server(url: str, tmp_path: Path, monkeypatch: pytest.
         (["--url", "http://127.0.0.1:1"], "http://127.0.0.1:1: "),
         (["--url", f"{url}/elsewhere"], f"{url}/elsewhere: "),
     ):
-        refused(line, "--url", url, *options, "--out", tmp_path / "out")
+        assert_refused(line, "--url", url, *options, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_pauses_of_the_client_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_of_the_client_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("archrank_client")
     monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(logging.getLogger("stamina"), "handlers", [])
     printed = io.StringIO()
     monkeypatch.setattr(logging, "lastResort", logging.StreamHandler(printed))
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's
-    refused("http://127.0.0.1:1: ", "--url", "http://127.0.0.1:1", "--out", tmp_path / "out")
+    assert_refused("http://127.0.0.1:1: ", "--url", "http://127.0.0.1:1", "--out", tmp_path / "out")
     assert printed.getvalue() == ""
 
 
-def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_client_is_named_with_its_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "archrank_client", None)
-    refused("pip install ./client", "--url", "http://127.0.0.1:1", "--out", tmp_path / "out")
+    assert_refused("pip install ./client", "--url", "http://127.0.0.1:1", "--out", tmp_path / "out")
     searched(tmp_path / "out", "--strategy", "random", "--budget", "1")
 
 
@@ -312,10 +314,10 @@ def test_a_folder_holds_one_search(tmp_path: Path) -> None:
         (("--combiner", "ridge"), "combiner: got None; allowed: 'ridge', as"),
         (("--budget", "19"), "budget: got 19; allowed: at least 20, the number of logged trials"),
     ):
-        refused(line, *options, *changed)
+        assert_refused(line, *options, *changed)
     header = json.loads(before["search.jsonl"].splitlines()[0])
     with SearchLog.open(tmp_path / "search.jsonl", header, get_space("gcn-nas")):
-        refused("search.jsonl: got 'in use'", *options)
+        assert_refused("search.jsonl: got 'in use'", *options)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -327,7 +329,7 @@ def test_a_smaller_population_has_children_sooner(tmp_path: Path) -> None:
     default, small = proposed
     assert small[:8] == default[:8]
     assert not any(architecture in default for architecture in small[8:])
-    refused("population_size: got 8; allowed: None, as in this search", *options, "--out", tmp_path / "8")
+    assert_refused("population_size: got 8; allowed: None, as in this search", *options, "--out", tmp_path / "8")
 
 
 def test_help_names_every_strategy() -> None:
