@@ -42,7 +42,10 @@ async def _cached() -> dict[int, float]:
     documents = [space.to_json(arch) for arch in _architectures(1000)]
     measured: dict[int, float] = {}
     with TemporaryDirectory() as folder:
-        app = create_app(Settings(ensembles_dir=ARTIFACTS, data_dir=Path(folder), device="cpu", num_workers=1))
+        settings = Settings(
+            ensembles_dir=ARTIFACTS, data_dir=Path(folder), device="cpu", num_workers=1, max_architectures=1000
+        )
+        app = create_app(settings)
         transport = httpx.ASGITransport(app)
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=URL) as client:
             for number in (10, 100, 1000):
