@@ -1,4 +1,4 @@
-"""The application: settings in, FastAPI out."""
+"""The application, built from settings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,20 +11,21 @@ from fastapi import FastAPI
 
 from common.version import archrank_version
 from models.batches import ProbeBatch
-from service.api import problems as errors
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies
+from service.api.documents import stored_item
 from service.api.event_streams import EventStreamLimiter
 from service.api.middleware import HeadAsGet, RequestLog
+from service.api.problems import install_handlers, problem_response
 from service.api.routes import ROUTERS
 from service.api.routes.page import page_router
 from service.api.shutdown import ShutdownState
-from service.inference.cache import Memory
+from service.inference.cache import ResultCache
 from service.inference.context import AppContext
-from service.inference.limits import Limits
+from service.inference.limits import SizeLimits
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import FairScheduler
-from service.inference.scorer import Scorer
+from service.inference.scorer import CachedScorer
 from service.jobs.runner import JobRunner
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
@@ -37,48 +38,48 @@ from service.workers.collector import BackendCollector
 from service.workers.inline import InlineBackend
 from service.workers.processes import ProcessBackend, ProcessOptions, visible_gpus
 
-THREADS = 32
+MAX_THREADS = 32
+"""Threads of the default executor. Most of them wait for the store, which may be unavailable."""
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
 
 def create_app(
-    settings: Settings | None = None, library: EnsembleRegistry | None = None, store: Store | None = None
+    settings: Settings | None = None, ensembles: EnsembleRegistry | None = None, store: Store | None = None
 ) -> FastAPI:
-    """The service.
+    """Build the application.
 
     Args:
-        settings: from the environment where not given.
-        library: loaded as the settings say, when the application starts, where not given.
-        store: opened and closed with the application, as the settings say, where not given.
+        settings: the settings; by default from the environment.
+        ensembles: the loaded ensembles; by default loaded at startup, as the settings say.
+        store: the store; by default opened at startup, as the settings say, and closed at shutdown.
     """
     settings = settings or Settings()
-    metrics, tracing, shutdown = Metrics(), Tracing(settings.otlp_endpoint), ShutdownState(settings.shutdown_timeout)
+    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
+    shutdown = ShutdownState(settings.shutdown_timeout)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loaded = library or EnsembleRegistry.load(settings)
-        # Most threads wait for the store, which may be away: the default of a few more than there are cores is too few.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "store"))
+        loaded = ensembles or EnsembleRegistry.load(settings)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MAX_THREADS, "store"))
         backend = make_backend(settings, loaded)
-        backend.start()  # first, as its processes take the longest to be ready
+        backend.start()  # first, since its processes take the longest to start
         try:
-            own = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
-            with own as opened:
+            opening = await asyncio.to_thread(open_store, settings) if store is None else nullcontext(store)
+            with opening as opened:
                 context = make_context(settings, loaded, backend, opened, metrics=metrics, tracing=tracing)
                 metrics.register(BackendCollector(backend))
-                runner = JobRunner(
-                    context, opened, timedelta(seconds=settings.result_retention), settings.heartbeat_timeout
-                )
+                retention = timedelta(seconds=settings.result_retention)
+                runner = JobRunner(context, opened, retention, settings.heartbeat_timeout, stored_item)
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
                 app.state.store_check = StoreHealthCheck(opened)
                 app.state.authenticator = authenticator = Authenticator(settings, opened)
                 await authenticator.refresh()
                 await runner.start()
-                refreshing = asyncio.create_task(authenticator.refresh_periodically())
+                refresh = asyncio.create_task(authenticator.refresh_periodically())
                 try:
                     yield
                 finally:
-                    refreshing.cancel()
+                    refresh.cancel()
                     await runner.stop(shutdown.remaining)
                     await asyncio.to_thread(backend.drain, shutdown.remaining)
                     await context.scorer.flush()
@@ -92,33 +93,33 @@ def create_app(
         description=DESCRIPTION,
         version=archrank_version(),
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's own come from another host
+        docs_url=None,  # FastAPI's own page loads its assets from another host
         redoc_url=None,
-        redirect_slashes=False,  # to where the request's Host header says, which may be anywhere
+        redirect_slashes=False,  # the Host header of a request could redirect anywhere
         telemetry=tracing.telemetry,
         generate_unique_id_function=lambda route: route.name,  # operation ids for generated clients
     )
     app.state.settings, app.state.shutdown = settings, shutdown
     app.state.event_streams = EventStreamLimiter(settings.max_event_streams)
     app.state.large_bodies = LargeBodies()
-    errors.install(app)
+    install_handlers(app)
     for router in (*ROUTERS, page_router()):
         app.include_router(router)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestLog, metrics=metrics, failed=errors.answer)  # the last is the outermost
+    app.add_middleware(RequestLog, metrics=metrics, problem_response=problem_response)  # the last is the outermost
     return app
 
 
-def make_backend(settings: Settings, library: EnsembleRegistry) -> Backend:
-    """What scores, told the probe batches of all ensembles."""
-    batches = _batches(library)
+def make_backend(settings: Settings, ensembles: EnsembleRegistry) -> Backend:
+    """Build the backend for the probe batches of all ensembles."""
+    batches = _probe_batches(ensembles)
     if settings.backend == "inline":
-        return InlineBackend(batches, str(library.device))
-    return ProcessBackend(batches, process_options(settings, library.device))
+        return InlineBackend(batches, str(ensembles.device))
+    return ProcessBackend(batches, process_options(settings, ensembles.device))
 
 
 def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
-    """How many processes score, and how."""
+    """Return the options of the worker processes."""
     return ProcessOptions(
         gpus=visible_gpus() if device.type == "cuda" else (),
         processes=settings.num_workers or torch.get_num_threads(),
@@ -133,21 +134,22 @@ def process_options(settings: Settings, device: torch.device) -> ProcessOptions:
 
 def make_context(
     settings: Settings,
-    library: EnsembleRegistry,
+    ensembles: EnsembleRegistry,
     backend: Backend,
     store: Store | None,
-    memory: Memory | None = None,
+    cache: ResultCache | None = None,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
 ) -> AppContext:
-    """What requests are answered with."""
-    memory, metrics, tracing = memory or Memory(settings.cache_size), metrics or Metrics(), tracing or Tracing()
-    turns = FairScheduler(places=max(1, len(backend.health().processes)), most_waiting=settings.queue_size)
-    limits = Limits(settings.max_parameters, settings.max_flops_ratio)
-    scorer = Scorer(backend, turns, memory, store, metrics, tracing)
-    return AppContext(library, scorer, memory, limits, metrics, tracing, FairScheduler(1, settings.queue_size))
+    """Build the resources that requests and jobs share."""
+    cache = ResultCache(settings.cache_size) if cache is None else cache
+    metrics, tracing = metrics or Metrics(), tracing or Tracing()
+    slots = max(1, len(backend.health().processes))
+    scorer = CachedScorer(backend, FairScheduler(slots, settings.queue_size), cache, store, metrics, tracing)
+    limits = SizeLimits(settings.max_parameters, settings.max_flops_ratio)
+    return AppContext(ensembles, scorer, cache, limits, metrics, tracing, FairScheduler(1, settings.queue_size))
 
 
-def _batches(library: EnsembleRegistry) -> dict[str, ProbeBatch]:
-    probes = [library.probe, *(model.probe for model in library.models.values())]
-    return {probe.batch.fingerprint: probe.batch for probe in probes}
+def _probe_batches(ensembles: EnsembleRegistry) -> dict[str, ProbeBatch]:
+    contexts = [ensembles.default_context, *(loaded.context for loaded in ensembles.ensembles.values())]
+    return {context.batch.fingerprint: context.batch for context in contexts}

@@ -155,16 +155,15 @@ def serving(
 
 
 def told(lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
-    """The events of a stream: id, kind and data of each."""
-    number, kind = 0, ""
+    """Parse a stream of events: id, kind and data of each."""
+    fields: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
-        if name == "id":
-            number = int(value)
-        elif name == "event":
-            kind = value
-        elif name == "data":
-            yield number, kind, json.loads(value)
+        if line and name:  # a comment has no name
+            fields[name] = value
+        elif not line and fields:
+            yield int(fields["id"]), fields["event"], json.loads(fields["data"])
+            fields = {}
 
 
 def until(found: Callable[[], T | None]) -> T:

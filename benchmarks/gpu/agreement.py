@@ -1,7 +1,7 @@
 """Agreement of every proxy between CPU and GPU, and between repeated runs on the GPU."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +45,7 @@ def _scores(arch: Architecture, batch: ProbeBatch, device: str, double: bool = F
     return score(network.double(), x.double(), batch.y) if double else score(network, x, batch.y)
 
 
-def agreement(reference: list[Scores], on_device: list[Scores], exact: list[Scores]) -> Iterator[Check]:
+def agreement(reference: Sequence[Scores], on_device: Sequence[Scores], exact: Sequence[Scores]) -> Iterator[Check]:
     """Check the largest relative difference from the reference for each proxy.
 
     Args:
@@ -84,7 +84,7 @@ def difference(reference: Score, other: Score) -> float:
     return abs(other.value - reference.value) / abs(reference.value) if reference.value else math.inf
 
 
-def repeats(name: str, first: list[Scores], second: list[Scores]) -> Check:
+def repeats(name: str, first: Sequence[Scores], second: Sequence[Scores]) -> Check:
     """Check two runs for bit-equality, for every proxy of every architecture."""
     different: dict[str, int] = {}
     for a, b in zip(first, second, strict=True):

@@ -4,7 +4,7 @@ import math
 import os
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -41,7 +41,7 @@ def run_parts(parts: list[str], options: Options, total: float = TOTAL_TIMEOUT_S
         yield from ((part, check) for check in run_part(module, options, min(factor * seconds, end - monotonic())))
 
 
-def run_part(module: str, options: Options, seconds: float) -> Iterator[Check]:
+def run_part(module: str, options: Options, seconds: float) -> Generator[Check, None, None]:
     """Run one part, and yield its results; any failure to end is a result, too."""
     if seconds <= 0:
         yield Check("the part", "fail", "no time was left for it", "run")

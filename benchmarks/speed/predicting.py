@@ -1,24 +1,23 @@
-"""Cost of predictions from structure alone, without a network connection."""
+"""Cost of predictions from structure alone, without HTTP."""
 
 import asyncio
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Any
-
-import httpx
 
 import ensemble
 from benchmarks.speed.machine import seconds
 from benchmarks.speed.scoring import architecture
 from ensemble import Ensemble
-from models import get_space
-from service.app import create_app
+from service.api.documents import prediction_response
+from service.app import make_backend, make_context
+from service.inference import pipeline
+from service.inference.queries import PredictionQuery
+from service.inference.registry import EnsembleRegistry
+from service.inference.scheduler import Requester
 from service.settings import Settings
 
 NUMBERS = (1, 10, 100, 1_000, 10_000)
-URL = "http://127.0.0.1"
 ARTIFACTS = Path(ensemble.__file__).parent / "artifacts"
 
 
@@ -33,31 +32,24 @@ def structure_only() -> dict[int, float]:
 
 
 def cached() -> dict[int, float]:
-    """Measure seconds by number of architectures in one repeated request to the application, parsing included."""
-    return asyncio.run(_cached())
+    """Measure seconds by number of architectures in one repeated query, parsing included."""
+    settings = Settings(ensembles_dir=ARTIFACTS, device="cpu", backend="inline")
+    ensembles = EnsembleRegistry.load(settings)
+    space = ensembles.get().context.space
+    architectures = [space.to_json(architecture) for architecture in _architectures(1000)]
 
+    with asyncio.Runner() as runner:
+        context = make_context(settings, ensembles, make_backend(settings, ensembles), None)
 
-async def _cached() -> dict[int, float]:
-    space = get_space("gcn-nas")
-    documents = [space.to_json(arch) for arch in _architectures(1000)]
-    measured: dict[int, float] = {}
-    with TemporaryDirectory() as folder:
-        settings = Settings(
-            ensembles_dir=ARTIFACTS, data_dir=Path(folder), device="cpu", num_workers=1, max_architectures=1000
-        )
-        app = create_app(settings)
-        transport = httpx.ASGITransport(app)
-        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=URL) as client:
-            for number in (10, 100, 1000):
-                body = {"architectures": documents[:number], "proxies": []}
-                times = []
-                for _ in range(11):
-                    started = perf_counter()
-                    response = await client.post("/v1/predictions", json=body)
-                    response.raise_for_status()
-                    times.append(perf_counter() - started)
-                measured[number] = min(times[1:])
-    return measured
+        def predict(number: int) -> None:
+            query = PredictionQuery(proxies=[])
+            result = runner.run(pipeline.predict(architectures[:number], query, context, Requester()))
+            prediction_response(result).model_dump_json()
+
+        try:
+            return {number: seconds(partial(predict, number), 10) for number in (10, 100, 1000)}
+        finally:
+            context.close()
 
 
 def _architectures(number: int) -> list[Any]:

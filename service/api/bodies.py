@@ -1,4 +1,4 @@
-"""Reading of request bodies: once, within limits of size, time and structure, large ones in turn."""
+"""Reading of request bodies, limited in size, time and structure; few large ones at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,100 +10,106 @@ from common.strict_json import loads
 from service.api.problems import ProblemError
 from service.settings import Settings
 
-LARGE = 2**18
-"""Bytes of a body from which on reading it takes long."""
-DRAINED = 16
-"""A body that is too large is read up to so many times its limit before the connection is closed."""
-PLACES = 4
-"""Large bodies that are in memory at once."""
+LARGE_BODY_BYTES = 2**18
+"""Size from which parsing a body takes noticeable time."""
+MAX_DRAIN_RATIO = 16
+"""A body that is too large is read up to this multiple of its limit before the connection is closed."""
+MAX_LARGE_BODIES = 4
+"""Maximum number of large bodies in memory."""
 
 
 class LargeBodies:
-    """Turns of large bodies: few arrive at once, and one at a time is taken apart. For one event loop.
+    """Slots of large bodies: few arrive at the same time, and one at a time is parsed. For one event loop.
 
     Attributes:
-        free: places.
-        parsing: held while a body is taken apart.
+        free: number of free slots.
+        parsing: lock that is held while a body is parsed.
     """
 
     def __init__(self) -> None:
-        self._places, self.free, self.parsing = asyncio.Semaphore(PLACES), PLACES, asyncio.Lock()
+        self._slots, self.free, self.parsing = asyncio.Semaphore(MAX_LARGE_BODIES), MAX_LARGE_BODIES, asyncio.Lock()
 
     @asynccontextmanager
-    async def place(self, seconds: float) -> AsyncIterator[None]:
-        """Hold one of the places. Raises `ProblemError` where none is free for so long."""
+    async def slot(self, timeout: float) -> AsyncIterator[None]:
+        """Hold a slot. Raises `ProblemError` if none becomes free within `timeout` seconds."""
         try:
-            async with asyncio.timeout(seconds):
-                await self._places.acquire()
+            async with asyncio.timeout(timeout):
+                await self._slots.acquire()
         except TimeoutError as error:
-            raise ProblemError(503, f"{PLACES} large bodies are being read already") from error
+            raise ProblemError(503, f"{MAX_LARGE_BODIES} large bodies are being read already") from error
         self.free -= 1
         try:
             yield
         finally:
             self.free += 1
-            self._places.release()
+            self._slots.release()
 
 
-class StrictRequest(Request):
-    """A request whose body is strict JSON.
+class JsonRequest(Request):
+    """A request with a strict JSON body.
 
     Args:
-        request: as it came.
-        most_bytes: of the body.
-        most_values: in the body, as `loads` counts them.
+        request: the original request.
+        max_bytes: maximum size of the body.
+        max_values: maximum number of values in the body, as counted by `loads`.
     """
 
-    def __init__(self, request: Request, most_bytes: int, most_values: int) -> None:
+    def __init__(self, request: Request, max_bytes: int, max_values: int) -> None:
         super().__init__(request.scope, request.receive)
-        self._most_bytes, self._most_values = most_bytes, most_values
+        self._max_bytes, self._max_values = max_bytes, max_values
 
-    async def read(self, settings: Settings, large: LargeBodies, place: AsyncExitStack) -> None:
-        """Read the body, once.
+    async def read(self, settings: Settings, large_bodies: LargeBodies, slot: AsyncExitStack) -> None:
+        """Read and parse the body.
 
         Args:
-            settings: what else limits it.
-            large: whose turn it is.
-            place: given the place of a large body, to hold it.
+            settings: further limits.
+            large_bodies: slots of large bodies.
+            slot: takes over the slot of a large body.
 
-        Raises `ProblemError`, and what `loads` raises.
+        Raises:
+            ProblemError: the body is too slow, too large or of another media type.
+            InputError: the body is not strict JSON, as `loads` raises it.
         """
         try:
-            self._body = await self._arrived(settings.body_timeout, large, place)
+            self._body = await self._receive_body(settings.body_timeout, large_bodies, slot)
         except TimeoutError as error:
-            late = f"the body did not arrive within {settings.body_timeout:g} s"
-            raise ProblemError(408, late, headers={"Connection": "close"}) from error
-        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise ProblemError(415, f"the body's content type is {kind or 'not given'}; allowed: application/json")
+            detail = f"the body did not arrive within {settings.body_timeout:g} s"
+            raise ProblemError(408, detail, headers={"Connection": "close"}) from error
+        media_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if media_type != "application/json" and not (
+            media_type.startswith("application/") and media_type.endswith("+json")
+        ):
+            raise ProblemError(
+                415, f"the body's content type is {media_type or 'not given'}; allowed: application/json"
+            )
         coding = self.headers.get("content-encoding", "identity").strip().lower()
         if coding != "identity":
             raise ProblemError(415, f"the body's content encoding is {coding!r}; allowed: none")
-        limits = settings.max_json_depth, self._most_values
-        if len(self._body) <= LARGE:
+        limits = settings.max_json_depth, self._max_values
+        if len(self._body) <= LARGE_BODY_BYTES:
             self._json = loads(self._body, *limits)
-        else:  # a thread, so that meanwhile others are answered
-            async with large.parsing:
+        else:  # in a thread, which keeps the event loop free
+            async with large_bodies.parsing:
                 self._json = await asyncio.to_thread(loads, self._body, *limits)
 
-    async def _arrived(self, seconds: float, large: LargeBodies, place: AsyncExitStack) -> bytes:
-        """The body. Of one that is too large the rest is read too, and dropped, up to a bound.
+    async def _receive_body(self, timeout: float, large_bodies: LargeBodies, slot: AsyncExitStack) -> bytes:
+        """Receive the body; a body that is too large is drained up to a bound.
 
-        A client that is still sending when the connection closes would see a reset instead of the answer.
+        A client that is still sending when the connection is closed would see a reset instead of the response.
         """
-        body, size, limit, loop = bytearray(), 0, self._most_bytes, asyncio.get_running_loop()
-        async with asyncio.timeout(seconds) as deadline:
+        body, size, limit, loop = bytearray(), 0, self._max_bytes, asyncio.get_running_loop()
+        async with asyncio.timeout(timeout) as deadline:
             async for chunk in self.stream():
-                if size <= LARGE < size + len(chunk):
-                    deadline.reschedule(None)  # its client has to wait, too
-                    await place.enter_async_context(large.place(seconds))
-                    deadline.reschedule(loop.time() + seconds)
+                if size <= LARGE_BODY_BYTES < size + len(chunk):
+                    deadline.reschedule(None)  # the wait for a slot is not the client's fault
+                    await slot.enter_async_context(large_bodies.slot(timeout))
+                    deadline.reschedule(loop.time() + timeout)
                 size += len(chunk)
                 if size <= limit:
                     body += chunk
                 else:
                     body.clear()
-                    if size > DRAINED * limit:
+                    if size > MAX_DRAIN_RATIO * limit:
                         break
         if size > limit:
             raise ProblemError(413, f"the body is larger than {limit} bytes", headers={"Connection": "close"})

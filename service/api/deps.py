@@ -1,4 +1,4 @@
-"""What routes are given, and how a request's body is read."""
+"""Dependencies of the routes, and route classes that authenticate requests and read their bodies."""
 
 import asyncio
 import re
@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 
 from common.errors import InputError
 from service.api.authentication import ANONYMOUS, Authenticator, Caller, invalid_key
-from service.api.bodies import StrictRequest
+from service.api.bodies import JsonRequest
 from service.api.event_streams import EventStreamLimiter
 from service.api.hosts import check_host_and_origin
-from service.api.problems import documented
+from service.api.problems import problem_responses
 from service.api.shutdown import ShutdownState
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
@@ -28,17 +28,19 @@ from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
 
 T = TypeVar("T")
-PREFER = "`wait=10` (RFC 7240): answer within ten seconds, with a job if need be; what else it says is ignored"
-GLANCE = 0.5
-"""Seconds between two looks whether the API key of a request that is waited for was revoked."""
+PREFER_DESCRIPTION = (
+    "`wait=10` (RFC 7240): respond within ten seconds, with a job if necessary; other preferences are ignored"
+)
+REVOCATION_INTERVAL_S = 0.5
+"""Interval at which a waiting request checks that its API key is still valid."""
 
 
-# Coroutines, although they wait for nothing: FastAPI calls a plain function in another thread.
+# Coroutines, since FastAPI runs plain functions in another thread.
 async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-async def _desk(request: Request) -> AppContext:
+async def _context(request: Request) -> AppContext:
     return cast(AppContext, request.app.state.context)
 
 
@@ -54,156 +56,174 @@ async def _caller(request: Request) -> Caller:
     return cast(Caller, request.state.caller)
 
 
-async def _asker(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
+async def _requester(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
     return Requester(caller.id, caller.queue_share)
 
 
-async def _patience(request: Request, prefer: Annotated[str | None, Header(description=PREFER)] = None) -> float:
-    asked = re.search(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)", prefer or "", re.IGNORECASE)
-    most: float = request.app.state.settings.sync_timeout
-    return min(float(asked[1]), most) if asked else most
+async def _sync_timeout(
+    request: Request, prefer: Annotated[str | None, Header(description=PREFER_DESCRIPTION)] = None
+) -> float:
+    preferred = re.search(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)", prefer or "", re.IGNORECASE)
+    limit: float = request.app.state.settings.sync_timeout
+    return min(float(preferred[1]), limit) if preferred else limit
 
 
-async def _access(request: Request) -> Authenticator:
+async def _authenticator(request: Request) -> Authenticator:
     return cast(Authenticator, request.app.state.authenticator)
 
 
-async def _stream_place(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> AsyncIterator[None]:
-    """Hold one of the places for streams, until the answer has ended or its client has gone."""
-    with cast(EventStreamLimiter, request.app.state.event_streams).slot(caller):
+async def _hold_stream(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> AsyncIterator[None]:
+    """Count an event stream as open until the response has ended or the client has disconnected."""
+    state = request.app.state
+    context: AppContext = state.context
+    with cast(EventStreamLimiter, state.event_streams).slot(caller), context.metrics.event_streams.track_inprogress():
         yield
 
 
-async def _leaving(request: Request) -> ShutdownState:
+async def _shutdown(request: Request) -> ShutdownState:
     return cast(ShutdownState, request.app.state.shutdown)
 
 
-def _digits(value: object) -> object:
+def _check_digits(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch("-?[0-9]+", value):
         raise PydanticCustomError("int_parsing", "a valid integer, in decimal digits")
     return value
 
 
-DIGITS = BeforeValidator(_digits)
-"""For an integer of a query or a header, behind its limits: as text, pydantic also takes `1_0`, `1.0` and ` 1`."""
+DIGITS = BeforeValidator(_check_digits)
+"""Validator of integers in queries and headers: pydantic also parses `1_0`, `1.0` and ` 1`."""
 SettingsDep = Annotated[Settings, Depends(_settings)]
-DeskDep = Annotated[AppContext, Depends(_desk)]
+ContextDep = Annotated[AppContext, Depends(_context)]
 StoreDep = Annotated[Store, Depends(_store)]
 StoreCheckDep = Annotated[StoreHealthCheck, Depends(_store_check)]
-AccessDep = Annotated[Authenticator, Depends(_access)]
+AuthenticatorDep = Annotated[Authenticator, Depends(_authenticator)]
 CallerDep = Annotated[Caller, Depends(_caller)]
-AskerDep = Annotated[Requester, Depends(_asker)]
-PatienceDep = Annotated[float, Depends(_patience)]
-StreamPlace = Depends(_stream_place)
-LeavingDep = Annotated[ShutdownState, Depends(_leaving)]
+RequesterDep = Annotated[Requester, Depends(_requester)]
+SyncTimeoutDep = Annotated[float, Depends(_sync_timeout)]
+ShutdownDep = Annotated[ShutdownState, Depends(_shutdown)]
+HoldStream = Depends(_hold_stream)
 
 
-def check_size(architectures: int, most: int) -> None:
-    """Raise `InputError` if a request brings too many architectures."""
-    if architectures > most:
-        raise InputError("architectures (number)", architectures, f"1 to {most} in one request")
+def check_number(architectures: int, limit: int) -> None:
+    """Check the number of architectures in a request. Raises `InputError`."""
+    if architectures > limit:
+        raise InputError("architectures (number)", architectures, f"1 to {limit} in one request")
 
 
-async def answered(request: Request, work: Coroutine[Any, Any, T], seconds: float) -> T | None:
-    """What the work returns; None where it takes longer, and it is given up.
+async def result_within(timeout: float, request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """Wait for the result of a request's work.
 
-    Raises what the work raises, `ClientDisconnect` where nobody waits for it any more, and `ProblemError` where the
-    API key was revoked meanwhile.
+    Args:
+        timeout: time in seconds after which the work is cancelled.
+        request: the request.
+        work: the work.
+
+    Returns:
+        The result; None after the timeout.
+
+    Raises:
+        ClientDisconnect: the client has disconnected.
+        ProblemError: the API key was revoked meanwhile.
+        Exception: any exception of the work.
     """
-    access, deadline = cast(Authenticator, request.app.state.authenticator), monotonic() + seconds
-    task, gone = asyncio.create_task(work), asyncio.create_task(_client_gone(request))
+    authenticator, deadline = cast(Authenticator, request.app.state.authenticator), monotonic() + timeout
+    task, disconnected = asyncio.create_task(work), asyncio.create_task(_until_disconnected(request))
     try:
-        while not (task.done() or gone.done()) and (left := deadline - monotonic()) > 0:
-            await asyncio.wait((task, gone), timeout=min(left, GLANCE), return_when="FIRST_COMPLETED")
-            if not access.is_valid(request.state.caller):
+        while not (task.done() or disconnected.done()) and (left := deadline - monotonic()) > 0:
+            interval = min(left, REVOCATION_INTERVAL_S)
+            await asyncio.wait((task, disconnected), timeout=interval, return_when="FIRST_COMPLETED")
+            if not authenticator.is_valid(request.state.caller):
                 raise invalid_key()
-        if gone.done() and not task.done():
+        if disconnected.done() and not task.done():
             raise ClientDisconnect
         return task.result() if task.done() else None
     finally:
-        gone.cancel()
+        disconnected.cancel()
         if task.cancel():
             await asyncio.wait((task,))
 
 
-async def _client_gone(request: Request) -> None:
+async def _until_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-_KEY = HTTPBearer(scheme_name="API key", description="`archrank keys create` makes one", auto_error=False)
+_KEY = HTTPBearer(scheme_name="API key", description="made by `archrank keys create`", auto_error=False)
 
 
-class GuardedRoute(APIRoute):
-    """A route for callers that are known, whom it asks before anything else of the request is looked at.
+class AuthenticatedRoute(APIRoute):
+    """Route that authenticates the caller before anything else of the request is read.
 
-    A query parameter that it does not have is refused: a name mistyped would count for nothing, and nobody would know.
+    Unknown query parameters are refused: a misspelt one would have no effect.
     """
 
     scopes: tuple[Scope, ...] = ("predict", "admin")
-    """Any of these will do."""
+    """Scopes of an API key, any of which is sufficient."""
 
     def __init__(self, *args: Any, responses: dict[int | str, Any] | None = None, **kwargs: Any) -> None:
-        # That this is in the API's description is all that it is for.
+        # Only for the OpenAPI document: the authentication itself is in the route handler.
         kwargs["dependencies"] = [*(kwargs.get("dependencies") or []), Depends(_KEY)]
-        super().__init__(*args, responses=documented(401, 403, 421, 422, 429) | (responses or {}), **kwargs)
+        common = problem_responses(401, 403, 421, 422, 429)
+        super().__init__(*args, responses=common | (responses or {}), **kwargs)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, parameters = super().get_route_handler(), [one.alias for one in self.dependant.query_params]
+        """Return a handler that authenticates, checks the query and prepares the request."""
+        handle, parameters = super().get_route_handler(), [field.alias for field in self.dependant.query_params]
 
-        async def guarded(request: Request) -> Response:
-            access: Authenticator = request.app.state.authenticator
-            request.state.caller = caller = await access.authenticate(request.headers.get("authorization"), self.scopes)
+        async def authenticated(request: Request) -> Response:
+            authenticator: Authenticator = request.app.state.authenticator
+            caller = await authenticator.authenticate(request.headers.get("authorization"), self.scopes)
+            request.state.caller = caller
             if caller.id == ANONYMOUS:
                 check_host_and_origin(request, request.app.state.settings.allowed_hosts)
             for name in request.query_params:
                 if name not in parameters:
                     allowed = f"one of {', '.join(parameters)}" if parameters else "none"
                     raise InputError("query parameter", name, allowed)
-            async with self.prepared(request) as ready:
-                return await handle(ready)
+            async with self.prepare(request) as prepared:
+                return await handle(prepared)
 
-        return guarded
+        return authenticated
 
     @asynccontextmanager
-    async def prepared(self, request: Request) -> AsyncIterator[Request]:
-        """What is handled, when it is known who asks."""
+    async def prepare(self, request: Request) -> AsyncIterator[Request]:
+        """Yield the request to handle."""
         yield request
 
 
-class AdminRoute(GuardedRoute):
-    """A route for those who look after the service."""
+class AdminRoute(AuthenticatedRoute):
+    """Route for operators of the service."""
 
     scopes = ("admin",)
 
 
-class StrictRoute(GuardedRoute):
-    """A route with a JSON body; everything wrong with its text is found before its schema is looked at."""
+class JsonRoute(AuthenticatedRoute):
+    """Route with a strict JSON body, which is parsed before it is validated."""
 
     scopes = ("predict",)
     is_job = False
-    """True for a job, whose body may be larger and holds its place until it is stored."""
+    """True for a job: its body may be larger, and keeps its slot until the job is stored."""
 
     @asynccontextmanager
-    async def prepared(self, request: Request) -> AsyncIterator[Request]:
-        """The request with its body read."""
+    async def prepare(self, request: Request) -> AsyncIterator[Request]:
+        """Yield the request with its body read."""
         state = request.app.state
         settings: Settings = state.settings
         if self.is_job:
-            most_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
+            max_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
         else:
-            most_bytes, architectures = settings.max_body_bytes, settings.max_architectures
-        strict = StrictRequest(request, most_bytes, architectures * settings.max_json_values)
-        async with AsyncExitStack() as place:
-            await strict.read(settings, state.large_bodies, place)
+            max_bytes, architectures = settings.max_body_bytes, settings.max_architectures
+        json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
+        async with AsyncExitStack() as slot:
+            await json_request.read(settings, state.large_bodies, slot)
             if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
                 raise invalid_key()
             if not self.is_job:
-                await place.aclose()
-            yield strict
+                await slot.aclose()
+            yield json_request
 
 
-class JobRoute(StrictRoute):
-    """A route whose body is a job."""
+class JobRoute(JsonRoute):
+    """Route whose body is a job."""
 
     is_job = True

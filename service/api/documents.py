@@ -1,12 +1,181 @@
 """Conversion of results to JSON documents."""
 
-from collections.abc import Mapping
-from typing import Any
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+import ensemble
 from ensemble import card
-from service.api.cards import EnsembleCard
+from models import Architecture, InputError
+from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
+from service.api.problems import problem
+from service.api.schemas import (
+    Estimate,
+    EstimatedItem,
+    Explanation,
+    FailedItem,
+    Interval,
+    PredictedItem,
+    PredictionResponse,
+    ProbeBatchInfo,
+    ProxyScore,
+    ScoredItem,
+    ScoreResponse,
+    SuggestedMutation,
+)
+from service.inference.registry import LoadedEnsemble
+from service.inference.results import (
+    ItemResult,
+    PredictedArchitecture,
+    PredictionResult,
+    ScoredArchitecture,
+    ScoreResult,
+)
+from service.inference.scoring_context import ScoringContext
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result", bound=ScoredArchitecture)
+Item = TypeVar("Item")
+
+
+def score_response(result: ScoreResult) -> ScoreResponse:
+    """Convert the result of a scoring request."""
+    return ScoreResponse(
+        scores=[_item(item, i, scored_item) for i, item in enumerate(result.items)],
+        device=str(result.context.device),
+        probe_batch=_probe_batch(result.context),
+        seconds=result.seconds,
+    )
+
+
+def prediction_response(result: PredictionResult) -> PredictionResponse:
+    """Convert the result of a prediction request."""
+    matrix = result.win_probability
+    return PredictionResponse(
+        predictions=[_item(item, i, partial(_predicted_item, result)) for i, item in enumerate(result.items)],
+        win_probability=None if matrix is None else [[_finite(value) for value in row] for row in matrix.tolist()],
+        ensemble=result.ensemble.name,
+        ensemble_hash=result.ensemble.hash,
+        device=str(result.context.device),
+        probe_batch=_probe_batch(result.context),
+        seconds=result.seconds,
+    )
+
+
+def result_item(result: ItemResult, position: int) -> EstimatedItem | ScoredItem | FailedItem:
+    """Convert the result of one architecture of a job or a search, or its error.
+
+    Args:
+        result: the result, or an error.
+        position: index of the architecture.
+    """
+    if isinstance(result, PredictedArchitecture):
+        return _item(result, position, estimated_item)
+    return _item(result, position, scored_item)
+
+
+def stored_item(result: ItemResult, position: int) -> dict[str, Any]:
+    """Convert the result of one architecture of a job to JSON data, as `result_item` does."""
+    return result_item(result, position).model_dump(mode="json")
+
+
+def validated_items(
+    parsed: Sequence[Architecture | InputError], make: Callable[[Architecture], Item]
+) -> list[Item | FailedItem]:
+    """Convert parsed architectures by `make`, and the errors of malformed ones to failed items."""
+    return [_failed_item(item, i) if isinstance(item, InputError) else make(item) for i, item in enumerate(parsed)]
+
+
+def scored_item(result: ScoredArchitecture) -> ScoredItem:
+    """Convert the scores of an architecture."""
+    return ScoredItem(**_scored_fields(result))
+
+
+def estimated_item(result: PredictedArchitecture) -> EstimatedItem:
+    """Convert the prediction of an architecture."""
+    return EstimatedItem(**_estimated_fields(result))
+
+
+def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
+    """Describe the reference set of an ensemble."""
+    held_out = {
+        name: HeldOutPredictions(accuracy=accuracy.tolist(), layers=layers.astype(int).tolist())
+        for name, (accuracy, layers) in loaded.ensemble.held_out_predictions.items()
+    }
+    proxies = {name: quantiles.tolist() for name, quantiles in loaded.ensemble.reference_set.proxy_quantiles.items()}
+    return ReferenceSet(size=loaded.manifest["benchmark"]["size"], combiners=held_out, proxies=proxies)
 
 
 def ensemble_card(manifest: Mapping[str, Any]) -> EnsembleCard:
     """Make the card of an ensemble from its manifest."""
     return EnsembleCard.model_validate(card(manifest))
+
+
+def _item(result: Result | Exception, position: int, make: Callable[[Result], Item]) -> Item | FailedItem:
+    if isinstance(result, Exception):
+        return _failed_item(result, position)
+    try:
+        return make(result)
+    except ValidationError as error:
+        fingerprint = result.architecture.fingerprint
+        log.error("the result of architecture %s is not finite", fingerprint, exc_info=error)
+        return _failed_item(ArithmeticError("a number is not finite"), position)
+
+
+def _failed_item(error: Exception, position: int) -> FailedItem:
+    return FailedItem(error=problem(error, f"#/architectures/{position}"))
+
+
+def _predicted_item(result: PredictionResult, item: PredictedArchitecture) -> PredictedItem:
+    return PredictedItem(**_estimated_fields(item), rank=result.rank(item))
+
+
+def _scored_fields(result: ScoredArchitecture) -> dict[str, Any]:
+    return {
+        "architecture": result.context.space.to_json(result.architecture),
+        "fingerprint": result.architecture.fingerprint,
+        "scores": {name: ProxyScore.from_score(score) for name, score in result.scores.items()},
+        "cached": result.cached,
+        "warnings": result.warnings,
+    }
+
+
+def _estimated_fields(result: PredictedArchitecture) -> dict[str, Any]:
+    prediction, mutations = result.prediction, result.suggested_mutations
+    return {
+        **_scored_fields(result),
+        **_estimate_fields(prediction),
+        "ensemble": result.ensemble.name,
+        "ensemble_hash": result.ensemble.hash,
+        "combiner": prediction.combiner,
+        "combiners": {
+            name: Estimate(**_estimate_fields(estimate)) if estimate else None
+            for name, estimate in prediction.combiners.items()
+        },
+        "interval_scale": prediction.interval_scale,
+        "explanation": Explanation(**asdict(result.explanation)) if result.explanation else None,
+        "suggested_mutations": None
+        if mutations is None
+        else [SuggestedMutation(**asdict(mutation)) for mutation in mutations],
+    }
+
+
+def _estimate_fields(estimate: ensemble.Estimate) -> dict[str, Any]:
+    return {
+        "accuracy": estimate.accuracy,
+        "interval": Interval(**asdict(estimate.interval)),
+        "percentile": estimate.percentile,
+    }
+
+
+def _probe_batch(context: ScoringContext) -> ProbeBatchInfo:
+    return ProbeBatchInfo(fingerprint=context.batch.fingerprint, source=context.batch.source, shape=context.shape)
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -1,4 +1,4 @@
-"""For every request: an id, a line in the log, counters, headers against misuse; HEAD as GET."""
+"""Middleware: request ids, request log, metrics, security headers, and HEAD requests."""
 
 import logging
 import re
@@ -14,91 +14,98 @@ from service.observability import logs
 from service.observability.metrics import OTHER, Metrics
 
 log = logging.getLogger("service.access")
-HEADER = b"x-request-id"
-WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-QUIET = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}", "/docs")
-"""Routes that are asked all day, and the page's files; their lines are for debugging."""
-
-
-HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-"""Of every answer that does not have them otherwise."""
+REQUEST_ID = b"x-request-id"
+VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+QUIET_ROUTES = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file}", "/docs", "/docs/{file}")
+"""Routes of probes and of the page's files, which are logged at level `debug`."""
+DEFAULT_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""Headers of every response that does not set them itself."""
 
 
 class HeadAsGet:
-    """HEAD wherever GET is: the same answer, less its body.
+    """Respond to HEAD as to GET, without the body.
 
     Args:
-        app: knows nothing of HEAD.
+        app: the application, without HEAD routes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
 
-        async def head(message: Message) -> None:
+        async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
                 await send({"type": "http.response.body"})
 
         as_get = {**scope, "method": "GET"}
         try:
-            await self._app(as_get, receive, head)
+            await self._app(as_get, receive, send_head)
         finally:
-            if "route" in as_get:  # for the log
+            if "route" in as_get:  # for the request log
                 scope["route"] = as_get["route"]
 
 
 class RequestLog:
-    """Plain ASGI, as each microsecond here is one of every request.
+    """Request ids, the request log and metrics. Plain ASGI, since it runs for every request.
 
     Args:
-        app: what answers.
-        metrics: what counts.
-        failed: makes the answer to an error that nothing else has answered.
+        app: the application.
+        metrics: Prometheus metrics.
+        problem_response: makes the response to an unhandled error.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, failed: Callable[[Request, Exception], Awaitable[Response]]
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        problem_response: Callable[[Request, Exception], Awaitable[Response]],
     ) -> None:
-        self._app, self._metrics, self._failed = app, metrics, failed
+        self._app, self._metrics, self._problem_response = app, metrics, problem_response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started, status, size = perf_counter(), 0, 0
-        request = _request_id(scope["headers"])
-        header = (HEADER, request.encode())
-        logs.bind(request=request)  # the server gives each request a task of its own
+        request_id = _request_id(scope["headers"])
+        header = (REQUEST_ID, request_id.encode())
+        logs.bind(request=request_id)  # in the context of the request's task
 
-        async def watched(message: Message) -> None:
+        async def send_logged(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
                 names = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], header, *(one for one in HEADERS if one[0] not in names)]
+                message["headers"] = [
+                    *message["headers"],
+                    header,
+                    *(default for default in DEFAULT_HEADERS if default[0] not in names),
+                ]
             else:
                 size += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_logged)
         except Exception as error:
-            if not status:  # here, as what is further out knows no id
-                response = await self._failed(Request(scope), error)
-                await response(scope, receive, watched)
-            raise  # for the server's log
+            if not status:  # here, since outer layers do not know the request's id
+                response = await self._problem_response(Request(scope), error)
+                await response(scope, receive, send_logged)
+            raise  # the server logs it
         finally:
-            self._told(scope, status, size, perf_counter() - started)
+            self._log(scope, status, size, perf_counter() - started)
 
-    def _told(self, scope: Scope, status: int, size: int, seconds: float) -> None:
+    def _log(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         method, route = scope["method"], getattr(scope.get("route"), "path", OTHER)
         self._metrics.record_http_request(method, route, status, seconds)
-        level = logging.DEBUG if route in QUIET else logging.INFO
+        level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO
         if log.isEnabledFor(level):
             caller = scope.get("state", {}).get("caller")
             extra = {
@@ -113,8 +120,8 @@ class RequestLog:
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The client's, so that it finds its request in our log; one of ours where it is none."""
+    """Return the client's request id, or a new one if it sent no valid one."""
     for name, value in headers:
-        if name == HEADER and WELL_FORMED.fullmatch(value):
+        if name == REQUEST_ID and VALID_ID.fullmatch(value):
             return value.decode()
     return uuid4().hex

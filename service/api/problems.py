@@ -1,4 +1,4 @@
-"""The one mapping from errors to problem documents (RFC 9457), for whole requests and for single items."""
+"""Mapping from errors to problem documents (RFC 9457), for requests and for single items."""
 
 import json
 import logging
@@ -16,6 +16,8 @@ from starlette.routing import Match
 
 from common.errors import ArchrankError, InputError
 from common.strict_json import JsonError, TooManyValuesError
+from service.inference.pipeline import NoValidArchitectureError
+from service.inference.plan import BasisError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
 from service.storage.errors import IdempotencyError, StoreError, TooManyJobsError
@@ -23,8 +25,7 @@ from service.workers.scoring_errors import ScoringError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = 5
-"""Seconds, where nothing better is known."""
+DEFAULT_RETRY_AFTER_S = 5
 TITLES = {
     400: "Malformed body",
     401: "API key needed",
@@ -41,10 +42,10 @@ TITLES = {
     500: "Internal error",
     503: "Unavailable",
 }
-"""By status. The type of a problem is made of these, so they are not left to `http`, whose phrases change."""
-_SCORING = {"deadline": 503, "interrupted": 503}
-"""By what a backend says; anything else is an internal error."""
-_MESSAGES = {
+"""Titles by status. Types are derived from them, so they do not rely on the changing phrases of `http`."""
+_SCORING_STATUS = {"deadline": 503, "interrupted": 503}
+"""Status by kind of scoring failure; 500 for all others."""
+_ALLOWED = {
     "missing": "a value: this field is required",
     "model_attributes_type": "a JSON object",
     "model_type": "a JSON object",
@@ -53,17 +54,17 @@ _MESSAGES = {
 
 
 class FieldProblem(BaseModel):
-    """One value that was refused."""
+    """A refused value."""
 
     field: str = Field(examples=["architectures[0].layers[2][0]"])
-    value: str = Field(examples=["'L5'"], description="what stood there, shortened")
+    value: str = Field(examples=["'L5'"], description="the refused value, shortened")
     allowed: str = Field(examples=["one of L, L4n, L4, L3, L2, S, T, ST"])
 
 
 class Problem(BaseModel):
-    """What went wrong, as RFC 9457 writes it down."""
+    """Problem document (RFC 9457)."""
 
-    type: str = Field(examples=["urn:archrank:problem:unprocessable-entity"])
+    type: str = Field(examples=["urn:archrank:problem:invalid-input"])
     title: str
     status: int
     detail: str
@@ -72,12 +73,12 @@ class Problem(BaseModel):
 
 
 class ProblemError(ArchrankError):
-    """An error with an HTTP status of its own.
+    """An error with an HTTP status.
 
     Attributes:
         status: HTTP status.
-        causes: the values that were refused.
-        headers: for the response, e.g. `Retry-After`.
+        causes: errors of the refused values.
+        headers: headers of the response, e.g. `Retry-After`.
     """
 
     def __init__(
@@ -87,9 +88,23 @@ class ProblemError(ArchrankError):
         super().__init__(detail)
 
 
+class NoContentError(Exception):
+    """Raised by a dependency to end a request with status 204."""
+
+
 def problem(error: Exception, instance: str | None = None) -> Problem:
-    """What to tell the client. An error that nobody foresaw tells nothing of the server's inside."""
+    """Convert an error to a problem document. Unexpected errors reveal nothing of the server's internals.
+
+    Args:
+        error: the error.
+        instance: path of the request, or pointer to the item in its body.
+    """
+    causes: Sequence[InputError]
     match error:
+        case NoValidArchitectureError():
+            status, detail, causes = 422, str(error), error.errors
+        case BasisError():
+            status, detail, causes = 409, str(error), []
         case ProblemError():
             status, detail, causes = error.status, str(error), error.causes
         case QuotaExceededError() | TooManyJobsError():
@@ -101,7 +116,7 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
         case IdempotencyError():
             status, detail, causes = 409, str(error), [error]
         case ScoringError():
-            status, detail, causes = _SCORING.get(error.failure.kind, 500), str(error), []
+            status, detail, causes = _SCORING_STATUS.get(error.failure.kind, 500), str(error), []
         case JsonError():
             status, detail, causes = 400, str(error), [error]
         case TooManyValuesError():
@@ -129,65 +144,71 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
 
 
 def input_errors(error: RequestValidationError | ValidationError) -> list[InputError]:
-    """Pydantic's errors as ours: field, value and what is allowed."""
-    return [_input_error(one) for one in error.errors()]
+    """Convert pydantic's errors to errors that name field, value and what is allowed."""
+    return [_input_error(details) for details in error.errors()]
 
 
-def _input_error(one: Mapping[str, Any]) -> InputError:
-    cause = one.get("ctx", {}).get("error")
+def _input_error(details: Mapping[str, Any]) -> InputError:
+    cause = details.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return cause
-    place = [part for part in one["loc"] if part not in ("body", "query", "path", "header")]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or "body"
-    found = None if one["type"] == "missing" else one["input"]
-    return InputError(field, found, _MESSAGES.get(one["type"], str(one["msg"]).removeprefix("Input should be ")))
+    path = [part for part in details["loc"] if part not in ("body", "query", "path", "header")]
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "body"
+    value = None if details["type"] == "missing" else details["input"]
+    allowed = _ALLOWED.get(details["type"], str(details["msg"]).removeprefix("Input should be "))
+    return InputError(field, value, allowed)
 
 
 class ProblemResponse(JSONResponse):
-    """ASCII only: a field's name may hold half a surrogate pair, which UTF-8 cannot say."""
+    """JSON response in ASCII: a field's name may contain a lone surrogate, which UTF-8 cannot encode."""
 
     media_type = MEDIA_TYPE
 
     def render(self, content: Any) -> bytes:
+        """Encode the document."""
         return json.dumps(content, allow_nan=False).encode()
 
 
-async def answer(request: Request, error: Exception) -> Response:
-    """The problem document for an error of a whole request."""
+async def problem_response(request: Request, error: Exception) -> Response:
+    """Respond to a failed request with a problem document."""
     if isinstance(error, HTTPException) and error.status_code == 404:
         error = ProblemError(404, f"{request.url.path} does not exist; /docs shows what does")
     elif isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = _allowed(request)
+        allowed = _allowed_methods(request)
         detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
         error = ProblemError(405, detail, headers={"Allow": allowed})
-    said = problem(error, instance=request.url.path)
-    if said.status == 500 and isinstance(error, ArchrankError):  # the server logs all others
+    document = problem(error, instance=request.url.path)
+    if document.status == 500 and isinstance(error, ArchrankError):  # all others are logged by the server
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     headers = dict(getattr(error, "headers", None) or {})
-    if said.status in (429, 503):
-        headers.setdefault("Retry-After", str(getattr(error, "retry_after", RETRY_AFTER)))
-    return ProblemResponse(said.model_dump(), said.status, headers)
+    if document.status in (429, 503):
+        headers.setdefault("Retry-After", str(getattr(error, "retry_after", DEFAULT_RETRY_AFTER_S)))
+    return ProblemResponse(document.model_dump(), document.status, headers)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error with a problem document."""
+def install_handlers(app: FastAPI) -> None:
+    """Install exception handlers that respond with problem documents."""
 
-    async def nobody_listens(request: Request, error: Exception) -> Response:
-        return Response(status_code=400)
+    async def no_content(request: Request, error: Exception) -> Response:
+        return Response(status_code=204)
+
+    async def disconnected(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)  # never sent
 
     for kind in (ArchrankError, RequestValidationError, ValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, answer)
-    app.add_exception_handler(ClientDisconnect, nobody_listens)
+        app.add_exception_handler(kind, problem_response)
+    app.add_exception_handler(NoContentError, no_content)
+    app.add_exception_handler(ClientDisconnect, disconnected)
 
 
-def _allowed(request: Request) -> str:
-    """The methods of a path: Starlette tells those of the first of its routes."""
+def _allowed_methods(request: Request) -> str:
+    """Methods of all routes of a path; Starlette knows those of the first one."""
 
-    def answered(method: str) -> bool:
+    def matches(method: str) -> bool:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    methods = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if answered(method)]
+    methods = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if matches(method)]
     return ", ".join(["GET", "HEAD", *methods[1:]] if "GET" in methods else methods)
 
 
@@ -206,18 +227,31 @@ _LOCATION = {"Location": {"description": "path of the job", "required": True, "s
 _RETRY = {"Retry-After": {"description": "seconds", "required": True, "schema": {"type": "integer"}}}
 
 
-def documented(
-    *statuses: int, accepts: type[BaseModel] | None = None, streams: bool = False
+def problem_responses(
+    *statuses: int, accepted: type[BaseModel] | None = None, streams: bool = False
 ) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: which problems it may answer with, its job if it may become one, or its stream."""
-    known: dict[int | str, dict[str, Any]] = {}
-    if accepts is not None:
-        known[202] = {"model": accepts, "description": "A job, as it takes long", "headers": _LOCATION}
+    """Document the responses of a route besides its usual one.
+
+    Args:
+        *statuses: statuses of its problems; 500 is always among them.
+        accepted: document of a job that the request may become.
+        streams: the response is a stream of events.
+
+    Returns:
+        The value of FastAPI's `responses`.
+    """
+    responses: dict[int | str, dict[str, Any]] = {}
+    if accepted is not None:
+        responses[202] = {
+            "model": accepted,
+            "description": "A job: the result takes longer",
+            "headers": _LOCATION,
+        }
     if streams:
-        known[200] = {"description": "Server-sent events", "content": {"text/event-stream": {"itemSchema": _EVENT}}}
-        known[204] = {"description": "The job has ended, and its last event was told"}
+        responses[200] = {"description": "Server-sent events", "content": {"text/event-stream": {"itemSchema": _EVENT}}}
+        responses[204] = {"description": "The job is finished and its last event was sent"}
     for status in (*statuses, 500):
-        known[status] = {"description": TITLES[status], "content": _CONTENT}
-    for status in {429, 503} & known.keys():
-        known[status]["headers"] = _RETRY
-    return known
+        responses[status] = {"description": TITLES[status], "content": _CONTENT}
+    for status in {429, 503} & responses.keys():
+        responses[status]["headers"] = _RETRY
+    return responses

@@ -20,6 +20,7 @@ from common.errors import InputError, UnknownNameError
 from models.gcn_nas import PENG
 from proxies import Score
 from service.api.problems import Problem
+from service.inference.queries import PredictionQuery, ScoreQuery
 from service.storage import Job
 
 FOUR_LAYERS: dict[str, Any] = {
@@ -90,6 +91,10 @@ class ScoreRequest(_ProxiesRequest):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [FOUR_LAYERS], "proxies": ["nwot"]}]})
 
+    def to_query(self) -> ScoreQuery:
+        """Return the parameters of the request."""
+        return ScoreQuery(proxies=self.proxies, seed=self.seed)
+
 
 class PredictionRequest(_ProxiesRequest):
     """Architectures to predict. `proxies: []` predicts from structure alone and builds no network."""
@@ -100,6 +105,10 @@ class PredictionRequest(_ProxiesRequest):
     combiner: StrictStr | None = Field(None, description="name of the combiner; by default the ensemble's")
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
+
+    def to_query(self) -> PredictionQuery:
+        """Return the parameters of the request, apart from `compare`."""
+        return PredictionQuery(self.proxies, self.seed, self.ensemble, self.combiner, self.explain)
 
 
 class Document(BaseModel):

@@ -3,21 +3,22 @@
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from service.cli.common import Device, Json, app, settings, show
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from service.inference.context import AppContext
+    from service.inference.results import PredictionResult, ScoreResult
     from service.inference.scheduler import Requester
     from service.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="body of the HTTP request, as JSON; -: standard input", allow_dash=True)]
 Folder = Annotated[Path | None, typer.Option("--ensembles-dir", help="directory with one folder per fitted ensemble")]
+
+Result = TypeVar("Result")
 
 
 @app.command()
@@ -43,26 +44,39 @@ def predict(
     ensembles: Folder = None,
 ) -> None:
     """Predict the accuracy, percentile and rank of the architectures in FILE."""
+    from dataclasses import replace
+
+    from service.api.documents import prediction_response
     from service.api.schemas import PredictionRequest
     from service.cli import tables
     from service.inference import pipeline
 
-    given = settings(device=device, ensembles_dir=ensembles)
-    options = {name: True for name, given in (("explain", explain), ("compare", compare)) if given}
-    answer = _answer(file, PredictionRequest, pipeline.predict, given, options)
-    show(answer, as_json, tables.predictions, tables.comparison, tables.explanations)
+    options = settings(device=device, ensembles_dir=ensembles)
+    body = PredictionRequest.model_validate(_json(file, options))
+    query = replace(body.to_query(), explain=explain or body.explain)
+
+    def work(context: "AppContext", requester: "Requester") -> "Coroutine[Any, Any, PredictionResult]":
+        return pipeline.predict(body.architectures, query, context, requester, compare or body.compare)
+
+    response = prediction_response(_run(work, options))
+    show(response, as_json, tables.predictions, tables.comparison, tables.explanations)
 
 
 @app.command()
 def score(file: File, as_json: Json = False, device: Device = None, ensembles: Folder = None) -> None:
     """Compute the zero-cost proxies of the architectures in FILE."""
+    from service.api.documents import score_response
     from service.api.schemas import ScoreRequest
     from service.cli import tables
     from service.inference import pipeline
 
-    given = settings(device=device, ensembles_dir=ensembles)
-    answer = _answer(file, ScoreRequest, pipeline.score_all, given)
-    show(answer, as_json, tables.scores)
+    options = settings(device=device, ensembles_dir=ensembles)
+    body = ScoreRequest.model_validate(_json(file, options))
+
+    def work(context: "AppContext", requester: "Requester") -> "Coroutine[Any, Any, ScoreResult]":
+        return pipeline.score(body.architectures, body.to_query(), context, requester)
+
+    show(score_response(_run(work, options)), as_json, tables.scores)
 
 
 @app.command()
@@ -72,12 +86,13 @@ def ensembles(
     folder: Folder = None,
 ) -> None:
     """Show the cards of the ensembles: training data, metrics and limitations."""
+    from service.api.documents import ensemble_card
     from service.cli import metric_tables
     from service.inference.registry import EnsembleRegistry
 
-    library = EnsembleRegistry.load(settings(ensembles_dir=folder))
-    for model in [library.model(name)] if name is not None else library.models.values():
-        show(model.card, as_json, metric_tables.card_tables)
+    registry = EnsembleRegistry.load(settings(ensembles_dir=folder))
+    for loaded in [registry.get(name)] if name is not None else registry.ensembles.values():
+        show(ensemble_card(loaded.manifest), as_json, metric_tables.card_tables)
 
 
 @app.command()
@@ -123,31 +138,29 @@ def openapi(
     typer.echo((page(document) if markdown else json.dumps(document, indent=1)).encode(), nl=not markdown)
 
 
-def _answer(
-    file: Path,
-    request: "type[BaseModel]",
-    answer: "Callable[[Any, AppContext, Requester], Coroutine[Any, Any, BaseModel]]",
-    settings: "Settings",
-    options: dict[str, Any] | None = None,
-) -> "BaseModel":
-    """What HTTP would answer to the JSON in the file, with the options that the command line gives."""
+def _json(file: Path, settings: "Settings") -> Any:
+    from common.strict_json import loads
+
+    return loads(_content(file), settings.max_json_depth)
+
+
+def _run(work: "Callable[[AppContext, Requester], Coroutine[Any, Any, Result]]", settings: "Settings") -> Result:
+    """Run the work in this process, as a server would."""
     import asyncio
 
-    from common.strict_json import loads
     from service.app import make_backend, make_context
     from service.inference.registry import EnsembleRegistry
     from service.inference.scheduler import Requester
 
-    asked = request.model_validate(loads(_content(file), settings.max_json_depth)).model_copy(update=options)
-    library = EnsembleRegistry.load(settings)
-    backend = make_backend(settings.model_copy(update={"backend": "inline"}), library)
+    ensembles = EnsembleRegistry.load(settings)
+    backend = make_backend(settings.model_copy(update={"backend": "inline"}), ensembles)
 
-    async def answered() -> "BaseModel":
-        return await answer(asked, make_context(settings, library, backend, None), Requester())
+    async def run() -> Result:
+        return await work(make_context(settings, ensembles, backend, None), Requester())
 
     backend.start()
     try:
-        return asyncio.run(answered())
+        return asyncio.run(run())
     finally:
         backend.stop()
 

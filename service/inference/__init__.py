@@ -1,1 +1,1 @@
-"""From architectures to scores and predictions, without HTTP."""
+"""Scoring and prediction of architectures, for requests, jobs and searches alike."""

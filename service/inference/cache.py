@@ -1,10 +1,11 @@
-"""What was computed before, for whoever asks again."""
+"""In-memory caches of scores and predictions."""
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
+
+from cachetools import LRUCache
 
 from ensemble import Ensemble, Prediction
 from proxies import Score
@@ -16,44 +17,37 @@ SCORES_PER_PREDICTION = 8
 
 
 class Cache(Generic[K, V]):
-    """Keeps the entries that were used last; threads may share it.
+    """Thread-safe least-recently-used cache with bulk access.
 
     Args:
-        size: how many entries it holds at most; with 0 it keeps none.
+        size: maximum number of entries; 0 disables the cache.
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._entries: LRUCache[K, V] = LRUCache(size)
         self._lock = Lock()
 
     def get(self, keys: Iterable[K]) -> dict[K, V]:
-        """What it holds under these keys."""
+        """Return the cached entries among these keys."""
         with self._lock:
-            found = {key: self._entries[key] for key in keys if key in self._entries}
-            for key in found:
-                self._entries.move_to_end(key)
-        return found
+            return {key: self._entries[key] for key in keys if key in self._entries}
 
     def put(self, entries: Mapping[K, V]) -> None:
-        """Keep the entries, in place of those that were not used for the longest time."""
-        with self._lock:
-            for key, value in entries.items():
-                self._entries[key] = value
-                self._entries.move_to_end(key)
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
+        """Add the entries; the least recently used ones are evicted."""
+        if self._entries.maxsize:
+            with self._lock:
+                self._entries.update(entries)
 
 
 class PredictionKey(NamedTuple):
-    """All that an ensemble's prediction for an architecture depends on.
+    """Everything that an ensemble's prediction of an architecture depends on.
 
     Attributes:
-        ensemble: itself: an ensemble never changes, and two are never equal.
-        combiner: as asked for; None for the ensemble's own choice.
-        seed: of the scores, as one that the ensemble was not fitted on makes intervals wider.
-        architecture: fingerprint.
-        features: by proxy, what the ensemble is given.
+        ensemble: the ensemble itself, which is immutable and compared by identity.
+        combiner: name of the requested combiner; None for the ensemble's default.
+        seed: seed of the scores: one that the ensemble was not fitted on widens the intervals.
+        architecture: fingerprint of the architecture.
+        features: feature by proxy.
     """
 
     ensemble: Ensemble
@@ -63,12 +57,12 @@ class PredictionKey(NamedTuple):
     features: tuple[tuple[str, float | None], ...]
 
 
-class Memory:
-    """The scores and the predictions of earlier requests.
+class ResultCache:
+    """Scores and predictions of earlier requests.
 
     Args:
-        size: how many scores at most, of about half a kilobyte each. A prediction takes a dozen times that, and goes
-            with a score by each proxy, so fewer of them are kept.
+        size: maximum number of scores, of about half a kilobyte each. A prediction takes twelve times as much and
+            belongs to several scores, so fewer of them are kept.
     """
 
     def __init__(self, size: int) -> None:
@@ -76,4 +70,4 @@ class Memory:
         self.predictions: Cache[PredictionKey, Prediction] = Cache(math.ceil(size / SCORES_PER_PREDICTION))
 
 
-NOTHING = Memory(0)
+NO_CACHE = ResultCache(0)

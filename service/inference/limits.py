@@ -1,40 +1,42 @@
-"""How large an architecture may be: known by formula, before anything is built of it."""
+"""Limits on the size of an architecture, checked by formula before anything is built."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from models import Architecture, ArchitectureError
-from service.inference.registry import Probe
+from service.inference.scoring_context import ScoringContext
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What an architecture may cost.
+class SizeLimits:
+    """Maximum cost of an architecture.
 
     Attributes:
-        parameters: of the network, at most.
-        flops_ratio: FLOPs, at most, as a multiple of those of the search space's largest architecture. Both are of the
-            batch that networks are measured with, so that the limit means the same for a long batch and a short one.
+        max_parameters: maximum number of parameters.
+        max_flops_ratio: maximum FLOPs, as a multiple of those of the search space's largest architecture. Both are
+            counted for the probe batch, so that the limit is independent of its length.
     """
 
-    parameters: int
-    flops_ratio: float
+    max_parameters: int
+    max_flops_ratio: float
 
-    def reader(self, probe: Probe) -> Callable[[Any], Architecture]:
-        """What reads an architecture. It raises `ArchitectureError` for one that is malformed or too large."""
-        space = probe.space
-        shape = probe.shape
-        most_flops = int(self.flops_ratio * space.cost(space.largest, shape).flops)
-        flops_allowed = f"at most {most_flops}, {self.flops_ratio:g} times those of the largest of {space.name}"
+    def parser(self, context: ScoringContext) -> Callable[[Any], Architecture]:
+        """Return a function that parses an architecture from JSON data.
 
-        def read(text: Any) -> Architecture:
-            arch = space.parse(text)
-            cost = space.cost(arch, shape)
-            if cost.params > self.parameters:
-                raise ArchitectureError("architecture (parameters)", cost.params, f"at most {self.parameters}")
-            if cost.flops > most_flops:
+        The function raises `ArchitectureError` for an architecture that is malformed or too large.
+        """
+        space, shape = context.space, context.shape
+        max_flops = int(self.max_flops_ratio * space.cost(space.largest, shape).flops)
+        flops_allowed = f"at most {max_flops}, {self.max_flops_ratio:g} times those of the largest of {space.name}"
+
+        def parse(data: Any) -> Architecture:
+            architecture = space.parse(data)
+            cost = space.cost(architecture, shape)
+            if cost.params > self.max_parameters:
+                raise ArchitectureError("architecture (parameters)", cost.params, f"at most {self.max_parameters}")
+            if cost.flops > max_flops:
                 raise ArchitectureError("architecture (FLOPs)", cost.flops, flops_allowed)
-            return arch
+            return architecture
 
-        return read
+        return parse

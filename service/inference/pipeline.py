@@ -1,206 +1,268 @@
-"""Request → architecture → network → passes → proxies → features → ensemble → answer."""
+"""Data flow: architecture → network → proxies → features → ensemble → prediction."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import ArchrankError
+from ensemble import Prediction
 from models import Architecture, InputError
-from proxies import proxy_versions
-from service.api.problems import ProblemError
-from service.api.schemas import (
-    FailedItem,
-    PredictionRequest,
-    PredictionResponse,
-    ScoredItem,
-    ScoreRequest,
-    ScoreResponse,
-)
-from service.inference import outputs as answers
-from service.inference.cache import NOTHING
+from proxies import Score
+from service.inference.cache import NO_CACHE
 from service.inference.context import AppContext
-from service.inference.outputs import EnsembleOutput, Results
-from service.inference.registry import EnsembleRegistry, LoadedEnsemble, Probe
+from service.inference.plan import Plan
+from service.inference.queries import PredictionQuery, ScoreQuery
+from service.inference.registry import LoadedEnsemble
+from service.inference.results import (
+    ItemResult,
+    PredictedArchitecture,
+    PredictionResult,
+    ScoredArchitecture,
+    ScoreResult,
+)
 from service.inference.scheduler import Requester
 from service.observability import logs
-from service.observability.metrics import RequestKind
-from service.storage import Basis
+from service.observability.metrics import Origin, RequestKind
 
 log = logging.getLogger(__name__)
+Parsed = Sequence[Architecture | InputError]
+"""Architectures, or the errors of malformed ones, in the order of the request."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is asked of each architecture.
+class NoValidArchitectureError(ArchrankError):
+    """All architectures of a request are malformed.
 
     Attributes:
-        probe: what networks are measured with.
-        proxies: those to compute, their versions by name.
-        model: whose prediction is asked for; None where scores are all.
-        combiner: whose estimate is the headline; None for the ensemble's own choice.
-        explain: whether reasons and edits are asked for.
-        basis: what a job of it is bound to.
+        errors: error of each architecture.
     """
 
-    probe: Probe
-    proxies: Mapping[str, str]
-    basis: Basis
-    model: LoadedEnsemble | None = None
-    combiner: str | None = None
-    explain: bool = False
-
-    @classmethod
-    def of(cls, request: PredictionRequest | ScoreRequest, library: EnsembleRegistry) -> "Plan":
-        """Raises `InputError` where the request names what is not there."""
-        if isinstance(request, ScoreRequest):
-            return cls._with(request, library.models.get(library.default), library)
-        return cls._with(request, library.model(request.ensemble), library)
-
-    @classmethod
-    def bound(cls, request: PredictionRequest | ScoreRequest, basis: Basis, library: EnsembleRegistry) -> "Plan":
-        """The plan of a job. Raises `ProblemError` where what the job is bound to is not there any more."""
-        model = None if basis.ensemble is None else library.models.get(basis.ensemble)
-        if model is None and (basis.ensemble is not None or library.models):
-            raise _unbound(f"ensemble {basis.ensemble!r} is not there" if basis.ensemble else "there are ensembles now")
-        if model is not None and model.hash != basis.ensemble_hash:
-            raise _unbound(f"ensemble {model.name!r} has hash {model.hash}, not {basis.ensemble_hash}")
-        asked = basis.proxies or {}
-        changed = [name for name, version in asked.items() if proxy_versions().get(name) != version]
-        if changed:
-            raise _unbound(f"other versions are here of the proxies {', '.join(changed)}")
-        return cls._with(request.model_copy(update={"proxies": list(asked)}), model, library)
-
-    @classmethod
-    def _with(
-        cls, request: PredictionRequest | ScoreRequest, model: LoadedEnsemble | None, library: EnsembleRegistry
-    ) -> "Plan":
-        probe = library.probe if model is None else model.probe
-        probe = probe if request.seed is None else replace(probe, seed=request.seed)
-        name, hash_ = (None, None) if model is None else (model.name, model.hash)
-        if model is None or isinstance(request, ScoreRequest):
-            proxies = proxy_versions(request.proxies)
-            return cls(probe, proxies, Basis(name, hash_, proxies))
-        proxies = proxy_versions(model.proxies if request.proxies is None else request.proxies)
-        basis = Basis(name, hash_, proxies)
-        return cls(probe, proxies, basis, model, model.combiner(request.combiner), request.explain)
-
-    async def each(self, results: Results, context: AppContext, asker: Requester) -> Sequence[ScoredItem | FailedItem]:
-        """The answer for each architecture by itself, for whoever asks."""
-        kind: RequestKind = "scores" if self.model is None else "predictions"
-        context.metrics.record_requested(kind, "job", len(results.read))
-        await _score(results, self, context, asker)
-        if self.model is None:
-            context.metrics.record_completed(kind, "job", results.outcomes)
-            return answers.scored(results, self.probe)
-        said = await _estimate(results, self, self.model, context, asker)
-        context.metrics.record_completed(kind, "job", results.outcomes)
-        return answers.estimated(results, said, self.model, self.probe)
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        self.errors = list(errors)
+        super().__init__("; ".join(map(str, self.errors[:3])))
 
 
-async def predict(request: PredictionRequest, context: AppContext, asker: Requester) -> PredictionResponse:
-    """The answer to the request.
+async def predict(
+    architectures: Sequence[Any],
+    query: PredictionQuery,
+    context: AppContext,
+    requester: Requester,
+    compare: bool = False,
+) -> PredictionResult:
+    """Predict architectures.
 
-    Raises `InputError` or `ProblemError` before any of it is done, and `BusyError` where too many wait.
+    Args:
+        architectures: JSON data of the architectures.
+        query: parameters of the prediction.
+        context: resources.
+        requester: the request.
+        compare: compute the win probabilities.
+
+    Raises:
+        InputError: a name in the query is unknown.
+        NoValidArchitectureError: all architectures are malformed.
+        QueueFullError: something has to be computed and the queue is full.
     """
-    plan = Plan.of(request, context.library)
-    results, started = read(request.architectures, context.limits.reader(plan.probe)), perf_counter()
-    context.metrics.record_requested("predictions", "request", len(results.read))
-    if plan.explain:
-        context.turns.check(asker)
-    await _score(results, plan, context, asker)
-    assert plan.model is not None, "a prediction has a model"
-    said = await _estimate(results, plan, plan.model, context, asker)
-    beats = await context.quick(asker, answers.beats, results, said, plan.model) if request.compare else None
-    context.metrics.record_completed("predictions", "request", results.outcomes)
-    return answers.predictions(results, said, beats, plan.model, plan.probe, perf_counter() - started)
+    plan = Plan.from_query(query, context.ensembles)
+    parsed, started = parse_valid(architectures, context.limits.parser(plan.context)), perf_counter()
+    items = await _run(plan, parsed, context, requester, "request")
+    assert plan.ensemble is not None, "the plan of a prediction has an ensemble"
+    predicted = cast("list[PredictedArchitecture | Exception]", items)
+    matrix = None
+    if compare:
+        matrix = await context.run_brief(requester, win_probability, plan.ensemble, predicted)
+    return PredictionResult(predicted, plan.ensemble, plan.context, perf_counter() - started, matrix)
 
 
-async def score_all(request: ScoreRequest, context: AppContext, asker: Requester) -> ScoreResponse:
-    """As `predict`, but the answer is the proxies' scores."""
-    plan = Plan.of(request, context.library)
-    results, started = read(request.architectures, context.limits.reader(plan.probe)), perf_counter()
-    context.metrics.record_requested("scores", "request", len(results.read))
-    await _score(results, plan, context, asker)
-    context.metrics.record_completed("scores", "request", results.outcomes)
-    return answers.scores(results, plan.probe, perf_counter() - started)
+async def score(
+    architectures: Sequence[Any], query: ScoreQuery, context: AppContext, requester: Requester
+) -> ScoreResult:
+    """Score architectures. Arguments and exceptions are those of `predict`."""
+    plan = Plan.from_query(query, context.ensembles)
+    parsed, started = parse_valid(architectures, context.limits.parser(plan.context)), perf_counter()
+    items = await _run(plan, parsed, context, requester, "request")
+    return ScoreResult(items, plan.context, perf_counter() - started)
 
 
-def _unbound(why: str) -> ProblemError:
-    return ProblemError(409, f"the job is bound to what it was posted to, and {why}: post what is left as another job")
+async def run_plan(
+    plan: Plan, architectures: Sequence[Architecture], context: AppContext, requester: Requester
+) -> list[ItemResult]:
+    """Score or predict each architecture independently, for a job or a search.
+
+    Args:
+        plan: the resolved query.
+        architectures: the architectures.
+        context: resources.
+        requester: the job.
+
+    Returns:
+        The result or error of each architecture, in their order.
+    """
+    return await _run(plan, architectures, context, requester, "job")
 
 
-def read(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> Results:
-    """Each architecture, or what is wrong with it. Raises `ProblemError` where all are wrong."""
-    read = parsed(texts, reader)
-    errors = [one for one in read if isinstance(one, InputError)]
-    if len(errors) == len(read):
-        raise ProblemError(422, "; ".join(map(str, errors[:3])), errors)
-    return Results(read)
-
-
-def parsed(texts: Sequence[Any], reader: Callable[[Any], Architecture]) -> list[Architecture | InputError]:
-    """Each architecture, or what is wrong with it."""
-    read: list[Architecture | InputError] = []
-    for i, text in enumerate(texts):
+def parse(architectures: Sequence[Any], parser: Callable[[Any], Architecture]) -> list[Architecture | InputError]:
+    """Parse each architecture. The error of a malformed one names its position."""
+    parsed: list[Architecture | InputError] = []
+    for i, data in enumerate(architectures):
         try:
-            read.append(reader(text))
+            parsed.append(parser(data))
         except InputError as error:
-            read.append(error.within(f"architectures[{i}]"))
-    return read
+            parsed.append(error.within(f"architectures[{i}]"))
+    return parsed
 
 
-async def _score(results: Results, plan: Plan, context: AppContext, asker: Requester) -> None:
-    """Every architecture once. What fails stays with its architecture.
+def parse_valid(architectures: Sequence[Any], parser: Callable[[Any], Architecture]) -> list[Architecture | InputError]:
+    """Parse each architecture. Raises `NoValidArchitectureError` if all are malformed."""
+    parsed = parse(architectures, parser)
+    errors = [item for item in parsed if isinstance(item, InputError)]
+    if len(errors) == len(parsed):
+        raise NoValidArchitectureError(errors)
+    return parsed
 
-    Raises `BusyError` where something has to be computed and too many wait, unless the asker is patient.
+
+@dataclass
+class _Scored:
+    """Scores of distinct architectures.
+
+    Attributes:
+        scores: scores by architecture and proxy.
+        failures: errors of architectures without scores.
+        computed: architectures for which something was computed.
     """
-    known = await context.scorer.recall(results.architectures, plan.probe, plan.proxies)
-    results.scores.update({arch: scores for arch, scores in known.items() if len(scores) == len(plan.proxies)})
-    waiting = [arch for arch in results.architectures if arch not in results.scores]
-    if waiting and not asker.patient:
-        context.scorer.turns.check(asker)
-    results.computed.update(waiting)
 
-    async def one(arch: Architecture) -> None:
-        logs.bind(architecture=arch.fingerprint)
+    scores: dict[Architecture, Mapping[str, Score]] = field(default_factory=dict)
+    failures: dict[Architecture, Exception] = field(default_factory=dict)
+    computed: set[Architecture] = field(default_factory=set)
+
+
+async def _run(
+    plan: Plan, parsed: Parsed, context: AppContext, requester: Requester, origin: Origin
+) -> list[ItemResult]:
+    kind: RequestKind = "scores" if plan.ensemble is None else "predictions"
+    context.metrics.record_requested(kind, origin, len(parsed))
+    if plan.explain and not requester.is_batch:
+        context.scheduler.check(requester)
+    distinct = list(dict.fromkeys(item for item in parsed if isinstance(item, Architecture)))
+    scored = await _score(distinct, plan, context, requester)
+    results: Mapping[Architecture, ItemResult]
+    if plan.ensemble is None:
+        results = {
+            architecture: ScoredArchitecture(architecture, plan.context, scores, architecture not in scored.computed)
+            for architecture, scores in scored.scores.items()
+        }
+    else:
+        results = await _predict(plan.ensemble, scored, plan, context, requester)
+    results = {**results, **scored.failures}
+    items = [item if isinstance(item, InputError) else results[item] for item in parsed]
+    outcomes = {"invalid": sum(isinstance(item, InputError) for item in parsed)}
+    outcomes["failed"] = sum(isinstance(item, Exception) for item in items) - outcomes["invalid"]
+    outcomes["succeeded"] = len(items) - sum(outcomes.values())
+    context.metrics.record_completed(kind, origin, outcomes)
+    return items
+
+
+async def _score(
+    architectures: Sequence[Architecture], plan: Plan, context: AppContext, requester: Requester
+) -> _Scored:
+    """Score distinct architectures. Raises `QueueFullError` if something has to be computed and the queue is full."""
+    known = await context.scorer.recall(architectures, plan.context, plan.proxies)
+    complete: dict[Architecture, Mapping[str, Score]] = {
+        architecture: scores for architecture, scores in known.items() if len(scores) == len(plan.proxies)
+    }
+    scored = _Scored(complete)
+    missing = [architecture for architecture in architectures if architecture not in scored.scores]
+    if missing and not requester.is_batch:
+        context.scorer.scheduler.check(requester)
+    scored.computed.update(missing)
+
+    async def score_one(architecture: Architecture) -> None:
+        logs.bind(architecture=architecture.fingerprint)
         try:
-            results.scores[arch] = await context.scorer.score(arch, plan.probe, plan.proxies, asker)
+            scored.scores[architecture] = await context.scorer.score(
+                architecture, plan.context, plan.proxies, requester
+            )
         except Exception as error:
             log.warning("an architecture could not be scored: %s", error)
-            results.failures[arch] = error
+            scored.failures[architecture] = error
 
-    if waiting:
-        async with asyncio.TaskGroup() as group:
-            for arch in waiting:
-                group.create_task(one(arch))
-
-
-async def _estimate(
-    results: Results, plan: Plan, model: LoadedEnsemble, context: AppContext, asker: Requester
-) -> EnsembleOutput:
-    """What the ensemble says of the architectures that have scores, and why if that is asked for."""
-    alone = model.ensemble.depends_on_set(plan.combiner)  # what is said then holds for this request alone
-    memory = NOTHING if alone else context.memory
-    scores = {arch: results.scores[arch] for arch in results.architectures if arch in results.scores}
-    keys = {arch: model.key(arch, own, plan.combiner, plan.probe) for arch, own in scores.items()}
-    found = memory.predictions.get(keys.values())
-    missing = {arch: scores[arch] for arch, key in keys.items() if key not in found}
-    context.metrics.record_cache_requests("prediction", memory=len(keys) - len(missing), miss=len(missing))
     if missing:
-        results.computed.update(missing)
-        new = await context.quick(asker, model.predict, missing, plan.combiner, plan.probe)
-        memory.predictions.put({keys[arch]: one for arch, one in new.items()})
-        found |= {keys[arch]: one for arch, one in new.items()}
-    said = EnsembleOutput({arch: found[key] for arch, key in keys.items()})
-
-    async def explained(arch: Architecture) -> None:
-        explanation, edits = await context.compute(asker, model.explained, arch, scores[arch], plan.combiner)
-        said.explanations[arch], said.edits[arch] = explanation, edits
-
-    if plan.explain:
         async with asyncio.TaskGroup() as group:
-            for arch in said.predictions:
-                group.create_task(explained(arch))
-    return said
+            for architecture in missing:
+                group.create_task(score_one(architecture))
+        in_order = [architecture for architecture in architectures if architecture in scored.scores]
+        scored.scores = {architecture: scored.scores[architecture] for architecture in in_order}
+    return scored
+
+
+async def _predict(
+    ensemble: LoadedEnsemble, scored: _Scored, plan: Plan, context: AppContext, requester: Requester
+) -> dict[Architecture, PredictedArchitecture]:
+    """Predict distinct architectures that have scores, and explain the predictions if requested."""
+    # A prediction that depends on the set holds for this request only.
+    cache = NO_CACHE if ensemble.ensemble.depends_on_set(plan.combiner) else context.cache
+    keys = {
+        architecture: ensemble.prediction_key(architecture, scores, plan.combiner, plan.context)
+        for architecture, scores in scored.scores.items()
+    }
+    cached = cache.predictions.get(keys.values())
+    predictions = {architecture: cached[key] for architecture, key in keys.items() if key in cached}
+    missing = {
+        architecture: scores for architecture, scores in scored.scores.items() if architecture not in predictions
+    }
+    context.metrics.record_cache_requests("prediction", memory=len(predictions), miss=len(missing))
+    if missing:
+        scored.computed.update(missing)
+        new: dict[Architecture, Prediction] = await context.run_brief(
+            requester, ensemble.predict, missing, plan.combiner, plan.context
+        )
+        cache.predictions.put({keys[architecture]: prediction for architecture, prediction in new.items()})
+        predictions |= new
+
+    async def result(architecture: Architecture) -> PredictedArchitecture:
+        scores = scored.scores[architecture]
+        explanation, mutations = None, None
+        if plan.explain:
+            explanation, mutations = await context.run(requester, ensemble.explain, architecture, scores, plan.combiner)
+        return PredictedArchitecture(
+            architecture,
+            plan.context,
+            scores,
+            architecture not in scored.computed,
+            ensemble,
+            predictions[architecture],
+            explanation,
+            mutations,
+        )
+
+    if not plan.explain:
+        return {architecture: await result(architecture) for architecture in scored.scores}
+    async with asyncio.TaskGroup() as group:
+        tasks = {architecture: group.create_task(result(architecture)) for architecture in scored.scores}
+    return {architecture: task.result() for architecture, task in tasks.items()}
+
+
+def win_probability(
+    ensemble: LoadedEnsemble, items: Sequence[PredictedArchitecture | Exception]
+) -> NDArray[np.float64]:
+    """Return the probability that each architecture has a higher accuracy than each other one.
+
+    Args:
+        ensemble: the ensemble that predicted.
+        items: N predictions, or errors.
+
+    Returns:
+        (N, N), the probabilities for the architecture of the row; NaN for errors.
+    """
+    positions = [i for i, item in enumerate(items) if isinstance(item, PredictedArchitecture)]
+    predicted = [item for item in items if isinstance(item, PredictedArchitecture)]
+    matrix = np.full((len(items), len(items)), np.nan)
+    matrix[np.ix_(positions, positions)] = ensemble.ensemble.win_probability(
+        [item.architecture for item in predicted], [item.prediction for item in predicted]
+    )
+    return matrix

@@ -1,4 +1,4 @@
-"""Who is next: places at the device go round the callers, so that a long job does not hold up a short request."""
+"""Fair scheduling: callers take turns at a limited number of slots, so that long jobs do not delay short requests."""
 
 import asyncio
 import math
@@ -9,12 +9,18 @@ from uuid import uuid4
 
 from common.errors import ArchrankError
 
-LONGEST_WAIT = 60
-"""Upper limit of the advice when to come again, in seconds."""
+MAX_RETRY_AFTER_S = 60
+"""Upper limit of the advised waiting time."""
+SMOOTHING = 0.2
+"""Weight of the latest observation in the moving average of holding times."""
 
 
 class QueueFullError(ArchrankError):
-    """The queue is full. `retry_after`: in how many seconds it might not be."""
+    """The queue is full.
+
+    Attributes:
+        retry_after: estimated time in seconds until there is room.
+    """
 
     def __init__(self, detail: str, retry_after: int) -> None:
         self.retry_after = retry_after
@@ -22,109 +28,114 @@ class QueueFullError(ArchrankError):
 
 
 class QuotaExceededError(QueueFullError):
-    """One caller's part of the queue is full."""
+    """An owner's share of the queue is full."""
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     return None
 
 
 @dataclass(frozen=True)
 class Requester:
-    """Who waits for a place.
+    """A request or job that waits for slots.
 
     Attributes:
-        owner: whose work it is.
-        share: of the queue that the owner may fill.
-        request: among the owner's requests and jobs.
-        patient: waits however long it takes, as a job does, so it neither fills the queue nor is refused.
-        begun: awaited when a place is had, before anything is computed there.
+        owner: id of its API key.
+        queue_share: fraction of the queue that the owner may fill.
+        request_id: distinguishes the owner's requests and jobs.
+        is_batch: true for work that nobody waits for, such as a job's: it is neither counted in the queue nor refused.
+        on_start: awaited when a slot is acquired, before anything is computed.
     """
 
     owner: str = "anonymous"
-    share: float = 1.0
-    request: str = field(default_factory=lambda: uuid4().hex)
-    patient: bool = False
-    begun: Callable[[], Awaitable[None]] = _nothing
+    queue_share: float = 1.0
+    request_id: str = field(default_factory=lambda: uuid4().hex)
+    is_batch: bool = False
+    on_start: Callable[[], Awaitable[None]] = _do_nothing
 
 
 class FairScheduler:
-    """Places that are taken in turns: by owners, by each one's requests, in each first come first served.
+    """Round-robin over owners, then over each owner's requests; first come, first served within a request.
 
     For one event loop.
 
     Args:
-        places: how many there are.
-        most_waiting: how many may wait for one, above which `check` refuses more.
+        slots: number of slots.
+        max_queue_depth: number of queued architectures from which `check` refuses more.
     """
 
-    def __init__(self, places: int, most_waiting: int) -> None:
-        self._free = self._places = places
-        self._most_waiting = most_waiting
-        self._owners: OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]] = OrderedDict()
-        self._waiting: Counter[str] = Counter()  # by owner, of those that are not patient, with those that have a place
-        self._pace = 1.0  # seconds that a place is held, a moving average
+    def __init__(self, slots: int, max_queue_depth: int) -> None:
+        self._free = self._slots = slots
+        self._max_queue_depth = max_queue_depth
+        self._queues: OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]] = OrderedDict()
+        self._depths: Counter[str] = Counter()  # by owner, without batch work, including what holds a slot
+        self._mean_seconds = 1.0  # moving average of the time for which a slot is held
 
     @property
-    def seconds_each(self) -> float:
-        """How long one more architecture takes at the present pace."""
-        return self._pace / self._places
+    def seconds_per_architecture(self) -> float:
+        """Estimated time that each further architecture takes."""
+        return self._mean_seconds / self._slots
 
     @property
-    def waiting(self) -> int:
-        """How many architectures of requests wait for a place or have one."""
-        return self._waiting.total()
+    def queue_depth(self) -> int:
+        """Number of architectures of requests that wait for a slot or hold one."""
+        return self._depths.total()
 
-    def check(self, asker: Requester) -> None:
-        """Raise `BusyError` where too many wait already, `ShareError` where too many of the owner's do."""
-        own, all_ = self._waiting[asker.owner], self.waiting
-        if all_ >= self._most_waiting:
-            raise QueueFullError(*self._advice(all_, "architectures wait already"))
-        if own >= max(1, int(asker.share * self._most_waiting)):
-            raise QuotaExceededError(*self._advice(own, "of your architectures wait already"))
+    def check(self, requester: Requester) -> None:
+        """Check that the queue has room.
 
-    def _advice(self, number: int, what: str) -> tuple[str, int]:
-        soon = min(LONGEST_WAIT, max(1, math.ceil(number * self.seconds_each)))
-        return f"{number} {what}; come again in {soon} s", soon
+        Raises:
+            QueueFullError: the queue is full.
+            QuotaExceededError: the owner's share of the queue is full.
+        """
+        depth, total = self._depths[requester.owner], self.queue_depth
+        if total >= self._max_queue_depth:
+            raise QueueFullError(*self._advice(total, "architectures wait already"))
+        if depth >= max(1, int(requester.queue_share * self._max_queue_depth)):
+            raise QuotaExceededError(*self._advice(depth, "of your architectures wait already"))
 
-    async def take(self, asker: Requester) -> None:
-        """Wait for a place, which `give_back` frees."""
-        self._waiting[asker.owner] += not asker.patient
-        if self._free and not self._owners:
+    def _advice(self, depth: int, subject: str) -> tuple[str, int]:
+        retry_after = min(MAX_RETRY_AFTER_S, max(1, math.ceil(depth * self.seconds_per_architecture)))
+        return f"{depth} {subject}; come again in {retry_after} s", retry_after
+
+    async def acquire(self, requester: Requester) -> None:
+        """Wait for a slot. `release` frees it."""
+        self._depths[requester.owner] += not requester.is_batch
+        if self._free and not self._queues:
             self._free -= 1
             return
         turn = asyncio.get_running_loop().create_future()
-        requests = self._owners.setdefault(asker.owner, OrderedDict())
-        requests.setdefault(asker.request, deque()).append(turn)
+        requests = self._queues.setdefault(requester.owner, OrderedDict())
+        requests.setdefault(requester.request_id, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
-            self._left(asker)
-            if not turn.cancelled():  # it came in the moment in which it was given up
-                self._next()
+            self._leave(requester)
+            if not turn.cancelled():  # the slot was assigned in the moment of the cancellation
+                self._assign_slot()
             raise
 
-    def give_back(self, asker: Requester, seconds: float) -> None:
-        """Free a place that was held for so long."""
-        self._left(asker)
-        self._pace += 0.2 * (seconds - self._pace)
-        self._next()
+    def release(self, requester: Requester, seconds: float) -> None:
+        """Free a slot that was held for `seconds`."""
+        self._leave(requester)
+        self._mean_seconds += SMOOTHING * (seconds - self._mean_seconds)
+        self._assign_slot()
 
-    def _left(self, asker: Requester) -> None:
-        self._waiting[asker.owner] -= not asker.patient
-        if not self._waiting[asker.owner]:
-            del self._waiting[asker.owner]
+    def _leave(self, requester: Requester) -> None:
+        self._depths[requester.owner] -= not requester.is_batch
+        if not self._depths[requester.owner]:
+            del self._depths[requester.owner]
 
-    def _next(self) -> None:
-        """Whose turn it is has it; those that were given up are passed over."""
-        while self._owners:
-            owner, requests = self._owners.popitem(last=False)
-            request, queue = requests.popitem(last=False)
+    def _assign_slot(self) -> None:
+        """Give a free slot to the next in turn, skipping cancelled ones."""
+        while self._queues:
+            owner, requests = self._queues.popitem(last=False)
+            request_id, queue = requests.popitem(last=False)
             turn = queue.popleft()
             if queue:
-                requests[request] = queue
+                requests[request_id] = queue
             if requests:
-                self._owners[owner] = requests
+                self._queues[owner] = requests
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -13,11 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 from models import Architecture
-from service.api.problems import problem
-from service.api.schemas import PredictionRequest, ScoreRequest
 from service.inference.context import AppContext
-from service.inference.outputs import Results
-from service.inference.pipeline import Plan
+from service.inference.pipeline import run_plan
+from service.inference.plan import Plan
+from service.inference.queries import PredictionQuery, ScoreQuery
+from service.inference.results import ItemResult
 from service.inference.scheduler import Requester
 from service.jobs.heartbeat import HeartbeatMonitor
 from service.observability import logs
@@ -47,14 +47,22 @@ class JobRunner:
     """Claims items, has them answered as requests are, and writes down what came of them. For one event loop.
 
     Args:
-        desk: what requests are answered with.
+        context: resources shared with requests.
         store: where the jobs are.
         keep: how long results are kept after a job has finished.
         worker_seconds: how long another server on the store may give no sign before its items are taken over.
+        to_document: converts the result of an architecture, and its position in the job, to JSON data.
     """
 
-    def __init__(self, context: AppContext, store: Store, keep: timedelta, worker_seconds: float) -> None:
-        self._desk, self._store, self._keep = context, store, keep
+    def __init__(
+        self,
+        context: AppContext,
+        store: Store,
+        keep: timedelta,
+        worker_seconds: float,
+        to_document: Callable[[ItemResult, int], dict[str, Any]],
+    ) -> None:
+        self._desk, self._store, self._keep, self._to_document = context, store, keep, to_document
         self._name = uuid4().hex
         self._watch = HeartbeatMonitor(store, self._name, worker_seconds)
         self._thread = ThreadPoolExecutor(1, "watch")  # of its own: a sign of life waits for nobody
@@ -160,7 +168,7 @@ class JobRunner:
             await self._answer(claims)
         except Exception as error:
             log.exception("items of a job could not be answered")
-            self._outcomes.add([_failed(claim, error) for claim in claims])
+            self._outcomes.add([self._outcome(claim, error) for claim in claims])
 
     async def _answer(self, claims: Sequence[Claim]) -> None:
         """Items of one job: at once those that are known, the others as they come."""
@@ -177,9 +185,9 @@ class JobRunner:
             await asyncio.sleep(PAUSE)
             await self._put_back(claims)
             return
-        asker = Requester(job.owner, request=job.id, patient=True)
-        read = [plan.probe.space.parse(one.architecture) for one in claims]
-        known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.probe, plan.proxies)
+        asker = Requester(job.owner, request_id=job.id, is_batch=True)
+        read = [plan.context.space.parse(one.architecture) for one in claims]
+        known = await self._desk.scorer.recall(list(dict.fromkeys(read)), plan.context, plan.proxies)
         # An item that a server ended with before is begun by itself, so that nothing else is blamed for it.
         together = [
             i for i, arch in enumerate(read) if len(known[arch]) == len(plan.proxies) and not claims[i].attempts
@@ -190,12 +198,12 @@ class JobRunner:
                 group.create_task(self._settle([claims[i]], [read[i]], plan, asker))
 
     async def _plan(self, job: Job) -> Plan:
-        """Raise what `Plan.of` and `Plan.bound` raise, and `StoreError`."""
-        kind = PredictionRequest if job.kind == "predictions" else ScoreRequest
-        asked, library = kind.model_validate({**job.options, "architectures": [{}]}), self._desk.library
-        if job.proxies is None:  # of an earlier archrank
-            job = await asyncio.to_thread(self._store.jobs.bind, job.id, Plan.of(asked, library).basis)
-        return Plan.bound(asked, job.basis, library)
+        """Resolve a job's query. Raises what `Plan.from_query` and `Plan.from_basis` raise, and `StoreError`."""
+        query = (PredictionQuery if job.kind == "predictions" else ScoreQuery)(**job.options)
+        if job.proxies is None:  # created by an earlier version
+            basis = Plan.from_query(query, self._desk.ensembles).basis
+            job = await asyncio.to_thread(self._store.jobs.bind, job.id, basis)
+        return Plan.from_basis(query, job.basis, self._desk.ensembles)
 
     async def _begin_items(self, claims: Sequence[Claim]) -> None:
         """Count an attempt at each, once; whoever waits for a store that is away begins all the same."""
@@ -209,19 +217,18 @@ class JobRunner:
     ) -> None:
         if not claims:
             return
-        results = Results(list(read))
-        asker = replace(asker, begun=partial(self._begin_items, claims))
+        asker = replace(asker, on_start=partial(self._begin_items, claims))
         try:
-            items = await plan.each(results, self._desk, asker)
+            results = await run_plan(plan, read, self._desk, asker)
         except Exception as error:
             log.exception("items of a job failed")
-            self._outcomes.add([_failed(claim, error) for claim in claims])
+            self._outcomes.add([self._outcome(claim, error) for claim in claims])
             return
-        interrupted = [_interrupted(results.failures.get(one)) for one in read]
+        interrupted = [_is_interrupted(result) for result in results]
         self._outcomes.add(
             [
-                _outcome(claim, item.model_dump(mode="json"))
-                for claim, item, lost in zip(claims, items, interrupted, strict=True)
+                self._outcome(claim, result)
+                for claim, result, lost in zip(claims, results, interrupted, strict=True)
                 if not lost
             ]
         )
@@ -237,7 +244,7 @@ class JobRunner:
             raise
         except Exception as error:  # one of them cannot be stored at all
             if len(outcomes) == 1:
-                self._store.queue.settle([_failed(outcomes[0].claim, error)])
+                self._store.queue.settle([self._outcome(outcomes[0].claim, error)])
             else:
                 for outcome in outcomes:
                     self._write([outcome])
@@ -272,6 +279,12 @@ class JobRunner:
             await asyncio.to_thread(self._store.queue.release, claims)
             self._let_go(claims)
 
+    def _outcome(self, claim: Claim, result: ItemResult) -> ItemOutcome:
+        document = self._to_document(result, claim.position)
+        if set(document) == {"error"}:
+            return ItemOutcome(claim, error=document["error"])
+        return ItemOutcome(claim, result=document, cached=document["cached"])
+
     def _let_go(self, claims: Iterable[Claim]) -> None:
         for claim in claims:
             self._held.pop(_key(claim), None)
@@ -287,16 +300,6 @@ def _key(claim: Claim) -> tuple[int, int, int]:
     return claim.job.number, claim.position, claim.lease
 
 
-def _failed(claim: Claim, error: Exception) -> ItemOutcome:
-    return ItemOutcome(claim, error=problem(error).model_dump(mode="json"))
-
-
-def _interrupted(failure: Exception | None) -> bool:
-    """Whether the backend gave an architecture up through no fault of its own."""
-    return isinstance(failure, ScoringError) and failure.failure.kind == "interrupted"
-
-
-def _outcome(claim: Claim, item: dict[str, Any]) -> ItemOutcome:
-    if set(item) == {"error"}:
-        return ItemOutcome(claim, error=item["error"])
-    return ItemOutcome(claim, result=item, cached=item["cached"])
+def _is_interrupted(result: ItemResult) -> bool:
+    """Return True if the backend abandoned the architecture through no fault of its own."""
+    return isinstance(result, ScoringError) and result.failure.kind == "interrupted"

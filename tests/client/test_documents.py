@@ -137,7 +137,7 @@ def test_every_document_is_compared_or_has_a_reason() -> None:
         for model in vars(schemas).values()
         if isinstance(model, type) and issubclass(model, Document) and model is not Document
     }
-    generic = {schemas.JobResult, schemas.JobResults}
+    generic: set[type[Document]] = {schemas.JobResult, schemas.JobResults}
     assert documents - generic == {*MODELS.values()}
 
 

@@ -1,8 +1,8 @@
-"""What the tests of the service share; the real server is in the folder above."""
+"""Fixtures and helpers of the service's tests; the real server is in the parent directory."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -11,7 +11,8 @@ import pytest
 from models.gcn_nas import PENG
 from service.api.schemas import FOUR_LAYERS
 from service.app import make_backend, make_context
-from service.inference.context import AppContext
+from service.inference.cache import ResultCache
+from service.inference.queries import Query
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
 from service.settings import Settings
@@ -24,14 +25,14 @@ SIX: dict[str, Any] = {"space": "gcn-nas", "layers": [["S"], ["L", "T"], ["ST"],
 ARCHITECTURES = [SMALL, PENG, FOUR_LAYERS, SIX]
 CHEAP = ["params", "nwot"]
 HEADERS: dict[str, str] = {}
-"""Of every request that the tests send to the server."""
+"""Headers of every request to the server."""
 
 Post = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
 def log_of_its_own() -> Iterator[None]:
-    """A command that sets up the log, as `serve` does, writes to a stream that ends with its test."""
+    """Remove log handlers that a test installed: their streams end with the test."""
     before = list(logging.root.handlers)
     yield
     for handler in list(logging.root.handlers):
@@ -47,7 +48,7 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def post(client: httpx.Client) -> Post:
-    """Posts JSON to a path, and gives the JSON that comes back with 200."""
+    """Post JSON to a path and return the JSON of the response, which has status 200."""
 
     def call(path: str, **body: Any) -> Any:
         response = client.post(path, json=body)
@@ -57,25 +58,32 @@ def post(client: httpx.Client) -> Post:
     return call
 
 
-def answer(
-    how: Callable[[Any, AppContext, Requester], Coroutine[Any, Any, Any]],
-    request: Any,
-    library: EnsembleRegistry,
+def run_inline(
+    function: Callable[..., Coroutine[Any, Any, Any]],
+    architectures: Sequence[Any],
+    query: Query,
+    ensembles: EnsembleRegistry,
     settings: Settings | None = None,
-    **more: Any,
+    cache: ResultCache | None = None,
+    **options: Any,
 ) -> Any:
-    """What the pipeline answers, scored in this process. `more`: of the desk, e.g. its memory."""
+    """Run a function of the pipeline, e.g. `predict`, in this process. `options` are passed to it."""
     settings = settings or Settings(device="cpu", backend="inline")
-    backend = make_backend(settings, library)
+    backend = make_backend(settings, ensembles)
     backend.start()
+
+    async def run() -> Any:
+        context = make_context(settings, ensembles, backend, None, cache)
+        return await function(architectures, query, context, Requester(), **options)
+
     try:
-        return asyncio.run(how(request, make_context(settings, library, backend, None, **more), Requester()))
+        return asyncio.run(run())
     finally:
         backend.stop()
 
 
 def without_costs(document: Any) -> Any:
-    """A document less everything that says what it cost: durations, and what was cached."""
+    """Remove durations and `cached` from a document."""
     if isinstance(document, dict):
         return {name: without_costs(value) for name, value in document.items() if name not in ("seconds", "cached")}
     return [without_costs(value) for value in document] if isinstance(document, list) else document

@@ -150,8 +150,8 @@ def test_bad_keys_are_refused(monkeypatch: pytest.MonkeyPatch, keys: str, field:
 def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:
     library = EnsembleRegistry.load(Settings(ensembles_dir=tmp_path, device="cpu"))
     with pytest.raises(UnknownNameError, match="none is installed"):
-        library.model()
-    assert library.probe.space.name == "gcn-nas"
+        library.get()
+    assert library.default_context.space.name == "gcn-nas"
 
 
 @given(VALUES)

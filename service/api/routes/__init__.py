@@ -1,11 +1,11 @@
-"""The HTTP routes, thin: they read, hand over and write."""
+"""Routes of the HTTP API."""
 
 from service.api.routes import catalog, health, jobs, metrics, predictions, scores, validations
 
 ROUTERS = (
     predictions.router,
     scores.router,
-    jobs.posting,
+    jobs.job_router,
     jobs.router,
     validations.router,
     catalog.router,

@@ -1,34 +1,34 @@
-"""For whoever watches over the service."""
+"""Health checks for load balancers and orchestrators."""
 
 from fastapi import APIRouter
 
 from service.api.cards import HealthStatus
-from service.api.deps import DeskDep, LeavingDep, StoreCheckDep
-from service.api.problems import ProblemError, documented
+from service.api.deps import ContextDep, ShutdownDep, StoreCheckDep
+from service.api.problems import ProblemError, problem_responses
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-@router.get("/live", responses=documented())
+@router.get("/live", responses=problem_responses())
 async def get_liveness() -> HealthStatus:
-    """The process answers."""
+    """Check that the server process responds."""
     return HealthStatus(status="ok")
 
 
-@router.get("/ready", responses=documented(503))
-async def get_readiness(context: DeskDep, check: StoreCheckDep, leaving: LeavingDep) -> HealthStatus:
-    """Ensembles are loaded, a process is there to score, the store can be written, and the server goes on."""
-    lacking = []
-    if leaving.draining:
-        lacking.append("the server was told to stop")
-    if not context.library.models:
-        lacking.append("no ensemble is installed")
-    # A process has said that it is ready. Whether it answers its next task is seen then: within the deadline.
+@router.get("/ready", responses=problem_responses(503))
+async def get_readiness(context: ContextDep, check: StoreCheckDep, shutdown: ShutdownDep) -> HealthStatus:
+    """Check that ensembles are loaded, a worker is running, the store is writable and the server stays up."""
+    reasons = []
+    if shutdown.draining:
+        reasons.append("the server was told to stop")
+    if not context.ensembles.ensembles:
+        reasons.append("no ensemble is installed")
+    # Workers that hang in their next task are noticed after the task's timeout.
     health = context.scorer.backend.health()
     if health.state != "ready":
-        lacking.append(f"nothing can be scored: the backend is {health.state}, {health.last_error or 'no error'}")
+        reasons.append(f"nothing can be scored: the backend is {health.state}, {health.last_error or 'no error'}")
     if (error := await check.error()) is not None:
-        lacking.append(str(error))
-    if lacking:
-        raise ProblemError(503, "; ".join(lacking))
+        reasons.append(str(error))
+    if reasons:
+        raise ProblemError(503, "; ".join(reasons))
     return HealthStatus(status="ok")

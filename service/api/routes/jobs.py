@@ -3,233 +3,248 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
-from prometheus_client import Gauge
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from models import InputError
 from service.api.authentication import Caller
 from service.api.deps import (
     DIGITS,
-    AccessDep,
+    AuthenticatedRoute,
+    AuthenticatorDep,
     CallerDep,
-    DeskDep,
-    GuardedRoute,
+    ContextDep,
+    HoldStream,
     JobRoute,
-    LeavingDep,
     SettingsDep,
+    ShutdownDep,
     StoreDep,
-    StreamPlace,
-    check_size,
+    check_number,
 )
-from service.api.problems import ProblemError, documented, problem
+from service.api.page_sizes import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from service.api.problems import NoContentError, ProblemError, problem, problem_responses
 from service.api.schemas import JobList, JobRequest, JobResults, JobStatus, PredictionRequest, ScoreRequest
-from service.inference.limits import Limits
-from service.inference.pipeline import Plan, read
+from service.inference.limits import SizeLimits
+from service.inference.pipeline import parse_valid
+from service.inference.plan import Plan
 from service.jobs.runner import JobRunner
 from service.settings import Settings
 from service.storage import Job, JobEvent, NewItem, NotFoundError, Store, StoreError
 from service.storage.records import JobKind
 
-router = APIRouter(prefix="/v1", tags=["jobs"], route_class=GuardedRoute)
 log = logging.getLogger(__name__)
-posting = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
-PAGE, MOST = 500, 1000
-"""Results of a page, where nothing else is asked for, and at most."""
-HEARTBEAT = 15.0
-"""Seconds of silence after which a stream says that it is still there."""
-GLANCE = 0.25
-"""Seconds between two looks for new events."""
+router = APIRouter(prefix="/v1", tags=["jobs"], route_class=AuthenticatedRoute)
+job_router = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
+EVENT_INTERVAL_S = 0.25
+"""Interval at which a stream looks for new events."""
 PRINTABLE = "^[ -~¡-¬®-ÿ]*$"
-"""What of a header's characters can be stored and shown."""
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+"""Characters of a header that can be stored and displayed."""
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=200, pattern=PRINTABLE, description="the same key again, and it is the same job"),
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="a repeated request with the same key returns the same job",
+    ),
 ]
 
 
-@posting.post(
+@job_router.post(
     "/jobs",
     status_code=202,
     response_model=JobStatus,
-    responses=documented(400, 408, 409, 413, 415, 422, 503, accepts=JobStatus),
+    responses=problem_responses(400, 408, 409, 413, 415, 422, 503, accepted=JobStatus),
 )
 async def create_job(
-    body: JobRequest, context: DeskDep, settings: SettingsDep, request: Request, idempotency_key: IdempotencyKey = None
+    body: JobRequest, settings: SettingsDep, request: Request, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Have architectures worked on while nobody waits; `Location` says where to ask how it is going.
+    """Process architectures in the background. `Location` is the path of the job.
 
-    Results are those that `/v1/predictions` or `/v1/scores` would give to each architecture by itself: without `rank`
-    and `win_probability`, which only a whole set has.
+    Each architecture gets the result of `POST /v1/predictions` or `POST /v1/scores` for it alone: without `rank` and
+    `win_probability`, which depend on the whole set.
     """
-    check_size(len(body.architectures), settings.max_job_architectures)
-    return await accepted(request, body.to_request(), idempotency_key)
+    check_number(len(body.architectures), settings.max_job_architectures)
+    return await accept_job(request, body.to_request(), idempotency_key)
 
 
-async def accepted(
-    request: Request, asked: PredictionRequest | ScoreRequest, idempotency_key: str | None = None
+async def accept_job(
+    request: Request, body: PredictionRequest | ScoreRequest, idempotency_key: str | None = None
 ) -> Response:
-    """Make a job of the request and answer 202 with it. Raises what the request's plan raises."""
+    """Create a job from a request and respond with status 202.
+
+    Raises:
+        InputError: a name in the body is unknown, or the combiner depends on the whole set.
+        NoValidArchitectureError: all architectures are malformed.
+    """
     state, caller = request.app.state, request.state.caller
-    plan = Plan.of(asked, state.context.library)
-    if plan.model is not None and plan.model.ensemble.depends_on_set(plan.combiner):
-        raise InputError(
-            "combiner", plan.combiner, "one that predicts each architecture by itself, where a job is asked for"
-        )
-    items = await asyncio.to_thread(_items, asked.architectures, plan, state.context.limits)
-    options = asked.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
-    kind: JobKind = "predictions" if isinstance(asked, PredictionRequest) else "scores"
+    plan = Plan.from_query(body.to_query(), state.context.ensembles)
+    if plan.ensemble is not None and plan.ensemble.ensemble.depends_on_set(plan.combiner):
+        raise InputError("combiner", plan.combiner, "one that predicts each architecture independently, in a job")
+    items = await asyncio.to_thread(_new_items, body.architectures, plan, state.context.limits)
+    options = body.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
+    kind: JobKind = "predictions" if isinstance(body, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(
         store.jobs.create, kind, options, items, caller.id, idempotency_key, caller.max_active_jobs, plan.basis
     )
     runner: JobRunner = state.runner
     runner.wake()
-    log.info("a job of %d architectures", job.total, extra={"job": job.id})
-    card = _card(job, state.context.scorer.turns.seconds_each, state.settings)
-    return JSONResponse(
-        card.model_dump(mode="json"), 202, {"Location": f"{request.scope['root_path']}/v1/jobs/{job.id}"}
-    )
+    log.info("created a job of %d architectures", job.total, extra={"job": job.id})
+    status = _job_status(job, state.context.scorer.scheduler.seconds_per_architecture, state.settings)
+    location = f"{request.scope['root_path']}/v1/jobs/{job.id}"
+    return JSONResponse(status.model_dump(mode="json"), 202, {"Location": location})
 
 
-def _items(texts: list[Any], plan: Plan, limits: Limits) -> list[NewItem]:
+def _new_items(architectures: list[Any], plan: Plan, limits: SizeLimits) -> list[NewItem]:
+    parsed = parse_valid(architectures, limits.parser(plan.context))
     items = []
-    for i, (text, one) in enumerate(zip(texts, read(texts, limits.reader(plan.probe)).read, strict=True)):
-        if isinstance(one, InputError):
-            wrong = problem(one, f"#/architectures/{i}").model_dump(mode="json")
-            items.append(NewItem(text if isinstance(text, dict) else {}, None, error=wrong))
+    for i, (data, item) in enumerate(zip(architectures, parsed, strict=True)):
+        if isinstance(item, InputError):
+            error = problem(item, f"#/architectures/{i}").model_dump(mode="json")
+            items.append(NewItem(data if isinstance(data, dict) else {}, None, error=error))
         else:
-            items.append(NewItem(plan.probe.space.to_json(one), one.fingerprint))
+            items.append(NewItem(plan.context.space.to_json(item), item.fingerprint))
     return items
 
 
-def _card(job: Job, seconds_each: float, settings: Settings) -> JobStatus:
-    left = job.queued + job.running
-    return JobStatus.from_job(
-        job, left * seconds_each if not job.complete else None, timedelta(seconds=settings.result_retention)
-    )
+def _job_status(job: Job, seconds_per_architecture: float, settings: Settings) -> JobStatus:
+    eta_seconds = None if job.complete else (job.queued + job.running) * seconds_per_architecture
+    return JobStatus.from_job(job, eta_seconds, timedelta(seconds=settings.result_retention))
 
 
-@router.get("/jobs", responses=documented(422, 503))
+@router.get("/jobs", responses=problem_responses(422, 503))
 async def list_jobs(
-    context: DeskDep,
+    context: ContextDep,
     settings: SettingsDep,
     store: StoreDep,
     caller: CallerDep,
-    limit: Annotated[int, Query(ge=1, le=1000), DIGITS] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE), DIGITS] = 100,
 ) -> JobList:
-    """The jobs that there are, newest first."""
+    """List jobs, newest first."""
     jobs = await asyncio.to_thread(store.jobs.list, caller.visible_owner, limit)
-    return JobList(jobs=[_card(job, context.scorer.turns.seconds_each, settings) for job in jobs])
+    seconds = context.scorer.scheduler.seconds_per_architecture
+    return JobList(jobs=[_job_status(job, seconds, settings) for job in jobs])
 
 
-@router.get("/jobs/{id}", responses=documented(404, 422, 503))
-async def get_job(id: Id, context: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobStatus:  # noqa: A002
-    """How a job is doing."""
-    job = await _job(store, id, caller)
-    return _card(job, context.scorer.turns.seconds_each, settings)
+@router.get("/jobs/{id}", responses=problem_responses(404, 422, 503))
+async def get_job(
+    id: JobId,  # noqa: A002
+    context: ContextDep,
+    settings: SettingsDep,
+    store: StoreDep,
+    caller: CallerDep,
+) -> JobStatus:
+    """Return state and progress of a job."""
+    job = await _visible_job(store, id, caller)
+    return _job_status(job, context.scorer.scheduler.seconds_per_architecture, settings)
 
 
-@router.delete("/jobs/{id}", responses=documented(404, 422, 503))
-async def cancel_job(id: Id, context: DeskDep, settings: SettingsDep, store: StoreDep, caller: CallerDep) -> JobStatus:  # noqa: A002
-    """Cancel a job. What is done stays to be read; a job that is finished stays as it is."""
-    job = await _job(store, id, caller)
+@router.delete("/jobs/{id}", responses=problem_responses(404, 422, 503))
+async def cancel_job(
+    id: JobId,  # noqa: A002
+    context: ContextDep,
+    settings: SettingsDep,
+    store: StoreDep,
+    caller: CallerDep,
+) -> JobStatus:
+    """Cancel a job. Finished results remain available; a finished job is not changed."""
+    job = await _visible_job(store, id, caller)
     if not job.complete:
         job = await asyncio.to_thread(store.jobs.cancel, job.id)
-    return _card(job, context.scorer.turns.seconds_each, settings)
+    return _job_status(job, context.scorer.scheduler.seconds_per_architecture, settings)
 
 
-@router.get("/jobs/{id}/results", response_model=JobResults, responses=documented(404, 422, 503))
+@router.get("/jobs/{id}/results", response_model=JobResults, responses=problem_responses(404, 422, 503))
 async def get_job_results(
-    id: Id,  # noqa: A002
+    id: JobId,  # noqa: A002
     request: Request,
     store: StoreDep,
     caller: CallerDep,
-    after: Annotated[int, Query(ge=0, lt=2**31, description="as the last page's `next` says"), DIGITS] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST), DIGITS] = PAGE,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="position, as in the previous page's `next`"), DIGITS] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE), DIGITS] = DEFAULT_PAGE_SIZE,
 ) -> Response:
-    """Results as they are finished, also while the job runs: who follows `next` gets each of them once."""
-    job = await _job(store, id, caller)
+    """Return a page of results in the order of completion, also while the job runs.
+
+    Following `next` returns each result exactly once.
+    """
+    job = await _visible_job(store, id, caller)
     page = await asyncio.to_thread(store.jobs.results, job.id, after, limit)
     results = [
         {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
         for item in page.items
     ]
-    here = f"{request.scope['root_path']}/v1/jobs/{job.id}/results"
-    following = None if page.complete else f"{here}?after={page.after}&limit={limit}"
-    # As they were checked when they were stored: thousands a page need not be taken apart again.
-    return JSONResponse({"results": results, "next": following})
+    path = f"{request.scope['root_path']}/v1/jobs/{job.id}/results"
+    next_page = None if page.complete else f"{path}?after={page.after}&limit={limit}"
+    # Results were validated when they were stored; validating thousands per page again would take long.
+    return JSONResponse({"results": results, "next": next_page})
+
+
+async def _unfinished_stream(
+    id: JobId,  # noqa: A002
+    store: StoreDep,
+    caller: CallerDep,
+    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="id of the last received event"), DIGITS] = 0,
+) -> tuple[str, int]:
+    """Return id and last event of a job. Raises `NoContentError` after the last event: 204 ends reconnecting."""
+    job = await _visible_job(store, id, caller)
+    if job.complete and last_event_id >= job.events:
+        raise NoContentError
+    return job.id, min(last_event_id, job.events)
 
 
 @router.get(
     "/jobs/{id}/events",
-    response_class=StreamingResponse,
-    responses=documented(404, 422, 503, streams=True),
-    dependencies=[StreamPlace],
+    response_class=EventSourceResponse,
+    responses=problem_responses(404, 422, 503, streams=True),
+    dependencies=[HoldStream],
 )
 async def stream_job_events(
-    id: Id,  # noqa: A002
-    context: DeskDep,
+    position: Annotated[tuple[str, int], Depends(_unfinished_stream)],
     store: StoreDep,
     caller: CallerDep,
-    leaving: LeavingDep,
-    access: AccessDep,
-    last_event_id: Annotated[int, Header(ge=0, lt=2**31, description="where to go on"), DIGITS] = 0,
-) -> Response:
-    """The events of a job, sent as they happen; ends with the job, or before it where the server ends, or where the
-    API key is revoked.
+    shutdown: ShutdownDep,
+    authenticator: AuthenticatorDep,
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream the events of a job as they happen.
+
+    The stream ends with the job, or earlier when the server shuts down or the API key is revoked.
     """
-    job = await _job(store, id, caller)
-    if job.complete and last_event_id >= job.events:
-        return Response(status_code=204)  # which tells those that come back by themselves to do so no more
+    job, last_event_id = position
 
-    def ends() -> bool:
-        return leaving.closed or not access.is_valid(caller)
+    def is_over() -> bool:
+        return shutdown.closed or not authenticator.is_valid(caller)
 
-    stream = _counted(_stream(store, job.id, min(last_event_id, job.events), ends), context.metrics.event_streams)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
-async def _counted(stream: AsyncIterator[str], gauge: Gauge) -> AsyncIterator[str]:
-    with gauge.track_inprogress():
-        async for said in stream:
-            yield said
-
-
-async def _stream(store: Store, job: str, after: int, ends: Callable[[], bool]) -> AsyncIterator[str]:
-    silent = 0.0
-    while not ends():  # its client goes on where it was cut off, with another server or the next
+    while not is_over():  # clients resume at another server, or at the restarted one
         try:
-            events = await asyncio.to_thread(store.jobs.events, job, after)
-        except StoreError as error:  # the client need not know: nothing is missed
+            events = await asyncio.to_thread(store.jobs.events, job, last_event_id)
+        except StoreError as error:  # no event is lost: the stream resumes when the store does
             log.warning("events wait for the store: %s", error)
             events = []
         for event in events:
-            if ends():  # while the client was slow to take what came before
+            if is_over():  # the client may have been slow to read earlier events
                 return
-            after, silent = event.id, 0.0
-            yield _said(event)
+            last_event_id = event.id
+            yield _server_sent_event(event)
             if event.kind in ("done", "cancelled", "failed"):
                 return
         if not events:
-            if silent >= HEARTBEAT:
-                silent = 0.0
-                yield ": still here\n\n"
-            await asyncio.sleep(GLANCE)
-            silent += GLANCE
+            await asyncio.sleep(EVENT_INTERVAL_S)
 
 
-def _said(event: JobEvent) -> str:
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
+def _server_sent_event(event: JobEvent) -> ServerSentEvent:
+    data = json.dumps(event.data, allow_nan=False)
+    return ServerSentEvent(raw_data=data, event=event.kind, id=str(event.id))
 
 
-async def _job(store: Store, id: str, caller: Caller) -> Job:  # noqa: A002
-    """Another caller's job is as if it were not there."""
+async def _visible_job(store: Store, id: str, caller: Caller) -> Job:  # noqa: A002
+    """Return a job that the caller may see; others do not exist for them. Raises `ProblemError`."""
     try:
         return await asyncio.to_thread(store.jobs.get, id, caller.visible_owner)
     except NotFoundError as error:

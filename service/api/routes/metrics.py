@@ -1,4 +1,4 @@
-"""For Prometheus."""
+"""Metrics for Prometheus."""
 
 import asyncio
 from typing import get_args
@@ -7,21 +7,21 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.api.deps import AdminRoute, DeskDep, StoreDep
-from service.api.problems import documented
+from service.api.deps import AdminRoute, ContextDep, StoreDep
+from service.api.problems import problem_responses
 from service.storage import StoreError
 from service.storage.records import ACTIVE_STATES, JobState
 
 router = APIRouter(tags=["health"], route_class=AdminRoute)
-STORE_SECONDS = 2.0
-"""How long the store may take: the other metrics are wanted most when it is gone."""
+STORE_TIMEOUT_S = 2.0
+"""Time after which metrics are returned without those of the store, which may be unavailable."""
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=documented())
-async def get_metrics(context: DeskDep, store: StoreDep) -> Response:
-    """What is counted and timed, in the text format of Prometheus."""
+@router.get("/metrics", response_class=PlainTextResponse, responses=problem_responses())
+async def get_metrics(context: ContextDep, store: StoreDep) -> Response:
+    """Return all metrics in Prometheus's text format."""
     try:
-        async with asyncio.timeout(STORE_SECONDS):
+        async with asyncio.timeout(STORE_TIMEOUT_S):
             counts = await asyncio.to_thread(store.jobs.counts)
     except (StoreError, TimeoutError):
         context.metrics.set_store_down()
@@ -30,5 +30,5 @@ async def get_metrics(context: DeskDep, store: StoreDep) -> Response:
         active = [counts[state] for state in ACTIVE_STATES if state in counts]
         items = {"queued": sum(job.queued for job in active), "running": sum(job.running for job in active)}
         context.metrics.set_jobs(jobs, items)
-    context.metrics.queue_depth.set(context.waiting)
+    context.metrics.queue_depth.set(context.queue_depth)
     return Response(await asyncio.to_thread(context.metrics.render), media_type=CONTENT_TYPE_LATEST)

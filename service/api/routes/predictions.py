@@ -2,33 +2,43 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.deps import AskerDep, DeskDep, PatienceDep, SettingsDep, StrictRoute, answered, check_size
-from service.api.problems import documented
-from service.api.routes.jobs import accepted
+from service.api.deps import (
+    ContextDep,
+    JsonRoute,
+    RequesterDep,
+    SettingsDep,
+    SyncTimeoutDep,
+    check_number,
+    result_within,
+)
+from service.api.documents import prediction_response
+from service.api.problems import problem_responses
+from service.api.routes.jobs import accept_job
 from service.api.schemas import JobStatus, PredictionRequest, PredictionResponse
 from service.inference import pipeline
 
-router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["predictions"], route_class=JsonRoute)
 
 
 @router.post(
     "/predictions",
     response_model=PredictionResponse,
-    responses=documented(400, 408, 413, 415, 422, 503, accepts=JobStatus),
+    responses=problem_responses(400, 408, 413, 415, 422, 503, accepted=JobStatus),
 )
 async def predict(
     body: PredictionRequest,
-    context: DeskDep,
+    context: ContextDep,
     settings: SettingsDep,
-    asker: AskerDep,
-    seconds: PatienceDep,
+    requester: RequesterDep,
+    timeout: SyncTimeoutDep,
     request: Request,
 ) -> PredictionResponse | Response:
-    """Predict how well architectures will do, without training them.
+    """Predict the performance of architectures without training them.
 
-    Answers come in the order posted. An architecture that cannot be read gets an `error` and the others their answer;
-    only where none can be read is the whole request refused. What takes too long to wait for becomes a job.
+    Predictions are in the order of the request. A malformed architecture gets an `error`; the request is refused only
+    if all of them are malformed. A request that takes too long becomes a job.
     """
-    check_size(len(body.architectures), settings.max_architectures)
-    answer = await answered(request, pipeline.predict(body, context, asker), seconds)
-    return answer if answer is not None else await accepted(request, body)
+    check_number(len(body.architectures), settings.max_architectures)
+    work = pipeline.predict(body.architectures, body.to_query(), context, requester, body.compare)
+    result = await result_within(timeout, request, work)
+    return await accept_job(request, body) if result is None else prediction_response(result)

@@ -1,28 +1,43 @@
-"""Zero-cost proxies by themselves."""
+"""Scores of zero-cost proxies."""
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.deps import AskerDep, DeskDep, PatienceDep, SettingsDep, StrictRoute, answered, check_size
-from service.api.problems import documented
-from service.api.routes.jobs import accepted
+from service.api.deps import (
+    ContextDep,
+    JsonRoute,
+    RequesterDep,
+    SettingsDep,
+    SyncTimeoutDep,
+    check_number,
+    result_within,
+)
+from service.api.documents import score_response
+from service.api.problems import problem_responses
+from service.api.routes.jobs import accept_job
 from service.api.schemas import JobStatus, ScoreRequest, ScoreResponse
-from service.inference.pipeline import score_all
+from service.inference import pipeline
 
-router = APIRouter(prefix="/v1", tags=["scores"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["scores"], route_class=JsonRoute)
 
 
 @router.post(
     "/scores",
     response_model=ScoreResponse,
-    responses=documented(400, 408, 413, 415, 422, 503, accepts=JobStatus),
+    responses=problem_responses(400, 408, 413, 415, 422, 503, accepted=JobStatus),
 )
 async def score(
-    body: ScoreRequest, context: DeskDep, settings: SettingsDep, asker: AskerDep, seconds: PatienceDep, request: Request
+    body: ScoreRequest,
+    context: ContextDep,
+    settings: SettingsDep,
+    requester: RequesterDep,
+    timeout: SyncTimeoutDep,
+    request: Request,
 ) -> ScoreResponse | Response:
-    """Score architectures by zero-cost proxies, with the weights, batch and draws of the default ensemble.
+    """Score architectures by zero-cost proxies, with seed and probe batch of the default ensemble.
 
-    What takes too long to wait for becomes a job.
+    A request that takes too long becomes a job.
     """
-    check_size(len(body.architectures), settings.max_architectures)
-    answer = await answered(request, score_all(body, context, asker), seconds)
-    return answer if answer is not None else await accepted(request, body)
+    check_number(len(body.architectures), settings.max_architectures)
+    work = pipeline.score(body.architectures, body.to_query(), context, requester)
+    result = await result_within(timeout, request, work)
+    return await accept_job(request, body) if result is None else score_response(result)

@@ -1,42 +1,42 @@
-"""What architectures are, before anything is built of them."""
+"""Validation of architectures without building them."""
 
 from fastapi import APIRouter
 
 from models import Architecture
-from service.api.deps import AskerDep, DeskDep, SettingsDep, StrictRoute, check_size
-from service.api.problems import documented
+from service.api.deps import ContextDep, JsonRoute, RequesterDep, SettingsDep, check_number
+from service.api.documents import validated_items
+from service.api.problems import problem_responses
 from service.api.schemas import ValidationRequest, ValidationResponse, ValidItem
-from service.inference.outputs import Results
-from service.inference.pipeline import parsed
+from service.inference.pipeline import parse
 
-router = APIRouter(prefix="/v1", tags=["predictions"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["predictions"], route_class=JsonRoute)
 
 
-@router.post("/architectures/validate", responses=documented(400, 408, 413, 415, 422, 503))
+@router.post("/architectures/validate", responses=problem_responses(400, 408, 413, 415, 422, 503))
 async def validate_architectures(
-    body: ValidationRequest, context: DeskDep, settings: SettingsDep, asker: AskerDep
+    body: ValidationRequest, context: ContextDep, settings: SettingsDep, requester: RequesterDep
 ) -> ValidationResponse:
-    """Look at architectures: whether they can be predicted, and what they cost. Nothing is built.
+    """Validate architectures and compute their cost by formula; no network is built.
 
-    Answers come in the order posted, an `error` for each architecture that cannot be read or is too large.
+    Validations are in the order of the request, with an `error` for each architecture that is malformed or too large.
     """
-    check_size(len(body.architectures), settings.max_architectures)
-    probe = context.library.probe
-    space, shape = probe.space, probe.shape
+    check_number(len(body.architectures), settings.max_architectures)
+    scoring_context = context.ensembles.default_context
+    space, shape = scoring_context.space, scoring_context.shape
 
-    def item(arch: Architecture) -> ValidItem:
-        cost = space.cost(arch, shape)
+    def valid_item(architecture: Architecture) -> ValidItem:
+        cost = space.cost(architecture, shape)
         return ValidItem(
-            architecture=space.to_json(arch),
-            fingerprint=arch.fingerprint,
-            layers=arch.depth,
+            architecture=space.to_json(architecture),
+            fingerprint=architecture.fingerprint,
+            layers=architecture.depth,
             parameters=cost.params,
             flops=cost.flops,
-            warnings=space.warnings(arch),
+            warnings=space.warnings(architecture),
         )
 
-    def validated() -> ValidationResponse:
-        results = Results(parsed(body.architectures, context.limits.reader(probe)))
-        return ValidationResponse(validations=results.items(item))
+    def validate() -> ValidationResponse:
+        parsed = parse(body.architectures, context.limits.parser(scoring_context))
+        return ValidationResponse(validations=validated_items(parsed, valid_item))
 
-    return await context.quick(asker, validated)
+    return await context.run_brief(requester, validate)

@@ -19,7 +19,7 @@ from service.app import process_options
 from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
-from service.storage.database import parse_url
+from service.storage.database import create_postgres_engine, parse_url
 from service.storage.errors import StoreError
 from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
@@ -84,15 +84,15 @@ def ensembles(installation: Installation) -> Finding:
     except ArchrankError as failure:
         advice = "copy or fit it again, or set ARCHRANK_ENSEMBLES_DIR and ARCHRANK_DEFAULT_ENSEMBLE"
         return error(str(failure), advice)
-    if not registry.models:
+    if not registry.ensembles:
         folder = installation.settings.ensembles_dir
         return error(f"none in {folder}", "set ARCHRANK_ENSEMBLES_DIR, or fit an ensemble")
-    return ok(f"{', '.join(registry.models)}; default: {registry.default}")
+    return ok(f"{', '.join(registry.ensembles)}; default: {registry.default}")
 
 
 def proxies(installation: Installation) -> Finding:
     """The ensembles were fitted on scores of the installed versions of the proxies."""
-    versions, models = proxy_versions(), installation.registry.models.values()
+    versions, models = proxy_versions(), installation.registry.ensembles.values()
     changed = [f"{model.name}: {proxy}" for model in models for proxy in _changed_proxies(model, versions)]
     if changed:
         return warning(
@@ -104,7 +104,8 @@ def proxies(installation: Installation) -> Finding:
 def scoring(installation: Installation) -> Finding:
     """A worker can be started, and scores a small architecture."""
     settings, registry = installation.settings, installation.registry
-    probe, names = registry.probe, list(registry.models[registry.default].proxies) if registry.models else ["params"]
+    probe = registry.default_context
+    names = registry.get().proxies if registry.ensembles else ["params"]
     options = process_options(settings.model_copy(update={"num_workers": 1}), registry.device)
     architecture = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
     task = Task(

@@ -181,7 +181,7 @@ def test_only_the_features_with_the_largest_excess_are_named(reference_set: Refe
     assert len(reasons) == MAX_NAMED_FEATURES + 1
     assert [reason.split(":")[0] for reason in reasons[:-1]] == ["zen", "network.S", "network.T"]
     assert reasons[-1] == "2 more features outside of the reference set's range"
-    (described,) = reference_set.mismatches(first_row(known, **values), SPACE.meaning)
+    (described,) = reference_set.mismatches(first_row(known, **values), SPACE.describe_feature)
     reasons = [reason for reason in described.reasons if "modules are unlike" not in reason]
     assert [reason.split(":")[0] for reason in reasons[:-1]] == [
         "zen",
@@ -228,10 +228,117 @@ def test_state_round_trip_is_exact(reference_set: ReferenceSet, known: FeatureTa
     assert restored.mismatches(new) == reference_set.mismatches(new)
 
 
+def small_reference_set(**changes: NDArray[np.float64]) -> ReferenceSet:
+    """Six equal networks of 4 layers and as many of 6 layers, with unscaled features `a` and `b` at 0."""
+    arrays = {
+        "rows": np.zeros((12, 3)),
+        "mean": np.zeros(3),
+        "scale": np.array([np.inf, 1.0, 1.0]),
+        "strata": np.repeat([4.0, 6.0], 6),
+        "max_distances": np.array([[4.0, 0.5], [6.0, 3.0]]),
+        "low": np.array([0.0, 4.0, -100.0, -100.0]),
+        "high": np.array([10.0, 6.0, 100.0, 100.0]),
+        "quantiles": np.zeros((1, 101)),
+    }
+    arrays |= changes
+    return ReferenceSet(
+        ("proxy.zen", "depth", "a", "b"),
+        **arrays | {"rows": arrays["rows"].astype(np.float32)},  # type: ignore[arg-type]
+    )
+
+
+def small_mismatch(
+    reference_set: ReferenceSet, zen: float = 5, depth: float = 4, a: float = 0, b: float = 0
+) -> Mismatch:
+    table = FeatureTable(reference_set.names, np.array([[zen, depth, a, b]]))
+    (mismatch,) = reference_set.mismatches(table)
+    return mismatch
+
+
+def distance_reason(distance: float, limit: float) -> str:
+    modules = "its modules are unlike those of any network that the ensemble was fitted on"
+    return f"{modules} (distance {distance:.1f}, theirs at most {limit:.1f})"
+
+
+def test_rows_are_standardized_and_clipped() -> None:
+    """An outlier among 101 rows lies 10 standard deviations from the mean, a constant column at 0."""
+    values = np.zeros((101, 4))
+    values[:, 1] = 4
+    values[-1, 2:] = 50, -50
+    rows = ReferenceSet.from_table(FeatureTable(("proxy.zen", "depth", "a", "b"), values)).rows
+    assert rows.dtype == np.float32
+    assert rows[-1].tolist() == [0, 4, -4]
+    assert rows[0] == pytest.approx([0, -0.1, 0.1])
+
+
+def test_missing_scores_do_not_count_for_the_range() -> None:
+    values = np.array([[1.0, 4, 0], [np.nan, 4, 1], [3, 4, 2]])
+    reference_set = ReferenceSet.from_table(FeatureTable(("proxy.zen", "depth", "a"), values))
+    assert [reference_set.low.tolist(), reference_set.high.tolist()] == [[1, 4, 0], [3, 4, 2]]
+    assert reference_set.proxy_quantiles["zen"][[0, 50, 100]].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("a", [-10.0, 10.0])
+def test_new_rows_are_clipped(a: float) -> None:
+    assert small_mismatch(small_reference_set(), a=a) == Mismatch([distance_reason(4, 0.5)], MIN_INTERVAL_SCALE)
+
+
+def test_the_limit_is_that_of_the_stratum() -> None:
+    assert small_mismatch(small_reference_set(), depth=4, a=2).reasons == [distance_reason(2, 0.5)]
+    assert small_mismatch(small_reference_set(), depth=6, a=2).reasons == []
+    assert small_mismatch(small_reference_set(), depth=6, a=3.5).reasons == [distance_reason(3.5, 3)]
+
+
+def test_a_distance_equal_to_the_limit_is_no_mismatch() -> None:
+    assert small_mismatch(small_reference_set(), a=0.5).reasons == []
+
+
+def test_without_any_distance_between_its_rows_a_reference_set_has_no_limit() -> None:
+    equal_rows = small_reference_set(max_distances=np.array([[4.0, 0.0], [6.0, 0.0]]))
+    assert small_mismatch(equal_rows, a=2).reasons == []
+
+
+def test_an_unknown_depth_within_the_range_has_the_largest_limit() -> None:
+    reason = "it has 5 layers, the ensemble was fitted on networks of 4, 6"
+    assert small_mismatch(small_reference_set(), depth=5).reasons == [reason]
+    assert small_mismatch(small_reference_set(), depth=5, a=2).reasons == [reason]
+    assert small_mismatch(small_reference_set(), depth=5, a=3.5).reasons == [reason, distance_reason(3.5, 3)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "zen", "scale"),
+    [
+        (0.0, 0.5, 0.75, 1.5 * MIN_INTERVAL_SCALE),
+        (0.0, 0.5, 0.54, 1),
+        (3.0, 3.0, 3.001, 1.2 * MIN_INTERVAL_SCALE),
+        (np.inf, -np.inf, 3.0, 1),
+    ],
+    ids=["half of the range", "tolerated", "constant", "without scores"],
+)
+def test_interval_scales_by_hand(low: float, high: float, zen: float, scale: float) -> None:
+    reference_set = small_reference_set(
+        low=np.array([low, 4.0, -100.0, -100.0]), high=np.array([high, 6.0, 100.0, 100.0])
+    )
+    assert small_mismatch(reference_set, zen=zen).interval_scale == pytest.approx(scale)
+    distant = small_mismatch(reference_set, zen=zen, a=1)
+    assert distance_reason(1, 0.5) in distant.reasons
+    excess = max(scale, MIN_INTERVAL_SCALE) if zen != 0.54 else 1.08 * MIN_INTERVAL_SCALE
+    assert distant.interval_scale == pytest.approx(excess)
+
+
+def test_a_feature_at_the_tolerated_excess_is_not_named() -> None:
+    """11 exceeds the range of 0 … 10 by exactly a tenth."""
+    reference_set = small_reference_set(high=np.array([10.0, 6.0, 0.25, 100.0]), low=np.array([0.0, 4.0, 0.0, -100.0]))
+    assert small_mismatch(reference_set, zen=11).reasons == []
+    mismatch = small_mismatch(reference_set, zen=11, a=0.5)
+    assert mismatch.reasons == ["a: 0.5, the ensemble was fitted on 0 to 0.25"]
+    assert mismatch.interval_scale == MAX_INTERVAL_SCALE
+
+
 @pytest.mark.parametrize("name", ["rows", "strata", "low", "quantiles"])
 def test_a_state_that_does_not_fit_is_refused(reference_set: ReferenceSet, known: FeatureTable, name: str) -> None:
     arrays = reference_set.get_state().arrays
-    with pytest.raises(ValueError, match="do not fit its columns"):
+    with pytest.raises(ValueError, match=r"^the reference set's rows do not fit its columns$"):
         ReferenceSet.from_state(State(arrays | {name: arrays[name][1:]}), known.names)
-    with pytest.raises(ValueError, match="do not fit its columns"):
+    with pytest.raises(ValueError, match=r"^the reference set's rows do not fit its columns$"):
         ReferenceSet.from_state(State(arrays), known.names[1:])

@@ -248,6 +248,19 @@ def test_the_slope_does_not_depend_on_the_order_of_the_rows(rng: np.random.Gener
         assert ConformalResiduals.fit(held_out[order], y[order], strata).slope == pytest.approx(fitted.slope, rel=1e-4)
 
 
+def test_the_slope_maximizes_the_likelihood_of_the_pairs() -> None:
+    """Its derivative, the sum of (outcome − probability)·margin over the pairs, is 0. Few pairs, so no shrinkage."""
+    held_out, y = np.array([0.40, 0.45, 0.50, 0.55, 0.60]), np.array([0.45, 0.40, 0.50, 0.60, 0.55])
+    strata = np.full(5, 4)
+    fitted = ConformalResiduals.fit(held_out, y, strata)
+    first, second = np.triu_indices(5, k=1)
+    margin = (held_out[first] - held_out[second]) / (fitted.std[-1] * np.sqrt(2))
+    probability = fitted.win_probability(held_out, strata)[first, second]
+    assert probability == pytest.approx(1 / (1 + np.exp(-fitted.slope * margin)))
+    derivative = ((y[first] > y[second]) - probability) * margin
+    assert derivative.sum() == pytest.approx(0, abs=1e-3 * np.abs(derivative).sum())
+
+
 def test_pairs_of_equal_accuracy_do_not_count_for_the_slope() -> None:
     """With two accuracies, only the pairs between the two groups are decided, all of them in the predicted order."""
     held_out = np.concatenate([np.linspace(0.40, 0.45, 20), np.linspace(0.55, 0.60, 20)])
@@ -299,7 +312,7 @@ def test_a_state_that_does_not_fit_is_refused(
     residuals: ConformalResiduals, name: str, change: Callable[[Array], Array]
 ) -> None:
     arrays = residuals.get_state().arrays
-    with pytest.raises(ValueError, match="tails do not fit their strata"):
+    with pytest.raises(ValueError, match=r"^the residuals' tails do not fit their strata$"):
         ConformalResiduals.from_state(State(arrays | {name: change(arrays[name])}))
 
 

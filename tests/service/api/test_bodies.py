@@ -9,25 +9,25 @@ import pytest
 from starlette.requests import Request
 
 from common.errors import InputError
-from service.api.bodies import LARGE, PLACES, LargeBodies, StrictRequest
+from service.api.bodies import LARGE_BODY_BYTES, MAX_LARGE_BODIES, JsonRequest, LargeBodies
 from service.api.problems import ProblemError
 from service.settings import Settings
 
-SMALL_BODY, LARGE_BODY = (json.dumps(["x" * size]).encode() for size in (10, 2 * LARGE))
+SMALL_BODY, LARGE_BODY = (json.dumps(["x" * size]).encode() for size in (10, 2 * LARGE_BODY_BYTES))
 
 
-async def read(large: LargeBodies, body: bytes, timeout: float = 60.0, held: asyncio.Event | None = None) -> Any:
+async def read(large_bodies: LargeBodies, body: bytes, timeout: float = 60.0, held: asyncio.Event | None = None) -> Any:
     """Read a body that arrives in pieces; its place is held until the event."""
-    pieces = [body[i : i + LARGE // 4] for i in range(0, len(body), LARGE // 4)]
+    pieces = [body[i : i + LARGE_BODY_BYTES // 4] for i in range(0, len(body), LARGE_BODY_BYTES // 4)]
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0)
         return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
     scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
-    request = StrictRequest(Request(scope, receive), 2**23, 100)
+    request = JsonRequest(Request(scope, receive), 2**23, 100)
     async with AsyncExitStack() as place:
-        await request.read(Settings(body_timeout=timeout), large, place)
+        await request.read(Settings(body_timeout=timeout), large_bodies, place)
         if held is not None:
             await held.wait()
         return await request.json()
@@ -35,29 +35,29 @@ async def read(large: LargeBodies, body: bytes, timeout: float = 60.0, held: asy
 
 def test_few_large_bodies_are_in_memory_at_once() -> None:
     async def work() -> None:
-        large, held = LargeBodies(), asyncio.Event()
-        reading = [asyncio.create_task(read(large, LARGE_BODY, held=held)) for _ in range(PLACES)]
-        while large.free:
+        large_bodies, held = LargeBodies(), asyncio.Event()
+        reading = [asyncio.create_task(read(large_bodies, LARGE_BODY, held=held)) for _ in range(MAX_LARGE_BODIES)]
+        while large_bodies.free:
             await asyncio.sleep(0)
-        with pytest.raises(ProblemError, match=f"{PLACES} large bodies") as caught:
-            await read(large, LARGE_BODY, timeout=0.01)
+        with pytest.raises(ProblemError, match=f"{MAX_LARGE_BODIES} large bodies") as caught:
+            await read(large_bodies, LARGE_BODY, timeout=0.01)
         assert caught.value.status == 503
-        assert await read(large, SMALL_BODY, timeout=0.01) == json.loads(SMALL_BODY)
-        waiting = asyncio.create_task(read(large, LARGE_BODY))
+        assert await read(large_bodies, SMALL_BODY, timeout=0.01) == json.loads(SMALL_BODY)
+        waiting = asyncio.create_task(read(large_bodies, LARGE_BODY))
         held.set()
-        assert await asyncio.gather(*reading, waiting) == [json.loads(LARGE_BODY)] * (PLACES + 1)
-        assert large.free == PLACES
+        assert await asyncio.gather(*reading, waiting) == [json.loads(LARGE_BODY)] * (MAX_LARGE_BODIES + 1)
+        assert large_bodies.free == MAX_LARGE_BODIES
 
     asyncio.run(work())
 
 
 def test_large_bodies_are_read_one_at_a_time() -> None:
     async def work() -> None:
-        large = LargeBodies()
-        async with large.parsing:
-            reading = asyncio.create_task(read(large, LARGE_BODY))
-            assert await read(large, SMALL_BODY) == json.loads(SMALL_BODY)
-            while large.free == PLACES:
+        large_bodies = LargeBodies()
+        async with large_bodies.parsing:
+            reading = asyncio.create_task(read(large_bodies, LARGE_BODY))
+            assert await read(large_bodies, SMALL_BODY) == json.loads(SMALL_BODY)
+            while large_bodies.free == MAX_LARGE_BODIES:
                 await asyncio.sleep(0)
             assert not reading.done()
         assert await reading == json.loads(LARGE_BODY)
@@ -67,9 +67,9 @@ def test_large_bodies_are_read_one_at_a_time() -> None:
 
 def test_a_place_is_free_again_after_a_body_that_is_refused() -> None:
     async def work() -> None:
-        large = LargeBodies()
+        large_bodies = LargeBodies()
         with pytest.raises(InputError, match="body"):
-            await read(large, b"[" * 2 * LARGE)
-        assert large.free == PLACES
+            await read(large_bodies, b"[" * 2 * LARGE_BODY_BYTES)
+        assert large_bodies.free == MAX_LARGE_BODIES
 
     asyncio.run(work())

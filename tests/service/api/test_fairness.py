@@ -1,4 +1,4 @@
-"""Explanations take turns among keys, and count as scoring does; so does everything else that takes its time."""
+"""Explanations and other work in the ensembles' thread are fair among API keys and counted in the queue."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -12,11 +12,12 @@ from models import get_space
 from service.api.authentication import Caller
 from service.api.event_streams import EventStreamLimiter
 from service.api.problems import ProblemError
-from service.api.schemas import PredictionRequest
 from service.app import make_backend, make_context
+from service.inference import pipeline
 from service.inference.context import AppContext
-from service.inference.pipeline import predict
+from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
+from service.inference.results import PredictionResult
 from service.inference.scheduler import QueueFullError, QuotaExceededError, Requester
 from service.settings import Settings
 from tests.service.conftest import SIX, SMALL
@@ -30,19 +31,29 @@ def library() -> EnsembleRegistry:
 
 
 @contextmanager
-def desk_of(library: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
-    given = Settings(device="cpu", backend="inline", **settings)
-    backend = make_backend(given, library)
-    context = make_context(given, library, backend, None)
+def context_of(library: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
+    options = Settings(device="cpu", backend="inline", **settings)
+    backend = make_backend(options, library)
+    context = make_context(options, library, backend, None)
     yield context
     context.close()
 
 
-def explained(n: int, seed: int = 0) -> PredictionRequest:
+async def predict(architectures: Any, context: AppContext, requester: Requester, **options: Any) -> PredictionResult:
+    query = PredictionQuery(proxies=[])
+    return await pipeline.predict(architectures, query, context, requester, **options)
+
+
+async def explain(n: int, context: AppContext, requester: Requester, seed: int = 0) -> PredictionResult:
     space = get_space("gcn-nas")
     rng = np.random.default_rng(seed)
     architectures = [space.to_json(space.sample(rng, depth=10)) for _ in range(n)]
-    return PredictionRequest(architectures=architectures, proxies=[], explain=True)
+    query = PredictionQuery(proxies=[], explain=True)
+    return await pipeline.predict(architectures, query, context, requester)
+
+
+def explained(result: PredictionResult) -> bool:
+    return all(not isinstance(item, Exception) and item.explanation for item in result.items)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -50,60 +61,55 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def until_waiting(context: AppContext, number: int) -> None:
-    while context.turns.waiting < number:
+    while context.scheduler.queue_depth < number:
         await asyncio.sleep(0)
 
 
 def test_keys_take_turns_at_explanations(library: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
-        flood = [asyncio.create_task(predict(explained(8, seed), context, GREEDY)) for seed in range(4)]
+        flood = [asyncio.create_task(explain(8, context, GREEDY, seed)) for seed in range(4)]
         await until_waiting(context, 32)
-        for request in (
-            PredictionRequest(architectures=[SMALL], proxies=[]),
-            PredictionRequest(architectures=[SIX, SMALL], proxies=[], compare=True),
-            explained(1, 9),
-        ):
-            await predict(request, context, MODEST)
-        assert context.turns.waiting >= 32 - 2 * 5  # five turns, two of the others before each at most
-        answers = await asyncio.gather(*flood)
-        assert all(one.explanation for answer in answers for one in answer.predictions)
-        assert context.turns.waiting == context.waiting == 0
+        await predict([SMALL], context, MODEST)
+        await predict([SIX, SMALL], context, MODEST, compare=True)
+        await explain(1, context, MODEST, 9)
+        assert context.scheduler.queue_depth >= 32 - 2 * 5  # five turns, two of the others before each at most
+        assert all(map(explained, await asyncio.gather(*flood)))
+        assert context.scheduler.queue_depth == context.queue_depth == 0
 
-    with desk_of(library) as context:
+    with context_of(library) as context:
         run(work(context))
 
 
 def test_explanations_fill_the_queue_and_shares(library: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
-        first = asyncio.create_task(predict(explained(6), context, GREEDY))
+        first = asyncio.create_task(explain(6, context, GREEDY))
         await until_waiting(context, 6)
-        assert context.waiting == 6
+        assert context.queue_depth == 6
         with pytest.raises(QuotaExceededError, match="6 of your architectures wait already"):
-            await predict(explained(1), context, GREEDY)
-        second = asyncio.create_task(predict(explained(6, 1), context, MODEST))
+            await explain(1, context, GREEDY)
+        second = asyncio.create_task(explain(6, context, MODEST, 1))
         await until_waiting(context, 8)
         with pytest.raises(QueueFullError, match="architectures wait already"):
-            await predict(explained(1), context, Requester("third", 0.5))
-        await predict(PredictionRequest(architectures=[SIX], proxies=[]), context, GREEDY)  # past the queue
+            await explain(1, context, Requester("third", 0.5))
+        await predict([SIX], context, GREEDY)  # not counted in the queue
         await asyncio.gather(first, second)
-        await predict(explained(1), context, GREEDY)
+        await explain(1, context, GREEDY)
 
-    with desk_of(library, queue_size=8) as context:
+    with context_of(library, queue_size=8) as context:
         run(work(context))
 
 
 def test_who_gives_up_keeps_the_thread_no_longer_than_it_computes(library: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
-        flood = asyncio.create_task(predict(explained(32), context, GREEDY))
+        flood = asyncio.create_task(explain(32, context, GREEDY))
         await until_waiting(context, 32)
         flood.cancel()
         await asyncio.gather(flood, return_exceptions=True)
-        assert context.turns.waiting <= 1
-        (one,) = (await predict(explained(1), context, MODEST)).predictions
-        assert one.explanation
-        assert context.turns.waiting == 0
+        assert context.scheduler.queue_depth <= 1
+        assert explained(await explain(1, context, MODEST))
+        assert context.scheduler.queue_depth == 0
 
-    with desk_of(library) as context:
+    with context_of(library) as context:
         run(work(context))
 
 
@@ -116,13 +122,13 @@ def test_failed_work_gives_its_place_back(library: EnsembleRegistry) -> None:
             raise KeyError
 
         with pytest.raises(ZeroDivisionError):
-            await context.compute(GREEDY, fails)
+            await context.run(GREEDY, fails)
         with pytest.raises(KeyError):
-            await context.compute(Requester("greedy", begun=lost), fails)
-        assert context.turns.waiting == 0
-        assert await context.quick(MODEST, lambda: 1) == 1
+            await context.run(Requester("greedy", on_start=lost), fails)
+        assert context.scheduler.queue_depth == 0
+        assert await context.run_brief(MODEST, lambda: 1) == 1
 
-    with desk_of(library) as context:
+    with context_of(library) as context:
         run(work(context))
 
 

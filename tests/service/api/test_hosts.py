@@ -11,7 +11,7 @@ from service.api.hosts import check_host_and_origin
 from service.api.problems import ProblemError
 from service.settings import Settings
 
-ALLOWED = Settings(allowed_hosts="lab.example, Other.Example").allowed_hosts  # type: ignore[arg-type]
+ALLOWED = Settings(allowed_hosts="lab.example, Other.Example").allowed_hosts
 
 
 def request_to(host: str, origin: str | None = None, address: str = "127.0.0.1") -> Request:

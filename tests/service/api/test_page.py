@@ -17,7 +17,14 @@ FOLDER = ROOT / "service" / "ui"
 NAMES = sorted(file.name for file in FOLDER.iterdir())
 TEXTS = {name: (FOLDER / name).read_text() for name in NAMES}
 SCRIPTS = [name for name in NAMES if name.endswith(".js")]
-PATHS = ["/", *(f"/page/{name}" for name in NAMES if name != "index.html")]
+SWAGGER_UI = ROOT / "service" / "swagger_ui"
+FILES = {
+    "/": FOLDER / "index.html",
+    **{f"/page/{name}": FOLDER / name for name in NAMES if name != "index.html"},
+    "/docs": SWAGGER_UI / "index.html",
+    **{f"/docs/{name}": SWAGGER_UI / name for name in ("initializer.js", "swagger-ui-bundle.js", "swagger-ui.css")},
+}
+"""Files by path."""
 KINDS = {
     "": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -35,11 +42,11 @@ def matches(pattern: str, name: str) -> list[str]:
     return re.findall(pattern, TEXTS[name])
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", FILES)
 def test_every_file_is_sent_under_the_policy(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
-    assert response.content == (FOLDER / (path.rpartition("/")[2] or "index.html")).read_bytes()
+    assert response.content == FILES[path].read_bytes()
     sent = response.headers
     assert sent["content-type"] == KINDS[path.rpartition(".")[2] if "." in path else ""]
     assert sent["content-security-policy"] == POLICY
@@ -109,7 +116,7 @@ def keyed(tmp_path: Path) -> Iterator[str]:
 def test_it_needs_no_key(keyed: str) -> None:
     with httpx.Client(base_url=keyed, trust_env=False) as client:
         assert client.get("/v1/spaces").status_code == 401
-        assert [client.get(path).status_code for path in PATHS] == [200] * len(PATHS)
+        assert [client.get(path).status_code for path in FILES] == [200] * len(FILES)
 
 
 def test_every_file_is_asked_for_and_every_file_that_is_asked_for_is_there() -> None:

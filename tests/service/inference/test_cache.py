@@ -1,4 +1,4 @@
-"""What was computed before is not computed again, and says the same as what is computed anew."""
+"""Cached results are not computed again, and equal computed ones."""
 
 import socket
 import tempfile
@@ -17,16 +17,18 @@ from fastapi import FastAPI
 
 from models.gcn_nas import GcnNas
 from proxies import Score, score
-from service.api.schemas import FOUR_LAYERS, PredictionRequest
+from service.api.documents import prediction_response
+from service.api.schemas import FOUR_LAYERS
 from service.app import create_app
 from service.inference import pipeline
-from service.inference.cache import Cache, Memory
+from service.inference.cache import Cache, ResultCache
+from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
 from service.workers import scoring
-from tests.service.conftest import CHEAP, SIX, SMALL, answer, without_costs
+from tests.service.conftest import CHEAP, SIX, SMALL, run_inline, without_costs
 
-Asked = list[list[str]]
+Scored = list[list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +37,13 @@ def library() -> EnsembleRegistry:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """The proxies that networks were scored by, one entry a network."""
+def scored(monkeypatch: pytest.MonkeyPatch) -> Scored:
+    """Proxies of each scored network, filled during the test."""
     return count(monkeypatch, lambda scores: scores)
 
 
-def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], dict[str, Score]]) -> Asked:
-    calls: Asked = []
+def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], dict[str, Score]]) -> Scored:
+    calls: Scored = []
 
     def counted(network: Any, x: Any, y: Any, proxies: Sequence[str], *more: int) -> dict[str, Score]:
         calls.append(list(proxies))
@@ -53,7 +55,7 @@ def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], 
 
 @contextmanager
 def serving(library: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAPI, Callable[..., Any]]]:
-    """The application, served by a thread of this process, and what posts to its predictions."""
+    """Serve the application in a thread; yield it and a function that posts predictions."""
     data = tempfile.TemporaryDirectory()
     app = create_app(Settings(device="cpu", backend="inline", data_dir=data.name, **settings), library)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
@@ -77,35 +79,35 @@ def serving(library: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAP
             data.cleanup()
 
 
-def test_architecture_asked_twice_is_scored_once(library: EnsembleRegistry, asked: Asked) -> None:
+def test_architecture_asked_twice_is_scored_once(library: EnsembleRegistry, scored: Scored) -> None:
     with serving(library) as (_, post):
         (first,) = post(SMALL, proxies=CHEAP)
         (second,) = post(SMALL, proxies=CHEAP)
         _, third = post(SIX, SMALL, proxies=CHEAP)
-    assert asked == [CHEAP, CHEAP]  # SMALL and SIX
+    assert scored == [CHEAP, CHEAP]  # SMALL and SIX
     assert (first["cached"], second["cached"], third["cached"]) == (False, True, True)
     assert second == {**first, "cached": True}
     assert third["scores"] == first["scores"]
 
 
-def test_only_the_missing_proxies_are_computed(library: EnsembleRegistry, asked: Asked) -> None:
+def test_only_the_missing_proxies_are_computed(library: EnsembleRegistry, scored: Scored) -> None:
     with serving(library) as (_, post):
         post(SMALL, proxies=["nwot"])
         (more,) = post(SMALL, proxies=["params", "nwot", "snip"])
         (fewer,) = post(SMALL, proxies=["snip"])
     with serving(library, cache_size=0) as (_, post):
         (anew,) = post(SMALL, proxies=["params", "nwot", "snip"])
-    assert asked == [["nwot"], ["params", "snip"], ["params", "nwot", "snip"]]
+    assert scored == [["nwot"], ["params", "snip"], ["params", "nwot", "snip"]]
     assert list(more["scores"]) == ["params", "nwot", "snip"]
     assert without_costs(more) == without_costs(anew)
     assert fewer["scores"]["snip"] == more["scores"]["snip"]
     assert not more["cached"]
 
 
-def test_another_seed_is_another_question(library: EnsembleRegistry, asked: Asked) -> None:
+def test_another_seed_is_another_question(library: EnsembleRegistry, scored: Scored) -> None:
     with serving(library) as (_, post):
         (usual,), (other,) = post(SMALL, proxies=["nwot"]), post(SMALL, proxies=["nwot"], seed=5)
-    assert len(asked) == 2
+    assert len(scored) == 2
     assert usual["scores"]["nwot"]["value"] != other["scores"]["nwot"]["value"]
 
 
@@ -126,7 +128,7 @@ def test_simultaneous_requests_score_once(library: EnsembleRegistry, monkeypatch
         assert gate.wait(30)
         return scores
 
-    asked = count(monkeypatch, wait)
+    scored = count(monkeypatch, wait)
     with serving(library) as (_, post), ThreadPoolExecutor(2) as pool:
         first = pool.submit(post, SMALL, proxies=CHEAP)
         assert begun.wait(30)
@@ -135,7 +137,7 @@ def test_simultaneous_requests_score_once(library: EnsembleRegistry, monkeypatch
         assert not second.done()
         gate.set()
         assert without_costs(first.result()) == without_costs(second.result())
-    assert asked == [CHEAP]
+    assert scored == [CHEAP]
 
 
 def test_known_answer_overtakes_long_work(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,17 +171,17 @@ def test_failed_scores_are_computed_again(library: EnsembleRegistry, monkeypatch
             scores["nwot"] = replace(scores["nwot"], value=None, status="failed", error="out of memory")
         return scores
 
-    asked = count(monkeypatch, fail)
+    scored = count(monkeypatch, fail)
     with serving(library) as (_, post):
         (first,), (second,) = post(SMALL, proxies=CHEAP), post(SMALL, proxies=CHEAP)
-    assert asked == [CHEAP, ["nwot"]]
+    assert scored == [CHEAP, ["nwot"]]
     assert (first["scores"]["nwot"]["status"], second["scores"]["nwot"]["status"]) == ("failed", "ok")
     assert not second["cached"]
     assert first["warnings"] != second["warnings"]
 
 
 def test_failed_networks_are_built_again(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, [library.probe.space.parse(SMALL)]
+    build, broken = GcnNas.build, [library.default_context.space.parse(SMALL)]
 
     def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
         if arch in broken:
@@ -193,19 +195,19 @@ def test_failed_networks_are_built_again(library: EnsembleRegistry, monkeypatch:
         assert post(SMALL, proxies=CHEAP)[0]["accuracy"]
 
 
-def test_what_memory_forgets_the_store_knows(library: EnsembleRegistry, asked: Asked) -> None:
+def test_what_memory_forgets_the_store_knows(library: EnsembleRegistry, scored: Scored) -> None:
     with serving(library, cache_size=2) as (_, post):
         first, *_, last = (post(architecture, proxies=CHEAP)[0] for architecture in (SMALL, SIX, SIX, SMALL))
-    assert len(asked) == 2
+    assert len(scored) == 2
     assert last["scores"] == first["scores"]
 
 
 def test_without_memory_predictions_are_computed_anew_and_scores_are_not(
-    library: EnsembleRegistry, asked: Asked
+    library: EnsembleRegistry, scored: Scored
 ) -> None:
     with serving(library, cache_size=0) as (_, post):
         assert [post(SMALL, proxies=CHEAP)[0]["cached"] for _ in range(2)] == [False, False]
-    assert len(asked) == 1
+    assert len(scored) == 1
 
 
 def test_least_recently_used_goes_first() -> None:
@@ -219,16 +221,17 @@ def test_least_recently_used_goes_first() -> None:
 
 
 @pytest.fixture(scope="module")
-def memory(library: EnsembleRegistry) -> Memory:
-    """What one request left behind."""
-    memory = Memory(1000)
-    run([SMALL, SIX], library, memory)
-    return memory
+def cache(library: EnsembleRegistry) -> ResultCache:
+    """The cache after a request."""
+    cache = ResultCache(1000)
+    run([SMALL, SIX], library, cache)
+    return cache
 
 
-def run(architectures: Sequence[Any], library: EnsembleRegistry, memory: Memory, **more: Any) -> Any:
-    request = PredictionRequest(architectures=list(architectures), compare=True, **more)
-    return without_costs(answer(pipeline.predict, request, library, memory=memory).model_dump())
+def run(architectures: Sequence[Any], library: EnsembleRegistry, cache: ResultCache, **options: Any) -> Any:
+    query = PredictionQuery(**options)
+    result = run_inline(pipeline.predict, architectures, query, library, cache=cache, compare=True)
+    return without_costs(prediction_response(result).model_dump())
 
 
 COMBINERS = [None, "stacked", "structure", "vote", "mean", "ranknet", "forest", "xgboost", "ridge"]
@@ -237,16 +240,16 @@ COMBINERS = [None, "stacked", "structure", "vote", "mean", "ranknet", "forest", 
 @pytest.mark.parametrize("combiner", COMBINERS)
 @pytest.mark.parametrize("proxies", [None, []])
 def test_cached_is_as_computed(
-    combiner: str | None, proxies: list[str] | None, library: EnsembleRegistry, memory: Memory
+    combiner: str | None, proxies: list[str] | None, library: EnsembleRegistry, cache: ResultCache
 ) -> None:
-    anew = Memory(0)
-    anew.scores = memory.scores  # predictions are computed every time
+    without_predictions = ResultCache(0)
+    without_predictions.scores = cache.scores
     for architectures in ([SMALL], [SMALL, SIX], [SIX, FOUR_LAYERS, SMALL], [FOUR_LAYERS, SMALL]):
-        asked = {"combiner": combiner, "proxies": proxies}
-        computed = run(architectures, library, anew, **asked)
-        kept = [run(architectures, library, memory, **asked) for _ in range(2)]
-        assert kept == [computed, computed]
+        options = {"combiner": combiner, "proxies": proxies}
+        computed = run(architectures, library, without_predictions, **options)
+        cached = [run(architectures, library, cache, **options) for _ in range(2)]
+        assert cached == [computed, computed]
 
 
 def test_every_combiner_is_tried(library: EnsembleRegistry) -> None:
-    assert set(COMBINERS) - {None} == set(library.model().combiners)
+    assert set(COMBINERS) - {None} == set(library.get().combiners)

@@ -8,12 +8,15 @@ import torch
 from models import ArchitectureError
 from models.batches import synthetic_batch
 from models.gcn_nas import GcnNas
-from service.api.schemas import FailedItem, PredictionRequest, ScoredItem, ScoreRequest
-from service.inference.limits import Limits
-from service.inference.pipeline import predict, score_all
-from service.inference.registry import EnsembleRegistry, Probe
+from service.api.documents import score_response
+from service.inference import pipeline
+from service.inference.limits import SizeLimits
+from service.inference.queries import PredictionQuery, ScoreQuery
+from service.inference.registry import EnsembleRegistry
+from service.inference.results import PredictedArchitecture, ScoredArchitecture
+from service.inference.scoring_context import ScoringContext
 from service.settings import Settings
-from tests.service.conftest import PENG, SIX, SMALL, answer
+from tests.service.conftest import PENG, SIX, SMALL, run_inline
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +32,16 @@ def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GcnNas, "build", build)
 
 
-def probe(space: Any, frames: int = 8) -> Probe:
-    return Probe.of(space, synthetic_batch(space, batch_size=2, frames=frames), torch.device("cpu"))
+def scoring_context(space: Any, frames: int = 8) -> ScoringContext:
+    return ScoringContext(space, synthetic_batch(space, batch_size=2, frames=frames), torch.device("cpu"))
 
 
 def test_limits_are_what_is_just_allowed(space: Any) -> None:
     arch = space.parse(SMALL)
     params = space.cost(arch, space.input_shape(2, 8)).params
-    assert Limits(params, 4.0).reader(probe(space))(SMALL) == arch
+    assert SizeLimits(params, 4.0).parser(scoring_context(space))(SMALL) == arch
     with pytest.raises(ArchitectureError) as caught:
-        Limits(params - 1, 4.0).reader(probe(space))(SMALL)
+        SizeLimits(params - 1, 4.0).parser(scoring_context(space))(SMALL)
     assert (caught.value.field, caught.value.value) == ("architecture (parameters)", str(params))
     assert caught.value.allowed == f"at most {params - 1}"
 
@@ -47,42 +50,43 @@ def test_limits_are_what_is_just_allowed(space: Any) -> None:
 def test_flops_are_of_the_batch_that_is_measured_with(space: Any, frames: int) -> None:
     largest, smaller = space.to_json(space.largest), space.to_json(space.largest)
     smaller["layers"][9] = ["S"]
-    assert Limits(10**9, 1.0).reader(probe(space, frames))(largest) == space.largest
-    Limits(10**9, 0.999).reader(probe(space, frames))(smaller)
+    assert SizeLimits(10**9, 1.0).parser(scoring_context(space, frames))(largest) == space.largest
+    SizeLimits(10**9, 0.999).parser(scoring_context(space, frames))(smaller)
     with pytest.raises(ArchitectureError, match=r"FLOPs.*0.999 times those of the largest of gcn-nas"):
-        Limits(10**9, 0.999).reader(probe(space, frames))(largest)
+        SizeLimits(10**9, 0.999).parser(scoring_context(space, frames))(largest)
 
 
 def test_what_is_malformed_is_named_first(space: Any) -> None:
     with pytest.raises(ArchitectureError, match="one of layers, mask, weights"):
-        Limits(1, 0.1).reader(probe(space))({})
+        SizeLimits(1, 0.1).parser(scoring_context(space))({})
 
 
 def test_every_architecture_of_the_space_is_within_the_usual_limits(space: Any) -> None:
     usual = Settings()
-    reader = Limits(usual.max_parameters, usual.max_flops_ratio).reader(probe(space))
-    assert reader(space.to_json(space.largest)) == space.largest
+    parse = SizeLimits(usual.max_parameters, usual.max_flops_ratio).parser(scoring_context(space))
+    assert parse(space.to_json(space.largest)) == space.largest
 
 
 def test_too_large_is_an_error_in_its_place(library: EnsembleRegistry) -> None:
-    request = ScoreRequest(architectures=[PENG, SMALL], proxies=["params"])
     settings = Settings(device="cpu", backend="inline", max_parameters=5_000_000)
-    large, small = answer(score_all, request, library, settings).scores
-    assert isinstance(large, FailedItem)
-    assert (large.error.status, large.error.instance) == (422, "#/architectures/0")
-    (cause,) = large.error.errors
-    assert (cause.field, cause.allowed) == ("architectures[0].architecture (parameters)", "at most 5000000")
-    assert int(cause.value) > 5_000_000
-    assert isinstance(small, ScoredItem)
+    result = run_inline(pipeline.score, [PENG, SMALL], ScoreQuery(proxies=["params"]), library, settings)
+    large, small = result.items
+    assert isinstance(large, ArchitectureError)
+    assert (large.field, large.allowed) == ("architectures[0].architecture (parameters)", "at most 5000000")
+    assert int(large.value) > 5_000_000
+    problem = score_response(result).scores[0].error
+    assert (problem.status, problem.instance) == (422, "#/architectures/0")
+    assert isinstance(small, ScoredArchitecture)
     assert small.scores["params"].value is not None
     assert small.scores["params"].value <= 5_000_000
 
 
 @pytest.mark.usefixtures("nothing_is_built")
 def test_nothing_is_built_of_what_is_too_large(library: EnsembleRegistry) -> None:
-    request = PredictionRequest(architectures=[PENG, SIX], proxies=[])
     settings = Settings(device="cpu", backend="inline", max_flops_ratio=0.5)
-    large, small = answer(predict, request, library, settings).predictions
-    assert isinstance(large, FailedItem)
-    assert large.error.errors[0].field == "architectures[0].architecture (FLOPs)"
-    assert small.accuracy > 0.5
+    query = PredictionQuery(proxies=[])
+    large, small = run_inline(pipeline.predict, [PENG, SIX], query, library, settings).items
+    assert isinstance(large, ArchitectureError)
+    assert large.field == "architectures[0].architecture (FLOPs)"
+    assert isinstance(small, PredictedArchitecture)
+    assert small.prediction.accuracy > 0.5

@@ -1,4 +1,4 @@
-"""What fails inside stays with its architecture, and nothing that is not finite gets out."""
+"""Failures stay with their architecture, and only finite numbers are returned."""
 
 import json
 import math
@@ -13,26 +13,29 @@ from pydantic import TypeAdapter
 
 from models.gcn_nas import GcnNas
 from proxies import Score
-from service.api.problems import ProblemError, ProblemResponse, problem
-from service.api.routes.jobs import _said as told
-from service.api.schemas import FailedItem, PredictionRequest, ProxyScore, ScoredItem, ScoreRequest
-from service.inference.pipeline import predict, score_all
+from service.api.documents import prediction_response, score_response
+from service.api.problems import ProblemResponse, problem
+from service.api.routes.jobs import _server_sent_event
+from service.api.schemas import FailedItem, PredictedItem, ProxyScore, ScoredItem
+from service.inference import pipeline
+from service.inference.pipeline import NoValidArchitectureError
+from service.inference.queries import PredictionQuery, ScoreQuery
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
 from service.storage import JobEvent
 from service.workers.base import Task
 from service.workers.inline import InlineBackend
-from tests.service.conftest import SIX, SMALL, answer
+from tests.service.conftest import SIX, SMALL, run_inline
 
 
 @pytest.fixture
 def library() -> EnsembleRegistry:
-    """No ensemble is needed for scores."""
+    """A registry without ensembles, which scores do not need."""
     return EnsembleRegistry({}, "none", torch.device("cpu"))
 
 
 def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, library.probe.space.parse(SIX)
+    build, broken = GcnNas.build, library.default_context.space.parse(SIX)
 
     def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
         if arch == broken:
@@ -40,8 +43,9 @@ def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypa
         return build(space, arch, seed)
 
     monkeypatch.setattr(GcnNas, "build", build_or_fail)
-    request = ScoreRequest(architectures=[SIX, SMALL, {"layers": []}], proxies=["params"])
-    failed, scored, malformed = answer(score_all, request, library).scores
+    query = ScoreQuery(proxies=["params"])
+    result = run_inline(pipeline.score, [SIX, SMALL, {"layers": []}], query, library)
+    failed, scored, malformed = score_response(result).scores
     assert isinstance(failed, FailedItem)
     assert isinstance(scored, ScoredItem)
     assert isinstance(malformed, FailedItem)
@@ -53,15 +57,22 @@ def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypa
 def test_equal_architectures_are_computed_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = list[Task]()
     submit = InlineBackend.submit
-    monkeypatch.setattr(InlineBackend, "submit", lambda backend, task: (tasks.append(task), submit(backend, task))[1])
-    answer(score_all, ScoreRequest(architectures=[SMALL, SIX, SMALL, SIX], proxies=["params"]), library)
+
+    def counted(backend: InlineBackend, task: Task) -> Any:
+        tasks.append(task)
+        return submit(backend, task)
+
+    monkeypatch.setattr(InlineBackend, "submit", counted)
+    run_inline(pipeline.score, [SMALL, SIX, SMALL, SIX], ScoreQuery(proxies=["params"]), library)
     assert len(tasks) == 2
 
 
 def test_all_malformed_is_refused_before_any_work(library: EnsembleRegistry) -> None:
-    with pytest.raises(ProblemError) as caught:
-        answer(score_all, ScoreRequest(architectures=[1, 2]), library)
-    assert [error.field for error in problem(caught.value).errors] == [
+    with pytest.raises(NoValidArchitectureError) as caught:
+        run_inline(pipeline.score, [1, 2], ScoreQuery(), library)
+    document = problem(caught.value)
+    assert document.status == 422
+    assert [error.field for error in document.errors] == [
         "architectures[0].architecture",
         "architectures[1].architecture",
     ]
@@ -69,8 +80,8 @@ def test_all_malformed_is_refused_before_any_work(library: EnsembleRegistry) -> 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_score_that_is_not_finite_is_null(value: float) -> None:
-    said = ProxyScore.from_score(Score(value, None, "ok", 0.1))
-    assert (said.value, said.status, said.error) == (None, "failed", "the score is not finite")
+    failed = ProxyScore.from_score(Score(value, None, "ok", 0.1))
+    assert (failed.value, failed.status, failed.error) == (None, "failed", "the score is not finite")
     overflowed = ProxyScore.from_score(Score(value, 800.0, "ok", 0.1))
     assert (overflowed.value, overflowed.log, overflowed.status) == (None, 800.0, "ok")
 
@@ -79,21 +90,21 @@ def test_score_that_is_not_finite_is_null(value: float) -> None:
 def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     predict_all = LoadedEnsemble.predict
 
-    def predict_or_not(model: LoadedEnsemble, scores: Any, *more: Any) -> Any:
-        said = predict_all(model, scores, *more)
-        first = next(iter(said))
+    def predict_or_not(loaded: LoadedEnsemble, scores: Any, *arguments: Any) -> Any:
+        predictions = predict_all(loaded, scores, *arguments)
+        first = next(iter(predictions))
+        change: dict[str, Any] = {field: math.nan}
         if field in ("low", "high"):
-            change = {"interval": replace(said[first].interval, **{field: math.nan})}
-        else:
-            change = {field: math.nan}
-        return {**said, first: replace(said[first], **change)}
+            change = {"interval": replace(predictions[first].interval, **change)}
+        return {**predictions, first: replace(predictions[first], **change)}
 
     monkeypatch.setattr(LoadedEnsemble, "predict", predict_or_not)
-    request = PredictionRequest(architectures=[SIX, SMALL], proxies=[], compare=True)
-    response = answer(predict, request, EnsembleRegistry.load(Settings(device="cpu")))
+    query, ensembles = PredictionQuery(proxies=[]), EnsembleRegistry.load(Settings(device="cpu"))
+    response = prediction_response(run_inline(pipeline.predict, [SIX, SMALL], query, ensembles, compare=True))
     failed, predicted = response.predictions
     assert isinstance(failed, FailedItem)
     assert failed.error.status == 500
+    assert isinstance(predicted, PredictedItem)
     assert math.isfinite(predicted.accuracy)
     json.loads(response.model_dump_json(), parse_constant=pytest.fail)
 
@@ -101,7 +112,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
     event = JobEvent(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
-    for send in (JSONResponse, ProblemResponse, lambda data: told(replace(event, data=data))):
+    for send in (JSONResponse, ProblemResponse, lambda data: _server_sent_event(replace(event, data=data))):
         with pytest.raises(ValueError, match="not JSON compliant"):
             send({"results": [number]})
-    assert b"null" in TypeAdapter(dict[str, Any]).dump_json({"card": number})  # what FastAPI makes of plain data
+    assert b"null" in TypeAdapter(dict[str, Any]).dump_json({"card": number})  # as FastAPI encodes plain data

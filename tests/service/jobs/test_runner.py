@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxies import proxy_versions
+from service.api.documents import stored_item
 from service.app import make_backend, make_context
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.jobs.runner import AHEAD, JobRunner
@@ -34,7 +35,7 @@ def run(store: Store, job: str, library: EnsembleRegistry | None = None) -> Job:
     backend.start()
 
     async def ended() -> Job:
-        runner = JobRunner(make_context(settings, library, backend, store), store, timedelta(hours=1), 20)
+        runner = JobRunner(make_context(settings, library, backend, store), store, timedelta(hours=1), 20, stored_item)
         await runner.start()
         try:
             async with asyncio.timeout(60):
@@ -83,7 +84,7 @@ def library() -> EnsembleRegistry:
 
 @pytest.fixture(scope="module")
 def mine(library: EnsembleRegistry) -> LoadedEnsemble:
-    return library.model()
+    return library.get()
 
 
 PROXIES = proxy_versions(["params", "nwot"])
@@ -104,8 +105,8 @@ def test_job_goes_on_with_its_own_ensemble(
     kind: JobKind, store: Store, library: EnsembleRegistry, mine: LoadedEnsemble
 ) -> None:
     """Whatever the default has become: here one with other weights and draws, which its scores would show."""
-    other = replace(mine, name="other", probe=replace(mine.probe, seed=7))
-    both = replace(library, models={mine.name: mine, "other": other}, default="other")
+    other = replace(mine, name="other", context=replace(mine.context, seed=7))
+    both = replace(library, ensembles={mine.name: mine, "other": other}, default="other")
     id_ = create(store, [SMALL], kind, Basis(mine.name, mine.hash, PROXIES), proxies=list(PROXIES))
     job = run(store, id_, both)
     (one,) = store.jobs.results(job.id).items
@@ -141,7 +142,7 @@ def test_job_whose_basis_is_gone_fails(
 
 def test_scores_of_a_server_that_had_no_ensemble(store: Store, library: EnsembleRegistry) -> None:
     basis = Basis(None, None, PROXIES)
-    empty = replace(library, models={})
+    empty = replace(library, ensembles={})
     assert run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), empty).done == 1
     job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), library)
     assert job.failed == 1
