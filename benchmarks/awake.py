@@ -2,15 +2,9 @@
 
     python benchmarks/awake.py --benchmark DIR
 
-<<<<<<< HEAD
 The batch norm behind every graph convolution of `gcn-nas` starts with weight 1e-6, so that with batch norm a network
-hardly depends on its modules. The command scores a benchmark with weight 1, and prints Spearman's ρ with accuracy, over
-all architectures and within depth, beside that of the usual initialisation.
-=======
-The batch norm behind every graph convolution of `gcn-nas` starts with a weight of 1e-6, so that with batch norm on a
-network hardly depends on its modules. This scores a benchmark with that weight set to 1 and prints Spearman's ρ with
-accuracy, overall and within strata, beside that of the usual initialization.
->>>>>>> 494807e3af78420257c657c8559e9fc17384a7e2
+hardly depends on its modules. The command scores a benchmark with weight 1, and prints Spearman's ρ with accuracy,
+overall and within strata, beside that of the usual initialization.
 """
 
 import argparse
