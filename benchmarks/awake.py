@@ -1,10 +1,10 @@
-"""Would proxies tell architectures of one depth apart if the network showed its modules at initialisation?
+"""Proxies with the batch norms behind graph convolutions at weight 1 instead of 1e-6.
 
     python benchmarks/awake.py --benchmark DIR
 
-The batch norm behind every graph convolution of `gcn-nas` starts with a weight of 1e-6, so that with batch norm on a
-network hardly depends on its modules. This scores a benchmark with that weight set to 1 and prints Spearman's ρ with
-accuracy, overall and within strata, beside that of the usual initialization.
+The batch norm behind every graph convolution of `gcn-nas` starts with weight 1e-6, so that with batch norm a network
+hardly depends on its modules. The command scores a benchmark with weight 1, and prints Spearman's ρ with accuracy,
+overall and within strata, beside that of the usual initialization.
 """
 
 import argparse
@@ -26,12 +26,12 @@ from models.batches import BatchSpec
 from proxies import score
 
 PROXIES = ("fisher", "grad_norm", "grasp", "jacov", "meco", "meco_opt", "nwot", "plain", "snip", "zico")
-"""Those that keep the batch norm as it is initialised."""
+"""Proxies that keep the initial batch norm."""
 MEASURES = ("spearman", "within_stratum_spearman")
 
 
 def scored(architecture: dict[str, object], weight: float | None) -> list[float | None]:
-    """The proxies' features, with the batch norms' weight or, for None, as initialised."""
+    """Return the proxies' features with the given weight of the batch norms; the initial one for None."""
     torch.set_num_threads(1)
     space = get_space("gcn-nas")
     network = space.build(space.parse(architecture))
@@ -40,7 +40,7 @@ def scored(architecture: dict[str, object], weight: float | None) -> list[float 
             if weight is not None and name.endswith("gtcn.bn.weight"):
                 parameter.fill_(weight)
     batch = BatchSpec().make(space)
-    return [one.feature for one in score(network, batch.x, batch.y, PROXIES).values()]
+    return [result.feature for result in score(network, batch.x, batch.y, PROXIES).values()]
 
 
 def main() -> None:

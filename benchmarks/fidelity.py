@@ -1,9 +1,9 @@
-"""How small may the probe batch be? Scores the same architectures at several fidelities and compares the rankings.
+"""Rankings of the same architectures at several fidelities of the probe batch.
 
     python benchmarks/fidelity.py --out runs/fidelity.json
 
-A fidelity is (N, T, repeats): samples, frames, and repeats of zen. For each one and each proxy: Spearman's ρ with the
-richest fidelity over all architectures, and the mean of the ρ within each depth, which is what ranking needs.
+A fidelity is (N, T, repeats): samples, frames, and repeats of zen. For each fidelity and proxy: Spearman's ρ with the
+highest fidelity over all architectures, and the mean of ρ within each depth.
 """
 
 import argparse
@@ -45,19 +45,19 @@ def run(job: tuple[int, int, tuple[int, int, int]]) -> tuple[int, tuple[int, int
 
 
 def compare(results: list[Any]) -> list[dict[str, Any]]:
-    """One row a fidelity: median seconds of the deepest networks, and ρ by proxy, overall and within depth."""
+    """Return a row per fidelity: median seconds of the deepest networks, and ρ by proxy, overall and within depth."""
     values: dict[Any, list[tuple[int, float, dict[str, float | None]]]] = defaultdict(list)
     for depth, fidelity, seconds, scores in results:
         values[fidelity].append((depth, seconds, scores))
-    rich = values[FIDELITIES[-1]]
-    depths = np.array([depth for depth, _, _ in rich])
+    highest = values[FIDELITIES[-1]]
+    depths = np.array([depth for depth, _, _ in highest])
     rows = []
     for fidelity in FIDELITIES:
         row: dict[str, Any] = {"batch_size": fidelity[0], "frames": fidelity[1], "repeats": fidelity[2]}
         row["seconds_10_layers_one_core"] = float(np.median([s for d, s, _ in values[fidelity] if d == 10]))
         for name in proxy_names():
             a = np.array([scores[name] for _, _, scores in values[fidelity]], dtype=float)
-            b = np.array([scores[name] for _, _, scores in rich], dtype=float)
+            b = np.array([scores[name] for _, _, scores in highest], dtype=float)
             within = [spearmanr(a[depths == d], b[depths == d]).statistic for d in np.unique(depths)]
             row[name] = {"all": float(spearmanr(a, b).statistic), "within_stratum": float(np.mean(within))}
         rows.append(row)
@@ -76,7 +76,9 @@ def main() -> None:
     rows = compare(results)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(rows, indent=1))
-    table = Table("N", "T", "repeats", "s, 10 layers, 1 core", *proxy_names(), title="ρ with the richest, within depth")
+    table = Table(
+        "N", "T", "repeats", "s, 10 layers, 1 core", *proxy_names(), title="ρ with the highest fidelity, within depth"
+    )
     for row in rows:
         table.add_row(
             *(str(row[key]) for key in ("batch_size", "frames", "repeats")),

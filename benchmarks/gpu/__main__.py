@@ -1,15 +1,16 @@
 """Check correctness and speed on a GPU, in at most eight minutes.
 
     python -m benchmarks.gpu                                  # everything
-    python -m benchmarks.gpu --parts agreement,times          # some of it
+    python -m benchmarks.gpu --parts agreement,times          # some parts
     python -m benchmarks.gpu --device cpu --small             # a dry run, in two minutes
 
-It needs Python, PyTorch, numpy and a checkout; `tests` needs pytest, `http` an installation: skipped without.
-Results are printed as they come, written to `--out` after each, and end in a table to copy. Exit code 1: some failed.
+It needs Python, PyTorch, numpy and a checkout; `tests` also needs pytest, and `http` an installation: without, they are
+skipped. Results are printed and written to `--out` one by one, with a table at the end. The exit code is 1 if a check
+failed.
 
-tests: those marked `gpu`. agreement: every proxy, CPU against GPU, and repeats. times: seconds, architectures a
-second, and a profile of the slowest pass. faults: memory that runs out, and a GPU that refuses to go on. http: two
-processes on one GPU behind a server. scores: the benchmark's architectures at N = 16, T = 64; run again, it goes on.
+tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. times: seconds, architectures per
+second, and a profile of the slowest pass. faults: out of memory, and a lost GPU. http: two processes on one GPU behind
+a server. scores: the benchmark's architectures at N = 16, T = 64; resumable.
 """
 
 import argparse
@@ -30,11 +31,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--parts", type=_parts, default=list(PARTS), help=f"of {','.join(PARTS)}")
+    parser.add_argument("--parts", type=_parts, default=list(PARTS), help=f"parts, of {','.join(PARTS)}")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--small", action="store_true", help="little of everything")
-    parser.add_argument("--architectures", type=Path, default=ARCHITECTURES, help="JSON Lines, an architecture a row")
-    parser.add_argument("--scores", type=Path, default=Path("runs/gpu-scores.jsonl"), help="table of the last part")
+    parser.add_argument("--small", action="store_true", help="small networks, batches and numbers")
+    parser.add_argument(
+        "--architectures", type=Path, default=ARCHITECTURES, help="JSON Lines with an architecture in each row"
+    )
+    parser.add_argument(
+        "--scores", type=Path, default=Path("runs/gpu-scores.jsonl"), help="table that the last part writes"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/gpu.json"))
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -45,7 +50,7 @@ def main() -> int:
 
 
 def run(parts: list[str], options: Options, out: Path) -> int:
-    """Run the parts, print and write what comes of them; 1 where something failed, else 0."""
+    """Run the parts, print and write their results, and return the exit code: 1 if a check failed, else 0."""
     started, results = perf_counter(), list[tuple[str, Check]]()
     facts: dict[str, Any] = {"machine": machine(options.device), "small": options.small, "at": strftime("%F %T")}
     print(json.dumps(facts["machine"]), flush=True)
@@ -56,16 +61,16 @@ def run(parts: list[str], options: Options, out: Path) -> int:
         rows = [{"part": part, **asdict(check)} for part, check in results]
         out.write_text(json.dumps({**facts, "checks": rows}, indent=1) + "\n")
     failed = sum(check.status == "fail" for _, check in results)
-    print(f"\n{table(results)}\n\n{(perf_counter() - started) / 60:.1f} minutes, {failed} failed; all of it in {out}")
+    print(f"\n{table(results)}\n\n{(perf_counter() - started) / 60:.1f} minutes, {failed} failed; details in {out}")
     return int(failed > 0)
 
 
 def _parts(text: str) -> list[str]:
-    """Names of parts, in the order in which they run."""
-    asked = text.split(",")
-    if unknown := [name for name in asked if name not in PARTS]:
+    """Parse names of parts, into the order in which they run."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
         raise argparse.ArgumentTypeError(f"got {unknown[0]!r}; allowed: {', '.join(PARTS)}, separated by commas")
-    return [name for name in PARTS if name in asked]
+    return [name for name in PARTS if name in names]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The backend that the service has, for parts that score in processes of their own."""
+"""Backend of the service, for parts that score in other processes."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -16,17 +16,24 @@ from proxies import proxy_names
 from service.workers.backend import Task, TaskOutcome
 from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
 
-START_SECONDS = 100
-IDS = count()
+START_TIMEOUT_S = 100
+_ids = count()
 
 
 @contextmanager
 def backend(options: Options, batch: ProbeBatch, processes: int, **more: Any) -> Iterator[ProcessBackend]:
-    """Processes on the first GPU (or the CPU), ready to score on `batch`; stopped at the end.
+    """Start scoring processes on the first GPU (or the CPU), and stop them at the end.
 
-    Raises `RuntimeError` where they do not get ready. `more` goes to `WorkerOptions`.
+    Args:
+        options: options of the run.
+        batch: the probe batch, named `probe` in tasks.
+        processes: number of processes.
+        more: further fields of `WorkerOptions`.
+
+    Raises:
+        RuntimeError: the processes do not get ready.
     """
-    one = ProcessBackend(
+    scoring = ProcessBackend(
         {"probe": batch},
         WorkerOptions(
             gpus=visible_gpus()[:1] if options.device == "cuda" else (),
@@ -36,30 +43,30 @@ def backend(options: Options, batch: ProbeBatch, processes: int, **more: Any) ->
             **more,
         ),
     )
-    one.start()
+    scoring.start()
     try:
-        end = monotonic() + START_SECONDS
-        while not all(worker.state == "idle" for worker in one.health().workers):
-            if monotonic() > end or one.health().state == "unhealthy":
-                raise RuntimeError(f"no process got ready: {one.health().workers[0].last_error}")
+        end = monotonic() + START_TIMEOUT_S
+        while not all(worker.state == "idle" for worker in scoring.health().workers):
+            if monotonic() > end or scoring.health().state == "unhealthy":
+                raise RuntimeError(f"no process got ready: {scoring.health().workers[0].last_error}")
             sleep(0.01)
-        yield one
+        yield scoring
     finally:
-        one.stop()
+        scoring.stop()
 
 
 def task(architecture: Architecture, proxies: Iterable[str] | None = None, seed: int = 0) -> Task:
-    """The architecture as a task; all proxies where None."""
+    """Return an architecture as a task; with all proxies where None."""
     space = get_space(architecture.space)
     names = proxy_names() if proxies is None else list(proxies)
-    return Task(f"t{next(IDS)}", space.name, space.settings, space.to_json(architecture), "probe", seed, 1, names)
+    return Task(f"t{next(_ids)}", space.name, space.settings, space.to_json(architecture), "probe", seed, 1, names)
 
 
-def outcomes(one: ProcessBackend, tasks: Iterable[Task], in_flight: int) -> Iterator[TaskOutcome]:
-    """As they come, never more than so many at a time."""
+def outcomes(scoring: ProcessBackend, tasks: Iterable[Task], in_flight: int) -> Iterator[TaskOutcome]:
+    """Yield outcomes as they finish, with at most `in_flight` tasks at a time."""
     tasks = iter(tasks)
-    running: set[Future[TaskOutcome]] = {one.submit(task) for task in islice(tasks, in_flight)}
+    running: set[Future[TaskOutcome]] = {scoring.submit(task) for task in islice(tasks, in_flight)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in finished)
-        running |= {one.submit(task) for task in islice(tasks, len(finished))}
+        running |= {scoring.submit(task) for task in islice(tasks, len(finished))}

@@ -1,4 +1,4 @@
-"""One result each, held against its target, and the table of all."""
+"""Results, compared with their targets, and the table of all."""
 
 import math
 import platform
@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 
 Status = Literal["pass", "fail", "stated", "skipped"]
-"""`stated`: a measurement without a target, or one whose target is not for this device or size."""
+"""`stated`: a measurement without a target, or with a target for another device or size."""
 ARCHITECTURES = Path(__file__).parents[2] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
-"""Scores of the benchmark's 593 architectures, which name them."""
+"""Table of scores with the benchmark's 593 architectures."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Options:
 
     Attributes:
         device: `cuda` or `cpu`.
-        small: a dry run of everything: little networks, batches and numbers.
-        architectures: JSON Lines of which each row names an architecture, for the last part.
-        scores: where the last part writes its table of scores.
-        deadline: `time.monotonic()` at which the part has to be done.
+        small: a dry run with small networks, batches and numbers.
+        architectures: JSON Lines with an architecture in each row, for the last part.
+        scores: table of scores that the last part writes.
+        deadline: `time.monotonic()` at which the part must end.
     """
 
     device: str = "cuda"
@@ -35,20 +35,20 @@ class Options:
 
     @property
     def timed(self) -> bool:
-        """True where times are held against their targets, which are an H100's at full size."""
+        """True if times are compared with their targets, which are those of an H100 at full size."""
         return self.device == "cuda" and not self.small
 
 
 @dataclass(frozen=True)
 class Check:
-    """One result.
+    """A result.
 
     Attributes:
-        name: of the quantity or the behaviour.
-        status: against the target.
-        value: for people.
-        target: for people; empty where there is none.
-        data: more of it, as plain JSON data.
+        name: quantity or behaviour.
+        status: outcome of the comparison with the target.
+        value: text of the value.
+        target: text of the target; empty if there is none.
+        data: details as plain JSON data.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Check:
 
 
 def at_most(name: str, value: float, limit: float, unit: str = "", timed: bool = True, data: Any = None) -> Check:
-    """A value that passes up to `limit`; not a number fails. Only stated where `timed` is false."""
+    """Check that a value is at most `limit`; NaN fails. Only stated if `timed` is False."""
     return _judged(name, value, value <= limit, f"≤ {limit:g}{unit}", unit, timed, data)
 
 
 def at_least(name: str, value: float, limit: float, unit: str = "", timed: bool = True, data: Any = None) -> Check:
-    """A value that passes from `limit` on; not a number fails. Only stated where `timed` is false."""
+    """Check that a value is at least `limit`; NaN fails. Only stated if `timed` is False."""
     return _judged(name, value, value >= limit, f"≥ {limit:g}{unit}", unit, timed, data)
 
 
@@ -74,30 +74,30 @@ def _judged(name: str, value: float, good: bool, target: str, unit: str, timed: 
 
 
 def holds(name: str, good: bool, value: str, target: str, data: Any = None) -> Check:
-    """A behaviour that is as it should be, or is not."""
+    """Check a behaviour."""
     return Check(name, "pass" if good else "fail", value, target, data)
 
 
 def stated(name: str, value: str, data: Any = None) -> Check:
-    """A measurement without a target."""
+    """State a measurement without a target."""
     return Check(name, "stated", value, data=data)
 
 
 def skipped(name: str, why: str) -> Check:
-    """A check that could not be made, and why."""
+    """Record a check that could not run, with the reason."""
     return Check(name, "skipped", why)
 
 
 def line(part: str, check: Check) -> str:
-    """One result in one line, as it comes."""
+    """Format a result in one line."""
     status = check.status.upper() if check.status == "fail" else check.status
     target = f"  ({check.target})" if check.target else ""
     return f"{status:8}{part:10}{check.name}: {check.value}{target}"
 
 
 def table(results: Sequence[tuple[str, Check]]) -> str:
-    """All results as a table in Markdown, as `docs/performance.md` takes it."""
-    rows = [("part", "what", "target", "reached", "")]
+    """Format all results as a table in Markdown, for `docs/performance.md`."""
+    rows: list[tuple[str, ...]] = [("part", "what", "target", "reached", "")]
     rows += [(part, check.name, check.target, check.value, check.status) for part, check in results]
     rows = [tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -105,16 +105,16 @@ def table(results: Sequence[tuple[str, Check]]) -> str:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """GPU, processor and versions."""
-    found = {"python": platform.python_version(), "torch": torch.__version__, "device": "cpu"}
+    """Return GPU, processor and versions."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "torch": torch.__version__, "device": "cpu"}
     if device == "cuda":
-        facts = torch.cuda.get_device_properties(0)
-        found |= {
-            "device": facts.name,
-            "memory_gib": facts.total_memory / 2**30,
-            "compute_capability": f"{facts.major}.{facts.minor}",
-            "multiprocessors": facts.multi_processor_count,
+        gpu = torch.cuda.get_device_properties(0)
+        facts |= {
+            "device": gpu.name,
+            "memory_gib": gpu.total_memory / 2**30,
+            "compute_capability": f"{gpu.major}.{gpu.minor}",
+            "multiprocessors": gpu.multi_processor_count,
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         }
-    return found
+    return facts

@@ -1,4 +1,4 @@
-"""Memory that runs out, and a GPU that refuses to go on: what can be scored is, and the next task goes well."""
+"""Faults: out of memory, and a lost GPU. Other proxies keep their scores, and the next task succeeds."""
 
 import os
 from collections.abc import Iterator
@@ -16,63 +16,63 @@ from models import get_space
 from models.batches import synthetic_batch
 from proxies import score
 from service.workers.backend import OUT_OF_MEMORY, Task, TaskOutcome
-from service.workers.worker_main import create_scorer, serve_tasks
+from service.workers.worker_main import serve_tasks
 
 CHUNKED = "grad_sign"
-"""Its pass takes samples one by one, so that the batch may be cut."""
+"""Proxy with a chunkable pass."""
 TOGETHER, SMALLER = ("nwot", "grasp"), "nwot"
-"""They share a pass, in which the one of them needs little memory by itself, the other much."""
+"""Two proxies that share a pass, and the one of them that needs less memory."""
 FAULT_SEED = 13
-"""Of a task at which the process of `main` loses its device."""
+"""Seed of a task in which the process of `main` loses its device."""
 
 
 def run(options: Options) -> Iterator[Check]:
-    """Chunks, then alone; then a process that is replaced."""
+    """Check chunks and single needs out of memory, and the replacement of a process."""
     yield from out_of_memory(options)
     yield from lost_device(options)
 
 
 def out_of_memory(options: Options) -> Iterator[Check]:
-    """With less memory than the batch takes, chunks; with less than two proxies take, each of them alone."""
+    """Check that too little memory for a batch gives chunks, and too little for two proxies runs each alone."""
     space = get_space("gcn-nas")
     batch = synthetic_batch(space, *((8, 16) if options.small else (8, 64)))
     network = space.build(architecture(4 if options.small else 10)).to(options.device)
     x, y = batch.x.to(options.device), batch.y.to(options.device)
-    whole = score(network, x, y, [CHUNKED, *TOGETHER])  # libraries take what memory of their own they need, too
-    most = memory.peak(lambda: score(network, x, y, [CHUNKED]), options.device)
-    least = memory.peak(lambda: score(network, x[:1], y[:1], [CHUNKED]), options.device)
-    with memory.at_most((least + most) // 2, options.device):
+    whole = score(network, x, y, [CHUNKED, *TOGETHER])  # libraries allocate their memory, too
+    whole_batch = memory.peak(lambda: score(network, x, y, [CHUNKED]), options.device)
+    one_sample = memory.peak(lambda: score(network, x[:1], y[:1], [CHUNKED]), options.device)
+    with memory.at_most((one_sample + whole_batch) // 2, options.device):
         chunked = score(network, x, y, [CHUNKED])[CHUNKED]
-    apart = difference(whole[CHUNKED], chunked)
-    good = "chunks" in (chunked.note or "") and apart <= TOLERANCE
-    name = f"{CHUNKED} with {(least + most) / 2**21:.0f} MiB; it takes {most / 2**20:.0f}"
-    yield holds(name, good, f"{chunked.note or chunked.error}; {apart:.1g} off", f"in chunks, {TOLERANCE:g}")
+    error = difference(whole[CHUNKED], chunked)
+    good = "chunks" in (chunked.note or "") and error <= TOLERANCE
+    name = f"{CHUNKED} with {(one_sample + whole_batch) / 2**21:.0f} MiB; it takes {whole_batch / 2**20:.0f}"
+    yield holds(name, good, f"{chunked.note or chunked.error}; {error:.1g} off", f"in chunks, {TOLERANCE:g}")
 
-    little = memory.peak(lambda: score(network, x, y, [SMALLER]), options.device)
-    much = memory.peak(lambda: score(network, x, y, TOGETHER), options.device)
-    with memory.at_most((little + much) // 2, options.device):
+    smaller = memory.peak(lambda: score(network, x, y, [SMALLER]), options.device)
+    together = memory.peak(lambda: score(network, x, y, TOGETHER), options.device)
+    with memory.at_most((smaller + together) // 2, options.device):
         scores = score(network, x, y, TOGETHER)
-    errors = {name: one.error or "" for name, one in scores.items()}
+    errors = {name: result.error or "" for name, result in scores.items()}
     alone = scores[SMALLER].status == "ok" and difference(whole[SMALLER], scores[SMALLER]) <= TOLERANCE
-    short = all(error.startswith(OUT_OF_MEMORY) for name, error in errors.items() if name != SMALLER)
-    name = f"{' and '.join(TOGETHER)} with {(little + much) / 2**21:.0f} MiB; they take {much / 2**20:.0f}"
-    target = f"{SMALLER} alone has its score, the other is short of memory"
-    yield holds(name, alone and short, "as it should be" if alone and short else str(errors), target, errors)
+    failed = all(message.startswith(OUT_OF_MEMORY) for name, message in errors.items() if name != SMALLER)
+    name = f"{' and '.join(TOGETHER)} with {(smaller + together) / 2**21:.0f} MiB; they take {together / 2**20:.0f}"
+    target = f"{SMALLER} alone has its score, the other runs out of memory"
+    yield holds(name, alone and failed, "as it should be" if alone and failed else str(errors), target, errors)
     after = score(network, x, y, TOGETHER)
-    well = all(difference(whole[name], after[name]) <= TOLERANCE for name in TOGETHER)
-    yield holds("the same with all memory again", well, "as before" if well else str(after), "as before")
+    same = all(difference(whole[name], after[name]) <= TOLERANCE for name in TOGETHER)
+    yield holds("the same with all memory again", same, "as before" if same else str(after), "as before")
 
 
 def lost_device(options: Options) -> Iterator[Check]:
-    """An error after which every call on the device fails; on the CPU a process that dies stands in for it."""
+    """Check an error after which every call on the device fails; on the CPU the process ends instead."""
     batch = synthetic_batch(get_space("gcn-nas"), batch_size=2, frames=4)
-    one = architecture(4)
+    arch = architecture(4)
     expected = "device_error" if options.device == "cuda" else "crash"
     with backend(options, batch, processes=1, entry_point=f"{__name__}:main") as scoring:
         before, lost, after = (
             outcome
             for seed in (0, FAULT_SEED, 0)
-            for outcome in outcomes(scoring, [task(one, ["params", "nwot"], seed)], in_flight=1)
+            for outcome in outcomes(scoring, [task(arch, ["params", "nwot"], seed)], in_flight=1)
         )
         health = scoring.health().workers[0]
     kind = lost.failure.kind if lost.failure else "none"
@@ -84,12 +84,12 @@ def lost_device(options: Options) -> Iterator[Check]:
 
 
 def _values(outcome: TaskOutcome) -> list[Any]:
-    return [one["value"] for one in (outcome.scores or {}).values()]
+    return [result["value"] for result in (outcome.scores or {}).values()]
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
-    """As `service.workers.worker_main.run`, in a process that loses its device at a certain task."""
-    scorer = create_scorer(setup)
+    """Run `service.workers.child.main` in a process that loses its device in the task with `FAULT_SEED`."""
+    scorer = make_scorer(setup)
 
     def work(task: Task) -> TaskOutcome:
         if task.seed == FAULT_SEED:
@@ -102,4 +102,6 @@ def main(line: socket, setup: dict[str, Any]) -> None:
 def _lose(device: torch.device) -> None:
     if device.type == "cpu":
         os._exit(3)
-    torch.zeros(1, device=device)[torch.tensor([7], device=device)]  # an assertion on the GPU, seen at the next wait
+    torch.zeros(1, device=device)[
+        torch.tensor([7], device=device)
+    ]  # an assertion on the GPU, raised at the next synchronisation

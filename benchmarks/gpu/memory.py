@@ -1,4 +1,4 @@
-"""Memory that runs out on purpose: the GPU's, or on the CPU a stand-in that counts what PyTorch allocates."""
+"""Limits on memory: of the GPU, or on the CPU of the bytes that PyTorch allocates."""
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,21 +12,21 @@ from torch.utils._pytree import tree_leaves
 
 
 def peak(work: Callable[[], Any], device: str) -> int:
-    """The most bytes that tensors take up during `work`, on top of what there is before."""
+    """Return the peak bytes of tensors during `work`, on top of those before."""
     if device == "cpu":
         with _Ledger() as ledger:
             work()
-        return ledger.peak
+        return int(ledger.peak)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     work()
-    return torch.cuda.max_memory_allocated() - before
+    return int(torch.cuda.max_memory_allocated()) - int(before)
 
 
 @contextmanager
 def at_most(limit: int, device: str) -> Iterator[None]:
-    """Let tensors take up no more than `limit` bytes on top of what there is."""
+    """Limit tensors to `limit` bytes on top of those before."""
     if device == "cpu":
         with _Ledger(limit):
             yield
@@ -40,33 +40,35 @@ def at_most(limit: int, device: str) -> Iterator[None]:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-class _Ledger(TorchDispatchMode):
-    """Counts the bytes of the storages that operations make and that are still there."""
+class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Mode that counts the bytes of the live storages that operations allocate."""
 
     def __init__(self, limit: int | None = None) -> None:
-        super().__init__()
-        self.limit, self.peak, self._now = limit, 0, 0
-        self._known: set[int] = set()
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.limit, self.peak, self._current = limit, 0, 0
+        self._storages: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        output = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(output):
             if isinstance(tensor, Tensor) and tensor.device.type == "cpu":
                 self._enter(tensor.untyped_storage())
-        if self.limit is not None and self._now > self.limit:
-            raise torch.OutOfMemoryError(f"CPU out of memory, as it were: {self._now} bytes of {self.limit}")
-        return made
+        if self.limit is not None and self._current > self.limit:
+            raise torch.OutOfMemoryError(
+                f"CPU out of memory by the limit of a test: {self._current} bytes of {self.limit}"
+            )
+        return output
 
     def _enter(self, storage: torch.UntypedStorage) -> None:
         key = storage._cdata
-        if key not in self._known:
-            self._known.add(key)
-            self._now += storage.nbytes()
-            self.peak = max(self.peak, self._now)
+        if key not in self._storages:
+            self._storages.add(key)
+            self._current += storage.nbytes()
+            self.peak = max(self.peak, self._current)
             weakref.finalize(storage, self._leave, key, storage.nbytes())
 
     def _leave(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self._now -= size
+        self._storages.discard(key)
+        self._current -= size

@@ -1,4 +1,4 @@
-"""Profile of a GPU: kernels, waits, and the share of the time in which it computes."""
+"""Profile of a GPU: kernels, synchronisations, and the share of the time in which it computes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -7,19 +7,19 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
-from torch.autograd import DeviceType
+from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel")
 SYNCHRONISATIONS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
 COPIES = ("cudaMemcpy",)
 READ = "aten::_local_scalar_dense"
-"""Operations behind `Tensor.item` and `float(tensor)`: on a GPU each waits for all that was launched."""
+"""Operation behind `Tensor.item` and `float(tensor)`, which on a GPU waits for all launched kernels."""
 TOP = 5
 
 
 class Event(NamedTuple):
-    """Something that ran from `start` to `end`, in microseconds."""
+    """Event from `start` to `end`, in microseconds."""
 
     name: str
     on_device: bool
@@ -29,16 +29,16 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Profile:
-    """Counts of one run, and the device's share of it.
+    """Counts of one run, and the share of the device.
 
     Attributes:
-        seconds: of a run without the profiler.
-        launches: kernels that were launched.
-        synchronisations: how often the processor waited for the device.
-        copies: between processor and device, and on the device.
-        reads: single numbers that were read off a tensor.
-        device_seconds: during which the device did something.
-        kernels: the most expensive ones, in seconds.
+        seconds: time of a run without the profiler.
+        launches: number of launched kernels.
+        synchronisations: number of waits of the processor for the device.
+        copies: number of copies between processor and device, and on the device.
+        reads: number of single numbers read from a tensor.
+        device_seconds: time in which the device was busy.
+        kernels: seconds of the most expensive kernels, by name.
     """
 
     seconds: float
@@ -51,12 +51,12 @@ class Profile:
 
     @property
     def share(self) -> float:
-        """Share of the time in which the device did something."""
+        """Share of the time in which the device was busy."""
         return self.device_seconds / self.seconds
 
 
 def profiled(work: Callable[[], Any], device: str) -> Profile:
-    """The profile of one run; the one before it, without the profiler, is timed."""
+    """Profile a run, after a timed run without the profiler."""
     work()
     started = perf_counter()
     work()
@@ -66,12 +66,12 @@ def profiled(work: Callable[[], Any], device: str) -> Profile:
         work()
         if device == "cuda":
             torch.cuda.synchronize()
-    return summary(seconds, (_event(one) for one in profiler.events()))
+    return summary(seconds, (_event(event) for event in profiler.events()))
 
 
-def _event(one: Any) -> Event:
-    on_device = one.device_type == DeviceType.CUDA and not getattr(one, "is_user_annotation", False)
-    return Event(one.name, on_device, one.time_range.start, one.time_range.end)
+def _event(event: Any) -> Event:
+    on_device = event.device_type == DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
+    return Event(event.name, on_device, event.time_range.start, event.time_range.end)
 
 
 def summary(seconds: float, events: Iterable[Event]) -> Profile:
@@ -98,7 +98,7 @@ def summary(seconds: float, events: Iterable[Event]) -> Profile:
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
-    """Length of the union of intervals."""
+    """Return the length of the union of intervals."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))

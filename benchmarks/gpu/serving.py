@@ -1,4 +1,4 @@
-"""Two processes on one GPU, behind a real server, asked over HTTP."""
+"""Two scoring processes on one GPU behind a server, over HTTP."""
 
 from collections.abc import Iterator
 from time import perf_counter
@@ -16,7 +16,7 @@ PROCESSES = 2
 
 
 def run(options: Options) -> Iterator[Check]:
-    """Scores over HTTP against those of this process, and how many a second."""
+    """Compare scores over HTTP with those of this process, and measure the throughput."""
     try:
         import httpx
 
@@ -27,7 +27,7 @@ def run(options: Options) -> Iterator[Check]:
     space, number = get_space("gcn-nas"), 4 if options.small else 32
     chosen = [architecture(4 if options.small else 4 + 2 * (i % 4), i) for i in range(number)]
     names = ["nwot", "zen", "synflow"] if options.small else None
-    body: dict[str, Any] = {"architectures": [space.to_json(one) for one in chosen]}
+    body: dict[str, Any] = {"architectures": [space.to_json(arch) for arch in chosen]}
     if names is not None:
         body["proxies"] = names
     settings = {
@@ -46,22 +46,24 @@ def run(options: Options) -> Iterator[Check]:
         yield holds("scored over HTTP", False, f"{response.status_code}: {response.text[:200]}", "200")
         return
     answer = response.json()
-    there = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_workers{"))
-    yield holds("processes", there == PROCESSES, f"{there:.0f}", str(PROCESSES))
+    workers = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_workers{"))
+    yield holds("processes", workers == PROCESSES, f"{workers:.0f}", str(PROCESSES))
     yield holds("device", answer["device"] == options.device, answer["device"], options.device)
     batch = synthetic_batch(space, batch_size=4, frames=8)
-    networks = (space.build(one).to(options.device) for one in chosen)
-    yield _alike(answer["predictions"], [score(one, batch.x, batch.y, names) for one in networks])
-    yield stated(f"{number} over HTTP, the first ones included", f"{number / seconds:.3g} a second", seconds)
+    networks = (space.build(arch).to(options.device) for arch in chosen)
+    yield _same(answer["predictions"], [score(network, batch.x, batch.y, names) for network in networks])
+    yield stated(f"{number} over HTTP, the first ones included", f"{number / seconds:.3g} per second", seconds)
 
 
-def _alike(predictions: list[dict[str, Any]], here: list[dict[str, Score]]) -> Check:
-    """The largest difference between what the server said and what this process computes on the same device."""
+def _same(predictions: list[dict[str, Any]], expected: list[dict[str, Score]]) -> Check:
+    """Check the largest difference between the server's scores and those of this process on the same device."""
     fields = Score.__dataclass_fields__
-    apart = {
-        name: difference(one, Score(**{key: value for key, value in said["scores"][name].items() if key in fields}))
-        for said, scores in zip(predictions, here, strict=True)
-        for name, one in scores.items()
+    differences = {
+        name: difference(
+            result, Score(**{key: value for key, value in prediction["scores"][name].items() if key in fields})
+        )
+        for prediction, scores in zip(predictions, expected, strict=True)
+        for name, result in scores.items()
         if name not in STATED
     }
-    return at_most("largest difference from this process", max(apart.values()), TOLERANCE, data=apart)
+    return at_most("largest difference from this process", max(differences.values()), TOLERANCE, data=differences)

@@ -1,4 +1,4 @@
-"""The tests that are marked `gpu`."""
+"""Tests that are marked `gpu`."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ from benchmarks.gpu.checks import Check, Options, holds, skipped
 
 ROOT = Path(__file__).parents[2]
 DEVICE = "ARCHRANK_TEST_DEVICE"
-"""Environment variable with the device of those tests: cuda, or cpu for a dry run."""
+"""Environment variable of the device of these tests: cuda, or cpu for a dry run."""
 
 
 def run(options: Options) -> Iterator[Check]:
-    """Number of tests that pass; each failure by name."""
+    """Run the tests, and yield each failure and the number of tests that pass."""
     try:
         import pytest  # noqa: F401
     except ImportError:
@@ -36,12 +36,12 @@ def run(options: Options) -> Iterator[Check]:
 
 
 def outcomes(report: ElementTree.Element, device: str) -> Iterator[Check]:
-    """Failures by name, then how many passed; one that is skipped on a GPU has not passed."""
+    """Yield failures by name, then the number of passed tests; a test that is skipped on a GPU counts as missed."""
     passed = missed = 0
     for case in report.iter("testcase"):
         name = f"{case.get('classname', '').rpartition('.')[2]}.{case.get('name')}"
-        ill = [case.find(kind) for kind in ("failure", "error")]
-        if (problem := next((one for one in ill if one is not None), None)) is not None:
+        problems = [case.find(kind) for kind in ("failure", "error")]
+        if (problem := next((found for found in problems if found is not None), None)) is not None:
             missed += 1
             yield holds(name, False, (problem.get("message") or "failed").splitlines()[0], "passes")
         elif (skip := case.find("skipped")) is not None:
@@ -49,5 +49,4 @@ def outcomes(report: ElementTree.Element, device: str) -> Iterator[Check]:
             yield skipped(name, skip.get("message") or "skipped")
         else:
             passed += 1
-    good = passed > 0 and missed == 0
-    yield holds("tests marked gpu", good, f"{passed} passed, {missed} not", "all pass")
+    yield holds("tests marked gpu", passed > 0 and missed == 0, f"{passed} passed, {missed} not", "all pass")

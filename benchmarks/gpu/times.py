@@ -1,4 +1,4 @@
-"""Seconds of scoring on the GPU, architectures a second, and a profile of the slowest pass."""
+"""Times of scoring on the GPU, throughput, and a profile of the slowest pass."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +21,7 @@ IN_FLIGHT = (1, 2, 4, 8)
 
 
 def run(options: Options) -> Iterator[Check]:
-    """The published proxies at two sizes, the default fidelity by number in flight, and a profile."""
+    """Measure the published proxies at two sizes, the default fidelity by number in flight, and a profile."""
     space = get_space("gcn-nas")
     network = space.build(architecture(4 if options.small else 10)).to(options.device)
     batch = synthetic_batch(space, *((2, 4) if options.small else (8, 64)))
@@ -33,7 +33,7 @@ def run(options: Options) -> Iterator[Check]:
 
 
 def _fourteen(options: Options, network: Any, batch: ProbeBatch, limit: float, repeats: int) -> Iterator[Check]:
-    """The fourteen of the study: in all, the first time, by pass, and what memory they take."""
+    """Measure the fourteen proxies of the study: in total, the first time, by pass, and their memory."""
     what = f"the 14 published, {network.arch.depth} layers, N = {len(batch.x)}, T = {batch.x.shape[2]}"
     x, y = batch.x.to(options.device), batch.y.to(options.device)
     runs: list[tuple[float, dict[str, Score]]] = []
@@ -41,48 +41,48 @@ def _fourteen(options: Options, network: Any, batch: ProbeBatch, limit: float, r
         started = perf_counter()
         scores = score(network, x, y, STUDY)
         runs.append((perf_counter() - started, scores))
-    told = [f"{name}: {one.error or one.note}" for name, one in scores.items() if one.error or one.note]
-    yield holds(f"{what}: each has a score, in one piece", not told, told[0] if told else "yes", "yes", told)
+    notes = [f"{name}: {result.error or result.note}" for name, result in scores.items() if result.error or result.note]
+    yield holds(f"{what}: each has a score, in one chunk", not notes, notes[0] if notes else "yes", "yes", notes)
     warm = [seconds for seconds, _ in runs[1:]]
     data = {"seconds": warm, "first": runs[0][0], "shape": list(batch.x.shape)}
     yield at_most(what, 1e3 * median(warm), 1e3 * limit, " ms", options.timed, data)
     by_pass = {name: sum(scores[proxy].seconds for proxy in served) for name, served in served_by_pass(STUDY)}
-    said = ", ".join(f"{name.removesuffix('Pass')} {1e3 * seconds:.0f}" for name, seconds in by_pass.items())
-    yield stated(f"{what}: the first time, then by pass", f"{1e3 * runs[0][0]:.0f} ms; {said}", by_pass)
+    text = ", ".join(f"{name.removesuffix('Pass')} {1e3 * seconds:.0f}" for name, seconds in by_pass.items())
+    yield stated(f"{what}: the first time, then by pass", f"{1e3 * runs[0][0]:.0f} ms; {text}", by_pass)
     peak = memory.peak(lambda: score(network, x, y, STUDY), options.device) / 2**30
-    yield stated(f"{what}: most memory", f"{peak:.2g} GiB", peak)
+    yield stated(f"{what}: peak memory", f"{peak:.2g} GiB", peak)
 
 
 def _slowest(options: Options, network: Any, batch: ProbeBatch) -> Iterator[Check]:
-    """A profile of the pass that takes longest."""
+    """Profile the slowest pass."""
     x, y = batch.x.to(options.device), batch.y.to(options.device)
     scores = score(network, x, y, STUDY)
     passes = dict(served_by_pass(STUDY))
-    name = max(passes, key=lambda one: sum(scores[proxy].seconds for proxy in passes[one]))
-    found = profiled(lambda: score(network, x, y, passes[name]), options.device)
-    said = (
-        f"{found.launches} kernels, {found.synchronisations} synchronisations, {found.copies} copies, "
-        f"{found.reads} numbers read, the GPU computes {found.share:.0%} of {1e3 * found.seconds:.0f} ms"
+    name = max(passes, key=lambda name: sum(scores[proxy].seconds for proxy in passes[name]))
+    profile = profiled(lambda: score(network, x, y, passes[name]), options.device)
+    text = (
+        f"{profile.launches} kernels, {profile.synchronisations} synchronisations, {profile.copies} copies, "
+        f"{profile.reads} numbers read, the GPU is busy {profile.share:.0%} of {1e3 * profile.seconds:.0f} ms"
     )
-    yield stated(f"the slowest pass, {name} ({', '.join(passes[name])})", said, asdict(found))
+    yield stated(f"the slowest pass, {name} ({', '.join(passes[name])})", text, asdict(profile))
 
 
 def _rates(options: Options) -> Iterator[Check]:
-    """Architectures a second at the default fidelity, all depths, built and scored in processes of the service."""
+    """Measure architectures per second at the default fidelity, all depths, in processes of the service."""
     batch = synthetic_batch(get_space("gcn-nas"), batch_size=4, frames=8)
     flights, depths = ((1, 2), (4,)) if options.small else (IN_FLIGHT, DEPTHS)
     failures, rates = [], dict[int, float]()
-    with backend(options, batch, max(flights)) as one:
-        list(outcomes(one, _tasks(2 * max(flights), depths), max(flights)))  # each process has warmed up
+    with backend(options, batch, max(flights)) as scoring:
+        list(outcomes(scoring, _tasks(2 * max(flights), depths), max(flights)))  # warms up each process
         for flight in flights:
             number = 2 if options.small else 16 + 8 * flight
             tasks = _tasks(number, depths)
             started = perf_counter()
-            failures += [outcome.failure for outcome in outcomes(one, tasks, flight) if outcome.failure]
+            failures += [outcome.failure for outcome in outcomes(scoring, tasks, flight) if outcome.failure]
             rates[flight] = number / (perf_counter() - started)
-            yield stated(f"default fidelity, {flight} in flight", f"{rates[flight]:.3g} a second", rates[flight])
+            yield stated(f"default fidelity, {flight} in flight", f"{rates[flight]:.3g} per second", rates[flight])
     yield holds("default fidelity, every task has scores", not failures, str(failures[0] if failures else "yes"), "yes")
-    yield at_least("default fidelity, at best", max(rates.values()), 12, " a second", options.timed, rates)
+    yield at_least("default fidelity, at best", max(rates.values()), 12, " per second", options.timed, rates)
 
 
 def _tasks(number: int, depths: Sequence[int]) -> list[Task]:

@@ -1,8 +1,8 @@
-"""Every measurement in one run, a few minutes, printed as tables and written as JSON.
+"""Measure speed in one run of a few minutes; print tables and write JSON.
 
     python -m benchmarks.speed --out runs/speed.json
 
-Ratios within one run are what counts: a machine may be shared, and another one's seconds are not these.
+Compare ratios within one run: a machine may be shared, and seconds differ between machines.
 """
 
 import argparse
@@ -48,17 +48,17 @@ def main() -> None:
     console = Console(width=160)
     for table in tables(measured):
         console.print(table)
-    console.print(f"{measured['minutes']:.1f} minutes; all of it in {args.out}")
+    console.print(f"{measured['minutes']:.1f} minutes; details in {args.out}")
 
 
 def _steps(threads: int) -> dict[str, Callable[[], Any]]:
-    """What is measured, by name. What runs in processes of its own comes last."""
+    """Return the measurements by name; those in other processes come last."""
     return {
         "rates": rates,
-        "fourteen": lambda: [scoring.one(depth, **RICH, proxies=scoring.STUDY, repeats=2) for depth in (10, 4)],
-        "all": lambda: [scoring.one(depth, **DEFAULT, proxies=None) for depth in (4, 6, 8, 10)],
-        "batch_size": lambda: [scoring.one(10, batch_size, 8, None, repeats=1) for batch_size in (2, 4, 8, 16)],
-        "frames": lambda: [scoring.one(10, 4, frames, None, repeats=1) for frames in (8, 16, 32)],
+        "fourteen": lambda: [scoring.measure(depth, **RICH, proxies=scoring.STUDY, repeats=2) for depth in (10, 4)],
+        "all": lambda: [scoring.measure(depth, **DEFAULT, proxies=None) for depth in (4, 6, 8, 10)],
+        "batch_size": lambda: [scoring.measure(10, batch_size, 8, None, repeats=1) for batch_size in (2, 4, 8, 16)],
+        "frames": lambda: [scoring.measure(10, 4, frames, None, repeats=1) for frames in (8, 16, 32)],
         "structure": predicting.structure_only,
         "cached": predicting.cached,
         "peak_gib": lambda: {batch_size: scoring.peak(10, batch_size, 8) for batch_size in (4, 8, 16)},

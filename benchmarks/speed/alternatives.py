@@ -1,9 +1,10 @@
-"""What was tried for speed, and did or did not pay: each against what it would replace, in one run.
+"""Alternatives that were tried for speed, each against the implementation that it would replace, in one run.
 
 python -m benchmarks.speed.alternatives
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ Alternative = tuple[str, str, Callable[[], Any]]
 
 def main() -> None:
     keep_freed_memory()
-    table = Table("what", "how", "ms", title="each against the first of its kind")
+    table = Table("what", "how", "ms", title="each against the first of its group")
     with torch.no_grad():
         for what, how, work in [*float64(), *layouts(), *pointwise(), *subsets()]:
             table.add_row(what, how, f"{1e3 * seconds(work):.2f}")
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def float64() -> list[Alternative]:
-    """A temporal convolution in double precision."""
+    """Return alternatives for a temporal convolution in double precision."""
     x, w = (torch.randn(*shape, dtype=torch.float64) for shape in ((16, 64, 64, 25), (96, 64, 9, 1)))
     what = "64 → 96 channels over 9 frames of 64, float64"
     return [
@@ -48,34 +49,34 @@ def float64() -> list[Alternative]:
 def _by_fourier(x: Tensor, weight: Tensor, padding: int) -> Any:
     rows, _, frames, joints = x.shape
     taps = weight.shape[2]
-    there = torch.fft.rfft(x.permute(2, 1, 0, 3).flatten(2), frames + taps - 1, 0)
+    spectrum = torch.fft.rfft(x.permute(2, 1, 0, 3).flatten(2), frames + taps - 1, 0)
     kernel = torch.fft.rfft(weight[..., 0].flip(2).permute(2, 0, 1), frames + taps - 1, 0)
-    z = torch.fft.irfft(kernel @ there, frames + taps - 1, 0)[taps - 1 - padding :][:frames]
+    z = torch.fft.irfft(kernel @ spectrum, frames + taps - 1, 0)[taps - 1 - padding :][:frames]
     return z.view(frames, len(weight), rows, joints).permute(2, 1, 0, 3)
 
 
 def layouts() -> list[Alternative]:
-    """Channels in front against channels last."""
-    made = []
-    for name, layout in (("channels in front", torch.contiguous_format), ("channels last", torch.channels_last)):
+    """Return channels first and channels last."""
+    alternatives: list[Alternative] = []
+    for name, layout in (("channels first", torch.contiguous_format), ("channels last", torch.channels_last)):
         x = torch.randn(16, 64, 64, 25).to(memory_format=layout)
         w = torch.randn(64, 64, 9, 1).to(memory_format=layout)
-        for step, wanted in (("input gradient", (True, False, False)), ("weight gradient", (False, True, False))):
-            made.append((f"64 → 64 over 9 frames, {step}", name, _gradient(x, w, wanted)))
-        made.append(("64 → 64 over 9 frames", name, lambda x=x, w=w: torch.conv2d(x, w, padding=(4, 0))))
-    return sorted(made, key=lambda one: one[0])
+        for step, output_mask in (("input gradient", (True, False, False)), ("weight gradient", (False, True, False))):
+            alternatives.append((f"64 → 64 over 9 frames, {step}", name, _gradient(x, w, output_mask)))
+        alternatives.append(("64 → 64 over 9 frames", name, partial(torch.conv2d, x, w, padding=(4, 0))))
+    return sorted(alternatives, key=lambda alternative: alternative[0])
 
 
-def _gradient(x: Tensor, w: Tensor, wanted: tuple[bool, bool, bool]) -> Callable[[], Any]:
+def _gradient(x: Tensor, w: Tensor, output_mask: tuple[bool, bool, bool]) -> Callable[[], Any]:
     z = torch.randn_like(torch.conv2d(x, w, padding=(4, 0)))
     backward = torch.ops.aten.convolution_backward
-    return lambda: backward(z, x, w, None, (1, 1), (4, 0), (1, 1), False, (0, 0), 1, wanted)
+    return lambda: backward(z, x, w, None, (1, 1), (4, 0), (1, 1), False, (0, 0), 1, output_mask)
 
 
 def pointwise() -> list[Alternative]:
-    """A convolution without neighbours is a matrix product."""
+    """Return a 1 × 1 convolution and a matrix product."""
     x, w = torch.randn(16, 192, 64, 25), torch.randn(64, 192, 1, 1)
-    what = "192 → 64 channels at each place"
+    what = "192 → 64 channels at each position"
     return [
         (what, "torch.conv2d", lambda: torch.conv2d(x, w)),
         (what, "matrix product", lambda: w[:, :, 0, 0] @ x.flatten(2)),
@@ -83,7 +84,7 @@ def pointwise() -> list[Alternative]:
 
 
 def subsets() -> list[Alternative]:
-    """The three subsets of a graph convolution."""
+    """Return alternatives for the three subsets of a graph convolution."""
     x, graphs = torch.randn(16, 64, 64, 25), torch.randn(16, 25, 75)
     weights = torch.randn(3, 64, 64, 1, 1)
     flat, wide = x.reshape(16, 64 * 64, 25), torch.cat(list(weights), 3)
@@ -100,16 +101,16 @@ def subsets() -> list[Alternative]:
 
 
 def networks() -> list[Alternative]:
-    """Attention convolutions one by one against side by side, in everything that is scored."""
+    """Return scoring with attention convolutions one by one, and concatenated."""
     space = get_space("gcn-nas")
     network = space.build(architecture(10))
-    made: list[Alternative] = []
+    alternatives: list[Alternative] = []
     for batch_size, frames, names in ((4, 8, None), (8, 64, STUDY)):
         batch = BatchSpec(batch_size=batch_size, frames=frames).make(space)
-        for how, net in (("one by one", straightforward(network)), ("side by side", network)):
+        for how, net in (("one by one", straightforward(network)), ("concatenated", network)):
             what = f"scoring 10 layers, N = {batch_size}, T = {frames}, attention"
-            made.append((what, how, lambda net=net, batch=batch, names=names: score(net, batch.x, batch.y, names)))
-    return made
+            alternatives.append((what, how, partial(score, net, batch.x, batch.y, names)))
+    return alternatives
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What the machine is and what it can do, measured in the same run as everything else."""
+"""Description and rates of the machine, measured in the same run as everything else."""
 
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,7 +14,7 @@ SIZE = 2048
 
 
 def seconds(work: Callable[[], Any], repeats: int = 5) -> float:
-    """The least of several runs, after one that does not count: what is above it is other people's work."""
+    """Return the minimum of several runs after a warm-up; longer runs are due to other processes."""
     work()
     times = []
     for _ in range(repeats):
@@ -24,19 +25,19 @@ def seconds(work: Callable[[], Any], repeats: int = 5) -> float:
 
 
 def rates() -> dict[str, float]:
-    """GFLOP/s: a matrix product in both precisions, and a temporal convolution as the network has it."""
-    made = {}
+    """Measure GFLOP/s of a matrix product in both precisions, and of a temporal convolution of the network."""
+    measured = {}
     for dtype in (torch.float32, torch.float64):
         a, b = torch.randn(SIZE, SIZE, dtype=dtype), torch.randn(SIZE, SIZE, dtype=dtype)
-        made[f"product_{str(dtype).removeprefix('torch.')}"] = 2e-9 * SIZE**3 / seconds(lambda a=a, b=b: a @ b)
+        measured[f"product_{str(dtype).removeprefix('torch.')}"] = 2e-9 * SIZE**3 / seconds(partial(torch.matmul, a, b))
     x, w = torch.randn(16, 128, 32, 25), torch.randn(128, 128, 9, 1)
     flops = 2e-9 * x.numel() * 128 * 9
-    made["convolution_float32"] = flops / seconds(lambda: torch.conv2d(x, w, padding=(4, 0)))
-    return made
+    measured["convolution_float32"] = flops / seconds(lambda: torch.conv2d(x, w, padding=(4, 0)))
+    return measured
 
 
 def description() -> dict[str, Any]:
-    """Processor, threads and versions."""
+    """Return processor, threads and versions."""
     return {
         "processor": _processor(),
         "threads": torch.get_num_threads(),
@@ -49,14 +50,14 @@ def description() -> dict[str, Any]:
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     facts = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
-    found = {name.strip(): value.strip() for name, value in facts.items()}
-    name = found.get("model name", platform.processor() or platform.machine())
-    family = f", family {found['cpu family']} model {found['model']}" if "cpu family" in found else ""
-    vectors = "AVX-512" if "avx512f" in found.get("flags", "") else "AVX2" if "avx2" in found.get("flags", "") else ""
+    cpu = {name.strip(): value.strip() for name, value in facts.items()}
+    name = cpu.get("model name", platform.processor() or platform.machine())
+    family = f", family {cpu['cpu family']} model {cpu['model']}" if "cpu family" in cpu else ""
+    vectors = "AVX-512" if "avx512f" in cpu.get("flags", "") else "AVX2" if "avx2" in cpu.get("flags", "") else ""
     return f"{name}{family}{f', {vectors}' if vectors else ''}"
 
 
 def peak_gib() -> float:
-    """The most memory that this process has held so far, in GiB; Linux alone can tell."""
+    """Return the peak memory of this process in GiB, on Linux."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / 2**20  # `getrusage` would count what the parent held
+    return int(status["VmHWM"].split()[0]) / 2**20  # `getrusage` would include the parent's

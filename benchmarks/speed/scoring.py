@@ -1,4 +1,4 @@
-"""What scoring costs: by pass and proxy, against one plain forward pass and against what the machine can do."""
+"""Cost of scoring by pass and proxy, compared with a plain forward pass and with the machine's rate."""
 
 from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,22 +22,26 @@ STUDY = (
     "params", "flops", "l2_norm", "grad_norm", "plain", "snip", "fisher", "grasp", "jacov", "epe_nas", "nwot",
     "grad_sign", "synflow", "zen",
 )  # fmt: skip
-"""The fourteen of the published study."""
-ARITHMETIC = 17.0
-"""Forward passes' worth of float32 operations that the fourteen need at N = 8: gradient 3, its curvature 6, jacov 1,
-the two without batch norm 4, zen 2, synflow ¾."""
+"""The fourteen proxies of the published study."""
+FORWARD_PASSES = 17.0
+"""Operations of the fourteen proxies at N = 8, in forward passes: gradient 3, its curvature 6, jacov 1, the two without
+batch norm 4, zen 2, synflow ¾."""
 
 
 def architecture(depth: int, number: int = 0) -> Architecture:
-    """A random architecture, always the same."""
+    """Return a random architecture, the same for the same arguments."""
     return get_space("gcn-nas").sample(np.random.default_rng([depth, number]), depth=depth)
 
 
-def one(depth: int, batch_size: int, frames: int, proxies: tuple[str, ...] | None, repeats: int = 3) -> dict[str, Any]:
-    """One architecture: seconds in all, by pass and by proxy, and as multiples of a plain forward pass."""
+def measure(
+    depth: int, batch_size: int, frames: int, proxies: tuple[str, ...] | None, repeats: int = 3
+) -> dict[str, Any]:
+    """Measure one architecture: seconds in total, by pass and by proxy, and in plain forward passes."""
     space = get_space("gcn-nas")
-    network = space.build(architecture(depth))
+    arch = architecture(depth)
+    network = space.build(arch)
     batch = synthetic_batch(space, batch_size, frames)
+    input_shape = space.input_shape(batch_size, frames)
     plain = straightforward(network).train()
     with torch.no_grad():
         forward = seconds(lambda: plain(batch.x))
@@ -47,7 +51,7 @@ def one(depth: int, batch_size: int, frames: int, proxies: tuple[str, ...] | Non
         scores = score(network, batch.x, batch.y, proxies)
         runs.append((perf_counter() - started, scores))
     total, scores = min(runs[1:], key=lambda run: run[0])
-    flops = space.cost(network.arch, tuple(batch.x.shape)).flops
+    flops = space.cost(arch, input_shape).flops
     return {
         "depth": depth,
         "batch_size": batch_size,
@@ -58,7 +62,7 @@ def one(depth: int, batch_size: int, frames: int, proxies: tuple[str, ...] | Non
         "first_s": runs[0][0],
         "forward_passes": total / forward,
         "by_pass_s": dict(_by_pass(scores)),
-        "by_proxy_s": {name: one.seconds for name, one in scores.items()},
+        "by_proxy_s": {name: result.seconds for name, result in scores.items()},
     }
 
 
@@ -68,20 +72,20 @@ def _by_pass(scores: dict[str, Score]) -> Iterator[tuple[str, float]]:
 
 
 def served_by_pass(proxies: Collection[str]) -> Iterator[tuple[str, list[str]]]:
-    """Name of each pass that serves some of `proxies`, and which."""
-    for one_pass in PASSES:
-        served = [info.name for info in proxy_infos() if info.needs <= one_pass.provides and info.name in proxies]
+    """Yield the name of each pass that serves some of `proxies`, with their names."""
+    for shared_pass in PASSES:
+        served = [info.name for info in proxy_infos() if info.needs <= shared_pass.provides and info.name in proxies]
         if served:
-            yield type(one_pass).__name__, served
+            yield type(shared_pass).__name__, served
 
 
 def share_of_limit(measured: dict[str, Any], rate: float) -> float:
-    """Which part of the machine's rate, GFLOP/s, the fourteen reach, counted by the operations that they need."""
-    return float(ARITHMETIC * measured["forward_gflops"] / measured["total_s"] / rate)
+    """Return the fraction of the machine's rate in GFLOP/s that the fourteen proxies reach."""
+    return float(FORWARD_PASSES * measured["forward_gflops"] / measured["total_s"] / rate)
 
 
 def peak(depth: int, batch_size: int, frames: int) -> float:
-    """Peak memory of scoring one architecture with all proxies, in GiB, in a process of its own."""
+    """Measure the peak memory in GiB of scoring one architecture with all proxies, in a new process."""
     with _processes(1, torch.get_num_threads()) as pool:
         return pool.submit(_peak, depth, batch_size, frames).result()
 
@@ -94,7 +98,7 @@ def _peak(depth: int, batch_size: int, frames: int) -> float:
 
 
 def throughput(number: int, processes: int, threads: int) -> float:
-    """Architectures a second, all proxies at the default fidelity, depths mixed; start-up not counted."""
+    """Measure architectures per second with all proxies at the default fidelity, depths mixed, without start-up."""
     with _processes(processes, threads) as pool:
         list(pool.map(_score_default, range(processes * 2)))
         started = perf_counter()

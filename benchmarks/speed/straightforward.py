@@ -1,4 +1,4 @@
-"""The yardstick: the network as one would write it down, every attention convolution by itself."""
+"""Baseline network: every attention convolution by itself."""
 
 import copy
 
@@ -9,7 +9,7 @@ from models.gcn_nas.network import GraphConv
 
 
 class OneByOne(GraphConv):
-    """A graph convolution whose attention modules run one convolution after the other."""
+    """Graph convolution whose attention modules run one convolution after the other."""
 
     def _attention(self, x: Tensor) -> list[list[Tensor]]:
         return [
@@ -19,7 +19,7 @@ class OneByOne(GraphConv):
 
 
 def straightforward(network: nn.Module) -> nn.Module:
-    """A copy of the network, with the same weights, that computes the same."""
+    """Return an equivalent copy of the network with the same weights."""
     copied = copy.deepcopy(network)
     for module in copied.modules():
         if isinstance(module, GraphConv):

@@ -1,4 +1,4 @@
-"""The measurements as tables."""
+"""Tables of the measurements."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from benchmarks.speed.scoring import share_of_limit
 
 
 def tables(measured: dict[str, Any]) -> Iterator[Table]:
-    """Every table, in the order in which one would read them."""
+    """Yield every table, in reading order."""
     yield _pairs("machine", {**measured["machine"], **{f"{k}, GFLOP/s": v for k, v in measured["rates"].items()}})
     yield _fourteen(measured)
     yield _passes("fourteen proxies, N = 8, T = 64, seconds by pass", measured["fourteen"], "by_pass_s")
@@ -19,7 +19,7 @@ def tables(measured: dict[str, Any]) -> Iterator[Table]:
     yield _scaling("10 layers, T = 8, by samples", measured["batch_size"], "batch_size")
     yield _scaling("10 layers, N = 4, by frames", measured["frames"], "frames")
     yield _pairs("peak memory of scoring 10 layers at T = 8, GiB by samples", measured["peak_gib"])
-    yield _pairs("architectures scored a second", measured["scored_per_s"])
+    yield _pairs("architectures scored per second", measured["scored_per_s"])
     yield _pairs("predicted from structure alone, s by number in one call", measured["structure"])
     yield _pairs("predicted from structure alone the second time, s by number in one request", measured["cached"])
     yield _pairs("HTTP", measured["http"])
@@ -29,11 +29,11 @@ def tables(measured: dict[str, Any]) -> Iterator[Table]:
 def _fourteen(measured: dict[str, Any]) -> Table:
     table = Table("layers", "forward, s", "forward, GFLOP/s", "fourteen, s", "forward passes", "share of limit")
     table.title = "fourteen proxies, N = 8, T = 64"
-    for one in measured["fourteen"]:
-        share = share_of_limit(one, measured["rates"]["product_float32"])
-        speed = one["forward_gflops"] / one["forward_s"]
-        numbers = one["forward_s"], speed, one["total_s"], one["forward_passes"], share
-        table.add_row(str(one["depth"]), *map(_number, numbers))
+    for row in measured["fourteen"]:
+        share = share_of_limit(row, measured["rates"]["product_float32"])
+        speed = row["forward_gflops"] / row["forward_s"]
+        numbers = row["forward_s"], speed, row["total_s"], row["forward_passes"], share
+        table.add_row(str(row["depth"]), *map(_number, numbers))
     return table
 
 

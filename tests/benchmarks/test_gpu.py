@@ -216,11 +216,11 @@ def hide_all_but(folder: Path, *distributions: str) -> str:
             except PackageNotFoundError:
                 continue
             waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-    own = {"models", "proxies", "ensemble", "search", "service"}
+    packages = {"common", "models", "proxies", "ensemble", "search", "service"}
     hidden = {
         top
         for top, names in packages_distributions().items()
-        if top not in own and not kept & {canonicalize_name(name) for name in names}
+        if top not in packages and not kept & {canonicalize_name(name) for name in names}
     }
     assert {"pydantic", "scipy", "fastapi", "rich", "safetensors", "pytest"} <= hidden
     (folder / "sitecustomize.py").write_text(f"""

@@ -1,4 +1,4 @@
-"""The device of the tests in this folder. They need PyTorch, numpy and pytest alone: any machine with a GPU will do."""
+"""Device of the tests in this folder, which need PyTorch, numpy and pytest alone."""
 
 import os
 
@@ -10,7 +10,7 @@ from benchmarks.gpu.suite import DEVICE
 
 @pytest.fixture(scope="session")
 def device() -> str:
-    """The GPU; the CPU where `benchmarks.gpu --device cpu` says so, to try the tests themselves."""
+    """The GPU; the CPU in a dry run by `benchmarks.gpu --device cpu`."""
     chosen = os.environ.get(DEVICE, "cuda")
     if chosen == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device on this machine")

@@ -1,4 +1,4 @@
-"""A process whose GPU refuses to go on is replaced, and its task fails alone."""
+"""A process that loses its GPU is replaced, and its task fails alone."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every proxy on a GPU, found through the registry: as on the CPU, the same bits twice, whatever the caller has set."""
+"""Every registered proxy on a GPU: agreement with the CPU, equal bits in repeated runs, any settings of the caller."""
 
 import logging
 import math
@@ -16,7 +16,7 @@ from proxies import Score, proxy_names, score
 
 pytestmark = [
     pytest.mark.gpu,
-    # The first matrix product of a process may be that of a backward pass, in a thread of autograd's own.
+    # The first matrix product of a process may be that of a backward pass, in a thread of autograd.
     pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS, but there was no current CUDA context"),
 ]
 SIX_LAYERS = [["L2", "S", "T", "ST"]] * 6
@@ -38,8 +38,9 @@ def test_a_gpu_agrees_with_the_cpu(
 ) -> None:
     assert on_device[name].status == "ok", on_device[name].error
     if name in STATED:
-        assert on_device[name].value is not None
-        assert math.isfinite(on_device[name].value)
+        value = on_device[name].value
+        assert value is not None
+        assert math.isfinite(value)
     else:
         assert difference(on_cpu[name], on_device[name]) <= TOLERANCE
 
@@ -56,23 +57,24 @@ def test_a_score_has_the_same_bits_twice(
 
 @pytest.fixture(params=["high", "tf32", "ieee"])
 def precision(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A caller's precision settings, of the older and the newer kind; as before afterwards."""
+    """Set the caller's precision by the legacy or the newer setting, and restore it."""
     if request.param == "high":
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high")
         yield request.param
         torch.set_float32_matmul_precision(before)
     else:
-        torch.backends.fp32_precision = request.param
+        backends: Any = torch.backends
+        backends.fp32_precision = request.param
         yield request.param
-        torch.backends.fp32_precision = "none"
+        backends.fp32_precision = "none"
 
 
 def test_a_callers_precision_changes_no_score(
     precision: str, space: Any, batch: ProbeBatch, on_device: Mapping[str, Score], device: str
 ) -> None:
-    found = score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y)
-    assert {name: one.value for name, one in found.items()} == {name: one.value for name, one in on_device.items()}
+    scores = score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y)
+    assert {name: s.value for name, s in scores.items()} == {name: s.value for name, s in on_device.items()}
 
 
 def test_random_state_of_the_gpu_stays(space: Any, batch: ProbeBatch, device: str) -> None:
@@ -83,7 +85,7 @@ def test_random_state_of_the_gpu_stays(space: Any, batch: ProbeBatch, device: st
 
 
 def test_out_of_memory_takes_chunks_and_then_one_proxy_alone(device: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "proxies")  # pytest keeps what is logged, and errors keep their memory
+    caplog.set_level(logging.CRITICAL, "proxies")  # pytest keeps log records, whose errors would keep memory
     checks = list(faults.out_of_memory(Options(device, small=device == "cpu")))
     assert checks
     assert [check for check in checks if check.status != "pass"] == []
