@@ -116,7 +116,7 @@ def keyed(tmp_path: Path) -> Iterator[str]:
 def test_it_needs_no_key(keyed: str) -> None:
     with httpx.Client(base_url=keyed, trust_env=False) as client:
         assert client.get("/v1/spaces").status_code == 401
-        assert [client.get(path).status_code for path in PATHS] == [200] * len(PATHS)
+        assert [client.get(path).status_code for path in FILES] == [200] * len(FILES)
 
 
 def test_every_file_is_asked_for_and_every_file_that_is_asked_for_is_there() -> None:
