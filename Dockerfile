@@ -1,16 +1,16 @@
-# The service in a container; docs/deploy.md says how to run it.
+# Image of the service; see docs/deploy.md.
 #     docker build -t archrank .                          (CPU)
 #     docker build -t archrank --build-arg TORCH=cu130 .  (NVIDIA GPU; run with --gpus all)
-# An image that never changes is python:<tag>@sha256:<digest>; `docker buildx imagetools inspect <tag>` prints the digest.
+# A digest, python:<tag>@sha256:<digest>, names an image that never changes; `docker buildx imagetools inspect <tag>` prints the digest.
 ARG BASE=python:3.11.13-slim-bookworm
 
 FROM ${BASE} AS build
-# Names one of PyTorch's package indexes, https://download.pytorch.org/whl/<name>.
+# Name of a PyTorch package index, https://download.pytorch.org/whl/<name>.
 ARG TORCH=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv --without-pip /opt/archrank
 WORKDIR /src
-# What archrank needs comes first: a change of the code does not download it again, nor is it in the code's layer.
+# Dependencies first, so that a change of the code reuses their layer.
 COPY constraints.txt pyproject.toml ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
     extras = project['optional-dependencies']; \
@@ -18,7 +18,7 @@ RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb
     > requirements.txt
 RUN pip --python /opt/archrank/bin/python install -c constraints.txt -r requirements.txt \
     --extra-index-url "https://download.pytorch.org/whl/${TORCH}"
-# XGBoost asks for NCCL, which only training on several GPUs uses: half a gigabyte.
+# XGBoost depends on NCCL, half a gigabyte, which only training on several GPUs uses.
 RUN if [ "${TORCH}" = cpu ]; then pip --python /opt/archrank/bin/python uninstall --yes nvidia-nccl-cu12; fi
 COPY . .
 RUN pip --python /opt/archrank/bin/python install --no-deps --prefix /opt/code .
@@ -31,7 +31,7 @@ RUN pip uninstall --yes --quiet setuptools wheel pip \
 COPY --from=build /opt/archrank /opt/archrank
 COPY --from=build /opt/code /opt/archrank
 COPY examples /srv/archrank/examples
-# Only /var/lib/archrank and /tmp are written to.
+# The service writes only to /var/lib/archrank and /tmp.
 ENV PATH=/opt/archrank/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \

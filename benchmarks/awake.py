@@ -4,7 +4,7 @@
 
 The batch norm behind every graph convolution of `gcn-nas` starts with a weight of 1e-6, so that with batch norm on a
 network hardly depends on its modules. This scores a benchmark with that weight set to 1 and prints Spearman's ρ with
-accuracy, over all architectures and within depth, beside that of the usual initialisation.
+accuracy, overall and within strata, beside that of the usual initialization.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> None:
             rows = pool.map(partial(scored, weight=weight), texts)
             columns.append(np.array(list(track(rows, total=len(texts), console=Console(stderr=True))), dtype=float).T)
     sys.stdout.write(
-        "| proxy | as initialised: ρ | within depth | weight 1: ρ | within depth |\n|---|---|---|---|---|\n"
+        "| proxy | as initialized: ρ | within-stratum ρ | weight 1: ρ | within-stratum ρ |\n|---|---|---|---|---|\n"
     )
     for name, usual, awake in zip(PROXIES, *columns, strict=True):
         measured = [

@@ -1,9 +1,9 @@
-"""How many predictions a second the service answers over HTTP, and how long each takes.
+"""Throughput and latency of predictions over HTTP.
 
     python benchmarks/serving.py --seconds 5
 
-A real server of one process, and this process as its client: 16 connections that are kept open, with one request at a
-time under way on each. Client and server share the machine's cores.
+Runs a server, and 16 keep-alive connections in this process, each with one request at a time. Client and server share
+the machine's cores.
 """
 
 import argparse
@@ -30,7 +30,7 @@ CONNECTIONS = 16
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each kind of request")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     table = Table("POST /v1/predictions", "requests/s", "p50, ms", "p99, ms")
     for kind, measured in measure(parser.parse_args().seconds).items():
         table.add_row(kind, *(f"{number:.4g}" for number in measured.values()))
@@ -38,19 +38,19 @@ def main() -> None:
 
 
 def measure(seconds: float = 5.0) -> dict[str, dict[str, float]]:
-    """By kind of request, requests a second and milliseconds; each kind is asked for that many seconds."""
+    """Return throughput and latency by kind of request, each measured for `seconds`."""
     structure, scored = _request(PENG, proxies=[]), _request(PENG)
     with server() as url:
-        uvloop.run(_drive(url, iter([structure, scored]), 1, seconds=600))  # from now on cached
+        uvloop.run(_drive(url, iter([structure, scored]), 1, seconds=600))  # fills the cache
         return {
             "cached, structure only": uvloop.run(_drive(url, repeat(structure), CONNECTIONS, seconds)),
             "cached, scored": uvloop.run(_drive(url, repeat(scored), CONNECTIONS, seconds)),
-            "not cached, structure only": uvloop.run(_drive(url, _fresh(), CONNECTIONS, seconds)),
+            "not cached, structure only": uvloop.run(_drive(url, _uncached(), CONNECTIONS, seconds)),
         }
 
 
-def _fresh() -> Iterator[bytes]:
-    """Requests for architectures that were not asked for before."""
+def _uncached() -> Iterator[bytes]:
+    """Yield requests for new architectures."""
     space, rng = get_space("gcn-nas"), np.random.default_rng(0)
     while True:
         yield _request(space.to_json(space.sample(rng, depth=10)), proxies=[])
@@ -63,22 +63,25 @@ def _request(architecture: dict[str, Any], **more: Any) -> bytes:
 
 
 async def _drive(url: str, requests: Iterator[bytes], connections: int, seconds: float) -> dict[str, float]:
-    """What the requests took; a tenth of the time before is for warming up."""
-    loop, place = asyncio.get_running_loop(), urlsplit(url)
+    """Send requests, and return throughput and latency after a warm-up of a tenth of the duration."""
+    loop, address = asyncio.get_running_loop(), urlsplit(url)
     started = perf_counter() + seconds / 10
-    clients = [_Client(requests, until=started + seconds) for _ in range(connections)]
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, place.hostname, place.port)
+    clients = []
+    for _ in range(connections):
+        _, client = await loop.create_connection(
+            lambda: _Client(requests, until=started + seconds), str(address.hostname), int(address.port or 0)
+        )
+        clients.append(client)
     await asyncio.gather(*(client.done for client in clients))
-    taken = [end - begun for client in clients for begun, end in client.times if begun >= started]
-    if not taken:
+    latencies = [end - begun for client in clients for begun, end in client.times if begun >= started]
+    if not latencies:
         return {}
-    p50, p99 = (1000 * float(np.percentile(taken, share)) for share in (50, 99))
-    return {"requests_per_second": len(taken) / seconds, "p50_ms": p50, "p99_ms": p99}
+    p50, p99 = (1000 * float(np.percentile(latencies, q)) for q in (50, 99))
+    return {"requests_per_second": len(latencies) / seconds, "p50_ms": p50, "p99_ms": p99}
 
 
 class _Client(asyncio.Protocol):
-    """One connection: the next request as soon as the last was answered."""
+    """A connection that sends the next request as soon as the last is answered."""
 
     def __init__(self, requests: Iterator[bytes], until: float) -> None:
         self._requests, self._until = requests, until

@@ -33,7 +33,15 @@ def main() -> None:
     left_out = {f"{depth} layers": depths == depth for depth in np.unique(depths)}
     left_out |= {f"at most {low:.2f} fixed-graph modules": fixed <= low, f"at least {high:.2f}": fixed >= high}
     info = get_combiner("structure")
-    header = ("left out", "architectures", "called unlike", "coverage", "width, points", "coverage as if alike", "ρ")
+    header = (
+        "left out",
+        "architectures",
+        "outside of the domain",
+        "coverage",
+        "width, points",
+        "coverage without widening",
+        "ρ",
+    )
     sys.stdout.write(f"| {' | '.join(header)} |\n|{'---|' * len(header)}\n")
     for name, out in left_out.items():
         seen, unseen = (FeatureTable(table.names, table.values[rows]) for rows in (~out, out))
@@ -52,7 +60,8 @@ def main() -> None:
         cells = (f"{out.sum()}", *shares, f"{alike['coverage']['overall']:.1%}", f"{spearman(predicted, y[out]):.2f}")
         sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
     for size in (150, len(benchmark)):
-        sys.stdout.write(f"called unlike after {size}, of {NEW} random: {_false_alarms(benchmark, table, size):.1%}\n")
+        fraction = _false_alarms(benchmark, table, size)
+        sys.stdout.write(f"outside of the domain of {size}, of {NEW} random: {fraction:.1%}\n")
 
 
 def _false_alarms(benchmark: Benchmark, table: FeatureTable, size: int) -> float:

@@ -1,4 +1,4 @@
-"""How long the server takes from its start until it is ready, and the command line until it shows its help.
+"""Time from the server's start until it is ready, and from that of the command line until it prints its help.
 
 python benchmarks/start.py --runs 5
 """
@@ -15,23 +15,26 @@ from service.cli.demo import server
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5)
-    for what, seconds in measure(parser.parse_args().runs).items():
-        Console().print(f"{what}: {seconds:.2f} s")
+    parser.add_argument("--runs", type=int, default=5, help="runs, of which the fastest counts")
+    for name, seconds in measure(parser.parse_args().runs).items():
+        Console().print(f"{name}: {seconds:.2f} s")
 
 
 def measure(runs: int = 5) -> dict[str, float]:
-    """Seconds, the best of several runs: by then the files that are read lie in the system's memory."""
-    return {"serve until ready": min(_ready() for _ in range(runs)), "help": min(_help() for _ in range(runs))}
+    """Return the seconds of the fastest of several runs, in which all files are in the system's cache."""
+    return {
+        "serve until ready": min(_time_ready() for _ in range(runs)),
+        "help": min(_time_help() for _ in range(runs)),
+    }
 
 
-def _ready() -> float:
+def _time_ready() -> float:
     started = perf_counter()
     with server():
         return perf_counter() - started
 
 
-def _help() -> float:
+def _time_help() -> float:
     started = perf_counter()
     subprocess.run([sys.executable, "-m", "service.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
     return perf_counter() - started

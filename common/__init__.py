@@ -1,1 +1,1 @@
-"""Shared by every package: the error tree, strict readers of files and JSON, the version."""
+"""Modules used by every package: exceptions, files, strict JSON, optional dependencies and the version."""

@@ -1,4 +1,4 @@
-"""JSON values from outside as documents of a stated form."""
+"""Validation of JSON values against pydantic models."""
 
 from typing import Any, TypeVar
 
@@ -10,7 +10,19 @@ Document = TypeVar("Document", bound=BaseModel)
 
 
 def check_fields(kind: type[Document], value: Any, place: str) -> Document:
-    """Read a JSON value as a document of that kind. Raises `InputError` that names the place and the field."""
+    """Validate a JSON value.
+
+    Args:
+        kind: model of the document.
+        value: JSON value.
+        place: location of the value, for errors.
+
+    Returns:
+        The document.
+
+    Raises:
+        InputError: the value does not fit the model; the error names the place and the first wrong field.
+    """
     try:
         return kind.model_validate(value)
     except ValidationError as error:

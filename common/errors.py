@@ -1,7 +1,7 @@
-"""The one tree of errors: everything archrank raises on purpose is an `ArchrankError`.
+"""Exceptions: every error that archrank raises on purpose is an `ArchrankError`.
 
-An `InputError` names the field, the value and what is allowed, so that the HTTP service, the command line and Python
-callers can all show the same sentence.
+An `InputError` names field, value and allowed values, so that the HTTP service, the command line and Python callers
+show the same sentence.
 """
 
 import reprlib
@@ -11,21 +11,21 @@ from typing import Any, TypeVar
 
 class _Short(reprlib.Repr):
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        return super().repr_dict(dict(islice(x.items(), self.maxdict + 1)), level)  # or it would sort all of them
+        return super().repr_dict(dict(islice(x.items(), self.maxdict + 1)), level)  # without sorting all keys
 
 
 _short = _Short()
 _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxstring, _short.maxother = 2, 4, 8, 60, 60
-Refusal = TypeVar("Refusal", bound="InputError")
+ErrorT = TypeVar("ErrorT", bound="InputError")
 
 
 def shortened(value: Any) -> str:
-    """The value as an error shows it to people."""
+    """Return the shortened representation of a value for error messages."""
     return _short.repr(value)
 
 
 class ArchrankError(Exception):
-    """Base of every error that archrank raises on purpose. Survives the way from one process to another."""
+    """Base class of all errors that archrank raises on purpose. Can be pickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)
@@ -39,12 +39,17 @@ def _restored(kind: type[ArchrankError], args: tuple[Any, ...], attributes: dict
 
 
 class InputError(ArchrankError, ValueError):
-    """A value from outside is not what it has to be.
+    """An input value is invalid.
+
+    Args:
+        field: location of the value, e.g. `layers[2][0]`.
+        value: the value.
+        allowed: description of the allowed values.
 
     Attributes:
-        field: where the value stands, e.g. `layers[2][0]`.
-        value: the value, shortened for people.
-        allowed: what would have been accepted.
+        field: location of the value.
+        value: shortened representation of the value.
+        allowed: description of the allowed values.
     """
 
     def __init__(self, field: str, value: Any, allowed: str) -> None:
@@ -54,11 +59,11 @@ class InputError(ArchrankError, ValueError):
         super().__init__(f"{field}: got {self.value}; allowed: {allowed}")
 
     def within(self, parent: str) -> "InputError":
-        """The same error seen from one level further out: `mask[0]` becomes `architectures[3].mask[0]`."""
+        """Return the error with its field prefixed: `mask[0]` becomes `architectures[3].mask[0]`."""
         return self.renamed(f"{parent}.{self.field}", type(self))
 
-    def renamed(self, field: str, kind: type[Refusal]) -> Refusal:
-        """The same refusal, as an error of another kind about a field of another name."""
+    def renamed(self, field: str, kind: type[ErrorT]) -> ErrorT:
+        """Return the error as another class, with another field."""
         error = kind.__new__(kind)
         error.field, error.value, error.allowed = field, self.value, self.allowed
         error.args = (f"{field}: got {self.value}; allowed: {self.allowed}",)
@@ -66,7 +71,15 @@ class InputError(ArchrankError, ValueError):
 
 
 def check_seed(seed: Any, field: str = "seed") -> None:
-    """Raise `InputError` unless every library takes it as a seed."""
+    """Check that a value is a seed that all libraries accept.
+
+    Args:
+        seed: value to check.
+        field: name of the value in errors.
+
+    Raises:
+        InputError: the value is no integer from 0 to 2**32 - 1.
+    """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InputError(field, seed, "a whole number from 0 to 2**32 - 1")
 
@@ -80,7 +93,13 @@ class BatchError(InputError):
 
 
 class UnknownNameError(InputError):
-    """A name is in no registry."""
+    """A name is not registered.
+
+    Args:
+        field: location of the name.
+        value: the name.
+        known: registered names.
+    """
 
     def __init__(self, field: str, value: Any, known: list[str] | tuple[str, ...]) -> None:
         super().__init__(field, value, "one of " + ", ".join(known))

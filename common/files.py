@@ -1,4 +1,4 @@
-"""Files from outside: regular ones, or pipes where they are read once, of bounded size; and the JSON in them."""
+"""Untrusted files: regular files or pipes of bounded size, and JSON in them."""
 
 import stat
 from pathlib import Path
@@ -9,15 +9,21 @@ from common.strict_json import JsonError, loads
 
 MAX_FILE_BYTES = 2**30
 MAX_NESTING = 32
-"""Levels of lists and objects in the JSON of a file."""
+"""Maximum nesting of lists and objects in JSON files."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""Some editors put one in front of UTF-8."""
+"""Written by some editors at the start of UTF-8 files."""
 
 
 def check_file(path: Path, field: str, pipe: bool = False) -> None:
-    """Raise `InputError` unless there is a regular file, or a pipe where one will do.
+    """Check that a path is a regular file, before it is opened: reading a FIFO or a device may never end.
 
-    Opening a FIFO waits for its writer, and a device may never end.
+    Args:
+        path: path to check.
+        field: name of the path in errors.
+        pipe: allow pipes.
+
+    Raises:
+        InputError: there is no such file.
     """
     try:
         mode = path.stat().st_mode
@@ -29,17 +35,20 @@ def check_file(path: Path, field: str, pipe: bool = False) -> None:
 
 
 def read_file(path: Path, field: str, pipe: bool = False, max_bytes: int = MAX_FILE_BYTES) -> bytes:
-    """Read a whole file, less a byte order mark.
+    """Read a whole file and remove a byte order mark.
 
     Args:
-        path: of the file.
-        field: names it in errors.
-        pipe: take a pipe, too.
-        max_bytes: size of the largest that is read.
+        path: path of the file.
+        field: name of the path in errors.
+        pipe: allow pipes.
+        max_bytes: maximum size.
+
+    Returns:
+        The content.
 
     Raises:
-        InputError: as `check_file`, or the file is too large.
-        OSError: it cannot be read.
+        InputError: there is no such file, or it is too large.
+        OSError: the file cannot be read.
     """
     check_file(path, field, pipe)
     with path.open("rb") as file:
@@ -50,7 +59,19 @@ def read_file(path: Path, field: str, pipe: bool = False, max_bytes: int = MAX_F
 
 
 def parse_json(text: bytes, place: str, finite: bool = True) -> Any:
-    """Read the JSON value of a file or of a line in it, as `loads` does. Raises `InputError` that names the place."""
+    """Parse one JSON value.
+
+    Args:
+        text: JSON in UTF-8.
+        place: location of the text, for errors.
+        finite: refuse NaN and infinities.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: the text is no strict JSON.
+    """
     try:
         return loads(text, MAX_NESTING, finite=finite)
     except JsonError as error:
@@ -58,5 +79,18 @@ def parse_json(text: bytes, place: str, finite: bool = True) -> Any:
 
 
 def read_json(path: Path, field: str, pipe: bool = False) -> Any:
-    """Read a file that is one JSON value. Raises what `read_file` and `parse_json` raise."""
+    """Read a file of one JSON value.
+
+    Args:
+        path: path of the file.
+        field: name of the path in errors.
+        pipe: allow pipes.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: there is no such file, or it is no strict JSON.
+        OSError: the file cannot be read.
+    """
     return parse_json(read_file(path, field, pipe), field)

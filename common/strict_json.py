@@ -1,4 +1,4 @@
-"""JSON as the standard has it: Python's own reader also takes NaN, Infinity and repeated names."""
+"""Strict JSON reader: unlike Python's, it refuses NaN, infinities and repeated names, and bounds size and nesting."""
 
 import json
 import math
@@ -6,41 +6,45 @@ from typing import Any
 
 from common.errors import InputError
 
-PART = 8
-"""One of so many values may be a list or an object, and one have a name: these take the most memory."""
+CONTAINER_SHARE = 8
+"""Divisor of the limits of containers and of named values, which take the most memory."""
 
 
 class JsonError(InputError):
-    """A text is not the JSON that we read."""
+    """A text is no strict JSON."""
 
 
 class TooManyValuesError(InputError):
-    """A text would take many times its size to be read."""
+    """A text has too many values: reading it would take many times its size in memory."""
 
 
 def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite: bool = True) -> Any:
-    """Read one JSON value from UTF-8.
+    """Read one JSON value.
 
     Args:
-        data: the text.
-        max_nesting: levels of lists and objects.
-        max_values: values in it, an eighth of them lists and objects, an eighth with a name. They are counted before
-            any is made, by the signs that belong to them, so that those within strings count, too.
-        finite: refuse NaN, infinities and numbers that overflow to them, which files of other programs may hold.
+        data: JSON in UTF-8.
+        max_nesting: maximum nesting of lists and objects.
+        max_values: maximum number of values; at most an eighth of them may be lists and objects, and an eighth may have
+            a name. Values are counted before they are constructed, by their delimiters; those within strings count as
+            well.
+        finite: refuse NaN, infinities and numbers that overflow to them.
+
+    Returns:
+        The value.
 
     Raises:
-        TooManyValuesError: more values.
-        JsonError: not UTF-8, not JSON, a number that is not finite, a name that comes twice in an object, or lists and
-            objects nested deeper than `max_nesting`.
+        TooManyValuesError: there are too many values.
+        JsonError: the text is not UTF-8 or not JSON, a number is not finite, a name is repeated in an object, or lists
+            and objects are nested too deeply.
     """
-    _check_number(data, max_values)
+    _check_num_values(data, max_values)
     too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_nesting} levels")
     try:
         value = json.loads(
             data.decode(),
-            parse_constant=_refuse if finite else None,
-            parse_float=_finite if finite else None,
-            object_pairs_hook=_without_repeats,
+            parse_constant=_refuse_constant if finite else None,
+            parse_float=_parse_finite if finite else None,
+            object_pairs_hook=_object_of,
         )
     except UnicodeDecodeError as error:
         raise JsonError("body", f"byte 0x{data[error.start]:02x} at {error.start}", "UTF-8 text") from error
@@ -57,38 +61,38 @@ def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite
     return value
 
 
-def _check_number(data: bytes, max_values: float) -> None:
+def _check_num_values(data: bytes, max_values: float) -> None:
     containers = data.count(b"[") + data.count(b"{")
-    numbers = {
+    counts = {
         "values": (1 + containers + data.count(b","), max_values),
-        "lists and objects": (containers, max_values // PART),
-        "names": (data.count(b":"), max_values // PART),
+        "lists and objects": (containers, max_values // CONTAINER_SHARE),
+        "names": (data.count(b":"), max_values // CONTAINER_SHARE),
     }
-    for kind, (number, most) in numbers.items():
-        if number > most:
-            raise TooManyValuesError(f"body ({kind})", number, f"at most {most:g}")
+    for kind, (number, limit) in counts.items():
+        if number > limit:
+            raise TooManyValuesError(f"body ({kind})", number, f"at most {limit:g}")
 
 
-def _refuse(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise JsonError("body", name, "finite numbers; JSON knows no NaN and no Infinity")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _refuse(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in members:
             raise JsonError("body", name, "each name at most once in an object")
-        found[name] = value
-    return found
+        members[name] = value
+    return members
 
 
 def _nesting(value: Any, limit: int) -> int:
-    """Levels of lists and objects, counted no further than one past the limit."""
+    """Nesting of lists and objects, counted up to one above the limit."""
     level, depth = [value], 0
     while (level := [node for node in level if isinstance(node, list | dict)]) and depth <= limit:
         depth += 1

@@ -1,10 +1,10 @@
-"""Which archrank this is."""
+"""Version of archrank."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 
 def archrank_version() -> str:
-    """Version of the installed distribution; `unknown` for a checkout that was never installed."""
+    """Return the version of the installed distribution; `unknown` if archrank is not installed."""
     try:
         return version("archrank")
     except PackageNotFoundError:

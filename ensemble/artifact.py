@@ -1,6 +1,7 @@
-"""The folder that a fitted ensemble is saved as: a manifest, and parts whose sizes and SHA-256 it states.
+"""File format of a fitted ensemble: a folder with a manifest and parts.
 
-Arrays are safetensors, trees are the formats of their libraries. Nothing is a pickle, so loading runs no code.
+The manifest states the size and SHA-256 of every part. Arrays are stored as safetensors, models of other libraries in
+the formats of those libraries. Nothing is a pickle, so that loading runs no code.
 """
 
 import hashlib
@@ -22,15 +23,24 @@ from ensemble.combiners import State
 from ensemble.errors import ArtifactError
 from models import InputError
 
-FORMAT = 3
-"""Raised whenever an older program could not read what a newer one writes."""
+FORMAT = 4
+"""Version of the format, incremented by every incompatible change."""
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.safetensors"
-PART = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_]+)+")
+PART_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_]+)+")
 
 
 def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> None:
-    """Write the folder beside its place and then rename it. Replaces an artifact that was there, and nothing else."""
+    """Write an artifact atomically, replacing one that is there.
+
+    Args:
+        folder: path of the artifact.
+        manifest: description of the ensemble, plain JSON.
+        state: fitted state.
+
+    Raises:
+        ArtifactError: the folder holds anything else.
+    """
     check_replaceable(folder)
     arrays, copies = _distinct({name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())})
     parts = {ARRAYS: save(arrays)} | {name.replace("/", "-"): blob for name, blob in state.blobs.items()}
@@ -46,32 +56,44 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise `ArtifactError` unless an artifact can be written there: nothing, or an artifact and nothing else."""
+    """Check that an artifact can be written to a folder.
+
+    Args:
+        folder: path of the artifact.
+
+    Raises:
+        ArtifactError: the folder exists and is not an artifact, or holds other files.
+    """
     check_new_folder(folder)
     if not folder.exists():
         return
     try:
-        ours = {MANIFEST, *_read_manifest(folder)["parts"]}
+        own_files = {MANIFEST, *_read_manifest(folder)["parts"]}
     except (ArtifactError, KeyError, TypeError) as error:
         raise ArtifactError(f"{folder} exists and is no artifact: not overwritten") from error
-    foreign = sorted({path.name for path in folder.iterdir()} - ours)
-    if foreign:
+    if foreign := sorted({path.name for path in folder.iterdir()} - own_files):
         raise ArtifactError(f"{folder} holds {foreign[0]}, which is no part of the artifact: not overwritten")
 
 
 def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
-    """Manifest and state of a saved ensemble.
+    """Load an artifact.
 
-    Raises `ArtifactError` with the reason unless every byte is what was saved: a missing, additional or altered part,
-    an unknown format, a manifest that is not its own.
+    Args:
+        folder: path of the artifact.
+
+    Returns:
+        The manifest and the fitted state.
+
+    Raises:
+        ArtifactError: a part is missing, additional or altered, the manifest is altered, or the format is unknown.
     """
     manifest = _read_manifest(folder)
     if manifest.get("format") != FORMAT:
-        found = shortened(manifest.get("format"))
-        raise ArtifactError(f"{folder}: format {found} is unknown; this version reads format {FORMAT}")
+        version = shortened(manifest.get("format"))
+        raise ArtifactError(f"{folder}: format {version} is unknown; this version reads format {FORMAT}")
     if manifest.get("manifest_sha256") != _manifest_hash(manifest):
-        raise ArtifactError(f"{folder}: {MANIFEST} was altered: its own SHA-256 does not fit")
-    parts = _checked_parts(folder, manifest.get("parts"))
+        raise ArtifactError(f"{folder}: {MANIFEST} was altered: its SHA-256 does not match")
+    parts = _read_parts(folder, manifest.get("parts"))
     try:
         arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
         arrays |= {name: arrays[original] for name, original in manifest["copies"].items()}
@@ -91,7 +113,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _distinct(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Each array once, and under which other name the rest are: combiners have members in common."""
+    """Deduplicate arrays, because combiners have estimators in common.
+
+    Returns:
+        The distinct arrays, and for each duplicate the name of its equal.
+    """
     originals: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     copies: dict[str, str] = {}
     for name, array in arrays.items():
@@ -101,22 +127,23 @@ def _distinct(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any
     return {name: array for name, array in arrays.items() if name not in copies}, copies
 
 
-def _checked_parts(folder: Path, stated: Any) -> dict[str, bytes]:
-    if not isinstance(stated, dict) or not all(PART.fullmatch(name) for name in stated):
+def _read_parts(folder: Path, entries: Any) -> dict[str, bytes]:
+    """Read the parts and compare them with the manifest's entries."""
+    if not isinstance(entries, dict) or not all(PART_NAME.fullmatch(name) for name in entries):
         raise ArtifactError(f"{folder}: {MANIFEST} names parts that are not plain file names")
-    found = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if missing := sorted(set(stated) - found):
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if missing := sorted(set(entries) - present):
         raise ArtifactError(f"{folder}: parts are missing: {', '.join(missing)}")
-    if extra := sorted(found - set(stated)):
+    if extra := sorted(present - set(entries)):
         raise ArtifactError(f"{folder}: files that the manifest does not name: {', '.join(extra)}")
     parts: dict[str, bytes] = {}
-    for name, expected in stated.items():
+    for name, expected in entries.items():
         try:
             part = read_file(folder / name, name)
         except (InputError, OSError) as error:
             raise ArtifactError(f"{folder}: {name} cannot be read ({error})") from error
         if {"bytes": len(part), "sha256": _sha256(part)} != expected:
-            raise ArtifactError(f"{folder}: {name} was altered: its size or SHA-256 is not the manifest's")
+            raise ArtifactError(f"{folder}: {name} was altered: its size or SHA-256 does not match the manifest")
         parts[name] = part
     return parts
 
@@ -126,5 +153,5 @@ def _sha256(content: bytes) -> str:
 
 
 def _manifest_hash(manifest: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
-    return _sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
+    content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return _sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())

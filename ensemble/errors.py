@@ -1,16 +1,16 @@
-"""What can be wrong with a benchmark, a table of scores or a saved ensemble."""
+"""Errors of benchmarks, score tables and saved ensembles."""
 
 from models import ArchrankError, InputError
 
 
 class BenchmarkError(InputError):
-    """A benchmark or a table of scores is not what it has to be. `field` names the file, the line and the field."""
+    """A benchmark or a score table is invalid. `field` names the file, the line and the field."""
 
     @classmethod
     def at(cls, place: str, error: InputError) -> "BenchmarkError":
-        """The same complaint with the place in front: `table.jsonl line 3, layers[0]`."""
+        """Prefix the field of an error with its place: `table.jsonl line 3, layers[0]`."""
         return error.renamed(f"{place}, {error.field}", cls)
 
 
 class ArtifactError(ArchrankError):
-    """A saved ensemble is broken, incomplete, altered or of an unknown format."""
+    """A saved ensemble is missing, incomplete, altered or of an unknown format."""

@@ -142,7 +142,7 @@ def improving_mutations(
     neighbors = list(space.neighbors(architecture))
     current, *mutated = predict([architecture, *neighbors])
     mutations = (
-        SuggestedMutation(space.edit(architecture, neighbor), float(accuracy), float(accuracy - current))
+        SuggestedMutation(space.describe_mutation(architecture, neighbor), float(accuracy), float(accuracy - current))
         for neighbor, accuracy in zip(neighbors, mutated, strict=True)
         if accuracy > current
     )
@@ -152,4 +152,4 @@ def improving_mutations(
 def _feature_group(column: str, space: SearchSpace[Architecture], architecture: Architecture) -> str:
     if column.startswith(PROXY):
         return f"proxy {column.removeprefix(PROXY)}"
-    return "parameters and FLOPs" if column.startswith("cost.") else space.part(architecture, column)
+    return "parameters and FLOPs" if column.startswith("cost.") else space.feature_group(architecture, column)

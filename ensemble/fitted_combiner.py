@@ -72,11 +72,11 @@ class FittedCombiner:
 
     def get_state(self) -> State:
         """Return the fitted state for an artifact."""
-        parts = {"model": self.estimator.get_state(), "errors": self.residuals.get_state()}
+        parts = {"estimator": self.estimator.get_state(), "residuals": self.residuals.get_state()}
         if self.mean_contributions is not None:
             means = self.mean_contributions
-            parts["typical"] = State({"depths": means.strata, "means": means.means})
-        return State.merged({**parts, "population": State({"held_out": self.held_out, "depths": self.strata})})
+            parts["mean_contributions"] = State({"strata": means.strata, "means": means.means})
+        return State.merged({**parts, "reference_set": State({"held_out": self.held_out, "strata": self.strata})})
 
     @classmethod
     def from_state(cls, info: CombinerInfo, columns: Sequence[str], seed: int, state: State) -> "FittedCombiner":
@@ -86,15 +86,15 @@ class FittedCombiner:
             KeyError: a part is missing.
             ValueError: the parts do not fit each other.
         """
-        estimator = info.build(columns, seed).set_state(state.part("model"))
+        estimator = info.build(columns, seed).set_state(state.part("estimator"))
         means = None
         if estimator.additive:
-            arrays = state.part("typical").floats
-            means = MeanContributions(arrays["depths"], arrays["means"])
+            arrays = state.part("mean_contributions").floats
+            means = MeanContributions(arrays["strata"], arrays["means"])
             if means.means.shape != (len(means.strata) + 1, len(info.columns(columns)) + 1):
                 raise ValueError("the mean contributions do not fit the columns")
-        reference = state.part("population").floats
-        held_out, strata = reference["held_out"], reference["depths"]
+        reference = state.part("reference_set").floats
+        held_out, strata = reference["held_out"], reference["strata"]
         if held_out.shape != strata.shape:
             raise ValueError("the held-out predictions do not fit their strata")
-        return cls(info, estimator, ConformalResiduals.from_state(state.part("errors")), held_out, strata, means)
+        return cls(info, estimator, ConformalResiduals.from_state(state.part("residuals")), held_out, strata, means)

@@ -123,6 +123,17 @@ class Ensemble:
             InputError: the seed is out of range.
             BenchmarkError: the benchmark is too small, or the scores' probe batch cannot be made again.
             UnknownNameError: a combiner does not exist.
+
+        Example:
+            >>> import numpy as np
+            >>> from ensemble import Benchmark, Ensemble, Entry
+            >>> from models import get_space
+            >>> space, rng = get_space("gcn-nas"), np.random.default_rng(0)
+            >>> entries = [Entry(space.sample(rng), accuracy) for accuracy in np.linspace(0.92, 0.95, 20)]
+            >>> benchmark = Benchmark("example", space, tuple(entries))
+            >>> ensemble = Ensemble.fit(benchmark, combiners=["ridge"], folds=2, jobs=1)
+            >>> ensemble.combiners
+            ('ridge', 'structure')
         """
         check_seed(seed)
         check_size(benchmark)
@@ -166,7 +177,7 @@ class Ensemble:
             ArtifactError: the folder holds anything else.
         """
         parts = {name: fitted.get_state() for name, fitted in self._fitted.items()}
-        parts["population"] = self.reference_set.get_state()
+        parts["reference_set"] = self.reference_set.get_state()
         if self.batch is not None:
             parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
         save_artifact(Path(folder), self.manifest, State.merged(parts))
@@ -180,6 +191,12 @@ class Ensemble:
 
         Raises:
             ArtifactError: the artifact is missing, incomplete, altered or of an unknown format.
+
+        Example:
+            >>> from ensemble import Ensemble
+            >>> ensemble = Ensemble.load("ensemble/artifacts/gcn-nas-ntu")
+            >>> ensemble.combiners
+            ('stacked', 'structure', 'vote', 'mean', 'ranknet', 'forest', 'xgboost', 'ridge')
         """
         manifest, state = load_artifact(Path(folder))
         try:
@@ -191,7 +208,7 @@ class Ensemble:
                 name: FittedCombiner.from_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
             }
-            reference_set = ReferenceSet.from_state(state.part("population"), columns)
+            reference_set = ReferenceSet.from_state(state.part("reference_set"), columns)
             ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, state.part("batch")))
             ensemble._smoke_test()
         except ArtifactError:
@@ -242,6 +259,15 @@ class Ensemble:
         Raises:
             UnknownNameError: the ensemble has no combiner of that name.
             InputError: the number of scores is not that of the architectures.
+
+        Example:
+            >>> from ensemble import Ensemble
+            >>> ensemble = Ensemble.load("ensemble/artifacts/gcn-nas-ntu")
+            >>> layers = [["L", "ST"], ["L4", "S", "ST"], ["L4", "L3", "T"], ["L", "L4n", "L3", "L2", "ST"]]
+            >>> architecture = ensemble.space.parse(layers)
+            >>> (prediction,) = ensemble.predict([architecture])
+            >>> prediction.combiner, round(prediction.accuracy, 3), round(prediction.interval.low, 3)
+            ('structure', 0.937, 0.934)
         """
         self._check(architectures, scores, combiner)
         if not architectures:
@@ -306,10 +332,23 @@ class Ensemble:
             combiner: name of the combiner, by default as in `predict`.
 
         Returns:
-            The explanation, which names the combiner that it is about.
+            The explanation, which names the explained combiner.
 
         Raises:
             UnknownNameError: the ensemble has no combiner of that name.
+
+        Example:
+            >>> from ensemble import Ensemble
+            >>> ensemble = Ensemble.load("ensemble/artifacts/gcn-nas-ntu")
+            >>> layers = [["L", "ST"], ["L4", "S", "ST"], ["L4", "L3", "T"], ["L", "L4n", "L3", "L2", "ST"]]
+            >>> architecture = ensemble.space.parse(layers)
+            >>> explanation = ensemble.explain(architecture)
+            >>> round(explanation.base_value, 3)
+            0.942
+            >>> for attribution in explanation.attributions[:2]:
+            ...     print(attribution.feature_group, round(attribution.contribution, 4))
+            4 layers -0.0068
+            layers[3] (L, L4n, L3, L2, ST) 0.0017
         """
         score_rows = None if scores is None else [scores]
         self._check([architecture], score_rows, combiner)
@@ -358,7 +397,7 @@ class Ensemble:
     ) -> tuple[Array, list[list[str]]]:
         """Interval scales, (m,), and warnings of each architecture."""
         scale, warnings = np.ones(len(architectures)), []
-        mismatches = self.reference_set.mismatches(table, self.space.meaning)
+        mismatches = self.reference_set.mismatches(table, self.space.describe_feature)
         for i, (architecture, mismatch) in enumerate(zip(architectures, mismatches, strict=True)):
             warnings.append([*self.space.warnings(architecture), *mismatch.reasons, *score_mismatches])
             scale[i] = max(mismatch.interval_scale, MIN_INTERVAL_SCALE if warnings[i] else 1.0)

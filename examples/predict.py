@@ -1,10 +1,10 @@
-"""A small random search that leaves the judging to a running archrank.
+"""A small random search over the HTTP API of a running archrank.
 
     archrank serve &
     python examples/predict.py [http://127.0.0.1:8000]
 
-Each generation draws many architectures, sifts them by structure alone (milliseconds), and has the best of them
-predicted in full. It needs httpx and nothing else of archrank.
+Each generation samples architectures, preselects the best by structure alone (milliseconds), and predicts these with
+proxies. The script needs httpx, and nothing of archrank.
 """
 # ruff: noqa: T201
 
@@ -14,26 +14,28 @@ from typing import Any
 
 import httpx
 
-GENERATIONS, DRAWN, KEPT = 3, 32, 2
+GENERATIONS, SAMPLE_SIZE, PRESELECTED = 3, 32, 2
 
 
 def predict(client: httpx.Client, **request: Any) -> list[dict[str, Any]]:
-    """The predictions that could be made, best first."""
-    answer = client.post("/v1/predictions", json=request)
-    if answer.is_error:
-        sys.exit(answer.json()["detail"])
-    return sorted((item for item in answer.json()["predictions"] if "error" not in item), key=lambda item: item["rank"])
+    """Return the predictions, best first, without the architectures that failed."""
+    response = client.post("/v1/predictions", json=request)
+    if response.is_error:
+        sys.exit(response.json()["detail"])
+    predictions = [item for item in response.json()["predictions"] if "error" not in item]
+    return sorted(predictions, key=lambda item: item["rank"])
 
 
 def main(url: str) -> None:
-    """Search; print the best architecture at the end."""
+    """Search, and print the best architecture."""
     best: dict[str, Any] = {"accuracy": 0.0}
     with httpx.Client(base_url=url, timeout=300) as client:
         for generation in range(GENERATIONS):
-            drawn = client.get("/v1/spaces/gcn-nas/sample", params={"n": DRAWN, "seed": generation}).raise_for_status()
-            sifted = predict(client, **drawn.json(), proxies=[])[:KEPT]
-            found = predict(client, architectures=[item["architecture"] for item in sifted])
-            best = max(best, *found, key=lambda item: item["accuracy"])
+            params = {"n": SAMPLE_SIZE, "seed": generation}
+            sample = client.get("/v1/spaces/gcn-nas/sample", params=params).raise_for_status().json()
+            preselected = predict(client, **sample, proxies=[])[:PRESELECTED]
+            predictions = predict(client, architectures=[item["architecture"] for item in preselected])
+            best = max(best, *predictions, key=lambda item: item["accuracy"])
             print(f"generation {generation}: best predicted accuracy so far {best['accuracy']:.4f}")
     print(json.dumps(best["architecture"]))
 

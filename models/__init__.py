@@ -1,4 +1,4 @@
-"""Search spaces: from a written architecture to the network it means, and the batches that probe it."""
+"""Search spaces: from a written architecture to its network, and the batches that probe it."""
 
 from common.errors import ArchitectureError, ArchrankError, BatchError, InputError, UnknownNameError
 from models.base import Architecture, Cost, SearchSpace

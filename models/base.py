@@ -1,4 +1,7 @@
-"""What a search space is. One subclass a space; `models.registry` lists them."""
+"""Interface of a search space and of its architectures.
+
+Each space is a subclass in a package of its own; `models.registry` lists them.
+"""
 
 import hashlib
 import json
@@ -20,20 +23,18 @@ Shape = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True)
 class Architecture:
-    """One point of a search space, immutable and hashable. Spaces subclass it with their own fields.
-
-    `key` is the canonical JSON text: two architectures are the same network exactly if their keys are equal.
-    """
+    """Point of a search space, immutable and hashable; spaces subclass it with their own fields."""
 
     space: ClassVar[str]
 
     @cached_property
     def key(self) -> str:
+        """Canonical JSON text. Two architectures are the same network exactly if their keys are equal."""
         return json.dumps({"space": self.space, **self._canonical()}, separators=(",", ":"), sort_keys=True)
 
     @cached_property
     def fingerprint(self) -> str:
-        """128 bits of the SHA-256 of `key`, in hexadecimal: the name of the architecture in caches and tables."""
+        """First 128 bits of the SHA-256 of `key`, in hexadecimal: identifies the architecture in caches and tables."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:32]
 
     @property
@@ -47,7 +48,12 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an architecture costs: `params` trainable parameters, `flops` for one forward pass of the batch."""
+    """Cost of an architecture.
+
+    Attributes:
+        params: number of trainable parameters.
+        flops: FLOPs of one forward pass of a batch.
+    """
 
     params: int
     flops: int
@@ -57,18 +63,18 @@ ArchT = TypeVar("ArchT", bound=Architecture)
 
 
 class SearchSpace(ABC, Generic[ArchT]):
-    """A family of architectures: reads, writes, builds, describes and draws them.
+    """A family of architectures: parses, writes, builds, describes and samples them.
 
-    A space object holds what its networks share (number of classes, skeleton, persons) and no other state, so it may
-    be used from several threads at once.
+    A space holds what its networks share (number of classes, skeleton, persons) and no other state, so it can be used
+    from several threads. The *sampling distribution* is the one that the space's benchmark was drawn from.
     """
 
     name: ClassVar[str]
 
     max_layers: ClassVar[int]
-    """Most layers that an architecture may have; `parse` refuses more by their number, without a look into them."""
+    """Maximum number of layers; `parse` refuses longer input without reading it."""
     max_modules: ClassVar[int]
-    """Most modules that a layer may have; likewise."""
+    """Maximum number of modules per layer; `parse` refuses longer input without reading it."""
 
     skeleton: Skeleton
     """Joints and links of the input."""
@@ -76,39 +82,52 @@ class SearchSpace(ABC, Generic[ArchT]):
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that make this space again through `get_space`."""
+        """Keyword arguments that reconstruct the space through `get_space`, as plain JSON."""
 
     presets: ClassVar[Mapping[str, Any]]
-    """Architectures worth starting from, as `parse` reads them, by name."""
+    """Published architectures by name, in a form that `parse` reads."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What a user needs to write an architecture down, as plain JSON."""
+        """Return the description that a user needs to write architectures, as plain JSON."""
 
     @abstractmethod
     def parse(self, obj: Any) -> ArchT:
-        """Read an architecture from plain Python data. Raises `ArchitectureError`, which names the field."""
+        """Read an architecture from plain Python data.
+
+        Args:
+            obj: any of the space's notations.
+
+        Returns:
+            The architecture.
+
+        Raises:
+            ArchitectureError: the data are malformed; the error names the field.
+        """
 
     @abstractmethod
     def to_json(self, arch: ArchT) -> dict[str, Any]:
-        """The architecture as plain data for people; `parse` reads it back to an equal architecture."""
+        """Write an architecture as plain JSON, which `parse` reads back to an equal architecture."""
 
     @abstractmethod
     def build(self, arch: ArchT, seed: int = 0) -> nn.Module:
-        """The network at initialisation, on the CPU in float32, in train mode.
+        """Build a network at initialization, on the CPU, in float32 and in train mode.
 
-        The same architecture and seed give the same weights, whatever was drawn before; the global random state is
-        neither read nor changed.
+        The weights depend on architecture and seed alone; the global random state is neither read nor changed.
+
+        Args:
+            arch: architecture of the network.
+            seed: seed of the initial weights.
         """
 
     @abstractmethod
     def input_shape(self, batch_size: int, frames: int) -> Shape:
-        """Shape (N, C, T, V, M) of `batch_size` samples of `frames` frames."""
+        """Return the shape (N, C, T, V, M) of `batch_size` samples of `frames` frames."""
 
     @property
     @abstractmethod
     def num_classes(self) -> int:
-        """Number of classes; labels run from 0 to this less one."""
+        """Number of classes; labels are 0 to `num_classes - 1`."""
 
     @property
     @abstractmethod
@@ -117,49 +136,58 @@ class SearchSpace(ABC, Generic[ArchT]):
 
     @abstractmethod
     def feature_values(self, archs: Sequence[ArchT]) -> NDArray[np.float64]:
-        """Structural features, shape (len(archs), len(feature_names)). A row does not depend on the others."""
+        """Return structural features, (len(archs), len(feature_names)). Rows do not depend on each other."""
 
     def features(self, arch: ArchT) -> dict[str, float]:
-        """Structural features of one architecture, by name."""
+        """Return the structural features of one architecture by name."""
         return dict(zip(self.feature_names, self.feature_values([arch])[0].tolist(), strict=True))
 
     @abstractmethod
     def cost(self, arch: ArchT, batch: Shape) -> Cost:
-        """Parameters and FLOPs of one forward pass of a batch of that shape; analytic, nothing is built."""
+        """Count parameters, and FLOPs of one forward pass of a batch of this shape, without building the network."""
 
     @property
     @abstractmethod
     def largest(self) -> ArchT:
-        """The architecture that no other has more parameters or FLOPs than."""
+        """Architecture with the most parameters and FLOPs."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, **fixed: Any) -> ArchT:
-        """A random architecture of the population that the space's benchmark was drawn from."""
+        """Draw an architecture from the sampling distribution.
+
+        Args:
+            rng: source of randomness.
+            fixed: properties to condition on, such as `depth`.
+        """
 
     @abstractmethod
     def mutate(self, arch: ArchT, rng: np.random.Generator) -> ArchT:
-        """A random architecture one edit away; from inside the benchmark's population it stays inside."""
+        """Return a random mutation, inside the sampling distribution's support if `arch` is."""
 
     @abstractmethod
-    def crossover(self, one: ArchT, other: ArchT, rng: np.random.Generator) -> ArchT:
-        """A random architecture whose layers are each a parent's; from two of the benchmark's population one of it."""
+    def crossover(self, first: ArchT, second: ArchT, rng: np.random.Generator) -> ArchT:
+        """Return a random architecture of the parents' layers, inside the distribution's support if both are."""
 
     @abstractmethod
     def neighbors(self, arch: ArchT) -> Iterator[ArchT]:
-        """Every architecture one module away at the same depth; all are inside the population if this one is."""
+        """Iterate over architectures that differ in one module, inside the distribution's support if `arch` is."""
 
     @abstractmethod
     def warnings(self, arch: ArchT) -> list[str]:
-        """In which ways the architecture lies outside the benchmark's population; empty if it lies inside."""
+        """Return the ways in which an architecture is outside the sampling distribution's support."""
 
     @abstractmethod
-    def meaning(self, feature: str) -> str:
-        """A structural feature in words, for warnings. Raises `UnknownNameError`."""
+    def describe_feature(self, feature: str) -> str:
+        """Return the description of a structural feature, for warnings.
+
+        Raises:
+            UnknownNameError: there is no such feature.
+        """
 
     @abstractmethod
-    def part(self, arch: ArchT, feature: str) -> str:
-        """The part of the architecture that a structural feature describes, in words, for explanations."""
+    def feature_group(self, arch: ArchT, feature: str) -> str:
+        """Return the part of the architecture that a structural feature describes, for explanations."""
 
     @abstractmethod
-    def edit(self, before: ArchT, after: ArchT) -> dict[str, Any]:
-        """What was done to come from one architecture to its neighbour, as plain data."""
+    def describe_mutation(self, before: ArchT, after: ArchT) -> dict[str, Any]:
+        """Describe the mutation that turns an architecture into its neighbor, as plain JSON."""

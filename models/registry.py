@@ -42,5 +42,5 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]:
             try:
                 return space(**settings)
             except TypeError as error:
-                raise InputError("settings", settings, f"what {name} takes ({error})") from error
+                raise InputError("settings", settings, f"the settings of {name} ({error})") from error
     raise UnknownNameError("space", name, space_names())

@@ -1,4 +1,4 @@
-"""Skeleton graphs: joints, the links between them, and the adjacency that graph convolutions use."""
+"""Skeleton graphs: joints, links and the adjacency of graph convolutions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Skeleton:
     """A tree of joints.
 
     Attributes:
-        name: how users ask for it.
+        name: name, as in `get_skeleton`.
         joints: number of joints V.
-        links: pairs (child, parent), counted from 1 as in the sensors' manuals.
+        links: pairs (child, parent), counted from 1 as in the sensors' documentation.
     """
 
     name: str
@@ -26,13 +26,13 @@ class Skeleton:
 
     @property
     def setting(self) -> str | dict[str, Any]:
-        """What `get_skeleton` makes it of again, as plain JSON."""
+        """Argument of `get_skeleton` that reconstructs the skeleton, as plain JSON."""
         if SKELETONS.get(self.name) == self:
             return self.name
         return {"name": self.name, "joints": self.joints, "links": [list(link) for link in self.links]}
 
     def adjacency(self) -> NDArray[np.float32]:
-        """The three-subset adjacency, shape (3, V, V): identity, inward links, outward links.
+        """Return the three-subset adjacency, (3, V, V): identity, inward links, outward links.
 
         A link (i, j) sets `[j, i]` in the inward matrix and `[i, j]` in the outward one; the columns of both are
         divided by their sums (Yan et al. 2018, "Spatial Temporal Graph Convolutional Networks", spatial partition;
@@ -66,14 +66,22 @@ KINECT = Skeleton(
 )
 # fmt: on
 MAX_JOINTS = 1000
-"""An adjacency has a number for each two of them."""
+"""Bounds the memory of an adjacency, which is quadratic in the joints."""
 SKELETONS = {skeleton.name: skeleton for skeleton in (NTU, KINECT)}
 
 
 def get_skeleton(skeleton: str | Skeleton | Mapping[str, Any]) -> Skeleton:
-    """A skeleton by name, or one's own as an object or as `{"name", "joints", "links"}`.
+    """Return a skeleton.
 
-    Raises `UnknownNameError` for a name that is not known, `InputError` for links that make no tree.
+    Args:
+        skeleton: name of a built-in skeleton, or a custom one as an object or as `{"name", "joints", "links"}`.
+
+    Returns:
+        The skeleton, whose links form a tree.
+
+    Raises:
+        UnknownNameError: no skeleton has this name.
+        InputError: the fields are malformed, or the links form no tree.
     """
     if isinstance(skeleton, str):
         if skeleton not in SKELETONS:
@@ -92,7 +100,7 @@ def get_skeleton(skeleton: str | Skeleton | Mapping[str, Any]) -> Skeleton:
 
 
 def _check_tree(skeleton: Skeleton) -> None:
-    """Raise `InputError` unless every joint but one has one parent and hangs, over others, on that one."""
+    """Raise `InputError` unless the links form a tree: one joint without a parent, from which all others descend."""
     if not 1 <= skeleton.joints <= MAX_JOINTS:
         raise InputError("skeleton (joints)", skeleton.joints, f"a whole number from 1 to {MAX_JOINTS}")
     parent_of = dict(skeleton.links)

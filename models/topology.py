@@ -1,4 +1,4 @@
-"""What a graph network's units do to joints and frames, whatever their weights: for proxies that look at it alone."""
+"""Connectivity of a graph network's units over joints and frames, independent of the weights, for the proxy `sed`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class UnitTopology:
-    """One unit: parallel branches over the joints, then a convolution over time.
+    """Connectivity of a unit: parallel branches over the joints, then a convolution over time.
 
     Attributes:
-        ball: (V, V), true where two joints are linked or the same.
-        aggregations: each branch that mixes joints, as its (K, V, V) matrices. Features (…, V) go to `x · P_k`, each of
-            them with weights of its own, and the K results are summed.
-        skips: number of branches that mix no joints.
-        kernel: length of the convolution over time, in frames.
-        stride: its stride.
+        ball: (V, V), true for pairs of linked or identical joints.
+        aggregations: matrices (K, V, V) of each branch that mixes joints. Features (…, V) become `x · P_k`, with
+            separate weights for each k, and the K results are summed.
+        skips: number of branches that do not mix joints.
+        kernel: length of the temporal convolution, in frames.
+        stride: stride of the temporal convolution, in frames.
     """
 
     ball: NDArray[np.bool_]

@@ -41,5 +41,5 @@ def smallest_eigenvalue(features: Tensor) -> float:
     """
     if not bool(torch.isfinite(features).all()):
         raise ArithmeticError("a unit's output is not finite")
-    matrix = torch.corrcoef(features.double()).nan_to_num(0.0, 0.0, 0.0)
+    matrix = torch.corrcoef(features.double()).nan_to_num()
     return float(torch.linalg.eigvalsh(matrix.view(len(features), len(features)))[0])

@@ -25,9 +25,8 @@ class Nwot(Proxy):
         if len({len(tensor) for tensor in measured[Need.RELU_INPUTS]}) > 1:
             raise ArithmeticError("not all ReLUs see the same number of rows")
         kernel = torch.stack([_agreement(tensor) for tensor in measured[Need.RELU_INPUTS]]).sum(0)
-        sign, value = torch.linalg.slogdet(
-            kernel + EPSILON * torch.eye(len(kernel), dtype=torch.float64, device=kernel.device)
-        )
+        kernel.diagonal().add_(EPSILON)
+        sign, value = torch.linalg.slogdet(kernel)
         if sign <= 0:
             raise ArithmeticError("the kernel is not positive definite")
         return float(value)

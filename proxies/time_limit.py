@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 
 from common.errors import ArchrankError
@@ -33,8 +34,8 @@ def time_limit(seconds: float | None, what: str) -> Iterator[None]:
     """Raise `TimeLimitError` in the block as soon as it has taken longer, between two calls of PyTorch.
 
     Clean-up and imports in progress are let finish, so that no state stays behind: those of PyTorch and of this package
-    without a limit, those of the user's code for half a second. The limit uses a signal, which Python handles in the
-    main thread: other threads have no limit. Limits do not nest.
+    without a limit, those of the user's code for half a second. The limit uses SIGALRM, which Python handles in
+    the main thread: other threads have no limit. A timer of the caller is suspended, and goes on afterwards.
 
     Args:
         seconds: the limit; none where None.
@@ -54,13 +55,17 @@ def time_limit(seconds: float | None, what: str) -> Iterator[None]:
         if not _is_indivisible(frame, by_name=retries <= GRACE_RETRIES):
             raise TimeLimitError(f"{what} took longer than {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
+    outer_remaining, outer_interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    outer_handler, started = signal.signal(signal.SIGALRM, stop), monotonic()
     signal.setitimer(signal.ITIMER_REAL, min(seconds, threading.TIMEOUT_MAX), RETRY_INTERVAL_S)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, outer_handler)
+        if outer_remaining:
+            remaining = max(outer_remaining - (monotonic() - started), RETRY_INTERVAL_S)
+            signal.setitimer(signal.ITIMER_REAL, remaining, outer_interval)
 
 
 def _is_indivisible(frame: FrameType | None, by_name: bool) -> bool:

@@ -1,46 +1,29 @@
-"""The log of a search: a header line, then one JSON line a trial, appended as they are evaluated.
+"""Log of a search: a header line, then one JSON line per trial, appended as trials are evaluated.
 
-{"format": 1, "space": "gcn-nas", "settings": …, "strategy": "random", "seed": 0, "batch": 16, …}
-{"architecture": …, "accuracy": 0.9431, "flops": …, "params": …, "low": …, "high": …, "warnings": [], …, "seconds": 0.2}
+{"format": 2, "space": "gcn-nas", "settings": …, "strategy": "random", "seed": 0, "batch_size": 16, …}
+{"architecture": …, "accuracy": 0.9431, "flops": …, "params": …, "interval": …, "warnings": [], "error": null, …}
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.documents import check_fields
 from common.files import check_file, parse_json
 from models import Architecture, InputError, SearchSpace
-from search.base import Trial
+from search.trials import Interval, TrialResult
 
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class TrialResult(Trial):
-    """A trial with all that its evaluator said.
-
-    Attributes:
-        low, high: what holds the accuracy with a probability of 90 %; None where it failed.
-        warnings: what should make one trust the accuracy less.
-        error: why there is none; None where there is.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    warnings: tuple[str, ...] = ()
-    error: str | None = None
+FORMAT = 2
 
 
-class _Row(BaseModel):
-    """A finding as a line of the log, with the seconds that the search had taken by then."""
+class _LoggedTrial(BaseModel):
+    """One line of the log: a trial, and the duration of the search at the time it was logged, in seconds."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -48,19 +31,19 @@ class _Row(BaseModel):
     accuracy: float | None
     flops: int = Field(ge=0, lt=2**63)
     params: int = Field(ge=0, lt=2**63)
-    low: float | None
-    high: float | None
+    interval: Interval | None
     warnings: tuple[str, ...]
     error: str | None
     seconds: float
 
 
 class SearchLog:
-    """What is on the disk of one search, for one process at a time. `open` makes one.
+    """Durable log of one search, open in one process at a time. Use `open` to construct it.
 
     Attributes:
-        trials: in the order in which they were asked for.
-        seconds: that the search had taken when the last of them was written, in all its runs together.
+        path: path of the log.
+        trials: logged trials, in the order in which they were proposed.
+        seconds: duration of the search when the last trial was logged, summed over all its runs.
     """
 
     def __init__(self, path: Path, file: BinaryIO, space: SearchSpace[Architecture]) -> None:
@@ -74,69 +57,77 @@ class SearchLog:
     def open(
         cls, path: str | Path, header: Mapping[str, Any], space: SearchSpace[Architecture]
     ) -> Iterator["SearchLog"]:
-        """Read the log, or start it where there is none. A last line that was cut off is dropped.
+        """Open a log, or create it if there is none. An incomplete last line is removed.
 
         Args:
-            path: of the log; its folder is made.
-            header: what makes this search this one, as plain data.
-            space: of the architectures.
+            path: path of the log; missing parent folders are created. A lock file is kept beside it.
+            header: identity of the search, as plain data.
+            space: search space of the architectures.
+
+        Yields:
+            The log with its trials.
 
         Raises:
-            InputError: the log is of another search, is malformed, or another process has it open.
+            InputError: the log has another header, is malformed, or is open in another process.
         """
         path, header = Path(path), json.loads(json.dumps({"format": FORMAT, **header}))
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             check_file(path, "log")
-        with path.open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(str(path), "in use", "the log of a search that no other process runs") from error
+        try:
+            lock = FileLock(f"{path}.lock", blocking=False).acquire()
+        except Timeout as error:
+            raise InputError(str(path), "in use", "the log of a search that no other process runs") from error
+        with lock, path.open("a+b") as file:
             log = cls(path, file, space)
-            lines = log._whole_lines()
+            lines = log._read_complete_lines()
             if lines:
-                log._check(lines[0], header)
+                log._check_header(lines[0], header)
                 for number, line in enumerate(lines[1:], start=2):
-                    log._read(line, f"{path} line {number}")
+                    log._read_trial(line, f"{path} line {number}")
             else:
                 log._write([json.dumps(header)])
             yield log
 
     def add(self, trials: Sequence[TrialResult], seconds: float) -> None:
-        """Append, and wait until it is on the disk: whoever is killed loses at most what was not added."""
+        """Append trials and wait until they are on the disk.
+
+        Args:
+            trials: trials to log.
+            seconds: duration of the search so far.
+        """
         self._write([self._row(trial, seconds).model_dump_json() for trial in trials])
         self.trials += trials
         self.seconds = seconds
 
-    def _whole_lines(self) -> list[bytes]:
+    def _read_complete_lines(self) -> list[bytes]:
         self._file.seek(0)
         *lines, rest = self._file.read().split(b"\n")
         if rest:
             self._file.truncate(sum(len(line) + 1 for line in lines))
         return lines
 
-    def _check(self, line: bytes, header: Mapping[str, Any]) -> None:
-        written = parse_json(line, f"{self.path} line 1")
-        if not isinstance(written, dict):
-            raise InputError(f"{self.path} line 1, header", written, "a JSON object")
-        for field, value in header.items():
-            if written.get(field) != value:
-                allowed = f"{value!r}, as asked for now; another search needs another folder"
-                raise InputError(f"{self.path}, {field}", written.get(field), allowed)
+    def _check_header(self, line: bytes, expected: Mapping[str, Any]) -> None:
+        header = parse_json(line, f"{self.path} line 1")
+        if not isinstance(header, dict):
+            raise InputError(f"{self.path} line 1, header", header, "a JSON object")
+        for field, value in expected.items():
+            if header.get(field) != value:
+                allowed = f"{value!r}, as in this search; another search needs another folder"
+                raise InputError(f"{self.path}, {field}", header.get(field), allowed)
 
-    def _read(self, line: bytes, place: str) -> None:
-        row = check_fields(_Row, parse_json(line, place), place)
-        facts = row.model_dump(exclude={"architecture", "seconds"})
+    def _read_trial(self, line: bytes, place: str) -> None:
+        row = check_fields(_LoggedTrial, parse_json(line, place), place)
+        fields = {name: getattr(row, name) for name in _LoggedTrial.model_fields.keys() - {"architecture", "seconds"}}
         try:
-            self.trials.append(TrialResult(architecture=self._space.parse(row.architecture), **facts))
+            self.trials.append(TrialResult(architecture=self._space.parse(row.architecture), **fields))
         except InputError as error:
             raise error.renamed(f"{place}, {error.field}", InputError) from error
         self.seconds = row.seconds
 
-    def _row(self, trial: TrialResult, seconds: float) -> _Row:
-        facts = {name: getattr(trial, name) for name in _Row.model_fields.keys() - {"architecture", "seconds"}}
-        return _Row(architecture=self._space.to_json(trial.architecture), **facts, seconds=round(seconds, 3))
+    def _row(self, trial: TrialResult, seconds: float) -> _LoggedTrial:
+        fields = {name: getattr(trial, name) for name in _LoggedTrial.model_fields.keys() - {"architecture", "seconds"}}
+        return _LoggedTrial(architecture=self._space.to_json(trial.architecture), **fields, seconds=round(seconds, 3))
 
     def _write(self, lines: Sequence[str]) -> None:
         self._file.write("".join(line + "\n" for line in lines).encode())

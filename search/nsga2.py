@@ -1,4 +1,4 @@
-"""pymoo's NSGA-II over architectures: what it draws, crosses, mutates and takes for equal."""
+"""pymoo's NSGA-II with operators for architectures: sampling, crossover, mutation and duplicate elimination."""
 
 from collections.abc import Sequence, Set
 from typing import Any
@@ -15,39 +15,47 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 
 from models import Architecture
-from search.base import TRIES, SearchDomain, Trial
+from search.base import MAX_REJECTIONS, SearchDomain
+from search.trials import Trial
 
-Config.warnings["not_compiled"] = False  # a hint on standard output, as if it were ours
+Config.warnings["not_compiled"] = False  # pymoo prints this hint to standard output
 
 
 class Nsga2:
-    """Generations that go for high accuracy and few FLOPs; each is new: none of it is in `asked`, none twice in it."""
+    """Ask-and-tell NSGA-II that maximizes accuracy and minimizes FLOPs.
 
-    def __init__(self, moves: SearchDomain, asked: Set[Architecture], pool: int, seed: int) -> None:
+    Args:
+        domain: domain of the search.
+        proposed: architectures that no generation may hold; the caller adds each generation to it.
+        population_size: number of members, and of children per generation.
+        seed: seed of pymoo's random generator.
+    """
+
+    def __init__(self, domain: SearchDomain, proposed: Set[Architecture], population_size: int, seed: int) -> None:
         self._algorithm = NSGA2(
-            pop_size=pool,
-            sampling=_Sample(moves, asked),
-            crossover=_Cross(moves),
-            mutation=_Mutate(moves),
-            eliminate_duplicates=_OnlyNew(asked),
+            pop_size=population_size,
+            sampling=_RandomSampling(domain, proposed),
+            crossover=_Crossover(domain),
+            mutation=_Mutation(domain),
+            eliminate_duplicates=_RemoveProposed(proposed),
             termination=NoTermination(),
             seed=seed,
         )
         self._algorithm.setup(Problem(n_var=1, n_obj=2))
         self._generation: Any = None
 
-    def next(self) -> list[Architecture]:
-        """The next generation; none where nothing new can be found."""
+    def ask(self) -> list[Architecture]:
+        """Return the next generation, without duplicates; an empty list if nothing new is found."""
         self._generation = self._algorithm.ask()
         return [] if self._generation is None else _architectures(self._generation)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """What came of the generation, in its order. pymoo is not told of what failed."""
-        done = [(i, -trial.accuracy, trial.flops) for i, trial in enumerate(trials) if trial.accuracy is not None]
-        if done:
-            living = self._generation[[i for i, _, _ in done]]
-            living.set("F", np.array([goals for _, *goals in done], dtype=np.float64))
-            self._algorithm.tell(infills=living)
+        """Report the trials of the generation, in its order; pymoo is told only of the successful ones."""
+        objectives = [(i, -trial.accuracy, trial.flops) for i, trial in enumerate(trials) if trial.accuracy is not None]
+        if objectives:
+            survivors = self._generation[[i for i, *_ in objectives]]
+            survivors.set("F", np.array([values for _, *values in objectives], dtype=np.float64))
+            self._algorithm.tell(infills=survivors)
 
 
 def _architectures(population: Any) -> list[Architecture]:
@@ -55,65 +63,68 @@ def _architectures(population: Any) -> list[Architecture]:
 
 
 def _variables(architectures: Sequence[Architecture], shape: tuple[int, ...]) -> NDArray[np.object_]:
-    """As pymoo keeps them: the last axis has length 1, an individual's only variable."""
+    """Array of pymoo's decision variables; the last axis has length 1, an individual's only variable."""
     values = np.empty(len(architectures), dtype=object)
     values[:] = architectures
     return values.reshape(shape)
 
 
-class _Sample(Sampling):  # type: ignore[misc]
-    def __init__(self, moves: SearchDomain, asked: Set[Architecture]) -> None:
+class _RandomSampling(Sampling):  # type: ignore[misc]
+    """Random architectures that were not proposed before."""
+
+    def __init__(self, domain: SearchDomain, proposed: Set[Architecture]) -> None:
         super().__init__()
-        self.moves, self.asked = moves, asked
+        self.domain, self.proposed = domain, proposed
 
     def _do(self, problem: Any, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:
-        found: dict[Architecture, None] = {}
-        known = 0
-        while len(found) < n_samples and known < TRIES:
-            arch = self.moves.sample(random_state)
-            if arch in self.asked or arch in found:
-                known += 1
+        architectures: dict[Architecture, None] = {}
+        rejections = 0
+        while len(architectures) < n_samples and rejections < MAX_REJECTIONS:
+            arch = self.domain.sample(random_state)
+            if arch in self.proposed or arch in architectures:
+                rejections += 1
             else:
-                found[arch], known = None, 0
-        return _variables(list(found), (-1, 1))
+                architectures[arch], rejections = None, 0
+        return _variables(list(architectures), (-1, 1))
 
 
-class _Cross(Crossover):  # type: ignore[misc]
+class _Crossover(Crossover):  # type: ignore[misc]
     """Two children of two parents."""
 
-    def __init__(self, moves: SearchDomain) -> None:
+    def __init__(self, domain: SearchDomain) -> None:
         super().__init__(n_parents=2, n_offsprings=2)
-        self.moves = moves
+        self.domain = domain
 
     def _do(self, problem: Any, X: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:
         first, second = X[:, :, 0]
         pairs = [*zip(first, second, strict=True), *zip(second, first, strict=True)]
-        return _variables([self.moves.crossover(one, other, random_state) for one, other in pairs], X.shape)
+        return _variables([self.domain.crossover(*parents, random_state) for parents in pairs], X.shape)
 
 
-class _Mutate(Mutation):  # type: ignore[misc]
-    """One edit each."""
+class _Mutation(Mutation):  # type: ignore[misc]
+    """One mutation of each individual."""
 
-    def __init__(self, moves: SearchDomain) -> None:
+    def __init__(self, domain: SearchDomain) -> None:
         super().__init__()
-        self.moves = moves
+        self.domain = domain
 
     def _do(self, problem: Any, X: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:
-        return _variables([self.moves.mutate(arch, random_state) for arch in X[:, 0]], X.shape)
+        return _variables([self.domain.mutate(arch, random_state) for arch in X[:, 0]], X.shape)
 
 
-class _OnlyNew(DuplicateElimination):  # type: ignore[misc]
-    """Leaves out what was asked for before, not only what still lives."""
+class _RemoveProposed(DuplicateElimination):  # type: ignore[misc]
+    """Elimination of every architecture proposed before, whether or not it is still in the population."""
 
-    def __init__(self, asked: Set[Architecture]) -> None:
+    def __init__(self, proposed: Set[Architecture]) -> None:
         super().__init__()
-        self.asked = asked
+        self.proposed = proposed
 
     def do(self, pop: Any, *others: Any, **kwargs: Any) -> Any:
+        """Return the individuals of `pop` that are neither proposed, nor in `others`, nor repeated."""
         known = {arch for other in others for arch in _architectures(other)}
         new = []
         for i, arch in enumerate(_architectures(pop)):
-            if arch not in self.asked and arch not in known:
+            if arch not in self.proposed and arch not in known:
                 known.add(arch)
                 new.append(i)
         return pop[new]

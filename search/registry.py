@@ -1,25 +1,42 @@
-"""The strategies by name."""
+"""Registry of search strategies."""
 
 from models import UnknownNameError
 from search.base import Strategy
-from search.strategies.evolution import Evolution
-from search.strategies.local import Local
-from search.strategies.move import Move
-from search.strategies.pareto import Pareto
-from search.strategies.random import Random
-from search.strategies.warm_up import WarmUp
+from search.strategies.aging_evolution import AgingEvolution
+from search.strategies.local_search import LocalSearch
+from search.strategies.pareto_search import ParetoSearch
+from search.strategies.random_search import RandomSearch
+from search.strategies.zero_cost_move import ZeroCostMove
+from search.strategies.zero_cost_warm_up import ZeroCostWarmUp
 
-STRATEGIES: tuple[type[Strategy], ...] = (Random, Evolution, WarmUp, Move, Local, Pareto)
-"""In the order in which they are shown: one line a strategy."""
+STRATEGIES: tuple[type[Strategy], ...] = (
+    RandomSearch,
+    AgingEvolution,
+    ZeroCostWarmUp,
+    ZeroCostMove,
+    LocalSearch,
+    ParetoSearch,
+)
+"""In display order."""
 
 
 def strategy_names() -> list[str]:
-    """All names."""
+    """Names of all strategies, in display order."""
     return [strategy.name for strategy in STRATEGIES]
 
 
 def get_strategy(name: str) -> type[Strategy]:
-    """The strategy of that name. Raises `UnknownNameError`."""
+    """Return the strategy registered under a name.
+
+    Args:
+        name: one of `strategy_names()`.
+
+    Returns:
+        The strategy's class.
+
+    Raises:
+        UnknownNameError: no strategy has this name.
+    """
     for strategy in STRATEGIES:
         if strategy.name == name:
             return strategy

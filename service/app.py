@@ -31,7 +31,7 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 from service.settings import Settings
 from service.storage import Store
-from service.storage.health import StoreCheck
+from service.storage.health_check import StoreHealthCheck
 from service.storage.opening import open_store
 from service.workers.base import Backend
 from service.workers.collector import BackendCollector
@@ -71,7 +71,7 @@ def create_app(
                 retention = timedelta(seconds=settings.result_retention)
                 runner = JobRunner(context, opened, retention, settings.heartbeat_timeout, stored_item)
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
-                app.state.store_check = StoreCheck(opened)
+                app.state.store_check = StoreHealthCheck(opened)
                 app.state.authenticator = authenticator = Authenticator(settings, opened)
                 await authenticator.refresh()
                 await runner.start()

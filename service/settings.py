@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     sync_timeout: Annotated[float, Field(gt=0, description="time after which a request becomes a job")] = 60.0
     shutdown_timeout: Annotated[float, Field(ge=0, description="time for running work to finish at shutdown")] = 10.0
     shutdown_delay: Annotated[
-        float, Field(ge=0, description="time before the shutdown in which requests are answered but readiness is not")
+        float, Field(ge=0, description="time from the signal to the shutdown, in which only readiness fails")
     ] = 0.0
     result_retention: Annotated[float, Field(gt=0, description="time for which a finished job's results are kept")] = (
         604_800.0

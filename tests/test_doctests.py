@@ -6,10 +6,19 @@ from typing import Any
 
 import pytest
 
+from ensemble import Ensemble
 from models import get_space
+from proxies import score
+from search import run_search
 
 FUNCTIONS: list[Callable[..., Any]] = [
+    Ensemble.explain,
+    Ensemble.fit,
+    Ensemble.load,
+    Ensemble.predict,
     get_space,
+    score,
+    run_search,
 ]
 """Functions and methods whose docstrings hold an example."""
 

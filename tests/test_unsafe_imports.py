@@ -14,7 +14,7 @@ PACKAGES = ("common", "models", "proxies", "ensemble", "search", "service")
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib.load", "shelve", "marshal"}
 """Modules that may run code while they read data."""
 FETCHES = {"urllib.request", "urllib3", "http.client", "requests", "aiohttp", "ftplib", "fsspec", "httpx"}
-CLIENTS = {"service/cli/demo.py": {"httpx"}, "service/cli/doctor/setting.py": {"httpx"}}
+CLIENTS = {"service/cli/demo.py": {"httpx"}, "service/cli/doctor/configuration.py": {"httpx"}}
 """Modules that talk to a server on this machine only."""
 SAFE_LOADS = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 

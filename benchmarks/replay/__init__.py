@@ -1,1 +1,1 @@
-"""What a search would have found after k trainings, replayed on a benchmark of trained architectures."""
+"""Replay of searches on a benchmark of trained architectures."""

@@ -1,4 +1,4 @@
-"""What a replayed search may train, and what it may know before."""
+"""Trained architectures that a replayed search may choose from, and the predictions it may use."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,142 +13,177 @@ from ensemble.data.scores import ScoreTable
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import benchmark_features, structural_folds
 from models import Architecture
-from search import TableMoves
+from search import TableDomain
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Count = Callable[[], None]
 
-BUDGET = 200
-"""The most trainings of a search."""
-FITTED = ("structure", "stacked", "ridge")
-"""Combiners whose held-out predictions are guides; the first is what strategies are guided by."""
+MAX_BUDGET = 200
+"""Maximum number of trainings of a search."""
+COMBINERS = ("structure", "stacked", "ridge")
+"""Combiners whose held-out predictions are surrogates; strategies use the first."""
 PROXIES = ("nwot", "synflow", "zen", "zico", "meco_opt", "params")
-"""Proxies that are guides by themselves: the higher, the better."""
+"""Proxies that are surrogates by themselves; higher is better."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Trained architectures as a search meets them.
+    """Trained architectures that a search may choose from.
 
     Attributes:
-        benchmark, rows: which of a benchmark's architectures may be trained.
-        table: structural features of these, in the same order.
-        guides: what is told of them before they are trained, by name, each (n,).
+        benchmark: benchmark of the architectures.
+        rows: rows of the benchmark, (n,).
+        table: structural features of these rows.
+        surrogates: predictions by surrogate, each (n,); higher is better.
     """
 
     benchmark: Benchmark
     rows: Rows
     table: FeatureTable
-    guides: Mapping[str, Array]
+    surrogates: Mapping[str, Array]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @cached_property
     def architectures(self) -> list[Architecture]:
+        """Architectures of the rows."""
         return [self.benchmark.architectures[row] for row in self.rows]
 
     @cached_property
-    def place(self) -> dict[Architecture, int]:
+    def index(self) -> dict[Architecture, int]:
+        """Index of each architecture among the candidates."""
         return {arch: i for i, arch in enumerate(self.architectures)}
 
     @cached_property
     def accuracy(self) -> Array:
+        """Measured accuracies, (n,)."""
         return self.benchmark.accuracy[self.rows]
 
     @cached_property
-    def layers(self) -> Rows:
+    def depths(self) -> Rows:
+        """Numbers of layers, (n,)."""
         return self.benchmark.strata[self.rows]
 
     @property
     def budget(self) -> int:
-        """How many a search trains: where it may take nearly all, all searches find the same."""
-        return min(BUDGET, 2 * len(self) // 3)
+        """Trainings per search: at most two thirds of the candidates, as all searches find the same at the end."""
+        return min(MAX_BUDGET, 2 * len(self) // 3)
 
     @property
     def differ_in_depth(self) -> bool:
-        return bool(np.ptp(self.layers) > 0)
+        """True if the candidates have different numbers of layers."""
+        return bool(np.ptp(self.depths) > 0)
 
     @cached_property
     def flops(self) -> Rows:
+        """FLOPs, (n,)."""
         space = self.benchmark.space
         shape = space.input_shape(COST_BATCH_SIZE, COST_FRAMES)
         return np.array([space.cost(arch, shape).flops for arch in self.architectures])
 
     @cached_property
-    def moves(self) -> TableMoves:
-        return TableMoves(self.benchmark.space, self.architectures)
+    def domain(self) -> TableDomain:
+        """Domain of strategies: the candidates as a table."""
+        return TableDomain(self.benchmark.space, self.architectures)
 
-    def half(self, seed: int) -> "Candidates":
-        """A random half of them, with the same predictions."""
+    def random_half(self, seed: int) -> "Candidates":
+        """Return a random half of the candidates, with the same predictions."""
         kept = np.sort(np.random.default_rng(seed).permutation(len(self))[: len(self) // 2])
-        return self.part(kept, self.guides)
+        return self.subset(kept, self.surrogates)
 
-    def part(self, kept: Rows, guides: Mapping[str, Array]) -> "Candidates":
-        """Some of them, by their places, with guides that are given for all of them."""
+    def subset(self, kept: Rows, surrogates: Mapping[str, Array]) -> "Candidates":
+        """Return some of the candidates.
+
+        Args:
+            kept: indices of the candidates to keep.
+            surrogates: predictions for all candidates, each (n,).
+        """
         table = FeatureTable(self.table.names, self.table.values[kept])
-        return Candidates(self.benchmark, self.rows[kept], table, {name: told[kept] for name, told in guides.items()})
+        predictions = {name: values[kept] for name, values in surrogates.items()}
+        return Candidates(self.benchmark, self.rows[kept], table, predictions)
 
-    def guide(self, architectures: Sequence[Architecture]) -> list[float]:
-        """What strategies are guided by: held-out predictions from structure."""
-        told = self.guides[FITTED[0]]
-        return [float(told[self.place[arch]]) for arch in architectures]
+    def surrogate(self, architectures: Sequence[Architecture]) -> list[float]:
+        """Return held-out predictions from structure: the surrogate of strategies."""
+        predictions = self.surrogates[COMBINERS[0]]
+        return [float(predictions[self.index[arch]]) for arch in architectures]
 
 
 @dataclass(frozen=True)
-class Known:
-    """All that is predicted before any replay, each prediction by models that were fitted without that architecture.
+class HeldOutPredictions:
+    """Predictions for all architectures of a benchmark, by models that were fitted without the architecture.
 
     Attributes:
-        held_out: by combiner, (repeats, n): K-fold cross-validated.
-        halves: by combiner, (halves, n): fitted on a random half, NaN for that half.
-        proxies: by proxy, (n,).
+        benchmark: the benchmark, n architectures.
+        table: structural features.
+        cross_validated: K-fold cross-validated predictions by combiner, (repeats, n).
+        halves: predictions by combiner fitted on a random half, (halves, n); NaN for that half.
+        proxies: scores by proxy, (n,).
     """
 
     benchmark: Benchmark
     table: FeatureTable
-    held_out: dict[str, Array]
+    cross_validated: dict[str, Array]
     halves: dict[str, Array]
     proxies: dict[str, Array]
 
     @classmethod
-    def predict(
-        cls, benchmark: Benchmark, scores: ScoreTable, folds: int, repeats: int, halves: int, jobs: int, count: Count
-    ) -> "Known":
-        """`count` is called after each of `fits` fits."""
+    def fit(
+        cls,
+        benchmark: Benchmark,
+        scores: ScoreTable,
+        folds: int,
+        repeats: int,
+        halves: int,
+        jobs: int,
+        progress: Callable[[], None],
+    ) -> "HeldOutPredictions":
+        """Fit the combiners and predict.
+
+        Args:
+            benchmark: benchmark of trained architectures.
+            scores: proxy scores of the architectures.
+            folds: folds per cross-validation.
+            repeats: number of cross-validations.
+            halves: number of random halves.
+            jobs: number of processes.
+            progress: callback after each of `num_fits` fits.
+        """
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
-        infos = [get_combiner(name) for name in FITTED]
+        infos = [get_combiner(name) for name in COMBINERS]
         splits = [structural_folds(table, y, folds, repeat) for repeat in range(repeats)]
-        whole = held_out_predictions(infos, table, y, splits, jobs=jobs, progress=lambda *_: count())
-        # A fold of two is a half to learn from and one to search in, either way round.
+        cross_validated = held_out_predictions(infos, table, y, splits, jobs=jobs, progress=lambda *_: progress())
+        # Two folds are two halves: each is once the half to fit on and once the half to search in.
         pairs = [structural_folds(table, y, 2, half) for half in range(halves // 2)]
-        cut = [[fold] for pair in pairs for fold in pair]
-        half = held_out_predictions(infos[:1], table, y, cut, jobs=jobs, progress=lambda *_: count())
+        half_splits = [[fold] for pair in pairs for fold in pair]
+        half_predictions = held_out_predictions(
+            infos[:1], table, y, half_splits, jobs=jobs, progress=lambda *_: progress()
+        )
         return cls(
             benchmark,
             benchmark_features(benchmark, None),
-            {name: one.accuracy for name, one in whole.items()},
-            {name: one.accuracy for name, one in half.items()},
+            {name: predictions.accuracy for name, predictions in cross_validated.items()},
+            {name: predictions.accuracy for name, predictions in half_predictions.items()},
             {name: table.select([PROXY + name])[:, 0] for name in PROXIES},
         )
 
-    def everything(self, seed: int) -> Candidates:
-        """All architectures."""
-        told = {name: repeats[seed % len(repeats)] for name, repeats in self.held_out.items()}
-        return Candidates(self.benchmark, np.arange(len(self.benchmark)), self.table, {**told, **self.proxies})
+    def all_candidates(self, seed: int) -> Candidates:
+        """Return all architectures, with the predictions of the seed's cross-validation."""
+        predictions = {name: repeats[seed % len(repeats)] for name, repeats in self.cross_validated.items()}
+        return Candidates(self.benchmark, np.arange(len(self.benchmark)), self.table, {**predictions, **self.proxies})
 
-    def of_depth(self, layers: int, seed: int) -> Candidates:
-        """Those of so many layers, predicted by models that were fitted on other depths, too."""
-        whole = self.everything(seed)
-        return whole.part(np.flatnonzero(self.benchmark.strata == layers), whole.guides)
+    def of_depth(self, depth: int, seed: int) -> Candidates:
+        """Return the architectures of one depth, predicted by models that were fitted on all depths."""
+        candidates = self.all_candidates(seed)
+        return candidates.subset(np.flatnonzero(self.benchmark.strata == depth), candidates.surrogates)
 
     def unseen_half(self, seed: int) -> Candidates:
-        """The half that the predictor was not fitted on."""
-        told = {name: halves[seed % len(halves)] for name, halves in self.halves.items()}
-        return self.everything(seed).part(np.flatnonzero(~np.isnan(told[FITTED[0]])), told)
+        """Return the half that the predictor was not fitted on."""
+        predictions = {name: halves[seed % len(halves)] for name, halves in self.halves.items()}
+        unseen = np.flatnonzero(~np.isnan(predictions[COMBINERS[0]]))
+        return self.all_candidates(seed).subset(unseen, predictions)
 
 
-def fits(folds: int, repeats: int, halves: int) -> int:
-    """How often `Known.predict` counts."""
+def num_fits(folds: int, repeats: int, halves: int) -> int:
+    """Number of progress callbacks of `HeldOutPredictions.fit`."""
     return folds * repeats + 2 * (halves // 2)

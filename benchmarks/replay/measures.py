@@ -1,4 +1,4 @@
-"""From the orders in which searches trained to what they had found after k trainings."""
+"""Measures of a search after k trainings, from the order in which it trained the candidates."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,89 +6,96 @@ from typing import Any
 import numpy as np
 from pymoo.indicators.hv import HV
 
-from benchmarks.replay.candidates import BUDGET, Array, Candidates, Rows
+from benchmarks.replay.candidates import MAX_BUDGET, Array, Candidates, Rows
 
-POINTS = (*range(1, 21), *range(25, 101, 5), *range(110, BUDGET + 1, 10))
-"""The numbers of trainings that curves are given for."""
-STAGES = (10, 20, 50, 100)
-"""Those that tables are given for."""
+NUM_TRAININGS = (*range(1, 21), *range(25, 101, 5), *range(110, MAX_BUDGET + 1, 10))
+"""Numbers of trainings k at which curves are evaluated."""
+TABLE_COLUMNS = (10, 20, 50, 100)
+"""Numbers of trainings that tables show."""
 
 
 def best_so_far(candidates: Candidates, order: Rows) -> Array:
-    """The best accuracy after each training."""
+    """Best accuracy after each training, (len(order),)."""
     return np.maximum.accumulate(candidates.accuracy[order])
 
 
 def regret(candidates: Candidates, best: Array) -> Array:
-    """By how many percentage points the best so far falls short of the best of all, at each of the points. A search
-    that ended before its budget stays where it was.
+    """Simple regret at each of `NUM_TRAININGS`: the best accuracy so far below the best of all, percentage points.
+
+    A search that ended before its budget stays at its last value.
     """
-    return _at_points(candidates, 100 * (candidates.accuracy.max() - best))
+    return _at_num_trainings(candidates, 100 * (candidates.accuracy.max() - best))
 
 
-def lead(candidates: Candidates, order: Rows) -> Array:
-    """By how many percentage points the mean of the first trained exceeds the mean of all, at each of the points.
+def mean_gain(candidates: Candidates, order: Rows) -> Array:
+    """Mean accuracy of the first k above the mean of all, percentage points, at each of `NUM_TRAININGS`.
 
-    A mean of several trainings scatters less than the best of them, which is the luckiest.
+    A mean of several trainings is less noisy than the best of them.
     """
     means = np.cumsum(candidates.accuracy[order]) / np.arange(1, len(order) + 1)
-    return _at_points(candidates, 100 * (means - candidates.accuracy.mean()))
+    return _at_num_trainings(candidates, 100 * (means - candidates.accuracy.mean()))
 
 
-def _at_points(candidates: Candidates, values: Array) -> Array:
-    """What comes of each training at the points, NaN beyond the budget."""
-    points = np.array(POINTS)
-    return np.where(points <= candidates.budget, values[np.minimum(points, len(values)) - 1], np.nan)
+def _at_num_trainings(candidates: Candidates, values: Array) -> Array:
+    """Select the values at `NUM_TRAININGS`; NaN beyond the budget."""
+    num_trainings = np.array(NUM_TRAININGS)
+    selected = values[np.minimum(num_trainings, len(values)) - 1]
+    return np.where(num_trainings <= candidates.budget, selected, np.nan)
 
 
-def volume(candidates: Candidates, order: Rows) -> Array:
-    """The share of the hypervolume under the front of all that lies under the front so far, at each of the points.
+def hypervolume(candidates: Candidates, order: Rows) -> Array:
+    """Share of the hypervolume of all candidates that the first k dominate, at each of `NUM_TRAININGS`.
 
-    The corner is the worst accuracy and the most FLOPs of the candidates; both are scaled to their range.
+    Accuracy and FLOPs are scaled to the candidates' range; the reference point is the lowest accuracy and the most
+    FLOPs.
     """
     error, cost = -candidates.accuracy, candidates.flops.astype(float)
-    goals = np.column_stack([(values - values.min()) / (values.max() - values.min()) for values in (error, cost)])
-    measure = HV(ref_point=np.ones(2))
-    whole = measure(goals)
-    return _at_points(candidates, np.array([measure(goals[order[: k + 1]]) / whole for k in range(len(order))]))
+    objectives = np.column_stack([(values - values.min()) / (values.max() - values.min()) for values in (error, cost)])
+    indicator = HV(ref_point=np.ones(2))
+    total = indicator(objectives)
+    shares = np.array([indicator(objectives[order[: k + 1]]) / total for k in range(len(order))])
+    return _at_num_trainings(candidates, shares)
 
 
-def curve(runs: Sequence[Array]) -> dict[str, list[float | None]]:
-    """Mean and the middle 80 % over the seeds; None where there are fewer candidates than trainings."""
+def summarize(runs: Sequence[Array]) -> dict[str, list[float | None]]:
+    """Mean, 10 % and 90 % quantiles over the seeds; None where there are fewer candidates than trainings."""
     values = np.stack(runs)
     rows = {"mean": values.mean(axis=0)} | {
-        name: np.quantile(values, share, axis=0) for name, share in (("low", 0.1), ("high", 0.9))
+        name: np.quantile(values, level, axis=0) for name, level in (("low", 0.1), ("high", 0.9))
     }
-    return {name: [None if np.isnan(one) else round(float(one), 4) for one in row] for name, row in rows.items()}
+    return {name: [None if np.isnan(value) else round(float(value), 4) for value in row] for name, row in rows.items()}
 
 
-def saved(best: Mapping[str, Sequence[Array]], whole: Mapping[str, Sequence[Array]]) -> dict[str, dict[str, Any]]:
-    """By method and stage: how many trainings it needed itself, and others need, for what it has reached by then.
+def trainings_needed(
+    best: Mapping[str, Sequence[Array]], baselines: Mapping[str, Sequence[Array]]
+) -> dict[str, dict[str, Any]]:
+    """Trainings that a method and the baselines need for the accuracy that the method reaches after k trainings.
 
-    Compared seed by seed, as every seed may have its own candidates.
+    Runs are compared seed by seed, as each seed may have its own candidates.
 
     Args:
-        best: by method, a seed a row, the best so far.
-        whole: the same of those that are compared with, run to the end, so that they reach it.
+        best: best accuracy so far by method, one array per seed.
+        baselines: the same by baseline, run to the end, so that they reach any accuracy.
 
     Returns:
-        `{"low", "median", "high"}` over the seeds: the middle 80 %.
+        By method, k (as text) and method needed (`itself` or a baseline): `{"low", "median", "high"}`, the 10 %, 50 %
+        and 90 % quantiles over the seeds.
     """
     shortest = min(len(run) for runs in best.values() for run in runs)
     return {
         name: {
-            str(stage): {
-                other: _needed(others, [run[stage - 1] for run in runs])
-                for other, others in {"itself": runs, **whole}.items()
+            str(k): {
+                other: _first_reached(other_runs, [run[k - 1] for run in runs])
+                for other, other_runs in {"itself": runs, **baselines}.items()
             }
-            for stage in STAGES
-            if stage <= shortest
+            for k in TABLE_COLUMNS
+            if k <= shortest
         }
         for name, runs in best.items()
     }
 
 
-def _needed(best: Sequence[Array], reached: Sequence[float]) -> dict[str, float]:
-    """How many trainings it took to reach an accuracy, each run its own."""
-    needed = [int(np.argmax(run >= accuracy)) + 1 for run, accuracy in zip(best, reached, strict=True)]
+def _first_reached(best: Sequence[Array], accuracies: Sequence[float]) -> dict[str, float]:
+    """Quantiles of the trainings after which each run reaches its accuracy."""
+    needed = [int(np.argmax(run >= accuracy)) + 1 for run, accuracy in zip(best, accuracies, strict=True)]
     return dict(zip(("low", "median", "high"), np.quantile(needed, [0.1, 0.5, 0.9]).tolist(), strict=True))

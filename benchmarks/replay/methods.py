@@ -1,4 +1,4 @@
-"""Ways to choose what is trained next. Each gives the order in which it would have trained the candidates."""
+"""Search methods: each returns the order in which it trains the candidates."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,97 +6,111 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.replay.candidates import FITTED, Array, Candidates, Rows
+from benchmarks.replay.candidates import COMBINERS, Array, Candidates, Rows
 from ensemble.combiners.ridge import Ridge
-from search import Trial, front, get_strategy
+from search import Trial, get_strategy, pareto_front
 
 Method = Callable[[Candidates, np.random.Generator, int], Rows]
-"""From candidates, randomness and a budget to the places of those trained, first to last."""
+"""Function of candidates, random generator and budget that returns indices of candidates in training order."""
 
-FIRST, EVERY = 20, 10
-"""Of a search that knows no benchmark: trainings before the first fit, and between fits."""
+NUM_INITIAL, REFIT_INTERVAL = 20, 10
+"""Cold start: random trainings before the first fit, and trainings between fits."""
 
 
-def highest_first(values: Array, rng: np.random.Generator) -> Rows:
-    """Places, the highest value first, equal ones in random order, NaN last."""
+def sort_descending(values: Array, rng: np.random.Generator) -> Rows:
+    """Indices by descending value; ties in random order, NaN last."""
     return np.lexsort((rng.random(len(values)), -np.where(np.isnan(values), -np.inf, values)))
 
 
-def shuffled(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
+def random_order(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
     """Random search."""
     return rng.permutation(len(candidates))[:budget]
 
 
 def deepest_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
-    """Counting layers, and nothing else."""
-    return highest_first(candidates.layers.astype(float), rng)[:budget]
+    """By descending number of layers."""
+    return sort_descending(candidates.depths.astype(float), rng)[:budget]
 
 
-def best_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
-    """In the order of the predictions that strategies are guided by."""
-    return highest_first(candidates.guides[FITTED[0]], rng)[:budget]
+def predicted_best_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
+    """By descending prediction of the strategies' surrogate."""
+    return sort_descending(candidates.surrogates[COMBINERS[0]], rng)[:budget]
 
 
-def cold(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
-    """Without a benchmark: a few at random, then a few at a time the best by a ridge fitted on those trained so far."""
-    order = list(rng.permutation(len(candidates))[:FIRST])
+def cold_start(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
+    """Random trainings, then batches of the best by a ridge regression fitted on the trainings so far."""
+    order = list(rng.permutation(len(candidates))[:NUM_INITIAL])
     X = candidates.table.values
     while len(order) < min(budget, len(candidates)):
         predicted = Ridge().fit(X[order], candidates.accuracy[order]).predict(X)
         predicted[order] = -np.inf
-        order += list(highest_first(predicted, rng)[: min(EVERY, len(candidates) - len(order))])
+        order += list(sort_descending(predicted, rng)[: min(REFIT_INTERVAL, len(candidates) - len(order))])
     return np.array(order[:budget])
 
 
-def fronts_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
-    """The front of predicted accuracy against FLOPs first, then the front of the rest, and so on."""
-    left = _trials(candidates, candidates.guides[FITTED[0]])
+def predicted_fronts_first(candidates: Candidates, rng: np.random.Generator, budget: int) -> Rows:
+    """Pareto front of predicted accuracy against FLOPs, then the front of the remaining candidates, and so on."""
+    remaining = _trials(candidates, candidates.surrogates[COMBINERS[0]])
     order: list[int] = []
     while len(order) < min(budget, len(candidates)):
-        best = front(left)
-        order += [candidates.place[best[i].architecture] for i in rng.permutation(len(best))]
-        chosen = {trial.architecture for trial in best}
-        left = [trial for trial in left if trial.architecture not in chosen]
+        front = pareto_front(remaining)
+        order += [candidates.index[front[i].architecture] for i in rng.permutation(len(front))]
+        trained = {trial.architecture for trial in front}
+        remaining = [trial for trial in remaining if trial.architecture not in trained]
     return np.array(order[:budget])
 
 
-def searched(
-    candidates: Candidates, rng: np.random.Generator, budget: int, name: str, guided: bool = False, **settings: Any
+def run_strategy(
+    candidates: Candidates,
+    rng: np.random.Generator,
+    budget: int,
+    name: str,
+    use_surrogate: bool = False,
+    **settings: Any,
 ) -> Rows:
-    """By one of our strategies, one training at a time."""
-    strategy = get_strategy(name)(candidates.moves, rng, candidates.guide if guided else None, **settings)
+    """A strategy of `search`, one training at a time."""
+    surrogate = candidates.surrogate if use_surrogate else None
+    strategy = get_strategy(name)(candidates.domain, rng, surrogate, **settings)
     trials = _trials(candidates, candidates.accuracy)
     order: list[int] = []
-    while len(order) < budget and (asked := strategy.ask(1)):
-        order += [candidates.place[arch] for arch in asked]
+    while len(order) < budget and (proposed := strategy.ask(1)):
+        order += [candidates.index[arch] for arch in proposed]
         strategy.tell([trials[order[-1]]])
     return np.array(order)
 
 
 METHODS: dict[str, Method] = {
-    "random": shuffled,
+    "random": random_order,
     "deepest first": deepest_first,
-    "predicted best first": best_first,
-    "cold start": cold,
-    "evolution": partial(searched, name="evolution"),
-    "evolution, pool 16": partial(searched, name="evolution", pool=16),
-    "warm-up": partial(searched, name="warm-up", guided=True),
-    "move": partial(searched, name="move", guided=True),
-    "move, pool 16": partial(searched, name="move", guided=True, pool=16),
-    "local": partial(searched, name="local"),
-    "local, guided": partial(searched, name="local", guided=True),
+    "predicted best first": predicted_best_first,
+    "cold start": cold_start,
+    "evolution": partial(run_strategy, name="evolution"),
+    "evolution, population 16": partial(run_strategy, name="evolution", population_size=16),
+    "warm-up": partial(run_strategy, name="warm-up", use_surrogate=True),
+    "move": partial(run_strategy, name="move", use_surrogate=True),
+    "move, population 16": partial(run_strategy, name="move", use_surrogate=True, population_size=16),
+    "local": partial(run_strategy, name="local"),
+    "local, surrogate": partial(run_strategy, name="local", use_surrogate=True),
 }
-"""Judged by the best accuracy so far."""
+"""Methods that are measured by the best accuracy."""
 
-COSTED: dict[str, Method] = {
-    "random": shuffled,
-    "pareto": partial(searched, name="pareto"),
-    "pareto, pool 16": partial(searched, name="pareto", pool=16),
-    "predicted fronts first": fronts_first,
+PARETO_METHODS: dict[str, Method] = {
+    "random": random_order,
+    "pareto": partial(run_strategy, name="pareto"),
+    "pareto, population 16": partial(run_strategy, name="pareto", population_size=16),
+    "predicted fronts first": predicted_fronts_first,
 }
-"""Judged by the front so far."""
+"""Methods that are measured by the hypervolume."""
+
+SEED_TEXTS = {
+    "evolution, population 16": "evolution, pool 16",
+    "move, population 16": "move, pool 16",
+    "local, surrogate": "local, guided",
+    "pareto, population 16": "pareto, pool 16",
+}
+"""Texts that seed a method's random generator, where not its name: those that gave the published curves."""
 
 
 def _trials(candidates: Candidates, accuracy: Array) -> list[Trial]:
-    told = zip(candidates.architectures, accuracy.tolist(), candidates.flops.tolist(), strict=True)
-    return [Trial(arch, value, flops, 0) for arch, value, flops in told]
+    columns = zip(candidates.architectures, accuracy.tolist(), candidates.flops.tolist(), strict=True)
+    return [Trial(arch, value, flops, 0) for arch, value, flops in columns]

@@ -1,1 +1,1 @@
-"""A real server under mixed load for minutes: every answer is checked, and its memory is watched."""
+"""Soak test of a real server: mixed load, with every response checked and the memory measured."""

@@ -1,4 +1,4 @@
-"""Clients that ask for everything in turn, and check every answer."""
+"""Clients that send all kinds of requests in random order, and check every response."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ import httpx
 
 from benchmarks.soak.expected import SEED, Facts, Known, facts, same
 
-BROKEN = {"layers": [["L5"]]}
-LATER = (429, 503)
-"""Come again later: no answer, and no wrong one."""
+INVALID = {"layers": [["L5"]]}
+RETRY_STATUSES = (429, 503)
+"""Statuses of requests to retry later, which are not counted as wrong."""
 JSON = {"Content-Type": "application/json"}
-BAD: list[tuple[str, str, bytes, dict[str, str], int]] = [
+BAD_REQUESTS: list[tuple[str, str, bytes, dict[str, str], int]] = [
     ("POST", "/v1/predictions", b"{", JSON, 400),
     ("POST", "/v1/predictions", b"\xff", JSON, 400),
     ("POST", "/v1/predictions", b'{"architectures": [NaN]}', JSON, 400),
@@ -33,17 +33,18 @@ BAD: list[tuple[str, str, bytes, dict[str, str], int]] = [
     ("GET", "/nothing", b"", {}, 404),
     ("PUT", "/v1/jobs", b"{}", JSON, 405),
 ]
-GOOD = ["/health/live", "/health/ready", "/v1/jobs", "/v1/proxies", "/v1/ensembles"]
+LOOKUPS = ["/health/live", "/health/ready", "/v1/jobs", "/v1/proxies", "/v1/ensembles"]
 
 
 @dataclass
 class Record:
-    """What all clients saw.
+    """Results of all clients.
 
     Attributes:
-        seconds: by kind of request, of each.
-        statuses: by kind of request and HTTP status; `none` where no answer came.
-        wrong: answers that were not what they should be, in words.
+        seconds: durations of requests, by kind.
+        statuses: numbers of requests, by kind and HTTP status; `none` without a response.
+        wrong: descriptions of wrong responses.
+        seeds: seeds whose scores are not cached.
     """
 
     seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -51,21 +52,22 @@ class Record:
     wrong: list[str] = field(default_factory=list)
     seeds: Any = field(default_factory=lambda: count(SEED))
 
-    def check(self, right: bool, what: str) -> None:
-        if not right:
-            self.wrong.append(what)
+    def check(self, condition: bool, description: str) -> None:
+        """Record a wrong response unless the condition holds."""
+        if not condition:
+            self.wrong.append(description)
 
 
 class Client:
-    """One of many; each has its own order of requests."""
+    """A client; each has its own random order of requests."""
 
     def __init__(self, number: int, http: httpx.AsyncClient, known: dict[str, Known], record: Record) -> None:
         self._random, self._http, self._known, self._record = random.Random(number), http, known, record
         self._number, self._jobs = number, count()
 
     async def work(self, until: float) -> None:
-        """One thing after the other until that time."""
-        kinds = {self.predict: 6, self.job: 1, self.cancel: 0.5, self.bad: 2, self.look: 2}
+        """Send requests until that time."""
+        kinds = {self.predict: 6, self.job: 1, self.cancel: 0.5, self.bad_request: 2, self.look_up: 2}
         while perf_counter() < until:
             (kind,) = self._random.choices(list(kinds), list(kinds.values()))
             try:
@@ -74,71 +76,72 @@ class Client:
                 self._record.wrong.append(f"{kind.__name__}: {type(error).__name__}: {error}")
 
     async def predict(self) -> None:
-        """Architectures of which some may be new."""
+        """Predict architectures, some of them new."""
         (kind,) = self._random.choices(["structure", "scored", "fresh"], [8, 3, 1])
-        body, expected = self._asked(kind, self._random.randint(1, 6 if kind == "structure" else 2))
-        response = await self._ask(f"predictions, {kind}", "POST", "/v1/predictions", json=body)
-        if response.status_code == 202:  # it took long
+        body, expected = self._request(kind, self._random.randint(1, 6 if kind == "structure" else 2))
+        response = await self._send(f"predictions, {kind}", "POST", "/v1/predictions", json=body)
+        if response.status_code == 202:  # it became a job
             await self._follow(response, expected)
         elif response.status_code == 200:
-            for item, one in zip(response.json()["predictions"], expected, strict=True):
-                self._compare(item, one, kind)
+            for item, item_facts in zip(response.json()["predictions"], expected, strict=True):
+                self._compare(item, item_facts, kind)
         else:
-            await self._later(response, kind)
+            await self._check_retry(response, kind)
 
     async def job(self) -> None:
-        """A job that is posted twice, followed and read."""
+        """Post a job twice, follow its events and read its results."""
         (kind,) = self._random.choices(["structure", "scored", "fresh"], [4, 2, 1])
-        body, expected = self._asked(kind, self._random.randint(1, 100 if kind == "structure" else 6))
+        body, expected = self._request(kind, self._random.randint(1, 100 if kind == "structure" else 6))
         place = self._random.randrange(len(expected) + 1)
-        body["architectures"].insert(place, BROKEN)
+        body["architectures"].insert(place, INVALID)
         expected.insert(place, {})
         headers = {"Idempotency-Key": f"{self._number}-{next(self._jobs)}"}
-        response = await self._ask("jobs, POST", "POST", "/v1/jobs", json=body, headers=headers)
-        again = await self._ask("jobs, POST again", "POST", "/v1/jobs", json=body, headers=headers)
+        response = await self._send("jobs, POST", "POST", "/v1/jobs", json=body, headers=headers)
+        again = await self._send("jobs, POST again", "POST", "/v1/jobs", json=body, headers=headers)
         if response.status_code != 202:
-            await self._later(response, "job")
+            await self._check_retry(response, "job")
         elif again.status_code != 202:
-            await self._later(again, "job")
+            await self._check_retry(again, "job")
         else:
             self._record.check(response.headers["Location"] == again.headers["Location"], "one key, two jobs")
             await self._follow(response, expected)
 
     async def cancel(self) -> None:
-        """A job that is cancelled at once."""
-        body, _ = self._asked("fresh", 8)
-        response = await self._ask("jobs, POST", "POST", "/v1/jobs", json=body)
+        """Post a job and cancel it at once."""
+        body, _ = self._request("fresh", 8)
+        response = await self._send("jobs, POST", "POST", "/v1/jobs", json=body)
         if response.status_code != 202:
-            await self._later(response, "cancel")
+            await self._check_retry(response, "cancel")
             return
         place = response.headers["Location"]
-        job = (await self._ask("jobs, DELETE", "DELETE", place)).json()
+        job = (await self._send("jobs, DELETE", "DELETE", place)).json()
         self._record.check(job["state"] in ("cancelled", "done"), f"a cancelled job is {job['state']}")
-        results = (await self._ask("jobs, results", "GET", f"{place}/results")).json()["results"]
+        results = (await self._send("jobs, results", "GET", f"{place}/results")).json()["results"]
         self._record.check(len(results) == job["counts"]["done"], "a cancelled job lost results")
 
-    async def bad(self) -> None:
-        """What is refused, and how."""
-        method, path, body, headers, status = self._random.choice(BAD)
-        response = await self._ask("bad requests", method, path, content=body, headers=headers)
-        told = response.headers["Content-Type"] == "application/problem+json" and response.json()["status"] == status
-        self._record.check(response.status_code == status and told, f"{method} {path}: {response.status_code}")
+    async def bad_request(self) -> None:
+        """Send a bad request, and check its problem document."""
+        method, path, body, headers, status = self._random.choice(BAD_REQUESTS)
+        response = await self._send("bad requests", method, path, content=body, headers=headers)
+        media_type = response.headers["Content-Type"]
+        is_problem = media_type == "application/problem+json" and response.json()["status"] == status
+        self._record.check(response.status_code == status and is_problem, f"{method} {path}: {response.status_code}")
 
-    async def look(self) -> None:
-        """What those ask who watch."""
-        response = await self._ask("health and lists", "GET", self._random.choice(GOOD))
+    async def look_up(self) -> None:
+        """Request health or a list."""
+        response = await self._send("health and lists", "GET", self._random.choice(LOOKUPS))
         self._record.check(response.is_success, f"{response.request.url.path}: {response.status_code}")
 
-    def _asked(self, kind: str, n: int) -> tuple[dict[str, Any], list[Facts]]:
-        """A request, and what has to be answered."""
+    def _request(self, kind: str, n: int) -> tuple[dict[str, Any], list[Facts]]:
+        """Return a body, and the expected facts of its architectures."""
         known = self._known[kind]
-        chosen = self._random.sample(range(len(known.architectures)), min(n, len(known.architectures)))
-        body = {**known.options, "architectures": [known.architectures[i] for i in chosen]}
+        rows = self._random.sample(range(len(known.architectures)), min(n, len(known.architectures)))
+        body = {**known.options, "architectures": [known.architectures[i] for i in rows]}
         if kind == "fresh":
             body["seed"] = next(self._record.seeds)
-        return body, [known.facts[i] for i in chosen]
+        return body, [known.facts[i] for i in rows]
 
-    async def _ask(self, kind: str, method: str, path: str, **more: Any) -> httpx.Response:
+    async def _send(self, kind: str, method: str, path: str, **more: Any) -> httpx.Response:
         started, status = perf_counter(), "none"
         try:
             response = await self._http.request(method, path, **more)
@@ -148,41 +151,44 @@ class Client:
             self._record.statuses[kind, status] += 1
             self._record.seconds[kind].append(perf_counter() - started)
 
-    async def _later(self, response: httpx.Response, what: str) -> None:
-        later = response.status_code in LATER and "Retry-After" in response.headers
-        self._record.check(later, f"{what}: {response.status_code} {response.text[:200]}")
+    async def _check_retry(self, response: httpx.Response, kind: str) -> None:
+        is_retry = response.status_code in RETRY_STATUSES and "Retry-After" in response.headers
+        self._record.check(is_retry, f"{kind}: {response.status_code} {response.text[:200]}")
         await asyncio.sleep(1)
 
     async def _follow(self, accepted: httpx.Response, expected: list[Facts]) -> None:
-        """Until the job has ended, by its events; then all of its results."""
-        place, told, positions = accepted.headers["Location"], [], []
+        """Read a job's events until it ends, then all of its results."""
+        place = accepted.headers["Location"]
+        ids: list[int] = []
+        positions: list[int] = []
         started, kind = perf_counter(), "none"
         async with self._http.stream("GET", f"{place}/events") as stream:
             async for line in stream.aiter_lines():
                 name, _, value = line.partition(": ")
                 if name == "id":
-                    told.append(int(value))
+                    ids.append(int(value))
                 elif name == "event":
                     kind = value
                 elif name == "data" and kind == "item":
                     positions.append(json.loads(value)["position"])
         self._record.statuses["jobs, events", str(stream.status_code)] += 1
         self._record.seconds["jobs, events"].append(perf_counter() - started)
-        whole = told == list(range(1, len(told) + 1)) and sorted(positions) == list(range(len(expected)))
-        self._record.check(whole and kind == "done", f"events of a job are not whole, and end with {kind}")
-        found, following = {}, f"{place}/results?limit=40"
-        while following:
-            page = (await self._ask("jobs, results", "GET", following)).json()
-            found |= {one["position"]: one["result"] for one in page["results"]}
-            following = page["next"]
-        self._record.check(sorted(found) == list(range(len(expected))), "items of a job are lost")
-        for i, one in enumerate(expected):
-            if i in found:
-                self._compare(found[i], one, "job")
+        complete = ids == list(range(1, len(ids) + 1)) and sorted(positions) == list(range(len(expected)))
+        self._record.check(complete and kind == "done", f"events of a job are incomplete, or end with {kind}")
+        items: dict[int, dict[str, Any]] = {}
+        next_page = f"{place}/results?limit=40"
+        while next_page:
+            page = (await self._send("jobs, results", "GET", next_page)).json()
+            items |= {item["position"]: item["result"] for item in page["results"]}
+            next_page = page["next"]
+        self._record.check(sorted(items) == list(range(len(expected))), "items of a job are lost")
+        for i, item_facts in enumerate(expected):
+            if i in items:
+                self._compare(items[i], item_facts, "job")
 
-    def _compare(self, item: dict[str, Any], expected: Facts, what: str) -> None:
+    def _compare(self, item: dict[str, Any], expected: Facts, kind: str) -> None:
         if not expected or "error" in item:
-            self._record.check(not expected and item["error"]["status"] == 422, f"{what}: {json.dumps(item)[:300]}")
+            self._record.check(not expected and item["error"]["status"] == 422, f"{kind}: {json.dumps(item)[:300]}")
         else:
-            found = facts(item)
-            self._record.check(same(found, expected), f"{what}: {found} instead of {expected}")
+            actual = facts(item)
+            self._record.check(same(actual, expected), f"{kind}: {actual} instead of {expected}")

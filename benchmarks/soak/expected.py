@@ -1,4 +1,4 @@
-"""What the server has to answer, computed once in this process beforehand."""
+"""Expected responses of the server, computed in this process beforehand."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,17 +21,17 @@ from service.settings import Settings
 
 SCORED, FRESH = ["params", "nwot"], ["params"]
 SEED = 2**31
-"""From which on seeds are used that were not asked for before."""
+"""First of the seeds whose scores are not cached."""
 CHUNK = 20
 Facts = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Known:
-    """Architectures, and the facts about each.
+    """Architectures and the expected facts of each.
 
     Attributes:
-        options: of the requests that these are the answers to.
+        options: other fields of the requests.
     """
 
     options: dict[str, Any]
@@ -40,7 +40,7 @@ class Known:
 
 
 def known(structures: int, scored: int, step: Callable[[], None]) -> dict[str, Known]:
-    """By kind of request; `step` is called as it goes on, `steps` times."""
+    """Compute the facts by kind of request. Calls `step` `steps(scored)` times."""
     torch.set_num_threads(1)
     settings = Settings(device="cpu", backend="inline")
     library = EnsembleRegistry.load(settings)
@@ -49,25 +49,28 @@ def known(structures: int, scored: int, step: Callable[[], None]) -> dict[str, K
     facts = [_said(one) for one in model.ensemble.predict(many)]
     found = {"structure": Known({"proxies": []}, [space.to_json(one) for one in many], facts)}
     few = [space.to_json(space.sample(rng, depth=4)) for _ in range(scored)]
-    for name, options in {"scored": {"proxies": SCORED}, "fresh": {"proxies": FRESH, "seed": SEED}}.items():
+    requests: dict[str, dict[str, Any]] = {"scored": {"proxies": SCORED}, "fresh": {"proxies": FRESH, "seed": SEED}}
+    for name, options in requests.items():
         found[name] = Known(options, few, _answered(few, options, settings, library, step))
     return found
 
 
 def steps(scored: int) -> int:
-    """How often `known` calls its `step`."""
+    """Return the number of times that `known` calls `step`."""
     return 2 * -(-scored // CHUNK)
 
 
 def facts(item: dict[str, Any]) -> Facts:
-    """The numbers of an answer that are the same whenever one asks."""
-    found = {"accuracy": item["accuracy"], "percentile": item["percentile"], **item["interval"]}
-    found |= {name: score["value"] for name, score in item["scores"].items()}
-    return found | {f"{name}'s": one["accuracy"] for name, one in item["combiners"].items() if one}
+    """Return the numbers of a response that do not depend on the request's time."""
+    interval = item["interval"]
+    numbers = {"accuracy": item["accuracy"], "percentile": item["percentile"]}
+    numbers |= {"low": interval["low"], "high": interval["high"]}
+    numbers |= {name: score["value"] for name, score in item["scores"].items()}
+    return numbers | {f"{name}'s": estimate["accuracy"] for name, estimate in item["combiners"].items() if estimate}
 
 
 def same(one: Facts, other: Facts) -> bool:
-    """Whether two answers agree."""
+    """Return whether two responses agree."""
     return one.keys() == other.keys() and all(
         isclose(one[name], other[name], rel_tol=1e-9, abs_tol=1e-9) for name in one
     )

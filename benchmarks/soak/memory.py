@@ -1,4 +1,4 @@
-"""Memory of the processes that this one started, over time."""
+"""Memory of a server and its workers, and its trend."""
 
 import os
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from scipy.stats import linregress
 
 WARM_UP = 1 / 2
-"""Which part of a run fills caches and is left out."""
+"""Fraction of a run that fills caches and is left out."""
 BLOCKS = 20
-"""Means over as many stretches of time are fitted, as neighbouring samples are not independent."""
-FLAT = 1.0
-"""MB a minute."""
+"""Number of means that are fitted, as consecutive samples are not independent."""
+MAX_SLOPE = 1.0
+"""Largest slope of memory that counts as flat, in MB a minute."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line through the memory after the warm-up, in MB and minutes."""
+    """Linear fit of the memory after the warm-up, in MB and minutes."""
 
     slope: float
     error: float
@@ -29,25 +29,25 @@ class Trend:
 
     @property
     def flat(self) -> bool:
-        """Whether the slope is less than `FLAT`."""
-        return self.slope < FLAT
+        """Whether the slope is below `MAX_SLOPE`."""
+        return self.slope < MAX_SLOPE
 
     def __str__(self) -> str:
         word = "flat" if self.flat else "NOT flat"
         return (
             f"memory after the warm-up: {self.slope:+.2f} ± {self.error:.2f} MB a minute, {word} (flat: less than "
-            f"{FLAT:g})"
+            f"{MAX_SLOPE:g})"
         )
 
 
-def started_megabytes() -> float:
-    """Resident memory of all processes that this one started, and those that they started."""
+def descendants_mb() -> float:
+    """Return the resident memory of all descendants of this process, in MB."""
     page = os.sysconf("SC_PAGE_SIZE")
     return sum(page * _pages(pid) for pid in _descendants(os.getpid())) / 1e6
 
 
 def trend(samples: list[tuple[float, float]]) -> Trend:
-    """Of samples, which are minutes and MB."""
+    """Fit samples of time in minutes and memory in MB."""
     times, sizes = np.array(samples).T
     late = times >= times[0] + WARM_UP * (times[-1] - times[0])
     blocks = min(BLOCKS, late.sum())
@@ -57,10 +57,10 @@ def trend(samples: list[tuple[float, float]]) -> Trend:
 
 
 def draw(samples: list[tuple[float, float]], line: Trend, file: Path) -> None:
-    """The samples and the line, as PNG."""
+    """Draw the samples and the fit as PNG."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot(*np.array(samples).T, color="tab:blue", label="server and its processes")
+    axes.plot(*np.array(samples).T, color="tab:blue", label="server and its workers")
     ends = np.array([line.begin, line.end])
     label = f"{line.slope:+.2f} ± {line.error:.2f} MB a minute"
     axes.plot(ends, line.intercept + line.slope * ends, "--", color="tab:red", label=label)
@@ -75,7 +75,7 @@ def _descendants(pid: int) -> Iterator[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             children = task.read_text().split()
-        except OSError:  # it has ended
+        except OSError:  # the process has exited
             continue
         for child in map(int, children):
             yield child

@@ -329,8 +329,32 @@ class Summary(Document):
     std: float
 
 
-Metric = Summary | dict[str, Summary | dict[str, Summary | None] | None] | None
-"""A metric's summary, or its summaries by group (`overall`, `by_stratum`, …); None where it cannot be computed."""
+class IntervalMetric(Document):
+    """Metric of prediction intervals, over all architectures and by stratum; None where it cannot be computed."""
+
+    overall: Summary | None = None
+    by_stratum: dict[str, Summary | None] = {}
+
+
+class PairMetric(Document):
+    """Metric of win probabilities, over all pairs and over pairs within a stratum; None where it cannot be computed."""
+
+    overall: Summary | None = None
+    within_stratum: Summary | None = None
+
+
+class CombinerMetrics(Document):
+    """Cross-validated metrics of a combiner or baseline; None where a metric cannot be computed."""
+
+    spearman: Summary | None = None
+    within_stratum_spearman: Summary | None = None
+    partial_spearman: Summary | None = None
+    kendall: Summary | None = None
+    pairwise_accuracy: Summary | None = None
+    mae: Summary | None = None
+    coverage: IntervalMetric | None = None
+    interval_width: IntervalMetric | None = None
+    brier: PairMetric | None = None
 
 
 class Ensemble(Document):
@@ -339,27 +363,39 @@ class Ensemble(Document):
     Attributes:
         name: name of the ensemble.
         hash: SHA-256 of the artifact; None from a server that does not name it.
+        created_by: version of archrank that fitted the ensemble.
         space: name of the search space.
-        seed: seed of weights and random draws.
+        settings: settings of the search space.
+        benchmark: name, size and range of the benchmark.
         proxies: versions by proxy.
+        batch: specification of the probe batch; None for an ensemble without proxies.
+        batch_fingerprint: hash of the probe batch.
+        seed: seed of weights and random draws.
+        features: numbers of features by kind.
         combiners: names of the combiners.
         interval_level: nominal coverage of the prediction intervals.
-        benchmark: name, size and range of the benchmark.
-        metrics: metrics by combiner or baseline, then by name; some are nested, e.g. `coverage`.
+        method: repeats and folds of the cross-validation.
         baselines: rows of `metrics` that are baselines.
+        metrics: metrics by combiner or baseline.
         limitations: uses that the ensemble is not suited for.
     """
 
     name: str
     hash: str | None = None
+    created_by: str | None = None
     space: str
-    seed: int
+    settings: dict[str, Any] = {}
+    benchmark: dict[str, Any]
     proxies: dict[str, str]
+    batch: dict[str, Any] | None = None
+    batch_fingerprint: str | None = None
+    seed: int
+    features: dict[str, int] = {}
     combiners: FailFastList[str]
     interval_level: float
-    benchmark: dict[str, Any]
-    metrics: dict[str, dict[str, Metric]]
+    method: dict[str, Any] | None = None
     baselines: FailFastList[str] = []
+    metrics: dict[str, CombinerMetrics]
     limitations: FailFastList[str] = []
 
 

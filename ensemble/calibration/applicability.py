@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
 
 from ensemble.combiners import State
-from ensemble.combiners.base import Standardiser
+from ensemble.combiners.base import Standardizer
 from ensemble.data.features import PROXY, FeatureTable
 from ensemble.rowwise import row_sums
 
@@ -21,15 +22,14 @@ MAX_EXCESS = 0.1
 MAX_NAMED_FEATURES = 3
 """Features named in a reason; the ones with the largest excess."""
 MAX_ABS_Z = 4.0
-"""Standardised features are clipped to this absolute value."""
+"""Standardized features are clipped to this absolute value."""
 MIN_INTERVAL_SCALE, MAX_INTERVAL_SCALE = 2.0, 4.0
 """Range of the interval scale of a mismatch."""
 PERCENT = np.linspace(0, 100, 101)
-CHUNK_ROWS = 512
-"""Rows compared at once: limits the scratch memory to about 10 MB."""
 STEPS_PER_STD = 2**18
-"""Quantisation of standardised features. Up to `MAX_ABS_Z` the integers have 20 bits and their products 40, so that
+"""Quantization of standardized features. Up to `MAX_ABS_Z` the integers have 20 bits and their products 40, so that
 every sum over 2,000 columns is exact in float64, in any order."""
+ARRAYS = ("rows", "mean", "scale", "strata", "max_distances", "low", "high", "quantiles")
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 
@@ -52,8 +52,8 @@ class ReferenceSet:
 
     Attributes:
         names: columns of the feature table.
-        rows: (n, structural columns) float32, standardised and clipped.
-        mean, scale: (structural columns,), of the standardisation.
+        rows: (n, structural columns) float32, standardized and clipped.
+        mean, scale: (structural columns,), of the standardization.
         strata: (n,), number of layers of each row.
         max_distances: (k, 2), by stratum, the stratum and the largest distance of one of its rows to its nearest
             neighbors.
@@ -73,19 +73,19 @@ class ReferenceSet:
 
     @classmethod
     def from_table(cls, table: FeatureTable) -> Self:
-        """Summarise the feature table of a benchmark."""
+        """Summarize the feature table of a benchmark."""
         X = table.select(_structural_columns(table.names))
-        standardiser = Standardiser.of(X)
-        rows = np.clip(standardiser(X), -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32)
+        standardizer = Standardizer.fit(X)
+        rows = np.clip(standardizer.transform(X), -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32)
         strata = table.select(["depth"])[:, 0]
-        distances = _neighbor_distances(_quantised(rows), _quantised(rows), exclude_self=True)
+        distances = _mean_distances(_neighbors(rows), None)
         max_distances = np.array([(level, distances[strata == level].max()) for level in np.unique(strata)])
         present = ~np.isnan(table.values)
         low = np.min(table.values, axis=0, where=present, initial=np.inf)
         high = np.max(table.values, axis=0, where=present, initial=-np.inf)
         quantiles = _proxy_quantiles(table)
         return cls(
-            table.names, rows, standardiser.mean, standardiser.scale, strata, max_distances, low, high, quantiles
+            table.names, rows, standardizer.mean, standardizer.scale, strata, max_distances, low, high, quantiles
         )
 
     @property
@@ -117,9 +117,9 @@ class ReferenceSet:
         """
         if not len(table.values):
             return []
-        X = Standardiser(self.mean, self.scale)(table.select(_structural_columns(self.names)))
-        rows = _quantised(np.clip(X, -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32))
-        distances = _neighbor_distances(rows, self._quantised_rows)
+        X = Standardizer(self.mean, self.scale).transform(table.select(_structural_columns(self.names)))
+        rows = _quantized(np.clip(X, -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32))
+        distances = _mean_distances(self._neighbors, rows)
         strata, values = table.select(["depth"])[:, 0], table.select(self.names)
         match = strata[:, None] == self.max_distances[:, 0]
         known = match.any(axis=1)
@@ -142,8 +142,8 @@ class ReferenceSet:
         return result
 
     @cached_property
-    def _quantised_rows(self) -> Array:
-        return _quantised(self.rows)
+    def _neighbors(self) -> NearestNeighbors:
+        return _neighbors(self.rows)
 
     def _unknown_stratum(self, depth: float) -> str:
         known = ", ".join(f"{level:g}" for level in self.max_distances[:, 0])
@@ -175,22 +175,17 @@ class ReferenceSet:
 
     def get_state(self) -> State:
         """Return the summary as arrays for an artifact."""
-        fields = {"depths": "strata", "limits": "max_distances"} | {
-            field: field for field in ("rows", "mean", "scale", "low", "high", "quantiles")
-        }
-        return State({name: getattr(self, field) for name, field in fields.items()})
+        return State({name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def from_state(cls, state: State, names: Sequence[str]) -> Self:
         """Restore from the result of `get_state`, for a table with these columns.
 
         Raises:
-            TypeError: a part is missing.
+            KeyError: a part is missing.
             ValueError: the parts do not fit each other.
         """
-        arrays: dict[str, Any] = dict(state.floats)
-        arrays["strata"], arrays["max_distances"] = arrays.pop("depths"), arrays.pop("limits")
-        reference_set = cls(tuple(names), **arrays)
+        reference_set = cls(tuple(names), **{name: state.floats[name] for name in ARRAYS})
         shape = (len(reference_set.strata), len(_structural_columns(tuple(names))))
         proxies = sum(name.startswith(PROXY) for name in names)
         fits = reference_set.rows.shape == shape and reference_set.quantiles.shape == (proxies, len(PERCENT))
@@ -213,27 +208,24 @@ def _proxy_quantiles(table: FeatureTable) -> Array:
     return np.array(quantiles).reshape(len(columns), len(PERCENT))
 
 
-def _quantised(rows: NDArray[np.float32]) -> Array:
-    """Convert standardised rows to whole numbers of steps."""
+def _quantized(rows: NDArray[np.float32]) -> Array:
+    """Convert standardized rows to whole numbers of steps."""
     return np.rint(STEPS_PER_STD * rows.astype(np.float64))
 
 
-def _neighbor_distances(Z: Array, rows: Array, exclude_self: bool = False) -> Array:
-    """Mean distance of each row of Z to its nearest neighbors among `rows`, (m,), in standard deviations.
+def _neighbors(rows: NDArray[np.float32]) -> NearestNeighbors:
+    return NearestNeighbors(algorithm="brute").fit(_quantized(rows))
 
-    Both are quantised, i.e. whole numbers: the matrix product is exact, whichever rows are compared at once.
+
+def _mean_distances(neighbors: NearestNeighbors, rows: Array | None) -> Array:
+    """Mean distance of each row to its nearest neighbors, (m,), in standard deviations.
+
+    Rows are quantized, i.e. whole numbers: the matrix products behind the distances are exact in any batch.
 
     Args:
-        Z: (m, columns).
-        rows: (n, columns).
-        exclude_self: Z is `rows`, and no row is its own neighbor.
+        neighbors: fitted to the reference set.
+        rows: (m, columns); None for the rows of the reference set, which then are not their own neighbors.
     """
-    start, count = int(exclude_self), min(NUM_NEIGHBORS, len(rows) - int(exclude_self))
-    squares = (rows**2).sum(axis=1)
-    result = []
-    for i in range(0, len(Z), CHUNK_ROWS):
-        chunk = Z[i : i + CHUNK_ROWS]
-        squared = (chunk**2).sum(axis=1)[:, None] + squares - 2 * (chunk @ rows.T)
-        nearest = np.partition(squared, start + count - 1, axis=1)[:, : start + count]
-        result.append(row_sums(np.sqrt(np.sort(nearest, axis=1)[:, start:])) / count / STEPS_PER_STD)
-    return np.concatenate(result)
+    count = min(NUM_NEIGHBORS, neighbors.n_samples_fit_ - (rows is None))
+    distances, _ = neighbors.kneighbors(rows, n_neighbors=count)
+    return np.asarray(row_sums(distances) / count / STEPS_PER_STD)

@@ -1,6 +1,6 @@
 """Conformal prediction intervals and pairwise win probabilities."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -99,8 +99,7 @@ class ConformalResiduals:
 
     def get_state(self) -> State:
         """Return the fitted state for an artifact."""
-        scalars = np.array([self.marginal_lower, self.marginal_upper, self.slope])
-        return State({"depths": self.strata, "tails": np.stack([self.lower, self.upper, self.std]), "far": scalars})
+        return State({field.name: np.asarray(getattr(self, field.name)) for field in fields(self)})
 
     @classmethod
     def from_state(cls, state: State) -> Self:
@@ -110,10 +109,11 @@ class ConformalResiduals:
             KeyError: a part is missing.
             ValueError: the parts do not fit each other.
         """
-        strata, (lower, upper, std), scalars = (state.floats[name] for name in ("depths", "tails", "far"))
-        if len(lower) != len(strata) + 1 or len(scalars) != 3:
+        strata, lower, upper, std = (state.floats[name] for name in ("strata", "lower", "upper", "std"))
+        if strata.ndim != 1 or any(array.shape != (len(strata) + 1,) for array in (lower, upper, std)):
             raise ValueError("the residuals' tails do not fit their strata")
-        return cls(strata, lower, upper, std, *map(float, scalars))
+        scalars = (float(state.floats[name]) for name in ("marginal_lower", "marginal_upper", "slope"))
+        return cls(strata, lower, upper, std, *scalars)
 
     def _group(self, strata: NDArray[Any]) -> NDArray[np.int64]:
         """Index of each stratum's tails, (m,); the last index, of all strata, for one without its own."""

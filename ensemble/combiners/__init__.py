@@ -1,4 +1,4 @@
-"""Combiners: from proxy scores and structure to an accuracy. One file each; `registry` lists them."""
+"""Combiners: estimators of accuracy from proxy scores and structure, one file each, listed in `registry`."""
 
 from ensemble.combiners.base import Combiner, State
 from ensemble.combiners.registry import COMBINERS, DEFAULT, STRUCTURE, CombinerInfo, combiner_names, get_combiner

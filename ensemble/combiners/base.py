@@ -1,4 +1,4 @@
-"""What a combiner is: a scikit-learn estimator whose learned state can be written down without pickle."""
+"""Base classes of combiners: scikit-learn estimators whose fitted state is saved without pickle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -16,79 +17,101 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class State:
-    """Learned state: arrays by name, and files of other libraries (name with suffix) as bytes."""
+    """Fitted state of an estimator.
+
+    Attributes:
+        arrays: arrays by name.
+        blobs: serialized models of other libraries, by name with suffix.
+    """
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def merged(cls, parts: Mapping[str, "State"]) -> "State":
-        """The states of several estimators in one, each name under its part's: `forest/…`."""
-        whole = cls()
+        """Merge states, prefixing each name with that of its part: `forest/…`."""
+        merged = cls()
         for part, state in parts.items():
-            whole.arrays.update({f"{part}/{name}": array for name, array in state.arrays.items()})
-            whole.blobs.update({f"{part}/{name}": blob for name, blob in state.blobs.items()})
-        return whole
+            merged.arrays.update({f"{part}/{name}": array for name, array in state.arrays.items()})
+            merged.blobs.update({f"{part}/{name}": blob for name, blob in state.blobs.items()})
+        return merged
 
     @property
     def floats(self) -> dict[str, NDArray[Any]]:
-        """The arrays. Raises `ValueError` unless all are of floating-point numbers."""
+        """The arrays.
+
+        Raises:
+            ValueError: an array does not hold floating-point numbers.
+        """
         for name, array in self.arrays.items():
             if array.dtype.kind != "f":
                 raise ValueError(f"{name} holds {array.dtype}")
         return self.arrays
 
     def part(self, name: str) -> "State":
-        """The state that `merged` took under that name."""
-        start = f"{name}/"
+        """Return one of the states that `merged` was called with; an empty one if there is none of that name."""
+        prefix = f"{name}/"
         return State(
-            {key.removeprefix(start): array for key, array in self.arrays.items() if key.startswith(start)},
-            {key.removeprefix(start): blob for key, blob in self.blobs.items() if key.startswith(start)},
+            {key.removeprefix(prefix): array for key, array in self.arrays.items() if key.startswith(prefix)},
+            {key.removeprefix(prefix): blob for key, blob in self.blobs.items() if key.startswith(prefix)},
         )
 
 
 class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """`fit(X, y)` with features X (n, d) and accuracies y (n,), then `predict(X)`.
+    """Base class of combiners: `fit(X, y)` with features X (n, d) and accuracies y (n,), then `predict(X)`.
 
-    A subclass lists its fitted arrays in `fitted_arrays`; one with other state overrides `get_state` and `set_state`.
-    A NaN feature is a missing score: a combiner with `accepts_missing` does without, the others refuse. A prediction
-    is NaN where a row has nothing to predict from. `predict` and `contributions` give a row the same bits whatever rows
-    stand beside it: they add in an order of the row's own (`ensemble.rowwise`).
+    A subclass lists its fitted arrays in `fitted_arrays`; one with other fitted state overrides `get_state` and
+    `set_state`. A NaN feature is a missing score, which only a combiner with `accepts_missing` accepts. A prediction is
+    NaN for a row without any score. `predict` and `contributions` yield the same bits for a row in any batch: they add
+    in an order that depends on the row alone (`ensemble.rowwise`).
     """
 
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
     index_arrays: ClassVar[tuple[str, ...]] = ()
-    """Names among `fitted_arrays` whose arrays hold whole numbers or truth values."""
+    """Names in `fitted_arrays` whose arrays hold integers or booleans."""
     accepts_missing: ClassVar[bool] = False
     additive: ClassVar[bool] = False
-    """Whether it has `contributions`."""
+    """Whether `contributions` is defined."""
 
     def fit(self, X: Array, y: Array) -> Self:
+        """Fit to features (n, d) and accuracies (n,)."""
         raise NotImplementedError
 
     def predict(self, X: Array) -> Array:
-        """Predictions, shape (m,)."""
+        """Predict one number for each row, (m,)."""
         raise NotImplementedError
 
     def ranking_scores(self, X: Array) -> Array:
-        """Order of the rows, larger is better, shape (m,): the predictions, unless it compares a set's rows."""
+        """Sort keys of the rows, larger is better, (m,); the predictions unless the combiner compares rows."""
         return self.predict(X)
 
     def contributions(self, X: Array) -> Array:
-        """What each column adds to each prediction, (m, d + 1): Shapley values, and last what they add to. The sum of
-        a row is its prediction. Only of combiners that are `additive`.
+        """Shapley values of the features.
+
+        Args:
+            X: (m, d).
+
+        Returns:
+            Contribution of each feature, and in the last column the base value, (m, d + 1). A row sums to its
+            prediction.
+
+        Raises:
+            NotImplementedError: the combiner is not `additive`.
         """
         raise NotImplementedError
 
     def get_state(self) -> State:
-        """What `fit` learned."""
+        """Return the fitted state."""
         check_is_fitted(self)
         arrays = {name: np.asarray(getattr(self, name)) for name in self.fitted_arrays}
         return State({"n_features_in_": np.array(self.n_features_in_), **arrays})
 
     def set_state(self, state: State) -> Self:
-        """Take over what another estimator of the same parameters learned. Raises `KeyError` if parts are missing,
-        `ValueError` if they are of another type of number.
+        """Restore the fitted state of an estimator with the same parameters.
+
+        Raises:
+            KeyError: a part is missing.
+            ValueError: a part has another type of number.
         """
         self.n_features_in_ = int(state.arrays["n_features_in_"])
         for name in self.fitted_arrays:
@@ -98,74 +121,84 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
             setattr(self, name, array)
         return self
 
-    def _training_data(self, X: Array, y: Array) -> tuple[Array, Array]:
+    def _check_fit_input(self, X: Array, y: Array) -> tuple[Array, Array]:
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_all_finite="allow-nan", ensure_min_samples=2
         )
-        self._refuse_missing(X)
+        self._check_missing(X)
         return X, np.asarray(y, dtype=np.float64)
 
-    def _data(self, X: Array) -> Array:
+    def _check_input(self, X: Array) -> Array:
         check_is_fitted(self)
-        expected = isinstance(X, np.ndarray) and X.dtype == np.float64 and X.shape[1:] == (self.n_features_in_,)
-        if expected and len(X) and np.isfinite(X).all():
-            return X  # scikit-learn's checks of a single row take longer than most predictions of it
+        valid = isinstance(X, np.ndarray) and X.dtype == np.float64 and X.shape[1:] == (self.n_features_in_,)
+        if valid and len(X) and np.isfinite(X).all():
+            return X  # for a single row, scikit-learn's validation takes longer than most predictions
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        self._refuse_missing(X)
+        self._check_missing(X)
         return X
 
-    def _refuse_missing(self, X: Array) -> None:
+    def _check_missing(self, X: Array) -> None:
         if not self.accepts_missing and np.isnan(X).any():
             row, column = np.argwhere(np.isnan(X))[0]
             raise InputError(f"X[{row}, {column}]", "NaN", f"a number: {type(self).__name__} needs every score")
 
 
-class Wrapper(Combiner):
-    """A combiner around another: `inner`, of which `fit` keeps a fitted copy as `model_`."""
+class MetaCombiner(Combiner):
+    """A combiner that wraps another one; `fit` stores a fitted clone as `estimator_`."""
 
-    model_: Combiner
+    estimator_: Combiner
 
     @property
-    def inner(self) -> Combiner:
-        """The combiner inside, as it was given: not fitted."""
+    def base_estimator(self) -> Combiner:
+        """The wrapped, unfitted combiner."""
         raise NotImplementedError
 
     def get_state(self) -> State:
-        own = super().get_state()
-        model = State.merged({"model": self.model_.get_state()})
-        return State({**own.arrays, **model.arrays}, model.blobs)
+        """Return the fitted state of both combiners."""
+        state = super().get_state()
+        wrapped = State.merged({"estimator": self.estimator_.get_state()})
+        return State({**state.arrays, **wrapped.arrays}, wrapped.blobs)
 
     def set_state(self, state: State) -> Self:
+        """Restore the fitted state of both combiners."""
         super().set_state(state)
-        self.model_ = clone(self.inner).set_state(state.part("model"))
+        self.estimator_ = clone(self.base_estimator).set_state(state.part("estimator"))
         return self
 
 
-class Standardiser:
-    """Columns to mean 0 and standard deviation 1 as on the training rows; constant columns become 0."""
+@dataclass(frozen=True)
+class Standardizer:
+    """Standardization of columns to mean 0 and standard deviation 1 over the training rows.
 
-    def __init__(self, mean: Array, scale: Array) -> None:
-        self.mean, self.scale = mean, scale
+    Constant columns become 0, also in rows with another value. (scikit-learn's `StandardScaler` only centers them, so
+    that a model would see a feature that it could not learn from.)
+
+    Attributes:
+        mean: (d,), means of the training rows.
+        scale: (d,), standard deviations; infinite for a constant column.
+    """
+
+    mean: Array
+    scale: Array
 
     @classmethod
-    def of(cls, X: Array) -> "Standardiser":
+    def fit(cls, X: Array) -> Self:
+        """Compute means and standard deviations of the columns of X, (n, d)."""
         scale = X.std(axis=0)
-        # Dividing rounding noise by itself would make a constant column look informative.
+        # Rounding noise divided by itself would make a constant column look informative.
         constant = scale < 1e-9 * np.maximum(1.0, np.abs(X).max(axis=0))
         return cls(X.mean(axis=0), np.where(constant, np.inf, scale))
 
-    def __call__(self, X: Array) -> Array:
+    def transform(self, X: Array) -> Array:
+        """Standardize rows, (m, d)."""
         return (X - self.mean) / self.scale
 
 
 def spearman(a: Array, b: Array) -> float:
-    """Spearman's ρ over the pairs without NaN; 0 where it is not defined, i.e. one side is constant."""
-    from scipy.stats import rankdata
-
-    there = ~(np.isnan(a) | np.isnan(b))
-    if there.sum() < 2:
+    """Spearman's ρ over the pairs without NaN; 0 if one side is constant."""
+    valid = ~(np.isnan(a) | np.isnan(b))
+    a, b = a[valid], b[valid]
+    if len(a) < 2 or (a == a[0]).all() or (b == b[0]).all():
         return 0.0
-    ranks_a, ranks_b = rankdata(a[there]), rankdata(b[there])
-    if np.ptp(ranks_a) == 0 or np.ptp(ranks_b) == 0:
-        return 0.0
-    return float(np.corrcoef(ranks_a, ranks_b)[0, 1])
+    # Not SciPy's `spearmanr`, whose last bit differs: fitted weights are reproduced exactly.
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

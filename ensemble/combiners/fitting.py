@@ -1,40 +1,57 @@
-"""Fitting copies of a model, and predictions for rows that a copy was fitted without."""
+"""Cached fits and out-of-fold predictions."""
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
+from cachetools import FIFOCache
 from sklearn.base import clone
 
 from ensemble.combiners.base import Array, Combiner
 from ensemble.evaluation.folds import seeded_folds
 
-KEPT = 64
-"""Fitted copies that are kept: the stacks of one fold have members in common."""
-_recent: dict[str, Combiner] = {}
+MAX_CACHED_FITS = 64
+_fits: FIFOCache[str, Combiner] = FIFOCache(MAX_CACHED_FITS)
 
 
-def fitted(model: Combiner, X: Array, y: Array) -> Combiner:
-    """A copy of the model, fitted; the very one from before where the same was fitted on the same rows."""
-    key = joblib.hash((type(model), model.get_params(), np.ascontiguousarray(X), y))
-    if key not in _recent:
-        while len(_recent) >= KEPT:
-            del _recent[next(iter(_recent))]
-        _recent[key] = clone(model).fit(X, y)
-    return _recent[key]
+def fit_cached(estimator: Combiner, X: Array, y: Array) -> Combiner:
+    """Fit a clone of an estimator, or return an earlier one with the same parameters and training rows.
+
+    The stacks that are fitted on one fold have estimators in common.
+
+    Args:
+        estimator: unfitted estimator, left unchanged.
+        X: (n, d), features.
+        y: (n,), accuracies.
+    """
+    key = joblib.hash((type(estimator), estimator.get_params(), np.ascontiguousarray(X), y))
+    if key not in _fits:
+        _fits[key] = clone(estimator).fit(X, y)
+    return _fits[key]
 
 
-def out_of_fold(model: Combiner, X: Array, y: Array, folds: int, seed: int) -> Array:
-    """Predictions for every row by copies of `model` that were fitted without its fold, shape (n,)."""
+def out_of_fold_predictions(estimator: Combiner, X: Array, y: Array, cv: int, seed: int) -> Array:
+    """Predict every row by a clone that was fitted without the row's fold.
+
+    Args:
+        estimator: unfitted estimator.
+        X: (n, d), features.
+        y: (n,), accuracies.
+        cv: number of folds.
+        seed: seed of the folds.
+
+    Returns:
+        Predictions, (n,).
+    """
     predictions = np.empty(len(y))
-    for train, test in seeded_folds(X, y, folds, seed):
-        predictions[test] = fitted(model, X[train], y[train]).predict(X[test])
+    for train, test in seeded_folds(X, y, cv, seed):
+        predictions[test] = fit_cached(estimator, X[train], y[train]).predict(X[test])
     return predictions
 
 
-def held_out(model: Combiner, X: Array, y: Array, folds: int = 5, seed: int = 0) -> Array:
-    """Predictions of a fitted model for its training rows, by copies that were fitted without that row's fold, (n,).
+def stored_out_of_fold_predictions(estimator: Combiner, X: Array, y: Array, cv: int = 5, seed: int = 0) -> Array:
+    """Out-of-fold predictions of a fitted estimator for its training rows, (n,).
 
-    A model that had to make them while it was fitted has kept them as `held_out_`: then what joins or calibrates its
-    members, a handful of numbers, has seen all rows.
+    An estimator that needed them to fit its second level has stored them as `out_of_fold_`. The few numbers of the
+    second level have then been fitted to all rows. The arguments are those of `out_of_fold_predictions`.
     """
-    kept: Array | None = getattr(model, "held_out_", None)
-    return out_of_fold(model, X, y, folds, seed) if kept is None else kept
+    stored: Array | None = getattr(estimator, "out_of_fold_", None)
+    return out_of_fold_predictions(estimator, X, y, cv, seed) if stored is None else stored

@@ -1,4 +1,4 @@
-"""Random forest."""
+"""Random forest and extremely randomized trees."""
 
 from functools import cached_property
 from typing import Any, Self
@@ -8,127 +8,155 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from ensemble.combiners.base import Array, Combiner, State
-from ensemble.combiners.tree_shapley import Paths
+from ensemble.combiners.tree_shapley import DecisionPaths
 from ensemble.rowwise import row_sums
 
-CHUNK = 512
-"""Rows predicted at once: keeps the scratch memory near 2 MB, which the processor's cache holds."""
+CHUNK_ROWS = 512
+"""Rows predicted at once: limits the scratch memory to about 2 MB, which fits the processor's cache."""
 
 
 class Forest(Combiner):
-    """Random forest regression (Breiman 2001), or extremely randomised trees (Geurts et al. 2006), grown by
-    scikit-learn.
+    """Random forest regression (Breiman 2001) or extremely randomized trees (Geurts et al. 2006).
 
-    The grown trees are kept as one table of nodes, which can be stored without pickle and read by any version of
-    scikit-learn. A leaf is its own child, so that all rows can go down all trees together.
+    scikit-learn grows the trees. They are stored as one table of nodes, without pickle and independent of the version
+    of scikit-learn. A leaf is its own child, so that all rows can descend all trees together.
 
     Args:
-        trees: number of trees.
-        leaf: smallest number of training rows in a leaf.
-        share: share of the columns that a split looks at.
-        extra: draw thresholds at random instead of searching for them, and use every row in every tree.
+        n_estimators: number of trees.
+        min_samples_leaf: smallest number of training rows in a leaf.
+        max_features: fraction of the columns that are considered at a split.
+        extra_trees: draw thresholds at random, and use all rows in every tree.
         random_state: seed.
 
     Attributes:
-        roots_: (trees,), node at the top of each tree.
-        column_, threshold_, left_, right_: (nodes,), a row whose column is at most the threshold goes left.
-        value_, cover_: (nodes,), mean of the training rows that reach the node, and their number.
+        roots_: (n_estimators,), root node of each tree.
+        feature_, threshold_, children_left_, children_right_: (nodes,), a row whose feature is at most the threshold
+            goes left.
+        value_, weighted_n_node_samples_: (nodes,), mean and number of the training rows that reach the node.
     """
 
-    fitted_arrays = ("roots_", "column_", "threshold_", "left_", "right_", "value_", "cover_")
-    index_arrays = ("roots_", "column_", "left_", "right_")
+    fitted_arrays = (
+        "roots_",
+        "feature_",
+        "threshold_",
+        "children_left_",
+        "children_right_",
+        "value_",
+        "weighted_n_node_samples_",
+    )
+    index_arrays = ("roots_", "feature_", "children_left_", "children_right_")
     additive = True
 
     roots_: NDArray[np.int32]
-    column_: NDArray[np.int32]
+    feature_: NDArray[np.int32]
     threshold_: NDArray[np.float32]
-    left_: NDArray[np.int32]
-    right_: NDArray[np.int32]
+    children_left_: NDArray[np.int32]
+    children_right_: NDArray[np.int32]
     value_: Array
-    cover_: NDArray[np.float32]
+    weighted_n_node_samples_: NDArray[np.float32]
 
     def __init__(
-        self, trees: int = 100, leaf: int = 3, share: float = 0.3, extra: bool = False, random_state: int = 0
+        self,
+        n_estimators: int = 100,
+        min_samples_leaf: int = 3,
+        max_features: float = 0.3,
+        extra_trees: bool = False,
+        random_state: int = 0,
     ) -> None:
-        self.trees = trees
-        self.leaf = leaf
-        self.share = share
-        self.extra = extra
+        self.n_estimators = n_estimators
+        self.min_samples_leaf = min_samples_leaf
+        self.max_features = max_features
+        self.extra_trees = extra_trees
         self.random_state = random_state
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
-        # In a fixed order, so that the bootstrap, and with it the forest, does not depend on how the rows came.
+        """Grow the trees."""
+        X, y = self._check_fit_input(X, y)
+        # A fixed order makes the bootstrap samples, and with them the forest, independent of the order of the rows.
         order = np.lexsort((*X.T, y))
-        kind = ExtraTreesRegressor if self.extra else RandomForestRegressor
-        grown = kind(
-            self.trees, min_samples_leaf=self.leaf, max_features=self.share, random_state=self.random_state
+        regressor = ExtraTreesRegressor if self.extra_trees else RandomForestRegressor
+        grown = regressor(
+            self.n_estimators,
+            min_samples_leaf=self.min_samples_leaf,
+            max_features=self.max_features,
+            random_state=self.random_state,
         ).fit(X[order], y[order])
-        self._take([estimator.tree_ for estimator in grown.estimators_])
+        self._set_trees([estimator.tree_ for estimator in grown.estimators_])
         return self
 
     def predict(self, X: Array) -> Array:
-        rows = self._data(X).astype(np.float32)  # as scikit-learn grows its trees
-        return np.concatenate([self._predicted(rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)])
+        """Predict the mean over all trees, (m,)."""
+        rows = self._check_input(X).astype(np.float32)  # scikit-learn grows its trees on float32
+        chunks = range(0, len(rows), CHUNK_ROWS)
+        return np.concatenate([self._predict_chunk(rows[i : i + CHUNK_ROWS]) for i in chunks])
 
     def contributions(self, X: Array) -> Array:
-        return self._paths.contributions(self._data(X).astype(np.float32))
+        """Path-dependent Shapley values, (m, d + 1)."""
+        return self._paths.contributions(self._check_input(X).astype(np.float32))
 
     @cached_property
-    def _paths(self) -> Paths:
-        share = self.value_ / len(self.roots_)
-        return Paths.of(
-            self.roots_, self.column_, self.threshold_, self.left_, self.right_, share, self.cover_.astype(np.float64)
+    def _paths(self) -> DecisionPaths:
+        return DecisionPaths.from_nodes(
+            self.roots_,
+            self.feature_,
+            self.threshold_,
+            self.children_left_,
+            self.children_right_,
+            self.value_ / len(self.roots_),
+            self.weighted_n_node_samples_.astype(np.float64),
         )
 
     def set_state(self, state: State) -> Self:
+        """Restore the trees."""
         super().set_state(state)
-        children = np.stack([self.left_, self.right_])
-        own = np.arange(len(self.value_))
-        # Whatever a file says, going down must end, and inside the table.
-        if (children < own).any() or (children >= len(own)).any() or (self.left_ == own).sum() < len(self.roots_):
+        children = np.stack([self.children_left_, self.children_right_])
+        node = np.arange(len(self.value_))
+        # For any content of a file, the descent has to end inside the table.
+        leaves = (self.children_left_ == node).sum()
+        if (children < node).any() or (children >= len(node)).any() or leaves < len(self.roots_):
             raise ValueError("a tree's nodes point outside of it")
-        if (self.column_ < 0).any() or (self.column_ >= self.n_features_in_).any():
-            raise ValueError("a tree looks at a column that is not there")
-        if not (self.cover_ > 0).all():
+        if (self.feature_ < 0).any() or (self.feature_ >= self.n_features_in_).any():
+            raise ValueError("a tree splits on a feature that does not exist")
+        if not (self.weighted_n_node_samples_ > 0).all():
             raise ValueError("a tree has a node that no row reached")
         self._prepare()
         return self
 
-    def _take(self, trees: list[Any]) -> None:
-        starts = np.cumsum([0, *(tree.node_count for tree in trees)])
-        own = [start + np.arange(tree.node_count) for start, tree in zip(starts, trees, strict=False)]
+    def _set_trees(self, trees: list[Any]) -> None:
+        offsets = np.cumsum([0, *(tree.node_count for tree in trees)])
+        nodes = [offset + np.arange(tree.node_count) for offset, tree in zip(offsets, trees, strict=False)]
 
         def children(side: str) -> NDArray[np.int32]:
-            sides = [getattr(tree, f"children_{side}") for tree in trees]
-            rows = zip(sides, own, starts, strict=False)
-            placed = [np.where(child < 0, at, child + start) for child, at, start in rows]
-            return np.concatenate(placed).astype(np.int32)
+            by_tree = zip((getattr(tree, f"children_{side}") for tree in trees), nodes, offsets, strict=False)
+            return np.concatenate(
+                [np.where(child < 0, node, child + offset) for child, node, offset in by_tree]
+            ).astype(np.int32)
 
-        self.roots_ = starts[:-1].astype(np.int32)
-        self.left_, self.right_ = children("left"), children("right")
-        self.column_ = np.concatenate([np.maximum(tree.feature, 0) for tree in trees]).astype(np.int32)
+        self.roots_ = offsets[:-1].astype(np.int32)
+        self.children_left_, self.children_right_ = children("left"), children("right")
+        self.feature_ = np.concatenate([np.maximum(tree.feature, 0) for tree in trees]).astype(np.int32)
         # Rows are float32: a threshold rounded down to float32 sends each of them the same way.
         self.threshold_ = _rounded_down(np.concatenate([tree.threshold for tree in trees]))
         self.value_ = np.concatenate([tree.value[:, 0, 0] for tree in trees])
-        self.cover_ = np.concatenate([tree.weighted_n_node_samples for tree in trees]).astype(np.float32)
+        samples = np.concatenate([tree.weighted_n_node_samples for tree in trees])
+        self.weighted_n_node_samples_ = samples.astype(np.float32)
         self._prepare()
 
     def _prepare(self) -> None:
-        """The table as going down needs it: a node's children side by side, and numbers that index without a cast."""
-        self.__dict__.pop("_paths", None)  # of a forest that was grown before
-        self._columns, self._roots = self.column_.astype(np.intp), self.roots_.astype(np.intp)
-        self._children = np.stack([self.left_, self.right_], axis=1).ravel().astype(np.intp)
+        """Arrange the nodes for the descent: siblings side by side, indices in the platform's integer type."""
+        self.__dict__.pop("_paths", None)  # those of an earlier fit
+        self._features, self._roots = self.feature_.astype(np.intp), self.roots_.astype(np.intp)
+        self._children = np.stack([self.children_left_, self.children_right_], axis=1).ravel().astype(np.intp)
 
-    def _predicted(self, rows: NDArray[np.float32]) -> Array:
-        values, start = rows.ravel(), np.arange(len(rows))[:, None] * rows.shape[1]
-        at = np.tile(self._roots, (len(rows), 1))
+    def _predict_chunk(self, rows: NDArray[np.float32]) -> Array:
+        values, offset = rows.ravel(), np.arange(len(rows))[:, None] * rows.shape[1]
+        node = np.tile(self._roots, (len(rows), 1))
         while True:
-            right = values.take(start + self._columns.take(at)) > self.threshold_.take(at)
-            below = self._children.take(2 * at + right)
-            if np.array_equal(below, at):
-                return row_sums(self.value_.take(at)) / len(self._roots)
-            at = below
+            goes_right = values.take(offset + self._features.take(node)) > self.threshold_.take(node)
+            child = self._children.take(2 * node + goes_right)
+            if np.array_equal(child, node):
+                return row_sums(self.value_.take(node)) / len(self._roots)
+            node = child
 
 
 def _rounded_down(values: Array) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Weighted mean of normalised proxies."""
+"""Weighted mean of normalized proxies."""
 
 from typing import Self
 
@@ -9,38 +9,39 @@ from ensemble.rowwise import row_sums
 
 
 class WeightedMean(Combiner):
-    """Proxies scaled to 0 … 1 by their smallest and largest training value, weighted by their Spearman ρ.
+    """Weighted mean of proxies scaled to 0 … 1 over the training rows, with their Spearman ρ as weights.
 
-    New values are not clipped to 0 … 1: a record score should rank above the record. Missing scores are left out and
-    the absolute weights of the others divided by their sum.
+    New values are not clipped to 0 … 1, so that a new maximum ranks above the old one. Missing scores are left out, and
+    the weights of the remaining proxies are divided by the sum of their absolute values.
 
     Attributes:
-        weights_: (p,), Spearman ρ with accuracy on the training rows.
-        low_, range_: (p,), smallest training value, and largest less smallest.
+        weights_: (p,), Spearman ρ with the accuracy on the training rows.
+        data_min_, data_range_: (p,), smallest training value, and difference between the largest and the smallest.
     """
 
-    fitted_arrays = ("weights_", "low_", "range_")
+    fitted_arrays = ("weights_", "data_min_", "data_range_")
     accepts_missing = True
 
     weights_: Array
-    low_: Array
-    range_: Array
+    data_min_: Array
+    data_range_: Array
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
+        """Compute weights and ranges."""
+        X, y = self._check_fit_input(X, y)
         self.weights_ = np.array([spearman(column, y) for column in X.T])
-        there = ~np.isnan(X)
-        low = np.min(X, axis=0, where=there, initial=np.inf)
-        high = np.max(X, axis=0, where=there, initial=-np.inf)
-        useful = high > low
-        self.low_ = np.where(useful, low, 0.0)
-        self.range_ = np.subtract(high, low, where=useful, out=np.ones(X.shape[1]))
+        present = ~np.isnan(X)
+        low = np.min(X, axis=0, where=present, initial=np.inf)
+        high = np.max(X, axis=0, where=present, initial=-np.inf)
+        varies = high > low
+        self.data_min_ = np.where(varies, low, 0.0)
+        self.data_range_ = np.subtract(high, low, where=varies, out=np.ones(X.shape[1]))
         return self
 
     def predict(self, X: Array) -> Array:
-        """Weighted means, shape (m,): larger is better."""
-        X = self._data(X)
-        there = ~np.isnan(X) & (self.weights_ != 0)
-        scaled = np.where(there, (X - self.low_) / self.range_, 0.0)
-        total, weighted = row_sums(there * np.abs(self.weights_)), row_sums(scaled * self.weights_)
+        """Weighted means, (m,), larger is better; NaN for a row without any score."""
+        X = self._check_input(X)
+        used = ~np.isnan(X) & (self.weights_ != 0)
+        scaled = np.where(used, (X - self.data_min_) / self.data_range_, 0.0)
+        total, weighted = row_sums(used * np.abs(self.weights_)), row_sums(scaled * self.weights_)
         return np.asarray(np.divide(weighted, total, where=total > 0, out=np.full(len(X), np.nan)))

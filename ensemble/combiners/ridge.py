@@ -1,53 +1,52 @@
-"""Ridge regression on standardised columns."""
+"""Ridge regression on standardized columns."""
 
 from typing import Self
 
 import numpy as np
+from sklearn.linear_model import RidgeCV
 
-from ensemble.combiners.base import Array, Combiner, Standardiser
+from ensemble.combiners.base import Array, Combiner, Standardizer
 from ensemble.rowwise import row_sums
 
-PENALTIES = np.logspace(-1, 5, 25)
+ALPHAS = np.logspace(-1, 5, 25)
 
 
 class Ridge(Combiner):
-    """Linear least squares with an L2 penalty, chosen by exact leave-one-out error (Allen 1974, PRESS).
+    """Ridge regression whose penalty minimizes the exact leave-one-out error, fitted by scikit-learn.
 
     Attributes:
-        mean_, scale_: (d,), the training columns' mean and standard deviation.
-        coef_, intercept_: weights of the standardised columns, and the training rows' mean accuracy.
-        penalty_: the penalty that was chosen.
+        mean_, scale_: (d,), standardization of the columns.
+        coef_, intercept_: coefficients of the standardized columns, (d,), and mean accuracy of the training rows.
+        alpha_: the chosen penalty.
     """
 
-    fitted_arrays = ("mean_", "scale_", "coef_", "intercept_", "penalty_")
+    fitted_arrays = ("mean_", "scale_", "coef_", "intercept_", "alpha_")
     additive = True
 
     mean_: Array
     scale_: Array
     coef_: Array
     intercept_: Array
-    penalty_: Array
+    alpha_: Array
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
-        standardise = Standardiser.of(X)
-        self.mean_, self.scale_ = standardise.mean, standardise.scale
-        self.intercept_ = np.array(y.mean())
-        U, s, Vt = np.linalg.svd(standardise(X), full_matrices=False)
-        shrinkage = s**2 / (s**2 + PENALTIES[:, None])
-        residual = (y - y.mean()) - (shrinkage * (U.T @ (y - y.mean()))) @ U.T
-        leverage = shrinkage @ (U**2).T + 1 / len(y)  # the mean takes its share, too
-        errors = ((residual / np.maximum(1 - leverage, 1e-9)) ** 2).mean(axis=1)
-        best = int(errors.argmin())
-        self.penalty_ = np.array(PENALTIES[best])
-        self.coef_ = Vt.T @ (s / (s**2 + PENALTIES[best]) * (U.T @ (y - y.mean())))
+        """Choose the penalty and fit the coefficients."""
+        X, y = self._check_fit_input(X, y)
+        standardizer = Standardizer.fit(X)
+        self.mean_, self.scale_ = standardizer.mean, standardizer.scale
+        model = RidgeCV(ALPHAS).fit(standardizer.transform(X), y)
+        self.coef_, self.intercept_, self.alpha_ = model.coef_, np.array(model.intercept_), np.array(model.alpha_)
         return self
 
     def predict(self, X: Array) -> Array:
-        X = self._data(X)
-        return row_sums(Standardiser(self.mean_, self.scale_)(X) * self.coef_) + self.intercept_
+        """Predict accuracies, (m,)."""
+        return row_sums(self._terms(X)) + self.intercept_
 
     def contributions(self, X: Array) -> Array:
-        X = self._data(X)
-        parts = Standardiser(self.mean_, self.scale_)(X) * self.coef_
-        return np.column_stack([parts, np.full(len(X), self.intercept_)])
+        """Terms of the linear model, and the intercept, (m, d + 1)."""
+        terms = self._terms(X)
+        return np.column_stack([terms, np.full(len(terms), self.intercept_)])
+
+    def _terms(self, X: Array) -> Array:
+        X = self._check_input(X)
+        return Standardizer(self.mean_, self.scale_).transform(X) * self.coef_

@@ -1,4 +1,4 @@
-"""Stacking: several models, and a non-negative linear model of their out-of-fold predictions."""
+"""Stacked regression."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -8,73 +8,89 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 
 from ensemble.combiners.base import Array, Combiner, State
-from ensemble.combiners.fitting import fitted, out_of_fold
+from ensemble.combiners.fitting import fit_cached, out_of_fold_predictions
 from ensemble.rowwise import row_sums
 
-FittedCombiner = tuple[str, Combiner, tuple[int, ...]]
+NamedEstimator = tuple[str, Combiner, tuple[int, ...]]
 
 
 class Stacked(Combiner):
-    """Stacked regression (Breiman 1996): weights from non-negative least squares on predictions for held-out rows.
+    """Stacked regression (Breiman 1996): non-negative least squares on out-of-fold predictions.
+
+    (scikit-learn's `StackingRegressor` would fit estimators that two stacks share twice, and predict by a matrix
+    product whose bits depend on the batch.)
 
     Args:
-        members: name, model and the numbers of the columns that it sees, in order.
-        folds: number of folds for the held-out predictions.
+        estimators: name, unfitted estimator and column indices of its features.
+        cv: number of folds of the out-of-fold predictions.
         random_state: seed of the folds.
 
     Attributes:
-        weights_: (members,), at least 0; near 1 in sum, as every member states an accuracy.
-        centre_: mean accuracy of the training rows, which the weights work around.
-        models_: the members, fitted on all training rows.
-        held_out_: (n,), the weighted predictions for the training rows by members that were fitted without their fold.
+        weights_: (estimators,), at least 0. Their sum is near 1, because every estimator predicts an accuracy.
+        y_mean_: mean accuracy of the training rows, on which the weighted predictions are centered.
+        named_estimators_: the estimators by name, fitted on all training rows.
+        out_of_fold_: (n,), weighted out-of-fold predictions for the training rows.
     """
 
-    fitted_arrays = ("weights_", "centre_")
+    fitted_arrays = ("weights_", "y_mean_")
     additive = True
 
     weights_: Array
-    centre_: Array
-    models_: dict[str, Combiner]
-    held_out_: Array
+    y_mean_: Array
+    named_estimators_: dict[str, Combiner]
+    out_of_fold_: Array
 
-    def __init__(self, members: Sequence[FittedCombiner] = (), folds: int = 5, random_state: int = 0) -> None:
-        self.members = members
-        self.folds = folds
+    def __init__(self, estimators: Sequence[NamedEstimator] = (), cv: int = 5, random_state: int = 0) -> None:
+        self.estimators = estimators
+        self.cv = cv
         self.random_state = random_state
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
-        self.centre_ = np.array(y.mean())
-        held_out = np.stack(
-            [out_of_fold(model, X[:, columns], y, self.folds, self.random_state) for _, model, columns in self.members]
+        """Fit the estimators and their weights."""
+        X, y = self._check_fit_input(X, y)
+        self.y_mean_ = np.array(y.mean())
+        out_of_fold = np.stack(
+            [
+                out_of_fold_predictions(estimator, X[:, columns], y, self.cv, self.random_state)
+                for _, estimator, columns in self.estimators
+            ]
         )
-        self.weights_ = nnls((held_out - self.centre_).T, y - self.centre_)[0]
-        self.held_out_ = self._weighted(held_out)
-        self.models_ = {name: fitted(model, X[:, columns], y) for name, model, columns in self.members}
+        self.weights_ = nnls((out_of_fold - self.y_mean_).T, y - self.y_mean_)[0]
+        self.out_of_fold_ = self._weighted(out_of_fold)
+        self.named_estimators_ = {
+            name: fit_cached(estimator, X[:, columns], y) for name, estimator, columns in self.estimators
+        }
         return self
 
     def predict(self, X: Array) -> Array:
-        X = self._data(X)
-        predictions = np.stack([self.models_[name].predict(X[:, columns]) for name, _, columns in self.members])
-        return self._weighted(predictions)
+        """Predict accuracies, (m,)."""
+        X = self._check_input(X)
+        return self._weighted(
+            np.stack([self.named_estimators_[name].predict(X[:, columns]) for name, _, columns in self.estimators])
+        )
 
     def contributions(self, X: Array) -> Array:
-        X = self._data(X)
-        parts = np.zeros((len(X), X.shape[1] + 1))
-        parts[:, -1] = self.centre_ * (1 - row_sums(self.weights_))
-        for weight, (name, _, columns) in zip(self.weights_, self.members, strict=True):
-            parts[:, [*columns, -1]] += weight * self.models_[name].contributions(X[:, columns])
-        return parts
+        """Weighted contributions of the estimators, (m, d + 1)."""
+        X = self._check_input(X)
+        contributions = np.zeros((len(X), X.shape[1] + 1))
+        contributions[:, -1] = self.y_mean_ * (1 - row_sums(self.weights_))
+        for weight, (name, _, columns) in zip(self.weights_, self.estimators, strict=True):
+            contributions[:, [*columns, -1]] += weight * self.named_estimators_[name].contributions(X[:, columns])
+        return contributions
 
     def _weighted(self, predictions: Array) -> Array:
-        return row_sums((predictions - self.centre_).T * self.weights_) + self.centre_
+        return row_sums((predictions - self.y_mean_).T * self.weights_) + self.y_mean_
 
     def get_state(self) -> State:
-        own = super().get_state()
-        members = State.merged({name: model.get_state() for name, model in self.models_.items()})
-        return State({**own.arrays, **members.arrays}, members.blobs)
+        """Return the fitted state of the stack and its estimators."""
+        state = super().get_state()
+        estimators = State.merged({name: estimator.get_state() for name, estimator in self.named_estimators_.items()})
+        return State({**state.arrays, **estimators.arrays}, estimators.blobs)
 
     def set_state(self, state: State) -> Self:
+        """Restore the fitted state of the stack and its estimators."""
         super().set_state(state)
-        self.models_ = {name: clone(model).set_state(state.part(name)) for name, model, _ in self.members}
+        self.named_estimators_ = {
+            name: clone(estimator).set_state(state.part(name)) for name, estimator, _ in self.estimators
+        }
         return self

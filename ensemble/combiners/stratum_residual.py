@@ -1,65 +1,71 @@
-"""A model of what depth leaves over."""
+"""Regression of the residuals from the stratum means."""
 
 from typing import Self
 
 import numpy as np
 from sklearn.base import clone
 
-from ensemble.combiners.base import Array, Combiner, Wrapper
+from ensemble.combiners.base import Array, Combiner, MetaCombiner
 from ensemble.combiners.forest import Forest
 
 
-class WithinDepth(Wrapper):
-    """Takes each depth's mean accuracy off, and fits the model to the rest.
+class StratumResidual(MetaCombiner):
+    """Mean accuracy of the stratum plus an estimator fitted to the residuals.
 
-    Trees spend most of their splits on depth otherwise, and depth is known.
+    The stratum of an architecture is known and explains most of the variance: trees would spend most of their splits
+    on finding it.
 
     Args:
-        model: what to fit to the rest.
-        column: number of the column that holds the depth.
+        estimator: estimator of the residuals.
+        stratum_column: index of the column that holds the stratum, a number.
 
     Attributes:
-        depths_, means_: (k,), the depths of the training rows, increasing, and their mean accuracies, each drawn
-            towards the mean of all by one row's weight. Between them a depth's mean is interpolated.
-        mean_: mean accuracy of the training rows.
-        model_: the model, fitted.
+        strata_: (k,), strata of the training rows, increasing.
+        means_: (k,), their mean accuracies, each shrunk towards the overall mean by the weight of one row. Means of
+            strata in between are interpolated.
+        y_mean_: mean accuracy of the training rows.
+        estimator_: the fitted estimator.
     """
 
-    fitted_arrays = ("depths_", "means_", "mean_")
+    fitted_arrays = ("strata_", "means_", "y_mean_")
     additive = True
 
-    depths_: Array
+    strata_: Array
     means_: Array
-    mean_: Array
+    y_mean_: Array
 
-    def __init__(self, model: Combiner | None = None, column: int = 0) -> None:
-        self.model = model
-        self.column = column
+    def __init__(self, estimator: Combiner | None = None, stratum_column: int = 0) -> None:
+        self.estimator = estimator
+        self.stratum_column = stratum_column
+
+    @property
+    def base_estimator(self) -> Combiner:
+        """The unfitted estimator of the residuals."""
+        return self.estimator if self.estimator is not None else Forest()
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
-        self.depths_, group, rows = np.unique(X[:, self.column], return_inverse=True, return_counts=True)
-        self.mean_ = np.array(y.mean())
-        self.means_ = (np.bincount(group, y) + self.mean_) / (rows + 1)
-        self.model_ = clone(self.inner).fit(X, y - self.means_[group])
+        """Compute the stratum means and fit the estimator to the residuals."""
+        X, y = self._check_fit_input(X, y)
+        self.strata_, group, counts = np.unique(X[:, self.stratum_column], return_inverse=True, return_counts=True)
+        self.y_mean_ = np.array(y.mean())
+        self.means_ = (np.bincount(group, y) + self.y_mean_) / (counts + 1)
+        self.estimator_ = clone(self.base_estimator).fit(X, y - self.means_[group])
         return self
 
     def predict(self, X: Array) -> Array:
-        X = self._data(X)
-        return self.model_.predict(X) + self._mean_at(X)
+        """Predict accuracies, (m,)."""
+        X = self._check_input(X)
+        return self.estimator_.predict(X) + self._stratum_means(X)
 
     def contributions(self, X: Array) -> Array:
-        X = self._data(X)
-        parts = self.model_.contributions(X)
-        parts[:, self.column] += self._mean_at(X) - self.mean_
-        parts[:, -1] += self.mean_
-        return parts
+        """Contributions of the estimator, (m, d + 1); the stratum mean is added to the stratum's column."""
+        X = self._check_input(X)
+        contributions = self.estimator_.contributions(X)
+        contributions[:, self.stratum_column] += self._stratum_means(X) - self.y_mean_
+        contributions[:, -1] += self.y_mean_
+        return contributions
 
-    def _mean_at(self, X: Array) -> Array:
-        depths, place = np.unique(X[:, self.column], return_inverse=True)
-        # One at a time: for as many values as knots, or more, `np.interp` has another way.
-        return np.array([np.interp(depth, self.depths_, self.means_) for depth in depths])[place]
-
-    @property
-    def inner(self) -> Combiner:
-        return self.model if self.model is not None else Forest()
+    def _stratum_means(self, X: Array) -> Array:
+        strata, index = np.unique(X[:, self.stratum_column], return_inverse=True)
+        # One at a time: `np.interp` takes another path for at least as many values as knots.
+        return np.array([np.interp(stratum, self.strata_, self.means_) for stratum in strata])[index]

@@ -7,123 +7,130 @@ from numpy.typing import NDArray
 
 from ensemble.combiners.base import Array, Combiner, spearman
 
-CHUNK = 512
-"""Rows worked on at once: keeps the scratch memory near 30 MB."""
+CHUNK_ROWS = 512
+"""Rows compared at once: limits the scratch memory to about 30 MB."""
+NUM_TOP_SUBSETS = 10
 
 
 class MajorityVote(Combiner):
-    """Each proxy of a subset votes which of two architectures is better; ties and missing scores are no votes.
+    """Majority vote of a subset of the proxies on which of two architectures is better.
 
-    The direction of a proxy is the sign of its Spearman ρ on the training rows. The subset is the one with the highest
-    pairwise accuracy on the training rows, out of all subsets: with 14 proxies, 16,383. As in Abdelfattah et al. 2021
-    ("Zero-cost proxies for lightweight NAS", `vote`), which fixes subset and directions by hand.
+    A tie or a missing score is no vote. The direction of a proxy is the sign of its Spearman ρ on the training rows.
+    The subset is the one with the highest pairwise accuracy on the training rows among all subsets (16,383 with 14
+    proxies). After the `vote` of Abdelfattah et al. 2021 ("Zero-cost proxies for lightweight NAS"), where subset and
+    directions are fixed by hand.
 
     Args:
-        search: how many proxies to search over at most, those with the largest absolute ρ; time doubles with each.
-        max_pairs: above this many pairs of training rows a seeded sample of them is used for the search.
+        max_features: number of proxies that subsets are formed of, those with the largest absolute ρ; time doubles with
+            each.
+        max_pairs: number of training pairs above which the search uses a random sample of them.
         random_state: seed of that sample.
 
     Attributes:
         directions_: (p,), −1, 0 or 1.
-        members_: (p,), whether the proxy is in the best subset.
-        top_members_, top_accuracy_: the best subsets, (k, p), and their pairwise accuracies, (k,).
-        reference_: (n, p), the training rows: the population that `predict` compares with.
+        support_: (p,), mask of the best subset.
+        top_supports_, top_accuracies_: masks of the best subsets, (k, p), and their pairwise accuracies, (k,).
+        X_train_: (n, p), the training rows, which `predict` compares with.
     """
 
-    fitted_arrays = ("directions_", "members_", "top_members_", "top_accuracy_", "reference_")
-    index_arrays = ("members_", "top_members_")
+    fitted_arrays = ("directions_", "support_", "top_supports_", "top_accuracies_", "X_train_")
+    index_arrays = ("support_", "top_supports_")
     accepts_missing = True
 
     directions_: Array
-    members_: NDArray[np.bool_]
-    top_members_: NDArray[np.bool_]
-    top_accuracy_: Array
-    reference_: Array
+    support_: NDArray[np.bool_]
+    top_supports_: NDArray[np.bool_]
+    top_accuracies_: Array
+    X_train_: Array
 
-    def __init__(self, search: int = 14, max_pairs: int = 250_000, random_state: int = 0) -> None:
-        self.search = search
+    def __init__(self, max_features: int = 14, max_pairs: int = 250_000, random_state: int = 0) -> None:
+        self.max_features = max_features
         self.max_pairs = max_pairs
         self.random_state = random_state
 
     def fit(self, X: Array, y: Array) -> Self:
-        X, y = self._training_data(X, y)
+        """Find the directions and the best subset."""
+        X, y = self._check_fit_input(X, y)
         rho = np.array([spearman(column, y) for column in X.T])
         self.directions_ = np.sign(rho)
-        searched = np.sort(np.argsort(-np.abs(rho), kind="stable")[: self.search])
-        patterns, counts = self._patterns(X[:, searched] * self.directions_[searched], y)
+        candidates = np.sort(np.argsort(-np.abs(rho), kind="stable")[: self.max_features])
+        patterns, counts = self._agreement_patterns(X[:, candidates] * self.directions_[candidates], y)
         accuracy = subset_accuracies(patterns, counts)
         sizes = np.array([subset.bit_count() for subset in range(1, len(accuracy) + 1)])
-        best = np.lexsort((sizes, -accuracy.round(12)))[:10]
-        self.top_members_ = np.zeros((len(best), X.shape[1]), dtype=bool)
-        self.top_members_[:, searched] = (best[:, None] + 1) >> np.arange(len(searched)) & 1
-        self.top_accuracy_ = accuracy[best]
-        self.members_ = self.top_members_[0]
-        self.reference_ = X
+        best = np.lexsort((sizes, -accuracy.round(12)))[:NUM_TOP_SUBSETS]
+        self.top_supports_ = np.zeros((len(best), X.shape[1]), dtype=bool)
+        self.top_supports_[:, candidates] = (best[:, None] + 1) >> np.arange(len(candidates)) & 1
+        self.top_accuracies_ = accuracy[best]
+        self.support_ = self.top_supports_[0]
+        self.X_train_ = X
         return self
 
     @property
-    def subsets_(self) -> list[tuple[tuple[int, ...], float]]:
-        """The ten best subsets as column numbers, with their pairwise accuracy on the training rows."""
+    def top_subsets_(self) -> list[tuple[tuple[int, ...], float]]:
+        """The best subsets as column indices, with their pairwise accuracies on the training rows."""
         return [
-            (tuple(int(i) for i in np.flatnonzero(members)), float(accuracy))
-            for members, accuracy in zip(self.top_members_, self.top_accuracy_, strict=True)
+            (tuple(int(i) for i in np.flatnonzero(support)), float(accuracy))
+            for support, accuracy in zip(self.top_supports_, self.top_accuracies_, strict=True)
         ]
 
     def predict(self, X: Array) -> Array:
-        """Share of the training rows that each row beats, ties counting half, shape (m,)."""
-        X = self._data(X)
-        chunks = [self._contests(X[i : i + CHUNK], self.reference_).mean(axis=1) for i in range(0, len(X), CHUNK)]
-        shares = np.concatenate(chunks)
-        shares[np.isnan(X[:, self.members_]).all(axis=1)] = np.nan
-        return shares
+        """Fraction of the training rows that each row beats, (m,); ties count half."""
+        X = self._check_input(X)
+        chunks = range(0, len(X), CHUNK_ROWS)
+        wins = np.concatenate([self._contests(X[i : i + CHUNK_ROWS], self.X_train_).mean(axis=1) for i in chunks])
+        wins[np.isnan(X[:, self.support_]).all(axis=1)] = np.nan
+        return wins
 
-    def pairwise(self, X: Array) -> Array:
-        """Contests inside a set, shape (m, m): 1 where the row beats the column, ½ where undecided, else 0."""
-        X = self._data(X)
+    def contests(self, X: Array) -> Array:
+        """Contests between the rows of a set, (m, m): 1 if the row beats the column, ½ if undecided, else 0."""
+        X = self._check_input(X)
         return self._contests(X, X)
 
     def ranking_scores(self, X: Array) -> Array:
-        """Copeland scores inside a set, shape (m,): contests won against the others, undecided ones counting half."""
-        return np.asarray(self.pairwise(X).sum(axis=1) - 0.5)
+        """Copeland scores within a set, (m,): contests won against the other rows; undecided ones count half."""
+        return np.asarray(self.contests(X).sum(axis=1) - 0.5)
 
     def _contests(self, X: Array, others: Array) -> Array:
         votes = np.zeros((len(X), len(others)), dtype=np.int16)
-        for k in np.flatnonzero(self.members_):
-            votes += _signs(X[:, k, None] * self.directions_[k], others[None, :, k] * self.directions_[k])
+        for k in np.flatnonzero(self.support_):
+            votes += _compare(X[:, k, None] * self.directions_[k], others[None, :, k] * self.directions_[k])
         return np.asarray(0.5 + 0.5 * np.sign(votes))
 
-    def _patterns(self, X: Array, y: Array) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-        """Which proxies are right (1), wrong (−1) or silent (0) about a pair: distinct patterns and their counts."""
+    def _agreement_patterns(self, X: Array, y: Array) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+        """Agreement of each proxy with a pair: correct (1), wrong (−1) or none (0); distinct patterns, and counts."""
         first, second = np.triu_indices(len(y), k=1)
         if len(first) > self.max_pairs:
             kept = np.random.default_rng(self.random_state).choice(len(first), self.max_pairs, replace=False)
             first, second = first[kept], second[kept]
-        truth = np.sign(y[first] - y[second]).astype(np.int8)
-        decided = truth != 0
-        first, second, truth = first[decided], second[decided], truth[decided]
-        agreement = np.stack([_signs(column[first], column[second]) * truth for column in X.T], axis=1)
+        order = np.sign(y[first] - y[second]).astype(np.int8)
+        decided = order != 0
+        first, second, order = first[decided], second[decided], order[decided]
+        agreement = np.stack([_compare(column[first], column[second]) * order for column in X.T], axis=1)
         codes = (agreement.astype(np.int64) + 1) @ 3 ** np.arange(X.shape[1], dtype=np.int64)
         _, index, counts = np.unique(codes, return_index=True, return_counts=True)
         return agreement[index], counts
 
 
 def subset_accuracies(patterns: NDArray[np.int8], counts: NDArray[np.int64]) -> Array:
-    """Pairwise accuracy of every non-empty subset of p proxies, shape (2ᵖ − 1,); subset s is the bits of s + 1.
+    """Pairwise accuracy of the vote of every non-empty subset of p proxies.
 
     Args:
-        patterns: (u, p), 1 where the proxy is right about the pair, −1 where wrong, 0 where silent.
-        counts: (u,), how many pairs have the pattern.
+        patterns: (u, p), 1 if the proxy orders the pair correctly, −1 if wrongly, 0 if it has no vote.
+        counts: (u,), number of pairs with the pattern.
+
+    Returns:
+        Accuracies, (2ᵖ − 1,); the bits of s + 1 are the members of subset s.
     """
     p = patterns.shape[1]
     subsets = (np.arange(1, 2**p) >> np.arange(p)[:, None] & 1).astype(np.float32)
     balance = np.zeros(subsets.shape[1])
-    for i in range(0, len(patterns), CHUNK):
-        # Votes are small whole numbers, so float32 products are exact and clipping leaves their sign.
-        votes = patterns[i : i + CHUNK].astype(np.float32) @ subsets
-        balance += counts[i : i + CHUNK].astype(np.float32) @ np.clip(votes, -1, 1, out=votes)
+    for i in range(0, len(patterns), CHUNK_ROWS):
+        # Votes are small integers, so float32 products are exact, and clipping leaves their sign.
+        votes = patterns[i : i + CHUNK_ROWS].astype(np.float32) @ subsets
+        balance += counts[i : i + CHUNK_ROWS].astype(np.float32) @ np.clip(votes, -1, 1, out=votes)
     return 0.5 + 0.5 * balance / max(int(counts.sum()), 1)
 
 
-def _signs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int8]:
-    """sign(a − b), 0 where either is NaN; infinities of the same sign are ties."""
+def _compare(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int8]:
+    """sign(a − b), 0 if either is NaN; infinities of the same sign are ties."""
     return (a > b).astype(np.int8) - (a < b).astype(np.int8)

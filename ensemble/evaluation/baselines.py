@@ -23,14 +23,14 @@ class DepthMean(Combiner):
             X: numbers of layers, shape (n, 1).
             y: accuracies, shape (n,).
         """
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         self.means_ = {float(depth): float(y[X[:, 0] == depth].mean()) for depth in np.unique(X[:, 0])}
         self.mean_ = float(y.mean())
         return self
 
     def predict(self, X: Array) -> Array:
         """Predict accuracies, shape (m,)."""
-        return np.array([self.means_.get(float(depth), self.mean_) for depth in self._data(X)[:, 0]])
+        return np.array([self.means_.get(float(depth), self.mean_) for depth in self._check_input(X)[:, 0]])
 
 
 class SingleColumn(CombinerInfo):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ensemble.calibration.conformal import ConformalResiduals
 from ensemble.combiners import Combiner, CombinerInfo
-from ensemble.combiners.fitting import fitted, held_out
+from ensemble.combiners.fitting import fit_cached, stored_out_of_fold_predictions
 from ensemble.data.features import FeatureTable
 from ensemble.evaluation.folds import Split
 
@@ -73,10 +73,10 @@ def fit_combiner(info: CombinerInfo, table: FeatureTable, y: Array, seed: int) -
         seed: seed of the combiner and of the folds for the residuals.
     """
     X = table.select(info.columns(table.names))
-    rows = np.ones(len(y), dtype=bool) if info.missing else ~np.isnan(X).any(axis=1)
+    rows = np.ones(len(y), dtype=bool) if info.accepts_missing else ~np.isnan(X).any(axis=1)
     X, y, depths = X[rows], y[rows], table.select(["depth"])[rows, 0]
-    model = fitted(info.build(table.names, seed), X, y)
-    return model, ConformalResiduals.fit(held_out(model, X, y, seed=seed), y, depths)
+    model = fit_cached(info.build(table.names, seed), X, y)
+    return model, ConformalResiduals.fit(stored_out_of_fold_predictions(model, X, y, seed=seed), y, depths)
 
 
 def predict_combiner(info: CombinerInfo, model: Combiner, table: FeatureTable) -> Array:
@@ -88,7 +88,7 @@ def predict_combiner(info: CombinerInfo, model: Combiner, table: FeatureTable) -
         table: features of m architectures.
     """
     X = table.select(info.columns(table.names))
-    rows = np.ones(len(X), dtype=bool) if info.missing else ~np.isnan(X).any(axis=1)
+    rows = np.ones(len(X), dtype=bool) if info.accepts_missing else ~np.isnan(X).any(axis=1)
     accuracies = np.full(len(X), np.nan)
     if rows.any():
         accuracies[rows] = model.predict(X[rows])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.combiners import CombinerInfo
-from ensemble.combiners.gaussian_process import SlotProcess
+from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.data.features import PROXY, FeatureTable
 from ensemble.evaluation.cross_validation import Progress, held_out_predictions
 from ensemble.evaluation.folds import Split
@@ -73,7 +73,7 @@ def estimate_noise(table: FeatureTable, y: Array, strata: NDArray[np.int64]) -> 
         the mean over strata.
     """
     structure = [name for name in table.names if not name.startswith(PROXY)]
-    process = SlotProcess(structure).fit(table.select(structure), y)
+    process = AdditiveGaussianProcess(structure).fit(table.select(structure), y)
     variance = float(process.variances_[-1] * y.var())
     groups = {str(stratum): y[strata == stratum] for stratum in np.unique(strata)}
     fraction = {name: min(variance / max(float(group.var()), 1e-12), 1.0) for name, group in groups.items()}

@@ -37,7 +37,7 @@ class Palette:
 
     @property
     def css_variables(self) -> dict[str, str]:
-        """CSS custom properties and their values: `--ink`, `--depth-0`, …"""
+        """CSS custom properties and their values, such as `--ink` and `--depth-0`."""
         variables: dict[str, str] = {}
         for role in fields(self):
             value: str | tuple[str, ...] = getattr(self, role.name)

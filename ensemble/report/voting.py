@@ -71,7 +71,7 @@ def _in_sample(data: ReportData, predicted: Array) -> Metrics:
 def _optimism(voters: Mapping[str, MajorityVote], held_out: Mapping[str, Any]) -> str:
     summary = held_out.get("vote", {}).get("pairwise_accuracy")
     source = "ours" if "ours" in voters else next(iter(voters))
-    in_sample = format_number(voters[source].subsets_[0][1])
+    in_sample = format_number(voters[source].top_subsets_[0][1])
     sentence = f"The best subset, {source}, has a pairwise accuracy of {in_sample}"
     if summary is None:
         return f"{sentence}."
@@ -89,7 +89,7 @@ def _comparison(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
 
 def _subsets(data: ReportData, source: str, model: MajorityVote) -> Table:
     names = [name.removeprefix("proxy.") for name in data.proxies[source].names]
-    subsets = model.subsets_
+    subsets = model.top_subsets_
     columns = (
         names_column("rank", "rank", (str(i) for i in range(1, len(subsets) + 1))),
         Column("pairwise_accuracy", "pairwise accuracy", [accuracy for _, accuracy in subsets]),

@@ -1,4 +1,4 @@
-"""NNI, in one process: its regularized evolution, and an evaluator that asks the server instead of training.
+"""NNI: its regularized evolution in one process, with an evaluator that predicts instead of training.
 
 ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/nni_loop.py
 """
@@ -7,14 +7,14 @@ ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/nni_loop.py
 import nni
 from archrank_client import Client
 
-nni.set_default_framework("none")  # else what follows wants PyTorch Lightning
+nni.set_default_framework("none")  # else the imports below need PyTorch Lightning
 from nni.mutable import Categorical, MutableDict
 from nni.nas.evaluator import FunctionalEvaluator
 from nni.nas.execution import SequentialExecutionEngine
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import RegularizedEvolution
 
-# A layer's eight modules; of the last three, which are attention, at least one.
+# The eight modules of a layer as bits; at least one of the last three, which are attention.
 ROWS = [f"{n:08b}" for n in range(256) if n % 8]
 
 
@@ -24,7 +24,7 @@ class Space(RawFormatModelSpace):
 
 
 def evaluate(architecture):
-    # A failure has no accuracy: reading it raises, and NNI counts the model as failed.
+    # Reading the accuracy of a failure raises its error, and NNI counts the model as failed.
     nni.report_final_result(client.predict([architecture], proxies=[])[0].accuracy)
 
 

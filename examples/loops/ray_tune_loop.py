@@ -1,4 +1,4 @@
-"""Ray Tune, on two cores of this machine, with its Optuna search: a trial is a prediction, its process is reused.
+"""Ray Tune on two cores, with its Optuna search: a trial is one prediction, in a process that is reused.
 
 ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/ray_tune_loop.py
 """
@@ -9,7 +9,7 @@ from archrank_client import Client
 from ray.tune import RunConfig, TuneConfig, Tuner, choice
 from ray.tune.search.optuna import OptunaSearch
 
-# A layer's eight modules; of the last three, which are attention, at least one.
+# The eight modules of a layer as bits; at least one of the last three, which are attention.
 ROWS = [f"{n:08b}" for n in range(256) if n % 8]
 
 
@@ -19,8 +19,8 @@ def architecture(config):
 
 def evaluate(config):
     with Client() as client:
-        (one,) = client.predict([architecture(config)], proxies=[])
-    return {"accuracy": one.accuracy}  # a failure has none: reading it raises, and Ray counts the trial as failed
+        (prediction,) = client.predict([architecture(config)], proxies=[])
+    return {"accuracy": prediction.accuracy}  # raises the error of a failure, which fails the trial
 
 
 with Client() as client, ray.init(num_cpus=2, include_dashboard=False):

@@ -1,4 +1,4 @@
-"""Syne Tune, by ask and tell: 64 trials of its regularized evolution are predicted in one call.
+"""Syne Tune by ask and tell: its regularized evolution, with 64 trials predicted in one call.
 
 ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/syne_tune_loop.py
 """
@@ -10,7 +10,7 @@ from syne_tune.config_space import choice
 from syne_tune.optimizer.baselines import REA
 from syne_tune.optimizer.schedulers.ask_tell_scheduler import AskTellScheduler
 
-# A layer's eight modules; of the last three, which are attention, at least one.
+# The eight modules of a layer as bits; at least one of the last three, which are attention.
 ROWS = [f"{n:08b}" for n in range(256) if n % 8]
 
 
@@ -21,12 +21,12 @@ def architecture(trial):
 with Client() as client:
     depths = client.spaces()["gcn-nas"]["depths"]
     choices = {"depth": choice(depths), **{f"layer {i}": choice(ROWS) for i in range(max(depths))}}
-    np.random.seed(0)  # the first trials are drawn with NumPy's global state, whatever `random_seed` says
+    np.random.seed(0)  # draws the first trials, which ignore `random_seed`
     scheduler = AskTellScheduler(REA(choices, "accuracy", do_minimize=False, random_seed=0))
     for _ in range(10):
         trials = [scheduler.ask() for _ in range(64)]
-        for trial, one in zip(trials, client.predict(map(architecture, trials), proxies=[]), strict=True):
-            if one.ok and not one.warnings:
-                scheduler.tell(trial, {"accuracy": one.accuracy})
+        for trial, prediction in zip(trials, client.predict(map(architecture, trials), proxies=[]), strict=True):
+            if prediction.ok and not prediction.warnings:
+                scheduler.tell(trial, {"accuracy": prediction.accuracy})
     best = max(scheduler.completed_experiments.values(), key=lambda trial: trial.metrics["accuracy"])
     print(best.metrics["accuracy"], architecture(best))

@@ -1,4 +1,4 @@
-"""Probe batches: synthetic motion, or a few sequences of recorded data."""
+"""Probe batches: synthetic motion or recorded sequences."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ __all__ = ["BatchSpec", "ProbeBatch", "check_batch", "npz_batch", "ntu_batch", "
 
 
 def __getattr__(name: str) -> Any:
-    """`BatchSpec` on first use: it alone needs pydantic, which a machine that only scores may lack."""
+    """Import `BatchSpec` on first use: only it needs pydantic, which scoring alone does not."""
     if name == "BatchSpec":
         from models.batches.spec import BatchSpec
 

@@ -1,4 +1,4 @@
-"""Probe batches from recorded data: the NTU-style array and the ragged `.npz`. No pickle is ever read."""
+"""Probe batches from recorded data: NTU-style arrays and ragged `.npz` files. Pickles are never read."""
 
 import lzma
 import tokenize
@@ -25,68 +25,94 @@ UNREADABLE = (
     *(OSError, ValueError, LookupError, EOFError, TypeError, ArithmeticError, MemoryError, RuntimeError, SyntaxError),
     *(BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
-"""Errors of NumPy and of the libraries below it, about files that are none."""
+"""Errors that NumPy and its dependencies raise for malformed files."""
 MAX_UNPACKED_BYTES = 2**32
-QUIET = np.errstate(all="ignore")
-"""Numbers too large for float32 are refused in the end, as all that are not finite."""
-NUMBERS = "iuf"
-"""Kinds of types that become float32: complex numbers and durations do not."""
+IGNORE_OVERFLOW = np.errstate(all="ignore")
+"""Numbers too large for float32 become infinite, which `check_batch` refuses."""
+NUMERIC_KINDS = "iuf"
+"""NumPy kinds that are converted to float32."""
 
 
-@QUIET
+@IGNORE_OVERFLOW
 def ntu_batch(
     space: SearchSpace[Any], data: str | Path, labels: str | Path, batch_size: int, frames: int, seed: int = 0
 ) -> ProbeBatch:
-    """A batch from `data.npy`, (N, C, T, V, M), and one label a sequence in a `.npy` or `.json`.
+    """Sample a batch from an NTU-style array.
 
-    The array is memory-mapped: only the drawn sequences are read. A sequence is cut before its trailing frames of
-    zeros and resampled to `frames` frames.
+    The array is memory-mapped; only the sampled sequences are read. Trailing frames of zeros are removed, and each
+    sequence is resampled to `frames` frames.
 
-    Raises `BatchError`: a pickle, a missing or malformed file, a shape or label that does not fit the space.
+    Args:
+        space: search space whose networks take the batch.
+        data: a `.npy` file, (N, C, T, V, M).
+        labels: a `.npy` or `.json` file, one label per sequence.
+        batch_size: number of sequences.
+        frames: number of frames.
+        seed: seed of the sample.
+
+    Returns:
+        The batch.
+
+    Raises:
+        BatchError: a file is missing, malformed or a pickle, or a shape or label does not fit the space.
     """
     array = _load_npy(data, "data")
     y = _labels(labels)
-    want = space.input_shape(batch_size, frames)
-    if array.ndim != 5 or (array.shape[1], array.shape[3], array.shape[4]) != (want[1], want[3], want[4]):
-        raise BatchError("data (shape)", array.shape, f"(N, {want[1]}, T, {want[3]}, {want[4]})")
+    _, channels, _, joints, num_persons = space.input_shape(batch_size, frames)
+    if array.ndim != 5 or (array.shape[1], *array.shape[3:]) != (channels, joints, num_persons):
+        raise BatchError("data (shape)", array.shape, f"(N, {channels}, T, {joints}, {num_persons})")
     if len(y) != len(array):
-        raise BatchError("labels (length)", len(y), f"{len(array)}, one a sequence")
-    chosen = _draw(y, batch_size, seed)
-    x = np.stack([_resample(_trimmed(np.asarray(array[i], dtype=np.float32)), frames) for i in chosen])
-    return _finish(space, x, y[chosen], f"{Path(data).name}, seed {seed}")
+        raise BatchError("labels (length)", len(y), f"{len(array)}, one per sequence")
+    chosen = _sample_sequences(y, batch_size, seed)
+    x = np.stack([_resample(_trim(np.asarray(array[i], dtype=np.float32)), frames) for i in chosen])
+    return _make_batch(space, x, y[chosen], f"{Path(data).name}, seed {seed}")
 
 
-@QUIET
+@IGNORE_OVERFLOW
 def npz_batch(space: SearchSpace[Any], path: str | Path, batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
-    """A batch from an `.npz` of ragged sequences, one person each.
+    """Sample a batch from an `.npz` file of ragged sequences of one person each.
 
-    Its arrays: `frames` (sum of lengths, V, C), `lengths` and `label`, one a sequence; classes are numbered by rank of
-    their label. Sequences are resampled to
-    `frames` frames; the persons that a space has beyond the first stay zero.
+    The file holds the arrays `frames`, (sum of lengths, V, C), `lengths`, (n,), and `label`, (n,). Classes are numbered
+    by the rank of their label. Sequences are resampled to `frames` frames; further persons of the space are zero.
 
-    Raises `BatchError` as `ntu_batch` does.
+    Args:
+        space: search space whose networks take the batch.
+        path: the `.npz` file.
+        batch_size: number of sequences.
+        frames: number of frames.
+        seed: seed of the sample.
+
+    Returns:
+        The batch.
+
+    Raises:
+        BatchError: the file is missing or malformed, or a shape or label does not fit the space.
     """
     points, lengths, y = _load_npz(path)
     _, channels, _, joints, num_persons = space.input_shape(batch_size, frames)
-    if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMBERS:
-        want = f"numbers, (frames of all sequences, {joints}, {channels})"
-        raise BatchError("frames (shape)", (points.shape, str(points.dtype)), want)
-    whole = lengths.dtype.kind in "iu" and lengths.ndim == 1 and y.shape == lengths.shape
-    # Each at most all of them, so that their sum cannot overflow.
-    if not whole or not ((lengths >= 1) & (lengths <= len(points))).all() or lengths.sum(dtype=object) != len(points):
-        want = f"one positive length and one label a sequence; sum {len(points)}"
-        raise BatchError("lengths", (lengths.shape, str(lengths.dtype)), want)
-    y = np.unique(y, return_inverse=True)[1]  # classes may be counted from 1, as nw-ucla does
-    chosen = _draw(y, batch_size, seed)
+    if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMERIC_KINDS:
+        allowed = f"numbers, (frames of all sequences, {joints}, {channels})"
+        raise BatchError("frames (shape)", (points.shape, str(points.dtype)), allowed)
+    well_formed = lengths.dtype.kind in "iu" and lengths.ndim == 1 and y.shape == lengths.shape
+    # Each length is bounded before they are summed, so that the sum cannot overflow.
+    if (
+        not well_formed
+        or not ((lengths >= 1) & (lengths <= len(points))).all()
+        or lengths.sum(dtype=object) != len(points)
+    ):
+        allowed = f"one positive length and one label per sequence; sum {len(points)}"
+        raise BatchError("lengths", (lengths.shape, str(lengths.dtype)), allowed)
+    y = np.unique(y, return_inverse=True)[1]  # classes may be numbered from 1, as in nw-ucla
+    chosen = _sample_sequences(y, batch_size, seed)
     starts = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
     x = np.zeros((batch_size, channels, frames, joints, num_persons), dtype=np.float32)
     for row, i in enumerate(chosen):
         sequence = points[starts[i] : starts[i + 1]].astype(np.float32).transpose(2, 0, 1)[..., None]
         x[row, ..., :1] = _resample(sequence, frames)
-    return _finish(space, x, y[chosen], f"{Path(path).name}, seed {seed}")
+    return _make_batch(space, x, y[chosen], f"{Path(path).name}, seed {seed}")
 
 
-def _finish(space: SearchSpace[Any], x: NDArray[Any], y: NDArray[Any], source: str) -> ProbeBatch:
+def _make_batch(space: SearchSpace[Any], x: NDArray[Any], y: NDArray[Any], source: str) -> ProbeBatch:
     batch = ProbeBatch(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64)), source)
     check_batch(batch.x, batch.y, space.input_shape(len(x), x.shape[2]), space.num_classes)
     return batch
@@ -102,8 +128,8 @@ def _load_npz(path: str | Path) -> list[NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return [np.asarray(arrays[name]) for name in names]
     except UNREADABLE as error:
-        wanted = f"an .npz with arrays frames, lengths and label ({error})"
-        raise BatchError("data", str(path), wanted) from error
+        allowed = f"an .npz with arrays frames, lengths and label ({error})"
+        raise BatchError("data", str(path), allowed) from error
 
 
 def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
@@ -114,7 +140,7 @@ def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE as error:
         raise BatchError(field, str(path), f"a readable .npy file of numbers ({error})") from error
-    if array.dtype.kind not in NUMBERS or 0 in array.shape:
+    if array.dtype.kind not in NUMERIC_KINDS or 0 in array.shape:
         raise BatchError(field, (array.shape, str(array.dtype)), "at least one number in every dimension")
     return array
 
@@ -136,16 +162,16 @@ def _labels(path: str | Path) -> NDArray[np.int64]:
         except (InputError, OSError) as error:
             raise BatchError("labels", str(path), f"a readable .json file ({error})") from error
         if not isinstance(values, list) or not all(type(value) is int and 0 <= value < 2**31 for value in values):
-            raise BatchError("labels", str(path), "a JSON list of whole numbers from 0 on, one a sequence")
+            raise BatchError("labels", str(path), "a JSON list of whole numbers from 0 on, one per sequence")
         return np.array(values, dtype=np.int64)
     array = _load_npy(path, "labels")
     if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= 2**31:
-        raise BatchError("labels", (array.shape, str(array.dtype)), "whole numbers from 0 on, one a sequence")
+        raise BatchError("labels", (array.shape, str(array.dtype)), "whole numbers from 0 on, one per sequence")
     return np.asarray(array, dtype=np.int64)
 
 
-def _draw(labels: NDArray[Any], batch_size: int, seed: int) -> NDArray[np.int64]:
-    """Indices of `batch_size` sequences, in pairs of a class where it has two, classes in a seeded order."""
+def _sample_sequences(labels: NDArray[Any], batch_size: int, seed: int) -> NDArray[np.int64]:
+    """Indices of `batch_size` random sequences, in pairs of the same class as far as possible."""
     if batch_size < 1 or batch_size > len(labels):
         raise BatchError("batch_size", batch_size, f"1 to {len(labels)}, the number of sequences")
     check_seed(seed)
@@ -158,17 +184,17 @@ def _draw(labels: NDArray[Any], batch_size: int, seed: int) -> NDArray[np.int64]
     return chosen
 
 
-def _trimmed(sequence: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Without the frames of zeros that pad (C, T, V, M) at its end."""
-    used = np.flatnonzero(np.abs(sequence).sum(axis=(0, 2, 3)) > 0)
-    return sequence[:, : used[-1] + 1] if len(used) else sequence
+def _trim(sequence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Remove the trailing frames of zeros from (C, T, V, M)."""
+    nonzero = np.flatnonzero(np.abs(sequence).sum(axis=(0, 2, 3)) > 0)
+    return sequence[:, : nonzero[-1] + 1] if len(nonzero) else sequence
 
 
 def _resample(sequence: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-    """(C, T, V, M) → (C, frames, V, M) by linear interpolation in time."""
-    place = np.linspace(0, sequence.shape[1] - 1, frames)
-    low = np.floor(place).astype(int)
+    """Interpolate linearly in time, (C, T, V, M) → (C, frames, V, M)."""
+    position = np.linspace(0, sequence.shape[1] - 1, frames)
+    low = np.floor(position).astype(int)
     high = np.minimum(low + 1, sequence.shape[1] - 1)
-    share = (place - low).astype(np.float32)[None, :, None, None]
-    mixed: NDArray[np.float32] = sequence[:, low] * (1 - share) + sequence[:, high] * share
-    return mixed
+    weight = (position - low).astype(np.float32)[None, :, None, None]
+    resampled: NDArray[np.float32] = sequence[:, low] * (1 - weight) + sequence[:, high] * weight
+    return resampled

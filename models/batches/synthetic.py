@@ -1,7 +1,7 @@
 """Synthetic skeleton motion: a probe batch that needs no download.
 
-Each class is a movement: every joint swings about its parent with an axis, amplitude, frequency and phase of its own,
-and a joint carries everything below it. Samples of a class differ in body size, view, tempo, phase and sensor noise.
+Each class is a movement: every joint rotates about its parent with its own axis, amplitude, frequency and phase, and
+moves all of its descendants. Samples of a class differ in body size, view, tempo, phase and sensor noise.
 """
 
 from typing import Any
@@ -15,22 +15,29 @@ from models.base import SearchSpace
 from models.batches.base import ProbeBatch
 from models.skeletons import Skeleton
 
-LIMITS = {"batch_size": 1024, "frames": 4096}
+MAX_SIZES = {"batch_size": 1024, "frames": 4096}
 SAMPLES_PER_CLASS = 2
 
 
 def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
-    """A class-structured batch that fits the networks of `space`.
+    """Generate a batch of synthetic motion with class structure.
 
     Args:
         space: search space whose networks take the batch.
-        batch_size: N; consecutive samples share a class in pairs, as far as there are classes.
-        frames: T.
-        seed: the same seed gives the same batch on every machine.
+        batch_size: number of samples; consecutive pairs share a class.
+        frames: number of frames.
+        seed: seed of the motion; the same seed gives the same batch on every machine.
+
+    Returns:
+        The batch.
+
+    Raises:
+        BatchError: batch size or frames are out of range.
+        InputError: the seed is out of range.
     """
     for field, value in (("batch_size", batch_size), ("frames", frames)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LIMITS[field]:
-            raise BatchError(field, value, f"a whole number from 1 to {LIMITS[field]}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZES[field]:
+            raise BatchError(field, value, f"a whole number from 1 to {MAX_SIZES[field]}")
     check_seed(seed)
     skeleton = space.skeleton
     _, channels, _, _, num_persons = space.input_shape(batch_size, frames)
@@ -45,45 +52,47 @@ def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed:
 def _movement(
     skeleton: Skeleton, frames: int, class_seed: tuple[int, ...], sample_seed: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """One person's joints over time, (C, T, V), in metres about the root."""
-    kind, own = np.random.default_rng(class_seed), np.random.default_rng(sample_seed)
+    """Joint positions of one person over time, (C, T, V), in meters relative to the root."""
+    class_rng, sample_rng = np.random.default_rng(class_seed), np.random.default_rng(sample_seed)
     v = skeleton.joints
-    rest = np.random.default_rng(v).normal(size=(v, 3))  # the body's shape: the same for everybody
-    bones = 0.25 * rest / np.linalg.norm(rest, axis=1, keepdims=True) * own.normal(1.0, 0.05, (v, 1))
-    axes = kind.normal(size=(v, 3))
+    rest = np.random.default_rng(v).normal(size=(v, 3))  # body shape, shared by all persons
+    bones = 0.25 * rest / np.linalg.norm(rest, axis=1, keepdims=True) * sample_rng.normal(1.0, 0.05, (v, 1))
+    axes = class_rng.normal(size=(v, 3))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    amplitude = kind.gamma(1.0, 0.4, v) * own.normal(1.0, 0.15)
-    cycles = kind.uniform(0.5, 3.0, v) * own.normal(1.0, 0.1)
-    phase = kind.uniform(0, 2 * np.pi, v) + own.normal(0.0, 0.4)
+    amplitude = class_rng.gamma(1.0, 0.4, v) * sample_rng.normal(1.0, 0.15)
+    cycles = class_rng.uniform(0.5, 3.0, v) * sample_rng.normal(1.0, 0.1)
+    phase = class_rng.uniform(0, 2 * np.pi, v) + sample_rng.normal(0.0, 0.4)
     angles = amplitude * np.sin(2 * np.pi * cycles * np.linspace(0, 1, frames)[:, None] + phase)
 
     positions = np.zeros((frames, v, 3))
-    turns = np.tile(np.eye(3), (frames, v, 1, 1))
-    for child, parent in _from_the_root(skeleton):
-        turns[:, child] = turns[:, parent] @ _rotation(axes[child], angles[:, child])
-        positions[:, child] = positions[:, parent] + turns[:, child] @ bones[child]
-    view = _rotation(np.array([0.0, 1.0, 0.0]), own.uniform(-0.8, 0.8, 1))[0]
-    positions = positions @ view.T + own.normal(0.0, 0.3, 3) + own.normal(0.0, 0.005, positions.shape)
-    coordinates_first: NDArray[np.float64] = positions.transpose(2, 0, 1)
-    return coordinates_first
+    rotations = np.tile(np.eye(3), (frames, v, 1, 1))
+    for child, parent in _topological_order(skeleton):
+        rotations[:, child] = rotations[:, parent] @ _rotation(axes[child], angles[:, child])
+        positions[:, child] = positions[:, parent] + rotations[:, child] @ bones[child]
+    view = _rotation(np.array([0.0, 1.0, 0.0]), sample_rng.uniform(-0.8, 0.8, 1))[0]
+    positions = positions @ view.T + sample_rng.normal(0.0, 0.3, 3) + sample_rng.normal(0.0, 0.005, positions.shape)
+    channels_first: NDArray[np.float64] = positions.transpose(2, 0, 1)
+    return channels_first
 
 
-def _from_the_root(skeleton: Skeleton) -> list[tuple[int, int]]:
-    """Links (child, parent) from 0, every parent before its children; the root is the joint that is nobody's child."""
+def _topological_order(skeleton: Skeleton) -> list[tuple[int, int]]:
+    """Links (child, parent), counted from 0, every parent before its children."""
     links = [(child - 1, parent - 1) for child, parent in skeleton.links]
-    known = set(range(skeleton.joints)) - {child for child, _ in links}
+    reached = set(range(skeleton.joints)) - {child for child, _ in links}
     ordered: list[tuple[int, int]] = []
     while len(ordered) < len(links):
-        ready = [link for link in links if link[1] in known and link[0] not in known]
+        ready = [link for link in links if link[1] in reached and link[0] not in reached]
         ordered += ready
-        known |= {child for child, _ in ready}
+        reached |= {child for child, _ in ready}
     return ordered
 
 
 def _rotation(axis: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rodrigues' formula: one axis (3,), angles (T,) → matrices (T, 3, 3)."""
+    """Rotation matrices (T, 3, 3) about one axis (3,) by angles (T,), by Rodrigues' formula."""
     x, y, z = axis
-    crossover = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    cross_product = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     a = angle[:, None, None]
-    turned: NDArray[np.float64] = np.eye(3) + np.sin(a) * crossover + (1 - np.cos(a)) * (crossover @ crossover)
-    return turned
+    matrices: NDArray[np.float64] = (
+        np.eye(3) + np.sin(a) * cross_product + (1 - np.cos(a)) * (cross_product @ cross_product)
+    )
+    return matrices

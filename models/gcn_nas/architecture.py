@@ -1,4 +1,4 @@
-"""The `gcn-nas` architecture: an L × 8 mask, and the three ways in which people write it down."""
+"""Architectures of `gcn-nas`: an L × 8 mask, and its three notations."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ NAME = "gcn-nas"
 FIXED_MODULES = ("L", "L4n", "L4", "L3", "L2")
 DYNAMIC_MODULES = ("S", "T", "ST")
 MODULES = FIXED_MODULES + DYNAMIC_MODULES
-"""Column order of the mask: polynomials of the adjacency, then attention over space, time and both."""
+"""Columns of the mask: polynomials of the adjacency, then attention over space, time and both."""
 THRESHOLD = 0.1
-"""A published weight above this means that the module is there."""
+"""Published weights above this value mean that the module is present."""
 
 SLOTS: dict[int, tuple[int, ...]] = {
     4: (1, 5, 8, 9),
@@ -24,9 +24,9 @@ SLOTS: dict[int, tuple[int, ...]] = {
     8: (1, 2, 4, 5, 6, 7, 8, 9),
     10: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
 }
-"""Which slots of the ten-slot backbone a network of that depth uses."""
+"""Slots of the ten-slot backbone by depth."""
 DEPTHS = tuple(SLOTS)
-FORMS = ("layers", "mask", "weights")
+NOTATIONS = ("layers", "mask", "weights")
 PENG: dict[str, Any] = {
     "space": NAME,
     "layers": [
@@ -42,17 +42,21 @@ PENG: dict[str, Any] = {
         ["T"],
     ],
 }
-"""The architecture that Peng et al. (2020) found."""
+"""Architecture found by Peng et al. (2020)."""
 
-NUMPY = (np.ndarray, np.generic)
-"""A tuple, as writing the union out would build it anew for every cell."""
+NUMPY_TYPES = (np.ndarray, np.generic)
+"""Constant, as a union would be constructed again for every cell."""
 
 Row = tuple[bool, ...]
 
 
 @dataclass(frozen=True)
 class GcnNasArchitecture(Architecture):
-    """`mask[layer][column]` says whether module `MODULES[column]` is in that layer."""
+    """Architecture of the `gcn-nas` space.
+
+    Attributes:
+        mask: L × 8; `mask[layer][column]` is true if module `MODULES[column]` is present in the layer.
+    """
 
     mask: tuple[Row, ...]
     space: ClassVar[str] = NAME
@@ -72,44 +76,52 @@ class GcnNasArchitecture(Architecture):
 
 
 def has_dynamic(row: Sequence[bool]) -> bool:
-    """Whether a layer holds an attention module, as every layer of the benchmark does."""
+    """Return true if a layer has an attention module, as every layer of the benchmark does."""
     return any(row[len(FIXED_MODULES) :])
 
 
 def parse(obj: Any) -> GcnNasArchitecture:
-    """Read `{"layers": [["L2", "S"], …]}`, `{"mask": [[0, 1, …], …]}`, `{"weights": [[0.07, …], …]}`, or the bare list.
+    """Read an architecture.
 
-    Raises `ArchitectureError` with the field, the value and what is allowed.
+    Args:
+        obj: `{"layers": [["L2", "S"], …]}`, `{"mask": [[0, 1, …], …]}`, `{"weights": [[0.07, …], …]}`, or the list
+            alone.
+
+    Returns:
+        The architecture.
+
+    Raises:
+        ArchitectureError: the object is malformed; the error names field, value and allowed values.
     """
-    form, rows = _form(_plain(obj))
+    notation, rows = _notation(_plain(obj))
     rows = _plain(rows)
     if not isinstance(rows, list | tuple):
-        raise ArchitectureError(form, rows, "a list with one entry a layer")
+        raise ArchitectureError(notation, rows, "a list with one entry per layer")
     if len(rows) not in DEPTHS:
-        raise ArchitectureError(f"{form} (number of layers)", len(rows), "4, 6, 8 or 10")
-    reader = {"layers": _names, "mask": _mask, "weights": _weights}[form]
-    return GcnNasArchitecture(tuple(reader(row, f"{form}[{i}]") for i, row in enumerate(rows)))
+        raise ArchitectureError(f"{notation} (number of layers)", len(rows), "4, 6, 8 or 10")
+    read_row = {"layers": _names, "mask": _mask, "weights": _weights}[notation]
+    return GcnNasArchitecture(tuple(read_row(row, f"{notation}[{i}]") for i, row in enumerate(rows)))
 
 
-def _form(obj: Any) -> tuple[str, Any]:
-    """Which of the three forms it is, and its rows."""
+def _notation(obj: Any) -> tuple[str, Any]:
+    """Notation and rows of an architecture."""
     if not isinstance(obj, Mapping):
         if not isinstance(obj, list | tuple):
             raise ArchitectureError("architecture", obj, 'a JSON object with "layers", "mask" or "weights"')
-        return _bare_form(obj), obj
+        return _infer_notation(obj), obj
     if obj.get("space", NAME) != NAME:
         raise ArchitectureError("space", obj["space"], f'"{NAME}"')
     for field in obj:
-        if field != "space" and field not in FORMS:
+        if field != "space" and field not in NOTATIONS:
             raise ArchitectureError("architecture (field)", field, "only space, layers, mask, weights")
-    given = [form for form in FORMS if form in obj]
-    if len(given) != 1:
-        raise ArchitectureError("architecture", given, "exactly one of layers, mask, weights")
-    return given[0], obj[given[0]]
+    notations = [notation for notation in NOTATIONS if notation in obj]
+    if len(notations) != 1:
+        raise ArchitectureError("architecture", notations, "exactly one of layers, mask, weights")
+    return notations[0], obj[notations[0]]
 
 
-def _bare_form(rows: Sequence[Any]) -> str:
-    """A list without a name: names make it layers, any fraction makes it weights, else it is a mask."""
+def _infer_notation(rows: Sequence[Any]) -> str:
+    """Infer the notation of a list: names mean layers, floats mean weights, anything else is a mask."""
     lists = [row for row in map(_plain, rows[: max(DEPTHS)]) if isinstance(row, list | tuple)]
     cells = [_plain(cell) for row in lists for cell in row[: len(MODULES)]]
     if any(isinstance(cell, str) for cell in cells) or not cells:
@@ -118,8 +130,8 @@ def _bare_form(rows: Sequence[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's arrays and numbers as Python's; anything else as it is."""
-    return value.tolist() if isinstance(value, NUMPY) else value
+    """Convert NumPy arrays and numbers to plain Python; return anything else unchanged."""
+    return value.tolist() if isinstance(value, NUMPY_TYPES) else value
 
 
 def _row(row: Any, field: str) -> list[Any] | tuple[Any, ...]:
@@ -129,7 +141,7 @@ def _row(row: Any, field: str) -> list[Any] | tuple[Any, ...]:
     return row
 
 
-def _wide_row(row: Any, field: str) -> list[Any]:
+def _full_row(row: Any, field: str) -> list[Any]:
     cells = _row(row, field)
     if len(cells) != len(MODULES):
         raise ArchitectureError(f"{field} (width)", len(cells), f"{len(MODULES)} entries, for {', '.join(MODULES)}")
@@ -151,7 +163,7 @@ def _names(row: Any, field: str) -> Row:
 
 
 def _mask(row: Any, field: str) -> Row:
-    row = _wide_row(row, field)
+    row = _full_row(row, field)
     for i, cell in enumerate(row):
         if not isinstance(cell, bool | int | float) or cell not in (0, 1):
             raise ArchitectureError(f"{field}[{i}]", cell, "0, 1, false or true")
@@ -159,15 +171,15 @@ def _mask(row: Any, field: str) -> Row:
 
 
 def _weights(row: Any, field: str) -> Row:
-    row = _wide_row(row, field)
+    row = _full_row(row, field)
     for i, cell in enumerate(row):
-        # A comparison, and not float(), as an integer may be too large for a float.
+        # Compared instead of converted: an integer may be too large for a float.
         if isinstance(cell, bool) or not isinstance(cell, int | float) or not -math.inf < cell < math.inf:
             raise ArchitectureError(f"{field}[{i}]", cell, f"a finite number; above {THRESHOLD} means present")
     return tuple(bool(cell > THRESHOLD) for cell in row)
 
 
 def to_json(arch: GcnNasArchitecture) -> dict[str, Any]:
-    """The form that people read: module names by layer."""
+    """Write an architecture as module names by layer."""
     layers = [[name for name, present in zip(MODULES, row, strict=True) if present] for row in arch.mask]
     return {"space": NAME, "layers": layers}

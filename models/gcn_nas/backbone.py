@@ -1,4 +1,4 @@
-"""What every `gcn-nas` network has in common: ten slots of a backbone, and the graphs that its modules stand for."""
+"""Backbone of `gcn-nas` networks: ten slots, and the graphs of the fixed-graph modules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,13 @@ COORDINATES = 3
 
 @dataclass(frozen=True)
 class Slot:
-    """Channels in and out, and temporal stride, of one place in the backbone."""
+    """Slot of the backbone.
+
+    Attributes:
+        channels_in: input channels.
+        channels_out: output channels.
+        stride: temporal stride.
+    """
 
     channels_in: int
     channels_out: int
@@ -38,11 +44,11 @@ BACKBONE: dict[int, Slot] = {
 }
 WIDTH = 256
 FEATURE_SLOT = 9
-"""The last slot that every depth has; zen looks at its output."""
+"""Last slot that every depth uses; zen scores its output."""
 
 
 def polynomials(adjacency: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Each fixed-graph module's (3, V, V) matrices. Powers are elementwise, as in the public implementation."""
+    """Matrices of each fixed-graph module, (3, V, V). Powers are elementwise, as in the public implementation."""
     a = adjacency.astype(np.float64)
     identity = np.eye(a.shape[-1])
     fourth = 8 * a**4 - 8 * a**2 + identity
@@ -57,7 +63,7 @@ def polynomials(adjacency: NDArray[np.float32]) -> dict[str, NDArray[np.float64]
 
 
 def fixed_graph(skeleton: Skeleton, row: Sequence[bool]) -> NDArray[np.float64]:
-    """Sum of the layer's chosen polynomials, (3, V, V); zeros where none is chosen."""
+    """Sum of the polynomials of a layer's fixed-graph modules, (3, V, V); zeros if it has none."""
     total = np.zeros((SUBSETS, skeleton.joints, skeleton.joints))
     terms = polynomials(skeleton.adjacency())
     for name, present in zip(FIXED_MODULES, row, strict=False):

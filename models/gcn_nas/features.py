@@ -1,10 +1,10 @@
-"""Structural features of a `gcn-nas` architecture: what its mask says before anything is computed.
+"""Structural features of a `gcn-nas` architecture, computed from its mask.
 
-The names tell the groups: `depth=6` (one-hot), `slot9.L2` (mask by backbone slot, 0 where the slot is absent),
+Names by group: `depth=6` (one-hot), `slot9.L2` (mask by backbone slot, 0 where the slot is absent),
 `stage3.S` (mean over the stage's layers), `slot9.fixed=3` (one-hot number of fixed-graph modules, none set where the
 slot is absent), `slot9.subset1.spectral` (norms of the slot's summed polynomials), `fixed.slot9` and `dynamic.slot9`
-(number of fixed-graph and attention modules, -1 where the slot is absent, which lets a tree split on them at once),
-`network.S` and `network.fixed.…` (over all layers, and from layer to layer).
+(number of fixed-graph and attention modules, -1 where the slot is absent, so that one split of a tree separates them),
+`network.S` and `network.fixed.…` (over all layers, and between adjacent layers).
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from models.skeletons import Skeleton
 
 Array = NDArray[np.float64]
 STAGES = {1: (1, 2, 3, 4), 2: (5, 6, 7), 3: (8, 9, 10)}
-"""Slots that share a width: 64, 128 and 256 channels."""
-FIXED = len(FIXED_MODULES)
-BITS = 1 << np.arange(FIXED)
+"""Slots by stage; a stage has one width: 64, 128 or 256 channels."""
+NUM_FIXED = len(FIXED_MODULES)
+BITS = 1 << np.arange(NUM_FIXED)
 NORMS = ("frobenius", "spectral", "trace")
 
 FEATURE_NAMES: tuple[str, ...] = (
@@ -29,7 +29,7 @@ FEATURE_NAMES: tuple[str, ...] = (
     *(f"depth={depth}" for depth in DEPTHS),
     *(f"slot{slot}.{name}" for slot in BACKBONE for name in MODULES),
     *(f"stage{stage}.{name}" for stage in STAGES for name in MODULES),
-    *(f"slot{slot}.fixed={number}" for slot in BACKBONE for number in range(FIXED + 1)),
+    *(f"slot{slot}.fixed={number}" for slot in BACKBONE for number in range(NUM_FIXED + 1)),
     *(f"slot{slot}.subset{i}.{norm}" for slot in BACKBONE for i in range(SUBSETS) for norm in NORMS),
     *(f"{kind}.slot{slot}" for slot in BACKBONE for kind in ("fixed", "dynamic")),
     *(f"network.{name}" for name in MODULES),
@@ -43,7 +43,7 @@ FEATURE_NAMES: tuple[str, ...] = (
 
 
 def feature_values(archs: Sequence[GcnNasArchitecture], skeleton: Skeleton) -> Array:
-    """Features of many architectures, shape (m, len(FEATURE_NAMES)), worked out together for each depth."""
+    """Compute the features of m architectures, (m, len(FEATURE_NAMES)), vectorized over those of one depth."""
     values = np.empty((len(archs), len(FEATURE_NAMES)))
     for depth in DEPTHS:
         rows = [i for i, arch in enumerate(archs) if arch.depth == depth]
@@ -54,33 +54,33 @@ def feature_values(archs: Sequence[GcnNasArchitecture], skeleton: Skeleton) -> A
 
 
 def _groups(mask: Array, slots: tuple[int, ...], skeleton: Skeleton) -> list[Array]:
-    """Groups of features, each (m, features of the group), in the order of their names.
+    """Feature groups, each (m, features of the group), in the order of `FEATURE_NAMES`.
 
     Args:
-        mask: (m, L, 8), masks of one depth, as numbers.
+        mask: masks of one depth as numbers, (m, L, 8).
         slots: backbone slot of each of the L layers.
-        skeleton: of the graph's norms.
+        skeleton: skeleton of the graph norms.
     """
-    fixed, dynamic = mask[:, :, :FIXED].sum(axis=2), mask[:, :, FIXED:].sum(axis=2)
+    fixed, dynamic = mask[:, :, :NUM_FIXED].sum(axis=2), mask[:, :, NUM_FIXED:].sum(axis=2)
     fixed_at, dynamic_at = (_by_slot(numbers, slots, -1.0) for numbers in (fixed, dynamic))
-    norms = _graph_norms(skeleton)[(mask[:, :, :FIXED] @ BITS).astype(np.int64)]
+    norms = _graph_norms(skeleton)[(mask[:, :, :NUM_FIXED] @ BITS).astype(np.int64)]
     depth = np.array([[len(slots), *(len(slots) == depth for depth in DEPTHS)]], dtype=np.float64)
     return [
         depth.repeat(len(mask), axis=0),
         _flat(_by_slot(mask, slots, 0.0)),
         *(mask[:, layers].mean(axis=1) for layers in _stages(slots)),
-        _flat((fixed_at[:, :, None] == np.arange(FIXED + 1)).astype(np.float64)),
+        _flat((fixed_at[:, :, None] == np.arange(NUM_FIXED + 1)).astype(np.float64)),
         _flat(_by_slot(norms, slots, 0.0)),
         _flat(np.stack([fixed_at, dynamic_at], axis=2)),
         mask.mean(axis=1),
-        _counts(fixed, dynamic),
+        _module_counts(fixed, dynamic),
         (mask[:, 1:] * mask[:, :-1]).mean(axis=1),
         *(_stage_counts(fixed[:, layers], dynamic[:, layers]) for layers in _stages(slots)),
     ]
 
 
 def _by_slot(values: Array, slots: tuple[int, ...], absent: float) -> Array:
-    """From one entry a layer, (m, L, …), to one a backbone slot, (m, 10, …)."""
+    """Scatter values of layers, (m, L, …), to backbone slots, (m, 10, …)."""
     placed = np.full((len(values), len(BACKBONE), *values.shape[2:]), absent)
     placed[:, np.array(slots) - 1] = values
     return placed
@@ -92,14 +92,14 @@ def _flat(values: Array) -> Array:
 
 @lru_cache
 def _stages(slots: tuple[int, ...]) -> tuple[slice, ...]:
-    """Where each stage's layers are."""
+    """Range of layers of each stage."""
     layers = ([i for i, slot in enumerate(slots) if slot in stage] for stage in STAGES.values())
-    return tuple(slice(own[0], own[-1] + 1) for own in layers)
+    return tuple(slice(stage[0], stage[-1] + 1) for stage in layers)
 
 
-def _counts(fixed: Array, dynamic: Array) -> Array:
-    """Numbers of modules, (m, L), over the whole network, and how they go together from layer to layer."""
-    # All sums are of whole numbers or halves, and so exact: no row depends on the others, not in its last bit either.
+def _module_counts(fixed: Array, dynamic: Array) -> Array:
+    """Statistics of the numbers of modules, (m, L), over all layers and between adjacent layers, (m, features)."""
+    # Sums are of whole numbers or halves and therefore exact: no row depends on the others, not even in the last bit.
     layers = fixed.shape[1]
     position = np.arange(layers) - (layers - 1) / 2
     columns = (
@@ -125,17 +125,18 @@ def _counts(fixed: Array, dynamic: Array) -> Array:
 
 
 def _stage_counts(fixed: Array, dynamic: Array) -> Array:
-    """Numbers of modules inside a stage, from (m, its layers)."""
+    """Statistics of the numbers of modules in a stage, (m, layers of the stage), as (m, 4)."""
     return np.stack([fixed.mean(axis=1), fixed.min(axis=1), fixed.max(axis=1), dynamic.mean(axis=1)], axis=1)
 
 
 @lru_cache(maxsize=16)
 def _graph_norms(skeleton: Skeleton) -> Array:
-    """Frobenius norm, spectral norm and trace of each subset's summed polynomials, (32, 9), by which are chosen: bit i
-    of the row's number stands for `FIXED_MODULES[i]`.
+    """Frobenius norm, spectral norm and trace of each subset's summed polynomials, (32, 9).
+
+    Bit i of the row index selects `FIXED_MODULES[i]`.
     """
-    chosen = ((np.arange(2**FIXED)[:, None] & BITS) > 0).tolist()
-    return np.array([[norm for matrix in fixed_graph(skeleton, row) for norm in _norms(matrix)] for row in chosen])
+    selected = ((np.arange(2**NUM_FIXED)[:, None] & BITS) > 0).tolist()
+    return np.array([[norm for matrix in fixed_graph(skeleton, row) for norm in _norms(matrix)] for row in selected])
 
 
 def _norms(matrix: Array) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
-"""The `gcn-nas` network (Peng et al. 2020), as the public benchmark trained it, quirks included.
+"""The `gcn-nas` network (Peng et al. 2020) as the public benchmark trained it, quirks included.
 
-Inside the network a row is one person of one sample: (B, C, T, V) with B = N·M.
+Inside the network each person is a sample: (B, C, T, V) with B = N·M.
 """
 
 import zlib
@@ -32,19 +32,19 @@ ATTENTION_CONVS = {"S": ("conv_a", "conv_b"), "T": ("conv_T1", "conv_T2"), "ST":
 
 
 def _convs(kernels: Sequence[int], channels_in: int, channels_out: int) -> nn.ModuleList:
-    """Convolutions over time with the given kernel lengths, padded to keep the length."""
+    """Temporal convolutions of these kernel lengths, padded to keep the number of frames."""
     return nn.ModuleList(nn.Conv2d(channels_in, channels_out, (k, 1), padding=(k // 2, 0)) for k in kernels)
 
 
-def _side_by_side(convs: Sequence[nn.Conv2d], x: Tensor) -> tuple[Tensor, ...]:
-    """Every convolution's output for the same input. They differ in their weights only."""
+def _apply_together(convs: Sequence[nn.Conv2d], x: Tensor) -> tuple[Tensor, ...]:
+    """Apply convolutions of the same shape to one input, as one convolution."""
     weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ("weight", "bias"))
     outputs: tuple[Tensor, ...] = functional.conv2d(x, weight, bias, padding=convs[0].padding).chunk(len(convs), dim=1)
     return outputs
 
 
 class ConvNorm(nn.Module):
-    """Temporal convolution with stride, then batch norm: (B, C, T, V) → (B, C', T/stride, V)."""
+    """Strided temporal convolution and batch norm: (B, C, T, V) → (B, C', T/stride, V)."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -52,6 +52,7 @@ class ConvNorm(nn.Module):
         self.bn = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, T, V) to (B, C', T/stride, V)."""
         y: Tensor = self.bn(self.conv(x))
         return y
 
@@ -81,7 +82,7 @@ class GraphConv(nn.Module):
             self.conv_T1 = _convs([TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
             self.conv_T2 = _convs([TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
         if "ST" in modules:
-            # Six convolutions each, of which only the first three are ever used: a quirk that counts in `params`.
+            # Only the first three of six convolutions are used: a quirk that counts in `params`.
             self.conv_ST11 = _convs([1, TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
             self.conv_ST12 = _convs([1, TEMPORAL_KERNEL] * SUBSETS, c_in, inner)
         self.attention = tuple(pair for module, pair in ATTENTION_CONVS.items() if module in modules)
@@ -90,6 +91,7 @@ class GraphConv(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, T, V) to (B, C', T, V)."""
         b, c, t, v = x.shape
         flat = x.reshape(b, c * t, v)
         attention = self._attention(x)
@@ -102,9 +104,9 @@ class GraphConv(nn.Module):
         return out
 
     def _attention(self, x: Tensor) -> list[list[Tensor]]:
-        """By subset, the graph of each attention module, (B, V, V).
+        """Graphs of the attention modules, (B, V, V) each, by subset.
 
-        All take the same input, so those of one kernel length are one convolution: up to 18 become two.
+        Convolutions of one kernel length are applied together: up to 18 become two.
         """
         pairs = [
             (i, getattr(self, first)[i], getattr(self, second)[i])
@@ -113,15 +115,15 @@ class GraphConv(nn.Module):
         ]
         graphs: list[list[Tensor]] = [[] for _ in range(SUBSETS)]
         for kernel in dict.fromkeys(first.kernel_size for _, first, _ in pairs):
-            alike = [pair for pair in pairs if pair[1].kernel_size == kernel]
-            outputs = iter(_side_by_side([conv for _, *both in alike for conv in both], x))
-            for (i, _, _), a, b in zip(alike, outputs, outputs, strict=True):
+            same_kernel = [pair for pair in pairs if pair[1].kernel_size == kernel]
+            outputs = iter(_apply_together([conv for _, *both in same_kernel for conv in both], x))
+            for (i, _, _), a, b in zip(same_kernel, outputs, outputs, strict=True):
                 graphs[i].append(self._attend(a, b))
         return graphs
 
     @staticmethod
     def _attend(a: Tensor, b: Tensor) -> Tensor:
-        """Similarity of joints over (c, T): two (B, c, T, V) → (B, V, V), each column summing to 1."""
+        """Similarity of joints over (c, T): two (B, c, T, V) → (B, V, V), columns sum to 1."""
         features = a.shape[1] * a.shape[2]
         left, right = a.flatten(1, 2), b.flatten(1, 2)
         return torch.softmax(left.transpose(1, 2) @ right / features, dim=-2)
@@ -145,6 +147,7 @@ class Unit(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, T, V) to (B, C', T/stride, V)."""
         y = self.tcn(self.gtcn(x))
         if self.residual is not None:
             y = y + self.residual(x)
@@ -153,7 +156,16 @@ class Unit(nn.Module):
 
 
 class GcnNasNetwork(nn.Module):
-    """(N, C, T, V, M) → logits (N, classes). State-dict keys are the public implementation's: `l<slot>.gtcn.…`."""
+    """Network of a `gcn-nas` architecture: (N, C, T, V, M) → logits (N, num_classes).
+
+    State-dict keys are those of the public implementation: `l<slot>.gtcn.…`.
+
+    Args:
+        arch: architecture.
+        skeleton: joints and links of the input.
+        num_persons: number of persons, M.
+        num_classes: number of classes.
+    """
 
     supports_tape = True
 
@@ -167,20 +179,21 @@ class GcnNasNetwork(nn.Module):
 
     @property
     def feature_unit(self) -> nn.Module:
-        """The unit whose output stands for the network's features (used by zen): backbone slot 9."""
+        """Unit whose output are the network's features (used by zen): backbone slot 9."""
         return self.get_submodule(f"l{FEATURE_SLOT}")
 
     @property
     def units(self) -> tuple[nn.Module, ...]:
-        """The layers of the backbone, in the order in which they run (used by meco)."""
+        """Layers of the backbone in the order of execution (used by meco)."""
         return tuple(self.get_submodule(f"l{number}") for number in self.arch.slots)
 
     @property
     def topology(self) -> tuple[UnitTopology, ...]:
-        """What each unit does to joints and frames (used by sed); `PA`, which starts at 1e-6, is left out.
+        """Connectivity of each unit over joints and frames (used by sed); `PA`, initialized to 1e-6, is left out.
 
-        The chosen polynomials are one aggregation, each attention module one more, taken as what it starts near:
-        every joint attends to every other alike. The graph convolution's own residual is a skip, and so is the unit's.
+        The fixed-graph modules are one aggregation. Each attention module is another, approximated by uniform
+        attention, to which it is close at initialization. The residuals of the graph convolution and of the unit are
+        skips.
         """
         adjacency = self.skeleton.adjacency()
         ball, terms = adjacency.sum(axis=0) > 0, polynomials(adjacency)
@@ -195,10 +208,11 @@ class GcnNasNetwork(nn.Module):
         return tuple(topology)
 
     def flops(self, batch: Shape) -> int:
-        """Of one forward pass of a batch (N, C, T, V, M), as `network_cost` counts them."""
+        """Count the FLOPs of one forward pass of a batch of shape (N, C, T, V, M), as `network_cost` does."""
         return network_cost(self.arch, batch, self.fc.out_features).flops
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, T, V, M) to logits (N, num_classes)."""
         n, c, t, v, m = x.shape
         x = self.data_bn(x.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t))
         x = x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
@@ -210,10 +224,18 @@ class GcnNasNetwork(nn.Module):
 
 
 def build(arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_classes: int, seed: int) -> GcnNasNetwork:
-    """The network at initialisation. Every tensor has its own generator, seeded by (seed, key).
+    """Build a network at initialization.
 
-    So the weights of a slot are the same numbers in every architecture that has them (common random numbers make
-    scores comparable), and nothing depends on the order of construction or on the global random state.
+    Every tensor has its own random generator, seeded by (seed, key): a slot has the same initial weights in every
+    architecture that has them (common random numbers make scores comparable), and neither the order of construction nor
+    the global random state matters.
+
+    Args:
+        arch: architecture.
+        skeleton: joints and links of the input.
+        num_persons: number of persons, M.
+        num_classes: number of classes.
+        seed: seed of the initial weights.
     """
     with torch.device("meta"):
         network = GcnNasNetwork(arch, skeleton, num_persons, num_classes)
@@ -240,7 +262,7 @@ def build(arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_cl
 
 
 def _init_std(key: str, shape: torch.Size, num_classes: int) -> float:
-    """Standard deviation of a weight's normal initialisation: Kaiming fan-out, except `conv_d` and `fc`."""
+    """Standard deviation of a weight's normal initialization: Kaiming fan-out, except `conv_d` and `fc`."""
     if key == "fc.weight":
         return float((2 / num_classes) ** 0.5)
     out, fan_in, kernel = shape[0], shape[1], shape[2] * shape[3]

@@ -1,4 +1,4 @@
-"""The `gcn-nas` search space: skeleton-based action recognition, Peng et al., AAAI 2020."""
+"""The `gcn-nas` search space for skeleton-based action recognition (Peng et al., AAAI 2020)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from models.base import Cost, SearchSpace, Shape
-from models.gcn_nas import architecture, network, wording
+from models.gcn_nas import architecture, feature_descriptions, network
 from models.gcn_nas.architecture import (
     DEPTHS,
     DYNAMIC_MODULES,
@@ -25,16 +25,16 @@ from models.gcn_nas.cost import network_cost
 from models.gcn_nas.features import FEATURE_NAMES, feature_values
 from models.skeletons import SKELETONS, Skeleton, get_skeleton
 
-DEPTH_CHANGE = 0.1
-"""Share of mutations that add or remove layers."""
+DEPTH_MUTATION_PROBABILITY = 0.1
+"""Probability that a mutation changes the depth."""
 
 
 class GcnNas(SearchSpace[GcnNasArchitecture]):
-    """Networks of 4, 6, 8 or 10 layers, each a set of eight graph modules.
+    """Networks of 4, 6, 8 or 10 layers, each a subset of eight graph modules.
 
     Args:
-        skeleton: `ntu` (25 joints), `kinect` (20 joints), or one's own `Skeleton`.
-        num_persons: persons in a sample, M.
+        skeleton: `ntu` (25 joints), `kinect` (20 joints), or a custom `Skeleton`.
+        num_persons: number of persons per sample, M.
         num_classes: number of classes.
     """
 
@@ -55,13 +55,16 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
 
     @property
     def settings(self) -> dict[str, Any]:
+        """Skeleton, number of persons and number of classes, as plain JSON."""
         return {"skeleton": self.skeleton.setting, "num_persons": self.num_persons, "num_classes": self._num_classes}
 
     @property
     def num_classes(self) -> int:
+        """Number of classes."""
         return self._num_classes
 
     def describe(self) -> dict[str, Any]:
+        """Return modules, depths, slots and presets, as plain JSON."""
         return {
             "name": self.name,
             "modules": list(MODULES),
@@ -77,37 +80,51 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
         }
 
     def parse(self, obj: Any) -> GcnNasArchitecture:
+        """Read an architecture from `layers`, `mask` or `weights`."""
         return architecture.parse(obj)
 
     def to_json(self, arch: GcnNasArchitecture) -> dict[str, Any]:
+        """Write an architecture as module names by layer."""
         return architecture.to_json(arch)
 
     def build(self, arch: GcnNasArchitecture, seed: int = 0) -> network.GcnNasNetwork:
+        """Build a network at initialization."""
         return network.build(arch, self.skeleton, self.num_persons, self.num_classes, seed)
 
     def input_shape(self, batch_size: int, frames: int) -> Shape:
+        """Return the shape (N, C, T, V, M) of a batch."""
         return (batch_size, COORDINATES, frames, self.skeleton.joints, self.num_persons)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
+        """Names of the structural features."""
         return FEATURE_NAMES
 
     def feature_values(self, archs: Sequence[GcnNasArchitecture]) -> NDArray[np.float64]:
+        """Return structural features, (len(archs), len(feature_names))."""
         return feature_values(archs, self.skeleton)
 
     def cost(self, arch: GcnNasArchitecture, batch: Shape) -> Cost:
+        """Count parameters, and FLOPs of one forward pass."""
         return network_cost(arch, batch, self.num_classes)
 
     @property
     def largest(self) -> GcnNasArchitecture:
+        """Architecture of ten layers with all modules."""
         return GcnNasArchitecture(((True,) * self.max_modules,) * self.max_layers)
 
     def sample(self, rng: np.random.Generator, depth: int | None = None, **fixed: Any) -> GcnNasArchitecture:
-        """As the benchmark drew its 693: every module with probability ½, then one attention module where none came.
+        """Draw an architecture as the benchmark drew its 693.
+
+        Each module is present with probability ½; a layer without attention gets one random attention module.
 
         Args:
-            rng: where the randomness comes from.
-            depth: number of layers; drawn from 4, 6, 8, 10 where not given.
+            rng: source of randomness.
+            depth: number of layers; by default drawn from 4, 6, 8 and 10.
+            fixed: none are supported.
+
+        Raises:
+            InputError: the depth is not one of 4, 6, 8 and 10, or another property is given.
         """
         if fixed:
             raise InputError("sample", sorted(fixed), "depth")
@@ -118,8 +135,8 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
         return GcnNasArchitecture(tuple(_random_row(rng) for _ in range(depth)))
 
     def mutate(self, arch: GcnNasArchitecture, rng: np.random.Generator) -> GcnNasArchitecture:
-        """Flip one module; in one of ten cases go to the next depth instead, keeping the layers of shared slots."""
-        if rng.random() < DEPTH_CHANGE:
+        """Flip one module, or with probability 0.1 change to the next depth and keep the layers of shared slots."""
+        if rng.random() < DEPTH_MUTATION_PROBABILITY:
             nearby = [depth for depth in DEPTHS if abs(depth - arch.depth) == 2]
             rows = dict(zip(arch.slots, arch.mask, strict=True))
             slots = SLOTS[int(rng.choice(nearby))]
@@ -128,17 +145,18 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
         return choices[int(rng.integers(len(choices)))]
 
     def crossover(
-        self, one: GcnNasArchitecture, other: GcnNasArchitecture, rng: np.random.Generator
+        self, first: GcnNasArchitecture, second: GcnNasArchitecture, rng: np.random.Generator
     ) -> GcnNasArchitecture:
-        """The depth of either; in each slot the layer of either, or of the one that has it."""
-        rows = [dict(zip(arch.slots, arch.mask, strict=True)) for arch in (one, other)]
+        """Take the depth of a random parent, and in each slot the layer of a random parent that has the slot."""
+        parents = [dict(zip(arch.slots, arch.mask, strict=True)) for arch in (first, second)]
         child = []
-        for slot in (one, other)[int(rng.integers(2))].slots:
-            having = [parent[slot] for parent in rows if slot in parent]
-            child.append(having[int(rng.integers(len(having)))])
+        for slot in (first, second)[int(rng.integers(2))].slots:
+            rows = [parent[slot] for parent in parents if slot in parent]
+            child.append(rows[int(rng.integers(len(rows)))])
         return GcnNasArchitecture(tuple(child))
 
     def neighbors(self, arch: GcnNasArchitecture) -> Iterator[GcnNasArchitecture]:
+        """Iterate over architectures that differ in one module and have attention in each changed layer."""
         for i, row in enumerate(arch.mask):
             for column in range(len(MODULES)):
                 flipped = (*row[:column], not row[column], *row[column + 1 :])
@@ -146,27 +164,31 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
                     yield GcnNasArchitecture((*arch.mask[:i], flipped, *arch.mask[i + 1 :]))
 
     def warnings(self, arch: GcnNasArchitecture) -> list[str]:
+        """Return a warning for each layer without attention: the benchmark has none."""
         return [
             f"layers[{i}] has none of {', '.join(DYNAMIC_MODULES)}: no architecture of the benchmark is like that"
             for i, row in enumerate(arch.mask)
             if not has_dynamic(row)
         ]
 
-    def meaning(self, feature: str) -> str:
-        return wording.meaning(feature)
+    def describe_feature(self, feature: str) -> str:
+        """Return the description of a structural feature."""
+        return feature_descriptions.describe_feature(feature)
 
-    def part(self, arch: GcnNasArchitecture, feature: str) -> str:
+    def feature_group(self, arch: GcnNasArchitecture, feature: str) -> str:
+        """Return the layer that a feature describes, the depth, or all layers."""
         slot = re.search(r"slot(\d+)", feature)
         if slot and int(slot[1]) in arch.slots:
             layer = arch.slots.index(int(slot[1]))
             modules = self.to_json(arch)["layers"][layer]
             return f"layers[{layer}] ({', '.join(modules) or 'no modules'})"
-        # Depth decides which slots there are.
+        # The slots depend on the depth.
         return f"{arch.depth} layers" if slot or feature.startswith("depth") else "all layers together"
 
-    def edit(self, before: GcnNasArchitecture, after: GcnNasArchitecture) -> dict[str, Any]:
-        (place,) = zip(*np.nonzero(np.array(before.mask) != np.array(after.mask)), strict=True)
-        layer, column = (int(i) for i in place)
+    def describe_mutation(self, before: GcnNasArchitecture, after: GcnNasArchitecture) -> dict[str, Any]:
+        """Describe a mutation as `{"layer", "module", "action"}`, the action being `add` or `remove`."""
+        (cell,) = np.argwhere(np.array(before.mask) != np.array(after.mask))
+        layer, column = (int(i) for i in cell)
         return {"layer": layer, "module": MODULES[column], "action": "add" if after.mask[layer][column] else "remove"}
 
 

@@ -25,7 +25,7 @@ from service.inference.context import AppContext
 from service.inference.scheduler import Requester
 from service.settings import Scope, Settings
 from service.storage import Store
-from service.storage.health import StoreCheck
+from service.storage.health_check import StoreHealthCheck
 
 T = TypeVar("T")
 PREFER_DESCRIPTION = (
@@ -48,8 +48,8 @@ async def _store(request: Request) -> Store:
     return cast(Store, request.app.state.store)
 
 
-async def _store_check(request: Request) -> StoreCheck:
-    return cast(StoreCheck, request.app.state.store_check)
+async def _store_check(request: Request) -> StoreHealthCheck:
+    return cast(StoreHealthCheck, request.app.state.store_check)
 
 
 async def _caller(request: Request) -> Caller:
@@ -95,7 +95,7 @@ DIGITS = BeforeValidator(_check_digits)
 SettingsDep = Annotated[Settings, Depends(_settings)]
 ContextDep = Annotated[AppContext, Depends(_context)]
 StoreDep = Annotated[Store, Depends(_store)]
-StoreCheckDep = Annotated[StoreCheck, Depends(_store_check)]
+StoreCheckDep = Annotated[StoreHealthCheck, Depends(_store_check)]
 AuthenticatorDep = Annotated[Authenticator, Depends(_authenticator)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 RequesterDep = Annotated[Requester, Depends(_requester)]

@@ -1,4 +1,4 @@
-"""What the commands share: the application, how errors end, a progress bar."""
+"""Parts shared by the commands: the application, error messages, output, progress bars."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,30 +14,32 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """The commands: an error that is foreseen is one line on standard error and exit code 2, a bug is a traceback."""
+    """Group of commands. Expected errors are one line on standard error and exit code 2; bugs are tracebacks."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Prepare the standard streams, then run a command."""
         streams.prepare()
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run a command, and print its error in one line."""
         try:
             try:
                 return super().invoke(ctx)
             finally:
-                streams.flush()  # so that a full disk is noticed
-        except BrokenPipeError:  # whoever read has seen enough
+                streams.flush()  # so that a full disk is reported
+        except BrokenPipeError:  # the reader has closed its end
             raise
         except Exception as error:
-            line = _sentence(error)
-            if line is None:
+            message = _message(error)
+            if message is None:
                 raise
-            typer.echo(" ".join(line.split()), err=True)
+            typer.echo(" ".join(message.split()), err=True)
             raise typer.Exit(2) from error
 
 
-def _sentence(error: Exception) -> str | None:
-    """The sentence for an error that is not a bug; None for any other."""
+def _message(error: Exception) -> str | None:
+    """Return the message of an expected error; None for a bug."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
@@ -54,38 +56,38 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-HELP = "Predicts how well graph-convolutional architectures will perform, without training them."
+HELP = "Predict how well graph-convolutional architectures perform, without training them."
 app = typer.Typer(cls=Commands, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-benchmark_app = typer.Typer(help="Benchmarks of trained architectures.", no_args_is_help=True)
+benchmark_app = typer.Typer(help="Read and score benchmarks of trained architectures.", no_args_is_help=True)
 app.add_typer(benchmark_app, name="benchmark")
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda")]
 
 
-def settings(**given: Any) -> "Settings":
-    """From the environment, except what the command line gives."""
+def settings(**options: Any) -> "Settings":
+    """Return the settings of the environment, overridden by the options that are not None."""
     from service.settings import Settings
 
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
-def show(answer: Any, as_json: bool, *tables: Callable[[Any], Any]) -> None:
-    """A pydantic document as JSON or as tables."""
+def show(document: Any, as_json: bool, *tables: Callable[[Any], Any]) -> None:
+    """Print a pydantic document as JSON or as tables."""
     if as_json:
-        typer.echo(answer.model_dump_json().encode())  # JSON is UTF-8, whatever the terminal takes
+        typer.echo(document.model_dump_json().encode())  # JSON is UTF-8, whatever the terminal's encoding
     else:
         from rich.console import Console
 
-        Console().print(*(table(answer) for table in tables), sep="\n")
+        Console().print(*(table(document) for table in tables), sep="\n")
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, for callers that report how many are done of how many."""
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on standard error; yields a function that is called with `done` and `total`."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""`archrank demo`: a real server, real HTTP, a ranking."""
+"""`archrank demo`: predict the example architectures with a server of its own, over HTTP."""
 
 import os
 import subprocess
@@ -16,54 +16,64 @@ from rich.console import Console
 from common.errors import ArchrankError, InputError
 from common.files import read_json
 from service.api.schemas import PredictionResponse
-from service.cli.tables import explained, predictions, ranked
+from service.cli.tables import explanation, predictions, ranked
 
-EXAMPLES = Path("examples")
-PATIENCE = 120
-"""Seconds that the server may take to start, and to answer."""
+EXAMPLES_DIR = Path("examples")
+TIMEOUT_S = 120
+"""Timeout of the server's start, and of its response."""
 
 
 class DemoError(ArchrankError):
-    """The server did not start, or did not answer as it should."""
+    """The server did not start, or sent an error."""
 
 
-def run(examples: Path) -> None:
-    """Show how the architectures of `architectures.json` rank, under the names in `names.json`."""
-    body, names = _examples(examples)
+def run(folder: Path) -> None:
+    """Predict and rank the architectures of `architectures.json`, whose names are in `names.json`."""
+    body, names = read_examples(folder)
     console = Console()
-    patient = {"ARCHRANK_SYNC_TIMEOUT": str(PATIENCE)}  # on a slow machine it would become a job before
-    with server(patient) as url, httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+    settings = {"ARCHRANK_SYNC_TIMEOUT": str(TIMEOUT_S)}  # on a slow machine the request would become a job
+    with server(settings) as url, httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
         console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
-        with console.status("the service scores and explains each"):
+        with console.status("scoring and explaining each"):
             response = client.post("/v1/predictions", json={**body, "explain": True})
         if response.is_error:
             raise DemoError(f"the server answered {response.status_code}: {response.json().get('detail')}")
-        answer = PredictionResponse.model_validate(response.json())
-    table = predictions(answer, names)
-    table.title = f"{answer.ensemble}, on {answer.device}, {answer.seconds:.1f} s"
+        document = PredictionResponse.model_validate(response.json())
+    table = predictions(document, names)
+    table.title = f"{document.ensemble}, on {document.device}, {document.seconds:.1f} s"
     console.print(table)
-    console.print(explained(*ranked(answer, names)[0]))
+    console.print(explanation(*ranked(document, names)[0]))
 
 
 @contextmanager
 def server(environment: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[str]:
-    """The URL of a server of its own, with a store of its own, ready to answer; stopped at the end, whatever happens.
+    """Run a server with an empty store of its own in a subprocess, and stop it at the end.
 
     Args:
-        environment: settings, e.g. `{"ARCHRANK_NUM_THREADS": "1"}`, on top of this process's own.
-        log: what the server says on standard error goes there.
+        environment: settings, e.g. `{"ARCHRANK_NUM_THREADS": "1"}`, on top of this process's environment.
+        log: file for the server's standard error.
+
+    Yields:
+        URL of the server, which is ready.
+
+    Raises:
+        DemoError: the server did not start.
     """
     command = (sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", "0")
     with (
-        tempfile.TemporaryDirectory(prefix="archrank-") as data,
+        tempfile.TemporaryDirectory(prefix="archrank-") as data_dir,
         log.open("w+") if log else tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment(data, environment)
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "ARCHRANK_DATA_DIR": data_dir, **(environment or {})},
         ) as process,
     ):
         try:
             assert process.stdout is not None
-            line = process.stdout.readline()  # empty once the process has ended
+            line = process.stdout.readline()  # empty if the process has exited
             if "http://" not in line:
                 errors.seek(0)
                 raise DemoError(f"the server did not start: {errors.read().strip() or line.strip()}")
@@ -74,40 +84,37 @@ def server(environment: Mapping[str, str] | None = None, log: Path | None = None
             _stop(process)
 
 
-def _environment(data: str, more: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "ARCHRANK_DATA_DIR": data, **(more or {})}
-
-
 def _stop(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
 
 
 def wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
-    """Return when the server at the URL is ready. Raises `DemoError` where it takes too long or its process ends."""
-    deadline, said = time.monotonic() + PATIENCE, "nothing"
+    """Wait until a server is ready. Raises `DemoError` if its process exits or it is not ready in time."""
+    deadline, detail = time.monotonic() + TIMEOUT_S, "no response"
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            # Without the environment: a proxy server would not reach this machine's own addresses.
+            # A proxy server named by the environment could not reach this machine's addresses.
             response = httpx.get(f"{url}/health/ready", timeout=5, trust_env=False)
         except httpx.TransportError as error:
-            said = str(error)
+            detail = str(error)
         else:
             if response.is_success:
                 return
-            said = response.json()["detail"]
+            detail = response.json()["detail"]
         time.sleep(0.1)
-    raise DemoError(f"the server was not ready within {PATIENCE} s; it said: {said}")
+    raise DemoError(f"the server was not ready within {TIMEOUT_S} s: {detail}")
 
 
-def _examples(folder: Path) -> tuple[dict[str, Any], list[str]]:
+def read_examples(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read the request's body and the names of its architectures. Raises `InputError` if they do not match."""
     body, names = (read_json(folder / name, name) for name in ("architectures.json", "names.json"))
     if not isinstance(body, dict) or not isinstance(body.get("architectures"), list):
         raise InputError(str(folder / "architectures.json"), body, "an object with a list of architectures")
     number = len(body["architectures"])
     if not isinstance(names, list) or len(names) != number or not all(isinstance(name, str) for name in names):
-        raise InputError(str(folder / "names.json"), names, f"{number} names, one an architecture")
+        raise InputError(str(folder / "names.json"), names, f"{number} names, one per architecture")
     return body, names

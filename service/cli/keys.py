@@ -38,7 +38,7 @@ def create(
     else:
         with open_store(settings()) as store:
             fields = entry.model_dump(mode="json", exclude_none=True)
-            store.keys.add(prefix=f"ark_{entry.id}", **fields)
+            store.keys.add(**fields)
     typer.echo(key, err=as_setting)  # so that standard output, the entry alone, can be redirected to a file
 
 

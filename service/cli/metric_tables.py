@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from service.api.cards import EnsembleCard
-from service.cli.tables import plain
+from service.cli.tables import number_table
 
 Row = Mapping[str, Any]
 """Metrics by name: numbers, `{"mean", "std"}` over repeats, or None."""
@@ -119,14 +119,14 @@ def metrics_table(title: str, rows: Mapping[str, Row], columns: Columns) -> Tabl
         rows: metrics by name of the row.
         columns: metrics to show.
     """
-    table = plain(title, *columns.values())
+    table = number_table(title, *columns.values())
     for name, row in rows.items():
         table.add_row(name, *(_cell(metric, _nested(row, metric)) for metric in columns))
     return table
 
 
 def _learning_table(title: str, curves: Mapping[str, Sequence[Row]], columns: Columns) -> Table:
-    table = plain(title, "n", *columns.values())
+    table = number_table(title, "n", *columns.values())
     for name, curve in curves.items():
         for point in curve:
             table.add_row(name, str(point["n_train"]), *(_cell(metric, point[metric]) for metric in columns))

@@ -1,6 +1,5 @@
-"""Our own proxy scores for a whole benchmark: several processes, resumable after a kill, each row written once."""
+"""Proxy scores of a whole benchmark, computed by several processes and resumable after a crash."""
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from ensemble.data.benchmark import Benchmark, load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
@@ -23,11 +23,11 @@ from proxies.runner import DEFAULT_REPEATS, check_options
 from service.workers.child import end_with_parent
 
 Progress = Callable[[int, int], None]
-"""Called with the number of rows done and the number of all rows."""
+"""Called with the number of finished rows and the total number of rows."""
 
 
 def score_benchmark(
-    directory: str | Path,
+    benchmark_path: str | Path,
     out: str | Path,
     batch: BatchSpec | None = None,
     seed: int = 0,
@@ -39,30 +39,33 @@ def score_benchmark(
     space: SearchSpace[Architecture] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> int:
-    """Score every architecture of a benchmark into a table of scores, and return how many rows were added.
+    """Compute the proxy scores of every architecture of a benchmark and append them to a table.
 
-    Where `out` exists, its rows are kept and only missing ones are computed; a half-written last row is computed again.
+    An existing table is completed: its rows are kept, and a truncated last row is computed again.
 
     Args:
-        directory: the benchmark, as `load_benchmark` reads it.
+        benchmark_path: the benchmark, as `load_benchmark` reads it.
         out: the table, JSON Lines.
-        batch: the probe batch, the same for every architecture.
-        seed: for the initial weights and for the proxies that draw.
+        batch: the probe batch.
+        seed: seed of the initial weights and of the proxies' random draws.
         repeats: number of random draws that zen averages.
-        proxies: names; all where None.
-        jobs: processes, which share the machine's cores; on a GPU they share the device.
-        limit: stop after that many rows in all.
+        proxies: names of the proxies; all if None.
+        jobs: number of processes, which share the machine's cores or the GPU.
+        limit: total number of rows to stop at; None for no limit.
         device: torch device.
-        space: search space of the benchmark; `gcn-nas` on NTU's skeleton where None.
-        progress: told after every row.
+        space: search space of the benchmark; `gcn-nas` with NTU's skeleton if None.
+        progress: called after every row.
+
+    Returns:
+        Number of rows that were added.
 
     Raises:
-        BenchmarkError: the benchmark is malformed, `out` holds scores of another kind or is being written to.
+        BenchmarkError: the benchmark is malformed, or `out` was computed with other settings or is in use.
         InputError: seed or repeats is out of range, or the batch cannot be made.
-        UnknownNameError: no proxy has that name.
+        UnknownNameError: no proxy has one of the names.
     """
     check_options(seed, repeats)
-    benchmark = load_benchmark(directory, space or get_space("gcn-nas"))
+    benchmark = load_benchmark(benchmark_path, space or get_space("gcn-nas"))
     spec, out = batch or BatchSpec(), Path(out)
     header = {
         "space": benchmark.space.name,
@@ -88,16 +91,16 @@ def _score_missing(
     device: str,
     progress: Progress,
 ) -> int:
-    done = _resume(out, header)
-    waiting = [arch for arch in benchmark.architectures if arch.fingerprint not in done]
-    total = len(done) + len(waiting) if limit is None else min(limit, len(done) + len(waiting))
-    jobs_left = iter(waiting[: max(0, total - len(done))])
+    done = _open_table(out, header)
+    missing = [arch for arch in benchmark.architectures if arch.fingerprint not in done]
+    total = len(done) + len(missing) if limit is None else min(limit, len(done) + len(missing))
+    missing = missing[: max(0, total - len(done))]
     added = 0
     threads = max(1, torch.get_num_threads() // jobs)
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(header, device, threads)
     ) as pool:
-        for row in _rows(pool, (benchmark.space.to_json(arch) for arch in jobs_left), 2 * jobs):
+        for row in _rows(pool, (benchmark.space.to_json(arch) for arch in missing), 2 * jobs):
             append_scores(out, row)
             added += 1
             progress(len(done) + added, total)
@@ -106,42 +109,45 @@ def _score_missing(
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Hold the table for this process, or raise `BenchmarkError`: two writers would write rows twice."""
+    """Lock the table, as two writers would duplicate rows. Raise `BenchmarkError` where another process holds it."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.with_name(f".{out.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BenchmarkError(str(out), "in use", "a table that no other process is writing to") from error
-        yield
+    try:
+        with FileLock(out.with_name(f".{out.name}.lock"), blocking=False):
+            yield
+    except Timeout as error:
+        raise BenchmarkError(str(out), "in use", "a table that no other process is writing to") from error
 
 
-def _resume(out: Path, header: dict[str, Any]) -> set[str]:
-    """Fingerprints that `out` holds already; starts the table where there is none."""
+def _open_table(out: Path, header: dict[str, Any]) -> set[str]:
+    """Return the fingerprints in an existing table of the same settings, or start a new one."""
     if not out.exists():
         start_scores(out, header)
         return set()
     table = load_scores(out)
     for field, value in header.items():
         if table.header.get(field) != value:
-            raise BenchmarkError(f"{out.name}, {field}", table.header.get(field), f"{value!r}, as asked for now")
+            raise BenchmarkError(f"{out.name}, {field}", table.header.get(field), f"{value!r}, as requested now")
     if table.truncated:
         drop_partial_row(out)
     return set(table.features)
 
 
-def _rows(pool: ProcessPoolExecutor, architectures: Iterator[dict[str, Any]], ahead: int) -> Iterator[dict[str, Any]]:
-    """Finished rows as they come, never more than `ahead` architectures handed out."""
-    running: set[Future[dict[str, Any]]] = {pool.submit(_score_one, arch) for arch in islice(architectures, ahead)}
+def _rows(
+    pool: ProcessPoolExecutor, architectures: Iterator[dict[str, Any]], max_pending: int
+) -> Iterator[dict[str, Any]]:
+    """Yield rows in order of completion, with at most `max_pending` architectures submitted at a time."""
+    running: set[Future[dict[str, Any]]] = {
+        pool.submit(_score_architecture, arch) for arch in islice(architectures, max_pending)
+    }
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
-        running |= {pool.submit(_score_one, arch) for arch in islice(architectures, len(finished))}
+        running |= {pool.submit(_score_architecture, arch) for arch in islice(architectures, len(finished))}
         for future in finished:
             yield future.result()
 
 
 class _Worker:
-    """What one scoring process holds."""
+    """State of a scoring process."""
 
     header: dict[str, Any]
     batch: ProbeBatch
@@ -157,7 +163,7 @@ def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
     _Worker.batch = BatchSpec(**header["batch"]).make(space)
 
 
-def _score_one(architecture: dict[str, Any]) -> dict[str, Any]:
+def _score_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
     header, batch = _Worker.header, _Worker.batch
     space = get_space(header["space"], **header["settings"])
     arch = space.parse(architecture)

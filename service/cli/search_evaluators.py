@@ -1,4 +1,4 @@
-"""Who says how good the architectures of a search are: an ensemble in this process, or one of a server."""
+"""Evaluators of a search: an ensemble in this process, or one of a server."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from models import Architecture, ArchrankError, SearchSpace, UnknownNameError, g
 from models.base import Shape
 from models.batches import BatchSpec
 from proxies import proxy_versions
-from search.log import TrialResult
+from search import Interval, TrialResult
 from service.api.cards import EnsembleCard
 from service.api.documents import ensemble_card, result_item
 from service.api.schemas import FailedItem
@@ -28,129 +28,160 @@ from service.inference.scheduler import Requester
 from service.settings import Settings
 
 Proxies = list[str] | None
-"""Names; none where empty, all that the ensemble uses where None."""
-IDENTITY = ("name", "hash", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
-"""Fields of a card that tell one ensemble from another."""
+"""Names of proxies: none if empty, all that the ensemble uses if None."""
+IDENTITY_FIELDS = ("name", "hash", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
+"""Fields of an ensemble's card that identify the ensemble."""
 
 
-class JudgeError(ArchrankError):
-    """The server or its client is not there, or does not answer as a search needs it."""
+class EvaluatorError(ArchrankError):
+    """The server cannot be used: no client, no connection, or an unusable response."""
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """An ensemble that says how good architectures are.
+    """An ensemble that predicts the accuracy of architectures.
 
     Attributes:
-        card: of the ensemble.
-        space: whose architectures it knows.
-        shape: of its probe batch, which FLOPs are counted for.
-        predict: what is said of each architecture, as fields of a `Finding`.
-        guide: accuracies predicted from structure alone.
+        card: card of the ensemble.
+        space: its search space.
+        shape: shape of its probe batch, which FLOPs are counted for.
+        predict: returns the fields of a `TrialResult` for each architecture.
+        surrogate: returns accuracies predicted from structure alone.
     """
 
     card: Mapping[str, Any]
     space: SearchSpace[Architecture]
     shape: Shape
     predict: Callable[[Sequence[Architecture]], list[dict[str, Any]]]
-    guide: Callable[[Sequence[Architecture]], list[float]]
+    surrogate: Callable[[Sequence[Architecture]], list[float]]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What tells the ensemble from others."""
-        return {name: self.card[name] for name in IDENTITY}
+        """Fields of the card that identify the ensemble."""
+        return {name: self.card[name] for name in IDENTITY_FIELDS}
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[TrialResult]:
-        """What the ensemble says of each, and what each costs."""
+        """Predict architectures and count their cost, in their order."""
         costs = [self.space.cost(arch, self.shape) for arch in architectures]
         return [
-            TrialResult(architecture=arch, flops=cost.flops, params=cost.params, **said)
-            for arch, cost, said in zip(architectures, costs, self.predict(architectures), strict=True)
+            TrialResult(architecture=arch, flops=cost.flops, params=cost.params, **prediction)
+            for arch, cost, prediction in zip(architectures, costs, self.predict(architectures), strict=True)
         ]
 
 
 @contextmanager
-def in_process(
+def local_evaluator(
     settings: Settings, space: str, ensemble: str | None, combiner: str | None, proxies: Proxies
 ) -> Iterator[Evaluator]:
-    """An ensemble of this machine; proxies are computed as the settings say.
+    """Evaluate with an ensemble in this process.
 
-    Raises `InputError` where there is no such ensemble, combiner or proxy, or the ensemble knows another space.
+    Args:
+        settings: ensembles, and the backend that computes proxies.
+        space: name of the search space.
+        ensemble: name of the ensemble; None for the default one.
+        combiner: name of the combiner; None for the ensemble's default.
+        proxies: proxies to compute.
+
+    Yields:
+        The evaluator.
+
+    Raises:
+        InputError: there is no such ensemble, combiner or proxy, or the ensemble is of another space.
     """
-    if not proxies and proxies is not None:  # then no process is needed that scores
+    if proxies is not None and not proxies:  # nothing to score, so no worker process is needed
         settings = settings.model_copy(update={"backend": "inline"})
-    library = EnsembleRegistry.load(settings)
+    registry = EnsembleRegistry.load(settings)
     query = PredictionQuery(proxies=proxies, ensemble=ensemble, combiner=combiner)
-    plan, loaded = Plan.from_query(query, library), library.get(ensemble)
+    plan, loaded = Plan.from_query(query, registry), registry.get(ensemble)
     _check_space(space, loaded.context.space)
-    backend = make_backend(settings, library)
+    backend = make_backend(settings, registry)
 
-    async def context() -> AppContext:
-        return make_context(settings, library, backend, None)
+    async def open_context() -> AppContext:
+        return make_context(settings, registry, backend, None)
 
-    def guide(architectures: Sequence[Architecture]) -> list[float]:
-        return [one.accuracy for one in loaded.ensemble.predict(architectures, combiner=combiner)]
+    def surrogate(architectures: Sequence[Architecture]) -> list[float]:
+        return [prediction.accuracy for prediction in loaded.ensemble.predict(architectures, combiner=combiner)]
 
     backend.start()
     try:
-        with _event_loop() as run, closing(run(context())) as ours:
+        with _event_loop() as run, closing(run(open_context())) as context:
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
-                results = run(run_plan(plan, architectures, ours, Requester(is_batch=True)))
+                results = run(run_plan(plan, architectures, context, Requester(is_batch=True)))
                 items = [result_item(result, i) for i, result in enumerate(results)]
-                return [_failed(item.error.detail) if isinstance(item, FailedItem) else _said(item) for item in items]
+                return [
+                    _failure(item.error.detail) if isinstance(item, FailedItem) else _success(item) for item in items
+                ]
 
-            card, context_ = ensemble_card(loaded.manifest).model_dump(mode="json"), plan.context
-            yield Evaluator(card, context_.space, context_.shape, predict, guide)
+            card, scoring = ensemble_card(loaded.manifest).model_dump(mode="json"), plan.context
+            yield Evaluator(card, scoring.space, scoring.shape, predict, surrogate)
     finally:
         backend.stop()
 
 
 @contextmanager
-def over_http(
+def remote_evaluator(
     url: str, space: str, ensemble: str | None, combiner: str | None, proxies: Proxies
 ) -> Iterator[Evaluator]:
-    """An ensemble of a server. Its API key is in `ARCHRANK_KEY`, where it needs one.
+    """Evaluate with an ensemble of a server; its API key is read from `ARCHRANK_KEY`.
 
-    Raises `InputError` as `in_process` does, and `JudgeError` where the client is not installed, or gives up.
+    Args:
+        url: address of the server.
+        space: name of the search space.
+        ensemble: name of the ensemble; may be None if the server has only one.
+        combiner: name of the combiner; None for the ensemble's default.
+        proxies: proxies to compute.
+
+    Yields:
+        The evaluator.
+
+    Raises:
+        InputError: there is no such ensemble, combiner or proxy, or the ensemble is of another space.
+        EvaluatorError: the client is not installed, or a request failed for good.
     """
     try:
         import archrank_client
     except ImportError as error:
-        raise JudgeError("--url needs archrank's client, which is not installed: pip install ./client") from error
-    logging.getLogger("stamina").addHandler(logging.NullHandler())  # a command says once what is wrong, at the end
+        raise EvaluatorError("--url needs archrank's client, which is not installed: pip install ./client") from error
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are reported once, by the final error
     try:
         connection = archrank_client.Client(url)
     except ValueError as error:
-        raise JudgeError(str(error)) from error
+        raise EvaluatorError(str(error)) from error
     try:
         with connection as client:
-            name, card = _card(client.ensembles(), ensemble)
-            knows, batch = _probe(name, card)
+            name, card = _select_card(client.ensembles(), ensemble)
+            server_space, batch = _read_card(name, card)
             if combiner is not None and combiner not in card["combiners"]:
                 raise UnknownNameError("combiner", combiner, card["combiners"])
             proxy_versions(proxies)
-            _check_space(space, knows)
+            _check_space(space, server_space)
 
-            def ask(architectures: Sequence[Architecture], proxies: Proxies) -> Any:
-                texts = [knows.to_json(arch) for arch in architectures]
-                return client.predict(texts, proxies=proxies, ensemble=name, combiner=combiner)
+            def request(architectures: Sequence[Architecture], proxies: Proxies) -> Any:
+                documents = [server_space.to_json(arch) for arch in architectures]
+                return client.predict(documents, proxies=proxies, ensemble=name, combiner=combiner)
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
-                return [_said(one) if one.ok else _failed(str(one.error)) for one in ask(architectures, proxies)]
+                return [
+                    _success(item) if item.ok else _failure(str(item.error)) for item in request(architectures, proxies)
+                ]
 
-            def guide(architectures: Sequence[Architecture]) -> list[float]:
-                # Of a failure this raises its error.
-                return [one.accuracy for one in ask(architectures, [])]
+            def surrogate(architectures: Sequence[Architecture]) -> list[float]:
+                # `accuracy` of a failed item raises its error.
+                return [item.accuracy for item in request(architectures, [])]
 
-            yield Evaluator(card, knows, knows.input_shape(batch.batch_size, batch.frames), predict, guide)
+            shape = server_space.input_shape(batch.batch_size, batch.frames)
+            yield Evaluator(card, server_space, shape, predict, surrogate)
     except archrank_client.ArchrankError as error:
-        raise JudgeError(f"{url}: {error}") from error
+        raise EvaluatorError(f"{url}: {error}") from error
 
 
 @contextmanager
 def _event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """What runs coroutines, in a thread of its own: asyncio takes the main one's Ctrl-C, and may end in a traceback."""
+    """Run coroutines in an event loop of another thread.
+
+    In the main thread asyncio would handle Ctrl-C itself, which can end in a traceback.
+    """
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="event loop", daemon=True)
     thread.start()
@@ -158,58 +189,62 @@ def _event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
-    async def end() -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+    async def cancel_tasks() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     try:
         yield run
     finally:
-        run(end())
+        run(cancel_tasks())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-def _card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, dict[str, Any]]:
-    """Name and card of the ensemble that is asked for, or of the only one: which is the default no server says."""
+def _select_card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, dict[str, Any]]:
+    """Name and card of the named ensemble, or of the only one: servers do not name their default."""
     name = next(iter(cards)) if ensemble is None and len(cards) == 1 else ensemble
     if name is None or name not in cards:
         raise UnknownNameError("ensemble", name, list(cards) or ["(none is installed)"])
     return name, dict(cards[name].model_dump(mode="json"))
 
 
-def _probe(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Architecture], BatchSpec]:
-    """Space and probe batch of a server's ensemble. Raises `JudgeError` for a card that this version cannot read."""
+def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Architecture], BatchSpec]:
+    """Search space and probe batch of a server's ensemble.
+
+    Raises:
+        EvaluatorError: this version cannot read the card.
+    """
     try:
         EnsembleCard.model_validate(card)
         return get_space(card["space"], **card["settings"]), BatchSpec.model_validate(card["batch"] or {})
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise JudgeError(
-            f"the server's ensemble {name!r} is none that this can use: {place}: {fault['msg']}"
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise EvaluatorError(
+            f"the server's ensemble {name!r} cannot be used by this version: {field}: {first['msg']}"
         ) from error
 
 
-def _check_space(space: str, knows: SearchSpace[Architecture]) -> None:
-    if space != knows.name:
-        raise UnknownNameError("space", space, [knows.name])
+def _check_space(name: str, space: SearchSpace[Architecture]) -> None:
+    if name != space.name:
+        raise UnknownNameError("space", name, [space.name])
 
 
-def _said(prediction: Any) -> dict[str, Any]:
-    """Of a prediction of ours or of the client: they have the same fields."""
-    bounds = prediction.interval
-    numbers = {"accuracy": prediction.accuracy, "low": bounds.low, "high": bounds.high}
-    return {**numbers, "warnings": tuple(map(_printable, prediction.warnings))}
+def _success(prediction: Any) -> dict[str, Any]:
+    """Fields of a `TrialResult` from a prediction of this process or of the client; both have the same attributes."""
+    interval = Interval(prediction.interval.low, prediction.interval.high, prediction.interval.level)
+    warnings = tuple(map(_printable, prediction.warnings))
+    return {"accuracy": prediction.accuracy, "interval": interval, "warnings": warnings}
+
+
+def _failure(error: str) -> dict[str, Any]:
+    return {"accuracy": None, "error": error}
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which a terminal may obey: a server may say anything."""
-    return "".join(one if one.isprintable() else " " for one in text)
-
-
-def _failed(error: str) -> dict[str, Any]:
-    return {"accuracy": None, "error": error}
+    """Replace control characters: a server's texts must not control the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)

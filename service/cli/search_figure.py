@@ -1,7 +1,8 @@
-"""The picture of a search: what was found at which cost, and how the best grew."""
+"""Figure of a search: accuracy against cost, and the best accuracy by number of trials."""
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,73 +11,80 @@ from matplotlib.ticker import MaxNLocator
 
 from ensemble.report.palette import LIGHT
 from ensemble.report.svg import figure_style
-from search.log import TrialResult
+from search import Interval, TrialResult
 
 SIZE = (8.0, 3.2)
-"""In inches."""
+"""Width and height in inches."""
 
 
-def picture(title: str, trials: Sequence[TrialResult], layers: Sequence[int], front: Sequence[TrialResult]) -> bytes:
-    """An SVG file that carries its own paper, so that it can be read wherever it is shown.
+def search_figure(
+    title: str, trials: Sequence[TrialResult], depths: Sequence[int], front: Sequence[TrialResult]
+) -> bytes:
+    """Draw the figure of a search as an SVG file with a background of its own.
 
     Args:
-        title: above all.
-        trials: in the order in which they were tried.
-        layers: of each trial.
-        front: those that no other trial beats in accuracy and FLOPs, cheapest first.
+        title: title of the figure.
+        trials: trials in the order in which they were proposed.
+        depths: number of layers of each trial.
+        front: Pareto-optimal trials, by ascending FLOPs.
+
+    Returns:
+        The content of the file.
     """
     with figure_style(LIGHT):
         figure = Figure(figsize=SIZE, layout="constrained", facecolor=LIGHT.paper)
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
-        _costs(left, trials, layers, front)
-        _progress(right, trials)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
-    return text.getvalue().encode()
+        _plot_costs(left, trials, depths, front)
+        _plot_progress(right, trials)
+        svg = io.StringIO()
+        figure.savefig(svg, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
+    return svg.getvalue().encode()
 
 
-def _costs(axes: Axes, trials: Sequence[TrialResult], layers: Sequence[int], front: Sequence[TrialResult]) -> None:
-    depths = sorted(set(layers))
-    for i, depth in enumerate(depths):
-        shade = LIGHT.depth[round(i / max(1, len(depths) - 1) * (len(LIGHT.depth) - 1))]
-        chosen = [trial for trial, own in zip(trials, layers, strict=True) if own == depth]
-        points = [(1e-9 * trial.flops, 100 * trial.accuracy) for trial in chosen if trial.accuracy is not None]
+def _plot_costs(axes: Axes, trials: Sequence[TrialResult], depths: Sequence[int], front: Sequence[TrialResult]) -> None:
+    distinct = sorted(set(depths))
+    for i, depth in enumerate(distinct):
+        color = LIGHT.depth[round(i / max(1, len(distinct) - 1) * (len(LIGHT.depth) - 1))]
+        selected = [trial for trial, trial_depth in zip(trials, depths, strict=True) if trial_depth == depth]
+        points = [(1e-9 * trial.flops, 100 * trial.accuracy) for trial in selected if trial.accuracy is not None]
         if points:
-            # As lines of no length: a twentieth of the size of a marker each.
+            # Lines of length zero: in SVG a twentieth of the size of a marker each.
             x, y = np.array([row for x, y in points for row in ((x, y), (x, y), (np.nan, np.nan))]).T
-            (line,) = axes.plot(x, y, color=shade, lw=2.6, alpha=0.7, label=f"{depth} layers")
+            (line,) = axes.plot(x, y, color=color, lw=2.6, alpha=0.7, label=f"{depth} layers")
             line.set_solid_capstyle("round")
     if front:
         x, y = np.array([(1e-9 * trial.flops, 100 * (trial.accuracy or 0.0)) for trial in front]).T
-        axes.plot(x, y, color=LIGHT.ink, lw=1.0, marker="o", ms=3.4, mfc="none", drawstyle="steps-post", label="front")
-        _legend(axes)
+        style: dict[str, Any] = {"lw": 1.0, "marker": "o", "ms": 3.4, "mfc": "none", "drawstyle": "steps-post"}
+        axes.plot(x, y, color=LIGHT.ink, label="Pareto front", **style)
+        _add_legend(axes)
     axes.set_title("accuracy against cost")
-    axes.set_xlabel("GFLOPs of one pass of the probe batch")
+    axes.set_xlabel("GFLOPs per forward pass of the probe batch")
     axes.set_ylabel("predicted accuracy, %")
     axes.grid(axis="both")
 
 
-def _progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
-    steps: list[tuple[int, TrialResult]] = []
+def _plot_progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
+    improvements: list[tuple[int, float, Interval]] = []
     for number, trial in enumerate(trials, start=1):
-        if trial.accuracy is not None and (not steps or trial.accuracy > (steps[-1][1].accuracy or 0.0)):
-            steps.append((number, trial))
-    if steps:
-        number, accuracy, low, high = np.array(
-            [(number, best.accuracy, best.low, best.high) for number, best in [*steps, (len(trials), steps[-1][1])]]
-        ).T
-        axes.fill_between(
-            number, 100 * low, 100 * high, step="post", color=LIGHT.muted, alpha=0.2, lw=0, label="90 % interval"
-        )
-        axes.plot(number, 100 * accuracy, color=LIGHT.series[0], drawstyle="steps-post", label="accuracy")
-        _legend(axes)
-    axes.set_title("the best so far")
-    axes.set_xlabel("architectures tried")
+        if trial.accuracy is None or trial.interval is None:
+            continue
+        if not improvements or trial.accuracy > improvements[-1][1]:
+            improvements.append((number, trial.accuracy, trial.interval))
+    if improvements:
+        _, best, interval = improvements[-1]
+        steps = [*improvements, (len(trials), best, interval)]
+        numbers, accuracy, low, high = np.array([(i, value, ends.low, ends.high) for i, value, ends in steps]).T
+        label = f"{100 * interval.level:.0f} % interval"
+        axes.fill_between(numbers, 100 * low, 100 * high, step="post", color=LIGHT.muted, alpha=0.2, lw=0, label=label)
+        axes.plot(numbers, 100 * accuracy, color=LIGHT.series[0], drawstyle="steps-post", label="accuracy")
+        _add_legend(axes)
+    axes.set_title("best accuracy")
+    axes.set_xlabel("trials")
     axes.set_ylabel("predicted accuracy, %")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="y")
 
 
-def _legend(axes: Axes) -> None:
+def _add_legend(axes: Axes) -> None:
     axes.legend(loc="lower right", handlelength=1.2, facecolor=LIGHT.paper, edgecolor=LIGHT.paper, framealpha=0.85)

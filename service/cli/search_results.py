@@ -1,9 +1,10 @@
-"""What a search leaves in its folder, and shows at its end."""
+"""Files of a finished or stopped search, and its table."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +13,42 @@ from rich.table import Table
 
 from common.atomic_files import write_atomically
 from models import Architecture, SearchSpace
-from search import front
-from search.log import SearchLog, TrialResult
-from search.run import ranked
-from service.cli.search_figure import picture
-from service.cli.tables import plain
+from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
+from service.cli.search_figure import search_figure
+from service.cli.tables import number_table
 
-FILES = ("trials.csv", "front.svg", "result.json")
-SHOWN = 10
-"""Trials that the result names as the best."""
+FILES = ("trials.csv", "search.svg", "result.json")
+NUM_BEST = 10
+"""Trials that the result lists as the best."""
 
 
-def write(
-    folder: Path, header: Mapping[str, Any], log: SearchLog, space: SearchSpace[Architecture], **more: Any
-) -> Any:
-    """Write `result.json`, `trials.csv` and `front.svg`, each in one step, and return what is in the first.
+def write_results(
+    folder: Path, header: Mapping[str, Any], log: SearchLog, space: SearchSpace[Architecture], **state: Any
+) -> dict[str, Any]:
+    """Write `result.json`, `trials.csv` and `search.svg`, each atomically.
 
     Args:
-        folder: where the log is.
-        header: of the log.
-        log: what was found.
-        space: of the architectures.
-        more: for the result.
+        folder: folder of the log.
+        header: header of the log.
+        log: log of the search.
+        space: search space of the architectures.
+        state: further fields of the result.
+
+    Returns:
+        The content of `result.json`.
     """
-    trials, found = log.trials, {trial.architecture: trial for trial in log.trials}
-    on_front = [found[trial.architecture] for trial in front(trials)]
-    layers = [trial.architecture.depth for trial in trials]
+    trials, front = log.trials, pareto_front(log.trials)
+    depths = [trial.architecture.depth for trial in trials]
     numbers = {trial.architecture: number for number, trial in enumerate(trials, start=1)}
 
-    def card(trial: TrialResult) -> dict[str, Any]:
-        number = numbers[trial.architecture]
+    def summary(trial: TrialResult) -> dict[str, Any]:
         return {
-            "trial": number,
+            "trial": numbers[trial.architecture],
             "accuracy": trial.accuracy,
-            "interval": {"low": trial.low, "high": trial.high},
-            "layers": layers[number - 1],
+            "interval": None if trial.interval is None else asdict(trial.interval),
+            "depth": trial.architecture.depth,
             "flops": trial.flops,
-            "parameters": trial.params,
+            "params": trial.params,
             "fingerprint": trial.architecture.fingerprint,
             "architecture": space.to_json(trial.architecture),
             "warnings": list(trial.warnings),
@@ -56,52 +56,49 @@ def write(
 
     result = {
         **header,
-        "trials": len(trials),
-        "failed": sum(trial.accuracy is None for trial in trials),
+        "num_trials": len(trials),
+        "num_failed": sum(trial.accuracy is None for trial in trials),
         "seconds": round(log.seconds, 3),
-        **more,
-        "best": [card(trial) for trial in ranked(trials)[:SHOWN]],
-        "front": [card(trial) for trial in on_front],
+        **state,
+        "best": [summary(trial) for trial in sort_by_accuracy(trials)[:NUM_BEST]],
+        "pareto_front": [summary(trial) for trial in front],
     }
     title = f"{header['strategy']} search of {space.name}, {len(trials)} architectures, seed {header['seed']}"
     text = json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"
-    contents = _csv(space, trials, layers, on_front), picture(title, trials, layers, on_front), text
+    contents = _csv(space, trials, front), search_figure(title, trials, depths, front), text
     for name, content in zip(FILES, contents, strict=True):
         write_atomically(folder / name, content)
     return result
 
 
-def table(result: Mapping[str, Any]) -> Table:
-    """The best trials. What should make one trust them less stands below, each thing once."""
-    shown = plain("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
-    shown.columns[2].no_wrap = True
-    remarks: dict[str, list[str]] = {}
-    for one in result["best"]:
-        title, interval = f"#{one['trial']}", f"{one['interval']['low']:.4f}–{one['interval']['high']:.4f}"
-        numbers = (str(one["layers"]), f"{1e-9 * one['flops']:.3f}", f"{one['parameters']:,}")
-        shown.add_row(title, f"{one['accuracy']:.4f}", interval, *numbers)
-        for warning in one["warnings"]:
-            remarks.setdefault(warning, []).append(title)
-    if remarks:
-        lines = (f"{', '.join(titles)}: {warning}" for warning, titles in remarks.items())
-        shown.caption, shown.caption_justify = escape("\n".join(lines)), "left"
-    return shown
+def best_trials(result: Mapping[str, Any]) -> Table:
+    """Table of the best trials, with each of their warnings once below it."""
+    table = number_table("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
+    table.columns[2].no_wrap = True
+    warnings: dict[str, list[str]] = {}
+    for trial in result["best"]:
+        title, interval = f"#{trial['trial']}", f"{trial['interval']['low']:.4f}–{trial['interval']['high']:.4f}"
+        numbers = (str(trial["depth"]), f"{1e-9 * trial['flops']:.3f}", f"{trial['params']:,}")
+        table.add_row(title, f"{trial['accuracy']:.4f}", interval, *numbers)
+        for warning in trial["warnings"]:
+            warnings.setdefault(warning, []).append(title)
+    if warnings:
+        lines = (f"{', '.join(titles)}: {warning}" for warning, titles in warnings.items())
+        table.caption, table.caption_justify = escape("\n".join(lines)), "left"
+    return table
 
 
-def _csv(
-    space: SearchSpace[Architecture],
-    trials: Sequence[TrialResult],
-    layers: Sequence[int],
-    on_front: Sequence[TrialResult],
-) -> bytes:
+def _csv(space: SearchSpace[Architecture], trials: Sequence[TrialResult], front: Sequence[TrialResult]) -> bytes:
+    """All trials in the order in which they were proposed, one row each."""
     text = io.StringIO()
-    columns = ["trial", "accuracy", "low", "high", "layers", "flops", "parameters", "front"]
     writer = csv.writer(text)
+    columns = ["trial", "accuracy", "interval_low", "interval_high", "depth", "flops", "params", "pareto_optimal"]
     writer.writerow([*columns, "fingerprint", "architecture", "warnings", "error"])
-    best = {trial.architecture for trial in on_front}
-    for number, (trial, depth) in enumerate(zip(trials, layers, strict=True), start=1):
+    optimal = {trial.architecture for trial in front}
+    for number, trial in enumerate(trials, start=1):
         arch = trial.architecture
-        numbers = [number, trial.accuracy, trial.low, trial.high, depth, trial.flops, trial.params, int(arch in best)]
-        said = [arch.fingerprint, json.dumps(space.to_json(arch)), "; ".join(trial.warnings), trial.error]
-        writer.writerow([*numbers, *said])
+        bounds = (None, None) if trial.interval is None else (trial.interval.low, trial.interval.high)
+        numbers = [number, trial.accuracy, *bounds, arch.depth, trial.flops, trial.params, int(arch in optimal)]
+        texts = [arch.fingerprint, json.dumps(space.to_json(arch)), "; ".join(trial.warnings), trial.error]
+        writer.writerow([*numbers, *texts])
     return text.getvalue().encode()

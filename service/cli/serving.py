@@ -1,4 +1,4 @@
-"""Commands that predict, and what belongs to the service: serve, predict, score, ensembles, doctor, demo, openapi."""
+"""Commands of the service and of its ensembles: serve, predict, score, ensembles, demo, doctor, openapi."""
 
 import sys
 from collections.abc import Callable, Coroutine
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from service.inference.scheduler import Requester
     from service.settings import Settings
 
-File = Annotated[Path, typer.Argument(help="JSON as POSTed over HTTP; - reads standard input", allow_dash=True)]
-Folder = Annotated[Path | None, typer.Option("--ensembles-dir", help="folder that holds the ensembles")]
+File = Annotated[Path, typer.Argument(help="body of the HTTP request, as JSON; -: standard input", allow_dash=True)]
+Folder = Annotated[Path | None, typer.Option("--ensembles-dir", help="directory with one folder per fitted ensemble")]
 
 Result = TypeVar("Result")
 
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="port; 0 takes a free one")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on; 0 chooses a free one")] = None,
     device: Device = None,
     ensembles: Folder = None,
 ) -> None:
@@ -37,13 +37,13 @@ def serve(
 @app.command()
 def predict(
     file: File,
-    explain: Annotated[bool, typer.Option("--explain", help="say what moved each prediction")] = False,
-    compare: Annotated[bool, typer.Option("--compare", help="say how probably one beats the other")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="explain each prediction and suggest mutations")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="compare the architectures pairwise")] = False,
     as_json: Json = False,
     device: Device = None,
     ensembles: Folder = None,
 ) -> None:
-    """Predict accuracy, percentile and rank of the architectures in FILE."""
+    """Predict the accuracy, percentile and rank of the architectures in FILE."""
     from dataclasses import replace
 
     from service.api.documents import prediction_response
@@ -64,7 +64,7 @@ def predict(
 
 @app.command()
 def score(file: File, as_json: Json = False, device: Device = None, ensembles: Folder = None) -> None:
-    """Compute zero-cost proxies of the architectures in FILE."""
+    """Compute the zero-cost proxies of the architectures in FILE."""
     from service.api.documents import score_response
     from service.api.schemas import ScoreRequest
     from service.cli import tables
@@ -81,11 +81,11 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
 
 @app.command()
 def ensembles(
-    name: Annotated[str | None, typer.Argument(help="which one; all if not given")] = None,
+    name: Annotated[str | None, typer.Argument(help="name of an ensemble [default: all]")] = None,
     as_json: Json = False,
     folder: Folder = None,
 ) -> None:
-    """Show the cards of the ensembles: what each was fitted on, how good it is, what it is not good for."""
+    """Show the cards of the ensembles: training data, metrics and limitations."""
     from service.api.documents import ensemble_card
     from service.cli import metric_tables
     from service.inference.registry import EnsembleRegistry
@@ -97,35 +97,36 @@ def ensembles(
 
 @app.command()
 def demo(
-    examples: Annotated[Path | None, typer.Option(help="folder with architectures.json and names.json")] = None,
+    examples: Annotated[Path | None, typer.Option(help="directory with architectures.json and names.json")] = None,
 ) -> None:
-    """Start a server, post the example architectures to it, and show how they rank."""
-    from service.cli.demo import EXAMPLES, run
+    """Start a server, predict the example architectures over HTTP, and rank them."""
+    from service.cli.demo import EXAMPLES_DIR, run
 
-    run(examples or EXAMPLES)
+    run(examples or EXAMPLES_DIR)
 
 
 @app.command()
 def doctor(
-    host: Annotated[str | None, typer.Option(help="address that the service is to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="its port")] = None,
+    host: Annotated[str | None, typer.Option(help="address that the service will listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port that the service will listen on")] = None,
     device: Device = None,
     ensembles: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Look for what is wrong with the set-up, and say what to do; exit code 1 where something is."""
-    from service.cli.doctor import CHECKS, Setup, examine
+    """Check the installation, and say how to fix problems. Exits with 1 if there is an error."""
+    from service.cli.doctor import CHECKS, Installation, run_checks
     from service.cli.doctor.table import findings
 
-    given = {"host": host, "port": port, "device": device, "ensembles_dir": ensembles}
-    report = examine(CHECKS, Setup({name: value for name, value in given.items() if value is not None}))
+    options = {"host": host, "port": port, "device": device, "ensembles_dir": ensembles}
+    installation = Installation({name: value for name, value in options.items() if value is not None})
+    report = run_checks(CHECKS, installation)
     show(report, as_json, findings)
     raise typer.Exit(int(report.failed))
 
 
 @app.command()
 def openapi(
-    markdown: Annotated[bool, typer.Option("--markdown", help="print it as a page for people")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print it as Markdown")] = False,
 ) -> None:
     """Print the OpenAPI document of the HTTP service."""
     import json

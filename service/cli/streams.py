@@ -1,4 +1,4 @@
-"""Standard input, output and error as the commands need them: open, and able to take any text."""
+"""Standard input, output and error: opened if they are closed, and able to print any text."""
 
 import codecs
 import io
@@ -6,26 +6,28 @@ import os
 import sys
 from contextlib import suppress
 
-PLAIN = {"–": "-", "−": "-", "×": "x", "±": "+-", "½": "1/2", "…": "...", "→": "->", "•": "*", "ρ": "rho", "τ": "tau"}
-"""Stands for what an encoding lacks; a question mark stands for the rest."""
-ERRORS = "archrank.plain"
+REPLACEMENTS = {
+    "–": "-", "−": "-", "×": "x", "±": "+-", "½": "1/2", "…": "...", "→": "->", "•": "*", "ρ": "rho", "τ": "tau"
+}  # fmt: skip
+"""Replacements of characters that an encoding lacks; others are replaced by a question mark."""
+ERROR_HANDLER = "archrank.replace"
 
 
 def prepare() -> None:
-    """Have each of them open, and take text that its encoding cannot say, in plain letters."""
-    for number in range(3):
+    """Open closed streams, and let the others replace characters that their encoding lacks."""
+    for descriptor in range(3):
         try:
-            os.fstat(number)
-        except OSError:  # closed: the next file that is opened would be taken for it
+            os.fstat(descriptor)
+        except OSError:  # closed: the next opened file would get its number
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    codecs.register_error(ERRORS, _plain)
+    codecs.register_error(ERROR_HANDLER, _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=ERRORS)
+            stream.reconfigure(errors=ERROR_HANDLER)
 
 
 def flush() -> None:
-    """Write what is buffered, or raise `OSError` and drop it, as it would fail again at the end."""
+    """Flush standard output. On failure discards the buffer, which would fail again at exit, and raises `OSError`."""
     if sys.stdout is None:
         return
     try:
@@ -36,9 +38,9 @@ def flush() -> None:
         raise
 
 
-def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Replace one character; bytes of a file's name that are no text stay as they are."""
+def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Replace one character; undecodable bytes of file names are written as they are."""
     assert isinstance(error, UnicodeEncodeError)
     character = error.object[error.start]
     is_byte = "\udc80" <= character <= "\udcff"
-    return bytes([ord(character) - 0xDC00]) if is_byte else PLAIN.get(character, "?"), error.start + 1
+    return bytes([ord(character) - 0xDC00]) if is_byte else REPLACEMENTS.get(character, "?"), error.start + 1

@@ -1,1 +1,1 @@
-"""Jobs, worked off in the background."""
+"""Background processing of jobs."""

@@ -1,50 +1,58 @@
-"""Servers on one store watch each other: whose counter stands still for too long is gone, whatever the clocks say."""
+"""Detection of lost servers among those that share a store, independent of their clocks."""
 
 from collections.abc import Callable
 from time import monotonic
 
-from service.storage import Requeued, Store, StoreError
+from service.storage import RequeueResult, Store, StoreError
 from service.storage.records import JsonObject
 
-BEATS = 5
-"""How often a server counts its counter up in the time after which it is given up."""
+BEATS_PER_TIMEOUT = 5
+"""Number of heartbeats that a server sends within the timeout after which it counts as lost."""
 
 
 class HeartbeatMonitor:
-    """One server's view of the others. Not thread-safe.
+    """Sends the heartbeats of one server, and requeues the items of servers whose heartbeats stall. Not thread-safe.
 
     Args:
-        store: that they share.
-        name: of this server.
-        seconds: how long a counter may stand still.
-        clock: seconds by this server's own clock, which never jumps.
+        store: store that the servers share.
+        server: name of this server.
+        timeout: time without a heartbeat after which a server counts as lost, in seconds.
+        clock: monotonic clock, in seconds.
     """
 
-    def __init__(self, store: Store, name: str, seconds: float, clock: Callable[[], float] = monotonic) -> None:
-        self._store, self._name, self._seconds, self._clock = store, name, seconds, clock
-        self._seen: dict[str, tuple[int, float]] = {}  # by worker its counter, and since when it is that
+    def __init__(self, store: Store, server: str, timeout: float, clock: Callable[[], float] = monotonic) -> None:
+        self._store, self._server, self._timeout, self._clock = store, server, timeout, clock
+        self._last_changes: dict[str, tuple[int, float]] = {}  # by server, its counter and the time of its change
 
     @property
-    def pause(self) -> float:
-        """Seconds between two looks."""
-        return self._seconds / BEATS
+    def interval(self) -> float:
+        """Time between two heartbeats, in seconds."""
+        return self._timeout / BEATS_PER_TIMEOUT
 
-    def look(self, most_attempts: int, error: JsonObject) -> Requeued:
-        """Say that this server is alive, and put back the items of those that are not; as `Queue.requeue`.
+    def poll(self, max_attempts: int, error: JsonObject) -> RequeueResult:
+        """Send a heartbeat, and requeue the items of lost servers.
 
-        A server that was only paused, and given up meanwhile, is there again after its next look.
+        A server that was paused and counted as lost is registered again by its next heartbeat.
+
+        Args:
+            max_attempts: see `JobQueue.requeue_all`.
+            error: see `JobQueue.requeue_all`.
+
+        Raises:
+            StoreError: the store failed; every server gets the whole timeout again.
         """
-        now = self._clock()  # before the counters are read: how long that takes counts against nobody
+        now = self._clock()  # before the counters are read, so that a slow store makes no server look lost
         try:
-            beats = self._store.servers.beat(self._name)
+            heartbeats = self._store.servers.beat(self._server)
         except StoreError:
-            self._seen.clear()  # nobody could count: they all have the whole time again
+            self._last_changes.clear()
             raise
-        beats.pop(self._name)
-        before, self._seen = self._seen, {}
-        for name, beat in beats.items():
-            seen = before.get(name)
-            self._seen[name] = seen if seen is not None and seen[0] == beat else (beat, now)
-        # Only where the counter still stands there, lest one go who comes back in this moment, or this one was paused.
-        self._store.servers.forget({name: beat for name, (beat, at) in self._seen.items() if now - at > self._seconds})
-        return self._store.queue.requeue_lost(most_attempts, error)
+        heartbeats.pop(self._server)
+        previous, self._last_changes = self._last_changes, {}
+        for server, counter in heartbeats.items():
+            last = previous.get(server)
+            self._last_changes[server] = last if last is not None and last[0] == counter else (counter, now)
+        # Compares the counters again, in case the server has just recovered or this one was paused.
+        stalled = {server: counter for server, (counter, at) in self._last_changes.items() if now - at > self._timeout}
+        self._store.servers.remove_lost(stalled)
+        return self._store.queue.requeue_lost(max_attempts, error)

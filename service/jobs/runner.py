@@ -21,7 +21,7 @@ from service.inference.results import ItemResult
 from service.inference.scheduler import Requester
 from service.jobs.heartbeat import HeartbeatMonitor
 from service.observability import logs
-from service.storage import Claim, Job, Outcome, Store
+from service.storage import Claim, ItemOutcome, Job, Store
 from service.storage.errors import StoreError
 from service.storage.write_behind import WriteBehind
 from service.workers.scoring_errors import ScoringError
@@ -78,7 +78,7 @@ class JobRunner:
     async def start(self) -> None:
         """Begin, with what an earlier server left half done. Raises `StoreError`."""
         await self._recover()
-        loops = (self._run(), self._prune(), *([self._keep_watch()] if self._store.shared else []))
+        loops = (self._run(), self._prune(), *([self._keep_watch()] if self._store.is_shared else []))
         self._loops = [asyncio.create_task(loop) for loop in loops]
 
     def wake(self) -> None:
@@ -100,27 +100,27 @@ class JobRunner:
         await self._attempts.flush()  # before they are put back, or they would count
         try:
             await self._release(list(self._held.values()))
-            if self._store.shared:
-                await asyncio.to_thread(self._store.servers.leave, self._name)
+            if self._store.is_shared:
+                await asyncio.to_thread(self._store.servers.remove, self._name)
         except StoreError as error:
             log.error("what was not finished waits until this server is missed: %s", error)
         self._thread.shutdown()
 
     async def _recover(self) -> None:
         """Put back the items of servers that are gone: of all others, where this one is alone on its store."""
-        if self._store.shared:
+        if self._store.is_shared:
             found = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._watch.look, MOST_ATTEMPTS, LOST
+                self._thread, self._watch.poll, MOST_ATTEMPTS, LOST
             )
         else:
-            found = await asyncio.to_thread(self._store.queue.requeue, None, MOST_ATTEMPTS, LOST)
+            found = await asyncio.to_thread(self._store.queue.requeue_all, MOST_ATTEMPTS, LOST)
         if found.queued or found.failed:
             log.warning("%d architectures of jobs wait again, %d were given up", found.queued, found.failed)
             self.wake()
 
     async def _keep_watch(self) -> None:
         while True:
-            await asyncio.sleep(self._watch.pause)
+            await asyncio.sleep(self._watch.interval)
             try:
                 await self._recover()
             except StoreError as error:
@@ -210,7 +210,7 @@ class JobRunner:
         new = [claim for claim in claims if _key(claim) not in self._begun]
         if new:
             self._begun.update(map(_key, new))
-            await self._attempts.soon(new, ATTEMPT_SECONDS)
+            await self._attempts.add_and_wait(new, ATTEMPT_SECONDS)
 
     async def _settle(
         self, claims: Sequence[Claim], read: Sequence[Architecture], plan: Plan, asker: Requester
@@ -236,7 +236,7 @@ class JobRunner:
             await asyncio.sleep(PAUSE)
             await self._put_back([claim for claim, lost in zip(claims, interrupted, strict=True) if lost])
 
-    def _write(self, outcomes: Sequence[Outcome]) -> None:
+    def _write(self, outcomes: Sequence[ItemOutcome]) -> None:
         try:
             counted = self._store.queue.settle(outcomes)
             self._over |= {one.claim.job.number for one, held in zip(outcomes, counted, strict=True) if not held}
@@ -249,7 +249,7 @@ class JobRunner:
                 for outcome in outcomes:
                     self._write([outcome])
 
-    def _written(self, outcomes: Sequence[Outcome]) -> None:
+    def _written(self, outcomes: Sequence[ItemOutcome]) -> None:
         self._let_go(outcome.claim for outcome in outcomes)
         over, self._over = self._over, set()
         if over:
@@ -279,11 +279,11 @@ class JobRunner:
             await asyncio.to_thread(self._store.queue.release, claims)
             self._let_go(claims)
 
-    def _outcome(self, claim: Claim, result: ItemResult) -> Outcome:
+    def _outcome(self, claim: Claim, result: ItemResult) -> ItemOutcome:
         document = self._to_document(result, claim.position)
         if set(document) == {"error"}:
-            return Outcome(claim, error=document["error"])
-        return Outcome(claim, result=document, cached=document["cached"])
+            return ItemOutcome(claim, error=document["error"])
+        return ItemOutcome(claim, result=document, cached=document["cached"])
 
     def _let_go(self, claims: Iterable[Claim]) -> None:
         for claim in claims:

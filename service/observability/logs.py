@@ -1,6 +1,6 @@
-"""Log lines: JSON or text on standard error, with the ids of what is being worked on, and without secrets.
+"""Log lines on standard error, as JSON or text, with the ids of the current work and without secrets.
 
-Nothing here imports PyTorch: scoring processes set up their logs by it too.
+Does not import PyTorch, as workers configure their logs before they choose a device.
 """
 
 import json
@@ -13,63 +13,70 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-OURS = ("service", "ensemble", "models", "proxies", "uvicorn")
-"""Whose lines are written from the level that is set; of other libraries only warnings are."""
-_CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("context", default={})  # noqa: B039  # is never changed
-_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"}
+LOGGERS = ("service", "ensemble", "models", "proxies", "uvicorn")
+"""Loggers that log from the configured level on; all others log warnings and errors."""
+_CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("context", default={})  # noqa: B039  # never mutated
+_STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"}
 _ENCODE = json.JSONEncoder(default=str).encode
 _KEY = re.compile(r"ark_[A-Za-z0-9_-]{8,}")
 _PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s]*@")
 
 
-def bind(**ids: Any) -> None:
-    """Have every line that the present task writes from now on name these, and every line of tasks that it starts."""
-    _CONTEXT.set({**_CONTEXT.get(), **ids})
+def bind(**fields: Any) -> None:
+    """Add fields to all later log lines of the current asyncio task and of the tasks that it creates."""
+    _CONTEXT.set({**_CONTEXT.get(), **fields})
 
 
 def bound() -> Mapping[str, Any]:
-    """What the present task has bound."""
+    """Return the fields bound by the current task."""
     return _CONTEXT.get()
 
 
-def setup(style: str, level: str, **ids: Any) -> None:
-    """Write this process's log to standard error.
+def setup(log_format: str, level: str, **fields: Any) -> None:
+    """Configure the log of this process.
 
     Args:
-        style: json, text, or auto: text for a terminal.
-        level: the least that is written.
-        ids: for every line of this process.
+        log_format: json, text or auto; auto: text on a terminal, else json.
+        level: lowest level logged.
+        fields: fields of every line of this process.
     """
-    if style == "auto":
-        style = "text" if sys.stderr.isatty() else "json"
+    if log_format == "auto":
+        log_format = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter(ids) if style == "json" else TextFormatter(ids))
-    least = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=max(least, logging.WARNING), handlers=[handler], force=True)
-    for name in OURS:
-        logging.getLogger(name).setLevel(least)
+    handler.setFormatter(JsonFormatter(fields) if log_format == "json" else TextFormatter(fields))
+    lowest = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(lowest, logging.WARNING), handlers=[handler], force=True)
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(lowest)
     logging.captureWarnings(True)
-    # Nobody writes these down, and every line of the log is made while a request waits.
+    # Unused by the formatters, and each line is written while a request waits.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class _Formatter(logging.Formatter):
-    """`ids`: for every line."""
+    """Base of the formatters.
 
-    def __init__(self, ids: Mapping[str, Any] | None = None) -> None:
+    Args:
+        fields: fields of every line.
+    """
+
+    def __init__(self, fields: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self._ids = ids or {}
+        self._fields = fields or {}
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
-        """What is bound, and what came as `extra`."""
-        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD and value is not None}
-        return {**self._ids, **_CONTEXT.get(), **extra}
+        """Return the fields of the process, of the current task, and of the record's `extra`."""
+        extra = {
+            name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS and value is not None
+        }
+        return {**self._fields, **_CONTEXT.get(), **extra}
 
 
 class JsonFormatter(_Formatter):
-    """One JSON object a line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -79,22 +86,23 @@ class JsonFormatter(_Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return redacted(_ENCODE(line))
+        return redact(_ENCODE(line))
 
 
 class TextFormatter(_Formatter):
-    """The same for people."""
+    """Formats a record as a line of text, followed by the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record."""
         line = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
         line += "".join(f" {name}={value}" for name, value in self.fields(record).items())
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return redacted(line)
+        return redact(line)
 
 
-def redacted(line: str) -> str:
-    """The line without API keys and without passwords in URLs, wherever in it they stood."""
+def redact(line: str) -> str:
+    """Replace API keys, and passwords in URLs, by asterisks."""
     if "ark_" in line:
         line = _KEY.sub("ark_***", line)
     if "://" in line:
@@ -103,9 +111,9 @@ def redacted(line: str) -> str:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return f"{_second(int(record.created))}.{int(record.msecs):03}+00:00"
+    return f"{_format_second(int(record.created))}.{int(record.msecs):03}+00:00"
 
 
 @lru_cache(1)
-def _second(second: int) -> str:
+def _format_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

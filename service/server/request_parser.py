@@ -29,12 +29,23 @@ class RejectedRequestError(Exception):
 class Handler(Protocol):
     """Receiver of a request's parts, with the methods that httptools calls."""
 
-    def on_message_begin(self) -> None: ...
-    def on_url(self, url: bytes) -> None: ...
-    def on_header(self, name: bytes, value: bytes) -> None: ...
-    def on_headers_complete(self) -> None: ...
-    def on_body(self, body: bytes) -> None: ...
-    def on_message_complete(self) -> None: ...
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+
+    def on_url(self, url: bytes) -> None:
+        """Receive the URL."""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Receive a header."""
+
+    def on_headers_complete(self) -> None:
+        """End the head."""
+
+    def on_body(self, body: bytes) -> None:
+        """Receive a part of the body."""
+
+    def on_message_complete(self) -> None:
+        """End the request."""
 
 
 class RequestParser:

@@ -24,7 +24,7 @@ from service.server.protocol import LimitedProtocol
 from service.settings import Settings
 from service.storage import Store
 from service.storage.opening import open_store, store_url
-from service.storage.single_instance_lock import alone
+from service.storage.single_instance_lock import single_instance_lock
 
 log = logging.getLogger(__name__)
 SIGNAL_DEBOUNCE_S = 0.5
@@ -90,7 +90,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     check_host(settings)
     logs.setup(settings.log_format, settings.log_level)
-    with alone(store_url(settings)), open_store(settings) as store:
+    with single_instance_lock(store_url(settings)), open_store(settings) as store:
         if not (settings.keys or store.keys.anonymous() or any(key.revoked_at is None for key in store.keys.list())):
             log.warning("every request is refused, as no API key is in use: %s", NO_KEY_HINT)
         _serve(settings, store, announce)

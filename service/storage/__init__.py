@@ -1,4 +1,4 @@
-"""The store: scores, jobs and API keys, on SQLite or PostgreSQL, whatever happens to the processes that use it."""
+"""Store of scores, jobs and API keys, on SQLite or PostgreSQL."""
 
 from service.storage.errors import (
     IdempotencyError,
@@ -7,32 +7,45 @@ from service.storage.errors import (
     StoreBusyError,
     StoreError,
     StoreFullError,
-    StoreGoneError,
     StoreSchemaError,
+    StoreUnavailableError,
     TooManyJobsError,
 )
-from service.storage.records import ApiKey, Basis, Claim, Event, Item, Job, NewItem, Outcome, Page, Requeued
+from service.storage.records import (
+    ApiKey,
+    Basis,
+    Claim,
+    Item,
+    ItemOutcome,
+    ItemPage,
+    Job,
+    JobEvent,
+    NewItem,
+    RequeueResult,
+)
+from service.storage.score_key import ScoreKey
 from service.storage.store import Store
 
 __all__ = [
     "ApiKey",
     "Basis",
     "Claim",
-    "Event",
     "IdempotencyError",
     "Item",
+    "ItemOutcome",
+    "ItemPage",
     "Job",
+    "JobEvent",
     "JobStateError",
     "NewItem",
     "NotFoundError",
-    "Outcome",
-    "Page",
-    "Requeued",
+    "RequeueResult",
+    "ScoreKey",
     "Store",
     "StoreBusyError",
     "StoreError",
     "StoreFullError",
-    "StoreGoneError",
     "StoreSchemaError",
+    "StoreUnavailableError",
     "TooManyJobsError",
 ]

@@ -1,4 +1,4 @@
-"""Jobs as their owners see them: created, watched, cancelled, deleted."""
+"""Jobs from the point of view of their owners."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,37 +7,40 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from common.errors import InputError
-from service.storage import checks
-from service.storage.changes import JOB_COLUMNS, LockedJob, find
 from service.storage.database import Database
-from service.storage.errors import IdempotencyError, JobStateError, TooManyJobsError
+from service.storage.errors import IdempotencyError, TooManyJobsError
+from service.storage.locked_job import JOB_COLUMNS, FinishedItem, LockedJob, find_job
 from service.storage.records import (
     ACTIVE_STATES,
     FINISHED_STATES,
     JOB_KINDS,
     UNBOUND,
     Basis,
-    Event,
     Item,
+    ItemPage,
     Job,
-    JobCounts,
+    JobEvent,
     JobKind,
     JobState,
     JsonObject,
     NewItem,
-    Page,
+    StateCounts,
 )
 from service.storage.tables import EventRow, ItemRow, JobRow, OwnerRow
+from service.storage.validation import MAX_PAGE_SIZE, check_integer, check_text, to_json
 
-_ITEM = [getattr(ItemRow, one.name) for one in fields(Item)]
-_EVENT = [getattr(EventRow, one.name) for one in fields(Event)]
+_ITEM_COLUMNS = [getattr(ItemRow, field.name) for field in fields(Item)]
+_EVENT_COLUMNS = [getattr(EventRow, field.name) for field in fields(JobEvent)]
 
 
-class Jobs:
-    """What owners do with jobs. Everything raises `StoreError`; what takes the id of a job raises `NotFoundError`."""
+class JobRepository:
+    """The table of jobs.
+
+    Every method raises `StoreError`; methods that take the id of a job raise `NotFoundError`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -49,13 +52,27 @@ class Jobs:
         items: Sequence[NewItem],
         owner: str,
         idempotency_key: str | None = None,
-        most: int | None = None,
+        max_active_jobs: int | None = None,
         basis: Basis = UNBOUND,
     ) -> tuple[Job, bool]:
-        """A job, all of it or nothing, and whether it is new: not where the owner used this key for the same before.
+        """Create a job, unless the owner used the idempotency key for the same request before.
 
-        Raises `IdempotencyError` where it was used for something else, `TooManyJobsError` where the owner has `most`
-        unfinished ones already, and `InputError`.
+        Args:
+            kind: kind of the results.
+            options: fields of the request other than its architectures.
+            items: the architectures.
+            owner: id of an API key, or `anonymous`.
+            idempotency_key: key chosen by the client.
+            max_active_jobs: maximum number of the owner's unfinished jobs; no limit if None.
+            basis: ensemble and proxies that the job is bound to.
+
+        Returns:
+            The job, and True if it is new.
+
+        Raises:
+            IdempotencyError: the owner used the key for another request.
+            TooManyJobsError: the owner has the maximum number of unfinished jobs.
+            InputError: a value is not allowed.
         """
         if kind not in JOB_KINDS:
             raise InputError("kind", kind, "one of " + ", ".join(JOB_KINDS))
@@ -64,11 +81,11 @@ class Jobs:
         for position, item in enumerate(items):
             if item.result is not None and item.error is not None:
                 raise InputError(f"items[{position}]", item, "at most one of result and error")
-        checks.text("owner", owner)
+        check_text("owner", owner)
         body_hash = None
         if idempotency_key is not None:
-            checks.text("Idempotency-Key", idempotency_key)
-            body = checks.dumps([kind, options, [item.architecture for item in items]], sort_keys=True)
+            check_text("Idempotency-Key", idempotency_key)
+            body = to_json([kind, options, [item.architecture for item in items]], sort_keys=True)
             body_hash = hashlib.sha256(body.encode()).hexdigest()
         now = self._db.now()
         job = Job(
@@ -94,145 +111,122 @@ class Jobs:
         )
         row = {name: value for name, value in asdict(job).items() if name != "number"}
         with self._db.write() as conn:
-            once = self._db.insert(JobRow).values(**row, body_hash=body_hash)
-            once = once.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
-            number = conn.scalars(once.returning(JobRow.number)).one_or_none()
+            insert_job = self._db.insert(JobRow).values(**row, body_hash=body_hash)
+            insert_job = insert_job.on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+            number = conn.scalars(insert_job.returning(JobRow.number)).one_or_none()
             if number is None:
-                return self._same(conn, owner, idempotency_key, body_hash), False
-            if most is not None and (others := _unfinished(conn, owner) - 1) >= most:
-                raise TooManyJobsError(f"{others} jobs are not finished; at most {most} may be at a time")
+                return _find_idempotent(conn, owner, idempotency_key, body_hash), False
+            if max_active_jobs is not None and (others := _count_active(conn, owner) - 1) >= max_active_jobs:
+                raise TooManyJobsError(f"{others} jobs are not finished; at most {max_active_jobs} may be at a time")
             conn.execute(self._db.insert(OwnerRow).values(owner=owner, last_served=0).on_conflict_do_nothing())
-            conn.execute(insert(ItemRow), [_row(number, position, item) for position, item in enumerate(items)])
+            conn.execute(insert(ItemRow), [_item_row(number, position, item) for position, item in enumerate(items)])
             locked = LockedJob(conn, replace(job, number=number), now)
-            locked.tell("created")
+            locked.add_event("created")
             known = [
-                (position, item.result, item.error, item.result is not None)
+                FinishedItem(position, item.result, item.error, item.result is not None)
                 for position, item in enumerate(items)
                 if item.result is not None or item.error is not None
             ]
-            locked.finish(known, "queued")
+            locked.finish_items(known, "queued")
             return locked.save(), True
 
-    def get(self, job: str, owner: str | None = None) -> Job:
-        """The job; with an owner only if it is theirs."""
+    def get(self, job_id: str, owner: str | None = None) -> Job:
+        """Return a job; of this owner only, unless None."""
         with self._db.read() as conn:
-            return find(conn, job, owner)
+            return find_job(conn, job_id, owner)
 
-    def bind(self, job: str, basis: Basis) -> Job:
-        """Bind a job of an earlier archrank, unless another server did so first. Return it as it then is."""
-        unbound = (JobRow.id == job) & JobRow.proxies.is_(None)
+    def bind(self, job_id: str, basis: Basis) -> Job:
+        """Bind a job of an earlier version, unless another server did so first. Return the bound job."""
+        unbound = (JobRow.id == job_id) & JobRow.proxies.is_(None)
         with self._db.write() as conn:
             conn.execute(update(JobRow).where(unbound).values(basis._asdict()))
-            return find(conn, job)
+            return find_job(conn, job_id)
 
-    def list(self, owner: str | None = None, limit: int = 100, after: int | None = None) -> Sequence[Job]:
-        """Jobs of this owner or of all, newest first. `after`: number of the last job of the page before."""
-        checks.number("limit", limit, 1, checks.LARGEST_PAGE)
+    def list(self, owner: str | None = None, limit: int = 100) -> Sequence[Job]:
+        """Return the latest jobs of an owner, or of all owners if None, newest first."""
+        check_integer("limit", limit, 1, MAX_PAGE_SIZE)
         jobs = select(*JOB_COLUMNS).order_by(JobRow.number.desc()).limit(limit)
         if owner is not None:
             jobs = jobs.where(JobRow.owner == owner)
-        if after is not None:
-            jobs = jobs.where(JobRow.number < checks.number("after", after, 0))
         with self._db.read() as conn:
             return [Job(**row._mapping) for row in conn.execute(jobs)]
 
-    def results(self, job: str, after: int = 0, limit: int = 1000) -> Page:
-        """Finished items in the order in which they finished: who asks again with the page's `after` gets each once,
-        also while the job runs.
+    def results(self, job_id: str, after: int = 0, limit: int = 1000) -> ItemPage:
+        """Return finished items in the order of their completion.
+
+        Args:
+            job_id: id of the job.
+            after: `after` of the previous page. Following it yields each item once, even while the job runs.
+            limit: maximum number of items.
         """
-        checks.number("after", after, 0)
-        return self._page(job, limit, ItemRow.completion, after)
-
-    def items(self, job: str, after: int = -1, limit: int = 1000) -> Page:
-        """Items in the order posted, whatever their state. `after`: the position before the first."""
-        checks.number("after", after, -1)
-        return self._page(job, limit, ItemRow.position, after)
-
-    def events(self, job: str, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-        """What happened after the event of this id. Nothing more comes after `done`, `failed` or `cancelled`."""
-        checks.number("after", after, 0)
-        checks.number("limit", limit, 1, checks.LARGEST_PAGE)
+        check_integer("after", after, 0)
+        check_integer("limit", limit, 1, MAX_PAGE_SIZE)
         with self._db.read() as conn:
-            this = (EventRow.job == find(conn, job).number) & (EventRow.id > after)
-            rows = conn.execute(select(*_EVENT).where(this).order_by(EventRow.id).limit(limit))
-            return [Event(**row._mapping) for row in rows]
+            job = find_job(conn, job_id)  # first: all results of a job that is complete by now can be read
+            this = (ItemRow.job == job.number) & (ItemRow.completion > after)
+            rows = conn.execute(select(*_ITEM_COLUMNS).where(this).order_by(ItemRow.completion).limit(limit))
+            items = [Item(**row._mapping) for row in rows]
+        last = items[-1].completion or after if items else after
+        return ItemPage(items, last, job.complete and last >= job.done + job.failed)
 
-    def queued(self) -> dict[str, int]:
-        """Numbers of items that wait for a worker, by owner; owners without any are not there."""
-        total = func.sum(JobRow.queued)
-        jobs = select(JobRow.owner, total).where(JobRow.state.in_(ACTIVE_STATES)).group_by(JobRow.owner)
+    def events(self, job_id: str, after: int = 0, limit: int = 1000) -> Sequence[JobEvent]:
+        """Return the events after the one with id `after`. No event follows `done`, `failed` or `cancelled`."""
+        check_integer("after", after, 0)
+        check_integer("limit", limit, 1, MAX_PAGE_SIZE)
         with self._db.read() as conn:
-            return {owner: int(number) for owner, number in conn.execute(jobs.having(total > 0))}
+            this = (EventRow.job == find_job(conn, job_id).number) & (EventRow.id > after)
+            rows = conn.execute(select(*_EVENT_COLUMNS).where(this).order_by(EventRow.id).limit(limit))
+            return [JobEvent(**row._mapping) for row in rows]
 
-    def counts(self) -> dict[JobState, JobCounts]:
-        """By state, how many there are; states without any are not there."""
+    def counts(self) -> dict[JobState, StateCounts]:
+        """Count the jobs and their items by state of the job; states without jobs are omitted."""
         numbers = func.count(), func.sum(JobRow.queued), func.sum(JobRow.running)
         with self._db.read() as conn:
             rows = conn.execute(select(JobRow.state, *numbers).group_by(JobRow.state))
-            return {state: JobCounts(*map(int, counts)) for state, *counts in rows}
+            return {state: StateCounts(*map(int, counts)) for state, *counts in rows}
 
-    def cancel(self, job: str) -> Job:
-        """What waits is not begun, and what runs does not count. A job that has ended stays as it is."""
-        return self._end(job, "cancelled", None)
-
-    def fail(self, job: str, error: JsonObject) -> Job:
-        """As `cancel`, for a job that cannot go on, e.g. because its ensemble is no longer there."""
-        return self._end(job, "failed", error)
-
-    def delete(self, job: str) -> None:
-        """Forget a job that has ended. Raises `JobStateError` where it has not."""
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job: queued items stay queued, and running ones are discarded. A finished job does not change."""
         with self._db.write() as conn:
-            found = find(conn, job)
-            if not found.complete:
-                raise JobStateError("job", job, f"a job that has ended; this one is {found.state}")
-            conn.execute(delete(JobRow).where(JobRow.number == found.number))
+            locked = LockedJob.from_number(conn, find_job(conn, job_id).number, self._db.now())
+            if locked is None:
+                return find_job(conn, job_id)
+            locked.finish("cancelled")
+            return locked.save()
 
     def prune(self, older_than: timedelta) -> int:
-        """Forget the jobs that ended so long ago; how many these were."""
+        """Delete the jobs that finished so long ago. Return their number."""
         old = select(JobRow.number).where(
             JobRow.state.in_(FINISHED_STATES), JobRow.finished_at < self._db.now() - older_than
         )
         with self._db.read() as conn:
-            numbers = list(conn.scalars(old))
-        for number in numbers:  # one at a time, so that others are not locked out for long
+            numbers = conn.scalars(old).all()
+        for number in numbers:  # one per transaction, so that others do not wait long
             with self._db.write() as conn:
                 conn.execute(delete(JobRow).where(JobRow.number == number))
         return len(numbers)
 
-    def _same(self, conn: Connection, owner: str, key: str | None, body_hash: str | None) -> Job:
-        this = (JobRow.owner == owner) & (JobRow.idempotency_key == key)
-        found = conn.execute(select(*JOB_COLUMNS, JobRow.body_hash).where(this)).one()
-        if found.body_hash != body_hash:
-            raise IdempotencyError("Idempotency-Key", key, f"a key not used before; job {found.id} has another body")
-        return Job(**{column.key: found._mapping[column.key] for column in JOB_COLUMNS})
 
-    def _page(self, job: str, limit: int, order: Any, after: int) -> Page:
-        checks.number("limit", limit, 1, checks.LARGEST_PAGE)
-        with self._db.read() as conn:
-            found = find(conn, job)  # first: of a job that had ended by now all results are there
-            this: ColumnElement[bool] = (ItemRow.job == found.number) & (order > after)
-            rows = conn.execute(select(*_ITEM).where(this).order_by(order).limit(limit))
-            items = [Item(**row._mapping) for row in rows]
-        last = getattr(items[-1], order.key) if items else after
-        end = found.done + found.failed if order.key == "completion" else found.total - 1
-        return Page(items, last, found.complete and last >= end)
-
-    def _end(self, job: str, state: Any, error: JsonObject | None) -> Job:
-        with self._db.write() as conn:
-            found = find(conn, job)
-            locked = LockedJob.of(conn, found.number, self._db.now())
-            if locked is None:
-                return find(conn, job)
-            locked.end(state, error)
-            return locked.save()
+def _find_idempotent(conn: Connection, owner: str, key: str | None, body_hash: str | None) -> Job:
+    this = (JobRow.owner == owner) & (JobRow.idempotency_key == key)
+    row = conn.execute(select(*JOB_COLUMNS, JobRow.body_hash).where(this)).one()
+    if row.body_hash != body_hash:
+        raise IdempotencyError("Idempotency-Key", key, f"a key not used before; job {row.id} has another body")
+    return Job(**{column.key: row._mapping[column.key] for column in JOB_COLUMNS})
 
 
-def _unfinished(conn: Connection, owner: str) -> int:
+def _count_active(conn: Connection, owner: str) -> int:
     active = (JobRow.owner == owner) & JobRow.state.in_(ACTIVE_STATES)
     return conn.scalars(select(func.count()).select_from(JobRow).where(active)).one()
 
 
-def _row(job: int, position: int, item: NewItem) -> dict[str, Any]:
-    shared = {"state": "queued", "attempts": 0, "cached": False}
-    what = {"architecture": item.architecture, "fingerprint": item.fingerprint}
-    return {"job": job, "position": position, **what, **shared}
+def _item_row(job: int, position: int, item: NewItem) -> dict[str, Any]:
+    return {
+        "job": job,
+        "position": position,
+        "architecture": item.architecture,
+        "fingerprint": item.fingerprint,
+        "state": "queued",
+        "attempts": 0,
+        "cached": False,
+    }

@@ -1,4 +1,4 @@
-"""Bring a database's tables to the newest schema."""
+"""Migration of a database to the newest schema."""
 
 from pathlib import Path
 from threading import Lock
@@ -12,31 +12,32 @@ from sqlalchemy import Connection, inspect
 from service.storage.errors import StoreSchemaError
 from service.storage.tables import Base
 
-FOLDER = Path(__file__).parent / "migrations"
-_alone = Lock()  # Alembic's context is the same for all threads
+MIGRATIONS_DIR = Path(__file__).parent / "migrations"
+_alembic_lock = Lock()  # Alembic's context is global
 
 
 def migrate(conn: Connection) -> None:
-    """Run the migrations that are missing, in the transaction of `conn`, which has to hold the lock for it.
+    """Run the pending migrations in the transaction of `conn`, which must hold the `migrate` lock.
 
-    Raises `StoreSchemaError` where the schema is a newer one, or the tables are not ours.
+    Raises:
+        StoreSchemaError: the schema is newer than this version, or the tables are not archrank's.
     """
     config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
     config.attributes["connection"] = conn
     scripts = ScriptDirectory.from_config(config)
     known = {revision.revision for revision in scripts.walk_revisions()}
-    found = set(MigrationContext.configure(conn).get_current_heads())
-    if unknown := found - known:
+    current = set(MigrationContext.configure(conn).get_current_heads())
+    if unknown := current - known:
         raise StoreSchemaError(
             f"the store's schema is {', '.join(sorted(unknown))}, made by a newer archrank; this one knows "
-            f"{', '.join(sorted(known))}: run the newer one, or another store"
+            f"{', '.join(sorted(known))}: use the newer version, or another store"
         )
-    if not found and (taken := set(inspect(conn).get_table_names()) & set(Base.metadata.tables)):
+    if not current and (taken := set(inspect(conn).get_table_names()) & set(Base.metadata.tables)):
         raise StoreSchemaError(
             f"the database has tables of the same names that are not archrank's ({', '.join(sorted(taken))}): "
-            "use a database of its own"
+            "use a separate database"
         )
-    if found != set(scripts.get_heads()):
-        with _alone:
+    if current != set(scripts.get_heads()):
+        with _alembic_lock:
             command.upgrade(config, "head")

@@ -13,4 +13,4 @@ def open_store(settings: Settings) -> Store:
 
 def store_url(settings: Settings) -> str | URL:
     """Return `store_url` of the settings, or the URL of the SQLite file in the data directory."""
-    return settings.store_url if settings.store_url is not None else Store.url_of(settings.expanded_data_dir)
+    return settings.store_url if settings.store_url is not None else Store.directory_url(settings.expanded_data_dir)

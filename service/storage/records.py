@@ -1,4 +1,4 @@
-"""What goes into the store and comes out of it. Times are in UTC and for people: order is told by numbers."""
+"""Records that go into the store and come out of it. Times are in UTC and informative: numbers define the order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ JsonObject = Mapping[str, Any]
 JOB_KINDS: tuple[JobKind, ...] = ("predictions", "scores")
 ACTIVE_STATES: tuple[JobState, ...] = ("queued", "running")
 FINISHED_STATES: tuple[JobState, ...] = ("done", "cancelled", "failed")
-"""A job in one of these changes no more."""
+"""Final states of a job."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class NewItem:
     """An architecture of a new job.
 
     Attributes:
-        architecture: as it was posted.
-        fingerprint: None where it could not be read.
-        result: where it is known already; such an item counts as cached.
-        error: where it could not be read.
+        architecture: the architecture as posted.
+        fingerprint: fingerprint of the architecture; None if it is invalid.
+        result: result that is already known; the item counts as cached.
+        error: error of an invalid architecture.
     """
 
     architecture: JsonObject
@@ -34,12 +34,12 @@ class NewItem:
 
 
 class Basis(NamedTuple):
-    """The basis of all results of a job, fixed when it is posted.
+    """Basis of all results of a job, fixed when the job is created.
 
     Attributes:
-        ensemble: its name; None for scores on a server without ensembles.
-        ensemble_hash: of its artifact.
-        proxies: their versions by name; None for a job of an earlier archrank, which is not bound yet.
+        ensemble: name of the ensemble; None for scores on a server without ensembles.
+        ensemble_hash: hash of the ensemble's artifact.
+        proxies: versions of the proxies by name; None for a job of an earlier version that is not bound yet.
     """
 
     ensemble: str | None
@@ -55,16 +55,27 @@ class Job:
     """A job.
 
     Attributes:
-        number: counts jobs up; what was created later has a higher one.
-        id: how clients name it; nobody guesses it.
+        number: consecutive number, in the order of creation.
+        id: random identifier, used by clients.
         owner: id of an API key, or `anonymous`.
-        options: of its request.
-        ensemble: see `Basis`; so are `ensemble_hash` and `proxies`.
-        error: why it failed as a whole.
-        total: items, which is `queued + running + done + failed`. The items that a cancelled or failed job left
-            undone stay `queued` for good.
-        cached: those of the done items whose result was known.
-        events: id of its last event.
+        kind: kind of the results.
+        options: fields of the request other than its architectures.
+        ensemble: see `Basis`.
+        ensemble_hash: see `Basis`.
+        proxies: see `Basis`.
+        idempotency_key: key chosen by the client; None if it has chosen none.
+        state: state of the job.
+        error: error of the job as a whole.
+        created_at: time of creation.
+        started_at: time at which the first item was claimed.
+        finished_at: time at which the job reached a final state.
+        total: number of items, `queued + running + done + failed`.
+        queued: number of queued items. Unfinished items of a cancelled or failed job stay queued.
+        running: number of claimed items.
+        done: number of items with a result.
+        failed: number of items with an error.
+        cached: number of items with a result that was already known.
+        events: id of the last event.
     """
 
     number: int
@@ -91,24 +102,29 @@ class Job:
 
     @property
     def basis(self) -> Basis:
-        """All that it is bound to."""
+        """Basis of all results."""
         return Basis(self.ensemble, self.ensemble_hash, self.proxies)
 
     @property
     def complete(self) -> bool:
-        """Whether it changes no more."""
+        """True in a final state."""
         return self.state in FINISHED_STATES
 
 
 @dataclass(frozen=True)
 class Item:
-    """One architecture of a job.
+    """An architecture of a job.
 
     Attributes:
-        completion: 1 for the item of its job that was finished first; None while it is not.
-        attempts: how often it was begun.
-        result: of a done item.
-        error: of a failed one.
+        position: position in the request, from 0.
+        architecture: the architecture as posted.
+        fingerprint: fingerprint of the architecture; None if it is invalid.
+        state: state of the item.
+        attempts: number of started attempts.
+        completion: rank in the order of completion, from 1; None for an unfinished item.
+        cached: True if the result was already known.
+        result: result of a done item.
+        error: error of a failed item.
     """
 
     position: int
@@ -123,12 +139,13 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some items.
+class ItemPage:
+    """A page of items.
 
     Attributes:
-        after: what to ask for next.
-        complete: whether nothing comes after these, now or later.
+        items: the items.
+        after: cursor of the next page.
+        complete: True if no items follow, now or later.
     """
 
     items: list[Item]
@@ -136,8 +153,8 @@ class Page:
     complete: bool
 
 
-class JobCounts(NamedTuple):
-    """Numbers of jobs, of their items that wait, and of those that run."""
+class StateCounts(NamedTuple):
+    """Numbers of the jobs in one state, and of their queued and running items."""
 
     jobs: int
     queued: int
@@ -146,12 +163,15 @@ class JobCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """An item that one worker has to itself until it is finished or requeued.
+    """An item that one server holds until it is settled or requeued.
 
     Attributes:
-        job: as it was when the item was claimed.
-        attempts: how often it was begun before.
-        lease: tells this claim from others of the same item, so that one that was lost has no say any more.
+        job: the job at the time of the claim.
+        position: position of the item in the job.
+        architecture: architecture of the item.
+        fingerprint: fingerprint of the architecture.
+        attempts: number of earlier attempts.
+        lease: identifies this claim among those of the same item; an expired claim has no effect.
     """
 
     job: Job
@@ -163,8 +183,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a claimed item ended: one of `result` and `error`."""
+class ItemOutcome:
+    """Outcome of a claimed item: either a result or an error.
+
+    Attributes:
+        claim: the claim of the item.
+        result: result of the item.
+        error: error of the item.
+        cached: True if the result was already known.
+    """
 
     claim: Claim
     result: JsonObject | None = None
@@ -173,13 +200,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Event:
-    """What happened to a job.
+class JobEvent:
+    """An event of a job.
 
     Attributes:
-        id: counts the job's events up from 1 without a gap.
-        kind: `created`, `started`, `item`, or the state that it ended in, which is the last event.
-        data: of `item` its `position`, `state` and `completion`; of all others the job's counts.
+        id: consecutive number within the job, from 1.
+        kind: `created`, `started`, `item`, or the final state of the job, which is the last event.
+        data: `position`, `state` and `completion` of an `item` event; the job's counts otherwise.
+        created_at: time of the event.
     """
 
     id: int
@@ -189,8 +217,13 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Requeued:
-    """What became of items whose worker is gone: numbers of those that wait again, and of those given up."""
+class RequeueResult:
+    """Numbers of the items of lost servers that were queued again, and that failed.
+
+    Attributes:
+        queued: number of items that were queued again.
+        failed: number of items that have reached the maximum number of attempts.
+    """
 
     queued: int
     failed: int
@@ -198,17 +231,21 @@ class Requeued:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """An API key; the key itself is not kept.
+    """An API key. Only its hash is stored.
 
     Attributes:
-        prefix: the part of the key by which it is looked up.
-        hash: of the key.
-        limits: by name.
+        number: consecutive number.
+        id: public identifier.
+        name: name of the user.
+        hash: hash of the key.
+        scopes: names of the permitted scopes.
+        limits: limits by name.
+        created_at: time of creation.
+        revoked_at: time of revocation; None for a valid key.
     """
 
     number: int
     id: str
-    prefix: str
     name: str
     hash: str = field(repr=False)
     scopes: list[str]

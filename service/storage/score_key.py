@@ -1,26 +1,26 @@
-"""Cache key of a proxy score."""
+"""Key of a proxy score."""
 
 from typing import NamedTuple
 
 
 class ScoreKey(NamedTuple):
-    """Everything that a proxy's score of an architecture depends on, as plain data: equal in every process.
+    """Everything that a proxy's score of an architecture depends on, as plain data with the same meaning everywhere.
 
     Attributes:
-        space: name and settings of the search space, as JSON.
+        space: name of the search space.
         architecture: fingerprint of the architecture.
-        batch: fingerprint of the probe batch.
-        seed: seed of initial weights and random inputs.
-        repeats: number of random draws.
+        probe_batch: fingerprint of the probe batch.
+        seed: seed of the initial weights and random inputs.
+        repeats: number of random inputs that a proxy averages over.
         proxy: name of the proxy.
         version: version of the proxy.
-        device: type of the device, e.g. `cuda`.
-        dtype: type of the batch's numbers, e.g. `float32`.
+        device: name of the device.
+        dtype: name of the floating-point type.
     """
 
     space: str
     architecture: str
-    batch: str
+    probe_batch: str
     seed: int
     repeats: int
     proxy: str

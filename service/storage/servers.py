@@ -1,39 +1,43 @@
-"""Servers that share a database, and how they tell each other that they are alive: without any clock."""
+"""Servers that share a database. Their heartbeats are counters, independent of any clock."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import and_, delete, or_, select
 
-from service.storage import checks
 from service.storage.database import Database
 from service.storage.tables import ServerRow
+from service.storage.validation import check_text
 
 
-class Servers:
-    """The table of servers, each with a counter. Everything raises `StoreError`."""
+class ServerRepository:
+    """The table of servers and their heartbeats. Every method raises `StoreError`."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def beat(self, server: str) -> dict[str, int]:
-        """Count this server's counter up, which is made where it is missing; all counters by server."""
-        checks.text("server", server)
-        first = self._db.insert(ServerRow).values(name=server, heartbeats=1)
+        """Count a heartbeat of a server, which is registered by its first. Return the counters of all servers."""
+        check_text("server", server)
+        insert = self._db.insert(ServerRow).values(name=server, heartbeats=1)
+        increment = {"heartbeats": ServerRow.heartbeats + 1}
         with self._db.write() as conn:
-            conn.execute(
-                first.on_conflict_do_update(index_elements=["name"], set_={"heartbeats": ServerRow.heartbeats + 1})
-            )
+            conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_=increment))
             return {row.name: row.heartbeats for row in conn.execute(select(ServerRow.name, ServerRow.heartbeats))}
 
-    def forget(self, beats: Mapping[str, int]) -> int:
-        """Delete the servers whose counters are still these; how many. `Queue.requeue_lost` sees to their items."""
-        if not beats:
-            return 0
-        unmoved = or_(*(and_(ServerRow.name == name, ServerRow.heartbeats == beat) for name, beat in beats.items()))
-        with self._db.write() as conn:
-            return conn.execute(delete(ServerRow).where(unmoved)).rowcount
+    def remove_lost(self, heartbeats: Mapping[str, int]) -> int:
+        """Remove the servers whose counters still have these values. Return their number.
 
-    def leave(self, server: str) -> None:
-        """Delete a server that ends."""
+        `JobQueue.requeue_lost` requeues their items.
+        """
+        if not heartbeats:
+            return 0
+        unchanged = (
+            and_(ServerRow.name == name, ServerRow.heartbeats == counter) for name, counter in heartbeats.items()
+        )
+        with self._db.write() as conn:
+            return conn.execute(delete(ServerRow).where(or_(*unchanged))).rowcount
+
+    def remove(self, server: str) -> None:
+        """Remove a server that shuts down."""
         with self._db.write() as conn:
             conn.execute(delete(ServerRow).where(ServerRow.name == server))

@@ -1,4 +1,4 @@
-"""Everything that survives the process, behind one door."""
+"""Persistent state of the service."""
 
 from pathlib import Path
 from types import TracebackType
@@ -8,63 +8,66 @@ from sqlalchemy import URL, select
 
 from service.storage.database import Clock, Database, utc_now
 from service.storage.errors import StoreError
-from service.storage.jobs import Jobs
-from service.storage.keys import Keys
-from service.storage.queue import Queue
-from service.storage.scores import Scores
-from service.storage.servers import Servers
+from service.storage.jobs import JobRepository
+from service.storage.keys import ApiKeyRepository
+from service.storage.queue import JobQueue
+from service.storage.scores import ScoreRepository
+from service.storage.servers import ServerRepository
 from service.storage.tables import HealthRow
 
-FILE = "archrank.db"
+FILE_NAME = "archrank.db"
+"""Name of the SQLite file in a data directory."""
 
 
 class Store:
-    """Scores, jobs and API keys. Threads share one store; each process opens its own, of the same URL.
+    """Scores, jobs and API keys. Thread-safe; each process opens the URL itself.
 
-    After an error it goes on as soon as the cause is gone.
+    The store recovers from errors without being opened again.
 
     Attributes:
-        scores: of earlier requests.
-        jobs: as their owners see them.
-        queue: the same jobs as servers see them.
-        servers: those who are there.
+        scores: scores of earlier requests.
+        jobs: jobs, for their owners.
+        queue: items of the jobs, for servers that process them.
+        servers: registered servers.
         keys: API keys.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self.scores = Scores(database)
-        self.jobs = Jobs(database)
-        self.queue = Queue(database)
-        self.servers = Servers(database)
-        self.keys = Keys(database)
+        self.scores = ScoreRepository(database)
+        self.jobs = JobRepository(database)
+        self.queue = JobQueue(database)
+        self.servers = ServerRepository(database)
+        self.keys = ApiKeyRepository(database)
 
     @classmethod
     def open(cls, url: str | URL, clock: Clock = utc_now) -> "Store":
-        """Connect, and bring the tables to the newest schema.
+        """Connect to a database and migrate it to the newest schema.
 
         Args:
-            url: `sqlite:///` and the path of a file, which is made where it is missing, or
+            url: `sqlite:///` and the path of a file, which is created if it is missing, or
                 `postgresql://user@host/database`.
-            clock: tells the time, which people read and pruning goes by; order never depends on it.
+            clock: source of timestamps, by which old rows are pruned; no order depends on it.
 
-        Raises `InputError` and `StoreError`.
+        Raises:
+            InputError: the URL is not allowed.
+            StoreError: the database cannot be opened or migrated.
         """
         return cls(Database(url, clock))
 
     @classmethod
-    def in_folder(cls, folder: Path, clock: Clock = utc_now) -> "Store":
-        """The SQLite store of a data folder."""
-        return cls.open(cls.url_of(folder), clock)
+    def open_directory(cls, directory: Path, clock: Clock = utc_now) -> "Store":
+        """Open the SQLite store of a data directory. See `open`."""
+        return cls.open(cls.directory_url(directory), clock)
 
     @staticmethod
-    def url_of(folder: Path) -> URL:
-        """Of the SQLite store of a data folder."""
-        return URL.create("sqlite", database=str(folder.absolute() / FILE))
+    def directory_url(directory: Path) -> URL:
+        """Return the URL of the SQLite store of a data directory."""
+        return URL.create("sqlite", database=str(directory.absolute() / FILE_NAME))
 
     @property
-    def shared(self) -> bool:
-        """Whether other servers may work on the same jobs; on an SQLite file one is `alone`."""
+    def is_shared(self) -> bool:
+        """True if several servers may use the store. An SQLite file has one, by `single_instance_lock`."""
         return self._db.file is None
 
     def close(self) -> None:
@@ -77,12 +80,12 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def health(self) -> None:
-        """Write a row and read it again. Raises `StoreError`, which says what is wrong."""
+    def check_health(self) -> None:
+        """Write a row and read it again. Raises `StoreError`."""
         token = uuid4().hex
         with self._db.write() as conn:
-            write = self._db.insert(HealthRow).values(id=1, token=token)
-            conn.execute(write.on_conflict_do_update(index_elements=["id"], set_={"token": token}))
-            read = conn.scalars(select(HealthRow.token)).one()
-        if read != token:
-            raise StoreError(f"the store wrote {token} and read {read}")
+            insert = self._db.insert(HealthRow).values(id=1, token=token)
+            conn.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"token": token}))
+            stored = conn.scalars(select(HealthRow.token)).one()
+        if stored != token:
+            raise StoreError(f"the store wrote {token} and read {stored}")

@@ -1,4 +1,4 @@
-"""The tables, as the newest migration leaves them."""
+"""Tables of the newest schema."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,44 +11,46 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 
-class Utc(TypeDecorator[datetime]):
-    """A time in UTC, with its zone also where the database has none."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """Time in UTC; the value has its time zone even if the database stores none."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert a time to UTC."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Set the time zone of a stored time."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER only; it has 64 bits there
-MERGEABLE = JSON().with_variant(JSONB(), "postgresql")
+AUTOINCREMENT = BigInteger().with_variant(Integer, "sqlite")  # SQLite increments INTEGER only, which has 64 bits
+MERGEABLE_JSON = JSON().with_variant(JSONB(), "postgresql")
 
 
 class Base(DeclarativeBase):
-    """Of every table."""
+    """Base class of the tables."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         str: Text,
         int: BigInteger,
-        datetime: Utc,
+        datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
     }
 
 
 class ContextRow(Base):
-    """All that the scores of many architectures have in common."""
+    """Conditions that the scores of many architectures share."""
 
     __tablename__ = "contexts"
     __table_args__ = (UniqueConstraint("space", "probe_batch", "seed", "repeats", "device", "dtype", name="context"),)
 
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    id: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
     space: Mapped[str]
     probe_batch: Mapped[str]
     seed: Mapped[int]
@@ -58,7 +60,7 @@ class ContextRow(Base):
 
 
 class ScoresRow(Base):
-    """The scores of one architecture in one context."""
+    """Scores of one architecture in one context."""
 
     __tablename__ = "scores"
     __table_args__ = (
@@ -67,39 +69,39 @@ class ScoresRow(Base):
         Index("scores_last_used_at", "last_used_at"),
     )
 
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    id: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
     context: Mapped[int] = mapped_column(ForeignKey("contexts.id"))
     architecture: Mapped[str]
-    scores: Mapped[dict[str, Any]] = mapped_column(MERGEABLE)  # by proxy and version
+    scores: Mapped[dict[str, Any]] = mapped_column(MERGEABLE_JSON)  # by `<proxy>/<version>`
     last_used_at: Mapped[datetime]
-    use_order: Mapped[int]  # counts uses up, whatever the clock says
+    use_order: Mapped[int]  # counts uses, independently of the clock
 
 
 class OwnerRow(Base):
-    """Whose turn it is: the owner that was served the longest time ago."""
+    """Owner of jobs; the one served least recently is served next."""
 
     __tablename__ = "owners"
 
     owner: Mapped[str] = mapped_column(primary_key=True)
-    last_served: Mapped[int]
+    last_served: Mapped[int]  # counts claims of all owners
 
 
-ACTIVE = sql("state IN ('queued', 'running')")
+IS_ACTIVE = sql("state IN ('queued', 'running')")
 
 
 class JobRow(Base):
-    """A job, with the numbers of its items by state."""
+    """Job, with the numbers of its items by state."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("owner", "idempotency_key", name="idempotency"),
         CheckConstraint("queued >= 0 AND running >= 0 AND total = queued + running + done + failed", name="counts"),
-        Index("jobs_active", "number", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
+        Index("jobs_active", "number", sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE),
         Index("jobs_owner", "owner", "number"),
-        {"sqlite_autoincrement": True},  # no number comes twice
+        {"sqlite_autoincrement": True},  # numbers are never reused
     )
 
-    number: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    number: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
     id: Mapped[str] = mapped_column(unique=True)
     owner: Mapped[str]
     kind: Mapped[str]
@@ -120,20 +122,21 @@ class JobRow(Base):
     done: Mapped[int]
     failed: Mapped[int]
     cached: Mapped[int]
-    events: Mapped[int]  # id of the last
+    events: Mapped[int]  # id of the last event
 
 
-QUEUED, RUNNING = sql("state = 'queued'"), sql("state = 'running'")
+IS_QUEUED = sql("state = 'queued'")
+IS_RUNNING = sql("state = 'running'")
 
 
 class ItemRow(Base):
-    """One architecture of a job."""
+    """Architecture of a job."""
 
     __tablename__ = "items"
     __table_args__ = (
         UniqueConstraint("job", "completion", name="completion"),
-        Index("items_queued", "job", "position", sqlite_where=QUEUED, postgresql_where=QUEUED),
-        Index("items_running", "job", "server", sqlite_where=RUNNING, postgresql_where=RUNNING),
+        Index("items_queued", "job", "position", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
+        Index("items_running", "job", "server", sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING),
     )
 
     job: Mapped[int] = mapped_column(ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True)
@@ -141,17 +144,17 @@ class ItemRow(Base):
     architecture: Mapped[dict[str, Any]]
     fingerprint: Mapped[str | None]
     state: Mapped[str]
-    attempts: Mapped[int]  # how often it was begun
+    attempts: Mapped[int]
     server: Mapped[str | None]
-    lease: Mapped[int | None]  # tells one claim of this item from another
-    completion: Mapped[int | None]  # counts the job's finished items up
+    lease: Mapped[int | None]  # identifies a claim of the item
+    completion: Mapped[int | None]  # counts the job's finished items
     cached: Mapped[bool]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
 
 
 class EventRow(Base):
-    """What happened to a job, in order."""
+    """Event of a job."""
 
     __tablename__ = "events"
 
@@ -163,7 +166,7 @@ class EventRow(Base):
 
 
 class ServerRow(Base):
-    """A server that works on items, and how often it said that it is alive."""
+    """Server that works on items, and its heartbeats so far."""
 
     __tablename__ = "servers"
 
@@ -172,13 +175,12 @@ class ServerRow(Base):
 
 
 class KeyRow(Base):
-    """An API key, hashed."""
+    """API key, hashed."""
 
     __tablename__ = "api_keys"
 
-    number: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    number: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
     id: Mapped[str] = mapped_column(unique=True)
-    prefix: Mapped[str] = mapped_column(index=True)
     name: Mapped[str]
     hash: Mapped[str]
     scopes: Mapped[list[str]]
@@ -188,7 +190,7 @@ class KeyRow(Base):
 
 
 class AccessRow(Base):
-    """One row from the first API key on: whether requests without a key are answered."""
+    """Access without an API key. One row, once a first key was added."""
 
     __tablename__ = "access"
 
@@ -197,7 +199,7 @@ class AccessRow(Base):
 
 
 class HealthRow(Base):
-    """One row, to try whether one can write."""
+    """One row, written by the health check."""
 
     __tablename__ = "health"
 

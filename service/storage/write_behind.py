@@ -1,4 +1,4 @@
-"""Write to the store behind the back of those who wait for answers."""
+"""Writes to the store that no request waits for."""
 
 import asyncio
 import logging
@@ -8,63 +8,61 @@ from typing import Generic, TypeVar
 from service.storage.errors import StoreError
 
 log = logging.getLogger(__name__)
-PAUSE = 1.0
-"""Seconds after which the store is tried again."""
-LAST = 5.0
-"""Seconds for the last of it, when the server ends."""
+RETRY_INTERVAL_S = 1.0
+FLUSH_TIMEOUT_S = 5.0
 T = TypeVar("T")
 
 
 class WriteBehind(Generic[T]):
-    """Writes what it is given, in order, together what has gathered meanwhile, and again until the store takes it.
+    """Queue of values that one thread writes in batches, in order, and again until the store takes them.
 
-    So one thread waits for a store that is locked, however much there is to write. For one event loop.
+    A locked store blocks one thread, however many values are queued. For one event loop.
 
     Args:
-        what: it is, for the log.
-        write: called in a thread.
-        written: called afterwards, in the event loop.
+        name: name of the values in log messages.
+        write: writes values; called in a thread.
+        on_written: called with the written values in the event loop.
     """
 
     def __init__(
-        self, what: str, write: Callable[[Sequence[T]], object], written: Callable[[Sequence[T]], object] = len
+        self, name: str, write: Callable[[Sequence[T]], object], on_written: Callable[[Sequence[T]], object] = len
     ) -> None:
-        self._what, self._write, self._written = what, write, written
-        self._waiting: list[T] = []
+        self._name, self._write, self._on_written = name, write, on_written
+        self._queue: list[T] = []
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     def add(self, values: Sequence[T]) -> None:
-        """Have these written."""
-        self._waiting += values
-        if self._waiting and (self._task is None or self._task.done()):
+        """Queue values."""
+        self._queue += values
+        if self._queue and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run())
 
-    async def soon(self, values: Sequence[T], seconds: float) -> None:
-        """Have these written, and return when they are, or after so long."""
+    async def add_and_wait(self, values: Sequence[T], timeout: float) -> None:
+        """Queue values, and wait until they are written or `timeout` seconds have passed."""
         self.add(values)
         if self._task is not None:
-            await asyncio.wait((self._task,), timeout=seconds)
+            await asyncio.wait((self._task,), timeout=timeout)
 
-    async def flush(self, seconds: float = LAST) -> None:
-        """Return when all is written, or give up what is not by then."""
+    async def flush(self, timeout: float = FLUSH_TIMEOUT_S) -> None:
+        """Wait until all values are written; discard those that are not after `timeout` seconds."""
         if self._task is not None:
-            await asyncio.wait((self._task,), timeout=seconds)
+            await asyncio.wait((self._task,), timeout=timeout)
             self._task.cancel()
 
     async def _run(self) -> None:
-        while self._waiting:
-            values, self._waiting = self._waiting, []
-            while not await self._wrote(values):
-                await asyncio.sleep(PAUSE)
-            self._written(values)
+        while self._queue:
+            values, self._queue = self._queue, []
+            while not await self._try_to_write(values):
+                await asyncio.sleep(RETRY_INTERVAL_S)
+            self._on_written(values)
 
-    async def _wrote(self, values: Sequence[T]) -> bool:
+    async def _try_to_write(self, values: Sequence[T]) -> bool:
         try:
             await asyncio.to_thread(self._write, values)
         except StoreError as error:
-            log.error("%d %s cannot be stored yet: %s", len(values), self._what, error)
+            log.error("%d %s cannot be stored yet: %s", len(values), self._name, error)
             return False
         return True

@@ -58,7 +58,7 @@ def test_locked_for_longer_than_one_waits(tmp_path: Path, recovered: Recovered) 
             assert int(answer.headers["Retry-After"]) > 0
             assert "the store is busy" in answer.json()["detail"]
         server.at_least(place, len(before) + 1)
-        recovered(f"SQLite locked by somebody for more than {database.BUSY_SECONDS} s, since it was let go", since)
+        recovered(f"SQLite locked by somebody for more than {database.BUSY_TIMEOUT_S} s, since it was let go", since)
         again = {post(i).headers["Location"] for i in range(8)}
         assert len(again) == 4
         assert_complete(server, place, NUMBER, before)

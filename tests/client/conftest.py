@@ -1,131 +1,151 @@
-"""Both clients, called alike, and servers for them: a real one, and ones that answer what a test wants."""
+"""Both clients, called alike, and servers for them: a real one, and scripted ones."""
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from archrank_client import AsyncClient, AsyncJob, Client
 
-from tests.real_server import Server, serving
 
+class Blocking:
+    """An `AsyncClient` or `AsyncJob` with blocking methods."""
 
-class Awaited:
-    """An AsyncClient or one of its jobs, called as if it blocked."""
-
-    def __init__(self, runner: asyncio.Runner, one: Any) -> None:
-        self._runner, self._one = runner, one
+    def __init__(self, runner: asyncio.Runner, wrapped: Any) -> None:
+        self._runner, self._wrapped = runner, wrapped
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._one, name)
+        method = getattr(self._wrapped, name)
         if not callable(method):
             return method
-        return self.iter if name == "iter" else lambda *given, **named: self._run(method(*given, **named))
+        return self.iter if name == "iter" else lambda *args, **kwargs: self._run(method(*args, **kwargs))
 
     def iter(self) -> Iterator[Any]:
-        found = self._one.iter()
+        results = self._wrapped.iter()
         try:
             while True:
                 try:
-                    yield self._run(anext(found))
+                    yield self._run(anext(results))
                 except StopAsyncIteration:
                     return
         finally:
-            self._run(found.aclose())
+            self._run(results.aclose())
 
     def _run(self, awaitable: Any) -> Any:
         async def wait() -> Any:
             return await awaitable
 
-        found = self._runner.run(wait())
-        return Awaited(self._runner, found) if isinstance(found, AsyncJob) else found
+        result = self._runner.run(wait())
+        return Blocking(self._runner, result) if isinstance(result, AsyncJob) else result
 
 
-Make = Callable[..., Any]
+MakeClient = Callable[..., Any]
 
 
 @pytest.fixture(params=["Client", "AsyncClient"])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Makes clients of one of the two kinds; closed at the end."""
-    made: list[Any] = []
+def make_client(request: pytest.FixtureRequest) -> Iterator[MakeClient]:
+    """Makes clients of one of the two classes, and closes them after the test."""
+    clients: list[Any] = []
     with asyncio.Runner() as runner:
 
-        def make(*given: Any, **named: Any) -> Any:
-            blocks = request.param == "Client"
-            one = Client(*given, **named) if blocks else Awaited(runner, AsyncClient(*given, **named))
-            made.append(one)
-            return one
+        def make_client(*args: Any, **kwargs: Any) -> Any:
+            is_blocking = request.param == "Client"
+            client = Client(*args, **kwargs) if is_blocking else Blocking(runner, AsyncClient(*args, **kwargs))
+            clients.append(client)
+            return client
 
-        yield make
-        for one in made:
-            one.close()
+        yield make_client
+        for client in clients:
+            client.close()
 
 
-@pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real one, for all tests of the client."""
-    with serving(tmp_path_factory.mktemp("client")) as server:
-        yield server
+@dataclass(frozen=True)
+class SharedServer:
+    """The server that the tests of a worker share.
+
+    Attributes:
+        url: URL of the server.
+        client: its HTTP API, used without the client under test.
+    """
+
+    url: str
+    client: httpx.Client
+
+
+@pytest.fixture(scope="session")
+def server(url: str) -> Iterator[SharedServer]:
+    """The worker's real server."""
+    with httpx.Client(base_url=url, timeout=90, trust_env=False) as client:
+        yield SharedServer(url, client)
 
 
 @pytest.fixture
-def client(make: Make, server: Server) -> Any:
-    """Of the real server."""
-    return make(server.url)
+def client(make_client: MakeClient, server: SharedServer) -> Any:
+    """A client of the real server."""
+    return make_client(server.url)
 
 
-class Clock:
-    """Time that passes only when somebody sleeps."""
+class FakeClock:
+    """Clock that advances only by sleeping.
+
+    Attributes:
+        now: current time in seconds.
+        sleeps: durations of all sleeps in seconds.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.slept = 1000.0, list[float]()
+        self.now, self.sleeps = 1000.0, list[float]()
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self.sleep)
-        monkeypatch.setattr(asyncio, "sleep", self.asleep)
+        monkeypatch.setattr(asyncio, "sleep", self.sleep_async)
         for module in ("operations", "progress"):
             monkeypatch.setattr(f"archrank_client.{module}.monotonic", lambda: self.now)
 
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+        self.sleeps.append(seconds)
         self.now += seconds
 
-    async def asleep(self, seconds: float) -> None:
+    async def sleep_async(self, seconds: float) -> None:
         self.sleep(seconds)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    return FakeClock(monkeypatch)
 
 
-class Script(httpx.MockTransport):
-    """A server that answers as a test wants.
+class ScriptedServer(httpx.MockTransport):
+    """Server whose responses a test defines.
+
+    Args:
+        respond: returns the response to a request.
 
     Attributes:
-        requests: those that came.
+        requests: the requests so far.
     """
 
-    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+    def __init__(self, respond: Callable[[httpx.Request], httpx.Response]) -> None:
         self.requests: list[httpx.Request] = []
 
-        def heard(request: httpx.Request) -> httpx.Response:
+        def handle(request: httpx.Request) -> httpx.Response:
             self.requests.append(request)
-            found = answer(request)  # a new one each time, as a response is used up by its client
-            return httpx.Response(found.status_code, headers=found.headers, content=found.content)
+            response = respond(request)  # copied, as the client consumes a response
+            return httpx.Response(response.status_code, headers=response.headers, content=response.content)
 
-        super().__init__(heard)
+        super().__init__(handle)
 
 
-def following(*answers: httpx.Response | Exception) -> Script:
-    """One after the other, the last again and again."""
-    left = list(answers)
+def responding(*responses: httpx.Response | Exception) -> ScriptedServer:
+    """Return a server that responds in this order, and repeats the last response."""
+    remaining = list(responses)
 
-    def answer(_: httpx.Request) -> httpx.Response:
-        found = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(found, Exception):
-            raise found
-        return found
+    def respond(_: httpx.Request) -> httpx.Response:
+        response = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        if isinstance(response, Exception):
+            raise response
+        return response
 
-    return Script(answer)
+    return ScriptedServer(respond)

@@ -1,34 +1,200 @@
-"""What the client's README and its page say is run, and said of what there is."""
+"""The client's documents and `docs/openapi.json` agree field by field: names, types, nullability, required fields."""
 
-import re
+import json
 from pathlib import Path
+from typing import Any
 
-import archrank_client
 import pytest
-from archrank_client import ArchrankError, Client, Job
-
-from tests.real_server import Server
+from archrank_client import schemas
+from archrank_client.schemas import Document
+from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "client" / "README.md", ROOT / "docs" / "client.md"]
-CODE = [
-    pytest.param(page, code, id=f"{page.name}-{i}")
-    for page in PAGES
-    for i, code in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE))
-]
-PAGE = PAGES[1].read_text()
+OPENAPI = json.loads((ROOT / "docs" / "openapi.json").read_text())
+SERVER = OPENAPI["components"]["schemas"]
+MODELS: dict[str, type[BaseModel]] = {
+    "Attribution": schemas.Attribution,
+    "CombinerMetrics": schemas.CombinerMetrics,
+    "EnsembleCard": schemas.Ensemble,
+    "Estimate": schemas.Estimate,
+    "Explanation": schemas.Explanation,
+    "FailedItem": schemas.FailedItem,
+    "FieldProblem": schemas.FieldProblem,
+    "Interval": schemas.Interval,
+    "IntervalMetric": schemas.IntervalMetric,
+    "JobCounts": schemas.JobCounts,
+    "JobList": schemas.JobList,
+    "JobStatus": schemas.JobStatus,
+    "Limits": schemas.Limits,
+    "PairMetric": schemas.PairMetric,
+    "PredictedItem": schemas.Prediction,
+    "PredictionResponse": schemas.PredictionResponse,
+    "Problem": schemas.Problem,
+    "ProxyScore": schemas.ProxyScore,
+    "Sample": schemas.Sample,
+    "ScoreResponse": schemas.ScoreResponse,
+    "ScoredItem": schemas.Scores,
+    "SuggestedMutation": schemas.SuggestedMutation,
+    "Summary": schemas.Summary,
+    "ValidItem": schemas.Validation,
+    "ValidationResponse": schemas.ValidationResponse,
+}
+"""The client's model of each document that it reads."""
+SPECIAL = {
+    "EstimatedItem": "a prediction of a job, compared in test_predictions_of_jobs_have_no_rank",
+    "JobResult": "generic in the client, compared in test_pages_of_job_results",
+    "JobResults": "generic in the client, compared in test_pages_of_job_results",
+}
+NOT_READ = {
+    "HealthStatus": "for orchestrators",
+    "HeldOutPredictions": "for the page's chart",
+    "JobRequest": "a request",
+    "PredictionRequest": "a request",
+    "ProbeBatchInfo": "part of response fields that are not read",
+    "ProxyCard": "the client lists no proxies",
+    "ReferenceSet": "for the page's chart",
+    "ScoreRequest": "a request",
+    "ValidationRequest": "a request",
+}
+FIELDS_NOT_READ = {
+    ("PredictionResponse", "win_probability"): "requested by `compare`, which the client does not send",
+    ("PredictionResponse", "ensemble"): "each prediction names it",
+    ("PredictionResponse", "ensemble_hash"): "each prediction names it",
+    ("PredictionResponse", "device"): "results do not depend on it",
+    ("PredictionResponse", "probe_batch"): "belongs to the ensemble's card",
+    ("PredictionResponse", "seconds"): "each score has its own",
+    ("ScoreResponse", "device"): "results do not depend on it",
+    ("ScoreResponse", "probe_batch"): "belongs to the ensemble's card",
+    ("ScoreResponse", "seconds"): "each score has its own",
+}
+OPTIONAL_IN_CLIENT = {
+    "CombinerMetrics": {*SERVER["CombinerMetrics"]["properties"]},
+    "EnsembleCard": {
+        *("hash", "created_by", "settings", "batch", "batch_fingerprint", "features", "method", "baselines"),
+        "limitations",
+    },
+    "IntervalMetric": {"overall", "by_stratum"},
+    "JobCounts": {"cached"},
+    "JobStatus": {
+        *("owner", "ensemble", "ensemble_hash", "eta_seconds", "started_at", "finished_at", "expires_at"),
+    },
+    "Limits": {*SERVER["Limits"]["properties"]},
+    "PairMetric": {"overall", "within_stratum"},
+    "PredictedItem": {
+        *("ensemble", "ensemble_hash", "combiners", "interval_scale", "scores", "explanation", "suggested_mutations"),
+        *("cached", "warnings", "rank"),
+    },
+    "Problem": {"title", "detail", "type", "instance", "errors"},
+    "ProxyScore": {"log", "error", "note"},
+    "ScoredItem": {"cached", "warnings"},
+    "ValidItem": {"warnings"},
+}
+"""Fields that the client does without, as an older server or a reverse proxy may omit them."""
 
 
-@pytest.mark.parametrize(("page", "code"), CODE)
-def test_examples_run(page: Path, code: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHRANK_URL", server.url)
-    exec(compile(code.replace("http://127.0.0.1:8000", server.url), page.name, "exec"), {})
+def normalize(schema: dict[str, Any]) -> Any:
+    """Return the type of a JSON schema without descriptions and bounds; an enumeration of strings is a string."""
+    if "$ref" in schema:
+        return client_name(schema["$ref"].rpartition("/")[2])
+    if "anyOf" in schema:
+        return frozenset(normalize(option) for option in schema["anyOf"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return ("array", normalize(schema["items"]))
+    if kind == "object":
+        values = schema.get("additionalProperties", True)
+        return ("object", "any" if values is True else normalize(values))
+    return (kind, schema["format"]) if "format" in schema else kind
 
 
-def test_every_method_and_every_error_is_there() -> None:
-    methods = [name for kind in (Client, Job) for name in vars(kind) if not name.startswith("_")]
-    assert [name for name in methods if not re.search(rf"\b{name}\b", PAGE)] == []
-    named = {getattr(archrank_client, name) for name in archrank_client.__all__}
-    errors = {one for one in named if isinstance(one, type) and issubclass(one, Exception) and one is not ArchrankError}
-    rows = {name for row in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ", PAGE, re.M) for name in re.findall(r"\w+", row)}
-    assert {one.__name__ for one in errors} <= rows
+def client_name(name: str) -> str:
+    return MODELS[name].__name__ if name in MODELS else name
+
+
+def client_fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {name: normalize(schema) for name, schema in model.model_json_schema()["properties"].items()}
+
+
+def server_fields(name: str) -> dict[str, Any]:
+    properties = SERVER[name]["properties"]
+    return {field: normalize(properties[field]) for field in properties if (name, field) not in FIELDS_NOT_READ}
+
+
+def without_null(kind: Any) -> Any:
+    options = kind - {"null"} if isinstance(kind, frozenset) else kind
+    return next(iter(options)) if isinstance(options, frozenset) and len(options) == 1 else options
+
+
+def is_nullable(kind: Any) -> bool:
+    return isinstance(kind, frozenset) and "null" in kind
+
+
+def test_every_document_is_compared_or_has_a_reason() -> None:
+    assert {*MODELS} | {*SPECIAL} | {*NOT_READ} == {*SERVER}
+    assert {(name, field) for name, field in FIELDS_NOT_READ if field not in SERVER[name]["properties"]} == set()
+    documents = {
+        model
+        for model in vars(schemas).values()
+        if isinstance(model, type) and issubclass(model, Document) and model is not Document
+    }
+    generic: set[type[Document]] = {schemas.JobResult, schemas.JobResults}
+    assert documents - generic == {*MODELS.values()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_names(name: str) -> None:
+    assert set(client_fields(MODELS[name])) == set(server_fields(name))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_types_and_nullability(name: str) -> None:
+    client, server = client_fields(MODELS[name]), server_fields(name)
+    assert {field: without_null(kind) for field, kind in client.items()} == {
+        field: without_null(kind) for field, kind in server.items()
+    }
+    optional = OPTIONAL_IN_CLIENT.get(name, set())
+    nullable_in_client = {field for field in client if is_nullable(client[field])}
+    nullable_in_server = {field for field in server if is_nullable(server[field])}
+    assert nullable_in_server <= nullable_in_client
+    assert nullable_in_client - nullable_in_server <= optional
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_required_fields(name: str) -> None:
+    required_by_client = set(MODELS[name].model_json_schema().get("required", []))
+    required_of_server = set(SERVER[name].get("required", [])) & set(server_fields(name))
+    assert required_by_client <= required_of_server
+    assert set(server_fields(name)) - required_by_client == OPTIONAL_IN_CLIENT.get(name, set())
+
+
+def test_predictions_of_jobs_have_no_rank() -> None:
+    assert server_fields("EstimatedItem") == {
+        field: kind for field, kind in server_fields("PredictedItem").items() if field != "rank"
+    }
+
+
+@pytest.mark.parametrize("item", [schemas.Prediction, schemas.Scores])
+def test_pages_of_job_results(item: type[Document]) -> None:
+    page: type[BaseModel] = schemas.JobResults[item]  # type: ignore[valid-type]
+    schema = page.model_json_schema()
+    (result,) = (schema["$defs"][name] for name in schema["$defs"] if name.startswith("JobResult"))
+    assert set(schema["properties"]) == set(SERVER["JobResults"]["properties"])
+    assert set(schema["required"]) == set(SERVER["JobResults"]["required"])
+    assert normalize(schema["properties"]["next"]) == normalize(SERVER["JobResults"]["properties"]["next"])
+    assert set(result["properties"]) == set(SERVER["JobResult"]["properties"])
+    assert set(result["required"]) == set(SERVER["JobResult"]["required"])
+    assert normalize(result["properties"]["position"]) == normalize(SERVER["JobResult"]["properties"]["position"])
+    server_results = {
+        "Prediction" if kind == "EstimatedItem" else kind
+        for kind in normalize(SERVER["JobResult"]["properties"]["result"])
+    }
+    assert normalize(result["properties"]["result"]) == {item.__name__, "FailedItem"}
+    assert server_results == {"Prediction", "Scores", "FailedItem"}
+
+
+def test_documents_by_name() -> None:
+    def response(path: str) -> Any:
+        return OPENAPI["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+
+    for path, model in (("/v1/ensembles", schemas.Ensembles), ("/v1/spaces", schemas.Spaces)):
+        assert normalize(response(path)) == normalize(model.model_json_schema())

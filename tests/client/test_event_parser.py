@@ -1,4 +1,4 @@
-"""Server-sent events are read as the HTML standard says, however their bytes are cut, and whatever they are."""
+"""Server-sent events are parsed by the HTML standard, in any chunks, and within bounds of memory."""
 
 import json
 
@@ -14,26 +14,26 @@ JSON = st.recursive(
     max_leaves=10,
 )
 ID = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20)
-KIND = st.text(st.characters(codec="ascii", exclude_characters="\r\n"), min_size=1, max_size=20).filter(
+TYPE = st.text(st.characters(codec="ascii", exclude_characters="\r\n"), min_size=1, max_size=20).filter(
     lambda text: not text.startswith(" ")
 )
-EVENTS = st.lists(st.builds(Event, ID, KIND, JSON), max_size=5)
-END = st.sampled_from(["\n", "\r", "\r\n"])
+EVENTS = st.lists(st.builds(Event, ID, TYPE, JSON), max_size=5)
+LINE_END = st.sampled_from(["\n", "\r", "\r\n"])
 
 
 def parse(stream: bytes) -> list[Event]:
     return EventParser().feed(stream)
 
 
-def in_pieces(content: bytes, cuts: list[int]) -> list[Event]:
-    parser, events, before = EventParser(), [], 0
+def parse_in_chunks(content: bytes, cuts: list[int]) -> list[Event]:
+    parser, events, start = EventParser(), [], 0
     for cut in [*sorted(cut % (len(content) + 1) for cut in cuts), len(content)]:
-        events += parser.feed(content[before:cut])
-        before = cut
+        events += parser.feed(content[start:cut])
+        start = cut
     return events
 
 
-def test_the_standard_s_examples() -> None:
+def test_examples_of_the_standard() -> None:
     text = (
         ': here\n\nid: 1\nevent: item\ndata: {"a":\ndata: 1}\n\nretry: 5\ndata:2\n\nevent: lost\n\nid: 3\ndata: cut off'
     )
@@ -45,14 +45,14 @@ def test_the_standard_s_examples() -> None:
     assert parse(b"data: \xff\n\n") == [Event("", "message", "\ufffd")]
 
 
-@given(EVENTS, END, st.booleans(), st.lists(st.integers(0, 2**20), max_size=8))
-def test_what_is_written_is_read_however_it_is_cut(events: list[Event], end: str, ascii: bool, cuts: list[int]) -> None:  # noqa: A002
+@given(EVENTS, LINE_END, st.booleans(), st.lists(st.integers(0, 2**20), max_size=8))
+def test_round_trip_in_any_chunks(events: list[Event], line_end: str, ensure_ascii: bool, cuts: list[int]) -> None:
     lines = []
     for event in events:
-        data = json.dumps(event.data, ensure_ascii=ascii, indent=1 if ascii else None).split("\n")
+        data = json.dumps(event.data, ensure_ascii=ensure_ascii, indent=1 if ensure_ascii else None).split("\n")
         lines += [": still here", f"id: {event.id}", f"event: {event.type}", *(f"data: {line}" for line in data), ""]
-    content = "".join(line + end for line in lines).encode()
-    assert parse(content) == in_pieces(content, cuts) == events
+    content = "".join(line + line_end for line in lines).encode()
+    assert parse(content) == parse_in_chunks(content, cuts) == events
 
 
 @given(
@@ -65,10 +65,10 @@ def test_what_is_written_is_read_however_it_is_cut(events: list[Event], end: str
 @example("id: é\nevent: item\ndata: {}\n\n".encode(), [])
 @example(b"data: " + b"[" * 100_000 + b"\n\n", [7])
 @example(b"data: " + b"9" * 10_000 + b"\n\n", [7])
-def test_any_bytes_are_events_or_the_client_s_own_error(content: bytes, cuts: list[int]) -> None:
+def test_any_bytes_are_events_or_an_error_of_the_client(content: bytes, cuts: list[int]) -> None:
     def outcome(cuts: list[int]) -> list[Event] | type[Exception]:
         try:
-            events = in_pieces(content, cuts)
+            events = parse_in_chunks(content, cuts)
         except UnexpectedResponseError as error:
             return type(error)
         assert all(event.id.isascii() and event.id.isprintable() for event in events)
@@ -77,15 +77,15 @@ def test_any_bytes_are_events_or_the_client_s_own_error(content: bytes, cuts: li
     assert outcome([]) == outcome(cuts)
 
 
-@pytest.mark.parametrize("piece", [b"x" * 4096, b":" * 4096, b"data\n" * 800, b"data: \xff\n" * 500])
-def test_lines_and_events_without_end(piece: bytes) -> None:
+@pytest.mark.parametrize("chunk", [b"x" * 4096, b":" * 4096, b"data\n" * 800, b"data: \xff\n" * 500])
+def test_endless_lines_and_events(chunk: bytes) -> None:
     parser = EventParser()
-    fed = (parser.feed(piece) for _ in range(8 * MAX_EVENT_BYTES // 4096))
+    feeds = (parser.feed(chunk) for _ in range(8 * MAX_EVENT_BYTES // 4096))
     with pytest.raises(UnexpectedResponseError, match=f"longer than {MAX_EVENT_BYTES} bytes"):
-        list(fed)
+        list(feeds)
 
 
-def test_an_event_may_be_long_and_comments_without_end_take_no_memory() -> None:
+def test_long_events_and_endless_comments() -> None:
     data = "x" * (MAX_EVENT_BYTES - 100)
     parser = EventParser()
     for _ in range(3):

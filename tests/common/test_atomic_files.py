@@ -1,4 +1,4 @@
-"""Written files are there in full or not at all, readable as the umask says, and looked at before any work."""
+"""Atomic writes, their permissions, and checks of paths before any work."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ def umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("umask")
-def test_the_umask_counts(tmp_path: Path) -> None:
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     write_atomically(tmp_path / "file", b"x")
     write_folder(tmp_path / "folder", {"file": b"x"})
     modes = {path: stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("file", "folder", "folder/file")}
@@ -27,7 +27,7 @@ def test_the_umask_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["short", "x" * 255])
-def test_nothing_is_left_beside(name: str, tmp_path: Path) -> None:
+def test_no_temporary_files_remain(name: str, tmp_path: Path) -> None:
     check_new_file(tmp_path / name)
     write_atomically(tmp_path / name, b"1")
     write_atomically(tmp_path / name, b"2")
@@ -41,25 +41,25 @@ def test_nothing_is_left_beside(name: str, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / name).iterdir()] == ["b"]
 
 
-PLACES: list[Callable[[Path], Path]] = [
+PATHS: list[Callable[[Path], Path]] = [
     lambda folder: folder / "file" / "below",
     lambda folder: Path("/proc/archrank"),
     lambda folder: folder / "x\0y",
     lambda folder: folder / ("x" * 300),
-    lambda folder: folder / "circle" / "x",
+    lambda folder: folder / "cycle" / "x",
 ]
 
 
 @pytest.mark.parametrize("check", [check_new_file, check_new_folder])
-@pytest.mark.parametrize("make", PLACES, ids=["below a file", "proc", "null byte", "long", "circle"])
-def test_places_that_cannot_be_written(
+@pytest.mark.parametrize("make", PATHS, ids=["below a file", "proc", "null byte", "long", "cycle"])
+def test_paths_that_cannot_be_written(
     check: Callable[[Path], None], make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "cycle").symlink_to("cycle")
     with pytest.raises(InputError, match="out: got"):
         check(make(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "circle"}
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "cycle"}
 
 
 def test_a_file_where_a_folder_is_and_the_reverse(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Errors name field, value and what is allowed, also in another process."""
+"""Errors name field, value and allowed values, also after pickling."""
 
 import pickle
 
@@ -13,7 +13,7 @@ from service.inference.scheduler import QueueFullError
 @pytest.mark.parametrize(
     "error",
     [
-        ArchrankError("told so"),
+        ArchrankError("a message"),
         InputError("seed", -1, "0 or more"),
         UnknownNameError("space", "resnet", ["gcn-nas"]),
         ArchitectureError("mask[0]", [1], "8 entries").within("architectures[3]"),
@@ -24,11 +24,11 @@ from service.inference.scheduler import QueueFullError
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_errors_survive_the_way_between_processes(error: ArchrankError) -> None:
-    again = pickle.loads(pickle.dumps(error))
-    assert type(again) is type(error)
-    assert str(again) == str(error)
-    assert again.__dict__ == error.__dict__
+def test_errors_can_be_pickled(error: ArchrankError) -> None:
+    unpickled = pickle.loads(pickle.dumps(error))
+    assert type(unpickled) is type(error)
+    assert str(unpickled) == str(error)
+    assert unpickled.__dict__ == error.__dict__
 
 
 def test_the_value_is_shortened() -> None:
@@ -37,13 +37,13 @@ def test_the_value_is_shortened() -> None:
     assert error.within("architectures[0]").field == "architectures[0].mask"
 
 
-class Unsorted(str):
-    """A name that cannot be put in order."""
+class UnorderedName(str):
+    """Name without an order."""
 
     def __lt__(self, other: str) -> bool:
-        raise AssertionError("it was compared")
+        raise AssertionError("names were compared")
 
 
 def test_a_large_object_is_shortened_before_it_is_sorted() -> None:
-    many = {Unsorted(number) if number > 10 else str(number): number for number in range(100_000)}
+    many = {UnorderedName(number) if number > 10 else str(number): number for number in range(100_000)}
     assert InputError("mask", many, "a mask").value == "{'0': 0, '1': 1, '2': 2, '3': 3, ...}"

@@ -1,4 +1,4 @@
-"""Files from outside: what is none of them is refused before it is opened, and JSON is read strictly."""
+"""Untrusted files: other kinds of files are refused before they are opened, and JSON is read strictly."""
 
 import os
 from collections.abc import Callable
@@ -26,13 +26,13 @@ from models import InputError
     ],
     ids=["missing", "folder", "device", "null byte", "long", "below a file"],
 )
-def test_what_is_no_file_is_refused(make: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_other_kinds_of_files_are_refused(make: Callable[[Path], Path], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"^table: got .*file"):
         read_file(make(tmp_path), "table", pipe=True)
 
 
-def test_a_pipe_only_where_one_will_do(tmp_path: Path) -> None:
+def test_pipes_are_read_only_if_allowed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="a regular file"):
         read_file(tmp_path / "pipe", "part")
@@ -49,7 +49,7 @@ def test_size_is_bounded(tmp_path: Path) -> None:
         read_file(tmp_path / "file", "x", max_bytes=4)
 
 
-def test_a_byte_order_mark_is_none_of_the_text(tmp_path: Path) -> None:
+def test_byte_order_marks_are_removed(tmp_path: Path) -> None:
     (tmp_path / "windows.json").write_bytes('{"a": "é"}'.encode("utf-8-sig"))
     assert read_json(tmp_path / "windows.json", "x") == {"a": "é"}
 
@@ -59,10 +59,10 @@ def test_a_byte_order_mark_is_none_of_the_text(tmp_path: Path) -> None:
     [b"[" * 100_000, b'{"a": 1, "a": 2}', b"[NaN]", b"[1e999]", "[1]".encode("utf-16"), b"1" * 5000, b"\xff", b""],
 )
 def test_json_is_read_strictly(text: bytes) -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error:
         parse_json(text, "line 1")
-    assert refused.value.field == "line 1"
-    assert len(str(refused.value)) < 300
+    assert error.value.field == "line 1"
+    assert len(str(error.value)) < 300
 
 
 def test_numbers_that_are_not_finite_where_files_may_hold_them() -> None:
@@ -79,6 +79,6 @@ class Point(BaseModel):
 )
 def test_fields_are_named(value: Any, place: str) -> None:
     assert check_fields(Point, {"x": 1, "y": [2]}, "file") == Point(x=1, y=[2])
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error:
         check_fields(Point, value, "file")
-    assert refused.value.field == place
+    assert error.value.field == place

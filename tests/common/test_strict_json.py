@@ -1,4 +1,4 @@
-"""JSON as the standard has it: what Python reads beyond it is refused, and the rest is read as Python reads it."""
+"""Strict JSON: extensions of Python's reader are refused, standard JSON is read as Python reads it."""
 
 import contextlib
 import json
@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from common.strict_json import PART, JsonError, TooManyValuesError, loads
+from common.strict_json import CONTAINER_SHARE, JsonError, TooManyValuesError, loads
 from service.settings import Settings
 
 NESTING = 8
-EXAMPLES = rules(deadline=None, derandomize=True, max_examples=300)
+EXAMPLES = rules(max_examples=300)
 NAMES = st.text(alphabet=st.characters(exclude_categories=()))
 VALUES = st.recursive(
     st.none()
@@ -36,7 +36,7 @@ def depth(value: Any) -> int:
 
 @EXAMPLES
 @given(VALUES, st.sampled_from([None, 0, 3]))
-def test_what_is_written_is_read(value: Any, indent: int | None) -> None:
+def test_written_values_are_read_back(value: Any, indent: int | None) -> None:
     text = json.dumps(value, indent=indent).encode()
     if depth(value) > NESTING:
         with pytest.raises(JsonError, match="8 levels"):
@@ -68,19 +68,19 @@ PIECES = st.sampled_from(
 def test_any_bytes_are_read_as_python_reads_them_or_refused(data: bytes) -> None:
     try:
         value = loads(data, NESTING)
-    except JsonError as error:
-        refusal = error
+    except JsonError as raised:
+        error = raised
     else:
         assert value == json.loads(data.decode())
         assert json.loads(json.dumps(value, allow_nan=False)) == value
         return
-    assert refusal.field.startswith("body")
-    assert len(str(refusal)) < 500
+    assert error.field.startswith("body")
+    assert len(str(error)) < 500
 
 
 @EXAMPLES
 @given(NAMES, VALUES, VALUES)
-def test_a_name_that_comes_twice_is_refused(name: str, first: Any, second: Any) -> None:
+def test_repeated_names_are_refused(name: str, first: Any, second: Any) -> None:
     text = "{%s: %s, %s: %s}" % tuple(map(json.dumps, (name, first, name, second)))  # noqa: UP031
     with pytest.raises(JsonError):
         loads(text.encode(), 10**6)
@@ -103,10 +103,10 @@ def test_numbers_that_are_not_finite_are_refused(number: str) -> None:
         ('{"a":1,"b":2}', 16, True),
         ("[[]]", 15, False),
         ("[[]]", 16, True),
-        ('"[,{"', 3, False),  # a bound, not a count: signs within strings count, too
+        ('"[,{"', 3, False),  # an upper bound: characters within strings count as well
     ],
 )
-def test_values_are_counted_before_they_are_made(text: str, values: int, fits: bool) -> None:
+def test_values_are_counted_before_they_are_constructed(text: str, values: int, fits: bool) -> None:
     if fits:
         assert loads(text.encode(), NESTING, values) == json.loads(text)
     else:
@@ -119,23 +119,23 @@ def test_values_are_counted_before_they_are_made(text: str, values: int, fits: b
 def test_no_text_holds_more_values_than_are_counted(value: Any) -> None:
     text = json.dumps(value).encode()
     number, containers, names = count(value)
-    for most in (number - 1, PART * (containers - 1), PART * (names - 1)):
+    for limit in (number - 1, CONTAINER_SHARE * (containers - 1), CONTAINER_SHARE * (names - 1)):
         with pytest.raises(TooManyValuesError):
-            loads(text, 10**6, most)
+            loads(text, 10**6, limit)
 
 
 def count(value: Any) -> tuple[int, int, int]:
-    """Values, and how many of them are lists and objects, and have a name."""
+    """Numbers of values, of lists and objects, and of named values."""
     if not isinstance(value, list | dict):
         return 1, 0, 0
-    named = isinstance(value, dict)
-    inside = [count(one) for one in (value.values() if isinstance(value, dict) else value)]
-    numbers, containers, names = (sum(one[kind] for one in inside) for kind in range(3))
-    return 1 + numbers, 1 + containers, names + named * len(inside)
+    is_object = isinstance(value, dict)
+    children = [count(child) for child in (value.values() if isinstance(value, dict) else value)]
+    values, containers, names = (sum(counts[kind] for counts in children) for kind in range(3))
+    return 1 + values, 1 + containers, names + is_object * len(children)
 
 
-SIZE, MOST_COST = 2**20, 12
-COSTLY = {
+SIZE, MAX_COST = 2**20, 12
+COSTLY_VALUES = {
     "lists": "[],",
     "objects": "{},",
     "objects of lists": '{"":[]},',
@@ -153,16 +153,16 @@ COSTLY = {
 
 
 LIMITS = Settings()
-MOST = LIMITS.max_json_values * LIMITS.max_job_architectures * SIZE // LIMITS.max_job_body_bytes
-"""Values, as many for each byte of these bodies as a job's may have."""
+MAX_VALUES = LIMITS.max_json_values * LIMITS.max_job_architectures * SIZE // LIMITS.max_job_body_bytes
+"""Allowed values of a body of `SIZE` bytes, in proportion to the limits of a job."""
 
 
 def cost(text: bytes) -> float:
-    """Memory that it takes at most to read or refuse a text, as a multiple of the size that is allowed."""
+    """Peak memory of reading or refusing a text, as a multiple of `SIZE`."""
     tracemalloc.start()
     try:
         with contextlib.suppress(TooManyValuesError):
-            loads(text, LIMITS.max_json_depth, MOST)
+            loads(text, LIMITS.max_json_depth, MAX_VALUES)
         return tracemalloc.get_traced_memory()[1] / SIZE
     finally:
         tracemalloc.stop()
@@ -174,17 +174,17 @@ def body(unit: str, number: int) -> bytes:
     return f'{{"architectures":{inside}}}'.encode()
 
 
-@pytest.mark.parametrize("kind", COSTLY)
+@pytest.mark.parametrize("kind", COSTLY_VALUES)
 def test_a_body_costs_a_bounded_multiple_of_its_size(kind: str) -> None:
-    unit = COSTLY[kind]
+    unit = COSTLY_VALUES[kind]
     fitting = SIZE // len(body(unit, 1)[19:-3])
     containers, names, commas = unit.count("[") + unit.count("{"), unit.count(":"), unit.count(",")
-    allowed = MOST // max(containers + commas, PART * containers, PART * names) - 3
+    allowed = MAX_VALUES // max(containers + commas, CONTAINER_SHARE * containers, CONTAINER_SHARE * names) - 3
     text = body(unit, min(fitting, allowed))
-    loads(text, LIMITS.max_json_depth, MOST)
-    assert cost(text) < MOST_COST
+    loads(text, LIMITS.max_json_depth, MAX_VALUES)
+    assert cost(text) < MAX_COST
     if allowed < fitting:
         text = body(unit, fitting)
         with pytest.raises(TooManyValuesError):
-            loads(text, LIMITS.max_json_depth, MOST)
+            loads(text, LIMITS.max_json_depth, MAX_VALUES)
         assert cost(text) < 0.1

@@ -1,9 +1,10 @@
-"""A synthetic benchmark: accuracy from depth, modules and noise, with proxies that know some of it."""
+"""Synthetic benchmark: accuracy depends on depth, modules and noise, and proxies correlate with it."""
 
 import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable
+from ensemble.data.benchmark import ProxyScores
 from ensemble.evaluation.protocol import benchmark_features
 from models import get_space
 from models.batches import BatchSpec
@@ -15,12 +16,12 @@ SIZE = 60
 @pytest.fixture(scope="session")
 def benchmark() -> Benchmark:
     space, rng = get_space("gcn-nas"), np.random.default_rng(0)
-    entries = {}
+    entries: dict[str, Entry] = {}
     while len(entries) < SIZE:
         arch = space.sample(rng)
         features = space.features(arch)
         accuracy = 0.90 + 0.004 * features["depth"] + 0.01 * features["slot9.L2"] + 0.002 * rng.normal()
-        scores = {
+        scores: ProxyScores = {
             "zen": features["depth"] + rng.normal(),
             "nwot": accuracy + 0.01 * rng.normal(),
             "grasp": -accuracy + 0.02 * rng.normal(),
@@ -50,5 +51,5 @@ def ensemble(benchmark: Benchmark, scores: ScoreTable) -> Ensemble:
 
 @pytest.fixture(scope="session")
 def plain(benchmark: Benchmark) -> Ensemble:
-    """Fitted without scores, with metrics of its own."""
+    """Ensemble fitted without scores, with metrics of its own cross-validation."""
     return Ensemble.fit(benchmark, combiners=["ridge", "vote"], folds=2, jobs=1)

@@ -1,3 +1,5 @@
+"""Saved ensembles: round trip, damage and invalid manifests."""
+
 import json
 import os
 from collections.abc import Callable
@@ -11,7 +13,11 @@ from ensemble import ArtifactError, Benchmark, Ensemble, ScoreTable
 from ensemble.artifact import ARRAYS, MANIFEST, _manifest_hash, load_artifact, save_artifact
 from ensemble.combiners import State
 
-PARTS = ("arrays.safetensors", "xgboost-model-model-model.ubj", "stacked-model-xgboost-model-model.ubj")
+PARTS = (
+    "arrays.safetensors",
+    "xgboost-estimator-estimator-booster.ubj",
+    "stacked-estimator-xgboost-estimator-booster.ubj",
+)
 
 
 @pytest.fixture
@@ -21,25 +27,26 @@ def folder(ensemble: Ensemble, tmp_path: Path) -> Path:
 
 
 def test_round_trip(ensemble: Ensemble, folder: Path, benchmark: Benchmark, scores: ScoreTable) -> None:
-    again = Ensemble.load(folder)
+    loaded = Ensemble.load(folder)
     archs = benchmark.architectures
     rows = [scores.features[arch.fingerprint] for arch in archs]
-    assert again.predict(archs, rows) == ensemble.predict(archs, rows)
-    assert again.predict(archs) == ensemble.predict(archs)
-    assert again.predict(archs, rows, "vote", ["x"]) == ensemble.predict(archs, rows, "vote", ["x"])
-    for combiner in again.combiners:
-        said = again.predict(archs, rows, combiner)
-        assert np.array_equal(again.win_probability(archs, said), ensemble.win_probability(archs, said))
-        assert again.explain(archs[0], rows[0], combiner) == ensemble.explain(archs[0], rows[0], combiner)
-    assert again.suggest_mutations(archs[0]) == ensemble.suggest_mutations(archs[0]) != []
-    strange = benchmark.space.parse({"layers": [["S"]] * 4})
-    assert again.predict([strange]) == ensemble.predict([strange])
-    assert again.predict([strange])[0].warnings
-    assert (again.name, again.proxies, again.combiners) == ("test", ensemble.proxies, ensemble.combiners)
-    assert {key: again.manifest[key] for key in ensemble.manifest} == ensemble.manifest
-    assert again.manifest["benchmark"]["data_hash"] == benchmark.data_hash
-    assert again.batch is not None
-    assert again.batch.fingerprint == again.manifest["batch_fingerprint"] == scores.header["batch_fingerprint"]
+    assert loaded.predict(archs, rows) == ensemble.predict(archs, rows)
+    assert loaded.predict(archs) == ensemble.predict(archs)
+    assert loaded.predict(archs, rows, "vote", ["x"]) == ensemble.predict(archs, rows, "vote", ["x"])
+    for combiner in loaded.combiners:
+        predictions = loaded.predict(archs, rows, combiner)
+        probability = loaded.win_probability(archs, predictions)
+        assert np.array_equal(probability, ensemble.win_probability(archs, predictions))
+        assert loaded.explain(archs[0], rows[0], combiner) == ensemble.explain(archs[0], rows[0], combiner)
+    assert loaded.suggest_mutations(archs[0]) == ensemble.suggest_mutations(archs[0]) != []
+    outlier = benchmark.space.parse({"layers": [["S"]] * 4})
+    assert loaded.predict([outlier]) == ensemble.predict([outlier])
+    assert loaded.predict([outlier])[0].warnings
+    assert (loaded.name, loaded.proxies, loaded.combiners) == ("test", ensemble.proxies, ensemble.combiners)
+    assert {key: loaded.manifest[key] for key in ensemble.manifest} == ensemble.manifest
+    assert loaded.manifest["benchmark"]["data_hash"] == benchmark.data_hash
+    assert loaded.batch is not None
+    assert loaded.batch.fingerprint == loaded.manifest["batch_fingerprint"] == scores.header["batch_fingerprint"]
     assert set(PARTS) <= {path.name for path in folder.iterdir()}
     assert [path.name for path in folder.parent.iterdir()] == ["saved"]
 
@@ -48,10 +55,10 @@ def test_saving_replaces_an_artifact_and_nothing_else(ensemble: Ensemble, folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     ensemble.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
     with pytest.raises(ArtifactError, match="not overwritten"):
-        ensemble.save(tmp_path / "mine")
+        ensemble.save(tmp_path / "other")
 
 
 def test_no_accuracy_of_the_benchmark_is_stored(folder: Path, benchmark: Benchmark) -> None:
@@ -76,9 +83,9 @@ def test_equal_arrays_are_stored_once(tmp_path: Path) -> None:
         assert np.array_equal(state.arrays[name], array), name
 
 
-def test_the_stacks_common_fitted_are_stored_once(folder: Path) -> None:
+def test_common_estimators_of_stacks_are_stored_once(folder: Path) -> None:
     manifest, state = load_artifact(folder)
-    assert any("model/trees/" in name for name in manifest["copies"])
+    assert any("estimator/extra_trees/" in name for name in manifest["copies"])
     assert (folder / ARRAYS).stat().st_size < 0.9 * sum(array.nbytes for array in state.arrays.values())
 
 
@@ -138,9 +145,7 @@ def test_numbers_of_another_type_are_refused(folder: Path) -> None:
     assert len(names) > 20
     for name in names[:: len(names) // 8]:
         array = state.arrays[name]
-        changed = np.zeros_like(
-            array, dtype=np.int64 if array.dtype.kind == "f" else np.float64
-        )  # it may hold infinities
+        changed = np.zeros_like(array, dtype=np.int64 if array.dtype.kind == "f" else np.float64)
         save_artifact(folder, manifest, State({**state.arrays, name: changed}, state.blobs))
         with pytest.raises(ArtifactError, match=f"{name.rsplit('/')[-1]} holds"):
             Ensemble.load(folder)
@@ -163,8 +168,8 @@ def rewrite(folder: Path, sign: bool, **changes: Any) -> None:
     ("sign", "changes", "reason"),
     [
         (False, {"seed": 7}, "was altered"),
-        (True, {"format": 1}, "format 1 is unknown"),
-        (True, {"format": 4}, "format 4 is unknown"),
+        (True, {"format": 3}, "format 3 is unknown"),
+        (True, {"format": 5}, "format 5 is unknown"),
         (True, {"combiners": ["oracle"]}, "do not make an ensemble"),
         (True, {"combiners": 3}, "do not make an ensemble"),
         (True, {"space": "elsewhere"}, "do not make an ensemble"),

@@ -135,7 +135,7 @@ def test_mutations_are_neighbors_with_a_gain(ensemble: Ensemble, archs: list[Arc
     for arch in archs[:5]:
         (current,) = ensemble.predict([arch])
         suggested = ensemble.suggest_mutations(arch)
-        neighbors = {str(space.edit(arch, neighbor)): neighbor for neighbor in space.neighbors(arch)}
+        neighbors = {str(space.describe_mutation(arch, neighbor)): neighbor for neighbor in space.neighbors(arch)}
         gains = [one.accuracy_gain for one in suggested]
         assert gains == sorted(gains, reverse=True)
         assert min(gains) > 0

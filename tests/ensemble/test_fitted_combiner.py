@@ -70,7 +70,7 @@ def test_contributions_that_do_not_fit_are_refused(
     fitted: FittedCombiner, incomplete: FeatureTable, cut: slice
 ) -> None:
     arrays = fitted.get_state().arrays
-    arrays["typical/means"] = arrays["typical/means"][cut]
+    arrays["mean_contributions/means"] = arrays["mean_contributions/means"][cut]
     with pytest.raises(ValueError, match="do not fit the columns"):
         FittedCombiner.from_state(FOREST, incomplete.names, 0, State(arrays))
 
@@ -79,5 +79,5 @@ def test_only_additive_combiners_have_mean_contributions(table: FeatureTable, be
     fitted = FittedCombiner.fit(get_combiner("mean"), table, benchmark.accuracy, benchmark.accuracy, 0)
     assert fitted.mean_contributions is None
     state = fitted.get_state()
-    assert not any(name.startswith("typical/") for name in state.arrays)
+    assert not any(name.startswith("mean_contributions/") for name in state.arrays)
     assert FittedCombiner.from_state(fitted.info, table.names, 0, state).mean_contributions is None

@@ -1,4 +1,4 @@
-"""A real server for all loops, and the environment that they run in: that of the tools, not of the server."""
+"""A real server for all loops, and the Python environment with their tools."""
 
 import ast
 import os
@@ -10,59 +10,59 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-
-from tests.real_server import Server, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPS = {file.stem.removesuffix("_loop"): file for file in sorted((ROOT / "examples" / "loops").glob("*.py"))}
-TIMEOUT = 300
-"""Seconds; Ray's start takes most of a minute on a busy machine."""
+TIMEOUT_S = 300
+"""Timeout of a loop: Ray takes most of a minute to start on a busy machine."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a loop printed in one line."""
+class LoopResult:
+    """One line that a loop printed."""
 
     accuracy: float
     flops: float | None
     architecture: Any
 
 
-Run = Callable[[str, str], list[Found]]
+RunLoop = Callable[[str, str], list[LoopResult]]
 
 
-@pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
+@pytest.fixture(scope="session")
+def api(url: str) -> Iterator[httpx.Client]:
+    """The server's HTTP API, used without the client."""
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+        yield client
 
 
-@pytest.fixture(scope="package")
-def run() -> Iterator[Run]:
+@pytest.fixture(scope="session")
+def run_loop() -> Iterator[RunLoop]:
     """Runs a loop, by its name, against the server at a URL."""
     python = Path(os.environ.get("ARCHRANK_LOOPS_PYTHON", ROOT / ".venv" / "loops" / "bin" / "python"))
     if not python.is_file():
         pytest.skip(f"ARCHRANK_LOOPS_PYTHON is not set to a Python with the tools, and {python} does not exist")
-    with tempfile.TemporaryDirectory(prefix="loops") as folder:  # short: Ray puts sockets in there
+    with tempfile.TemporaryDirectory(prefix="loops") as folder:  # a short path: Ray creates sockets in it
 
-        def run(loop: str, url: str) -> list[Found]:
+        def run(loop: str, url: str) -> list[LoopResult]:
             env = {"PATH": os.environ["PATH"], "HOME": folder, "RAY_TMPDIR": folder, "ARCHRANK_URL": url}
             command = [str(python), str(LOOPS[loop])]
-            done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
-            assert done.returncode == 0, done.stderr[-5000:]
-            return printed(done.stdout)
+            process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+            assert process.returncode == 0, process.stderr[-5000:]
+            return parse_output(process.stdout)
 
         yield run
 
 
-def printed(text: str) -> list[Found]:
-    """The last lines, as far as they hold an accuracy, operations where the loop counts them, and an architecture."""
-    found: list[Found] = []
+def parse_output(text: str) -> list[LoopResult]:
+    """Return the results of the last lines: an accuracy, FLOPs where the loop counts them, and an architecture."""
+    results: list[LoopResult] = []
     for line in reversed(text.splitlines()):
-        parts = re.fullmatch(r"(0\.\d+) (?:(\S+) )?(\{.*\})", line)
-        if parts is None:
+        match = re.fullmatch(r"(0\.\d+) (?:(\S+) )?(\{.*\})", line)
+        if match is None:
             break
-        flops = None if parts[2] is None else float(parts[2])
-        found.append(Found(float(parts[1]), flops, ast.literal_eval(parts[3])))
-    return found[::-1]
+        flops = None if match[2] is None else float(match[2])
+        results.append(LoopResult(float(match[1]), flops, ast.literal_eval(match[3])))
+    return results[::-1]

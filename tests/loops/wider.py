@@ -1,4 +1,4 @@
-"""A server that promises more than the real one behind it can do: architectures of twelve layers."""
+"""Proxy of a server that offers architectures of twelve layers, which the real server refuses."""
 
 import json
 from collections.abc import Iterator
@@ -10,34 +10,38 @@ from typing import Any
 import httpx
 
 TOO_DEEP = 12
-HOP = {"connection", "content-length", "date", "host", "server", "transfer-encoding", "accept-encoding"}
+HOP_BY_HOP_HEADERS = {"connection", "content-length", "date", "host", "server", "transfer-encoding", "accept-encoding"}
 
 
 @contextmanager
-def wider(real: str) -> Iterator[tuple[str, list[Any]]]:
-    """Its URL, and the problems of all architectures that the real server has refused, as they come."""
-    refused: list[Any] = []
+def wider(real_url: str) -> Iterator[tuple[str, list[Any]]]:
+    """Run the proxy.
+
+    Yields:
+        Its URL, and the list of problems of refused architectures, which grows.
+    """
+    problems: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
-            answer = httpx.request(
-                self.command, real + self.path, content=body, headers=headers, timeout=60, trust_env=False
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP_HEADERS}
+            response = httpx.request(
+                self.command, real_url + self.path, content=body, headers=headers, timeout=60, trust_env=False
             )
-            told = answer.json()
+            document = response.json()
             if self.path == "/v1/spaces":
-                told["gcn-nas"]["depths"].append(TOO_DEEP)
+                document["gcn-nas"]["depths"].append(TOO_DEEP)
             elif "/sample" in self.path:
-                told["architectures"][0] = {"space": "gcn-nas", "layers": [["S"]] * TOO_DEEP}
+                document["architectures"][0] = {"space": "gcn-nas", "layers": [["S"]] * TOO_DEEP}
             elif self.path == "/v1/predictions":
-                refused.extend(one["error"] for one in told["predictions"] if "error" in one)
-            self.send_response(answer.status_code)
-            text = json.dumps(told).encode()
-            for name, value in {**answer.headers, "content-length": str(len(text))}.items():
-                if name == "content-length" or name.lower() not in HOP:
+                problems.extend(item["error"] for item in document["predictions"] if "error" in item)
+            self.send_response(response.status_code)
+            text = json.dumps(document).encode()
+            for name, value in {**response.headers, "content-length": str(len(text))}.items():
+                if name == "content-length" or name.lower() not in HOP_BY_HOP_HEADERS:
                     self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text)
@@ -47,12 +51,12 @@ def wider(real: str) -> Iterator[tuple[str, list[Any]]]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = True
-        thread = Thread(target=listening.serve_forever)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.server_port}", refused
+            yield f"http://127.0.0.1:{server.server_port}", problems
         finally:
-            listening.shutdown()
+            server.shutdown()
             thread.join()

@@ -1,4 +1,4 @@
-"""Probe batches: the synthetic one, and those from recorded data; everything malformed is refused."""
+"""Probe batches: synthetic and recorded data; malformed files are refused."""
 
 import json
 import pickle
@@ -22,9 +22,9 @@ def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
     assert batch.fingerprint == again.fingerprint != other.fingerprint
     check_batch(batch.x, batch.y, space.input_shape(8, 32), space.num_classes)
     motion = (batch.x - batch.x.mean(2, keepdim=True)).flatten(1)
-    similar = torch.corrcoef(motion)
-    same_class = similar[torch.arange(0, 8, 2), torch.arange(1, 8, 2)].mean()
-    other_class = similar[torch.arange(0, 6), torch.arange(2, 8)].mean()
+    similarity = torch.corrcoef(motion)
+    same_class = similarity[torch.arange(0, 8, 2), torch.arange(1, 8, 2)].mean()
+    other_class = similarity[torch.arange(0, 6), torch.arange(2, 8)].mean()
     assert same_class > other_class + 0.1
 
 
@@ -45,7 +45,7 @@ def test_synthetic_batch_refuses_sizes(space: Any, field: str, value: Any) -> No
 
 @pytest.fixture
 def ntu_files(tmp_path: Path) -> tuple[Path, Path]:
-    """Six sequences in the NTU layout, the last frames zero, labels 7 and 9 in turn."""
+    """Six sequences in the NTU layout with trailing zeros, labels 7 and 9 in turn."""
     data = np.random.default_rng(0).standard_normal((6, 3, 20, 25, 2)).astype(np.float32)
     data[:, :, 12:] = 0
     np.save(tmp_path / "data.npy", data)
@@ -59,7 +59,7 @@ def test_ntu_layout(space: Any, ntu_files: tuple[Path, Path]) -> None:
     batch = ntu_batch(space, data, labels, batch_size=4, frames=8, seed=1)
     assert batch.x.shape == (4, 3, 8, 25, 2)
     assert sorted(batch.y.tolist()) == [7, 7, 9, 9]
-    assert bool((batch.x[:, :, -1] != 0).all()), "the padding at the end is not motion"
+    assert bool((batch.x[:, :, -1] != 0).all()), "trailing zeros are removed"
     assert batch.fingerprint == ntu_batch(space, data, labels.with_suffix(".npy"), 4, 8, 1).fingerprint
     spec = BatchSpec(source="ntu", batch_size=4, frames=8, seed=1, data=str(data), labels=str(labels))
     assert spec.make(space).fingerprint == batch.fingerprint
@@ -68,13 +68,13 @@ def test_ntu_layout(space: Any, ntu_files: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("source", "field"), [("synthetic", "data"), ("synthetic", "labels"), ("npz", "labels")], ids=lambda name: name
 )
-def test_a_path_that_would_not_be_read_is_refused(space: Any, source: Any, field: str) -> None:
+def test_paths_that_the_source_does_not_read_are_refused(space: Any, source: Any, field: str) -> None:
     spec = BatchSpec.model_validate({"source": source, "data": "npz" if source == "npz" else None, field: "file"})
     with pytest.raises(BatchError, match=f"{field}: got 'file'; allowed: none with source '{source}'"):
         spec.make(space)
 
 
-def test_pickled_labels_are_refused_with_the_way_to_convert_them(space: Any, ntu_files: tuple[Path, Path]) -> None:
+def test_pickled_labels_are_refused_with_a_command_to_convert_them(space: Any, ntu_files: tuple[Path, Path]) -> None:
     data, labels = ntu_files
     pickled = labels.with_suffix(".pkl")
     pickled.write_bytes(pickle.dumps((["a"] * 6, [7, 9, 7, 9, 7, 9])))
@@ -147,7 +147,7 @@ def test_recorded_kinect_data(datasets_folder: Path) -> None:
     assert batch.y.bincount().max() == 2
 
 
-def test_check_batch_names_what_is_wrong(space: Any, batch: ProbeBatch) -> None:
+def test_check_batch_names_the_malformed_field(space: Any, batch: ProbeBatch) -> None:
     shape = space.input_shape(4, 8)
     with pytest.raises(BatchError, match=r"x \(shape\)"):
         check_batch(batch.x[..., 0], batch.y, shape, 60)

@@ -1,4 +1,4 @@
-"""However an architecture is written, it is the same one, and no other: for every space, found through the registry."""
+"""All notations of an architecture are read as the same architecture, for every registered space."""
 
 import copy
 import json
@@ -15,39 +15,39 @@ from common.strict_json import loads
 from models import Architecture, ArchitectureError, get_space, space_names
 from models.gcn_nas.architecture import MODULES, THRESHOLD
 
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
+EXAMPLES = settings(max_examples=60)
 NESTING = 32
 
 
 def gcn_nas_notations(arch: Any) -> list[Any]:
-    """All ways in which people write it down."""
-    layers = [[name for name, there in zip(MODULES, row, strict=True) if there] for row in arch.mask]
-    backwards = [names[::-1] for names in layers]
-    mask = [[int(there) for there in row] for row in arch.mask]
-    weights = [[float(np.nextafter(THRESHOLD, 1)) if there else THRESHOLD for there in row] for row in arch.mask]
-    forms = [("layers", layers), ("layers", backwards), ("mask", mask), ("mask", arch.mask), ("weights", weights)]
+    """All notations of an architecture."""
+    layers = [[name for name, present in zip(MODULES, row, strict=True) if present] for row in arch.mask]
+    reversed_layers = [names[::-1] for names in layers]
+    mask = [[int(present) for present in row] for row in arch.mask]
+    weights = [[float(np.nextafter(THRESHOLD, 1)) if present else THRESHOLD for present in row] for row in arch.mask]
+    forms = [("layers", layers), ("layers", reversed_layers), ("mask", mask), ("mask", arch.mask), ("weights", weights)]
     named = [{field: rows} for field, rows in forms]
-    return [*named, *({"space": "gcn-nas", **one} for one in named), *(rows for _, rows in forms)]
+    return [*named, *({"space": "gcn-nas", **obj} for obj in named), *(rows for _, rows in forms)]
 
 
 NOTATIONS: dict[str, Callable[[Any], list[Any]]] = {"gcn-nas": gcn_nas_notations}
-"""By space; a new one has its own."""
+"""Notations by space."""
 PINNED = {"gcn-nas": ({"layers": [["L2", "S"], ["S"], [], ["L", "ST"]]}, "94498fe2e7830d7a68a74f3a84102989")}
-"""By space an architecture and its fingerprint, under which scores are stored: it never changes."""
+"""An architecture and its fingerprint by space. Stored scores depend on fingerprints, so they never change."""
 
 
 def architectures(name: str) -> st.SearchStrategy[Architecture]:
-    """Of the population that the space draws from, and some edits away from it."""
+    """Random architectures, up to three mutations from the sampling distribution."""
     space = get_space(name)
 
-    def drawn(seed: int, edits: int) -> Architecture:
+    def draw(seed: int, mutations: int) -> Architecture:
         rng = np.random.default_rng(seed)
         arch = space.sample(rng)
-        for _ in range(edits):
+        for _ in range(mutations):
             arch = space.mutate(arch, rng)
         return arch
 
-    return st.builds(drawn, st.integers(0, 2**32 - 1), st.integers(0, 3))
+    return st.builds(draw, st.integers(0, 2**32 - 1), st.integers(0, 3))
 
 
 @pytest.fixture(params=space_names())
@@ -56,7 +56,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def read(name: str, text: str) -> Architecture:
-    """As the service reads it."""
+    """Parse JSON text as the service does."""
     return get_space(name).parse(loads(text.encode(), NESTING))
 
 
@@ -64,7 +64,7 @@ def test_every_space_has_notations_and_a_pinned_fingerprint() -> None:
     assert set(NOTATIONS) == set(PINNED) == set(space_names())
 
 
-def test_fingerprints_are_what_they_were(name: str) -> None:
+def test_fingerprints_are_pinned(name: str) -> None:
     text, fingerprint = PINNED[name]
     assert get_space(name).parse(text).fingerprint == fingerprint
 
@@ -85,23 +85,23 @@ def test_every_notation_is_the_same_architecture(name: str) -> None:
 def test_architectures_are_equal_exactly_if_their_texts_and_fingerprints_are(name: str) -> None:
     @EXAMPLES
     @given(architectures(name), architectures(name), st.integers(0, 2**32 - 1))
-    def check(one: Architecture, other: Architecture, seed: int) -> None:
+    def check(first: Architecture, other: Architecture, seed: int) -> None:
         space = get_space(name)
-        for second in (one, other, space.mutate(one, np.random.default_rng(seed))):
-            same = one == second
-            assert (one.fingerprint == second.fingerprint) == same
-            assert (one.key == second.key) == same
-            assert (space.to_json(one) == space.to_json(second)) == same
+        for second in (first, other, space.mutate(first, np.random.default_rng(seed))):
+            same = first == second
+            assert (first.fingerprint == second.fingerprint) == same
+            assert (first.key == second.key) == same
+            assert (space.to_json(first) == space.to_json(second)) == same
 
     check()
 
 
-def test_what_is_sampled_is_what_is_described(name: str) -> None:
+def test_samples_have_the_described_depths(name: str) -> None:
     space = get_space(name)
-    described = json.loads(json.dumps(space.describe()))
+    description = json.loads(json.dumps(space.describe()))
 
     @EXAMPLES
-    @given(st.integers(0, 2**32 - 1), st.sampled_from(described["depths"]))
+    @given(st.integers(0, 2**32 - 1), st.sampled_from(description["depths"]))
     def check(seed: int, depth: int) -> None:
         arch = space.sample(np.random.default_rng(seed), depth=depth)
         assert space.features(arch)["depth"] == depth
@@ -118,33 +118,31 @@ ANYTHING = st.recursive(
 )
 
 
-def test_one_entry_replaced_by_anything_is_read_or_refused(name: str) -> None:
-    """Either way it is understood: what is read can be written and read again, and an error is short."""
-
+def test_one_replaced_entry_is_read_or_raises_a_short_error(name: str) -> None:
     @settings(EXAMPLES, max_examples=300)
     @given(architectures(name), ANYTHING, st.integers(0, 2**32 - 1))
-    def check(arch: Architecture, thing: Any, seed: int) -> None:
+    def check(arch: Architecture, replacement: Any, seed: int) -> None:
         space, rng = get_space(name), random.Random(seed)
-        form = replaced(rng.choice(NOTATIONS[name](arch)), thing, rng)
+        obj = replace_one(rng.choice(NOTATIONS[name](arch)), replacement, rng)
         try:
-            found = space.parse(form)
-        except ArchitectureError as error:
-            refusal = error
+            parsed = space.parse(obj)
+        except ArchitectureError as raised:
+            error = raised
         else:
-            assert space.parse(space.to_json(found)) == found
+            assert space.parse(space.to_json(parsed)) == parsed
             return
-        assert refusal.field
-        assert refusal.allowed
-        assert len(str(refusal)) < 500
+        assert error.field
+        assert error.allowed
+        assert len(str(error)) < 500
 
     check()
 
 
-def replaced(form: Any, thing: Any, rng: random.Random) -> Any:
-    """A copy in which one entry, at any level, is `thing`."""
-    if rng.random() < 0.25 or not isinstance(form, dict | list | tuple) or not form:
-        return thing
-    form = copy.deepcopy(list(form) if isinstance(form, tuple) else form)
-    place = rng.choice(list(form) if isinstance(form, dict) else range(len(form)))
-    form[place] = replaced(form[place], thing, rng)
-    return form
+def replace_one(obj: Any, replacement: Any, rng: random.Random) -> Any:
+    """Copy in which one entry, at any level, is replaced."""
+    if rng.random() < 0.25 or not isinstance(obj, dict | list | tuple) or not obj:
+        return replacement
+    obj = copy.deepcopy(list(obj) if isinstance(obj, tuple) else obj)
+    key = rng.choice(list(obj) if isinstance(obj, dict) else range(len(obj)))
+    obj[key] = replace_one(obj[key], replacement, rng)
+    return obj

@@ -1,4 +1,4 @@
-"""Skeletons of one's own."""
+"""Custom skeletons."""
 
 import json
 from typing import Any
@@ -13,10 +13,10 @@ HAND = Skeleton("hand", 6, ((2, 1), (3, 1), (4, 1), (5, 4), (6, 5)))
 
 
 @pytest.mark.parametrize("skeleton", [HAND, NTU, KINECT], ids=lambda skeleton: skeleton.name)
-def test_a_space_on_any_skeleton(skeleton: Skeleton) -> None:
+def test_a_space_of_any_skeleton(skeleton: Skeleton) -> None:
     space: Any = get_space("gcn-nas", skeleton=skeleton, num_persons=1, num_classes=3)
-    again = get_space("gcn-nas", **json.loads(json.dumps(space.settings)))
-    assert again.skeleton == skeleton
+    reconstructed = get_space("gcn-nas", **json.loads(json.dumps(space.settings)))
+    assert reconstructed.skeleton == skeleton
     batch = synthetic_batch(space, batch_size=2, frames=4)
     assert space.build(space.parse([["L2", "S"]] * 4))(batch.x).shape == (2, 3)
 
@@ -37,6 +37,6 @@ def test_a_space_on_any_skeleton(skeleton: Skeleton) -> None:
         ([1], "one of ntu, kinect, or name, joints and links"),
     ],
 )
-def test_what_is_no_tree_is_refused(skeleton: Any, message: str) -> None:
+def test_links_that_form_no_tree_are_refused(skeleton: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         get_space("gcn-nas", skeleton=skeleton)

@@ -1,4 +1,4 @@
-"""The contract of every search space, found through the registry."""
+"""Contract of search spaces, for every registered space."""
 
 import json
 from itertools import pairwise
@@ -22,7 +22,7 @@ def samples(any_space: Any, rng: np.random.Generator) -> list[Any]:
     return [any_space.sample(rng) for _ in range(40)]
 
 
-def test_sampling_is_seeded_and_inside_the_population(any_space: Any, samples: list[Any]) -> None:
+def test_sampling_is_seeded_and_without_warnings(any_space: Any, samples: list[Any]) -> None:
     rng = np.random.default_rng(0)
     assert [any_space.sample(rng) for _ in range(40)] == samples
     assert not any(any_space.warnings(arch) for arch in samples)
@@ -44,50 +44,50 @@ def test_features_of_many_are_those_of_each(any_space: Any, samples: list[Any]) 
     assert any_space.feature_values([]).shape == (0, len(any_space.feature_names))
 
 
-def test_neighbours_are_distinct_symmetric_and_in_the_population(any_space: Any, samples: list[Any]) -> None:
+def test_neighbors_are_distinct_symmetric_and_without_warnings(any_space: Any, samples: list[Any]) -> None:
     arch = samples[0]
     neighbors = list(any_space.neighbors(arch))
     assert len(set(neighbors)) == len(neighbors) > 0
     assert arch not in neighbors
-    for other in neighbors:
-        assert arch in set(any_space.neighbors(other))
-        assert not any_space.warnings(other)
+    for neighbor in neighbors:
+        assert arch in set(any_space.neighbors(neighbor))
+        assert not any_space.warnings(neighbor)
 
 
-def test_presets_are_architectures_of_the_population(any_space: Any) -> None:
+def test_presets_are_architectures_without_warnings(any_space: Any) -> None:
     assert any_space.presets
     for preset in any_space.presets.values():
         assert not any_space.warnings(any_space.parse(preset))
 
 
-def test_every_feature_has_a_meaning_of_its_own(any_space: Any) -> None:
-    meanings = [any_space.meaning(feature) for feature in any_space.feature_names]
-    assert len(set(meanings)) == len(meanings)
-    assert not any("\\" in words or "." in words for words in meanings)
+def test_descriptions_of_features_are_distinct(any_space: Any) -> None:
+    descriptions = [any_space.describe_feature(feature) for feature in any_space.feature_names]
+    assert len(set(descriptions)) == len(descriptions)
+    assert not any("\\" in text or "." in text for text in descriptions)
     with pytest.raises(UnknownNameError, match="no such feature"):
-        any_space.meaning("no such feature")
+        any_space.describe_feature("no such feature")
 
 
-def test_every_feature_describes_a_part(any_space: Any, samples: list[Any]) -> None:
+def test_every_feature_belongs_to_a_group(any_space: Any, samples: list[Any]) -> None:
     for arch in samples[:8]:
-        parts = {any_space.part(arch, feature) for feature in any_space.features(arch)}
-        assert all(isinstance(part, str) and part for part in parts)
-        assert 1 < len(parts) < len(any_space.features(arch))
+        groups = {any_space.feature_group(arch, feature) for feature in any_space.features(arch)}
+        assert all(isinstance(group, str) and group for group in groups)
+        assert 1 < len(groups) < len(any_space.features(arch))
 
 
-def test_an_edit_tells_every_neighbour_apart(any_space: Any, samples: list[Any]) -> None:
+def test_mutations_of_an_architecture_have_distinct_descriptions(any_space: Any, samples: list[Any]) -> None:
     for arch in samples[:4]:
-        around = list(any_space.neighbors(arch))
-        edits = [any_space.edit(arch, other) for other in around]
-        assert len({json.dumps(edit, sort_keys=True) for edit in edits}) == len(around)
-        for edit, other in zip(edits, around, strict=True):
-            assert any_space.edit(other, arch) != edit, "there and back are two edits"
+        neighbors = list(any_space.neighbors(arch))
+        mutations = [any_space.describe_mutation(arch, neighbor) for neighbor in neighbors]
+        assert len({json.dumps(mutation, sort_keys=True) for mutation in mutations}) == len(neighbors)
+        for mutation, neighbor in zip(mutations, neighbors, strict=True):
+            assert any_space.describe_mutation(neighbor, arch) != mutation, "the reverse mutation differs"
 
 
-def test_gcn_nas_parts_are_named_after_layers() -> None:
+def test_gcn_nas_feature_groups_are_named_after_layers() -> None:
     space = get_space("gcn-nas")
     arch = space.parse({"layers": [["S"], ["L", "S"], ["T"], ["L2", "ST"]]})  # slots 1, 5, 8 and 9
-    for feature, part in {
+    for feature, group in {
         "slot1.S": "layers[0] (S)",
         "slot5.fixed=1": "layers[1] (L, S)",
         "slot9.subset1.spectral": "layers[3] (L2, ST)",
@@ -101,23 +101,23 @@ def test_gcn_nas_parts_are_named_after_layers() -> None:
         "network.fixed.mean": "all layers together",
     }.items():
         assert feature in space.features(arch)
-        assert space.part(arch, feature) == part
+        assert space.feature_group(arch, feature) == group
     empty = space.parse({"layers": [[], ["S"], ["S"], ["S"]]})
-    assert space.part(empty, "slot1.L") == "layers[0] (no modules)"
+    assert space.feature_group(empty, "slot1.L") == "layers[0] (no modules)"
 
 
-def test_gcn_nas_edits_can_be_followed() -> None:
+def test_gcn_nas_descriptions_of_mutations_can_be_applied() -> None:
     space = get_space("gcn-nas")
     arch = space.sample(np.random.default_rng(3), depth=6)
-    for other in space.neighbors(arch):
-        edit = space.edit(arch, other)
+    for neighbor in space.neighbors(arch):
+        mutation = space.describe_mutation(arch, neighbor)
         layers = [set(modules) for modules in space.to_json(arch)["layers"]]
-        change = {"add": set.add, "remove": set.remove}[edit["action"]]
-        change(layers[edit["layer"]], edit["module"])
-        assert space.parse({"layers": [sorted(modules) for modules in layers]}) == other
+        change = {"add": set.add, "remove": set.remove}[mutation["action"]]
+        change(layers[mutation["layer"]], mutation["module"])
+        assert space.parse({"layers": [sorted(modules) for modules in layers]}) == neighbor
 
 
-def test_mutations_change_something_and_stay_in_the_population(any_space: Any, samples: list[Any]) -> None:
+def test_mutations_differ_and_have_no_warnings(any_space: Any, samples: list[Any]) -> None:
     rng = np.random.default_rng(1)
     for arch in samples * 3:
         mutant = any_space.mutate(arch, rng)
@@ -125,20 +125,20 @@ def test_mutations_change_something_and_stay_in_the_population(any_space: Any, s
         assert not any_space.warnings(mutant)
 
 
-def test_a_cross_takes_each_layer_from_a_parent(any_space: Any, samples: list[Any]) -> None:
+def test_crossover_takes_each_layer_from_a_parent(any_space: Any, samples: list[Any]) -> None:
     rng = np.random.default_rng(2)
     layers = {arch: any_space.to_json(arch)["layers"] for arch in samples}
-    for one, other in pairwise(samples):
-        child = any_space.crossover(one, other, rng)
-        mine = any_space.to_json(child)["layers"]
-        assert all(layer in layers[one] + layers[other] for layer in mine)
-        assert len(mine) in (len(layers[one]), len(layers[other]))
+    for first, second in pairwise(samples):
+        child = any_space.crossover(first, second, rng)
+        child_layers = any_space.to_json(child)["layers"]
+        assert all(layer in layers[first] + layers[second] for layer in child_layers)
+        assert len(child_layers) in (len(layers[first]), len(layers[second]))
         assert not any_space.warnings(child)
-    assert any_space.crossover(one, one, rng) == one
+        assert any_space.crossover(first, first, rng) == first
 
 
-def test_gcn_nas_crosses_slot_by_slot() -> None:
-    space = get_space("gcn-nas")
+def test_gcn_nas_crossover_is_slot_by_slot() -> None:
+    space: Any = get_space("gcn-nas")
     four, ten = (space.parse({"layers": [[module]] * depth}) for module, depth in (("S", 4), ("T", 10)))
     children = {space.crossover(four, ten, np.random.default_rng(seed)) for seed in range(60)}
     assert {child.depth for child in children} == {4, 10}
@@ -158,7 +158,7 @@ def test_build_depends_on_the_seed_alone(any_space: Any, samples: list[Any]) -> 
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
 
 
-def test_analytic_cost_is_what_the_network_really_does(any_space: Any, samples: list[Any]) -> None:
+def test_analytic_cost_is_that_of_the_network(any_space: Any, samples: list[Any]) -> None:
     shape = any_space.input_shape(3, 13)
     for arch in samples[:8]:
         network = any_space.build(arch).to("meta")
@@ -170,19 +170,19 @@ def test_analytic_cost_is_what_the_network_really_does(any_space: Any, samples: 
         assert logits.shape == (3, any_space.num_classes)
 
 
-def test_none_costs_more_than_the_largest(any_space: Any, samples: list[Any]) -> None:
+def test_no_architecture_costs_more_than_the_largest(any_space: Any, samples: list[Any]) -> None:
     largest = any_space.largest
     assert any_space.features(largest)["depth"] == any_space.max_layers
     for frames in (1, 8, 300):
         shape = any_space.input_shape(2, frames)
-        most = any_space.cost(largest, shape)
+        maximum = any_space.cost(largest, shape)
         for arch in (*samples, *any_space.neighbors(largest)):
             cost = any_space.cost(arch, shape)
-            assert cost.params <= most.params
-            assert cost.flops <= most.flops
+            assert cost.params <= maximum.params
+            assert cost.flops <= maximum.flops
 
 
-def test_settings_make_the_space_again(any_space: Any) -> None:
+def test_settings_reconstruct_the_space(any_space: Any) -> None:
     assert get_space(any_space.name, **any_space.settings).settings == any_space.settings
 
 
@@ -194,7 +194,7 @@ def test_unknown_space_and_settings_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="gcn-nas"):
         get_space("resnet")
     with pytest.raises(InputError, match="settings"):
-        get_space("gcn-nas", colour="red")
+        get_space("gcn-nas", color="red")
     with pytest.raises(UnknownNameError, match="kinect"):
         get_space("gcn-nas", skeleton="octopus")
     with pytest.raises(InputError, match="num_persons"):

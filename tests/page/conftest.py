@@ -28,22 +28,27 @@ class OpenPage(Protocol):
 
 
 @pytest.fixture(scope="session")
-def session_browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a worker."""
+def session_browser() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """One Chromium for all tests of a worker, and the event loop of Playwright's synchronous API."""
     if installed() is None:
         pytest.skip("Chromium is not installed")
     with chromium() as browser:
-        yield browser
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        yield browser, loop
+        asyncio._set_running_loop(loop)
 
 
 @pytest.fixture
-def browser(session_browser: Browser) -> Iterator[Browser]:
+def browser(session_browser: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Browser]:
     """The worker's Chromium.
 
-    Playwright's synchronous API leaves its event loop marked as running. The mark is removed after each test, so that
-    other tests of the same worker can run event loops; Playwright sets it again at its next call.
+    Playwright's event loop counts as running for as long as the browser is open. It does so only during the tests that
+    use the browser, so that other tests of the same worker can run event loops of their own.
     """
-    yield session_browser
+    browser, loop = session_browser
+    asyncio._set_running_loop(loop)
+    yield browser
     asyncio._set_running_loop(None)
 
 

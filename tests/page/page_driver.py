@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 MODULES = ["L", "L4n", "L4", "L3", "L2", "S", "T", "ST"]
 TIMEOUT_S = 60
@@ -30,7 +30,7 @@ class BrowserErrors:
         self._expected: list[str] = []
         self._errors: list[str] = []
         context.set_default_timeout(1000 * TIMEOUT_S)
-        context.on("console", lambda message: message.type in ("error", "warning") and self._add(message.text))
+        context.on("console", self._on_console)
         context.on("weberror", lambda error: self._add(str(error.error)))
         context.on("request", self._on_request)
         context.on("requestfailed", self._on_failure)
@@ -49,6 +49,10 @@ class BrowserErrors:
 
     def _add(self, error: str) -> None:
         self._errors.append(error)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._add(message.text)
 
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((f"{self._url}/", f"blob:{self._url}/", "data:")):

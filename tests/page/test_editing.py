@@ -1,6 +1,7 @@
 """Editing an architecture, and its prediction from structure, which follows every edit."""
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -42,13 +43,18 @@ def test_estimates_of_the_combiners_are_those_of_the_api(driver: PageDriver, api
     assert rows.count() == len(estimates)
 
 
+def sample(driver: PageDriver) -> None:
+    """Replace the architecture by a random one."""
+    before = driver.architecture()
+    driver.button("Random").click()
+    driver.wait_for(lambda: driver.architecture() != before)
+    driver.wait_until_current()
+
+
 def test_presets_and_random_architectures(driver: PageDriver, api: httpx.Client) -> None:
-    sampled = []
+    sampled: list[dict[str, Any]] = []
     for _ in range(3):
-        before = driver.architecture()
-        driver.button("Random").click()
-        driver.wait_for(lambda before=before: driver.architecture() != before)
-        driver.wait_until_current()
+        sample(driver)
         sampled.append(driver.architecture())
         driver.assert_shows(predict(api, sampled[-1]))
     assert sampled[0] != sampled[1] != sampled[2]

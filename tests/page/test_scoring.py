@@ -113,7 +113,7 @@ def test_the_ensemble_s_card(driver: PageDriver, api: httpx.Client) -> None:
     document = api.get("/v1/ensembles/gcn-nas-ntu").json()
     driver.page.get_by_role("heading", name="About the ensemble").click()
     card = driver.page.locator("#card")
-    expect(card).to_contain_text(f"{document['benchmark']['architectures']} trained architectures")
+    expect(card).to_contain_text(f"{document['benchmark']['size']} trained architectures")
     row = card.locator("tbody tr").filter(has=driver.page.get_by_role("rowheader", name="stacked", exact=True))
     metrics = document["metrics"]["stacked"]
     expect(row).to_contain_text(f"{metrics['spearman']['mean']:.3f}")

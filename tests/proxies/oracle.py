@@ -1,6 +1,6 @@
-"""Every proxy straight from its formula: plain autograd with respect to parameters, one loop for each sum.
+"""Every proxy from its formula: plain autograd with respect to parameters, one loop for each sum.
 
-Nothing here is imported from `proxies`. A network is built anew for each proxy: nothing is copied or put back.
+Independent of `proxies`. A network is built for each proxy, so that nothing is copied or restored.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
-from tests.proxies.zoo.specimen import Specimen
+from tests.proxies.zoo.case import ZooCase
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -23,20 +23,20 @@ PRODUCTS = ("matmul", "__matmul__", "mm", "bmm")
 SEED = 0
 
 
-def trained(specimen: Specimen) -> nn.Module:
-    """The network in train mode with plain parameters; what it draws is seeded."""
-    network = specimen.network()
+def trained(case: ZooCase) -> nn.Module:
+    """Build the network in train mode, with plain parameters and seeded random modules."""
+    network = case.network()
     network.train()
-    specimen.baked(network)
+    case.baked(network)
     torch.manual_seed(SEED)
     return network
 
 
-def weights_of(specimen: Specimen, network: nn.Module) -> list[Tensor]:
+def weights_of(case: ZooCase, network: nn.Module) -> list[Tensor]:
     return [
         parameter
         for name, parameter in network.named_parameters()
-        if parameter.ndim >= 2 and parameter.requires_grad and name not in specimen.no_weights
+        if parameter.ndim >= 2 and parameter.requires_grad and name not in case.no_weights
     ]
 
 
@@ -44,52 +44,52 @@ def loss_of(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(network(x.clone()), y)
 
 
-def gradients(specimen: Specimen) -> list[tuple[Tensor, Tensor]]:
-    """(W, ∂L/∂W) of the weights that the loss depends on."""
-    network = trained(specimen)
-    weights = weights_of(specimen, network)
-    made = torch.autograd.grad(loss_of(network, specimen.x, specimen.y), weights, allow_unused=True)
-    return [(w.detach(), g) for w, g in zip(weights, made, strict=True) if g is not None]
+def gradients(case: ZooCase) -> list[tuple[Tensor, Tensor]]:
+    """Return (W, ∂L/∂W) of the weights that the loss depends on."""
+    network = trained(case)
+    weights = weights_of(case, network)
+    grads = torch.autograd.grad(loss_of(network, case.x, case.y), weights, allow_unused=True)
+    return [(w.detach(), g) for w, g in zip(weights, grads, strict=True) if g is not None]
 
 
-def params(specimen: Specimen) -> float:
-    return sum(p.numel() for p in set(specimen.network().parameters()) if p.requires_grad)
+def params(case: ZooCase) -> float:
+    return sum(p.numel() for p in set(case.network().parameters()) if p.requires_grad)
 
 
-def l2_norm(specimen: Specimen) -> float:
-    return sum(float(w.detach().norm()) for w in weights_of(specimen, trained(specimen)))
+def l2_norm(case: ZooCase) -> float:
+    return sum(float(w.detach().norm()) for w in weights_of(case, trained(case)))
 
 
-def grad_norm(specimen: Specimen) -> float:
-    return sum(float(g.norm()) for _, g in gradients(specimen))
+def grad_norm(case: ZooCase) -> float:
+    return sum(float(g.norm()) for _, g in gradients(case))
 
 
-def plain(specimen: Specimen) -> float:
-    return sum(float((w * g).sum()) for w, g in gradients(specimen))
+def plain(case: ZooCase) -> float:
+    return sum(float((w * g).sum()) for w, g in gradients(case))
 
 
-def snip(specimen: Specimen) -> float:
-    return sum(float((w * g).abs().sum()) for w, g in gradients(specimen))
+def snip(case: ZooCase) -> float:
+    return sum(float((w * g).abs().sum()) for w, g in gradients(case))
 
 
-def grasp(specimen: Specimen) -> float:
-    network = trained(specimen)
-    weights = weights_of(specimen, network)
-    loss = loss_of(network, specimen.x, specimen.y)
+def grasp(case: ZooCase) -> float:
+    network = trained(case)
+    weights = weights_of(case, network)
+    loss = loss_of(network, case.x, case.y)
     gs = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-    along = sum((g * g.detach()).sum() for g in gs if g is not None)
-    products = torch.autograd.grad(along, weights, allow_unused=True)
+    slope = torch.stack([(g * g.detach()).sum() for g in gs if g is not None]).sum()
+    products = torch.autograd.grad(slope, weights, allow_unused=True)
     return -sum(float((w * hg).detach().sum()) for w, hg in zip(weights, products, strict=True) if hg is not None)
 
 
-def zico(specimen: Specimen) -> float:
-    network = trained(specimen)
-    weights = weights_of(specimen, network)
-    middle = (len(specimen.y) + 1) // 2
+def zico(case: ZooCase) -> float:
+    network = trained(case)
+    weights = weights_of(case, network)
+    middle = (len(case.y) + 1) // 2
     halves = []
     for part in (slice(0, middle), slice(middle, None)):
-        made = torch.autograd.grad(loss_of(network, specimen.x[part], specimen.y[part]), weights, allow_unused=True)
-        halves.append([None if g is None else g.abs().numpy() for g in made])
+        grads = torch.autograd.grad(loss_of(network, case.x[part], case.y[part]), weights, allow_unused=True)
+        halves.append([None if g is None else g.abs().numpy() for g in grads])
     total = 0.0
     for first, second in zip(*halves, strict=True):
         if first is None and second is None:
@@ -103,31 +103,31 @@ def zico(specimen: Specimen) -> float:
 
 @contextmanager
 def replaced(names: tuple[str, ...], wrapper: Callable[[str, Any], Any]) -> Iterator[None]:
-    """While it lasts, functions of `torch` and `torch.nn.functional` are others."""
+    """Replace functions of `torch` and `torch.nn.functional`, and restore them."""
     patches = [
         patch.object(place, name, wrapper(name, getattr(place, name)))
         for name in names
         for place in (torch, F)
         if hasattr(place, name)
     ]
-    for one in patches:
-        one.start()
+    for patched in patches:
+        patched.start()
     try:
         yield
     finally:
-        for one in patches:
-            one.stop()
+        for patched in patches:
+            patched.stop()
 
 
 def without_batch_norm() -> Any:
     return replaced(("batch_norm",), lambda name, original: lambda x, *args, **kwargs: x.clone())
 
 
-def fisher(specimen: Specimen) -> float:
+def fisher(case: ZooCase) -> float:
     calls: list[tuple[Tensor, int, int]] = []
 
     def recording(name: str, original: Any) -> Any:
-        def call(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        def call(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Any:
             z = original(x, weight, *args, **kwargs)
             channels = z.ndim - 1 if name == "linear" else z.ndim - (weight.ndim - 1)
             calls.append((z, channels, weight.numel()))
@@ -135,9 +135,9 @@ def fisher(specimen: Specimen) -> float:
 
         return call
 
-    network = trained(specimen)
+    network = trained(case)
     with replaced((*CONVOLUTIONS, *TRANSPOSED, "linear"), recording):
-        loss = loss_of(network, specimen.x.clone().requires_grad_(), specimen.y)  # a frozen layer counts, too
+        loss = loss_of(network, case.x.clone().requires_grad_(), case.y)  # a frozen layer counts, too
     total = 0.0
     for z, channels, numel in calls:
         if not z.requires_grad:
@@ -159,23 +159,23 @@ def input_gradient(network: nn.Module, x: Tensor) -> np.ndarray:
     return gradient.flatten(1).numpy()
 
 
-def jacov(specimen: Specimen) -> float:
-    values = np.linalg.eigvalsh(np.corrcoef(input_gradient(trained(specimen), specimen.x)))
+def jacov(case: ZooCase) -> float:
+    values = np.linalg.eigvalsh(np.corrcoef(input_gradient(trained(case), case.x)))
     return -float(sum(math.log(v + 1e-5) + 1 / (v + 1e-5) for v in values))
 
 
-def epe_nas(specimen: Specimen) -> float:
+def epe_nas(case: ZooCase) -> float:
     with without_batch_norm():
-        gradient = input_gradient(trained(specimen), specimen.x)
+        gradient = input_gradient(trained(case), case.x)
     total = 0.0
-    for label in set(specimen.y.tolist()):
-        matrix = np.atleast_2d(np.corrcoef(gradient[specimen.y.numpy() == label]))
+    for label in set(case.y.tolist()):
+        matrix = np.atleast_2d(np.corrcoef(gradient[case.y.numpy() == label]))
         total += abs(np.log(np.abs(matrix) + 1e-5).sum())
     return float(total)
 
 
 class Relus(TorchFunctionMode):
-    """Records which entries of each ReLU's input are above 0."""
+    """Mode that records the positive entries of each ReLU's input."""
 
     def __init__(self) -> None:
         self.active: list[Tensor] = []
@@ -183,20 +183,20 @@ class Relus(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").strip("_")
-        lowest = args[1] if len(args) > 1 else kwargs.get("min")
+        minimum = args[1] if len(args) > 1 else kwargs.get("min")
         if (
             name == "relu"
-            or (name in ("clamp", "clamp_min", "clip") and lowest == 0 and len(args) < 3 and "max" not in kwargs)
+            or (name in ("clamp", "clamp_min", "clip") and minimum == 0 and len(args) < 3 and "max" not in kwargs)
             or (name == "threshold" and args[1:3] == (0, 0))
         ):
             self.active.append((args[0] > 0).flatten(1).clone())
         return func(*args, **kwargs)
 
 
-def nwot(specimen: Specimen) -> float:
-    network = trained(specimen)
+def nwot(case: ZooCase) -> float:
+    network = trained(case)
     with Relus() as relus:
-        network(specimen.x.clone())
+        network(case.x.clone())
     rows = len(relus.active[0])
     kernel = 1e-6 * np.eye(rows)
     for active in relus.active:
@@ -206,68 +206,68 @@ def nwot(specimen: Specimen) -> float:
     return float(np.linalg.slogdet(kernel)[1])
 
 
-def grad_sign(specimen: Specimen) -> float:
-    network = trained(specimen)
-    weights = weights_of(specimen, network)
+def grad_sign(case: ZooCase) -> float:
+    network = trained(case)
+    weights = weights_of(case, network)
     sums = [torch.zeros_like(w) for w in weights]
     with without_batch_norm():
-        for i in range(len(specimen.y)):
-            loss = loss_of(network, specimen.x[i : i + 1], specimen.y[i : i + 1])
+        for i in range(len(case.y)):
+            loss = loss_of(network, case.x[i : i + 1], case.y[i : i + 1])
             for total, g in zip(sums, torch.autograd.grad(loss, weights, allow_unused=True), strict=True):
                 if g is not None:
                     total += g.sign()
     return sum(float(total.abs().sum()) for total in sums) / sum(w.numel() for w in weights)
 
 
-def synflow(specimen: Specimen) -> float:
-    network = trained(specimen)
+def synflow(case: ZooCase) -> float:
+    network = trained(case)
     with torch.no_grad():
         for tensor in network.state_dict().values():
             tensor.abs_()
-    weights = weights_of(specimen, network)
+    weights = weights_of(case, network)
     with without_batch_norm():
-        total = network(torch.ones_like(specimen.x[:1])).sum()
-        made = torch.autograd.grad(total, weights, allow_unused=True)
+        total = network(torch.ones_like(case.x[:1])).sum()
+        grads = torch.autograd.grad(total, weights, allow_unused=True)
     return math.log(
-        sum(float((w * g).detach().abs().sum()) for w, g in zip(weights, made, strict=True) if g is not None)
+        sum(float((w * g).detach().abs().sum()) for w, g in zip(weights, grads, strict=True) if g is not None)
     )
 
 
 class Flops(TorchFunctionMode):
-    """Twice the multiply-adds of layers and matrix products."""
+    """Mode that counts twice the multiply-adds of layers and matrix products."""
 
     def __init__(self) -> None:
-        self.total = 0
+        self.total: int = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
+        output = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         if name in PRODUCTS:
-            self.total += 2 * made.numel() * args[0].shape[-1]
+            self.total += 2 * output.numel() * args[0].shape[-1]
         elif name == "addmm":
-            self.total += 2 * made.numel() * args[1].shape[-1]
+            self.total += 2 * output.numel() * args[1].shape[-1]
         elif name == "linear":
-            self.total += 2 * made.numel() * args[1].shape[1]
+            self.total += 2 * output.numel() * args[1].shape[1]
         elif name in (*CONVOLUTIONS, *TRANSPOSED):
-            self.total += 2 * (made if name in CONVOLUTIONS else args[0]).numel() * args[1][0].numel()
-        return made
+            self.total += 2 * (output if name in CONVOLUTIONS else args[0]).numel() * args[1][0].numel()
+        return output
 
 
-def flops(specimen: Specimen) -> float:
-    network = trained(specimen)
+def flops(case: ZooCase) -> float:
+    network = trained(case)
     with Flops() as counted:
-        network(specimen.x.clone())
-    return counted.total + specimen.more_flops
+        network(case.x.clone())
+    return float(counted.total + case.more_flops)
 
 
-def unit_outputs(specimen: Specimen) -> list[np.ndarray]:
-    """(channels, places) of each unit, of one random datum."""
-    network = trained(specimen)
+def unit_outputs(case: ZooCase) -> list[np.ndarray]:
+    """Return (channels, positions) of each unit for one random sample."""
+    network = trained(case)
     maps: list[np.ndarray] = []
     for unit in network.units:  # type: ignore[union-attr]
         unit.register_forward_hook(lambda module, args, out: maps.append(out[0].detach().flatten(1).numpy().copy()))
-    datum = torch.randn((1, *specimen.x.shape[1:]), generator=torch.Generator().manual_seed(SEED))
-    network(datum.double())
+    x = torch.randn((1, *case.x.shape[1:]), generator=torch.Generator().manual_seed(SEED))
+    network(x.double())
     return maps
 
 
@@ -276,22 +276,22 @@ def lowest(rows: np.ndarray) -> float:
         return float(np.linalg.eigvalsh(np.nan_to_num(np.atleast_2d(np.corrcoef(rows))))[0])
 
 
-def meco(specimen: Specimen) -> float:
-    return sum(lowest(rows) for rows in unit_outputs(specimen))
+def meco(case: ZooCase) -> float:
+    return sum(lowest(rows) for rows in unit_outputs(case))
 
 
-def meco_opt(specimen: Specimen) -> float:
+def meco_opt(case: ZooCase) -> float:
     total = 0.0
-    for rows in unit_outputs(specimen):
+    for rows in unit_outputs(case):
         sampled = torch.randperm(len(rows), generator=torch.Generator().manual_seed(SEED))[:8].numpy()
         total += len(rows) / len(sampled) * lowest(rows[sampled])
     return total
 
 
 @torch.no_grad()
-def zen(specimen: Specimen) -> float:
-    """One draw: convolutions in the order of registration, then x and its noise."""
-    network, generator = trained(specimen), torch.Generator().manual_seed(SEED)
+def zen(case: ZooCase) -> float:
+    """Compute one repeat: sample convolutions in the order of registration, then x and its noise."""
+    network, generator = trained(case), torch.Generator().manual_seed(SEED)
 
     def normal(shape: Any) -> Tensor:
         return torch.randn(shape, generator=generator).double()
@@ -303,8 +303,8 @@ def zen(specimen: Specimen) -> float:
                 module.bias.zero_()
     outputs: list[Tensor] = []
     network.feature_unit.register_forward_hook(lambda module, args, out: outputs.append(out.clone()))  # type: ignore
-    x = normal(specimen.x.shape)
-    noise = normal(specimen.x.shape)
+    x = normal(case.x.shape)
+    noise = normal(case.x.shape)
     network(x.clone())
     network(x + 0.01 * noise)
     differences = (outputs[0] - outputs[1]).abs().flatten(1).sum(1)
@@ -314,11 +314,11 @@ def zen(specimen: Specimen) -> float:
     )
 
 
-FORMULAS: dict[str, Callable[[Specimen], float]] = {
+FORMULAS: dict[str, Callable[[ZooCase], float]] = {
     formula.__name__: formula
     for formula in (
         *(epe_nas, fisher, flops, grad_norm, grad_sign, grasp, jacov, l2_norm, meco, meco_opt, nwot, params, plain),
         *(snip, synflow, zen, zico),
     )
 }
-"""By proxy: all but sed, which looks at no network but at what it names."""
+"""Oracles by proxy: all but sed, which reads an attribute of the network alone."""

@@ -1,4 +1,4 @@
-"""Scores are the same whatever the caller has set, and whatever was scored before."""
+"""Scores do not depend on the caller's settings, nor on earlier scores."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ from models import get_space, space_names
 from models.batches import synthetic_batch
 from proxies import Score, runner, score
 from proxies.passes import ProxyInput
-from tests.proxies.test_zoo import check, exact_alone
+from tests.proxies.test_zoo import check, exact_engine_only
 from tests.proxies.zoo import ZOO
+from tests.proxies.zoo.case import Net, X, Y, ZooCase, failing, head, pooled
 from tests.proxies.zoo.in_place import convs
-from tests.proxies.zoo.specimen import Net, Specimen, X, Y, failing, head, pooled
 
 KINDS = ("residual block", "slices written", "dropout", "MultiheadAttention", "units, features and topology named")
 
@@ -43,48 +43,48 @@ SURROUNDINGS: dict[str, Callable[[], Any]] = {
 }
 
 
-def told(scores: dict[str, Score]) -> dict[str, tuple[Any, ...]]:
-    return {name: (found.value, found.log, found.status, found.error, found.note) for name, found in scores.items()}
+def without_times(scores: dict[str, Score]) -> dict[str, tuple[Any, ...]]:
+    return {name: (s.value, s.log, s.status, s.error, s.note) for name, s in scores.items()}
 
 
-def made(kind: str) -> tuple[nn.Module, Tensor, Tensor]:
-    """As people have it, in float32."""
-    specimen = ZOO[kind]
-    return specimen.network().float(), specimen.x.float(), specimen.y
+def in_float32(kind: str) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return a network of the zoo and its batch in float32."""
+    case = ZOO[kind]
+    return case.network().float(), case.x.float(), case.y
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("around", SURROUNDINGS)
 def test_the_caller_s_modes_move_nothing(kind: str, around: str) -> None:
-    network, x, y = made(kind)
-    expected = told(score(network, x, y))
+    network, x, y = in_float32(kind)
+    expected = without_times(score(network, x, y))
     with SURROUNDINGS[around]():
-        found = told(score(network, x, y))
+        found = without_times(score(network, x, y))
     assert found == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_and_a_batch_made_under_inference_mode(kind: str) -> None:
-    expected = told(score(*made(kind)))
+    expected = without_times(score(*in_float32(kind)))
     with torch.inference_mode():
-        network, x, y = made(kind)
+        network, x, y = in_float32(kind)
         x, y = x.clone(), y.clone()
-    assert told(score(network, x, y)) == expected
+    assert without_times(score(network, x, y)) == expected
 
 
 def test_threads_do_not_meet() -> None:
-    expected = {kind: told(score(*made(kind))) for kind in KINDS}
+    expected = {kind: without_times(score(*in_float32(kind))) for kind in KINDS}
     state = torch.get_rng_state()
-    networks = {kind: made(kind) for kind in KINDS}
+    networks = {kind: in_float32(kind) for kind in KINDS}
     torch.set_rng_state(state)
     with ThreadPoolExecutor(4) as pool:
         jobs = [(kind, pool.submit(score, *networks[kind])) for kind in KINDS * 3]
-        assert all(told(job.result()) == expected[kind] for kind, job in jobs)
+        assert all(without_times(job.result()) == expected[kind] for kind, job in jobs)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 class StraightThrough(torch.autograd.Function):
-    """sign, with the derivative of the identity."""
+    """Sign with the derivative of the identity."""
 
     @staticmethod
     def forward(ctx: Any, w: Tensor) -> Tensor:
@@ -95,30 +95,30 @@ class StraightThrough(torch.autograd.Function):
         return gradient
 
 
-def _plain(m: Any, x: Tensor) -> Tensor:
+def _plain(m: Any, x: Tensor) -> Any:
     return m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x).mul_(0.5))))))
 
 
-def _without(m: Any, x: Tensor) -> Tensor:
+def _without(m: Any, x: Tensor) -> Any:
     with torch.no_grad():
         z = m.a(x).mul_(0.5)
     return m.fc(pooled(torch.relu(m.b(torch.relu(z)))))
 
 
-def _silent() -> nn.Module:
-    network = Net(_plain, **convs())
+def _silent() -> Any:
+    network: Any = Net(_plain, **convs())
     nn.init.zeros_(network.fc.weight)
     return network
 
 
-def _frozen() -> nn.Module:
-    network = Net(_plain, **convs())
+def _frozen() -> Any:
+    network: Any = Net(_plain, **convs())
     network.b.weight.requires_grad_(False)
     return network
 
 
 def _signs(sign: Any) -> Callable[[], nn.Module]:
-    def run(m: Any, x: Tensor) -> Tensor:
+    def run(m: Any, x: Tensor) -> Any:
         return m.fc(torch.relu(F.linear(x.flatten(1), sign(m.w.weight))))
 
     return lambda: Net(run, w=nn.Linear(75, 6), fc=head())
@@ -134,17 +134,17 @@ SEQUELS = {
 
 @pytest.mark.parametrize("what", SEQUELS)
 def test_what_was_scored_before_moves_nothing(what: str) -> None:
-    """The same operations on the same shapes, of which the first says nothing about the second."""
+    """Networks with the same operations on the same shapes are verified one by one."""
     first, second = SEQUELS[what]
-    score(Specimen(first).network(), X, Y)
+    score(ZooCase(first).network(), X, Y)
     cut_off = failing("no gradient", "jacov", "epe_nas") if "none" in what else {}
-    specimen = Specimen(second, fails=cut_off)
-    assert not check(specimen, score(specimen.network(), X, Y))
+    case = ZooCase(second, fails=cut_off)
+    assert not check(case, score(case.network(), X, Y))
 
 
 @pytest.mark.parametrize("name", space_names())
 def test_engines_agree_on_the_networks_of_a_space(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The statement of `taped`."""
+    """The statement of `supports_tape` holds."""
     space = get_space(name)
     batch, rng = synthetic_batch(space, batch_size=2, frames=4), np.random.default_rng(0)
     y = torch.tensor([0, 0])
@@ -153,13 +153,13 @@ def test_engines_agree_on_the_networks_of_a_space(name: str, monkeypatch: pytest
         assert ProxyInput(network, batch.x, batch.y, 0, 1).supports_tape
         with monkeypatch.context() as patch:
             fast = score(network, batch.x.double(), y)
-            patch.setattr(runner, "verified_needs", exact_alone)
+            patch.setattr(runner, "verified_needs", exact_engine_only)
             exact = score(network, batch.x.double(), y)
-        assert {found.status for found in fast.values()} == {"ok"}
-        for proxy, found in fast.items():
+        assert {result.status for result in fast.values()} == {"ok"}
+        for proxy, result in fast.items():
             # Backward in float32, and without batch norm deep networks amplify rounding.
             rel = 1e-2 if proxy == "epe_nas" else 1e-4
-            assert found.feature == pytest.approx(exact[proxy].feature, rel=rel), (arch, proxy)
+            assert result.feature == pytest.approx(exact[proxy].feature, rel=rel), (arch, proxy)
 
 
 def _hooked(network: Any) -> None:
@@ -198,7 +198,7 @@ def test_a_statement_does_not_hold_for_subclasses(space: Any) -> None:
 
 
 class Adjacency(nn.Module):
-    """Nodes mixed by a matrix that is a buffer, or a plain attribute that PyTorch does not convert."""
+    """Network that mixes nodes by a matrix: a buffer, or a plain attribute that PyTorch does not convert."""
 
     def __init__(self, plain: bool) -> None:
         super().__init__()
@@ -210,14 +210,14 @@ class Adjacency(nn.Module):
         self.again = [self.graph]
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.fc(torch.relu(self.a(self.graph @ self.again[0] @ x)).mean(1))
-        return made
+        logits: Tensor = self.fc(torch.relu(self.a(self.graph @ self.again[0] @ x)).mean(1))
+        return logits
 
 
 def test_a_plain_tensor_is_taken_along_to_float64() -> None:
-    found, x = [], torch.randn(len(Y), 9, 12, generator=torch.Generator().manual_seed(0))
+    results, x = [], torch.randn(len(Y), 9, 12, generator=torch.Generator().manual_seed(0))
     for plain in (True, False):
         torch.manual_seed(0)
-        found.append(told(score(Adjacency(plain), x, Y)))
-    assert found[0] == found[1]
-    assert {found[0][name][2] for name in ("epe_nas", "synflow", "snip")} == {"ok"}
+        results.append(without_times(score(Adjacency(plain), x, Y)))
+    assert results[0] == results[1]
+    assert {results[0][name][2] for name in ("epe_nas", "synflow", "snip")} == {"ok"}

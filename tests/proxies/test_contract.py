@@ -1,4 +1,4 @@
-"""The contract of every proxy, found through the registry."""
+"""Contract of every registered proxy."""
 
 import copy
 import json
@@ -20,9 +20,9 @@ ALL = proxy_names()
 
 
 class Small(nn.Module):
-    """A network that has everything the proxies look at, small enough for many runs."""
+    """Small network with all attributes that proxies read."""
 
-    def __init__(self, dropless: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()),

@@ -1,4 +1,4 @@
-"""MeCo against NumPy."""
+"""meco and meco_opt against NumPy."""
 
 from typing import Any
 
@@ -15,21 +15,21 @@ from proxies.passes.random_input import RandomInputPass, UnitOutput
 
 
 class Toy(nn.Module):
-    """Two units, of 16 and of 5 channels, in boxes that must not be counted too."""
+    """Two units, of 16 and of 5 channels, in containers that must not count."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.box = nn.Sequential(
+        self.body = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16)), nn.Sequential(nn.Conv2d(16, 5, 1), nn.ReLU())
         )
         self.fc = nn.Linear(5, 4)
 
     @property
     def units(self) -> Any:
-        return self.box
+        return self.body
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.fc(self.box(x).mean((2, 3)))
+        logits: torch.Tensor = self.fc(self.body(x).mean((2, 3)))
         return logits
 
 
@@ -44,11 +44,11 @@ def toy() -> Toy:
 
 
 def maps(toy: Toy, seed: int) -> list[Any]:
-    """Each unit's feature map of the datum, (channels, places)."""
-    datum = torch.randn(1, 3, 6, 7, generator=torch.Generator().manual_seed(seed))
+    """Return each unit's feature map of the random sample, (channels, positions)."""
+    x = torch.randn(1, 3, 6, 7, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        first = toy.box[0](datum)
-        return [first[0].flatten(1).double().numpy(), toy.box[1](first)[0].flatten(1).double().numpy()]
+        first = toy.body[0](x)
+        return [first[0].flatten(1).double().numpy(), toy.body[1](first)[0].flatten(1).double().numpy()]
 
 
 def lowest(rows: Any) -> float:
@@ -61,7 +61,7 @@ def test_meco_equals_numpy(toy: Toy) -> None:
     assert score(toy, X, Y, ["meco"], seed=2)["meco"].value == pytest.approx(expected, rel=1e-5)
 
 
-def test_meco_opt_equals_numpy_on_the_drawn_channels(toy: Toy) -> None:
+def test_meco_opt_equals_numpy_on_the_sampled_channels(toy: Toy) -> None:
     wide, narrow = maps(toy, seed=2)
     sampled = torch.randperm(16, generator=torch.Generator().manual_seed(2))[:8].numpy()
     expected = 16 / 8 * lowest(wide[sampled]) + lowest(narrow)

@@ -1,4 +1,4 @@
-"""The passes against slow, obvious computations; and what happens where memory runs out."""
+"""The passes against slow reference computations, and behaviour out of memory."""
 
 import copy
 import math
@@ -22,11 +22,11 @@ from tests.proxies.test_contract import Small
 def test_grad_sign_equals_a_loop_over_samples(space: Any, batch: ProbeBatch) -> None:
     network = space.build(space.parse([["L2", "S", "T", "ST"]] * 4))
     total: list[torch.Tensor] | None = None
-    free = working_copy(network)
-    for x, y in zip(batch.x.split(1), batch.y.split(1), strict=True):
+    copied = working_copy(network)
+    for x, y in zip(batch.x[:, None], batch.y[:, None], strict=True):
         with WithoutBatchNorm():
-            loss = functional.cross_entropy(free(x), y)
-        weights = [layer.weight for layer in layers(free)]
+            loss = functional.cross_entropy(copied(x), y)
+        weights = [layer.weight for layer in layers(copied)]
         grads = torch.autograd.grad(loss, weights, allow_unused=True)
         signs = [torch.zeros_like(w) if g is None else g.sign() for w, g in zip(weights, grads, strict=True)]
         total = signs if total is None else [a + b for a, b in zip(total, signs, strict=True)]
@@ -62,7 +62,7 @@ def test_grasp_equals_a_finite_difference(small_double: Small) -> None:
 def test_synflow_does_not_depend_on_the_order_of_summation(
     space: Any, batch: ProbeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Joints that the skeleton makes alike have equal attention scores: rounding must not part them."""
+    """Joints that are equivalent by symmetry have equal attention scores, which rounding must not separate."""
     network = space.build(space.sample(np.random.default_rng(2), depth=8))
     ours = score(network, batch.x, batch.y, ["synflow"])["synflow"].log
     monkeypatch.setattr(temporal_convolution, "applies", lambda *_: False)
@@ -75,15 +75,15 @@ def small_double() -> Small:
     return Small().double()
 
 
-class Hungry(Small):
-    """Runs out of memory above a number of samples, or when gradients of gradients are asked for."""
+class MemoryLimited(Small):
+    """Network that runs out of memory above a number of samples."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_samples: int) -> None:
         super().__init__()
-        self.most = most
+        self.max_samples = max_samples
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if len(x) > self.most and x.device.type != "meta":
+        if len(x) > self.max_samples and x.device.type != "meta":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return super().forward(x)
 
@@ -95,9 +95,9 @@ def sixfold() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_out_of_memory_is_chunked_where_the_definition_allows(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
     torch.manual_seed(0)
-    hungry, plenty = Hungry(most=2), Hungry(most=100)
-    plenty.load_state_dict(hungry.state_dict())
-    ours, whole = score(hungry, *sixfold), score(plenty, *sixfold)
+    limited, unlimited = MemoryLimited(max_samples=2), MemoryLimited(max_samples=100)
+    unlimited.load_state_dict(limited.state_dict())
+    ours, whole = score(limited, *sixfold), score(unlimited, *sixfold)
     for name in ("grad_sign", "epe_nas"):
         assert ours[name].value == pytest.approx(whole[name].value, rel=1e-4)
         assert "3 chunks" in str(ours[name].note)
@@ -109,8 +109,8 @@ def test_out_of_memory_is_chunked_where_the_definition_allows(sixfold: tuple[tor
         assert ours[name].value is None
 
 
-class Fussy(torch.autograd.Function):
-    """The identity, without memory for the second derivative."""
+class NoMemoryForSecondOrder(torch.autograd.Function):
+    """Identity without memory for the second derivative."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
@@ -125,7 +125,7 @@ class Fussy(torch.autograd.Function):
 
 class NoSecondOrder(Small):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return Fussy.apply(super().forward(x))  # type: ignore[no-any-return, no-untyped-call]
+        return NoMemoryForSecondOrder.apply(super().forward(x))  # type: ignore[no-any-return, no-untyped-call]
 
 
 def test_what_does_not_fit_fails_alone(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -168,18 +168,19 @@ def test_random_modules_are_seeded_and_leave_the_random_state(sixfold: tuple[tor
 
 
 def test_what_overflows_keeps_its_logarithm(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
-    network = nn.Sequential(nn.Flatten(), nn.Linear(108, 5))
+    layer = nn.Linear(108, 5)
+    network = nn.Sequential(nn.Flatten(), layer)
     with torch.no_grad():
-        network[1].weight.fill_(3e38)  # type: ignore[union-attr]
+        layer.weight.fill_(3e38)
     usual = score(network, *sixfold, ["synflow"])["synflow"]
     assert usual.value == pytest.approx(108 * 5 * 3e38, rel=1e-5)
-    network[1].double()
+    layer.double()
     with torch.no_grad():
-        network[1].weight.fill_(1.7e308)  # type: ignore[union-attr]
-    over = score(network, *sixfold, ["synflow"])["synflow"]
-    assert (over.status, over.value) == ("ok", None)
-    assert over.log == pytest.approx(math.log(108 * 5) + math.log(1.7e308))
-    assert over.feature == over.log
+        layer.weight.fill_(1.7e308)
+    overflowing = score(network, *sixfold, ["synflow"])["synflow"]
+    assert (overflowing.status, overflowing.value) == ("ok", None)
+    assert overflowing.log == pytest.approx(math.log(108 * 5) + math.log(1.7e308))
+    assert overflowing.feature == overflowing.log
 
 
 def test_labels_of_any_whole_type(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:

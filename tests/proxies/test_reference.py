@@ -1,4 +1,4 @@
-"""Every score against the published framework's, on the six reference architectures."""
+"""Scores against those of the published framework, on the six reference architectures."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_scores_agree_with_the_reference(space: Any, reference: Any, reference_i
 
 
 def test_flops_rank_as_the_reference_does() -> None:
-    """Ours counts the attention and graph products too, and no normalisation, so only the order must agree."""
+    """Our count includes attention and graph products, and no normalisation, so that only the order must agree."""
     space = get_space("gcn-nas")
     ours = [space.cost(space.parse(r["mask"]), (4, 3, 16, 25, 2)).flops for r in REFERENCES]
     published = [r["proxies"]["flops"] for r in REFERENCES]
@@ -33,7 +33,7 @@ def test_flops_rank_as_the_reference_does() -> None:
 
 
 def test_zen_is_at_the_published_level(space: Any, batch: Any, benchmark_folder: Any) -> None:
-    """Zen draws its own weights; at the published batch shape its level and slope with depth must come out."""
+    """Zen samples its own weights: its level and its slope with depth must agree at the published batch shape."""
     import json
     import math
 

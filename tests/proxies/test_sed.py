@@ -1,4 +1,4 @@
-"""The entropies on graphs small enough to do by hand."""
+"""Entropies on graphs small enough to compute by hand."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ from proxies.base import Need
 from proxies.sed import EPSILON, Sed, aggregation_entropy, entropy_changes
 
 CHAIN = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=bool)
-"""Three joints in a row."""
+"""Chain of three joints."""
 UNIFORM = np.full((1, 3, 3), 1 / 3)
 
 
@@ -23,13 +23,17 @@ def sed(*units: UnitTopology) -> float:
 
 
 def test_a_unit_that_only_skips_changes_nothing() -> None:
-    nothing = UnitTopology(CHAIN, (), 1, 1, 1)
-    assert entropy_changes(nothing) == [0, 0]
-    assert sed(nothing, nothing) == -1  # every path only skips
+    skip = UnitTopology(CHAIN, (), 1, 1, 1)
+    assert entropy_changes(skip) == [0, 0]
+    assert sed(skip, skip) == -1  # every path only skips
 
 
 def test_kernel_and_stride() -> None:
     assert sed(UnitTopology(CHAIN, (), 1, 9, 2)) == pytest.approx(0.5 * math.log(9) - 0.5 * math.log(2) - 1)
+
+
+def test_small_changes_count_by_their_sign() -> None:
+    assert sed(UnitTopology(CHAIN, (), 1, 2, 3)) == pytest.approx(0.5 * math.log(2) - 0.5 * math.log(3) - 1)
 
 
 def test_share_of_the_paths_that_only_skip() -> None:
@@ -48,10 +52,10 @@ def test_the_average_over_all_joints() -> None:
 
 
 def test_covariance_is_of_the_columns() -> None:
-    """x·P that copies joint 0 to joint 1 makes these two alike; P·Pᵀ would see two joints dropped instead."""
+    """x·P that copies joint 0 to joint 1 makes these two equal; P·Pᵀ would drop two joints instead."""
     copies = np.array([[[1.0, 1, 0], [0, 0, 0], [0, 0, 1]]])
-    alike, other = math.log((1 + EPSILON) ** 2 - 1), math.log(1 + EPSILON)
-    assert aggregation_entropy(copies, CHAIN) == pytest.approx(0.5 * (alike + (alike + other) + 2 * other) / 3)
+    equal, other = math.log((1 + EPSILON) ** 2 - 1), math.log(1 + EPSILON)
+    assert aggregation_entropy(copies, CHAIN) == pytest.approx(0.5 * (equal + (equal + other) + 2 * other) / 3)
 
 
 def test_matrices_of_one_aggregation_add_their_covariances() -> None:

@@ -1,4 +1,4 @@
-"""The tape against PyTorch's own autograd, for every kind of layer it knows."""
+"""The tape against PyTorch's autograd, for every kind of layer that it records."""
 
 from typing import Any
 
@@ -20,63 +20,69 @@ CONVOLUTIONS = [
     nn.Conv2d(4, 6, 1, stride=2),
     nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
 ]
-PRECISIONS = {torch.float32: {"rtol": 1e-4, "atol": 1e-4}, torch.float64: {"rtol": 1e-9, "atol": 1e-9}}
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
-@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("layer", [*CONVOLUTIONS, nn.Linear(7, 5)], ids=str)
 def test_outputs_and_gradients_are_those_of_autograd(layer: Any, dtype: torch.dtype) -> None:
     layer, x = layer.to(dtype), torch.randn(6, 4, 12, 7, dtype=dtype, requires_grad=True)
+    tolerance = TOLERANCES[dtype]
     expected = layer(x)
     direction = torch.randn_like(expected)
     with Tape() as tape:
-        made = layer(x)
-    torch.testing.assert_close(made, expected, **PRECISIONS[dtype])
-    loss, plain = ((out * direction).sum() for out in (made, expected))
+        output = layer(x)
+    torch.testing.assert_close(output, expected, rtol=tolerance, atol=tolerance)
+    loss, plain = ((out * direction).sum() for out in (output, expected))
     (ours_by_x,) = torch.autograd.grad(loss, x, retain_graph=True)
-    (passed,) = tape.differentiate(loss)
-    (ours,) = gather_by_weight([layer.weight], [passed.call.weight], [passed.call.weight_gradient(passed.grad_output)])
+    (record,) = tape.differentiate(loss)
+    (ours,) = gather_by_weight([layer.weight], [record.call.weight], [record.call.weight_gradient(record.grad_output)])
     by_x, expected_gradient = torch.autograd.grad(plain, [x, layer.weight])
-    torch.testing.assert_close(ours_by_x, by_x, **PRECISIONS[dtype])
-    torch.testing.assert_close(ours.gradient, expected_gradient, **PRECISIONS[dtype])
+    torch.testing.assert_close(ours_by_x, by_x, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(ours.gradient, expected_gradient, rtol=tolerance, atol=tolerance)
     for n in range(3):  # three samples of two rows
         rows = slice(2 * n, 2 * n + 2)
-        own = torch.autograd.grad(layer(x[rows]), layer.weight, direction[rows])[0]
-        torch.testing.assert_close(passed.call.weight_gradient(passed.grad_output, rows), own, **PRECISIONS[dtype])
+        sample_gradient = torch.autograd.grad(layer(x[rows]), layer.weight, direction[rows])[0]
+        torch.testing.assert_close(
+            record.call.weight_gradient(record.grad_output, rows), sample_gradient, rtol=tolerance, atol=tolerance
+        )
 
 
 @pytest.mark.parametrize("module", [*CONVOLUTIONS, nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)], ids=str)
 def test_second_derivatives_by_the_input(module: nn.Module) -> None:
     module, x = module.double().requires_grad_(False), torch.randn(3, 4, 6, 5, dtype=torch.float64, requires_grad=True)
 
-    def supports_tape(x: Tensor) -> Tensor:
+    def run(x: Tensor) -> Tensor:
         with Tape():
-            made: Tensor = module(x)
-        return made
+            output: Tensor = module(x)
+        return output
 
-    assert torch.autograd.gradcheck(supports_tape, x)
-    assert torch.autograd.gradgradcheck(supports_tape, x)
+    assert torch.autograd.gradcheck(run, x)
+    assert torch.autograd.gradgradcheck(run, x)
 
 
-def test_weights_side_by_side_are_told_apart() -> None:
-    convs = nn.ModuleList(nn.Conv2d(3, 2, 1) for _ in range(3))
+def test_concatenated_weights_are_separated() -> None:
+    convs = [nn.Conv2d(3, 2, 1) for _ in range(3)]
     x = torch.randn(2, 3, 5, 4)
     weight = torch.cat([conv.weight for conv in convs])
     with Tape() as tape:
-        made = functional.conv2d(x.requires_grad_(), torch.cat([conv.weight for conv in convs]))
+        output = functional.conv2d(x.requires_grad_(), torch.cat([conv.weight for conv in convs]))
+    parameters = [parameter for conv in convs for parameter in conv.parameters()]
     expected = torch.autograd.grad(
-        functional.conv2d(x, weight).square().sum(), list(convs.parameters()), allow_unused=True
+        functional.conv2d(x, weight).square().sum(),
+        parameters,
+        allow_unused=True,
     )
-    passed = tape.differentiate(made.square().sum())
-    weights: list[Any] = [conv.weight for conv in convs]
+    records = tape.differentiate(output.square().sum())
+    weights = [conv.weight for conv in convs]
     ours = gather_by_weight(
         weights,
-        [call.weight for call, _, _ in passed],
-        [call.weight_gradient(grad_output) for call, grad_output, _ in passed],
+        [call.weight for call, _, _ in records],
+        [call.weight_gradient(grad_output) for call, grad_output, _ in records],
     )
-    assert [one.weight.data_ptr() for one in ours] == [conv.weight.data_ptr() for conv in convs]
-    for one, gradient in zip(ours, expected[::2], strict=True):
-        torch.testing.assert_close(one.gradient, gradient)
+    assert [pair.weight.data_ptr() for pair in ours] == [conv.weight.data_ptr() for conv in convs]
+    for pair, gradient in zip(ours, expected[::2], strict=True):
+        torch.testing.assert_close(pair.gradient, gradient)
 
 
 def test_relus_are_seen_as_modules_and_as_functions() -> None:

@@ -1,4 +1,4 @@
-"""Softmax that shares between equals: as PyTorch's where numbers are small, and exact where they are huge."""
+"""Tie-aware softmax: PyTorch's for small numbers, and exact ties for huge ones."""
 
 import torch
 
@@ -19,7 +19,9 @@ def test_what_differs_by_rounding_shares() -> None:
 
 def test_a_gradient_that_is_rounding_is_none() -> None:
     x = torch.tensor([1e30, 1e30, 0.0], dtype=torch.float64, requires_grad=True)
-    (made,) = torch.autograd.grad(softmax(x, 0), x, torch.tensor([1e40, 1e40 * (1 + 1e-15), 0.0], dtype=torch.float64))
-    assert made.tolist() == [0.0, 0.0, 0.0]
-    (made,) = torch.autograd.grad(softmax(x, 0), x, torch.tensor([3e40, 1e40, 0.0], dtype=torch.float64))
-    torch.testing.assert_close(made, torch.tensor([0.5e40, -0.5e40, 0.0], dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(
+        softmax(x, 0), x, torch.tensor([1e40, 1e40 * (1 + 1e-15), 0.0], dtype=torch.float64)
+    )
+    assert gradient.tolist() == [0.0, 0.0, 0.0]
+    (gradient,) = torch.autograd.grad(softmax(x, 0), x, torch.tensor([3e40, 1e40, 0.0], dtype=torch.float64))
+    torch.testing.assert_close(gradient, torch.tensor([0.5e40, -0.5e40, 0.0], dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""A proxy that takes too long fails alone, and leaves nothing behind: what is scored next is right to the last bit."""
+"""A proxy that takes too long fails alone and leaves no state: the next scores are right to the last bit."""
 
 import importlib
 import signal
@@ -28,16 +28,26 @@ from tests.proxies.test_contract import Small
 
 Batch = tuple[Tensor, Tensor]
 FOREVER = 60.0
-"""Seconds that a test takes at most if there is no limit; and then it fails."""
+"""Seconds that a test takes without a working limit, before it fails."""
 
 
-class Dawdler:
-    """While `pauses` is above 0, it counts down and takes forever each time."""
+@pytest.fixture(autouse=True)
+def no_alarm() -> Iterator[None]:
+    """Suspend the timer of the test run."""
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)
+    handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+class SlowHook:
+    """Hook that takes forever in the next `pauses` calls."""
 
     def __init__(self) -> None:
         self.pauses = 0
 
-    def __deepcopy__(self, memo: Any) -> "Dawdler":
+    def __deepcopy__(self, memo: Any) -> "SlowHook":
         return self  # passes run on copies of the network
 
     def pause(self) -> None:
@@ -49,19 +59,19 @@ class Dawdler:
         self.pause()
 
     def after(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        passed: Tensor = SlowWayBack.apply(output, self)  # type: ignore[no-untyped-call]
+        passed: Tensor = SlowBackward.apply(output, self)  # type: ignore[no-untyped-call]
         return passed
 
 
-class SlowWayBack(torch.autograd.Function):
+class SlowBackward(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dawdler: Dawdler) -> Tensor:
-        ctx.dawdler = dawdler
+    def forward(ctx: Any, x: Tensor, hook: SlowHook) -> Tensor:
+        ctx.hook = hook
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        ctx.dawdler.pause()
+        ctx.hook.pause()
         return gradient, None
 
 
@@ -78,20 +88,20 @@ def batch() -> Batch:
 
 
 @pytest.fixture
-def forwards(network: Small) -> Iterator[Dawdler]:
-    """Takes forever on the way through the network."""
-    dawdler = Dawdler()
-    handle = network.features[1].register_forward_pre_hook(dawdler.before)
-    yield dawdler
+def forwards(network: Small) -> Iterator[SlowHook]:
+    """Hook that takes forever in the forward pass."""
+    hook = SlowHook()
+    handle = network.features[1].register_forward_pre_hook(hook.before)
+    yield hook
     handle.remove()
 
 
 @pytest.fixture
-def backwards(network: Small) -> Iterator[Dawdler]:
-    """Takes forever on the way back."""
-    dawdler = Dawdler()
-    handle = network.features[1].register_forward_hook(dawdler.after)
-    yield dawdler
+def backwards(network: Small) -> Iterator[SlowHook]:
+    """Hook that takes forever in the backward pass."""
+    hook = SlowHook()
+    handle = network.features[1].register_forward_hook(hook.after)
+    yield hook
     handle.remove()
 
 
@@ -126,7 +136,7 @@ def check_over_time(name: str, network: Small, batch: Batch) -> None:
     "name", ["meco", "synflow", "zen", "epe_nas", "grad_sign", "zico", "nwot", "jacov", "snip", "grasp"]
 )
 def test_on_the_way_through(
-    name: str, network: Small, batch: Batch, expected: dict[str, Score], forwards: Dawdler
+    name: str, network: Small, batch: Batch, expected: dict[str, Score], forwards: SlowHook
 ) -> None:
     forwards.pauses = 1
     check_over_time(name, network, batch)
@@ -135,14 +145,14 @@ def test_on_the_way_through(
 
 @pytest.mark.parametrize("name", ["synflow", "epe_nas", "grad_sign", "zico", "jacov", "snip", "grasp"])
 def test_on_the_way_back(
-    name: str, network: Small, batch: Batch, expected: dict[str, Score], backwards: Dawdler
+    name: str, network: Small, batch: Batch, expected: dict[str, Score], backwards: SlowHook
 ) -> None:
     backwards.pauses = 1
     check_over_time(name, network, batch)
     check_that_nothing_is_left(network, batch, expected)
 
 
-def test_the_other_proxies_go_on(network: Small, batch: Batch, expected: dict[str, Score], forwards: Dawdler) -> None:
+def test_the_other_proxies_go_on(network: Small, batch: Batch, expected: dict[str, Score], forwards: SlowHook) -> None:
     forwards.pauses = 1
     found = numbers(score(network, *batch, timeout=3.0))
     failed = [name for name, one in found.items() if one.status == "failed"]
@@ -152,7 +162,7 @@ def test_the_other_proxies_go_on(network: Small, batch: Batch, expected: dict[st
     }
 
 
-def test_a_pass_may_take_as_long_as_its_proxies_together(network: Small, batch: Batch, forwards: Dawdler) -> None:
+def test_a_pass_may_take_as_long_as_its_proxies_together(network: Small, batch: Batch, forwards: SlowHook) -> None:
     forwards.pauses = 1
     found = score(network, *batch, ["fisher", "nwot", "snip"], timeout=0.2)
     assert {one.error for one in found.values()} == {
@@ -198,7 +208,7 @@ def test_a_limit_is_above_zero(network: Small, batch: Batch, timeout: float) -> 
 
 
 class Holder:
-    """Takes its time to begin and to end, longer than the limit."""
+    """Context manager that takes longer than the limit to enter and to leave."""
 
     def __init__(self, done: list[str]) -> None:
         self.done = done
@@ -230,6 +240,19 @@ def test_what_is_entered_is_left(seconds: float, inside: float, outside: float) 
     assert done == ["entered", "left"]
 
 
+def test_a_timer_of_the_caller_goes_on() -> None:
+    alarms = list[int]()
+    signal.signal(signal.SIGALRM, lambda number, frame: alarms.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 50.0)
+    with time_limit(FOREVER, "it"):
+        time.sleep(0.1)
+        assert alarms == []
+    time.sleep(0.1)
+    assert alarms == [signal.SIGALRM]
+    assert 40 < signal.getitimer(signal.ITIMER_REAL)[0] <= 50
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def test_no_limit() -> None:
     with time_limit(None, "it"), time_limit(float("inf"), "it"):
         assert threading.current_thread() is threading.main_thread()
@@ -237,7 +260,7 @@ def test_no_limit() -> None:
 
 
 class Endless(nn.Module):
-    """A network whose methods have the names of clean-up and take forever, in many calls or in one."""
+    """Network whose methods have the names of clean-up and take forever, in many calls or in one."""
 
     def __init__(self, method: str) -> None:
         super().__init__()
@@ -266,7 +289,7 @@ class Endless(nn.Module):
     def short(self) -> None:
         until = time.monotonic() + FOREVER
         while time.monotonic() < until:
-            Removable.remove(self)
+            Removable().remove()
 
     def generator(self) -> None:
         with endless_to_leave():
@@ -278,6 +301,8 @@ class Endless(nn.Module):
 
 
 class Removable:
+    """An object with a short clean-up."""
+
     def remove(self) -> None:
         sum(range(1000))
 

@@ -1,4 +1,4 @@
-"""A log is read as it was written, wherever it was cut off; one that is wrong or of another search is left alone."""
+"""Logs are read as they were written, wherever they were cut off; malformed logs and other searches' are unchanged."""
 
 import json
 from contextlib import AbstractContextManager
@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from models import InputError, get_space
-from search.log import SearchLog, TrialResult
+from search import Interval, SearchLog, TrialResult
 
 SPACE = get_space("gcn-nas")
 HEADER: dict[str, Any] = {"space": "gcn-nas", "strategy": "random", "seed": 0, "depth": None, "proxies": ["zen"]}
 ARCHS = [SPACE.sample(np.random.default_rng(i)) for i in range(3)]
 TRIALS = [
-    TrialResult(ARCHS[0], 0.9431, 10, 20, 0.94, 0.95),
-    TrialResult(ARCHS[1], 0.1 + 0.2, 11, 21, 0.94, 0.95, ("unlike the others", "ü")),
+    TrialResult(ARCHS[0], 0.9431, 10, 20, Interval(0.94, 0.95, 0.9)),
+    TrialResult(ARCHS[1], 0.1 + 0.2, 11, 21, Interval(0.94, 0.95, 0.9), ("unlike the others", "ü")),
     TrialResult(ARCHS[2], None, 12, 22, error="the deadline has passed"),
 ]
 
@@ -28,7 +28,7 @@ def opened(path: Path, **changed: Any) -> AbstractContextManager[SearchLog]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A log of three trials, in a folder that it makes."""
+    """Log of three trials, in a folder that it creates."""
     path = tmp_path / "runs" / "search.jsonl"
     with opened(path) as log:
         log.add(TRIALS[:2], 1.25)
@@ -61,9 +61,9 @@ def test_wherever_it_was_cut_off_the_whole_lines_are_kept(path: Path) -> None:
 @pytest.mark.parametrize("field", HEADER)
 def test_the_log_of_another_search_is_refused_and_left_alone(path: Path, field: str) -> None:
     content = path.read_bytes()
-    with pytest.raises(InputError, match=f"{field}: got .*; allowed: 'other', as asked for now") as refused:
+    with pytest.raises(InputError, match=f"{field}: got .*; allowed: 'other', as in this search") as error:
         opened(path, **{field: "other"}).__enter__()
-    assert refused.value.field == f"{path}, {field}"
+    assert error.value.field == f"{path}, {field}"
     assert path.read_bytes() == content
 
 
@@ -76,6 +76,8 @@ def test_the_log_of_another_search_is_refused_and_left_alone(path: Path, field: 
         (2, {"accuracy": "high"}, "line 2, accuracy: got 'high'"),
         (3, {"flops": None}, "line 3, flops: got None"),
         (3, {"new": 1}, "line 3, new: got 1"),
+        (3, {"interval": {"low": 0.9, "high": 0.95}}, "line 3, interval.level: got"),
+        (3, {"interval": {"low": 0.9, "high": 0.95, "level": 0.9, "new": 1}}, "line 3, interval.new: got 1"),
         (
             4,
             {"architecture": {"layers": [["S"]]}},

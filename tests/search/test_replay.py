@@ -1,4 +1,4 @@
-"""The replay measures what it says, on a made-up benchmark; the page has the tables of the committed numbers."""
+"""Replays on a synthetic benchmark; the tables of docs/search.md are those of the committed curves."""
 
 import json
 import re
@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 
 from benchmarks.replay import figures, tables
-from benchmarks.replay.__main__ import _replay, _together
-from benchmarks.replay.candidates import PROXIES, Candidates, Known, fits
-from benchmarks.replay.measures import POINTS, best_so_far, curve, lead, regret, saved, volume
-from benchmarks.replay.methods import COSTED, METHODS, highest_first
+from benchmarks.replay.__main__ import combine_seeds, replay_seed
+from benchmarks.replay.candidates import PROXIES, Candidates, HeldOutPredictions, num_fits
+from benchmarks.replay.measures import (
+    NUM_TRAININGS,
+    best_so_far,
+    hypervolume,
+    mean_gain,
+    regret,
+    summarize,
+    trainings_needed,
+)
+from benchmarks.replay.methods import METHODS, PARETO_METHODS, SEED_TEXTS, sort_descending
 from ensemble import Benchmark, Entry, ScoreTable
 from ensemble.evaluation.protocol import benchmark_features
 from models import get_space
@@ -30,23 +38,23 @@ def benchmark() -> Benchmark:
         features = SPACE.features(arch)
         accuracy = 0.9 + 0.003 * features["depth"] + 0.004 * features["slot9.L2"] + 0.001 * rng.normal()
         entries.append(Entry(arch, accuracy, None, {proxy: float(rng.normal()) for proxy in PROXIES}))
-    return Benchmark("made up", SPACE, tuple(entries))
+    return Benchmark("synthetic", SPACE, tuple(entries))
 
 
 @pytest.fixture(scope="module")
 def candidates(benchmark: Benchmark) -> Candidates:
-    """With a guide that knows the truth, and one that knows nothing."""
-    told = {"structure": benchmark.accuracy, "nothing": np.full(len(benchmark), np.nan)}
-    return Candidates(benchmark, np.arange(len(benchmark)), benchmark_features(benchmark, None), told)
+    """Candidates with a perfect surrogate, and one that is NaN throughout."""
+    surrogates = {"structure": benchmark.accuracy, "nothing": np.full(len(benchmark), np.nan)}
+    return Candidates(benchmark, np.arange(len(benchmark)), benchmark_features(benchmark, None), surrogates)
 
 
 def order(method: Any, candidates: Candidates, budget: int = 60, seed: int = 0) -> Any:
     return method(candidates, np.random.default_rng(seed), budget)
 
 
-@pytest.mark.parametrize("name", [*METHODS, *COSTED])
+@pytest.mark.parametrize("name", [*METHODS, *PARETO_METHODS])
 def test_every_method_trains_each_at_most_once_and_is_seeded(name: str, candidates: Candidates) -> None:
-    method = (METHODS | COSTED)[name]
+    method = (METHODS | PARETO_METHODS)[name]
     first = order(method, candidates)
     assert len(set(first.tolist())) == len(first) == 60
     assert set(first.tolist()) <= set(range(len(candidates)))
@@ -54,11 +62,15 @@ def test_every_method_trains_each_at_most_once_and_is_seeded(name: str, candidat
     assert len(order(method, candidates, 1)) == 1
 
 
-def test_what_knows_the_truth_finds_the_best_at_once(candidates: Candidates) -> None:
+def test_seed_texts_belong_to_methods() -> None:
+    assert set(SEED_TEXTS) <= {*METHODS, *PARETO_METHODS}
+
+
+def test_a_perfect_surrogate_finds_the_best_at_once(candidates: Candidates) -> None:
     for name in ("predicted best first", "warm-up"):
         assert order(METHODS[name], candidates)[0] == candidates.accuracy.argmax()
     deepest = order(METHODS["deepest first"], candidates)
-    assert candidates.layers[deepest].tolist() == sorted(candidates.layers.tolist(), reverse=True)[:60]
+    assert candidates.depths[deepest].tolist() == sorted(candidates.depths.tolist(), reverse=True)[:60]
 
 
 def test_a_search_without_a_benchmark_learns_from_what_it_trained(candidates: Candidates) -> None:
@@ -67,48 +79,50 @@ def test_a_search_without_a_benchmark_learns_from_what_it_trained(candidates: Ca
     assert learned.mean() > start.mean() + 0.003
 
 
-def test_a_guide_says_only_what_it_was_told_not_to_have_seen(benchmark: Benchmark) -> None:
+def test_no_prediction_is_by_a_model_fitted_on_the_architecture(benchmark: Benchmark) -> None:
     ticks: list[None] = []
     scores = ScoreTable.from_published(benchmark)
-    known = Known.predict(benchmark, scores, folds=2, repeats=1, halves=2, jobs=1, count=lambda: ticks.append(None))
-    assert len(ticks) == fits(2, 1, 2) == 4
-    halves = [known.unseen_half(seed) for seed in (0, 1)]
+    predictions = HeldOutPredictions.fit(
+        benchmark, scores, folds=2, repeats=1, halves=2, jobs=1, progress=lambda: ticks.append(None)
+    )
+    assert len(ticks) == num_fits(2, 1, 2) == 4
+    halves = [predictions.unseen_half(seed) for seed in (0, 1)]
     assert sorted(np.concatenate([half.rows for half in halves]).tolist()) == list(range(len(benchmark)))
-    # The same accuracies but for one row: what is said of that row stays the same, what is said of others does not.
+    # One accuracy changes: the predictions for that row stay the same, others do not.
     row = int(halves[0].rows[0])
     entries = list(benchmark.entries)
     entries[row] = Entry(entries[row].architecture, entries[row].accuracy + 1e-9, None, entries[row].scores)
-    other = Benchmark("made up", SPACE, tuple(entries))
-    again = Known.predict(other, scores, folds=2, repeats=1, halves=2, jobs=1, count=lambda: None)
-    for before, after in ((known.held_out, again.held_out), (known.halves, again.halves)):
-        told, again_told = before["structure"], after["structure"]
-        same = (told == again_told) | (np.isnan(told) & np.isnan(again_told))
-        assert not np.isnan(told[:, row]).all()
+    other = Benchmark("synthetic", SPACE, tuple(entries))
+    again = HeldOutPredictions.fit(other, scores, folds=2, repeats=1, halves=2, jobs=1, progress=lambda: None)
+    for before, after in ((predictions.cross_validated, again.cross_validated), (predictions.halves, again.halves)):
+        first, second = before["structure"], after["structure"]
+        same = (first == second) | (np.isnan(first) & np.isnan(second))
+        assert not np.isnan(first[:, row]).all()
         assert same[:, row].all()
         assert not same.all()
-    ten = known.of_depth(10, 0)
-    assert set(ten.layers.tolist()) == {10}
-    assert not ten.differ_in_depth
-    assert set(ten.guides) == {"structure", "stacked", "ridge", *PROXIES}
+    ten_layers = predictions.of_depth(10, 0)
+    assert set(ten_layers.depths.tolist()) == {10}
+    assert not ten_layers.differ_in_depth
+    assert set(ten_layers.surrogates) == {"structure", "stacked", "ridge", *PROXIES}
 
 
-def test_regret_and_lead_by_hand(candidates: Candidates) -> None:
+def test_regret_and_mean_gain_by_hand(candidates: Candidates) -> None:
     accuracy = candidates.accuracy
     chosen = np.array([5, 3, int(accuracy.argmax()), *(i for i in range(40) if i not in (5, 3, accuracy.argmax()))])
-    short = regret(candidates, best_so_far(candidates, chosen))
-    assert short[0] == pytest.approx(100 * (accuracy.max() - accuracy[5]))
-    assert short[1] == pytest.approx(100 * (accuracy.max() - max(accuracy[5], accuracy[3])))
-    assert short[2] == 0
-    above = lead(candidates, chosen)
-    assert above[1] == pytest.approx(100 * ((accuracy[5] + accuracy[3]) / 2 - accuracy.mean()))
-    assert [point for point, value in zip(POINTS, short, strict=True) if np.isnan(value)] == [
-        point for point in POINTS if point > candidates.budget
+    regrets = regret(candidates, best_so_far(candidates, chosen))
+    assert regrets[0] == pytest.approx(100 * (accuracy.max() - accuracy[5]))
+    assert regrets[1] == pytest.approx(100 * (accuracy.max() - max(accuracy[5], accuracy[3])))
+    assert regrets[2] == 0
+    gains = mean_gain(candidates, chosen)
+    assert gains[1] == pytest.approx(100 * ((accuracy[5] + accuracy[3]) / 2 - accuracy.mean()))
+    assert [point for point, value in zip(NUM_TRAININGS, regrets, strict=True) if np.isnan(value)] == [
+        point for point in NUM_TRAININGS if point > candidates.budget
     ]
 
 
 def test_the_share_of_the_hypervolume_by_hand(candidates: Candidates) -> None:
-    share = volume(candidates, np.arange(len(candidates)))
-    fronts = volume(candidates, order(COSTED["predicted fronts first"], candidates, candidates.budget))
+    share = hypervolume(candidates, np.arange(len(candidates)))
+    fronts = hypervolume(candidates, order(PARETO_METHODS["predicted fronts first"], candidates, candidates.budget))
     assert np.nanmax(fronts) == pytest.approx(1)
     assert (np.diff(share[~np.isnan(share)]) >= 0).all()
     accuracy = (candidates.accuracy - candidates.accuracy.min()) / np.ptp(candidates.accuracy)
@@ -120,51 +134,53 @@ def test_the_share_of_the_hypervolume_by_hand(candidates: Candidates) -> None:
     assert share[0] == pytest.approx(accuracy[0] * saving[0] / areas)
 
 
-def test_trainings_saved_by_hand() -> None:
+def test_trainings_needed_by_hand() -> None:
     quick, slow = np.array([0.5, 0.9] + [0.9] * 98), np.maximum.accumulate(np.arange(1, 101) / 100)
-    told = saved({"quick": [quick, quick]}, {"slow": [slow, slow]})
-    assert told["quick"]["10"]["slow"] == {"low": 90, "median": 90, "high": 90}
-    assert told["quick"]["10"]["itself"] == {"low": 2, "median": 2, "high": 2}
+    needed = trainings_needed({"quick": [quick, quick]}, {"slow": [slow, slow]})
+    assert needed["quick"]["10"]["slow"] == {"low": 90, "median": 90, "high": 90}
+    assert needed["quick"]["10"]["itself"] == {"low": 2, "median": 2, "high": 2}
 
 
 def test_curves_have_the_middle_of_the_seeds() -> None:
     runs = [np.array([float(i), np.nan]) for i in range(11)]
-    assert curve(runs) == {"mean": [5.0, None], "low": [1.0, None], "high": [9.0, None]}
+    assert summarize(runs) == {"mean": [5.0, None], "low": [1.0, None], "high": [9.0, None]}
 
 
 def test_equal_values_come_in_random_order_and_missing_ones_last() -> None:
     values = np.array([1.0, np.nan, 2.0, 1.0])
-    orders = {tuple(highest_first(values, np.random.default_rng(seed)).tolist()) for seed in range(20)}
+    orders = {tuple(sort_descending(values, np.random.default_rng(seed)).tolist()) for seed in range(20)}
     assert orders == {(2, 0, 3, 1), (2, 3, 0, 1)}
 
 
 def test_figures_and_tables_come_from_the_numbers_alone(candidates: Candidates, tmp_path: Path) -> None:
-    told = dict.fromkeys(("ridge", *PROXIES), candidates.accuracy) | dict(candidates.guides)
-    whole = candidates.part(np.arange(len(candidates)), told)
-    measured = {
-        "trainings": list(POINTS),
-        "settings": {name: _together([_replay(whole, seed) for seed in range(2)]) for name in figures.TITLES},
+    surrogates = dict.fromkeys(("ridge", *PROXIES), candidates.accuracy) | dict(candidates.surrogates)
+    candidates = candidates.subset(np.arange(len(candidates)), surrogates)
+    results = {
+        "num_trainings": list(NUM_TRAININGS),
+        "settings": {
+            name: combine_seeds([replay_seed(candidates, seed) for seed in range(2)]) for name in figures.TITLES
+        },
     }
-    measured = json.loads(json.dumps(measured))
-    figures.write(measured, tmp_path)
-    for file in ("replay-searches", "replay-guides", "replay-fronts"):
+    results = json.loads(json.dumps(results))
+    figures.write_figures(results, tmp_path)
+    for file in ("replay-regret", "replay-surrogates", "replay-hypervolume"):
         text = (tmp_path / f"{file}.svg").read_text()
         assert "prefers-color-scheme:dark" in text
         assert "trained architectures" in text
         assert "random" in text
-    page = "before\n<!-- replay: searches all -->\nstale\n<!-- end -->\nafter\n"
-    written = tables.inserted(page, measured)
+    page = "before\n<!-- replay: regret all -->\nstale\n<!-- end -->\nafter\n"
+    written = tables.insert_tables(page, results)
     assert "| random |" in written
     assert "stale" not in written
-    assert written == tables.inserted(written, measured)
+    assert written == tables.insert_tables(written, results)
     with pytest.raises(KeyError, match="no such"):
-        tables.inserted("<!-- replay: no such -->\n<!-- end -->", measured)
+        tables.insert_tables("<!-- replay: no such -->\n<!-- end -->", results)
 
 
 def test_the_pages_tables_are_those_of_the_committed_numbers() -> None:
     page = (DOCS / "search.md").read_text()
     assert page.count("<!-- replay:") >= 8
-    assert tables.inserted(page, json.loads((DOCS / "replay.json").read_text())) == page, "run benchmarks.replay"
+    assert tables.insert_tables(page, json.loads((DOCS / "replay.json").read_text())) == page, "run benchmarks.replay"
 
 
 def test_the_pages_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

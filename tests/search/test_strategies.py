@@ -1,4 +1,4 @@
-"""The contract of every strategy, found through the registry; then what each of them is known for."""
+"""Contract of search strategies, for every registered one, and properties of each."""
 
 import subprocess
 import sys
@@ -8,61 +8,64 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models import Architecture, InputError, UnknownNameError, get_space
-from search import SpaceMoves, Strategy, TableMoves, Trial, front, get_strategy, strategy_names
+from search import SpaceDomain, Strategy, TableDomain, Trial, get_strategy, pareto_front, strategy_names
 
-SPACE = get_space("gcn-nas")
-MOVES = SpaceMoves(SPACE)
+SPACE: Any = get_space("gcn-nas")
+DOMAIN = SpaceDomain(SPACE)
 
 
-def guide(architectures: Sequence[Architecture]) -> list[float]:
-    """Accuracies that a search can climb: deep networks with few fixed-graph modules are good."""
+def surrogate(architectures: Sequence[Architecture]) -> list[float]:
+    """Objective of these tests: deep networks with few fixed-graph modules are good."""
     values = SPACE.feature_values(architectures)
     depth, fixed = (values[:, SPACE.feature_names.index(name)] for name in ("depth", "network.fixed.mean"))
     return list((0.8 + 0.01 * depth - 0.02 * fixed).tolist())
 
 
-def quality(arch: Architecture) -> float:
-    return guide([arch])[0]
+def accuracy(arch: Architecture) -> float:
+    return surrogate([arch])[0]
 
 
-def trial(arch: Architecture, accuracy: float | None) -> Trial:
-    cost = MOVES.cost(arch)
-    return Trial(arch, accuracy, cost.flops, cost.params)
+def make_trial(arch: Architecture, value: float | None) -> Trial:
+    cost = DOMAIN.cost(arch)
+    return Trial(arch, value, cost.flops, cost.params)
 
 
 def fails(arch: Architecture) -> bool:
-    """A third of all, by what they are."""
+    """True for a third of all architectures."""
     return int(arch.fingerprint, 16) % 3 == 0
 
 
-def tried(arch: Architecture) -> Trial:
-    return trial(arch, None if fails(arch) else quality(arch))
+def evaluate(arch: Architecture) -> Trial:
+    return make_trial(arch, None if fails(arch) else accuracy(arch))
 
 
-def start(name: str, moves: Any = MOVES, seed: int = 0, **settings: Any) -> Strategy:
-    small = {"number": 200, **settings} if name == "warm-up" else settings
-    return get_strategy(name)(moves, np.random.default_rng(seed), guide, **small)
+def make_strategy(name: str, domain: Any = DOMAIN, seed: int = 0, **options: Any) -> Any:
+    if name == "warm-up":
+        options = {"num_candidates": 200, **options}
+    return get_strategy(name)(domain, np.random.default_rng(seed), surrogate, **options)
 
 
 Log = list[tuple[int, list[Trial]]]
-"""How many were asked for, and what was told."""
+"""Number of architectures asked for, and the trials told, by step."""
 
 
-def run(strategy: Strategy, budget: int, batch: int = 16) -> Log:
-    """Goes on until the budget is used up or nothing new is asked for."""
+def run(strategy: Strategy, budget: int, batch_size: int = 16) -> Log:
+    """Search until the budget is used up or nothing new is proposed."""
     log: Log = []
-    left = budget
-    while left > 0 and (asked := strategy.ask(n := min(batch, left))):
-        log.append((n, [tried(arch) for arch in asked]))
+    remaining = budget
+    while remaining > 0 and (proposed := strategy.ask(n := min(batch_size, remaining))):
+        log.append((n, [evaluate(arch) for arch in proposed]))
         strategy.tell(log[-1][1])
-        left -= len(asked)
+        remaining -= len(proposed)
     return log
 
 
-def flat(log: Log) -> list[Trial]:
-    return [one for _, told in log for one in told]
+def flatten(log: Log) -> list[Trial]:
+    return [trial for _, trials in log for trial in trials]
 
 
 @pytest.fixture(params=strategy_names())
@@ -70,60 +73,89 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 100])
-def test_asks_for_up_to_as_many_as_it_may_and_never_twice(name: str, batch: int) -> None:
-    log = run(start(name), 150, batch)
-    assert all(0 < len(told) <= n <= batch for n, told in log)
-    architectures = [one.architecture for one in flat(log)]
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_proposals_are_at_most_as_many_as_asked_for_and_distinct(name: str, batch_size: int) -> None:
+    log = run(make_strategy(name), 150, batch_size)
+    assert all(0 < len(trials) <= n <= batch_size for n, trials in log)
+    architectures = [trial.architecture for trial in flatten(log)]
     assert len(set(architectures)) == len(architectures) == 150
     assert not any(SPACE.warnings(arch) for arch in architectures)
 
 
-@pytest.mark.parametrize("batch", [1, 16])
-def test_a_log_told_again_leads_to_the_same_place(name: str, batch: int) -> None:
-    strategy, again = start(name), start(name)
-    log = run(strategy, 112, batch)
-    for n, told in log:
-        assert again.ask(n) == [one.architecture for one in told]
-        again.tell(told)
-    assert run(again, 80, batch) == run(strategy, 80, batch)
-    assert run(start(name, seed=1), 112, batch) != log
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_replaying_a_log_resumes_a_search(name: str, batch_size: int) -> None:
+    strategy, resumed = make_strategy(name), make_strategy(name)
+    log = run(strategy, 112, batch_size)
+    for n, trials in log:
+        assert resumed.ask(n) == [trial.architecture for trial in trials]
+        resumed.tell(trials)
+    assert run(resumed, 80, batch_size) == run(strategy, 80, batch_size)
+    assert run(make_strategy(name, seed=1), 112, batch_size) != log
 
 
-def test_all_randomness_is_the_generators(name: str) -> None:
-    np.random.seed(3)  # noqa: NPY002 - to see whether anyone draws from it
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002
-    log = run(start(name), 80)
-    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+def test_proposals_are_valid_distinct_and_seeded(name: str) -> None:
+    @settings(max_examples=8)
+    @given(
+        seed=st.integers(0, 2**32 - 1),
+        depth=st.none() | st.sampled_from([4, 6, 8, 10]),
+        batch_sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6),
+    )
+    def check(seed: int, depth: int | None, batch_sizes: list[int]) -> None:
+        domain = SpaceDomain(SPACE, depth=depth)
+        searches = [make_strategy(name, domain, seed) for _ in range(2)]
+        proposed: list[Architecture] = []
+        for n in batch_sizes:
+            batch, repeated = (strategy.ask(n) for strategy in searches)
+            assert batch == repeated
+            assert len(batch) <= n
+            proposed += batch
+            for strategy in searches:
+                strategy.tell([evaluate(arch) for arch in batch])
+        assert len(set(proposed)) == len(proposed)
+        assert all(depth in (None, arch.depth) and not SPACE.warnings(arch) for arch in proposed)
+
+    check()
+
+
+def test_all_randomness_is_from_the_generator(name: str) -> None:
+    np.random.seed(3)  # noqa: NPY002
+    before: Any = np.random.get_state()  # noqa: NPY002
+    log = run(make_strategy(name), 80)
+    after: Any = np.random.get_state()  # noqa: NPY002
+    assert after[1].tolist() == before[1].tolist()
     np.random.seed(4)  # noqa: NPY002
-    assert run(start(name), 80) == log
+    assert run(make_strategy(name), 80) == log
 
 
-def test_all_of_a_table_is_asked_for_at_most_once_and_then_nothing(name: str) -> None:
+def test_tables_are_proposed_without_repeats_until_exhausted(name: str) -> None:
     rng = np.random.default_rng(5)
     table = list(dict.fromkeys(SPACE.sample(rng) for _ in range(40)))
-    strategy = start(name, TableMoves(SPACE, table, near=5), **({"pool": 8} if name not in ("random", "local") else {}))
-    asked = [one.architecture for one in flat(run(strategy, 1000, 6))]
-    assert len(set(asked)) == len(asked) <= len(table)
-    assert set(asked) <= set(table)
-    assert len(asked) >= 30
+    strategy = make_strategy(
+        name,
+        TableDomain(SPACE, table, num_neighbors=5),
+        **({"population_size": 8} if name not in ("random", "local") else {}),
+    )
+    proposed = [trial.architecture for trial in flatten(run(strategy, 1000, 6))]
+    assert len(set(proposed)) == len(proposed) <= len(table)
+    assert set(proposed) <= set(table)
+    assert len(proposed) >= 30
     assert strategy.ask(5) == []
 
 
-def test_nothing_but_failures_ends_no_search(name: str) -> None:
-    strategy = start(name)
+def test_searches_continue_after_failures_only(name: str) -> None:
+    strategy = make_strategy(name)
     for _ in range(12):
-        asked = strategy.ask(16)
-        assert asked
-        strategy.tell([trial(arch, None) for arch in asked])
+        proposed = strategy.ask(16)
+        assert proposed
+        strategy.tell([make_trial(arch, None) for arch in proposed])
 
 
 def test_stays_within_limits(name: str) -> None:
     limit = 4_000_000_000
-    moves = SpaceMoves(SPACE, depth=6, max_flops=limit)
-    for one in flat(run(start(name, moves), 160)):
-        assert SPACE.features(one.architecture)["depth"] == 6
-        assert one.flops <= limit
+    domain = SpaceDomain(SPACE, depth=6, max_flops=limit)
+    for trial in flatten(run(make_strategy(name, domain), 160)):
+        assert trial.architecture.depth == 6
+        assert trial.flops <= limit
 
 
 def test_names_are_unique_and_summaries_one_line() -> None:
@@ -136,25 +168,25 @@ def test_names_are_unique_and_summaries_one_line() -> None:
         get_strategy("evolve")
 
 
-def test_those_that_need_a_guide_say_so(name: str) -> None:
-    kind = get_strategy(name)
-    if kind.guided:
-        with pytest.raises(InputError, match="guide"):
-            kind(MOVES, np.random.default_rng(0))
+def test_a_missing_surrogate_is_refused(name: str) -> None:
+    strategy = get_strategy(name)
+    if strategy.needs_surrogate:
+        with pytest.raises(InputError, match="surrogate"):
+            strategy(DOMAIN, np.random.default_rng(0))
     else:
-        assert kind(MOVES, np.random.default_rng(0)).ask(1)
+        assert strategy(DOMAIN, np.random.default_rng(0)).ask(1)
 
 
-@pytest.mark.parametrize("better", ["evolution", "warm-up", "move", "local"])
-def test_finds_better_ones_than_random_search(better: str) -> None:
+@pytest.mark.parametrize("strategy", ["evolution", "warm-up", "move", "local"])
+def test_strategies_find_better_architectures_than_random_search(strategy: str) -> None:
     def best(name: str, seed: int) -> float:
-        return max(one.accuracy or 0 for one in flat(run(start(name, seed=seed), 300, 8)))
+        return max(trial.accuracy or 0 for trial in flatten(run(make_strategy(name, seed=seed), 300, 8)))
 
-    assert all(best(better, seed) > best("random", seed) for seed in range(3))
+    assert all(best(strategy, seed) > best("random", seed) for seed in range(3))
 
 
-class Recorded(SpaceMoves):
-    """Remembers whose children and neighbours were asked for."""
+class RecordingDomain(SpaceDomain):
+    """Domain that records the architectures of mutations, crossovers and neighbors."""
 
     def __init__(self) -> None:
         super().__init__(SPACE)
@@ -168,100 +200,100 @@ class Recorded(SpaceMoves):
         self.parents.append(arch)
         return super().neighbors(arch)
 
-    def crossover(self, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
-        self.parents += [one, other]
-        return super().crossover(one, other, rng)
+    def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        self.parents += [first, second]
+        return super().crossover(first, second, rng)
 
 
-@pytest.mark.parametrize("kind", sorted(set(strategy_names()) - {"random"}))
-def test_failed_ones_are_nobodys_parents(kind: str) -> None:
-    moves = Recorded()
-    told = {one.architecture for one in flat(run(start(kind, moves), 200))}
-    parents = set(moves.parents) & told  # mutants of NSGA-II's crosses were not told
+@pytest.mark.parametrize("strategy", sorted(set(strategy_names()) - {"random"}))
+def test_failed_trials_have_no_children(strategy: str) -> None:
+    domain = RecordingDomain()
+    tried = {trial.architecture for trial in flatten(run(make_strategy(strategy, domain), 200))}
+    parents = set(domain.parents) & tried  # NSGA-II mutates crossovers, which are no trials
     assert parents
     assert not any(fails(arch) for arch in parents)
 
 
-def test_evolution_breeds_from_the_last_that_lived_only() -> None:
-    moves = Recorded()
-    strategy = start("evolution", moves, pool=10, tournament=10)
-    living: list[Architecture] = []
+def test_parents_in_evolution_are_among_the_youngest() -> None:
+    domain = RecordingDomain()
+    strategy = make_strategy("evolution", domain, population_size=10, tournament_size=10)
+    successful: list[Architecture] = []
     for _ in range(120):
         (arch,) = strategy.ask(1)
-        if moves.parents:
-            assert moves.parents[-1] in living[-10:]
-        strategy.tell([told := tried(arch)])
-        living += [arch] if told.accuracy is not None else []
-    assert len(moves.parents) >= 60
+        if domain.parents:
+            assert domain.parents[-1] in successful[-10:]
+        strategy.tell([trial := evaluate(arch)])
+        successful += [arch] if trial.accuracy is not None else []
+    assert len(domain.parents) >= 60
 
 
 def test_the_best_of_a_large_tournament_is_the_parent() -> None:
-    moves = Recorded()
-    strategy = start("evolution", moves, pool=8, tournament=200)
-    log = flat(run(strategy, 8, 1))
-    while len(strategy.living) < 8:  # type: ignore[attr-defined]
-        log += flat(run(strategy, 1, 1))
+    domain = RecordingDomain()
+    strategy = make_strategy("evolution", domain, population_size=8, tournament_size=200)
+    log = flatten(run(strategy, 8, 1))
+    while len(strategy.population) < 8:
+        log += flatten(run(strategy, 1, 1))
     strategy.ask(1)
-    assert set(moves.parents) == {max(log, key=lambda one: one.accuracy or 0).architecture}
+    assert set(domain.parents) == {max(log, key=lambda trial: trial.accuracy or 0).architecture}
 
 
-def test_warm_up_starts_with_the_best_of_what_the_guide_was_asked() -> None:
-    heard: list[Architecture] = []
+def test_warm_up_starts_with_the_predicted_best() -> None:
+    candidates: list[Architecture] = []
 
-    def listening(architectures: Sequence[Architecture]) -> list[float]:
-        heard.extend(architectures)
-        return guide(architectures)
+    def recording_surrogate(architectures: Sequence[Architecture]) -> list[float]:
+        candidates.extend(architectures)
+        return surrogate(architectures)
 
-    strategy = get_strategy("warm-up")(MOVES, np.random.default_rng(0), listening)
+    strategy = get_strategy("warm-up")(DOMAIN, np.random.default_rng(0), recording_surrogate)
     first = strategy.ask(40) + strategy.ask(40)
-    assert len(heard) == 3000 == len(set(heard))
-    assert len(first) == 80  # nothing was told yet, so the pool is not full
-    assert [quality(arch) for arch in first] == sorted(guide(heard), reverse=True)[:80]
+    assert len(candidates) == 3000 == len(set(candidates))
+    assert len(first) == 80  # no trials were told, so the population is not full
+    assert [accuracy(arch) for arch in first] == sorted(surrogate(candidates), reverse=True)[:80]
 
 
-def test_moves_go_to_the_best_neighbour_three_times_of_four() -> None:
-    strategy = start("move", seed=2)
-    seen = flat(run(strategy, 100, 1))
-    while len(strategy.living) < 64:  # type: ignore[attr-defined]
-        seen += flat(run(strategy, 1, 1))
-    known = {one.architecture for one in seen}
+def test_three_of_four_moves_go_to_the_predicted_best_neighbor() -> None:
+    strategy = make_strategy("move", seed=2)
+    trials = flatten(run(strategy, 100, 1))
+    while len(strategy.population) < 64:
+        trials += flatten(run(strategy, 1, 1))
+    known = {trial.architecture for trial in trials}
     children = strategy.ask(200)
     best = set()
-    for _, parent in strategy.living:  # type: ignore[attr-defined]
-        untried = [arch for arch in SPACE.neighbors(parent) if arch not in known]  # type: ignore[arg-type]
-        best |= set(sorted(untried, key=quality, reverse=True)[:20])
+    for _, parent in strategy.population:
+        untried = [arch for arch in SPACE.neighbors(parent) if arch not in known]
+        best |= set(sorted(untried, key=accuracy, reverse=True)[:20])
     assert len(children) == 200
-    by_guide = sum(arch in best for arch in children)
-    assert 130 <= by_guide <= 175
+    by_surrogate = sum(arch in best for arch in children)
+    assert 130 <= by_surrogate <= 175
 
 
-def test_local_search_tries_neighbours_of_the_best_and_starts_anew_at_a_peak() -> None:
-    strategy = start("local", SpaceMoves(SPACE, depth=4))
-    log = flat(run(strategy, 400, 1))
+def test_local_search_tries_neighbors_of_the_best_and_restarts_at_a_peak() -> None:
+    strategy = make_strategy("local", SpaceDomain(SPACE, depth=4))
+    log = flatten(run(strategy, 400, 1))
     first, climb = log[:10], log[10:]
-    here = max(first, key=lambda one: one.accuracy or 0)
+    center = max(first, key=lambda trial: trial.accuracy or 0)
     steps = 0
-    for one in climb:
-        if one.architecture not in set(SPACE.neighbors(here.architecture)):  # type: ignore[arg-type]
+    for trial in climb:
+        if trial.architecture not in set(SPACE.neighbors(center.architecture)):
             break
-        if one.accuracy is not None and one.accuracy > (here.accuracy or 0):
-            here = one
+        if trial.accuracy is not None and trial.accuracy > (center.accuracy or 0):
+            center = trial
         steps += 1
-    assert 10 <= steps < len(climb), "it climbed, and it came to a peak"
-    tried_by_then = {one.architecture for one in log[: 10 + steps]}
-    around = set(SPACE.neighbors(here.architecture))  # type: ignore[arg-type]
-    assert around <= tried_by_then
-    assert all(fails(arch) or quality(arch) <= quality(here.architecture) for arch in around)
+    assert 10 <= steps < len(climb), "no climb, or no peak"
+    tried = {trial.architecture for trial in log[: 10 + steps]}
+    neighbors = set(SPACE.neighbors(center.architecture))
+    assert neighbors <= tried
+    assert all(fails(arch) or accuracy(arch) <= accuracy(center.architecture) for arch in neighbors)
 
 
-def test_pareto_comes_to_a_better_front_than_random_search() -> None:
+def test_pareto_finds_a_better_front_than_random_search() -> None:
     from pymoo.indicators.hv import HV
 
-    def volume(name: str, seed: int) -> float:
-        found = front(flat(run(start(name, seed=seed), 512, 64)))
-        return float(HV(ref_point=[-0.7, 1e10])(np.array([[-(one.accuracy or 0), one.flops] for one in found])))
+    def hypervolume(name: str, seed: int) -> float:
+        front = pareto_front(flatten(run(make_strategy(name, seed=seed), 512, 64)))
+        return float(HV(ref_point=[-0.7, 1e10])(np.array([[-(trial.accuracy or 0), trial.flops] for trial in front])))
 
-    assert all(volume("pareto", seed) > volume("random", seed) for seed in range(3))
+    assert all(hypervolume("pareto", seed) > hypervolume("random", seed) for seed in range(3))
 
 
 def test_only_pareto_needs_pymoo() -> None:
@@ -269,15 +301,15 @@ def test_only_pareto_needs_pymoo() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_pareto_says_nothing_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    run(start("pareto"), 200, 50)
+def test_pareto_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    run(make_strategy("pareto"), 200, 50)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_table_is_drawn_from_evenly() -> None:
+def test_rows_of_a_table_are_sampled_uniformly() -> None:
     rng = np.random.default_rng(0)
     table = [SPACE.sample(rng) for _ in range(5)]
-    moves = TableMoves(SPACE, table, near=2)
-    drawn = Counter(table.index(moves.sample(rng)) for _ in range(1000))
-    assert set(drawn) == set(range(5))
-    assert min(drawn.values()) > 150
+    domain = TableDomain(SPACE, table, num_neighbors=2)
+    counts = Counter(table.index(domain.sample(rng)) for _ in range(1000))
+    assert set(counts) == set(range(5))
+    assert min(counts.values()) > 150

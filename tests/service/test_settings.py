@@ -1,4 +1,4 @@
-"""Settings from the environment, and JSON as the standard has it."""
+"""Settings from the environment, from files and from arguments; strict JSON."""
 
 import contextlib
 import json
@@ -118,7 +118,7 @@ def test_other_machines_are_let_in_only_with_a_key(host: str, tmp_path: Path) ->
     key = create_key("lab", ["predict"], KeyLimits())[1]
     check_host(Settings(host=host, data_dir=tmp_path, keys=(key,)))
     with open_store(settings) as store:
-        store.keys.add(prefix="ark_", **key.model_dump(mode="json"))
+        store.keys.add(**key.model_dump(mode="json"))
         check_host(settings)
         store.keys.revoke(key.id)
     with pytest.raises(InputError, match="archrank keys create"):

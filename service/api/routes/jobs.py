@@ -34,7 +34,7 @@ from service.inference.pipeline import parse_valid
 from service.inference.plan import Plan
 from service.jobs.runner import JobRunner
 from service.settings import Settings
-from service.storage import Event, Job, NewItem, NotFoundError, Store, StoreError
+from service.storage import Job, JobEvent, NewItem, NotFoundError, Store, StoreError
 from service.storage.records import JobKind
 
 log = logging.getLogger(__name__)
@@ -238,7 +238,7 @@ async def stream_job_events(
             await asyncio.sleep(EVENT_INTERVAL_S)
 
 
-def _server_sent_event(event: Event) -> ServerSentEvent:
+def _server_sent_event(event: JobEvent) -> ServerSentEvent:
     data = json.dumps(event.data, allow_nan=False)
     return ServerSentEvent(raw_data=data, event=event.kind, id=str(event.id))
 

@@ -1,7 +1,7 @@
-"""`archrank doctor`: what is wrong with a set-up, and what to do about it."""
+"""`archrank doctor`: checks of an installation, with advice on how to fix what they find."""
 
-from service.cli.doctor import machine, setting, working
-from service.cli.doctor.base import Check, Finding, Report, Setup, examine
+from service.cli.doctor import components, configuration, machine
+from service.cli.doctor.report import Check, Finding, Installation, Report, run_checks
 
 CHECKS: tuple[Check, ...] = (
     machine.python,
@@ -10,19 +10,19 @@ CHECKS: tuple[Check, ...] = (
     machine.clock,
     machine.open_files,
     machine.temporary_files,
-    setting.settings,
-    setting.unknown_settings,
-    setting.cores,
-    setting.memory,
-    setting.data_dir,
-    setting.disk,
-    setting.port,
-    working.store,
-    working.keys,
-    working.ensembles,
-    working.proxies,
-    working.scoring,
+    configuration.settings,
+    configuration.unknown_settings,
+    configuration.cores,
+    configuration.memory,
+    configuration.data_dir,
+    configuration.disk,
+    configuration.port,
+    components.store,
+    components.keys,
+    components.ensembles,
+    components.proxies,
+    components.scoring,
 )
-"""In the order in which they are shown."""
+"""All checks, in the order of the report."""
 
-__all__ = ["CHECKS", "Check", "Finding", "Report", "Setup", "examine"]
+__all__ = ["CHECKS", "Check", "Finding", "Installation", "Report", "run_checks"]

@@ -1,4 +1,4 @@
-"""Checks of the machine and of what is installed on it."""
+"""Checks of the machine and of the installed packages."""
 
 import re
 import resource
@@ -15,124 +15,137 @@ import torch
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from service.cli.doctor.base import Finding, Setup, SkippedError, error, ok, warning
+from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
 
-TESTED = Path(__file__).resolve().parents[3] / "constraints.txt"
-"""The versions that were tested; only a checkout has it."""
-INSTALL = "install it anew: make install, or pip install -c constraints.txt ."
-PYTORCH = "https://pytorch.org/get-started/locally"
-FILES_ENOUGH = 1024
-"""Open files: each connection is one, each process that scores a few."""
-
-
-def python(setup: Setup) -> Finding:
-    """The interpreter's version is allowed."""
-    allowed, found = SpecifierSet(_metadata()["Requires-Python"]), ".".join(map(str, sys.version_info[:3]))
-    if found not in allowed:
-        return error(f"Python {found}; archrank needs {allowed}", "make the virtual environment with another Python")
-    return ok(f"Python {found}")
+CONSTRAINTS = Path(__file__).resolve().parents[3] / "constraints.txt"
+"""Tested versions of all packages; present in a checkout only."""
+INSTALL_ADVICE = "reinstall archrank: make install, or pip install -c constraints.txt ."
+PYTORCH_URL = "https://pytorch.org/get-started/locally"
+MIN_OPEN_FILES = 1024
+"""Each connection is an open file, and each worker has a few."""
 
 
-def packages(setup: Setup) -> Finding:
-    """Every package that archrank needs is there, in a version that is allowed and was tested."""
-    needed = [Requirement(line) for line in _metadata().get_all("Requires-Dist", [])]
-    needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-    versions = {one.name: _version(one.name) for one in needed}
-    missing = [one.name for one in needed if versions[one.name] is None]
+def python(installation: Installation) -> Finding:
+    """The version of Python is supported."""
+    supported, version = SpecifierSet(_metadata()["Requires-Python"]), ".".join(map(str, sys.version_info[:3]))
+    if version not in supported:
+        return error(f"Python {version}; archrank needs {supported}", "recreate the virtual environment with it")
+    return ok(f"Python {version}")
+
+
+def packages(installation: Installation) -> Finding:
+    """All required packages are installed, in supported and tested versions."""
+    required = [Requirement(line) for line in _metadata().get_all("Requires-Dist", [])]
+    required = [item for item in required if item.marker is None or item.marker.evaluate({"extra": ""})]
+    versions = {item.name: _version(item.name) for item in required}
+    missing = [item.name for item in required if versions[item.name] is None]
     if missing:
-        return error(f"not installed: {', '.join(missing)}", INSTALL)
-    refused = [f"{one.name} {versions[one.name]}, not {one.specifier}" for one in needed if _refuses(one, versions)]
-    if refused:
-        return error("; ".join(refused), INSTALL)
-    other = _untested()
-    if other:
-        return warning(f"not as tested: {'; '.join(other)}", INSTALL)
-    return ok(f"{len(needed)} packages")
+        return error(f"not installed: {', '.join(missing)}", INSTALL_ADVICE)
+    unsupported = [
+        f"{item.name} {versions[item.name]}, not {item.specifier}" for item in required if not _matches(item, versions)
+    ]
+    if unsupported:
+        return error("; ".join(unsupported), INSTALL_ADVICE)
+    untested = _untested()
+    if untested:
+        return warning(f"not the tested versions: {'; '.join(untested)}", INSTALL_ADVICE)
+    return ok(f"{len(required)} packages")
 
 
-def gpu(setup: Setup) -> Finding:
-    """PyTorch sees the GPU that is there."""
-    wanted = setup.settings.device
-    built, cards = torch.version.cuda, _cards()
+def gpu(installation: Installation) -> Finding:
+    """PyTorch can use the machine's GPU."""
+    device = installation.settings.device
+    build, driver = torch.version.cuda, _nvidia_driver()
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
-        unused = ", not used: ARCHRANK_DEVICE is cpu" if wanted == "cpu" else ""
-        return ok(f"{names}, CUDA {built}{unused}")
-    if cards is not None and wanted != "cpu":
-        if built is None:
+        unused = ", not used: ARCHRANK_DEVICE is cpu" if device == "cpu" else ""
+        return ok(f"{names}, CUDA {build}{unused}")
+    if driver is not None and device != "cpu":
+        if build is None:
             return warning(
-                f"{cards.name}, but this PyTorch ({torch.__version__}) is a build for the CPU",
-                f"install a PyTorch for CUDA {cards.cuda} or older ({PYTORCH}), or set ARCHRANK_DEVICE=cpu",
+                f"{driver.gpu}, but this PyTorch ({torch.__version__}) is a CPU build",
+                f"install a PyTorch for CUDA {driver.cuda} or older ({PYTORCH_URL}), or set ARCHRANK_DEVICE=cpu",
             )
         return error(
-            f"{cards.name}, but PyTorch, built for CUDA {built}, cannot use it; the driver ({cards.driver}) is for "
-            f"CUDA {cards.cuda}",
-            f"update the driver, or install a PyTorch for CUDA {cards.cuda} or older ({PYTORCH}); in a container, "
-            "give it the GPU",
+            f"{driver.gpu}, but PyTorch, built for CUDA {build}, cannot use it; the driver ({driver.version}) supports "
+            f"CUDA {driver.cuda}",
+            f"update the driver, or install a PyTorch for CUDA {driver.cuda} or older ({PYTORCH_URL}); in a container, "
+            "give it access to the GPU",
         )
-    if wanted == "cuda":
-        return error("ARCHRANK_DEVICE is cuda, and there is no GPU", "set ARCHRANK_DEVICE=auto, or install the driver")
+    if device == "cuda":
+        return error("ARCHRANK_DEVICE is cuda, but there is no GPU", "set ARCHRANK_DEVICE=auto, or install the driver")
     raise SkippedError("no GPU is used: networks run on the CPU")
 
 
-def clock(setup: Setup) -> Finding:
-    """The time is later than that of the installation."""
+def clock(installation: Installation) -> Finding:
+    """The clock is not behind the time of the installation."""
     now, installed = time.time(), Path(__file__).stat().st_mtime
     if now < installed - 86400:
-        return error(f"the clock says {time.ctime(now)}, archrank was installed on {time.ctime(installed)}", "set it")
+        return error(
+            f"the clock shows {time.ctime(now)}, archrank was installed on {time.ctime(installed)}", "set the clock"
+        )
     return ok(f"{time.ctime(now)}, {time.tzname[0]}")
 
 
-def open_files(setup: Setup) -> Finding:
-    """Enough connections can be open."""
+def open_files(installation: Installation) -> Finding:
+    """The limit of open files allows enough connections."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != resource.RLIM_INFINITY and limit < FILES_ENOUGH:
-        return warning(f"{limit} may be open at once", f"raise it (ulimit -n, LimitNOFILE) to {FILES_ENOUGH} or more")
-    return ok("any number" if limit == resource.RLIM_INFINITY else f"{limit} may be open at once")
+    if limit != resource.RLIM_INFINITY and limit < MIN_OPEN_FILES:
+        return warning(f"the limit is {limit}", f"raise it (ulimit -n, LimitNOFILE) to {MIN_OPEN_FILES} or more")
+    return ok("no limit" if limit == resource.RLIM_INFINITY else f"the limit is {limit}")
 
 
-def temporary_files(setup: Setup) -> Finding:
-    """There is a place for them."""
+def temporary_files(installation: Installation) -> Finding:
+    """Temporary files and shared memory can be created."""
     try:
         with tempfile.TemporaryFile() as file:
             file.write(b"\0" * 2**20)
             file.flush()
-    except OSError as refusal:
-        return error(f"none can be written ({refusal.strerror})", "make /tmp writable, or set TMPDIR to what is")
+    except OSError as failure:
+        return error(f"none can be written ({failure.strerror})", "make /tmp writable, or set TMPDIR")
     try:
         get_context("spawn").Lock()
-    except OSError as refusal:
-        return warning(f"no shared memory ({refusal.strerror})", "mount /dev/shm: `fit` and `evaluate` need it")
+    except OSError as failure:
+        return warning(f"no shared memory ({failure.strerror})", "mount /dev/shm: `fit` and `evaluate` need it")
     return ok(f"{tempfile.gettempdir()}; shared memory")
 
 
-class _Cards:
-    """What `nvidia-smi` says."""
+class _NvidiaDriver:
+    """Driver and first GPU from the output of `nvidia-smi -q`.
 
-    def __init__(self, said: str) -> None:
-        found = {name: re.search(rf"{name}\s*:\s*(\S.*)", said) for name in ("Product Name", "Driver Version")}
-        cuda = re.search(r"CUDA(?: UMD)? Version\s*:\s*(\S+)", said)
-        self.name, self.driver = (match[1].strip() if match else "unknown" for match in found.values())
-        self.cuda = cuda[1] if cuda else "unknown"
+    Attributes:
+        gpu: product name.
+        version: version of the driver.
+        cuda: newest version of CUDA that the driver supports.
+    """
+
+    def __init__(self, output: str) -> None:
+        patterns = {
+            "gpu": r"Product Name\s*:\s*(\S.*)",
+            "version": r"Driver Version\s*:\s*(\S.*)",
+            "cuda": r"CUDA(?: UMD)? Version\s*:\s*(\S+)",
+        }
+        matches = (re.search(pattern, output) for pattern in patterns.values())
+        self.gpu, self.version, self.cuda = (match[1].strip() if match else "unknown" for match in matches)
 
 
-def _cards() -> _Cards | None:
-    """The NVIDIA GPUs of the machine, whatever PyTorch makes of them; None where there are none."""
+def _nvidia_driver() -> _NvidiaDriver | None:
+    """Return the driver of the machine's NVIDIA GPUs, which PyTorch may be unable to use; None without a GPU."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
     try:
-        said = subprocess.run([program, "-q"], capture_output=True, text=True, timeout=5, check=True).stdout
+        output = subprocess.run([program, "-q"], capture_output=True, text=True, timeout=5, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return _Cards(said) if "Product Name" in said else None
+    return _NvidiaDriver(output) if "Product Name" in output else None
 
 
 def _metadata() -> metadata.PackageMetadata:
     try:
         return metadata.metadata("archrank")
     except metadata.PackageNotFoundError:
-        raise SkippedError("archrank is not installed, only on the path: what it needs is not known") from None
+        raise SkippedError("archrank is not installed, but imported from its folder: no requirements known") from None
 
 
 def _version(name: str) -> str | None:
@@ -142,18 +155,19 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _refuses(needed: Requirement, versions: dict[str, str | None]) -> bool:
-    return not needed.specifier.contains(versions[needed.name] or "", prereleases=True)
+def _matches(requirement: Requirement, versions: dict[str, str | None]) -> bool:
+    return requirement.specifier.contains(versions[requirement.name] or "", prereleases=True)
 
 
 def _untested() -> list[str]:
-    """Packages that are installed in another version than the tested one."""
-    if not TESTED.is_file():
+    """Return the packages that are installed in another than the tested version."""
+    if not CONSTRAINTS.is_file():
         return []
-    tested = [Requirement(line) for line in TESTED.read_text().splitlines() if line and not line.startswith("#")]
-    found = {one.name: _version(one.name) for one in tested}
+    lines = CONSTRAINTS.read_text().splitlines()
+    tested = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    versions = {item.name: _version(item.name) for item in tested}
     return [
-        f"{one.name} {found[one.name]}, not {one.specifier}"
-        for one in tested
-        if found[one.name] and _refuses(one, found)
+        f"{item.name} {versions[item.name]}, not {item.specifier}"
+        for item in tested
+        if versions[item.name] and not _matches(item, versions)
     ]

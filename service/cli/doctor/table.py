@@ -1,18 +1,18 @@
-"""A report for people."""
+"""Report of `archrank doctor` as a table."""
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.doctor.base import Report
+from service.cli.doctor.report import Report
 
-COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "dim"}
+COLORS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "dim"}
 
 
 def findings(report: Report) -> Table:
-    """What was checked, what was found, and what to do."""
-    table = Table("check", "", "found, and what to do", box=box.SIMPLE_HEAD)
-    for one in report.findings:
-        said = one.found if one.advice is None else f"{one.found}\n→ {one.advice}"
-        table.add_row(one.check, Text(one.status, COLOURS[one.status]), Text(said))
+    """Return the findings, one a row, with the advice below the message."""
+    table = Table("check", "", "finding and advice", box=box.SIMPLE_HEAD)
+    for finding in report.findings:
+        text = finding.message if finding.advice is None else f"{finding.message}\n→ {finding.advice}"
+        table.add_row(finding.check, Text(finding.status, COLORS[finding.status]), Text(text))
     return table

@@ -1,4 +1,4 @@
-"""Every combiner, found through the registry, keeps the same contract."""
+"""Contract of every combiner in the registry."""
 
 from typing import Literal
 
@@ -14,8 +14,8 @@ from sklearn.exceptions import NotFittedError
 from ensemble import COMBINERS, Benchmark, CombinerInfo, FeatureTable, combiner_names, get_combiner
 from ensemble.combiners import Combiner, State
 from ensemble.combiners.calibrated import Calibrated, _interpolate
-from ensemble.combiners.fitting import _recent, held_out
-from ensemble.combiners.registry import _unique
+from ensemble.combiners.fitting import _fits, stored_out_of_fold_predictions
+from ensemble.combiners.registry import _check_unique
 from ensemble.combiners.stacked import Stacked
 from ensemble.evaluation.folds import seeded_folds
 from models import InputError, UnknownNameError
@@ -31,7 +31,7 @@ def info(request: pytest.FixtureRequest) -> CombinerInfo:
 
 
 @pytest.fixture(scope="module")
-def X(info: CombinerInfo, table: FeatureTable) -> Array:  # noqa: N802  # the estimators' name
+def X(info: CombinerInfo, table: FeatureTable) -> Array:  # noqa: N802  # the name in scikit-learn's interface
     return table.select(info.columns(table.names))
 
 
@@ -42,6 +42,7 @@ def fitted(info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTab
 
 @pytest.fixture(scope="module")
 def alone(fitted: Combiner, X: Array) -> Array:
+    """Predictions of single rows."""
     return np.concatenate([fitted.predict(X[i : i + 1]) for i in range(len(X))])
 
 
@@ -52,7 +53,7 @@ def test_clone_and_parameters(info: CombinerInfo, table: FeatureTable) -> None:
     assert not any(name.endswith("_") for name in vars(model))
 
 
-def test_it_predicts_accuracies_better_than_their_mean(fitted: Combiner, X: Array, benchmark: Benchmark) -> None:
+def test_predictions_are_better_than_the_mean(fitted: Combiner, X: Array, benchmark: Benchmark) -> None:
     predicted = fitted.predict(X)
     assert predicted.shape == (len(X),)
     assert predicted.dtype == np.float64
@@ -61,41 +62,47 @@ def test_it_predicts_accuracies_better_than_their_mean(fitted: Combiner, X: Arra
 
 @settings(deadline=None, derandomize=True, max_examples=30)
 @given(rows=st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=80), layout=st.sampled_from("CF"))
-def test_a_prediction_is_the_same_bits_whatever_stands_beside_it(
+def test_a_prediction_has_the_same_bits_in_any_batch(
     rows: list[int], layout: Literal["C", "F"], fitted: Combiner, X: Array, alone: Array
 ) -> None:
     assert np.array_equal(fitted.predict(np.asarray(X[rows], order=layout)), alone[rows])
 
 
-def test_nor_does_it_depend_on_how_many_are_predicted(fitted: Combiner, X: Array, alone: Array) -> None:
-    """More than anyone works on at once."""
+def test_a_prediction_has_the_same_bits_in_a_large_batch(fitted: Combiner, X: Array, alone: Array) -> None:
+    """A batch larger than any combiner's chunks."""
     rows = np.random.default_rng(2).integers(0, SIZE, 1300)
     assert np.array_equal(fitted.predict(X[rows]), alone[rows])
 
 
-def test_contributions_are_the_same_bits_whatever_stands_beside_them(fitted: Combiner, X: Array) -> None:
+def test_contributions_have_the_same_bits_in_any_batch(fitted: Combiner, X: Array) -> None:
     if not fitted.additive:
         return
-    parts, shuffled = fitted.contributions(X[:20]), np.random.default_rng(3).permutation(20)
-    assert np.array_equal(fitted.contributions(X[shuffled]), parts[shuffled])
+    contributions, shuffled = fitted.contributions(X[:20]), np.random.default_rng(3).permutation(20)
+    assert np.array_equal(fitted.contributions(X[shuffled]), contributions[shuffled])
     for i in (0, 7, 19):
-        assert np.array_equal(fitted.contributions(X[i : i + 1])[0], parts[i])
+        assert np.array_equal(fitted.contributions(X[i : i + 1])[0], contributions[i])
 
 
-def test_who_compares_the_rows_of_a_set_says_so(info: CombinerInfo, fitted: Combiner, X: Array) -> None:
+def test_depends_on_set_marks_the_combiners_that_compare_rows(info: CombinerInfo, fitted: Combiner, X: Array) -> None:
     ranks = fitted.ranking_scores(X)
     assert ranks.shape == (len(X),)
     assert np.array_equal(fitted.ranking_scores(X[:7]), ranks[:7]) != info.depends_on_set
 
 
+def numpy_state() -> list[int]:
+    """Global random state of NumPy."""
+    state: list[int] = np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
+    return state
+
+
 def test_same_data_same_model_and_no_global_randomness(
     info: CombinerInfo, fitted: Combiner, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
-    _recent.clear()  # what was fitted before must not answer for it
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    _fits.clear()  # earlier fits must not be reused
+    before = torch.get_rng_state(), numpy_state()
     again = info.build(table.names, 0).fit(X, benchmark.accuracy)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert numpy_state() == before[1]
     assert np.array_equal(again.predict(X), fitted.predict(X))
 
 
@@ -108,27 +115,27 @@ def test_order_of_training_rows_is_irrelevant(
 
 
 def test_missing_scores(info: CombinerInfo, fitted: Combiner, X: Array) -> None:
-    holed = X.copy()
-    holed[0, 0], holed[1] = np.nan, np.nan
-    if not info.missing:
+    incomplete = X.copy()
+    incomplete[0, 0], incomplete[1] = np.nan, np.nan
+    if not info.accepts_missing:
         with pytest.raises(InputError, match="needs every score"):
-            fitted.predict(holed)
+            fitted.predict(incomplete)
         return
-    predicted = fitted.predict(holed)
+    predicted = fitted.predict(incomplete)
     assert np.isfinite(predicted[0])
     assert np.isnan(predicted[1])
     assert np.array_equal(predicted[2:], fitted.predict(X)[2:])
 
 
 def test_missing_scores_in_training(info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable) -> None:
-    holed = X.copy()
-    holed[::7, 0] = np.nan
+    incomplete = X.copy()
+    incomplete[::7, 0] = np.nan
     model = info.build(table.names, 0)
-    if info.missing:
-        assert np.isfinite(model.fit(holed, benchmark.accuracy).predict(X)).all()
+    if info.accepts_missing:
+        assert np.isfinite(model.fit(incomplete, benchmark.accuracy).predict(X)).all()
     else:
         with pytest.raises(InputError, match="needs every score"):
-            model.fit(holed, benchmark.accuracy)
+            model.fit(incomplete, benchmark.accuracy)
 
 
 def test_not_fitted_and_wrong_width(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
@@ -143,8 +150,8 @@ def test_not_fitted_and_wrong_width(info: CombinerInfo, fitted: Combiner, X: Arr
 def test_state_round_trip(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
     state = fitted.get_state()
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in state.arrays.values())
-    again = info.build(table.names, 0).set_state(state)
-    assert np.array_equal(again.predict(X), fitted.predict(X))
+    restored = info.build(table.names, 0).set_state(state)
+    assert np.array_equal(restored.predict(X), fitted.predict(X))
     with pytest.raises(KeyError):
         info.build(table.names, 0).set_state(State())
 
@@ -154,13 +161,13 @@ def test_contributions_sum_to_the_prediction(fitted: Combiner, X: Array) -> None
         with pytest.raises(NotImplementedError):
             fitted.contributions(X)
         return
-    parts = fitted.contributions(X)
-    assert parts.shape == (len(X), X.shape[1] + 1)
-    assert parts.sum(axis=1) == pytest.approx(fitted.predict(X), abs=1e-6)
-    assert np.ptp(parts[:, -1]) < 1e-6, "every row starts from the same"
+    contributions = fitted.contributions(X)
+    assert contributions.shape == (len(X), X.shape[1] + 1)
+    assert contributions.sum(axis=1) == pytest.approx(fitted.predict(X), abs=1e-6)
+    assert np.ptp(contributions[:, -1]) < 1e-6, "the base value is common to all rows"
 
 
-def test_fitted_again_nothing_is_left_of_the_first_time(
+def test_a_second_fit_replaces_the_first(
     info: CombinerInfo, fitted: Combiner, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
     model = info.build(table.names, 0).fit(X[:30], benchmark.accuracy[:30])
@@ -174,7 +181,7 @@ def test_fitted_again_nothing_is_left_of_the_first_time(
         assert np.array_equal(model.contributions(X[:3]), fitted.contributions(X[:3]))
 
 
-def test_a_column_that_is_ignored_contributes_nothing(
+def test_a_constant_column_contributes_nothing(
     info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
     model = info.build(table.names, 0)
@@ -189,35 +196,37 @@ def test_a_column_that_is_ignored_contributes_nothing(
 
 
 def test_state_keeps_contributions(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
-    again = info.build(table.names, 0).set_state(fitted.get_state())
-    assert again.additive == fitted.additive
+    restored = info.build(table.names, 0).set_state(fitted.get_state())
+    assert restored.additive == fitted.additive
     if fitted.additive:
-        assert np.array_equal(again.contributions(X), fitted.contributions(X))
+        assert np.array_equal(restored.contributions(X), fitted.contributions(X))
 
 
-def test_held_out_predictions_are_made_without_the_rows_fold(fitted: Combiner, X: Array, benchmark: Benchmark) -> None:
-    """Only a stack's few weights and a calibration's few knots are shared by all folds."""
+def test_out_of_fold_predictions_are_made_without_the_rows_fold(
+    fitted: Combiner, X: Array, benchmark: Benchmark
+) -> None:
+    """Only the few weights of a stack and the few knots of a calibration are shared by all folds."""
     y = benchmark.accuracy
     train, test = seeded_folds(X, y, 5, 0)[1]
 
-    def without(model: Combiner, columns: tuple[int, ...] = (*range(X.shape[1]),)) -> Array:
+    def without_fold(model: Combiner, columns: tuple[int, ...] = (*range(X.shape[1]),)) -> Array:
         predicted: Array = clone(model).fit(X[train][:, columns], y[train]).predict(X[test][:, columns])
         return predicted
 
     if isinstance(fitted, Stacked):
-        members = np.stack([without(model, columns) for _, model, columns in fitted.members])
-        expected = fitted.weights_ @ (members - fitted.centre_) + fitted.centre_
+        predictions = np.stack([without_fold(estimator, columns) for _, estimator, columns in fitted.estimators])
+        expected = fitted.weights_ @ (predictions - fitted.y_mean_) + fitted.y_mean_
     elif isinstance(fitted, Calibrated):
-        expected = _interpolate(without(fitted.model_), *fitted.knots_)
+        expected = _interpolate(without_fold(fitted.estimator_), *fitted.knots_)
     else:
-        expected = without(fitted)
-    said = held_out(fitted, X, y)
-    assert said.shape == y.shape
-    assert said[test] == pytest.approx(expected, abs=1e-9)
-    assert not np.allclose(said, fitted.predict(X), atol=1e-6)
+        expected = without_fold(fitted)
+    predicted = stored_out_of_fold_predictions(fitted, X, y)
+    assert predicted.shape == y.shape
+    assert predicted[test] == pytest.approx(expected, abs=1e-9)
+    assert not np.allclose(predicted, fitted.predict(X), atol=1e-6)
 
 
-def test_the_stacks_of_one_fold_fit_the_members_that_they_share_once(benchmark: Benchmark, table: FeatureTable) -> None:
+def test_two_stacks_fit_a_common_estimator_once(benchmark: Benchmark, table: FeatureTable) -> None:
     rows = np.arange(30)
     stacks = []
     for info in (get_combiner("stacked"), get_combiner("structure")):
@@ -226,9 +235,8 @@ def test_the_stacks_of_one_fold_fit_the_members_that_they_share_once(benchmark: 
     stacked, structure = stacks
     assert isinstance(stacked, Stacked)
     assert isinstance(structure, Stacked)
-    assert stacked.models_["trees"] is structure.models_["trees"]
-    assert stacked.models_["xgboost"] is structure.models_["xgboost"]
-    assert stacked.models_["process"] is not structure.models_["process"]
+    for name, is_common in (("extra_trees", True), ("xgboost", True), ("gaussian_process", False)):
+        assert (stacked.named_estimators_[name] is structure.named_estimators_[name]) == is_common
 
 
 def test_registry(table: FeatureTable) -> None:
@@ -236,6 +244,6 @@ def test_registry(table: FeatureTable) -> None:
     with pytest.raises(UnknownNameError, match="stacked"):
         get_combiner("best")
     with pytest.raises(ValueError, match="not unique"):
-        _unique((*COMBINERS, COMBINERS[0]))
+        _check_unique((*COMBINERS, COMBINERS[0]))
     assert get_combiner("vote").columns(table.names) == tuple(n for n in table.names if n.startswith("proxy."))
     assert get_combiner("stacked").columns(table.names) == table.names

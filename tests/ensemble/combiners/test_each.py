@@ -1,69 +1,73 @@
-"""What single combiners promise beyond the contract."""
+"""Properties of single combiners beyond their common contract."""
 
 from itertools import combinations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge as SklearnRidge
 
 from ensemble.combiners import State
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
-from ensemble.combiners.gaussian_process import SlotProcess
+from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.ranknet import RankNet
-from ensemble.combiners.ridge import PENALTIES, Ridge
+from ensemble.combiners.ridge import ALPHAS, Ridge
 from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.vote import MajorityVote
 
+Array = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 Y = RNG.normal(size=40)
 
 
-def brute_force(X: np.ndarray, y: np.ndarray, members: tuple[int, ...]) -> float:  # type: ignore[type-arg]
-    right = 0.0
+def brute_force(X: Array, y: Array, subset: tuple[int, ...]) -> float:
+    """Pairwise accuracy of the vote of a subset of the columns."""
+    correct = 0.0
     pairs = 0
     for i, j in combinations(range(len(y)), 2):
         if y[i] == y[j]:
             continue
-        votes = sum(int(X[i, k] > X[j, k]) - int(X[i, k] < X[j, k]) for k in members)
-        right += 0.5 if votes == 0 else float((votes > 0) == (y[i] > y[j]))
+        votes = sum(int(X[i, k] > X[j, k]) - int(X[i, k] < X[j, k]) for k in subset)
+        correct += 0.5 if votes == 0 else float((votes > 0) == (y[i] > y[j]))
         pairs += 1
-    return right / pairs
+    return correct / pairs
 
 
-def test_subset_search_is_the_brute_force_one() -> None:
+def test_the_subset_search_agrees_with_brute_force() -> None:
     X = np.round(Y[:, None] * [1, 1, -1, 0, 0.5] + RNG.normal(size=(40, 5)), 0)  # rounding makes ties
     X[3, 1] = np.nan
     y = np.round(Y, 1)
     vote = MajorityVote().fit(X, y)
-    subsets = [members for size in range(1, 6) for members in combinations(range(5), size)]
-    expected = {members: brute_force(X * vote.directions_, y, members) for members in subsets}
-    for members, accuracy in vote.subsets_:
-        assert accuracy == pytest.approx(expected[members])
-    assert vote.subsets_[0][1] == pytest.approx(max(expected.values()))
+    subsets = [subset for size in range(1, 6) for subset in combinations(range(5), size)]
+    expected = {subset: brute_force(X * vote.directions_, y, subset) for subset in subsets}
+    for subset, accuracy in vote.top_subsets_:
+        assert accuracy == pytest.approx(expected[subset])
+    assert vote.top_subsets_[0][1] == pytest.approx(max(expected.values()))
     assert vote.directions_[2] == -1
 
 
 def test_ties_and_missing_scores_are_no_votes() -> None:
     X = np.column_stack([Y, Y, Y])
     vote = MajorityVote().fit(X, Y)
-    vote.members_ = np.array([True, True, True])
-    contests = vote.pairwise(np.array([[1.0, 2, np.nan], [1.0, 1, 5], [1.0, np.nan, 9]]))
+    vote.support_ = np.array([True, True, True])
+    contests = vote.contests(np.array([[1.0, 2, np.nan], [1.0, 1, 5], [1.0, np.nan, 9]]))
     assert contests.tolist() == [[0.5, 1.0, 0.5], [0.0, 0.5, 0.0], [0.5, 1.0, 0.5]]
     assert vote.ranking_scores(np.array([[3.0] * 3, [1.0] * 3, [2.0] * 3])).tolist() == [2.0, 0.0, 1.0]
 
 
-def test_vote_states_the_share_of_the_population_that_is_beaten() -> None:
+def test_a_vote_predicts_the_fraction_of_the_training_rows_that_is_beaten() -> None:
     vote = MajorityVote().fit(Y[:, None], Y)
     assert vote.predict(np.array([[99.0], [-99.0], [np.median(Y)]])).tolist() == [1.0, 0.0, 0.5]
 
 
 def test_large_searches_are_cut_to_the_strongest_proxies() -> None:
     X = np.column_stack([RNG.normal(size=(40, 4)), Y, Y + 0.3 * RNG.normal(size=40)])
-    vote = MajorityVote(search=2, max_pairs=300).fit(X, Y)
-    assert not vote.top_members_[:, :4].any()
-    assert len(vote.subsets_) == 3
+    vote = MajorityVote(max_features=2, max_pairs=300).fit(X, Y)
+    assert not vote.top_supports_[:, :4].any()
+    assert len(vote.top_subsets_) == 3
 
 
 def test_weighted_mean_by_hand() -> None:
@@ -77,19 +81,26 @@ def test_weighted_mean_by_hand() -> None:
     assert np.isnan(model.predict(np.array([[np.nan, np.nan, 1.0]])))
 
 
-def test_ridge_chooses_the_penalty_by_leaving_one_out() -> None:
-    from sklearn.linear_model import RidgeCV
-
+def test_ridge_chooses_the_penalty_with_the_smallest_leave_one_out_error() -> None:
     X = RNG.normal(size=(40, 60))
     y = X[:, 0] + RNG.normal(size=40)
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    theirs = RidgeCV(PENALTIES).fit(Z, y)
-    ours = Ridge().fit(X, y)
-    assert ours.penalty_ == pytest.approx(theirs.alpha_)
-    assert ours.coef_ == pytest.approx(theirs.coef_)
+
+    def leave_one_out_error(alpha: float) -> float:
+        errors = []
+        for i in range(len(y)):
+            model = SklearnRidge(alpha).fit(np.delete(Z, i, axis=0), np.delete(y, i))
+            errors.append(float(model.predict(Z[i : i + 1])[0] - y[i]) ** 2)
+        return float(np.mean(errors))
+
+    ridge = Ridge().fit(X, y)
+    assert ridge.alpha_ == min(ALPHAS, key=leave_one_out_error)
+    expected = SklearnRidge(ridge.alpha_).fit(Z, y)
+    assert ridge.coef_ == pytest.approx(expected.coef_)
+    assert ridge.predict(X) == pytest.approx(expected.predict(Z))
 
 
-def test_ranknet_orders_and_its_seeds_differ() -> None:
+def test_ranknet_ranks_and_its_networks_differ() -> None:
     X = np.column_stack([Y, RNG.normal(size=40)])
     model = RankNet().fit(X, Y)
     assert np.corrcoef(model.predict(X), Y)[0, 1] > 0.9
@@ -98,7 +109,7 @@ def test_ranknet_orders_and_its_seeds_differ() -> None:
 
 def test_calibration_is_strictly_increasing_beyond_the_training_range() -> None:
     y = 0.9 + 0.01 * np.tanh(Y)
-    model = Calibrated(WeightedMean(), bins=8).fit(np.column_stack([Y, Y]), y)
+    model = Calibrated(WeightedMean(), n_bins=8).fit(np.column_stack([Y, Y]), y)
     steps = np.linspace(Y.min() - 1, Y.max() + 1, 50)
     predicted = model.predict(np.column_stack([steps, steps]))
     assert (np.diff(predicted) > 0).all()
@@ -112,30 +123,30 @@ def test_stacking_weights_are_not_negative_and_prefer_the_better() -> None:
     assert model.weights_[0] > 0.9 > model.weights_[1]
 
 
-def test_a_forest_is_scikit_learns(rng: np.random.Generator) -> None:
+def test_a_forest_predicts_as_scikit_learns(rng: np.random.Generator) -> None:
     X = rng.normal(size=(150, 6))
     y = X[:, 0] + X[:, 1] ** 2 + 0.1 * rng.normal(size=150)
-    ours = Forest(trees=20, random_state=3).fit(X, y)
+    forest = Forest(n_estimators=20, random_state=3).fit(X, y)
     order = np.lexsort((*X.T, y))
-    theirs = RandomForestRegressor(20, min_samples_leaf=3, max_features=0.3, random_state=3).fit(X[order], y[order])
+    expected = RandomForestRegressor(20, min_samples_leaf=3, max_features=0.3, random_state=3).fit(X[order], y[order])
     new = rng.normal(size=(500, 6))
-    np.testing.assert_allclose(ours.predict(new), theirs.predict(new), rtol=1e-12)
+    np.testing.assert_allclose(forest.predict(new), expected.predict(new), rtol=1e-12)
 
 
 def test_a_forest_with_broken_nodes_is_refused(rng: np.random.Generator) -> None:
     X = rng.normal(size=(50, 2))
-    state = Forest(trees=3).fit(X, X[:, 0]).get_state()
-    for name, value in (("left_", 0), ("right_", 10**6), ("column_", 2), ("column_", -1)):
+    state = Forest(n_estimators=3).fit(X, X[:, 0]).get_state()
+    for name, value in (("children_left_", 0), ("children_right_", 10**6), ("feature_", 2), ("feature_", -1)):
         arrays = {key: array.copy() for key, array in state.arrays.items()}
         arrays[name][-1] = value
         with pytest.raises(ValueError, match="a tree"):
-            Forest(trees=3).set_state(State(arrays))
+            Forest(n_estimators=3).set_state(State(arrays))
 
 
 def test_a_process_of_other_columns_is_refused(rng: np.random.Generator) -> None:
-    columns, X = ("depth", "slot1.S", "slot1.fixed=1"), rng.integers(0, 2, (20, 3)).astype(float)
-    state = SlotProcess(columns).fit(X, X[:, 1] + rng.normal(size=20)).get_state()
-    for name in ("rows_", "mean_", "scale_"):
+    names, X = ("depth", "slot1.S", "slot1.fixed=1"), rng.integers(0, 2, (20, 3)).astype(float)
+    state = AdditiveGaussianProcess(names).fit(X, X[:, 1] + rng.normal(size=20)).get_state()
+    for name in ("X_train_", "mean_", "scale_"):
         cut = State(state.arrays | {name: state.arrays[name][..., :2]})
         with pytest.raises(ValueError, match="do not fit its columns"):
-            SlotProcess(columns).set_state(cut)
+            AdditiveGaussianProcess(names).set_state(cut)

@@ -40,7 +40,7 @@ def test_rows_read_back(path: Path) -> None:
     assert not table.truncated
 
 
-def test_a_killed_writer_is_noticed_and_can_go_on(path: Path) -> None:
+def test_an_interrupted_writer_can_resume(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"fingerprint": "c", "sco')
     table = load_scores(path)
@@ -51,7 +51,7 @@ def test_a_killed_writer_is_noticed_and_can_go_on(path: Path) -> None:
     assert set(load_scores(path).features) == {"a", "b", "c"}
 
 
-def test_a_row_counts_without_its_line_end(path: Path) -> None:
+def test_a_last_row_without_line_end_is_complete(path: Path) -> None:
     path.write_bytes(path.read_bytes().removesuffix(b"\n"))
     table = load_scores(path)
     assert not table.truncated
@@ -98,7 +98,7 @@ def test_scores_have_to_cover_half_of_the_benchmark(benchmark: Benchmark, share:
 
 def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> None:
     names = [arch.fingerprint for arch in benchmark.architectures]
-    half = (len(names) + 1) // 2  # of each proxy, with at most one architecture in common
+    half = (len(names) + 1) // 2  # the halves have at most one architecture in common
     rows: dict[str, dict[str, float | None]] = {name: {} for name in names}
     for proxy, chosen in (("zen", names[:half]), ("synflow", names[-half:])):
         for name in chosen:

@@ -123,13 +123,13 @@ class SelectingRidge(Combiner):
     """Ridge regression on columns that `fit` selects by its own rows."""
 
     def fit(self, X: Array, y: Array) -> "SelectingRidge":
-        X, y = self._training_data(X, y)
+        X, y = self._check_fit_input(X, y)
         self.selected_ = strongest(X, y)
         self.model_ = Ridge().fit(X[:, self.selected_], y)
         return self
 
     def predict(self, X: Array) -> Array:
-        return self.model_.predict(self._data(X)[:, self.selected_])
+        return self.model_.predict(self._check_input(X)[:, self.selected_])
 
 
 @pytest.fixture(scope="module")

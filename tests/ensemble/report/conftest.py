@@ -1,4 +1,4 @@
-"""A report on the synthetic benchmark with everything that a report can hold, and its page read as XML."""
+"""Complete report on the synthetic benchmark, and its page parsed as XML."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from ensemble.report import write_report
 
 
 def parsed(page: Path) -> ElementTree.Element:
-    """The page is also well-formed XML, which tells every element that is not closed."""
+    """Parse a page as XML, which fails for unclosed elements."""
     return ElementTree.fromstring(page.read_text())
 
 
@@ -24,20 +24,20 @@ def text(element: ElementTree.Element) -> str:
 
 @pytest.fixture(scope="session")
 def bare(benchmark: Benchmark) -> Benchmark:
-    """Accuracies alone: next to nothing to draw, so that a report is written at once."""
+    """Benchmark without scores, whose report has no figures and is fast to write."""
     return Benchmark("own", benchmark.space, tuple(Entry(e.architecture, e.accuracy) for e in benchmark.entries))
 
 
 @pytest.fixture(scope="session")
 def evaluation(benchmark: Benchmark, scores: ScoreTable) -> dict[str, Any]:
-    report = evaluate(benchmark, scores, 2, 2, jobs=1, combiners=["ridge", "mean", "vote"])
-    again: dict[str, Any] = json.loads(json.dumps(report))
-    return again
+    result = evaluate(benchmark, scores, 2, 2, jobs=1, combiners=["ridge", "mean", "vote"])
+    evaluation: dict[str, Any] = json.loads(json.dumps(result))
+    return evaluation
 
 
 @pytest.fixture(scope="session")
 def by_epoch(benchmark: Benchmark) -> dict[int, Benchmark]:
-    """Zen gets better with training; epoch 5 is there for half of the architectures."""
+    """Scores of zen, which improve with training; epoch 5 is missing for half of the architectures."""
     rng = np.random.default_rng(1)
 
     def after(epoch: int, share: float) -> Benchmark:
@@ -56,8 +56,8 @@ def by_epoch(benchmark: Benchmark) -> dict[int, Benchmark]:
 
 
 @pytest.fixture(scope="session")
-def everything(benchmark: Benchmark, by_epoch: dict[int, Benchmark]) -> dict[str, Any]:
-    """The optional arguments of `write_report`."""
+def optional_parts(benchmark: Benchmark, by_epoch: dict[int, Benchmark]) -> dict[str, Any]:
+    """All optional arguments of `write_report`."""
     seconds = {name: np.linspace(0.1, 0.2, len(benchmark)) for name in benchmark.proxies}
     return {"by_epoch": by_epoch, "published_seconds": seconds, "our_seconds": {"zen": seconds["zen"] / 10}}
 
@@ -67,8 +67,8 @@ def page(
     benchmark: Benchmark,
     scores: ScoreTable,
     evaluation: dict[str, Any],
-    everything: dict[str, Any],
+    optional_parts: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A whole report; tests read it and leave it as it is."""
-    return write_report(benchmark, scores, evaluation, tmp_path_factory.mktemp("report") / "report", **everything)
+    """Page of a complete report. Read-only."""
+    return write_report(benchmark, scores, evaluation, tmp_path_factory.mktemp("report") / "report", **optional_parts)

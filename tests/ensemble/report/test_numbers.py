@@ -11,7 +11,7 @@ from ensemble.report.tables import Column, Table, format_number
 
 
 def read(page: Path, name: str) -> dict[str, dict[str, str]]:
-    """A CSV file's rows by their first field."""
+    """Read the rows of a CSV file by their first field."""
     with (page.parent / f"{name}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {next(iter(row.values())): row for row in rows}
@@ -46,7 +46,7 @@ def test_normality_is_that_of_scipy(page: Path, benchmark: Benchmark) -> None:
         assert float(row["ours_p"]) == pytest.approx(expected.pvalue, abs=1e-12)
 
 
-def test_normality_of_nothing_much() -> None:
+def test_normality_of_degenerate_samples() -> None:
     assert shapiro_wilk(np.array([1.0, np.nan, 2.0])) == (None, None, 2)
     assert shapiro_wilk(np.ones(10)) == (None, None, 10)
     assert shapiro_wilk(np.append(np.arange(10.0), np.nan)).n == 10
@@ -54,26 +54,26 @@ def test_normality_of_nothing_much() -> None:
 
 def test_the_matrix_is_symmetric(page: Path, benchmark: Benchmark) -> None:
     rows = read(page, "matrix_published")
-    for one in benchmark.proxies:
-        for other in benchmark.proxies:
-            rho = spearmanr(column(benchmark, one), column(benchmark, other)).statistic
-            assert float(rows[one][other]) == pytest.approx(rho, abs=1e-12)
+    for first in benchmark.proxies:
+        for second in benchmark.proxies:
+            rho = spearmanr(column(benchmark, first), column(benchmark, second)).statistic
+            assert float(rows[first][second]) == pytest.approx(rho, abs=1e-12)
 
 
 def test_best_epoch(page: Path, by_epoch: dict[int, Benchmark]) -> None:
-    """Epoch 5 orders best, but only half of the architectures have it."""
+    """Epoch 5 has the largest ρ, but scores for half of the architectures only."""
     rho = {}
-    for epoch, one in by_epoch.items():
-        there = [entry for entry in one.entries if entry.scores]
-        scores, accuracy = [entry.scores["zen"] for entry in there], [entry.accuracy for entry in there]
+    for epoch, trained in by_epoch.items():
+        scored = [entry for entry in trained.entries if entry.scores]
+        scores, accuracy = [entry.scores["zen"] for entry in scored], [entry.accuracy for entry in scored]
         rho[epoch] = spearmanr(np.array(scores, dtype=float), accuracy).statistic
     assert rho[5] > rho[1] > rho[0]
     row = read(page, "best_epochs")["zen"]
     assert float(row["best_spearman_epoch"]) == 1
     assert float(row["best_spearman_rho"]) == pytest.approx(rho[1], abs=1e-12)
-    courses = read(page, "epochs")
-    assert list(courses) == ["-1", "0", "1", "5"]
-    assert float(courses["5"]["zen"]) == pytest.approx(rho[5], abs=1e-12)
+    epochs = read(page, "epochs")
+    assert list(epochs) == ["-1", "0", "1", "5"]
+    assert float(epochs["5"]["zen"]) == pytest.approx(rho[5], abs=1e-12)
 
 
 def test_hours_and_their_ratio(page: Path, benchmark: Benchmark) -> None:
@@ -95,9 +95,9 @@ def test_fractions_of_accuracy_are_percentage_points(page: Path, evaluation: dic
     assert float(read(page, "interval_width")["ridge"]["4_layers"]) == pytest.approx(100 * width)
 
 
-def test_votes_say_whose_scores_they_are(page: Path) -> None:
+def test_votes_name_the_source_of_their_scores(page: Path) -> None:
     rows = read(page, "votes")
-    assert rows["majority vote, published"]["fitted"] == "cross-validated"  # the same scores on both sides
+    assert rows["majority vote, published"]["fitted"] == "cross-validated"  # both sources have the same scores
     subsets = read(page, "vote_subsets_published")
     assert len(subsets) == 10
     assert float(subsets["1"]["pairwise_accuracy"]) >= float(subsets["2"]["pairwise_accuracy"])

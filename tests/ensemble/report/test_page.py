@@ -22,19 +22,19 @@ SECTIONS = (
 
 
 def section(page: Path, key: str) -> ElementTree.Element:
-    found = parsed(page).find(f".//section[@id='{key}']")
-    assert found is not None
-    return found
+    element = parsed(page).find(f".//section[@id='{key}']")
+    assert element is not None
+    return element
 
 
-def test_every_section_is_there_and_listed(page: Path) -> None:
+def test_every_section_is_present_and_listed(page: Path) -> None:
     root = parsed(page)
-    assert tuple(one.get("id") for one in root.iter("section")) == SECTIONS
+    assert tuple(element.get("id") for element in root.iter("section")) == SECTIONS
     assert [link.get("href") for link in root.findall(".//nav//a")] == [f"#{key}" for key in SECTIONS]
-    assert not [one for one in root.iter("p") if one.get("class") == "missing"]
+    assert not [element for element in root.iter("p") if element.get("class") == "missing"]
 
 
-def test_the_page_needs_nothing_else(page: Path) -> None:
+def test_the_page_is_self_contained(page: Path) -> None:
     source = page.read_text()
     root = parsed(page)
     assert "http" not in source.replace("http-equiv", "")
@@ -44,9 +44,9 @@ def test_the_page_needs_nothing_else(page: Path) -> None:
     assert {link for link in links if not link.startswith("#")} == {path.name for path in page.parent.glob("*.csv")}
 
 
-def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
+def test_ids_are_unique_and_references_resolve(page: Path) -> None:
     root = parsed(page)
-    ids = Counter(one.get("id") for one in root.iter() if one.get("id"))
+    ids = Counter(element.get("id") for element in root.iter() if element.get("id"))
     assert set(ids.values()) == {1}
     source = page.read_text()
     referred = set(re.findall(r'(?:href="|url\()#([^")]+)', source)) | set(
@@ -55,14 +55,14 @@ def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
     assert referred <= set(ids)
 
 
-def test_figures_follow_the_theme_and_say_what_they_show(page: Path) -> None:
+def test_figures_follow_the_theme_and_have_accessible_names(page: Path) -> None:
     root = parsed(page)
-    figures = [one for one in root.iter("svg") if one.get("class") == "figure"]
-    assert len(figures) > 15
-    for one in figures:
-        assert one.get("role") == "img"
-        assert len(one.get("aria-label", "")) > 20
-    drawn = "".join(ElementTree.tostring(one, encoding="unicode") for one in figures)
+    svgs = [svg for svg in root.iter("svg") if svg.get("class") == "figure"]
+    assert len(svgs) > 15
+    for svg in svgs:
+        assert svg.get("role") == "img"
+        assert len(svg.get("aria-label", "")) > 20
+    drawn = "".join(ElementTree.tostring(svg, encoding="unicode") for svg in svgs)
     assert not re.search("#[0-9a-f]{6}|DejaVu|metadata", drawn)
     used = set(re.findall(r"var\((--[\w-]+)\)", page.read_text()))
     defined = re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", page.read_text())
@@ -76,8 +76,8 @@ def luminance(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
+def contrast(first: str, second: str) -> float:
+    low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
 
@@ -102,7 +102,7 @@ def number(shown: str) -> float:
 
 
 def same(shown: str, value: str) -> bool:
-    """Whether a cell shows a CSV file's field, to the last of its digits."""
+    """Compare a cell with the field of a CSV file, to the last digit shown."""
     if shown == NO_VALUE:
         return value == ""
     try:
@@ -115,7 +115,7 @@ def same(shown: str, value: str) -> bool:
 
 
 def test_every_table_reads_back_from_its_file(page: Path) -> None:
-    tables = {str(one.get("id")): one for one in parsed(page).iter("table")}
+    tables = {str(element.get("id")): element for element in parsed(page).iter("table")}
     assert {f"{key.removeprefix('table-')}.csv" for key in tables} == {path.name for path in page.parent.glob("*.csv")}
     for key, table in tables.items():
         with (page.parent / f"{key.removeprefix('table-')}.csv").open(newline="") as file:
@@ -141,17 +141,17 @@ def test_tables_name_their_rows_and_columns(page: Path) -> None:
         assert len(widths) == 1
 
 
-def test_what_is_not_there_is_said(bare: Benchmark, tmp_path: Path) -> None:
+def test_missing_data_is_noted(bare: Benchmark, tmp_path: Path) -> None:
     written = write_report(bare, None, {}, tmp_path / "report")
-    missing = {one.get("id"): one.findall("p[@class='missing']") for one in parsed(written).iter("section")}
+    missing = {element.get("id"): element.findall("p[@class='missing']") for element in parsed(written).iter("section")}
     assert set(missing) == set(SECTIONS)
-    assert {key for key, said in missing.items() if not said} == {"normality"}
+    assert {key for key, notices in missing.items() if not notices} == {"normality"}
     assert "<svg" not in written.read_text()
     assert {path.name for path in tmp_path.glob("report/*.csv")} == {"correlations.csv", "normality.csv"}
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "sections"),
     [
         ({"combiners"}, {"within-stratum", "combiners"}),
         ({"learning_curves", "control"}, {"learning", "checks"}),
@@ -161,16 +161,16 @@ def test_what_is_not_there_is_said(bare: Benchmark, tmp_path: Path) -> None:
     ],
 )
 def test_any_part_of_the_evaluation_may_be_missing(
-    bare: Benchmark, evaluation: dict[str, Any], tmp_path: Path, parts: set[str], said: set[str]
+    bare: Benchmark, evaluation: dict[str, Any], tmp_path: Path, parts: set[str], sections: set[str]
 ) -> None:
     less = {key: value for key, value in evaluation.items() if key not in parts}
     written = write_report(bare, None, less, tmp_path / "report")
     missing = {
-        one.get("id")
-        for one in parsed(written).iter("section")
-        if any("evaluation" in text(reason) for reason in one.findall("p[@class='missing']"))
+        element.get("id")
+        for element in parsed(written).iter("section")
+        if any("evaluation" in text(reason) for reason in element.findall("p[@class='missing']"))
     }
-    assert missing == said
+    assert missing == sections
 
 
 def test_ours_alone(bare: Benchmark, scores: ScoreTable, tmp_path: Path) -> None:
@@ -179,25 +179,27 @@ def test_ours_alone(bare: Benchmark, scores: ScoreTable, tmp_path: Path) -> None
     assert not section(written, "matrix").findall("p[@class='missing']")
 
 
-def test_data_that_do_not_belong_together(
-    benchmark: Benchmark, evaluation: dict[str, Any], everything: dict[str, Any], tmp_path: Path
+def test_parts_of_different_benchmarks_are_refused(
+    benchmark: Benchmark, evaluation: dict[str, Any], optional_parts: dict[str, Any], tmp_path: Path
 ) -> None:
     other = Benchmark("other", benchmark.space, benchmark.entries[:-1])
     with pytest.raises(BenchmarkError, match="data_hash"):
         write_report(other, None, evaluation, tmp_path / "report")
     with pytest.raises(BenchmarkError, match="by_epoch"):
-        write_report(other, None, {}, tmp_path / "report", by_epoch=everything["by_epoch"])
+        write_report(other, None, {}, tmp_path / "report", by_epoch=optional_parts["by_epoch"])
     with pytest.raises(BenchmarkError, match="seconds"):
-        write_report(other, None, {}, tmp_path / "report", our_seconds=everything["our_seconds"])
+        write_report(other, None, {}, tmp_path / "report", our_seconds=optional_parts["our_seconds"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_of_proxies_are_text(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_names_of_proxies_are_escaped(benchmark: Benchmark, tmp_path: Path) -> None:
     name = 'a<b>&"#)'
     entries = tuple(Entry(e.architecture, e.accuracy, None, {name: e.scores["zen"]}) for e in benchmark.entries)
     written = write_report(Benchmark("own", benchmark.space, entries), None, {}, tmp_path / "report")
-    assert any(name in one.get("aria-label", "") for one in parsed(written).iter("svg"))
-    assert set(re.findall(r"url\(#([^)]+)\)", written.read_text())) <= {one.get("id") for one in parsed(written).iter()}
+    assert any(name in svg.get("aria-label", "") for svg in parsed(written).iter("svg"))
+    assert set(re.findall(r"url\(#([^)]+)\)", written.read_text())) <= {
+        element.get("id") for element in parsed(written).iter()
+    }
     with (tmp_path / "report" / "correlations.csv").open(newline="") as file:
         assert [row[0] for row in csv.reader(file)] == ["score", "number of layers", "parameters", name]
 
@@ -211,9 +213,9 @@ def test_too_few_architectures(benchmark: Benchmark, tmp_path: Path) -> None:
 def test_a_matrix_in_hundredths() -> None:
     values = np.array([[1.0, -0.004, 0.5], [-0.004, 1.0, -0.771], [0.5, -0.771, 1.0]])
     numbers, plain = (figures.matrix("m", "a matrix", "", ["p", "q", "r"], values, shown) for shown in (True, False))
-    cells = [one.text for one in ElementTree.fromstring(numbers).iter("text")]
+    cells = [element.text for element in ElementTree.fromstring(numbers).iter("text")]
     assert [cells.count(shown) for shown in ("0", "50", "−77", "100")] == [2, 2, 2, 0]
-    assert {one.text for one in ElementTree.fromstring(plain).iter("text")} == {"p", "q", "r"}
+    assert {element.text for element in ElementTree.fromstring(plain).iter("text")} == {"p", "q", "r"}
 
 
 def test_a_matplotlibrc_changes_nothing() -> None:

@@ -10,7 +10,7 @@ from ensemble.report import costs, load_epochs, proxies, published_seconds, scor
 
 
 def public_files(benchmark: Benchmark, folder: Path) -> Path:
-    """Three architectures in the public form; the third lacks epoch 7."""
+    """Write three public files; the third lacks epoch 7."""
     (folder / "data").mkdir(parents=True)
     for i, entry in enumerate(benchmark.entries[:3]):
         mask = entry.architecture.mask  # type: ignore[attr-defined]
@@ -43,9 +43,9 @@ def test_epochs(folder: Path) -> None:
     benchmark = load_benchmark(folder)
     epochs = load_epochs(folder, benchmark)
     assert list(epochs) == [0, 7]
-    for one in epochs.values():
-        assert one.data_hash == benchmark.data_hash
-        assert one.architectures == benchmark.architectures
+    for trained in epochs.values():
+        assert trained.data_hash == benchmark.data_hash
+        assert trained.architectures == benchmark.architectures
     for before, after in zip(benchmark.entries, epochs[0].entries, strict=True):
         assert after.scores == {"zen": (before.scores["zen"] or 0) + 9}
     assert [entry.scores for entry in epochs[7].entries].count({"zen": None, "snip": 3.0}) == 2
@@ -53,7 +53,7 @@ def test_epochs(folder: Path) -> None:
     assert load_epochs(folder / "data", benchmark).keys() == epochs.keys()
 
 
-def test_a_table_holds_no_epochs(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_a_table_contains_no_epochs(benchmark: Benchmark, tmp_path: Path) -> None:
     write_table(benchmark, tmp_path / "table.jsonl")
     assert load_epochs(tmp_path / "table.jsonl", benchmark) == {}
     assert published_seconds(tmp_path / "table.jsonl", benchmark) == {}
@@ -62,7 +62,7 @@ def test_a_table_holds_no_epochs(benchmark: Benchmark, tmp_path: Path) -> None:
 def test_published_seconds(folder: Path) -> None:
     benchmark = load_benchmark(folder)
     seconds = published_seconds(folder, benchmark)
-    assert set(seconds) == {"zen"}  # snip says none
+    assert set(seconds) == {"zen"}  # snip has no times
     expected = [entry.scores["zen"] - 0.5 for entry in benchmark.entries]  # type: ignore[operator]
     assert seconds["zen"].tolist() == expected
 
@@ -105,7 +105,7 @@ def test_wrong_files_are_named(folder: Path, fields: dict[str, Any], place: str)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"hash": {}}', '{"hash": 1}', "{"])
-def test_files_that_hold_no_architecture(folder: Path, content: str) -> None:
+def test_files_without_an_architecture(folder: Path, content: str) -> None:
     benchmark = load_benchmark(folder)
     (folder / "data" / "1.json").write_text(content)
     with pytest.raises(BenchmarkError, match=r"1\.json"):
@@ -124,7 +124,9 @@ def test_the_published_benchmark(benchmark_folder: Path, tmp_path: Path, monkeyp
     assert entry.scores["zen"] == record["zero_cost_scores_9"]["zen"]["score"]
     seconds = published_seconds(benchmark_folder, benchmark)
     assert sum(column.sum() for column in seconds.values()) / 3600 == pytest.approx(4.88, abs=0.01)
-    monkeypatch.setattr(writer, "SECTIONS", (proxies.correlations, costs.training_time))  # the others draw for seconds
+    monkeypatch.setattr(
+        writer, "SECTIONS", (proxies.correlations, costs.training_time)
+    )  # the other sections take seconds
     page = write_report(benchmark, None, {}, tmp_path / "report", by_epoch={0: epochs[0]}, published_seconds=seconds)
     assert "number of layers,0.782" in (page.parent / "correlations.csv").read_text()
     assert "1\u202f614 times" in page.read_text()

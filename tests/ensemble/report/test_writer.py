@@ -16,11 +16,11 @@ def test_the_same_data_give_the_same_bytes(
     benchmark: Benchmark,
     scores: ScoreTable,
     evaluation: dict[str, Any],
-    everything: dict[str, Any],
+    optional_parts: dict[str, Any],
     page: Path,
     tmp_path: Path,
 ) -> None:
-    again = write_report(benchmark, scores, evaluation, tmp_path / "again", **everything)
+    again = write_report(benchmark, scores, evaluation, tmp_path / "again", **optional_parts)
     assert contents(again.parent) == contents(page.parent)
 
 
@@ -35,7 +35,7 @@ def test_an_old_report_is_replaced(page: Path, bare: Benchmark, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "own.csv", "index.html", "report.csv"])
-def test_a_folder_with_other_things_is_left_alone(bare: Benchmark, tmp_path: Path, name: str) -> None:
+def test_a_folder_with_other_files_is_unchanged(bare: Benchmark, tmp_path: Path, name: str) -> None:
     out = tmp_path / "report"
     out.mkdir()
     (out / name).write_text('<a href="report.csv">')
@@ -44,7 +44,7 @@ def test_a_folder_with_other_things_is_left_alone(bare: Benchmark, tmp_path: Pat
     assert list(contents(out)) == [name]
 
 
-def test_something_else_beside_a_report(bare: Benchmark, tmp_path: Path) -> None:
+def test_another_file_beside_a_report_is_refused(bare: Benchmark, tmp_path: Path) -> None:
     page = write_report(bare, None, {}, tmp_path / "report")
     (page.parent / "own.csv").write_text("a\n")
     with pytest.raises(BenchmarkError, match=r"own\.csv"):
@@ -61,18 +61,18 @@ def test_a_file_is_no_folder(bare: Benchmark, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["write_bytes", "rename"])
 @pytest.mark.parametrize("before", [False, True])
-def test_a_write_that_fails_leaves_what_was_there(
+def test_a_failed_write_leaves_the_folder_unchanged(
     bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, before: bool
 ) -> None:
     out = tmp_path / "report"
     if before:
         write_report(bare, None, {}, out)
-    there = contents(out) if before else {}
+    original_contents = contents(out) if before else {}
     original, calls = getattr(Path, method), []
 
     def failing(path: Path, *args: Any, **kwargs: Any) -> Any:
         calls.append(path)
-        # The second file; with a report in its place, the new folder's way there.
+        # The second file, or the renaming of the new folder where a report exists.
         if len(calls) == (2 if method == "write_bytes" or before else 1):
             raise OSError("no space left")
         return original(path, *args, **kwargs)
@@ -80,7 +80,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     monkeypatch.setattr(Path, method, failing)
     with pytest.raises(OSError, match="no space"):
         write_report(bare, None, {}, out)
-    assert (contents(out) if out.exists() else {}) == there
+    assert (contents(out) if out.exists() else {}) == original_contents
     assert [path.name for path in tmp_path.iterdir()] == (["report"] if before else [])
 
 

@@ -1,4 +1,4 @@
-"""Reading architectures: three forms that mean the same, and everything that is refused."""
+"""Parsing of architectures: three equivalent notations, and malformed input."""
 
 import math
 from typing import Any
@@ -20,14 +20,14 @@ masks = st.sampled_from([4, 6, 8, 10]).flatmap(
 
 
 @given(masks)
-def test_three_forms_mean_the_same(mask: list[list[bool]]) -> None:
+def test_three_notations_are_equivalent(mask: list[list[bool]]) -> None:
     names = [[name for name, present in zip(MODULES, row, strict=True) if present] for row in mask]
     weights = [[0.1001 if present else 0.1 for present in row] for row in mask]
-    forms = [{"mask": mask}, {"layers": names}, {"weights": weights, "space": "gcn-nas"}, mask, weights, names]
-    read = [SPACE.parse(form) for form in forms]
-    assert len(set(read)) == 1
-    assert len({arch.fingerprint for arch in read}) == 1
-    assert SPACE.parse(SPACE.to_json(read[0])) == read[0]
+    notations = [{"mask": mask}, {"layers": names}, {"weights": weights, "space": "gcn-nas"}, mask, weights, names]
+    parsed = [SPACE.parse(obj) for obj in notations]
+    assert len(set(parsed)) == 1
+    assert len({arch.fingerprint for arch in parsed}) == 1
+    assert SPACE.parse(SPACE.to_json(parsed[0])) == parsed[0]
 
 
 def test_order_of_names_does_not_matter() -> None:
@@ -80,12 +80,12 @@ def nested(levels: int) -> Any:
         ({"weights": [[0.2] * 3] * 4}, "weights[0] (width)", "8 entries"),
     ],
 )
-def test_malformed_architectures_name_field_and_what_is_allowed(obj: Any, field: str, allowed: str) -> None:
-    with pytest.raises(ArchitectureError) as caught:
+def test_errors_name_field_and_allowed_values(obj: Any, field: str, allowed: str) -> None:
+    with pytest.raises(ArchitectureError) as error:
         SPACE.parse(obj)
-    assert caught.value.field == field
-    assert allowed in caught.value.allowed
-    assert len(str(caught.value)) < 500
+    assert error.value.field == field
+    assert allowed in error.value.allowed
+    assert len(str(error.value)) < 500
 
 
 def test_huge_numbers_are_weights_too() -> None:
@@ -105,34 +105,34 @@ def test_sample_of_a_given_depth() -> None:
 
 
 def test_mutation_reaches_every_depth() -> None:
-    rng, arch, seen = np.random.default_rng(0), SPACE.parse(GOOD), set()
+    rng, arch, depths = np.random.default_rng(0), SPACE.parse(GOOD), set()
     for _ in range(400):
         arch = SPACE.mutate(arch, rng)
-        seen.add(arch.depth)
-    assert seen == {4, 6, 8, 10}
+        depths.add(arch.depth)
+    assert depths == {4, 6, 8, 10}
 
 
-class Unread(list[Any]):
-    """A list of which nobody may see more than its length."""
+class LengthOnly(list[Any]):
+    """List that allows reading its length only."""
 
     def __iter__(self) -> Any:
-        raise AssertionError("it was looked into")
+        raise AssertionError("the list was read")
 
     def __getitem__(self, index: Any) -> Any:
-        raise AssertionError("it was looked into")
+        raise AssertionError("the list was read")
 
 
-@pytest.mark.parametrize("form", ["layers", "mask", "weights"])
-def test_what_is_too_long_is_refused_by_its_length(form: str) -> None:
-    long = Unread([["S"] * 8] * 5000)
+@pytest.mark.parametrize("notation", ["layers", "mask", "weights"])
+def test_overlong_lists_are_refused_without_reading_them(notation: str) -> None:
+    long = LengthOnly([["S"] * 8] * 5000)
     with pytest.raises(ArchitectureError, match=r"number of layers\): got 5000; allowed: 4, 6, 8 or 10"):
-        SPACE.parse({form: long})
+        SPACE.parse({notation: long})
     with pytest.raises(ArchitectureError, match=r"\[0\] \(.*\): got 5000; allowed: (at most )?8"):
-        SPACE.parse({form: [long] * 4})
+        SPACE.parse({notation: [long] * 4})
 
 
-def test_a_long_name_makes_no_long_error() -> None:
+def test_errors_about_long_names_are_short() -> None:
     for obj in ({"x" * 10_000: 1}, {"layers": [["x" * 10_000]] * 4}, {"space": "x" * 10_000}):
-        with pytest.raises(ArchitectureError) as caught:
+        with pytest.raises(ArchitectureError) as error:
             SPACE.parse(obj)
-        assert len(str(caught.value)) < 200
+        assert len(str(error.value)) < 200

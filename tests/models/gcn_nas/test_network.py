@@ -1,4 +1,4 @@
-"""The network against the public implementation's numbers."""
+"""The network against reference values of the public implementation."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_outputs_in_train_and_eval_mode(space: Any, reference: Any, reference_in
     torch.testing.assert_close(trained, torch.tensor(reference["logits_train_mode"]), rtol=0, atol=5e-6)
 
 
-def test_initialisation_is_as_documented(space: Any, rng: Any) -> None:
+def test_initialization_is_as_documented(space: Any, rng: Any) -> None:
     arch = space.parse([["L2", "S", "T", "ST"]] * 4)
     network = space.build(arch, seed=1)
     state = network.state_dict()
@@ -51,7 +51,6 @@ def test_initialisation_is_as_documented(space: Any, rng: Any) -> None:
 
 
 def test_shared_slots_share_their_initial_weights(space: Any) -> None:
-    """Common random numbers: what two architectures have in common starts from the same numbers."""
     first = space.build(space.parse([["L", "S"]] * 4)).state_dict()
     second = space.build(space.parse([["L2", "S", "T"]] * 10)).state_dict()
     shared = [key for key in first if key in second and first[key].shape == second[key].shape]
@@ -68,8 +67,8 @@ def test_adjacency_columns_sum_to_one_or_nothing() -> None:
 
 
 def test_polynomials_are_elementwise_and_softmax_is_over_rows() -> None:
-    chosen = fixed_graph(NTU, (False, True, False, False, False))
-    assert chosen.sum(axis=1) == pytest.approx(1.0)
+    softmax = fixed_graph(NTU, (False, True, False, False, False))
+    assert softmax.sum(axis=1) == pytest.approx(1.0)
     squares = fixed_graph(NTU, (False, False, False, False, True))
     assert squares[0].diagonal() == pytest.approx(1.0)
     assert fixed_graph(NTU, (False,) * 5).any() == False  # noqa: E712
@@ -86,7 +85,7 @@ def test_units_are_the_layers_in_order(space: Any) -> None:
     assert list(network.units) == [network.get_submodule(f"l{slot}") for slot in (1, 2, 5, 6, 8, 9)]
 
 
-def test_topology_says_what_each_layer_does_to_joints_and_frames(space: Any) -> None:
+def test_topology_of_each_layer(space: Any) -> None:
     units = space.build(space.parse([["L", "L2", "S", "ST"], ["T"], [], ["L4n"]])).topology
     assert [len(unit.aggregations) for unit in units] == [3, 1, 0, 1]
     assert [unit.skips for unit in units] == [1, 2, 2, 2]
@@ -108,19 +107,19 @@ def test_topology_says_what_each_layer_does_to_joints_and_frames(space: Any) -> 
         {"skeleton": "kinect", "num_persons": 1, "num_classes": 10},
         {"skeleton": {"name": "arm", "joints": 3, "links": [[2, 1], [3, 2]]}, "num_persons": 4, "num_classes": 1},
     ],
-    ids=["ntu", "kinect", "own"],
+    ids=["ntu", "kinect", "custom"],
 )
 def test_parameters_by_formula_are_those_of_the_network(settings: dict[str, Any], rng: np.random.Generator) -> None:
     space: Any = get_space("gcn-nas", **settings)
-    drawn = [space.sample(rng, depth=depth) for depth in DEPTHS for _ in range(3)]
-    for arch in [*drawn, space.largest]:
+    samples = [space.sample(rng, depth=depth) for depth in DEPTHS for _ in range(3)]
+    for arch in [*samples, space.largest]:
         with torch.device("meta"):
             network = GcnNasNetwork(arch, space.skeleton, space.num_persons, space.num_classes)
         assert space.cost(arch, space.input_shape(2, 5)).params == sum(p.numel() for p in network.parameters())
 
 
 def test_parameters_of_the_whole_benchmark(space: Any, benchmark_folder: Any) -> None:
-    """The analytic count equals the published one for every architecture."""
+    """Analytic parameter counts equal the published ones for every architecture."""
     import json
 
     files = sorted((benchmark_folder / "data").glob("*.json"))

@@ -1,17 +1,18 @@
-"""Objects that are awkward to copy: what they hold refers to the network, or has no copy."""
+"""Networks with attributes that are hard to copy: they refer to the network, or have no copy."""
 
 import functools
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tests.proxies.zoo.specimen import Net, X, add_made, conv, head, pooled
+from tests.proxies.zoo.case import Net, X, add_built, conv, head, pooled
 
 
-def run(m: Any, x: Tensor) -> Tensor:
+def run(m: Any, x: Tensor) -> Any:
     return m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x))))))
 
 
@@ -20,14 +21,14 @@ def net() -> Any:
 
 
 class Locked(Net):
-    """Holds a lock and its last features."""
+    """A network with a lock, and with the features of its last call."""
 
     def __init__(self) -> None:
         super().__init__(self.keep, a=conv(), b=conv(6, 6), fc=head())
         self.lock, self.last = threading.Lock(), None
 
     @staticmethod
-    def keep(m: Any, x: Tensor) -> Tensor:
+    def keep(m: Any, x: Tensor) -> Any:
         with m.lock:
             m.last = torch.relu(m.b(torch.relu(m.a(x))))
         return m.fc(pooled(m.last))
@@ -39,19 +40,19 @@ class CopiesToItself(Net):
 
 
 class Closure(nn.Module):
-    """Holds a function that refers to the network."""
+    """A network with functions that refer to it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.fc = conv(), conv(6, 6), head()
-        self.first = lambda x: torch.relu(self.a(x))
-        self.steps = [functools.partial(self.apply_one, self.b), torch.relu]
+        self.first: Callable[[Tensor], Tensor] = lambda x: torch.relu(self.a(x))
+        self.steps: list[Callable[[Tensor], Any]] = [functools.partial(self.apply_layer, self.b), torch.relu]
 
     @staticmethod
-    def apply_one(layer: nn.Module, z: Tensor) -> Tensor:
+    def apply_layer(layer: nn.Module, z: Tensor) -> Any:
         return layer(z)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         z = self.first(x)
         for step in self.steps:
             z = step(z)
@@ -59,13 +60,13 @@ class Closure(nn.Module):
 
 
 class Child(nn.Module):
-    """Refers to its parent weakly."""
+    """A module with a weak reference to its parent."""
 
     def __init__(self, parent: nn.Module) -> None:
         super().__init__()
         self.parent = weakref.ref(parent)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.parent().a(x)  # type: ignore[union-attr, operator]
 
 
@@ -75,7 +76,7 @@ def run_before() -> nn.Module:
     return network
 
 
-def hooked() -> nn.Module:
+def hooked() -> Any:
     network = net()
     network.a.register_forward_hook(lambda module, args, output: 2 * output)
     network.b.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
@@ -83,11 +84,11 @@ def hooked() -> nn.Module:
     return network
 
 
-def hooked_from_outside() -> nn.Module:
-    network, features = net(), {}
+def hooked_from_outside() -> Any:
+    network, features = net(), dict[str, Tensor]()
     network.run = lambda m, x: m.fc(pooled(torch.relu(m.a(x))))
 
-    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Any:
         features["a"] = output
         return network.b(output)
 
@@ -95,14 +96,14 @@ def hooked_from_outside() -> nn.Module:
     return network
 
 
-def forward_replaced() -> nn.Module:
+def forward_replaced() -> Any:
     network = net()
     before = network.forward
     network.forward = lambda x: 2 * before(x)
     return network
 
 
-def child() -> nn.Module:
+def child() -> Any:
     network = net()
     network.run = lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.child(x))))))
     network.child = Child(network)
@@ -115,11 +116,11 @@ def graph_module() -> nn.Module:
     )
 
 
-add_made("keeps its features and a lock", run_before)
-add_made("copies to itself", lambda: CopiesToItself(run, a=conv(), b=conv(6, 6), fc=head()))
-add_made("hooks that change what passes", hooked)
-add_made("a hook that refers to the network", hooked_from_outside)
-add_made("functions that refer to the network", Closure)
-add_made("forward replaced", forward_replaced)
-add_made("a child that refers to its parent", child)
-add_made("a graph of torch.fx", graph_module)
+add_built("keeps its features and a lock", run_before)
+add_built("copies to itself", lambda: CopiesToItself(run, a=conv(), b=conv(6, 6), fc=head()))
+add_built("hooks that change what passes", hooked)
+add_built("a hook that refers to the network", hooked_from_outside)
+add_built("functions that refer to the network", Closure)
+add_built("forward replaced", forward_replaced)
+add_built("a child that refers to its parent", child)
+add_built("a graph of torch.fx", graph_module)

@@ -1,4 +1,4 @@
-"""In-place operations, forms of ReLU and batch norm, and parts that gradients do not reach."""
+"""Networks with in-place operations, forms of ReLU and batch norm, and parts without gradients."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
-from tests.proxies.zoo.specimen import (
+from tests.proxies.zoo.case import (
     HIDDEN,
     NO_RELU,
     WITHOUT_BATCH_NORM,
     Net,
     add,
-    add_made,
+    add_built,
     conv,
     failing,
     head,
@@ -29,7 +29,7 @@ def normed() -> dict[str, Any]:
     return {"a": conv(), "bn": nn.BatchNorm2d(6), "b": conv(6, 6), "fc": head()}
 
 
-# Written to behind a layer.
+# Writes to the output of a layer.
 add("F.relu in place", lambda m, x: m.fc(pooled(F.relu(m.b(F.relu(m.a(x), inplace=True)), inplace=True))), convs)
 add("relu_ methods", lambda m, x: m.fc(pooled(m.b(m.a(x).relu_()).relu_())), convs)
 add(
@@ -42,27 +42,27 @@ add("silu in place", lambda m, x: m.fc(pooled(torch.relu(F.silu(m.b(m.a(x)), inp
 add("mul_ behind a layer", lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x).mul_(0.3)))))), convs)
 
 
-def _slices(m: Any, x: Tensor) -> Tensor:
+def _slices(m: Any, x: Tensor) -> Any:
     z = m.a(x)
     z[:, :2] = 0.0
     z[:, 2:4] *= 3.0
     return m.fc(pooled(torch.relu(m.b(torch.relu(z)))))
 
 
-def _residual(m: Any, x: Tensor) -> Tensor:
+def _residual(m: Any, x: Tensor) -> Any:
     first = m.a(x)
     z = m.b(torch.relu(first))
     z += first
     return m.fc(pooled(torch.relu(z)))
 
 
-def _input(m: Any, x: Tensor) -> Tensor:
+def _input(m: Any, x: Tensor) -> Any:
     x -= 0.5
     x /= 2.0
     return m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x))))))
 
 
-def _buffer(m: Any, x: Tensor) -> Tensor:
+def _buffer(m: Any, x: Tensor) -> Any:
     m.seen.add_(1)
     return m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x))) * 0.5 + 0.1 * m.scale)))
 
@@ -79,7 +79,7 @@ add(
 
 
 class Counting(Net):
-    """A buffer that the forward pass writes to."""
+    """A network whose forward pass writes to a buffer."""
 
     def __init__(self) -> None:
         super().__init__(_buffer, **convs())
@@ -87,7 +87,7 @@ class Counting(Net):
         self.register_buffer("scale", torch.ones(1, 6, 1, 1))
 
 
-add_made("buffer written", Counting)
+add_built("buffer written", Counting)
 
 # Forms of ReLU.
 add("relu method", lambda m, x: m.fc(pooled(m.b(m.a(x).relu()).relu())), convs)
@@ -146,11 +146,11 @@ add(
 
 
 class Frozen(Net):
-    """Batch norm in eval mode, whatever `train` is told."""
+    """Batch norm in eval mode, whatever the argument of `train`."""
 
     def train(self, mode: bool = True) -> "Frozen":
         super().train(mode)
-        self.bn.eval()
+        self.get_submodule("bn").eval()
         return self
 
 
@@ -159,12 +159,12 @@ class ReturnsNothing(Net):
         super().train(mode)
 
 
-def _normed(m: Any, x: Tensor) -> Tensor:
+def _normed(m: Any, x: Tensor) -> Any:
     return m.fc(pooled(torch.relu(m.b(torch.relu(m.bn(m.a(x)))))))
 
 
-add_made("batch norm frozen by train()", lambda: Frozen(_normed, **normed()))
-add_made("train() that returns None", lambda: ReturnsNothing(_normed, **normed()))
+add_built("batch norm frozen by train()", lambda: Frozen(_normed, **normed()))
+add_built("train() that returns None", lambda: ReturnsNothing(_normed, **normed()))
 add(
     "one value a channel",
     lambda m, x: m.fc(torch.relu(m.bn(m.a(x.flatten(1))))),
@@ -180,10 +180,10 @@ add(
     no_weights=("layer.weight", "layer.bias"),
 )
 
-# Parts that gradients do not reach.
+# Parts without gradients.
 
 
-def _no_grad(m: Any, x: Tensor) -> Tensor:
+def _no_grad(m: Any, x: Tensor) -> Any:
     with torch.no_grad():
         z = torch.relu(m.a(x))
     return m.fc(pooled(torch.relu(m.b(z))))
@@ -216,7 +216,7 @@ def frozen_convs() -> dict[str, Any]:
 
 
 add("weights frozen in part", lambda m, x: m.fc(pooled(torch.relu(m.b(torch.relu(m.a(x)))))), frozen_convs)
-add_made("a backbone that is frozen", frozen_backbone)
+add_built("a backbone that is frozen", frozen_backbone)
 add("a layer that is never run", lambda m, x: m.fc(pooled(torch.relu(m.a(x)))), convs)
 add(
     "checkpoint",

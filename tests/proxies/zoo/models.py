@@ -1,5 +1,6 @@
-"""Whole networks: convolutional, recurrent, on graphs, on tokens, in TorchScript."""
+"""Complete networks: convolutional, recurrent, on graphs, on tokens, in TorchScript."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from models.topology import UnitTopology
-from tests.proxies.zoo.specimen import (
+from tests.proxies.zoo.case import (
     HIDDEN,
     NO_CALL,
     WITHOUT_BATCH_NORM,
@@ -16,7 +17,7 @@ from tests.proxies.zoo.specimen import (
     Net,
     X,
     add,
-    add_made,
+    add_built,
     conv,
     failing,
     head,
@@ -25,7 +26,7 @@ from tests.proxies.zoo.specimen import (
 
 
 class Named(nn.Module):
-    """Names all that proxies look at."""
+    """A network with all attributes that proxies read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,15 +39,15 @@ class Named(nn.Module):
         self.topology = (UnitTopology(graph[0] > 0, (graph,), 1, 3, 1),)
         self.fc = head()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.fc(pooled(self.feature_unit(x)))
 
 
-add_made("units, features and topology named", Named)
+add_built("units, features and topology named", Named)
 
 
 class Block(nn.Module):
-    """Of a ResNet."""
+    """Block of a ResNet."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -55,14 +56,14 @@ class Block(nn.Module):
         self.down = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         z = self.bn(self.b(self.relu(self.an(self.a(x)))))
         z += self.down(x)
         return self.relu(z)
 
 
 class Cell(nn.Module):
-    """Of NAS-Bench-201."""
+    """Cell of NAS-Bench-201."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -74,14 +75,14 @@ class Cell(nn.Module):
         )
         self.pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         first = self.three(x)
         second = self.pool(x) + self.one(first)
         return x + self.one(first) + second
 
 
-add_made("residual block", lambda: nn.Sequential(Block(3, 6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head()))
-add_made(
+add_built("residual block", lambda: nn.Sequential(Block(3, 6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head()))
+add_built(
     "cell of NAS-Bench-201",
     lambda: nn.Sequential(conv(), nn.BatchNorm2d(6), Cell(6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head()),
 )
@@ -119,7 +120,7 @@ add(
 )
 add(
     "convolutions over one and three dimensions",
-    lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(2))).unflatten(2, (5, 5))[..., None])).mean((2, 3, 4))),
+    lambda m, x: m.fc(torch.relu(m.b(torch.relu(m.a(x.flatten(2))).view(-1, 6, 5, 5, 1))).mean((2, 3, 4))),
     lambda: {"a": nn.Conv1d(3, 6, 3, padding=1), "b": nn.Conv3d(6, 6, (3, 3, 1)), "fc": head()},
 )
 add(
@@ -133,20 +134,20 @@ add(
 EDGES = torch.tensor([[0, 1, 2, 3, 4, 0], [1, 2, 3, 4, 0, 2]])
 
 
-def _scatter(m: Any, x: Tensor) -> Tensor:
+def _scatter(m: Any, x: Tensor) -> Any:
     z = m.a(x.flatten(1, 2).mT)  # (N, nodes, features)
     messages = torch.relu(z[:, EDGES[0]])
     return m.fc(torch.relu(m.b(torch.zeros_like(z).index_add_(1, EDGES[1], messages))).mean(1))
 
 
-def _attention(m: Any, x: Tensor) -> Tensor:
+def _attention(m: Any, x: Tensor) -> Any:
     z = m.a(x.flatten(1, 2).mT)
     scores = F.leaky_relu(m.by(z) + m.of(z).mT, 0.2)
     return m.fc(torch.relu(torch.softmax(scores, -1) @ z).mean(1))
 
 
 class Graph(Net):
-    """Features times a fixed adjacency."""
+    """A network that multiplies features by a fixed adjacency."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -155,7 +156,7 @@ class Graph(Net):
         self.register_buffer("graph", torch.rand(5, 5))
 
 
-add_made("graph convolution", Graph)
+add_built("graph convolution", Graph)
 add("gather and scatter", _scatter, lambda: {"a": nn.Linear(15, 6), "b": nn.Linear(6, 6), "fc": head()})
 add(
     "graph attention",
@@ -164,6 +165,12 @@ add(
 )
 
 # On tokens and sequences.
+
+
+def _recurrent(kind: Any) -> dict[str, Any]:
+    return {"r": kind(3, 6, batch_first=True), "fc": head()}
+
+
 add(
     "tokens",
     lambda m, x: m.fc(torch.relu(m.h(m.words((x.flatten(1).abs() * 3).long().clamp(max=9)).mean(1)))),
@@ -174,7 +181,7 @@ for kind, gates in ((nn.LSTM, 4), (nn.GRU, 3)):
     add(
         kind.__name__,
         lambda m, x: m.fc(torch.relu(m.r(x.flatten(2).mT)[0][:, -1])),
-        lambda kind=kind: {"r": kind(3, 6, batch_first=True), "fc": head()},
+        partial(_recurrent, kind),
         fails=failing(NO_CALL, "fisher"),
         more_flops=2 * 4 * 25 * gates * 6 * (3 + 6),
     )
@@ -195,7 +202,7 @@ add(
 
 
 class EvaluatedTransformer(nn.Module):
-    """In eval mode PyTorch has a fused layer for it."""
+    """A transformer in eval mode, for which PyTorch has a fused layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,31 +214,31 @@ class EvaluatedTransformer(nn.Module):
         self.layer.eval()
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.fc(self.layer(self.p(x.flatten(2).mT)).mean(1))
 
 
 class Energy(nn.Module):
-    """Differentiates within its forward pass."""
+    """A network that differentiates in its forward pass."""
 
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.fc = nn.Linear(75, 6), nn.Linear(6, 1), head(75)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = x.flatten(1)
         x = x if x.requires_grad else x.clone().requires_grad_()
         (force,) = torch.autograd.grad(self.b(torch.relu(self.a(x)).square()).sum(), x, create_graph=True)
         return self.fc(force)
 
 
-add_made(
+add_built(
     "transformer in eval mode",
     EvaluatedTransformer,
     fails=ZOO["transformer"].fails,
     more_flops=ZOO["transformer"].more_flops,
 )
-add_made("gradient in the forward pass", Energy, fails=failing("RuntimeError", "flops"))
+add_built("gradient in the forward pass", Energy, fails=failing("RuntimeError", "flops"))
 
 # In TorchScript.
 
@@ -250,13 +257,13 @@ def written_out(*parts: nn.Module) -> Any:
     return bake
 
 
-add_made(
+add_built(
     "TorchScript in part",
     lambda: scripted(conv(6, 6), nn.ReLU()),
     baked=written_out(conv(6, 6), nn.ReLU()),
     fails=failing(f"{NO_CALL} part.0.weight", "fisher"),
 )
-add_made(
+add_built(
     "TorchScript with batch norm",
     lambda: scripted(conv(6, 6), nn.BatchNorm2d(6), nn.ReLU()),
     baked=written_out(conv(6, 6), nn.BatchNorm2d(6), nn.ReLU()),

@@ -1,4 +1,4 @@
-"""Rows in another order than samples first, samples that mix, and what depends on data or on draws."""
+"""Networks whose rows are not samples first, whose samples mix, or that depend on data or on random numbers."""
 
 from typing import Any
 
@@ -6,34 +6,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from tests.proxies.zoo.specimen import ROWS, add, conv, failing, head, pooled
+from tests.proxies.zoo.case import ROWS, add, conv, failing, head, pooled
 
 
 def dense() -> dict[str, Any]:
     return {"a": nn.Linear(15, 6), "b": nn.Linear(6, 6), "fc": head()}
 
 
-def _sequence_first(m: Any, x: Tensor) -> Tensor:
-    t = x.flatten(1).unflatten(1, (5, 15)).transpose(0, 1)
+def _sequence_first(m: Any, x: Tensor) -> Any:
+    t = x.view(len(x), 5, 15).transpose(0, 1)
     return m.fc(torch.relu(m.b(torch.relu(m.a(t)))).mean(0))
 
 
-def _frames_first(m: Any, x: Tensor) -> Tensor:
+def _frames_first(m: Any, x: Tensor) -> Any:
     n, t = x.shape[:2]
     z = pooled(torch.relu(m.a(x.transpose(0, 1).reshape(t * n, 1, 5, 5))))
     return m.fc(z.view(t, n, 6).mean(0))
 
 
-def _frames_last(m: Any, x: Tensor) -> Tensor:
+def _frames_last(m: Any, x: Tensor) -> Any:
     z = pooled(torch.relu(m.a(x.reshape(-1, 1, 5, 5))))
     return m.fc(z.view(len(x), 3, 6).mean(1))
 
 
 def _one_by_one(m: Any, x: Tensor) -> Tensor:
-    return torch.stack([m.fc(torch.relu(m.a(one)).mean((1, 2))) for one in x])
+    return torch.stack([m.fc(torch.relu(m.a(sample)).mean((1, 2))) for sample in x])
 
 
-def _by_data(m: Any, x: Tensor) -> Tensor:
+def _by_data(m: Any, x: Tensor) -> Any:
     z = torch.relu(m.a(x))
     return m.fc(pooled(m.b(z) if float(z.detach().mean()) > 10 else torch.relu(m.b(z.mul(0.5)))))
 
@@ -71,20 +71,20 @@ def _convs() -> dict[str, Any]:
     return {"a": conv(), "b": conv(6, 6), "fc": head()}
 
 
-def _by_size(m: Any, x: Tensor) -> Tensor:
+def _by_size(m: Any, x: Tensor) -> Any:
     z = m.a(x)
     return m.fc(pooled(torch.relu(m.b(torch.relu(z if len(x) == 2 else z.mul_(0.5))))))
 
 
 def _in_parts(m: Any, x: Tensor) -> Tensor:
-    return torch.cat([m.fc(torch.relu(m.b(torch.relu(m.a(part.flatten(1)))))) for part in x.split(2)])
+    return torch.cat([m.fc(torch.relu(m.b(torch.relu(m.a(part.flatten(1)))))) for part in torch.split(x, 2)])
 
 
 def _dense() -> dict[str, nn.Module]:
     return {"a": nn.Linear(75, 6), "b": nn.Linear(6, 6), "fc": head()}
 
 
-def _by_mask(m: Any, x: Tensor) -> Tensor:
+def _by_mask(m: Any, x: Tensor) -> Any:
     z = torch.relu(m.a(x))
     active = pooled(z).sum(1) > 0.9
     return m.fc(pooled(z)).index_put((active,), m.fc(torch.relu(m.r(pooled(z)[active]))))
@@ -118,7 +118,7 @@ add(
 )
 
 
-def _sorted(m: Any, x: Tensor) -> Tensor:
+def _sorted(m: Any, x: Tensor) -> Any:
     z = torch.relu(m.a(x.flatten(1)))
     order = z.sum(1).argsort()
     return m.fc(torch.relu(m.b(z[order])))[order.argsort()]

@@ -1,4 +1,4 @@
-"""Weights that a layer does not use itself, or not as they are; bare, tied and repeated ones."""
+"""Networks with weights that other operations than their layer use, and with bare, tied and repeated weights."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, parametrize, prune, remove_spectral
 from torch.nn.utils import spectral_norm as hooked_spectral_norm
 from torch.nn.utils import weight_norm as hooked_weight_norm
 
-from tests.proxies.zoo.specimen import NO_CALL, Net, X, add, add_made, conv, failing, head, parameter, pooled
+from tests.proxies.zoo.case import NO_CALL, Net, X, add, add_built, conv, failing, head, parameter, pooled
 
 
 def dense() -> dict[str, Any]:
@@ -20,13 +20,13 @@ def features(m: Any, x: Tensor) -> Tensor:
     return pooled(torch.relu(m.c(x)))
 
 
-# A layer's weight that something else uses.
+# Weights of a layer that other operations use.
 add("F.linear of W.t()", lambda m, x: m.fc(torch.relu(F.linear(features(m, x), m.p.weight.t()))), dense)
-for name, run in {
+for name, forward in {
     "matmul of W.t()": lambda m, x: m.fc(torch.relu(features(m, x) @ m.p.weight.t() + m.p.bias)),
     "addmm": lambda m, x: m.fc(torch.relu(torch.addmm(m.p.bias, features(m, x), m.p.weight.t()))),
 }.items():
-    add(name, run, dense, fails=failing(f"{NO_CALL} p.weight", "fisher"))
+    add(name, forward, dense, fails=failing(f"{NO_CALL} p.weight", "fisher"))
 add(
     "einsum",
     lambda m, x: m.fc(torch.relu(torch.einsum("nc,oc->no", features(m, x), m.p.weight))),
@@ -113,20 +113,20 @@ add(
     fails=failing(NO_CALL, "fisher"),
 )
 
-# Weights made anew in each call.
+# Weights recomputed in each call.
 
 
-def standardised(w: Tensor) -> Tensor:
+def standardized(w: Tensor) -> Tensor:
     return (w - w.mean((1, 2, 3), keepdim=True)) / (w.std((1, 2, 3), keepdim=True) + 1e-5)
 
 
 class StandardisedConv(nn.Conv2d):
-    def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, standardised(self.weight), self.bias)
+    def forward(self, x: Tensor) -> Any:
+        return self._conv_forward(x, standardized(self.weight), self.bias)
 
 
 class LowRank(nn.Module):
-    """A parametrisation with parameters of its own."""
+    """Parametrization with parameters of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,11 +136,11 @@ class LowRank(nn.Module):
         return w + self.down @ self.up
 
 
-def run(m: Any, x: Tensor) -> Tensor:
+def run(m: Any, x: Tensor) -> Any:
     return m.fc(torch.relu(m.p(features(m, x))))
 
 
-def remade(how: Any, *layers: str) -> Any:
+def recomputed(how: Any, *layers: str) -> Any:
     def make() -> nn.Module:
         network = Net(run, **dense())
         for layer in layers:
@@ -158,38 +158,38 @@ def removed(*layers: str) -> Any:
     return bake
 
 
-def without_hooked_spectral_norm(network: nn.Module) -> None:
-    network(X.clone())  # one step of the power iteration, as any forward pass takes
+def without_hooked_spectral_norm(network: Any) -> None:
+    network(X.clone())  # one step of the power iteration, as in any forward pass
     remove_spectral_norm(network.p)
 
 
 add("weight standardisation", run, lambda: dense() | {"c": StandardisedConv(3, 6, 3, padding=1)})
 add(
     "weight standardisation of a bare parameter",
-    lambda m, x: m.fc(pooled(torch.relu(F.conv2d(x, standardised(m.kernel), padding=1)))),
+    lambda m, x: m.fc(pooled(torch.relu(F.conv2d(x, standardized(m.kernel), padding=1)))),
     lambda: {"kernel": parameter(6, 3, 3, 3), "fc": head()},
 )
 for what, how in {
     "weight_norm": parametrizations.weight_norm,
     "spectral_norm": parametrizations.spectral_norm,
     "orthogonal": parametrizations.orthogonal,
-    "a parametrisation with parameters": lambda layer: parametrize.register_parametrization(layer, "weight", LowRank()),
+    "a parametrization with parameters": lambda layer: parametrize.register_parametrization(layer, "weight", LowRank()),
 }.items():
-    add_made(what, remade(how, "p"), baked=removed("p"))
-add_made(
+    add_built(what, recomputed(how, "p"), baked=removed("p"))
+add_built(
     "weight_norm on all layers",
-    remade(parametrizations.weight_norm, "c", "p", "fc"),
+    recomputed(parametrizations.weight_norm, "c", "p", "fc"),
     baked=removed("c", "p", "fc"),
 )
-add_made("weight_norm as a hook", remade(hooked_weight_norm, "p"), baked=lambda m: remove_weight_norm(m.p))
-add_made("spectral_norm as a hook", remade(hooked_spectral_norm, "p"), baked=without_hooked_spectral_norm)
-add_made(
+add_built("weight_norm as a hook", recomputed(hooked_weight_norm, "p"), baked=lambda m: remove_weight_norm(m.p))
+add_built("spectral_norm as a hook", recomputed(hooked_spectral_norm, "p"), baked=without_hooked_spectral_norm)
+add_built(
     "pruned",
-    remade(lambda layer: prune.random_unstructured(layer, "weight", 0.5), "p"),
-    baked=lambda m: prune.remove(m.p, "weight"),
+    recomputed(lambda layer: prune.random_unstructured(layer, "weight", 0.5), "p"),  # type: ignore[no-untyped-call]
+    baked=lambda m: prune.remove(m.p, "weight"),  # type: ignore[no-untyped-call]
 )
 
-# Tied and repeated ones.
+# Tied and repeated weights.
 
 
 def tied() -> dict[str, Any]:

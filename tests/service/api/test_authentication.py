@@ -1,4 +1,4 @@
-"""API keys, against a real server: nothing without one, no more than it allows, and never a word of it in a log."""
+"""API keys on a real server: authentication, scopes and limits; keys are never logged."""
 
 import os
 import subprocess
@@ -12,14 +12,15 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service.api import authentication as access
+from service.api.authentication import REFRESH_INTERVAL_S
+from service.api.schemas import FOUR_LAYERS
 from service.api_keys import create_key, matches
 from service.app import create_app
 from service.cli import app
 from service.cli.demo import server
 from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
-from tests.service.conftest import FOUR_LAYERS, SMALL
+from tests.service.conftest import SMALL
 
 BODY = {"architectures": [SMALL], "proxies": []}
 
@@ -36,7 +37,7 @@ class Keyed(NamedTuple):
 
 
 def keys(data: Path, *arguments: str) -> str:
-    """What `archrank keys` prints."""
+    """Run `archrank keys`, and return its output."""
     command = (sys.executable, "-m", "service.cli", "keys", *arguments)
     env = {**os.environ, "ARCHRANK_DATA_DIR": str(data)}
     return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
@@ -44,7 +45,7 @@ def keys(data: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
-    """A server that has a key."""
+    """Run a server whose store has an admin's key."""
     data, errors = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("log") / "errors"
     admin = keys(data, "create", "--name", "operator", "--scope", "admin")
     with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(data)}, errors) as url:
@@ -52,16 +53,16 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 
 
 @pytest.fixture(scope="module")
-def made(keyed: Keyed) -> Callable[..., str]:
-    """Makes keys while the server runs."""
-    with Store.in_folder(keyed.data) as store:
+def made(keyed: Keyed) -> Iterator[Callable[..., str]]:
+    """Return a function that creates keys while the server runs."""
+    with Store.open_directory(keyed.data) as store:
 
-        def make(*scopes: Any, **limits: Any) -> str:
+        def create(*scopes: Any, **limits: Any) -> str:
             key, entry = create_key("test", scopes or ("predict",), KeyLimits(**limits))
-            store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+            store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
             return key
 
-        yield make
+        yield create
 
 
 def refused(response: httpx.Response, status: int, word: str) -> httpx.Response:
@@ -85,7 +86,7 @@ OPERATIONS = [
     "header", [None, "", "Bearer", "Bearer ark_0123456789ab_" + "x" * 43, "Basic YTpi", "Bearer \xe9"]
 )
 def test_nothing_without_a_key(keyed: Keyed, method: str, path: str, header: str | None) -> None:
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    headers = {} if header is None else {b"Authorization": header.encode("latin-1")}
     with keyed.client(None) as client:
         response = client.request(method, path.format(id="0" * 32, name="gcn-nas"), content=b"{", headers=headers)
         assert refused(response, 401, "API key").headers["www-authenticate"] == "Bearer"
@@ -126,7 +127,7 @@ def test_jobs_are_seen_by_their_owner_and_by_admins(keyed: Keyed, made: Callable
             assert owner.get(path).status_code == admin.get(path).status_code == 200
             refused(other.get(path), 404, "there is no job")
         refused(other.delete(place), 404, "there is no job")
-        listed = [{job["id"] for job in one.get("/v1/jobs").json()["jobs"]} for one in (owner, other, admin)]
+        listed = [{job["id"] for job in client.get("/v1/jobs").json()["jobs"]} for client in (owner, other, admin)]
         assert len(listed[0]) == len(listed[1]) == 1
         assert listed[0] | listed[1] <= listed[2]
 
@@ -136,7 +137,7 @@ def test_revoked_key_is_of_no_use_soon(keyed: Keyed, made: Callable[..., str]) -
     with keyed.client(key) as client:
         assert client.get("/v1/proxies").status_code == 200
         assert "is revoked" in keys(keyed.data, "revoke", key.split("_")[1])
-        deadline = time.monotonic() + 20 * access.REFRESH_INTERVAL_S
+        deadline = time.monotonic() + 20 * REFRESH_INTERVAL_S
         while (response := client.get("/v1/proxies")).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         refused(response, 401, "revoked")
@@ -145,20 +146,23 @@ def test_revoked_key_is_of_no_use_soon(keyed: Keyed, made: Callable[..., str]) -
 def test_requests_a_minute(keyed: Keyed, made: Callable[..., str]) -> None:
     with keyed.client(made(rate_limit=60)) as client, keyed.client(made()) as other:
         answers = [client.get("/v1/proxies") for _ in range(40)]
-        late = [one for one in answers if one.status_code == 429]
-        assert len(answers) - len(late) >= 10  # ten seconds' worth at once
-        assert late
-        assert int(refused(late[0], 429, "60 requests a minute").headers["retry-after"]) >= 1
+        limited = [response for response in answers if response.status_code == 429]
+        assert len(answers) - len(limited) >= 10  # a burst of ten seconds' worth
+        assert limited
+        assert int(refused(limited[0], 429, "60 requests a minute").headers["retry-after"]) >= 1
         assert other.get("/v1/proxies").status_code == 200
 
 
 def test_unfinished_jobs(keyed: Keyed, made: Callable[..., str]) -> None:
     with keyed.client(made(max_active_jobs=1)) as client:
         many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 20, "depth": 10}).json()["architectures"]
-        first = {"json": {"architectures": many}, "headers": {"Idempotency-Key": "first"}}
-        place = client.post("/v1/jobs", **first).headers["location"]
+
+        def post_first() -> httpx.Response:
+            return client.post("/v1/jobs", json={"architectures": many}, headers={"Idempotency-Key": "first"})
+
+        place = post_first().headers["location"]
         assert "retry-after" in refused(client.post("/v1/jobs", json=BODY), 429, "at most 1").headers
-        assert client.post("/v1/jobs", **first).headers["location"] == place  # repeated, it is no other job
+        assert post_first().headers["location"] == place  # the same job
         client.delete(place)
         assert client.post("/v1/jobs", json=BODY).status_code == 202
 
@@ -169,8 +173,8 @@ def test_no_key_is_in_the_log_or_the_store(keyed: Keyed, made: Callable[..., str
         client.get("/v1/nothing")
         client.post("/v1/predictions", json={"architectures": [FOUR_LAYERS, {"layers": [key]}], "proxies": []})
     for file in [keyed.errors, *keyed.data.iterdir()]:
-        held = file.read_bytes()
-        assert all(one.encode() not in held for one in (key, key[17:], keyed.admin, keyed.admin[17:])), file
+        content = file.read_bytes()
+        assert all(secret.encode() not in content for secret in (key, key[17:], keyed.admin, keyed.admin[17:])), file
     assert key not in keys(keyed.data, "list", "--json")
 
 
@@ -191,21 +195,21 @@ def test_keys_of_the_settings(tmp_path: Path) -> None:
     printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
     entry = KeyEntry.model_validate_json(printed.stdout)
     assert matches(entry, printed.stderr.strip())
-    assert (entry.name, entry.scopes, entry.limits.rate_limit) == ("lab", {"predict"}, 9)
+    assert (entry.name, set(entry.scopes), entry.limits.rate_limit) == ("lab", {"predict"}, 9)
     assert not (tmp_path / "none").exists()
 
 
 def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path), "COLUMNS": "60"}
     scopes = ("--scope", "predict", "--scope", "admin")
-    made = CliRunner().invoke(app, ["keys", "create", "--name", "who watches the machine", *scopes], env=env).stdout
+    created = CliRunner().invoke(app, ["keys", "create", "--name", "who watches the machine", *scopes], env=env).stdout
     listed = CliRunner().invoke(app, ["keys", "list"], env=env).stdout
-    assert made.split("_")[1] in listed
+    assert created.split("_")[1] in listed
     assert max(map(len, listed.splitlines())) <= 60
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [
         ("--scope", "all"),
         ("--rate-limit", "0"),
@@ -214,10 +218,10 @@ def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
         ("--max-active-jobs", "-1"),
     ],
 )
-def test_bad_keys_are_not_made(tmp_path: Path, given: tuple[str, str]) -> None:
+def test_bad_keys_are_not_made(tmp_path: Path, options: tuple[str, str]) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path / "none")}
-    ended = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *given], env=env)
-    assert ended.exit_code == 2
-    assert len(ended.stderr.splitlines()) == 1
-    assert "ark_" not in ended.stdout
+    result = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *options], env=env)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "ark_" not in result.stdout
     assert not (tmp_path / "none").exists()

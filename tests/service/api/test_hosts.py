@@ -1,4 +1,4 @@
-"""Names under which a server may be asked without a key; `test_http` asks a real one."""
+"""Host names for requests without a key; `test_http` checks a real server."""
 
 import contextlib
 
@@ -11,10 +11,10 @@ from service.api.hosts import check_host_and_origin
 from service.api.problems import ProblemError
 from service.settings import Settings
 
-ALLOWED = Settings(allowed_hosts="lab.example, Other.Example").allowed_hosts  # type: ignore[arg-type]
+ALLOWED = Settings(allowed_hosts="lab.example, Other.Example").allowed_hosts
 
 
-def asked(host: str, origin: str | None = None, address: str = "127.0.0.1") -> Request:
+def request_to(host: str, origin: str | None = None, address: str = "127.0.0.1") -> Request:
     headers = [(b"host", host.encode("latin-1"))]
     headers += [] if origin is None else [(b"origin", origin.encode("latin-1"))]
     return Request({"type": "http", "headers": headers, "server": (address, 8000)})
@@ -26,9 +26,9 @@ def asked(host: str, origin: str | None = None, address: str = "127.0.0.1") -> R
      "server", "server:1", "lab.example", "LAB.example.:443", "other.example"],
 )  # fmt: skip
 def test_names_of_this_machine_and_those_that_are_set(host: str) -> None:
-    check_host_and_origin(asked(host), ALLOWED)
-    check_host_and_origin(asked("localhost", f"http://{host}"), ALLOWED)
-    check_host_and_origin(asked("localhost", f"https://{host}"), ALLOWED)
+    check_host_and_origin(request_to(host), ALLOWED)
+    check_host_and_origin(request_to("localhost", f"http://{host}"), ALLOWED)
+    check_host_and_origin(request_to("localhost", f"https://{host}"), ALLOWED)
 
 
 FOREIGN = ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil-lab.example", "x.lab.example",
@@ -38,9 +38,9 @@ FOREIGN = ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "
 @pytest.mark.parametrize("host", [*FOREIGN, "evil.example\t", "[::1", "localhost:x"])
 def test_other_names(host: str) -> None:
     with pytest.raises(ProblemError, match=r"host: got .*ARCHRANK_ALLOWED_HOSTS") as caught:
-        check_host_and_origin(asked(host), ALLOWED)
+        check_host_and_origin(request_to(host), ALLOWED)
     assert caught.value.status == 421
-    check_host_and_origin(asked(host), {"*"})
+    check_host_and_origin(request_to(host), {"*"})
 
 
 @pytest.mark.parametrize(
@@ -48,23 +48,23 @@ def test_other_names(host: str) -> None:
 )
 def test_origins_that_are_no_page_of_this_server(origin: str) -> None:
     with pytest.raises(ProblemError, match="origin: got") as caught:
-        check_host_and_origin(asked("localhost", origin), ALLOWED)
+        check_host_and_origin(request_to("localhost", origin), ALLOWED)
     assert caught.value.status == 403
 
 
 @pytest.mark.parametrize("host", FOREIGN[:8])
 def test_origins_of_other_names(host: str) -> None:
     with pytest.raises(ProblemError, match="origin: got"):
-        check_host_and_origin(asked("localhost", f"http://{host}"), ALLOWED)
+        check_host_and_origin(request_to("localhost", f"http://{host}"), ALLOWED)
 
 
 def test_the_address_that_was_asked_is_a_name_of_the_server() -> None:
-    check_host_and_origin(asked("192.0.2.1:8000", address="192.0.2.1"), ALLOWED)
-    check_host_and_origin(asked("[2001:db8::1]", address="2001:db8::1"), ALLOWED)
+    check_host_and_origin(request_to("192.0.2.1:8000", address="192.0.2.1"), ALLOWED)
+    check_host_and_origin(request_to("[2001:db8::1]", address="2001:db8::1"), ALLOWED)
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.text(st.characters(max_codepoint=255)), st.none() | st.text(st.characters(max_codepoint=255)))
 def test_any_text_is_a_name_or_refused(host: str, origin: str | None) -> None:
     with contextlib.suppress(ProblemError):
-        check_host_and_origin(asked(host, origin), ALLOWED)
+        check_host_and_origin(request_to(host, origin), ALLOWED)

@@ -107,8 +107,8 @@ def test_its_files_are_counted_under_two_names(client: httpx.Client) -> None:
 def keyed(tmp_path: Path) -> Iterator[str]:
     """The URL of a server that asks for a key."""
     _, entry = create_key("test", ("predict",), KeyLimits())
-    with Store.in_folder(tmp_path) as store:
-        store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
+    with Store.open_directory(tmp_path) as store:
+        store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
     with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(tmp_path)}) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent, many or gone, against a real server: none of them keeps a place for long."""
+"""Limits of a real server on slow, silent, many and gone clients."""
 
 import contextlib
 import json
@@ -37,13 +37,13 @@ def strict() -> Iterator[httpx.Client]:
 
 
 def connect(client: httpx.Client) -> socket.socket:
-    place = urlsplit(str(client.base_url))
-    return socket.create_connection((place.hostname, place.port), timeout=60)
+    url = urlsplit(str(client.base_url))
+    return socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=60)
 
 
 def dribble(connection: socket.socket, byte: bytes = b"x") -> bytes:
-    """All that is answered to one byte after the other, until the connection is closed."""
-    said = b""
+    """Send a byte at a time until the connection is closed, and return all that was received."""
+    received = b""
     for _ in range(1200):  # a minute
         with contextlib.suppress(ConnectionError):
             connection.sendall(byte)
@@ -51,36 +51,36 @@ def dribble(connection: socket.socket, byte: bytes = b"x") -> bytes:
             try:
                 more = connection.recv(2**16)
             except ConnectionError:
-                return said
+                return received
             if not more:
-                return said
-            said += more
-    raise AssertionError(f"the connection is still open; {said!r}")
+                return received
+            received += more
+    raise AssertionError(f"the connection is still open; {received!r}")
 
 
-def status(said: bytes) -> int:
-    return int(said.split()[1])
+def status(response: bytes) -> int:
+    return int(response.split()[1])
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    said = b""
+    received = b""
     while more := connection.recv(2**16):
-        said += more
-    return said
+        received += more
+    return received
 
 
 def check_that_it_answers(connection: socket.socket) -> None:
     connection.sendall(GET)
-    said = b""
-    while not said.endswith(b'{"status":"ok"}'):
+    received = b""
+    while not received.endswith(b'{"status":"ok"}'):
         more = connection.recv(2**16)
-        assert more, said
-        said += more
-    assert status(said) == 200
+        assert more, received
+        received += more
+    assert status(received) == 200
 
 
-def pass_the_time(client: httpx.Client) -> None:
-    """As long as headers may take."""
+def wait_for_header_timeout(client: httpx.Client) -> None:
+    """Wait until the header timeout has passed."""
     with connect(client) as silent:
         assert until_closed(silent) == b""
 
@@ -88,25 +88,25 @@ def pass_the_time(client: httpx.Client) -> None:
 def test_architecture_of_a_job_that_is_too_large(strict: httpx.Client) -> None:
     place = submit(strict, PENG, SMALL, proxies=[])
     assert wait(strict, place)["counts"]["failed"] == 1
-    found: dict[int, Any] = results(strict, place)
-    (cause,) = found[0]["error"]["errors"]
+    items: dict[int, Any] = results(strict, place)
+    (cause,) = items[0]["error"]["errors"]
     assert cause["field"] == "architectures[0].architecture (parameters)"
     assert cause["allowed"] == "at most 5000000"
-    assert found[1]["accuracy"] > 0.5
+    assert items[1]["accuracy"] > 0.5
     refused = strict.post("/v1/jobs", json={"architectures": [PENG]})
     assert refused.status_code == 422
 
 
 def test_silent_connection_is_closed(strict: httpx.Client) -> None:
-    pass_the_time(strict)
+    wait_for_header_timeout(strict)
 
 
 def test_headers_that_dribble_in(strict: httpx.Client) -> None:
     with connect(strict) as connection:
         connection.sendall(GET[:-2] + b"X: ")
-        said = dribble(connection)
-    assert status(said) == 408
-    assert said.endswith(b"The request's headers did not arrive within 1 s.")
+        received = dribble(connection)
+    assert status(received) == 408
+    assert received.endswith(b"The request's headers did not arrive within 1 s.")
 
 
 def test_headers_of_a_later_request_that_dribble_in(strict: httpx.Client) -> None:
@@ -119,7 +119,7 @@ def test_headers_of_a_later_request_that_dribble_in(strict: httpx.Client) -> Non
 def test_idle_connection_is_kept(strict: httpx.Client) -> None:
     with connect(strict) as connection:
         check_that_it_answers(connection)
-        pass_the_time(strict)
+        wait_for_header_timeout(strict)
         check_that_it_answers(connection)
 
 
@@ -127,9 +127,9 @@ def test_idle_connection_is_kept(strict: httpx.Client) -> None:
 def test_body_that_dribbles_in(strict: httpx.Client, length: bytes) -> None:
     with connect(strict) as connection:
         connection.sendall(POST % (b"/v1/predictions", length) + (b"" if b"Length" in length else b"3e8\r\n"))
-        said = dribble(connection)
-    assert status(said) == 408
-    assert json.loads(said.partition(b"\r\n\r\n")[2])["title"] == "Body too slow"
+        received = dribble(connection)
+    assert status(received) == 408
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["title"] == "Body too slow"
 
 
 def test_large_body_whose_rest_dribbles_in(strict: httpx.Client) -> None:
@@ -148,8 +148,8 @@ def test_body_that_nobody_reads(strict: httpx.Client, path: bytes, answer: int) 
 def test_endless_trailers(strict: httpx.Client) -> None:
     with connect(strict) as connection:
         connection.sendall(POST % (b"/v1/predictions", b"Transfer-Encoding: chunked") + b"1\r\n \r\n0\r\n")
-        said = dribble(connection, b"X: y\r\n" * 5000)
-    assert status(said) == 400
+        received = dribble(connection, b"X: y\r\n" * 5000)
+    assert status(received) == 400
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def long_job(strict: httpx.Client) -> Iterator[str]:
 
 
 def listen(client: httpx.Client, place: str) -> tuple[socket.socket, int]:
-    """A stream of the job's events, or what was answered in its place, and the status."""
+    """Request the job's events; returns the connection and the status."""
     connection = connect(client)
     connection.sendall(f"GET {place}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection, status(connection.recv(12, socket.MSG_WAITALL))
@@ -175,7 +175,7 @@ def test_streams_that_are_open_at_once(strict: httpx.Client, long_job: str) -> N
     assert refused.headers["content-type"] == "application/problem+json"
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["detail"] == "2 event streams are open already"
-    for connection, _ in streams:  # a client that goes gives its place to another
+    for connection, _ in streams:  # a client that disconnects frees its slot
         connection.close()
         wait_until(lambda: free(strict, long_job))
 
@@ -192,22 +192,22 @@ def test_stream_outlives_half_a_request_behind_it(strict: httpx.Client, long_job
     assert answer == 200
     with connection:
         connection.sendall(b"GET /half")
-        pass_the_time(strict)
+        wait_for_header_timeout(strict)
         strict.delete(long_job)
-        said = b""
-        while b"event: cancelled" not in said:
+        received = b""
+        while b"event: cancelled" not in received:
             more = connection.recv(2**16)
-            assert more, said
-            said += more
+            assert more, received
+            received += more
 
 
 def test_connections_that_are_open_at_once(strict: httpx.Client) -> None:
     with contextlib.ExitStack() as stack:
         *_, last = [stack.enter_context(connect(strict)) for _ in range(13)]
-        said = until_closed(last)
-    assert status(said) == 503
-    assert b"\r\nretry-after: 1\r\n" in said
-    assert said.endswith(b"12 connections are open already.")
+        received = until_closed(last)
+    assert status(received) == 503
+    assert b"\r\nretry-after: 1\r\n" in received
+    assert received.endswith(b"12 connections are open already.")
     wait_until(lambda: answers(strict))
 
 

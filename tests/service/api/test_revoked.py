@@ -1,4 +1,4 @@
-"""A key is taken back: what it had open ends, its jobs go on, and nobody is let in for it; a real server."""
+"""Revoked keys on a real server: open responses end, jobs go on, and requests are refused."""
 
 import threading
 from collections.abc import Iterator
@@ -23,43 +23,43 @@ PATHS = ("/v1/jobs", "/v1/spaces", "/metrics")
 
 
 @contextmanager
-def asking(url: str, key: str | None = None) -> Iterator[httpx.Client]:
+def connect(url: str, key: str | None = None) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     with httpx.Client(base_url=url, headers=headers, timeout=90, trust_env=False) as client:
         yield client
 
 
-class Listening:
-    """A stream of a job's events, read in a thread until the server ends it."""
+class Listener:
+    """Reads the events of a job in a thread, until the server ends the stream."""
 
     def __init__(self, url: str, key: str | None, job: str) -> None:
-        self.told: list[str] = []
+        self.events: list[str] = []
         self.opened = threading.Event()
         self._thread = threading.Thread(target=self._listen, args=(url, key, job))
         self._thread.start()
         assert self.opened.wait(30)
 
     def _listen(self, url: str, key: str | None, job: str) -> None:
-        with asking(url, key) as client, client.stream("GET", f"/v1/jobs/{job}/events") as stream:
+        with connect(url, key) as client, client.stream("GET", f"/v1/jobs/{job}/events") as stream:
             assert stream.status_code == 200
             for line in stream.iter_lines():
                 self.opened.set()
                 if line.startswith("event: "):
-                    self.told.append(line.removeprefix("event: "))
+                    self.events.append(line.removeprefix("event: "))
 
     def ended(self) -> bool:
         return not self._thread.is_alive()
 
 
 def many(client: httpx.Client, n: int, seed: int = 0) -> dict[str, Any]:
-    """A body that takes minutes to answer."""
+    """Return a body that takes minutes to score."""
     sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": n, "depth": 10, "seed": seed}).json()
     return {"architectures": sample["architectures"]}
 
 
 def long_job(client: httpx.Client) -> str:
-    found: str = client.post("/v1/jobs", json=many(client, 200)).json()["id"]
-    return found
+    job_id: str = client.post("/v1/jobs", json=many(client, 200)).json()["id"]
+    return job_id
 
 
 def statuses(client: httpx.Client) -> set[int]:
@@ -69,31 +69,31 @@ def statuses(client: httpx.Client) -> set[int]:
 def test_from_the_first_key_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
     settings = {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_DATA_DIR": str(data)}
-    with server(settings, tmp_path / "errors") as url, asking(url) as nobody:
+    with server(settings, tmp_path / "errors") as url, connect(url) as nobody:
         assert statuses(nobody) == {200}
-        anonymous = Listening(url, None, long_job(nobody))
+        anonymous = Listener(url, None, long_job(nobody))
         key = keys(data, "create", "--name", "only", "--scope", "predict", "--scope", "admin")
         until(anonymous.ended)
-        assert not {"done", "cancelled", "failed"} & set(anonymous.told)
+        assert not {"done", "cancelled", "failed"} & set(anonymous.events)
         assert statuses(nobody) == {401}
 
-        with asking(url, key) as client, ThreadPoolExecutor(1) as threads:
+        with connect(url, key) as client, ThreadPoolExecutor(1) as threads:
             job = long_job(client)
-            mine = Listening(url, key, job)
+            mine = Listener(url, key, job)
             body = many(client, 64, seed=1)
-            waiting = threads.submit(client.post, "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
+            response = threads.submit(client.post, "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
             until(lambda: "archrank_queue_depth 0.0" not in client.get("/metrics").text)
-            said = keys(data, "revoke", key.split("_")[1])
-            assert "archrank keys open" in said
+            output = keys(data, "revoke", key.split("_")[1])
+            assert "archrank keys open" in output
             until(mine.ended)
-            answer = waiting.result()
-        assert not {"done", "cancelled", "failed"} & set(mine.told)
+            answer = response.result()
+        assert not {"done", "cancelled", "failed"} & set(mine.events)
         assert answer.status_code == 401, answer.text
         assert "was revoked" in answer.json()["detail"]
         assert statuses(nobody) == {401}
-        with asking(url, key) as client:
+        with connect(url, key) as client:
             assert statuses(client) == {401}
-        with Store.in_folder(data) as store:
+        with Store.open_directory(data) as store:
             assert store.jobs.get(job).state in ("queued", "running")
 
         assert "accepts requests without a key" in keys(data, "open")
@@ -103,18 +103,18 @@ def test_from_the_first_key_on(tmp_path: Path) -> None:
         until(lambda: statuses(nobody) == {401})
 
 
-@pytest.mark.parametrize("given", [{"ARCHRANK_KEYS": "settings"}, {}])
-def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("in_settings", [True, False])
+def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, in_settings: bool) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path / "data")}
     entry = create_key("lab", ["predict"], KeyLimits())[1]
-    if given:
+    if in_settings:
         env["ARCHRANK_KEYS"] = f"[{entry.model_dump_json(exclude_none=True)}]"
     else:
-        with Store.in_folder(tmp_path / "data") as store:
-            store.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
-    ended = CliRunner().invoke(app, ["keys", "open"], env=env)
-    assert (ended.exit_code, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
-    assert entry.id in ended.stderr
-    assert "allowed: none" in ended.stderr
-    with Store.in_folder(tmp_path / "data") as store:
-        assert store.keys.anonymous() == bool(given)
+        with Store.open_directory(tmp_path / "data") as store:
+            store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
+    result = CliRunner().invoke(app, ["keys", "open"], env=env)
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
+    assert entry.id in result.stderr
+    assert "allowed: none" in result.stderr
+    with Store.open_directory(tmp_path / "data") as store:
+        assert store.keys.anonymous() == in_settings

@@ -1,23 +1,26 @@
-"""Real servers that are told to stop: who asks is told so at first, what runs is finished, and nothing hangs."""
+"""Shutdown of real servers: not ready first, then running work is finished, and nothing hangs."""
 
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from tests.real_server import Server, serving
 from tests.service.api.test_jobs import events
-from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SMALL
+from tests.service.conftest import CHEAP, SMALL
 from tests.service.observability.test_logs import lines
 from tests.service.observability.test_metrics import read, value
 from tests.service.workers.conftest import wait_until
 
 
 def started(server: Server) -> str:
-    """A job of which some is done."""
+    """Submit a job, and wait until two of its architectures are done."""
     place = server.submit(server.architectures(6), proxies=["synflow", "zen", "grasp"])
     server.at_least(place, 2)
     return place
@@ -34,11 +37,11 @@ def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
         with httpx.Client(base_url=server.client.base_url, timeout=60) as newcomer:
             assert newcomer.post("/v1/predictions", json=body).status_code == 200
 
-        def told_again() -> bool:
+        def terminate_again() -> bool:
             server.process.terminate()
             return server.process.poll() is not None
 
-        wait_until(told_again)
+        wait_until(terminate_again)
         assert server.process.returncode == -signal.SIGTERM
 
 
@@ -52,13 +55,13 @@ def test_after_a_while_it_closes_by_itself(tmp_path: Path) -> None:
 def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
     with serving(tmp_path, shutdown_timeout="300") as server:
         place = started(server)
-        seen = []
+        seen: list[tuple[int, str, Any]] = []
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(lambda: seen.extend(events(server.client, place)))
             with httpx.Client(base_url=server.client.base_url, timeout=60) as other:
                 wait_until(lambda: value(read(other), "event_streams") == 1)
             server.process.terminate()
-            reading.result(60)  # ended as a response should, or this raises
+            reading.result(60)  # raises unless the response ended properly
         server.process.wait(60)
     with serving(tmp_path) as server:
         rest = list(events(server.client, place, after=seen[-1][0]))
@@ -69,7 +72,7 @@ def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
 def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, how: signal.Signals) -> None:
-    """As Ctrl-C and service managers do."""
+    """Ctrl-C and service managers signal the whole process group."""
     log = tmp_path / "log"
     with serving(tmp_path, log, shutdown_timeout="60") as server, ThreadPoolExecutor(1) as pool:
         body = {"architectures": [PENG, FOUR_LAYERS], "proxies": ["grasp", "zen", "synflow"]}
@@ -80,5 +83,5 @@ def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, ho
         response = answer.result(60)
         server.process.wait(60)
     assert response.status_code == 200
-    assert all(one["status"] == "ok" for item in response.json()["scores"] for one in item["scores"].values())
-    assert not [line for line in lines(log) if line["level"] not in ("debug", "info")]  # and no process was lost
+    assert all(score["status"] == "ok" for item in response.json()["scores"] for score in item["scores"].values())
+    assert not [line for line in lines(log) if line["level"] not in ("debug", "info")]  # so no worker crashed

@@ -1,4 +1,4 @@
-"""The command line answers as HTTP does, and says in one line what is wrong."""
+"""Commands: the same JSON as over HTTP, and errors in one line."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from common.errors import InputError
 from service.cli import app
-from service.cli.demo import _examples
+from service.cli.demo import read_examples
 from tests.conftest import ROOT
 from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
 
@@ -30,12 +30,12 @@ def test_same_json_as_http(command: str, path: str, client: httpx.Client, tmp_pa
     body = json.dumps({"architectures": [SMALL, {"layers": []}, SIX], "proxies": CHEAP})
     file = tmp_path / "request.json"
     file.write_text(body)
-    over_http = client.post(path, content=body, headers={"Content-Type": "application/json"}).json()
-    from_file = archrank(command, str(file), "--json")
-    assert from_file.exit_code == 0
-    assert without_costs(json.loads(from_file.stdout)) == without_costs(over_http)
-    from_input = archrank(command, "-", "--json", text=body)
-    assert without_costs(json.loads(from_input.stdout)) == without_costs(over_http)
+    http_response = client.post(path, content=body, headers={"Content-Type": "application/json"}).json()
+    file_result = archrank(command, str(file), "--json")
+    assert file_result.exit_code == 0
+    assert without_costs(json.loads(file_result.stdout)) == without_costs(http_response)
+    stdin_result = archrank(command, "-", "--json", text=body)
+    assert without_costs(json.loads(stdin_result.stdout)) == without_costs(http_response)
 
 
 def test_tables() -> None:
@@ -99,13 +99,13 @@ def test_demo() -> None:
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "120"}
     )
     assert shown.returncode == 0, shown.stderr
-    body, names = _examples(EXAMPLES)
+    body, names = read_examples(EXAMPLES)
     assert len(body["architectures"]) == len(names) == 9
     assert all(name in shown.stdout for name in names)
     winner = (
         next(line for line in shown.stdout.splitlines() if "random" in line or "Peng" in line).split("  ")[0].strip()
     )
-    assert f"why {winner}" in shown.stdout
+    assert f"explanation of {winner}" in shown.stdout
     assert re.search(r"0\.9\d+–0\.9\d+", shown.stdout)
 
 
@@ -121,4 +121,4 @@ def test_names_and_examples_have_to_fit(tmp_path: Path) -> None:
     (tmp_path / "architectures.json").write_text(json.dumps(body))
     (tmp_path / "names.json").write_text("[]")
     with pytest.raises(InputError, match="1 names"):
-        _examples(tmp_path)
+        read_examples(tmp_path)

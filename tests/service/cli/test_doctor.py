@@ -19,9 +19,11 @@ import torch
 from alembic.script import ScriptDirectory
 
 from ensemble.artifact import MANIFEST, _manifest_hash
-from service.cli.doctor import CHECKS, Check, Finding, Setup, examine, machine, setting, working
+from service.app import process_options
+from service.cli.doctor import CHECKS, Check, Finding, Installation, components, configuration, machine, run_checks
 from service.settings import SHIPPED
 from service.storage import Store
+from service.storage.migrate import MIGRATIONS_DIR
 from tests.conftest import ROOT
 
 Patch = pytest.MonkeyPatch
@@ -47,13 +49,16 @@ def ensembles(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 
 def run(check: Check) -> Finding:
-    (found,) = examine([check], Setup()).findings
-    return found
+    (finding,) = run_checks([check], Installation()).findings
+    return finding
 
 
 def assert_found(check: Check, status: str, *words: str) -> None:
-    found = run(check)
-    assert (found.status, [word for word in words if word not in f"{found.found} {found.advice}"]) == (status, [])
+    finding = run(check)
+    assert (finding.status, [word for word in words if word not in f"{finding.message} {finding.advice}"]) == (
+        status,
+        [],
+    )
 
 
 def installed(monkeypatch: Patch, *needs: str, python: str = ">=3.11") -> None:
@@ -85,11 +90,11 @@ def test_an_error_is_exit_code_1_and_has_advice() -> None:
 
 
 def test_a_check_that_fails_itself_is_an_error_and_the_others_run() -> None:
-    def broken(setup: Setup) -> Finding:
+    def broken(installation: Installation) -> Finding:
         raise ZeroDivisionError("by zero")
 
-    first, second = examine([broken, machine.clock], Setup()).findings
-    assert (first.check, first.status, first.found) == ("broken", "error", "ZeroDivisionError: by zero")
+    first, second = run_checks([broken, machine.clock], Installation()).findings
+    assert (first.check, first.status, first.message) == ("broken", "error", "ZeroDivisionError: by zero")
     assert second.status == "ok"
 
 
@@ -101,13 +106,13 @@ def test_python(monkeypatch: Patch) -> None:
 
 
 def test_packages(monkeypatch: Patch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "TESTED", tmp_path / "constraints.txt")
+    monkeypatch.setattr(machine, "CONSTRAINTS", tmp_path / "constraints.txt")
     installed(monkeypatch, "torch>=2", "there_is_no_such>1; extra == 'dev'")
     assert_found(machine.packages, "ok", "1 packages")
     (tmp_path / "constraints.txt").write_text("# tested\nnumpy==1.0\nthere_is_no_such==1\n")
     assert_found(machine.packages, "warning", f"numpy {metadata.version('numpy')}, not ==1.0")
     installed(monkeypatch, "torch<1")
-    assert_found(machine.packages, "error", "torch", "not <1", "install it anew")
+    assert_found(machine.packages, "error", "torch", "not <1", "reinstall archrank")
     installed(monkeypatch, "there_is_no_such>1")
     assert_found(machine.packages, "error", "not installed: there_is_no_such")
 
@@ -129,22 +134,28 @@ GPU 00000000:3B:00.0
 
 
 @pytest.mark.parametrize(
-    ("said", "built", "device", "status", "words"),
+    ("output", "built", "device", "status", "words"),
     [
         (None, None, "auto", "skipped", ["no GPU"]),
         (None, None, "cuda", "error", ["ARCHRANK_DEVICE is cuda"]),
-        (SMI, None, "auto", "warning", ["NVIDIA A10", "build for the CPU", "CUDA 12.2 or older"]),
+        (SMI, None, "auto", "warning", ["NVIDIA A10", "CPU build", "CUDA 12.2 or older"]),
         (SMI, "13.0", "auto", "error", ["NVIDIA A10", "built for CUDA 13.0", "535.104.05", "update the driver"]),
         (SMI, "13.0", "cpu", "skipped", ["no GPU is used"]),
         ("No devices were found", "13.0", "auto", "skipped", ["no GPU"]),
     ],
 )
 def test_gpu(
-    said: str | None, built: str | None, device: str, status: str, words: list[str], monkeypatch: Patch, tmp_path: Path
+    output: str | None,
+    built: str | None,
+    device: str,
+    status: str,
+    words: list[str],
+    monkeypatch: Patch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    if said is not None:
-        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n/bin/cat <<'END'\n{said}END\n")
+    if output is not None:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n/bin/cat <<'END'\n{output}END\n")
         (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", built)
@@ -175,13 +186,13 @@ def test_temporary_files(monkeypatch: Patch) -> None:
 
 
 def test_settings(monkeypatch: Patch) -> None:
-    assert_found(setting.settings, "ok", "4 of ")
+    assert_found(configuration.settings, "ok", "4 of ")
     monkeypatch.setenv("ARCHRANK_PORT", "70000")
-    assert_found(setting.settings, "error", "port", "70000", "65535")
-    assert_found(setting.port, "skipped", "settings are invalid")
+    assert_found(configuration.settings, "error", "port", "70000", "65535")
+    assert_found(configuration.port, "skipped", "settings are invalid")
     monkeypatch.setenv("ARCHRANK_PORT", "1")
     monkeypatch.setenv("ARCHRANK_SECRETS_DIR", "/no/such/folder")
-    assert_found(setting.settings, "error", "secrets_dir", "/no/such/folder")
+    assert_found(configuration.settings, "error", "secrets_dir", "/no/such/folder")
 
 
 @pytest.mark.parametrize(
@@ -195,40 +206,40 @@ def test_settings(monkeypatch: Patch) -> None:
 )
 def test_unknown_settings(name: str, status: str, words: list[str], monkeypatch: Patch) -> None:
     monkeypatch.setenv(name, "1")
-    assert_found(setting.unknown_settings, status, *words)
+    assert_found(configuration.unknown_settings, status, *words)
 
 
 def test_cores(monkeypatch: Patch, tmp_path: Path) -> None:
-    monkeypatch.setattr(setting, "CGROUP", tmp_path)
-    assert_found(setting.cores, "ok", "1 processes with 1 threads")
+    monkeypatch.setattr(configuration, "CGROUP", tmp_path)
+    assert_found(configuration.cores, "ok", "1 workers with 1 threads")
     (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert_found(setting.cores, "warning", "0.5 cores", "ARCHRANK_NUM_WORKERS")
+    assert_found(configuration.cores, "warning", "0.5 cores", "ARCHRANK_NUM_WORKERS")
     (tmp_path / "cpu.max").write_text("max 100000\n")
     monkeypatch.setenv("ARCHRANK_NUM_THREADS", "10000")
-    assert_found(setting.cores, "warning", "1 processes with 10000 threads")
+    assert_found(configuration.cores, "warning", "1 workers with 10000 threads")
 
 
 def test_memory(monkeypatch: Patch, tmp_path: Path) -> None:
-    monkeypatch.setattr(setting, "CGROUP", tmp_path)
+    monkeypatch.setattr(configuration, "CGROUP", tmp_path)
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   64000000 kB\n")
-    monkeypatch.setattr(setting, "MEMORY", tmp_path / "meminfo")
-    assert_found(setting.memory, "ok", "62500 MB there")
+    monkeypatch.setattr(configuration, "MEMINFO", tmp_path / "meminfo")
+    assert_found(configuration.memory, "ok", "62500 MB available")
     (tmp_path / "memory.max").write_text(str(500 * 2**20))
-    assert_found(setting.memory, "warning", "500 MB there", "ARCHRANK_NUM_WORKERS")
+    assert_found(configuration.memory, "warning", "500 MB available", "ARCHRANK_NUM_WORKERS")
     (tmp_path / "memory.max").write_text("max")
     monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1000")
-    assert_found(setting.memory, "warning", "62500 MB there")
+    assert_found(configuration.memory, "warning", "62500 MB available")
 
 
 def test_data_folder(monkeypatch: Patch, data: Path) -> None:
-    assert_found(setting.data_dir, "ok", str(data))
+    assert_found(configuration.data_dir, "ok", str(data))
     monkeypatch.setenv("ARCHRANK_DATA_DIR", str(data / "not" / "yet"))
-    assert_found(setting.data_dir, "ok", "to be made")
+    assert_found(configuration.data_dir, "ok", "to be created")
     (data / "file").touch()
     monkeypatch.setenv("ARCHRANK_DATA_DIR", str(data / "file"))
-    assert_found(setting.data_dir, "error", "no folder that can be written")
+    assert_found(configuration.data_dir, "error", "not a writable directory")
     monkeypatch.setenv("ARCHRANK_STORE_URL", "postgresql://me@db/archrank")
-    assert_found(setting.data_dir, "ok", "not used")
+    assert_found(configuration.data_dir, "ok", "not used")
 
 
 @pytest.mark.parametrize(("free", "status"), [(2**40, "ok"), (2**29, "warning"), (2**20, "error")])
@@ -237,107 +248,109 @@ def test_disk(free: int, status: str, monkeypatch: Patch) -> None:
         free: int
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(free))
-    assert_found(setting.disk, status, "free at")
+    assert_found(configuration.disk, status, "free at")
 
 
 def test_port(monkeypatch: Patch, url: str) -> None:
-    assert_found(setting.port, "ok", "is free")
+    assert_found(configuration.port, "ok", "is free")
     monkeypatch.setenv("ARCHRANK_PORT", url.rsplit(":", 1)[1])
-    assert_found(setting.port, "ok", "archrank runs there already")
+    assert_found(configuration.port, "ok", "archrank runs there already")
     with socket.create_server(("127.0.0.1", 0)) as other:
         monkeypatch.setenv("ARCHRANK_PORT", str(other.getsockname()[1]))
-        assert_found(setting.port, "error", "in use", "ARCHRANK_PORT")
+        assert_found(configuration.port, "error", "in use", "ARCHRANK_PORT")
 
 
 def test_store(data: Path) -> None:
-    assert_found(working.store, "ok", "not there yet")
+    assert_found(components.store, "ok", "does not exist yet")
     assert not list(data.iterdir())
-    Store.in_folder(data).close()
-    assert_found(working.store, "ok", "opened and written")
+    Store.open_directory(data).close()
+    assert_found(components.store, "ok", "opened and written")
     (data / "archrank.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
-    assert_found(working.store, "error", "not a database", "ARCHRANK_DATA_DIR")
+    assert_found(components.store, "error", "not a database", "ARCHRANK_DATA_DIR")
 
 
 def test_empty_store_is_left_alone(data: Path) -> None:
     (data / "archrank.db").touch()
-    assert_found(working.store, "ok", "empty")
+    assert_found(components.store, "ok", "empty")
     assert (data / "archrank.db").stat().st_size == 0
 
 
 def test_store_of_another_version_is_left_alone(data: Path, monkeypatch: Patch) -> None:
-    Store.in_folder(data).close()
+    Store.open_directory(data).close()
     before = (data / "archrank.db").read_bytes()
-    shutil.copytree(working.FOLDER, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
-    newest = ScriptDirectory(str(working.FOLDER)).get_current_head()
+    shutil.copytree(MIGRATIONS_DIR, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
+    newest = ScriptDirectory(str(MIGRATIONS_DIR)).get_current_head()
     newer = f'revision, down_revision = "9999", "{newest}"\ndef upgrade(): raise AssertionError\n'
     (data / "newer" / "versions" / "v9999_newer.py").write_text(newer)
-    monkeypatch.setattr(working, "FOLDER", data / "newer")
-    assert_found(working.store, "warning", "9999 to be run", "back the store up")
+    monkeypatch.setattr(components, "MIGRATIONS_DIR", data / "newer")
+    assert_found(components.store, "warning", "9999 are to be run", "back up the store")
     assert (data / "archrank.db").read_bytes() == before
 
 
 def test_store_that_cannot_be_reached(monkeypatch: Patch) -> None:
     monkeypatch.setenv("ARCHRANK_STORE_URL", "postgresql://me:secret@127.0.0.1:1/archrank")
-    assert_found(working.store, "error", "ARCHRANK_STORE_URL")
-    assert "secret" not in run(working.store).found
+    assert_found(components.store, "error", "ARCHRANK_STORE_URL")
+    assert "secret" not in run(components.store).message
     monkeypatch.setenv("ARCHRANK_STORE_URL", "secret")
-    assert "secret" not in run(working.store).found
-    assert_found(working.store, "error", "ARCHRANK_STORE_URL")
-    assert_found(working.keys, "skipped", "the store cannot be read")
+    assert "secret" not in run(components.store).message
+    assert_found(components.store, "error", "ARCHRANK_STORE_URL")
+    assert_found(components.keys, "skipped", "the store cannot be read")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"), [("SLOW_SECONDS", 0.0, ["its disk"]), ("SKEW_SECONDS", -1.0, ["clock", "NTP"])]
+    ("name", "value", "words"), [("MAX_WRITE_S", 0.0, ["its disk"]), ("MAX_CLOCK_SKEW_S", -1.0, ["clock", "NTP"])]
 )
 def test_store_that_is_slow_or_tells_another_time(
     name: str, value: float, words: list[str], data: Path, monkeypatch: Patch
 ) -> None:
-    Store.in_folder(data).close()
-    monkeypatch.setattr(working, name, value)
-    assert_found(working.store, "warning", *words)
+    Store.open_directory(data).close()
+    monkeypatch.setattr(components, name, value)
+    assert_found(components.store, "warning", *words)
 
 
 def test_keys(data: Path) -> None:
-    def found(host: str) -> Finding:
-        return working.keys(Setup({"host": host}))
+    def finding(host: str) -> Finding:
+        return components.keys(Installation({"host": host}))
 
-    assert found("127.0.0.1").status == "ok"
-    assert (found("0.0.0.0").status, found("0.0.0.0").advice) == ("error", "archrank keys create --name NAME")
-    with Store.in_folder(data) as store:
-        store.keys.add("one", "ark_1", "lab", "0" * 64, ["predict"], {})
-        assert found("0.0.0.0").status == "ok"
+    assert finding("127.0.0.1").status == "ok"
+    assert (finding("0.0.0.0").status, finding("0.0.0.0").advice) == ("error", "archrank keys create --name NAME")
+    with Store.open_directory(data) as store:
+        store.keys.add("one", "lab", "0" * 64, ["predict"], {})
+        assert finding("0.0.0.0").status == "ok"
         store.keys.revoke("one")
-        assert found("0.0.0.0").status == "error"
-        closed = found("127.0.0.1")
+        assert finding("0.0.0.0").status == "error"
+        closed = finding("127.0.0.1")
         assert (closed.status, "archrank keys open" in str(closed.advice)) == ("warning", True)
         store.keys.open()
-        assert found("127.0.0.1").status == "ok"
-        assert found("0.0.0.0").status == "error"
+        assert finding("127.0.0.1").status == "ok"
+        assert finding("0.0.0.0").status == "error"
 
 
 def test_ensembles(ensembles: Path) -> None:
-    assert_found(working.ensembles, "ok", "gcn-nas-ntu")
+    assert_found(components.ensembles, "ok", "gcn-nas-ntu")
     arrays = ensembles / "arrays.safetensors"
     arrays.write_bytes(arrays.read_bytes()[:-1] + b"?")
-    assert_found(working.ensembles, "error", "was altered")
-    assert_found(working.scoring, "skipped", "cannot be loaded")
+    assert_found(components.ensembles, "error", "was altered")
+    assert_found(components.scoring, "skipped", "cannot be loaded")
 
 
 def test_no_ensemble(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("ARCHRANK_ENSEMBLES_DIR", str(tmp_path))
-    assert_found(working.ensembles, "error", "none in")
+    assert_found(components.ensembles, "error", "none in")
 
 
 def test_proxies(ensembles: Path) -> None:
-    assert_found(working.proxies, "ok")
+    assert_found(components.proxies, "ok")
     manifest = json.loads((ensembles / MANIFEST).read_text())
     manifest["proxies"]["zen"] = "0"
     (ensembles / MANIFEST).write_text(json.dumps({**manifest, "manifest_sha256": _manifest_hash(manifest)}))
-    assert_found(working.proxies, "warning", "gcn-nas-ntu: zen")
+    assert_found(components.proxies, "warning", "gcn-nas-ntu: zen")
 
 
 def test_scoring(monkeypatch: Patch) -> None:
-    assert_found(working.scoring, "ok", "18 proxies in", "the process started in")
-    options = working.process_options(Setup().settings, torch.device("cpu"))
-    monkeypatch.setattr(working, "process_options", lambda *args: replace(options, entry="tests:nothing_of_the_kind"))
-    assert_found(working.scoring, "error", "no process is ready to score", "nothing_of_the_kind")
+    assert_found(components.scoring, "ok", "18 proxies in", "the worker started in")
+    options = process_options(Installation().settings, torch.device("cpu"))
+    monkeypatch.setattr(
+        components, "process_options", lambda *args: replace(options, entry="tests:nothing_of_the_kind")
+    )
+    assert_found(components.scoring, "error", "no worker is ready", "nothing_of_the_kind")

@@ -1,4 +1,4 @@
-"""From a table of one's own to an ensemble that answers, and a page: `evaluate`, `fit`, `ensembles`, `report`."""
+"""Commands on a JSON Lines benchmark: `evaluate`, `fit`, `ensembles`, `report`."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def write_table(path: Path, rows: int, accuracy: Callable[[float, np.random.Gene
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Accuracy from the number of fixed-graph modules, whatever the depth."""
+    """Benchmark whose accuracies depend on the number of fixed-graph modules, not on the depth."""
     folder = tmp_path_factory.mktemp("own")
     return write_table(folder / "own.jsonl", ROWS, lambda fixed, rng: 0.9 + 0.01 * fixed + 0.001 * rng.normal())
 
@@ -49,19 +49,19 @@ def ensembles(table: Path) -> Path:
     result = archrank("fit", "--benchmark", table, "--out", folder / "own", "--folds", "3", "--jobs", "1")
     assert result.exit_code == 0, result.stderr
     assert "NOTE" not in result.stderr
-    for shown in ("40 architectures of own", "3-fold", "structure", "depth", "params", "coverage", "It knows 40"):
+    for shown in ("40 architectures of own", "3-fold", "structure", "depth", "params", "coverage", "Fitted on 40"):
         assert shown in result.stdout
     assert max(len(line) for line in result.stdout.splitlines() if str(folder) not in line) <= 80
     return folder
 
 
-def test_fitted_ensemble_answers(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fitted_ensemble_predicts(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHRANK_DEFAULT_ENSEMBLE", "own")
     body = json.dumps({"architectures": [SMALL], "proxies": []})
     result = archrank("predict", "-", "--ensembles-dir", ensembles, "--explain", "--compare", text=body)
     assert result.exit_code == 0, result.stderr
-    assert "why #0" in result.stdout
-    assert "beats, with probability" in result.stdout
+    assert "explanation of #0" in result.stdout
+    assert "win probability" in result.stdout
 
 
 def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,13 +73,13 @@ def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert card["method"] == {"repeats": 1, "folds": 3, "seed": 0}
 
 
-def test_what_cannot_be_predicted_is_said_before_it_is_written(tmp_path: Path) -> None:
+def test_shortcomings_are_printed(tmp_path: Path) -> None:
     noise = write_table(tmp_path / "noise.jsonl", ROWS, lambda fixed, rng: float(rng.uniform(0.9, 0.95)))
     result = archrank("fit", "--benchmark", noise, "--out", tmp_path / "noise", "--folds", "3", "--jobs", "1")
     assert result.exit_code == 0
-    assert "NOTE: structure does not beat counting" in result.stderr
-    limits = card(Ensemble.load(tmp_path / "noise").manifest)["limitations"]
-    assert "does not exceed that of the number of" in " ".join(limits)
+    assert "does not exceed that of the number of" in result.stderr
+    limitations = card(Ensemble.load(tmp_path / "noise").manifest)["limitations"]
+    assert "does not exceed that of the number of" in " ".join(limitations)
 
 
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
@@ -98,9 +98,7 @@ def test_too_few_rows_are_refused(tmp_path: Path) -> None:
         ("--limit", "-1", "greater than or equal to 0"),
     ],
 )
-def test_options_that_would_be_passed_over_are_refused(
-    table: Path, tmp_path: Path, option: str, value: str, allowed: str
-) -> None:
+def test_options_without_effect_are_refused(table: Path, tmp_path: Path, option: str, value: str, allowed: str) -> None:
     result = archrank("benchmark", "score", table, "--out", tmp_path / "s.jsonl", "--proxies", "params", option, value)
     assert result.exit_code == 2
     assert allowed in result.stderr
@@ -112,17 +110,23 @@ def test_evaluation_and_page(table: Path, tmp_path: Path) -> None:
     shown = archrank("evaluate", *options)
     assert shown.exit_code == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    for title in ("cross-validated", "coverage of 90 % intervals", "Brier score of pairs", "trained on n", "control"):
+    for title in (
+        "cross-validated",
+        "coverage of 90 % intervals",
+        "Brier score of pairs",
+        "learning curves",
+        "control",
+    ):
         assert title in shown.stdout
-    measured = tmp_path / "evaluation.json"
-    measured.write_text(archrank("evaluate", *options, "--json").stdout)
-    result = archrank("report", "--benchmark", table, "--evaluation", measured, "--out", tmp_path / "report")
+    evaluation = tmp_path / "evaluation.json"
+    evaluation.write_text(archrank("evaluate", *options, "--json").stdout)
+    result = archrank("report", "--benchmark", table, "--evaluation", evaluation, "--out", tmp_path / "report")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip() == str(tmp_path / "report" / "index.html")
     assert "own" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_report_wants_an_evaluation(table: Path, tmp_path: Path) -> None:
+def test_report_refuses_a_file_that_is_no_evaluation(table: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text("{}")
     result = archrank("report", "--benchmark", table, "--evaluation", other, "--out", tmp_path / "report")

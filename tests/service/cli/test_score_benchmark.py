@@ -1,4 +1,4 @@
-"""Scoring a whole benchmark: killed half-way it goes on, with nothing lost and nothing twice."""
+"""Scoring a whole benchmark: resumable after a crash, without lost or duplicate rows."""
 
 import json
 import os
@@ -24,7 +24,7 @@ ROWS = 10
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory, space: Any) -> Path:
-    """A benchmark of our own table format: ten architectures, accuracies made up."""
+    """JSON Lines benchmark of ten architectures with arbitrary accuracies."""
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("benchmark") / "table.jsonl"
     rows = [
@@ -40,10 +40,10 @@ def command(table: Path, out: Path) -> list[str]:
 
 
 def values(path: Path) -> dict[str, Any]:
-    """Score values by fingerprint, from the file itself; every fingerprint once."""
+    """Read the score values by fingerprint, and check that fingerprints are unique."""
     rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
     assert len({row["fingerprint"] for row in rows}) == len(rows)
-    return {row["fingerprint"]: {name: s["value"] for name, s in row["scores"].items()} for row in rows}
+    return {row["fingerprint"]: {name: score["value"] for name, score in row["scores"].items()} for row in rows}
 
 
 def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_
     deadline = time.monotonic() + 120
     while not resumed.exists() or resumed.read_bytes().count(b"\n") < 4:
         assert time.monotonic() < deadline, "no row was written"
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, "the process ended before it was killed"
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -62,7 +62,7 @@ def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_
     done = resumed.read_bytes().count(b"\n") - 1
     assert 3 <= done < ROWS
     with resumed.open("ab") as file:
-        file.write(b'{"fingerprint": "half a ro')  # what a kill inside a write leaves
+        file.write(b'{"fingerprint": "half a ro')  # as a kill inside a write leaves it
 
     finished = subprocess.run(command(table, resumed), check=True, capture_output=True, text=True)
     assert str(ROWS - done) in finished.stdout + finished.stderr
@@ -100,7 +100,7 @@ def test_bad_options_leave_no_table_behind(table: Path, tmp_path: Path) -> None:
         {"batch": BatchSpec(source="npz", data="no")},
     ):
         with pytest.raises(InputError):
-            score_benchmark(table, out, **options)  # type: ignore[arg-type]
+            score_benchmark(table, out, **options)
         assert not out.exists()
 
 
@@ -110,10 +110,10 @@ def test_a_second_writer_is_refused(table: Path, tmp_path: Path) -> None:
         score_benchmark(table, out, proxies=["params"], limit=1)
 
 
-def test_progress_is_told_after_every_row(table: Path, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+def test_progress_is_called_after_every_row(table: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
     spec = BatchSpec(batch_size=2, frames=8)
     score_benchmark(
-        table, tmp_path / "s.jsonl", spec, proxies=["params"], jobs=2, limit=4, progress=lambda *n: seen.append(n)
+        table, tmp_path / "s.jsonl", spec, proxies=["params"], jobs=2, limit=4, progress=lambda *n: calls.append(n)
     )
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -1,4 +1,4 @@
-"""`archrank search`: every strategy, killed and gone on with, over HTTP and in process, and what it leaves behind."""
+"""`archrank search`: every strategy, interrupted and resumed, over HTTP and in process, and its output files."""
 
 import csv
 import io
@@ -19,13 +19,13 @@ from models import get_space
 from search import strategy_names
 from search.log import SearchLog
 from service.cli import app
-from service.cli.search_results import table
+from service.cli.search_results import best_trials
 from service.inference.pipeline import run_plan
 from service.inference.results import ItemResult
 
 BUDGET = 90
-"""More than evolution's pool, so that there is some."""
-FILES = {"search.jsonl", "result.json", "trials.csv", "front.svg"}
+"""More than evolution's population size, so that there are children."""
+FILES = {"search.jsonl", "search.jsonl.lock", "result.json", "trials.csv", "search.svg"}
 
 
 STARTED = """
@@ -33,7 +33,7 @@ import runpy, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_module("service.cli", run_name="__main__")
 """
-"""As from a terminal: what a shell starts in the background ignores Ctrl-C, and so does all that this starts."""
+"""Restores SIGINT, which background processes of a shell ignore, and their children with them."""
 
 
 def archrank(*arguments: str | Path) -> Result:
@@ -43,7 +43,7 @@ def archrank(*arguments: str | Path) -> Result:
 
 
 def searched(out: Path, *arguments: str | Path) -> Any:
-    """What is in `result.json`, and was printed."""
+    """Run a search that has to succeed, and return its `result.json`, which is also printed."""
     result = archrank("--out", out, "--json", *arguments)
     assert result.exit_code == 0, result.stderr
     printed = json.loads(result.stdout)
@@ -52,7 +52,7 @@ def searched(out: Path, *arguments: str | Path) -> Any:
 
 
 def trials(out: Path) -> list[dict[str, Any]]:
-    """All that the log says of them but the time; a last line that was cut off is none."""
+    """Logged trials without their time; an incomplete last line is left out."""
     *lines, _ = (out / "search.jsonl").read_bytes().split(b"\n")
     rows = [json.loads(line) for line in lines[1:]]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
@@ -63,39 +63,40 @@ def test_every_strategy_leaves_the_same_in_every_file(name: str, tmp_path: Path)
     out = tmp_path / "runs" / name
     result = searched(out, "--strategy", name, "--budget", str(BUDGET), "--depth", "6", "--max-flops", "4e9")
     assert {path.name for path in out.iterdir()} == FILES
-    assert (result["trials"], result["failed"], result["state"]) == (BUDGET, 0, "done")
+    assert (result["num_trials"], result["num_failed"], result["state"]) == (BUDGET, 0, "done")
     logged = trials(out)
     with (out / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(logged) == BUDGET
     for row, trial in zip(rows, logged, strict=True):
         assert json.loads(row["architecture"]) == trial["architecture"]
-        assert [float(row[name]) for name in ("accuracy", "low", "high")] == [
-            trial[name] for name in ("accuracy", "low", "high")
-        ]
-        assert (int(row["flops"]), int(row["parameters"])) == (trial["flops"], trial["params"])
-        assert int(row["layers"]) == len(trial["architecture"]["layers"]) == 6
+        interval = trial["interval"]
+        numbers = [trial["accuracy"], interval["low"], interval["high"]]
+        assert [float(row[name]) for name in ("accuracy", "interval_low", "interval_high")] == numbers
+        assert (int(row["flops"]), int(row["params"])) == (trial["flops"], trial["params"])
+        assert int(row["depth"]) == len(trial["architecture"]["layers"]) == 6
         assert trial["flops"] <= 4e9
-        assert trial["low"] < trial["accuracy"] < trial["high"]
-    assert [one["fingerprint"] for one in result["front"]] == [
-        row["fingerprint"] for row in sorted(rows, key=lambda row: int(row["flops"])) if row["front"] == "1"
+        assert interval["low"] < trial["accuracy"] < interval["high"]
+        assert interval["level"] == 0.9
+    assert [one["fingerprint"] for one in result["pareto_front"]] == [
+        row["fingerprint"] for row in sorted(rows, key=lambda row: int(row["flops"])) if row["pareto_optimal"] == "1"
     ]
     best = sorted((trial["accuracy"] for trial in logged), reverse=True)[:10]
     assert [one["accuracy"] for one in result["best"]] == best
-    assert result["front"][-1]["accuracy"] == best[0]
-    for one in [*result["best"], *result["front"]]:
+    assert result["pareto_front"][-1]["accuracy"] == best[0]
+    for one in [*result["best"], *result["pareto_front"]]:
         assert rows[one["trial"] - 1]["fingerprint"] == one["fingerprint"]
         assert logged[one["trial"] - 1]["warnings"] == one["warnings"]
     assert_picture(out, f"{name} search of gcn-nas, {BUDGET} architectures, seed 0")
 
 
 def assert_picture(out: Path, title: str) -> None:
-    """It is an SVG file with that title and with colours of its own."""
-    root = ElementTree.parse(out / "front.svg").getroot()
+    """The figure is an SVG file with this title, in the colors of the light theme."""
+    root = ElementTree.parse(out / "search.svg").getroot()
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert title in {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
-    text = (out / "front.svg").read_text()
-    assert "#0000" not in text  # a stand-in for a colour
+    text = (out / "search.svg").read_text()
+    assert "#0000" not in text  # a stand-in for a color
     assert "#ffffff" in text
 
 
@@ -105,12 +106,12 @@ def test_tables_name_the_best_and_what_is_odd_about_them(tmp_path: Path) -> None
     result = json.loads((tmp_path / "result.json").read_text())
     for one in result["best"]:
         interval = f"{one['interval']['low']:.4f}–{one['interval']['high']:.4f}"
-        assert f"#{one['trial']} {one['accuracy']:.4f} {interval} {one['layers']}" in " ".join(shown.stdout.split())
+        assert f"#{one['trial']} {one['accuracy']:.4f} {interval} {one['depth']}" in " ".join(shown.stdout.split())
     assert json.dumps(result["best"][0]["architecture"]) in shown.stdout
     result["best"][1]["warnings"] = ["few modules"]
     result["best"][4]["warnings"] = ["few modules", "deep"]
     second, fifth = (f"#{result['best'][i]['trial']}" for i in (1, 4))
-    assert table(result).caption == f"{second}, {fifth}: few modules\n{fifth}: deep"
+    assert best_trials(result).caption == f"{second}, {fifth}: few modules\n{fifth}: deep"
 
 
 def written(out: Path) -> int:
@@ -119,7 +120,7 @@ def written(out: Path) -> int:
 
 
 def begun(out: Path, number: int, *options: str) -> "subprocess.Popen[str]":
-    """A search that has so many trials more than there were."""
+    """Start a search and wait until it has logged `number` more trials."""
     enough = written(out) + number
     command = [sys.executable, "-c", STARTED, "search", "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -133,7 +134,7 @@ def begun(out: Path, number: int, *options: str) -> "subprocess.Popen[str]":
 
 def test_killed_and_interrupted_it_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "cut"
-    options = ("--strategy", "evolution", "--batch", "1", "--budget")
+    options = ("--strategy", "evolution", "--batch-size", "1", "--budget")
     process = begun(out, 20, *options, "100000")
     process.kill()
     process.communicate()
@@ -145,10 +146,10 @@ def test_killed_and_interrupted_it_goes_on_as_if_nothing_had_been(tmp_path: Path
     assert process.returncode == 130
     number = written(out)
     assert number >= len(killed) + 20
-    assert f"stopped after {number} of 100000; the same command goes on from there" in said
+    assert f"interrupted after {number} of 100000 trials; the same command resumes the search" in said
     assert "Traceback" not in said
     result = json.loads((out / "result.json").read_text())
-    assert (result["state"], result["trials"]) == ("stopped", number)
+    assert (result["state"], result["num_trials"]) == ("interrupted", number)
     assert f"#{result['best'][0]['trial']}" in shown
     assert trials(out)[: len(killed)] == killed
 
@@ -158,7 +159,7 @@ def test_killed_and_interrupted_it_goes_on_as_if_nothing_had_been(tmp_path: Path
     last, first = (json.loads((folder / "result.json").read_text()) for folder in (out, whole))
     assert {**last, "seconds": 0} == {**first, "seconds": 0}
     assert (out / "trials.csv").read_bytes() == (whole / "trials.csv").read_bytes()
-    assert (out / "front.svg").read_bytes() == (whole / "front.svg").read_bytes()
+    assert (out / "search.svg").read_bytes() == (whole / "search.svg").read_bytes()
 
 
 @pytest.mark.parametrize("options", [("--strategy", "warm-up"), ("--strategy", "local", "--combiner", "ridge")])
@@ -178,7 +179,7 @@ def test_a_server_finds_what_this_process_finds(options: tuple[str, ...], url: s
 def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1")
     monkeypatch.setenv("ARCHRANK_NUM_THREADS", "1")
-    options = ("--strategy", "random", "--depth", "4", "--budget", "3", "--batch", "2")
+    options = ("--strategy", "random", "--depth", "4", "--budget", "3", "--batch-size", "2")
     plain = searched(tmp_path / "plain", *options)
     cheap = searched(tmp_path / "cheap", *options, "--proxies", "params, nwot")
     assert cheap["proxies"] == ["params", "nwot"]
@@ -198,8 +199,8 @@ def test_what_fails_is_kept_with_its_error_and_without_a_number(
         return [TimeoutError("the deadline has passed"), *(await run_plan(*arguments))[1:]]
 
     monkeypatch.setattr("service.cli.search_evaluators.run_plan", fail_first)
-    result = searched(tmp_path, "--strategy", "random", "--budget", str(BUDGET), "--batch", "10")
-    assert (result["trials"], result["failed"]) == (BUDGET, BUDGET // 10)
+    result = searched(tmp_path, "--strategy", "random", "--budget", str(BUDGET), "--batch-size", "10")
+    assert (result["num_trials"], result["num_failed"]) == (BUDGET, BUDGET // 10)
     logged = trials(tmp_path)
     with (tmp_path / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -207,29 +208,32 @@ def test_what_fails_is_kept_with_its_error_and_without_a_number(
         assert (trial["accuracy"] is None) == (trial["error"] is not None) == (i % 10 == 0)
         assert row["error"] == (trial["error"] or "")
         assert row["accuracy"] == ("" if i % 10 == 0 else str(trial["accuracy"]))
-    assert all(one["trial"] % 10 != 1 for one in [*result["best"], *result["front"]])
+    assert all(one["trial"] % 10 != 1 for one in [*result["best"], *result["pareto_front"]])
     assert_picture(tmp_path, f"random search of gcn-nas, {BUDGET} architectures, seed 0")
 
-    alone = searched(tmp_path / "alone", "--strategy", "random", "--budget", "2", "--batch", "1")
-    assert (alone["failed"], alone["best"], alone["front"]) == (2, [], [])
+    alone = searched(tmp_path / "alone", "--strategy", "random", "--budget", "2", "--batch-size", "1")
+    assert (alone["num_failed"], alone["best"], alone["pareto_front"]) == (2, [], [])
     assert_picture(tmp_path / "alone", "random search of gcn-nas, 2 architectures, seed 0")
 
 
 def test_where_nothing_new_is_found_it_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.base.TRIES", 0)
+    monkeypatch.setattr("search.base.MAX_REJECTIONS", 0)
     ended = archrank("--strategy", "random", "--out", tmp_path)
     assert ended.exit_code == 0
-    assert "nothing new was found after 0 architectures" in ended.stderr
+    assert "no new architecture found after 0 trials" in ended.stderr
     result = json.loads((tmp_path / "result.json").read_text())
-    assert (result["state"], result["trials"], result["best"]) == ("exhausted", 0, [])
+    assert (result["state"], result["num_trials"], result["best"]) == ("exhausted", 0, [])
 
 
 WRONG = [
     (["--strategy", "annealing"], "strategy: got 'annealing'; allowed: one of random, evolution"),
     (["--budget", "0"], "budget: got 0; allowed: at least 1"),
-    (["--batch", "0"], "batch: got 0; allowed: at least 1"),
-    (["--population-size", "1"], "pool: got 1; allowed: at least 2"),
-    (["--strategy", "local", "--population-size", "16"], "pool: got 16; allowed: nothing: local has no pool"),
+    (["--batch-size", "0"], "batch_size: got 0; allowed: at least 1"),
+    (["--population-size", "1"], "population_size: got 1; allowed: at least 2"),
+    (
+        ["--strategy", "local", "--population-size", "16"],
+        "population_size: got 16; allowed: nothing: local has no population",
+    ),
     (["--seed", "-1"], "seed: got -1; allowed: a whole number from 0 to 2**32 - 1"),
     (["--space", "nas-bench-201"], "space: got 'nas-bench-201'; allowed: one of gcn-nas"),
     (["--depth", "5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
@@ -299,14 +303,14 @@ def test_a_folder_holds_one_search(tmp_path: Path) -> None:
     searched(tmp_path, *options)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for changed, line in (
-        (("--strategy", "evolution"), "strategy: got 'random'; allowed: 'evolution', as asked for now"),
+        (("--strategy", "evolution"), "strategy: got 'random'; allowed: 'evolution', as in this search"),
         (("--seed", "1"), "seed: got 0; allowed: 1, as"),
-        (("--batch", "4"), "batch: got 16; allowed: 4, as"),
+        (("--batch-size", "4"), "batch_size: got 16; allowed: 4, as"),
         (("--depth", "4"), "depth: got None; allowed: 4, as"),
         (("--max-params", "5e6"), "max_params: got None; allowed: 5000000, as"),
         (("--proxies", "params"), "proxies: got []; allowed: ['params'], as"),
         (("--combiner", "ridge"), "combiner: got None; allowed: 'ridge', as"),
-        (("--budget", "19"), "budget: got 19; allowed: at least 20, which the log holds"),
+        (("--budget", "19"), "budget: got 19; allowed: at least 20, the number of logged trials"),
     ):
         refused(line, *options, *changed)
     header = json.loads(before["search.jsonl"].splitlines()[0])
@@ -315,15 +319,15 @@ def test_a_folder_holds_one_search(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_smaller_pool_breeds_sooner(tmp_path: Path) -> None:
-    options, found = ("--strategy", "evolution", "--budget", "24", "--batch", "8"), []
-    for out, pool in ((tmp_path / "64", ()), (tmp_path / "8", ("--population-size", "8"))):
-        searched(out, *options, *pool)
-        found.append([trial["architecture"] for trial in trials(out)])
-    default, small = found
+def test_a_smaller_population_has_children_sooner(tmp_path: Path) -> None:
+    options, proposed = ("--strategy", "evolution", "--budget", "24", "--batch-size", "8"), []
+    for out, population in ((tmp_path / "64", ()), (tmp_path / "8", ("--population-size", "8"))):
+        searched(out, *options, *population)
+        proposed.append([trial["architecture"] for trial in trials(out)])
+    default, small = proposed
     assert small[:8] == default[:8]
-    assert not any(one in default for one in small[8:])
-    refused("pool: got 8; allowed: None, as asked for now", *options, "--out", tmp_path / "8")
+    assert not any(architecture in default for architecture in small[8:])
+    refused("population_size: got 8; allowed: None, as in this search", *options, "--out", tmp_path / "8")
 
 
 def test_help_names_every_strategy() -> None:

@@ -22,7 +22,7 @@ from service.inference.pipeline import NoValidArchitectureError
 from service.inference.queries import PredictionQuery, ScoreQuery
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.settings import Settings
-from service.storage import Event
+from service.storage import JobEvent
 from service.workers.base import Task
 from service.workers.inline import InlineBackend
 from tests.service.conftest import SIX, SMALL, run_inline
@@ -111,7 +111,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
-    event = Event(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
+    event = JobEvent(id=1, kind="item", data={"position": number}, created_at=datetime.now(UTC))
     for send in (JSONResponse, ProblemResponse, lambda data: _server_sent_event(replace(event, data=data))):
         with pytest.raises(ValueError, match="not JSON compliant"):
             send({"results": [number]})

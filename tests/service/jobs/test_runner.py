@@ -18,11 +18,12 @@ from service.settings import Settings
 from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
 from tests.service.conftest import FOUR_LAYERS, PENG, SIX, SMALL, without_costs
+from tests.service.storage.conftest import get_items
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.in_folder(tmp_path) as store:
+    with Store.open_directory(tmp_path) as store:
         yield store
 
 
@@ -154,7 +155,7 @@ def test_what_was_begun_before_is_begun_by_itself(
     """Or what ends a server would take along those that are answered with it."""
     job = create(store, [SMALL, SIX, PENG, FOUR_LAYERS], proxies=[])
     store.queue.begin(store.queue.claim(2, "lost"))
-    store.queue.requeue(None, 10, {})
+    store.queue.requeue_all(10, {})
     begun: list[list[int]] = []
     begin = store.queue.begin
 
@@ -165,4 +166,4 @@ def test_what_was_begun_before_is_begun_by_itself(
     monkeypatch.setattr(store.queue, "begin", counted)
     run(store, job, library)
     assert sorted(begun) in ([[0], [1], [2, 3]], [[0, 1], [2, 3]])  # written together where the store was slow
-    assert [one.attempts for one in store.jobs.items(job).items] == [2, 2, 1, 1]
+    assert [one.attempts for one in get_items(store, job)] == [2, 2, 1, 1]

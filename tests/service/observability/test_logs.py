@@ -1,4 +1,4 @@
-"""Log lines: for programs, with the ids that belong to them, and without secrets."""
+"""Log lines: valid JSON, with the ids of the work, and without secrets."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ KEYS = st.text("abcXYZ019_-", min_size=8, max_size=40)
 
 
 def lines(log: Path) -> list[dict[str, Any]]:
-    """Every line, which has to be one JSON object."""
+    """Parse the log, each line of which is a JSON object."""
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
@@ -47,11 +47,11 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
         server.process.terminate()
         server.process.wait(60)
     assert key not in log.read_text()
-    found = lines(log)
-    for line in found:
+    records = lines(log)
+    for line in records:
         assert {"time", "level", "logger", "message"} <= line.keys()
         assert line["time"].endswith("+00:00")
-    (answered, missing) = [line for line in found if line.get("request") == "mine"]
+    (answered, not_found) = [line for line in records if line.get("request") == "mine"]
     assert (
         answered.items()
         >= {
@@ -66,17 +66,17 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
     )
     assert answered["seconds"] > 0
     assert answered["bytes"] > 100
-    assert (missing["route"], missing["status"]) == ("other", 404)
-    created = next(line for line in found if line.get("job"))
+    assert (not_found["route"], not_found["status"]) == ("other", 404)
+    created = next(line for line in records if line.get("job"))
     assert place.endswith(created["job"])
-    assert created["request"] in {line["request"] for line in found if line.get("route") == "/v1/jobs"}
-    assert {line["event"] for line in found if line["logger"] == "service.workers.worker_process"} == {
+    assert created["request"] in {line["request"] for line in records if line.get("route") == "/v1/jobs"}
+    assert {line["event"] for line in records if line["logger"] == "service.workers.worker_process"} == {
         "spawn",
         "ready",
         "death",
     }
-    assert any(line["logger"] == "uvicorn.error" for line in found)
-    assert not any(line.get("route") == "/health/ready" for line in found)
+    assert any(line["logger"] == "uvicorn.error" for line in records)
+    assert not any(line.get("route") == "/health/ready" for line in records)
 
 
 def test_level_and_text(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ if __name__ == "__main__":
 """
 
 
-def test_lines_of_a_scoring_process(tmp_path: Path) -> None:
+def test_lines_of_a_worker(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(CHILD)
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, env=environment, check=True)
-    said = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    assert said
-    for line in said:
+    records = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert records
+    for line in records:
         assert (line["process"], line["message"]) == ("scorer 0", "the process ends")
         assert "has no attribute 'nothing'" in line["exception"]
 
@@ -117,9 +117,11 @@ def test_lines_of_a_scoring_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/health/live", "/nothing/there", "/v1/jobs/none"])
 def test_every_answer_has_an_id(path: str, client: httpx.Client) -> None:
     assert client.get(path, headers={"X-Request-ID": "a.b_c-1"}).headers["x-request-id"] == "a.b_c-1"
-    made = {client.get(path, headers={"X-Request-ID": bad}).headers["x-request-id"] for bad in ("", "a b", "x" * 129)}
-    assert len(made) == 3
-    assert all(len(one) == 32 for one in made)
+    generated = {
+        client.get(path, headers={"X-Request-ID": bad}).headers["x-request-id"] for bad in ("", "a b", "x" * 129)
+    }
+    assert len(generated) == 3
+    assert all(len(request_id) == 32 for request_id in generated)
 
 
 def test_unforeseen_error_is_answered_with_its_id() -> None:
@@ -151,18 +153,18 @@ def raised(text: str) -> Any:
         return sys.exc_info()
 
 
-@pytest.mark.parametrize("formatter", FORMATTERS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("formatter", FORMATTERS, ids=lambda formatter: type(formatter).__name__)
 @given(key=KEYS, around=st.text(st.characters(exclude_characters="@"), max_size=5))
 def test_no_key_and_no_password_is_written(formatter: logging.Formatter, key: str, around: str) -> None:
     for secret in (f"ark_{key}", f"postgresql://somebody:{key}@host/database"):
-        said = around + secret + around
-        for one in (
-            record(said),
-            record("%s %r", said, {"nested": [said]}),
-            record("an error", exc_info=raised(said)),
-            record("extra", url=said, headers={"authorization": said}),
+        text = around + secret + around
+        for entry in (
+            record(text),
+            record("%s %r", text, {"nested": [text]}),
+            record("an error", exc_info=raised(text)),
+            record("extra", url=text, headers={"authorization": text}),
         ):
-            assert key not in formatter.format(one)
+            assert key not in formatter.format(entry)
 
 
 def test_the_rest_of_a_line_is_kept() -> None:
@@ -170,4 +172,4 @@ def test_the_rest_of_a_line_is_kept() -> None:
     assert line["message"] == "ark_*** and postgresql://archrank:***@db/archrank"
     assert line["count"] == 3
     plain = "http://127.0.0.1:8000/v1 by a@b"
-    assert logs.redacted(plain) == plain
+    assert logs.redact(plain) == plain

@@ -1,4 +1,4 @@
-"""What a real server says of itself to Prometheus."""
+"""Metrics of a real server."""
 
 import os
 import re
@@ -17,19 +17,20 @@ from tests.service.api.test_jobs import BROKEN, submit, wait
 from tests.service.conftest import CHEAP, SMALL
 from tests.service.workers.conftest import wait_until
 
-Read = dict[tuple[str, frozenset[tuple[str, str]]], float]
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def read(client: httpx.Client) -> Read:
-    """Every sample, by its name and its labels."""
+def read(client: httpx.Client) -> Samples:
+    """Scrape the metrics: value by name and labels of the sample."""
     response = client.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(response.text)
-    return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
+    samples = (sample for family in families for sample in family.samples)
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
 
 
-def value(samples: Read, name: str, **labels: str) -> float:
+def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((f"archrank_{name}", frozenset(labels.items())), 0.0)
 
 
@@ -40,21 +41,21 @@ def test_what_is_asked_is_counted(client: httpx.Client) -> None:
         assert client.post("/v1/predictions", json=body).status_code == 200
     after = read(client)
 
-    def more(name: str, **labels: str) -> float:
+    def increase(name: str, **labels: str) -> float:
         return value(after, name, **labels) - value(before, name, **labels)
 
-    asked = {"kind": "predictions", "origin": "request"}
-    assert more("http_requests_total", method="POST", route="/v1/predictions", status="200") == 2
-    assert more("http_request_duration_seconds_count", method="POST", route="/v1/predictions") == 2
-    assert more("architectures_requested_total", **asked) == 6
-    assert more("architectures_completed_total", outcome="succeeded", **asked) == 4
-    assert more("architectures_completed_total", outcome="invalid", **asked) == 2
-    assert more("cache_requests_total", kind="score", result="miss") == len(CHEAP)
-    assert more("cache_requests_total", kind="score", result="memory") == len(CHEAP)
-    assert more("cache_requests_total", kind="prediction", result="memory") == 1
-    assert {name: more("proxy_duration_seconds_count", proxy=name) for name in CHEAP} == dict.fromkeys(CHEAP, 1)
-    assert more("scoring_duration_seconds_count") == 1
-    assert more("scoring_failures_total", kind="error") == 0
+    labels = {"kind": "predictions", "origin": "request"}
+    assert increase("http_requests_total", method="POST", route="/v1/predictions", status="200") == 2
+    assert increase("http_request_duration_seconds_count", method="POST", route="/v1/predictions") == 2
+    assert increase("architectures_requested_total", **labels) == 6
+    assert increase("architectures_completed_total", outcome="succeeded", **labels) == 4
+    assert increase("architectures_completed_total", outcome="invalid", **labels) == 2
+    assert increase("cache_requests_total", kind="score", result="miss") == len(CHEAP)
+    assert increase("cache_requests_total", kind="score", result="memory") == len(CHEAP)
+    assert increase("cache_requests_total", kind="prediction", result="memory") == 1
+    assert {name: increase("proxy_duration_seconds_count", proxy=name) for name in CHEAP} == dict.fromkeys(CHEAP, 1)
+    assert increase("scoring_duration_seconds_count") == 1
+    assert increase("scoring_failures_total", kind="error") == 0
 
 
 def test_jobs_are_counted_by_state(client: httpx.Client) -> None:
@@ -63,9 +64,9 @@ def test_jobs_are_counted_by_state(client: httpx.Client) -> None:
     after = read(client)
     assert value(after, "jobs", state="done") == value(before, "jobs", state="done") + 1
     assert value(after, "job_items", state="running") == value(after, "queue_depth") == 0
-    answered = {"kind": "predictions", "origin": "job", "outcome": "succeeded"}
+    labels = {"kind": "predictions", "origin": "job", "outcome": "succeeded"}
     name = "architectures_completed_total"
-    assert value(after, name, **answered) == value(before, name, **answered) + 1
+    assert value(after, name, **labels) == value(before, name, **labels) + 1
 
 
 def test_clients_make_up_no_labels(client: httpx.Client) -> None:
@@ -75,9 +76,9 @@ def test_clients_make_up_no_labels(client: httpx.Client) -> None:
         assert client.request("PURGE", "/v1/jobs").status_code == 405
         assert client.get(f"/v1/jobs/{i:032}").status_code == 404
     new = {key for key in read(client).keys() - before.keys() if key[0] == "archrank_http_requests_total"}
-    made = {tuple(dict(labels)[name] for name in ("method", "route", "status")) for _, labels in new}
+    labels = {tuple(dict(pairs)[name] for name in ("method", "route", "status")) for _, pairs in new}
     expected = {("GET", "other", "404"), ("other", "/v1/jobs", "405"), ("GET", "/v1/jobs/{id}", "404")}
-    assert made <= expected
+    assert labels <= expected
     samples = read(client)
     for method, route, status in expected:
         assert value(samples, "http_requests_total", method=method, route=route, status=status) >= 3
@@ -116,4 +117,4 @@ def test_applications_count_apart() -> None:
     assert line in first.render()
     assert line not in second.render()
     for _ in range(2):
-        create_app(Settings())  # a registry that they shared would refuse the second
+        create_app(Settings())  # a shared registry would reject the second

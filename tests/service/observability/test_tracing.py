@@ -1,4 +1,4 @@
-"""Spans: as a receiver on this machine gets them from a real server."""
+"""Spans of a real server, as an OTLP receiver gets them."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, list[Any]]]:
-    """The URL of an OTLP receiver, and the spans that it gets."""
+    """Run an OTLP receiver; yields its URL and the spans that it receives."""
     spans: list[Any] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -48,7 +48,7 @@ def receiver() -> Iterator[tuple[str, list[Any]]]:
 
 
 def attributes(span: Any) -> dict[str, Any]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
+    return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in span.attributes}
 
 
 def test_spans_of_requests_tasks_and_jobs(tmp_path: Path, receiver: tuple[str, list[Any]]) -> None:
@@ -60,7 +60,7 @@ def test_spans_of_requests_tasks_and_jobs(tmp_path: Path, receiver: tuple[str, l
         wait(server.client, place)
         server.client.get("/metrics")
         server.process.terminate()
-        server.process.wait(60)  # which sends what is left
+        server.process.wait(60)  # exports the remaining spans
     (request,) = [span for span in spans if span.name == "POST /v1/predictions"]
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
     (job,) = [span for span in spans if span.name == "job"]
@@ -70,7 +70,7 @@ def test_spans_of_requests_tasks_and_jobs(tmp_path: Path, receiver: tuple[str, l
     for task in tasks.values():
         assert (task["process"], task["tries"]) == (0, 1)
         assert task["seconds"] > 0
-        assert [one.string_value for one in task["proxies"].values] == CHEAP
+        assert [proxy.string_value for proxy in task["proxies"].values] == CHEAP
     assert not any("/metrics" in span.name or "/health" in span.name for span in spans)
 
 

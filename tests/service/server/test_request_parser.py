@@ -1,4 +1,4 @@
-"""Requests from bytes: the same however they arrive, and nothing that is sent can turn a body into a request."""
+"""Parser of requests: independent of how the bytes arrive, and no body is ever parsed as a request."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ def read(*parts: bytes) -> list[list[Any]]:
 @pytest.mark.parametrize("body", BODIES)
 def test_an_upgrade_changes_nothing(upgrade: bytes, body: bytes) -> None:
     data = (POST + upgrade + body) * 2 + GET
-    found = read(data)
-    assert [[url, content, whole] for url, _, content, whole in found] == [[b"/a", b"body", True]] * 2 + [
+    requests = read(data)
+    assert [[url, content, whole] for url, _, content, whole in requests] == [[b"/a", b"body", True]] * 2 + [
         [b"/b", b"", True]
     ]
-    assert not {name for _, names, _, _ in found for name in names} & {b"upgrade", b"t"}
+    assert not {name for _, names, _, _ in requests for name in names} & {b"upgrade", b"t"}
     for cut in range(len(data)):
-        assert read(data[:cut], data[cut:]) == found
-    assert read(*(bytes([byte]) for byte in data)) == found
+        assert read(data[:cut], data[cut:]) == requests
+    assert read(*(bytes([byte]) for byte in data)) == requests
 
 
 def test_a_request_behind_an_upgrade_without_a_body_is_one() -> None:

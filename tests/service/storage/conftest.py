@@ -1,4 +1,4 @@
-"""One store, on SQLite and on PostgreSQL alike."""
+"""Fixtures of a store, on SQLite and on PostgreSQL."""
 
 import os
 import shutil
@@ -6,15 +6,18 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from service.storage import Job, NewItem, Store
+from service.storage import Claim, Item, ItemOutcome, Job, NewItem, Store
+from service.storage.records import JsonObject
+from service.storage.tables import ItemRow
 from tests.service.storage.postgres import Postgres, program, user
 
 _names = (f"store_{number}" for number in count())
@@ -22,27 +25,27 @@ _names = (f"store_{number}" for number in count())
 
 @dataclass
 class Clock:
-    """Tells the time that a test wants."""
+    """Clock that a test sets."""
 
     time: datetime = field(default_factory=lambda: datetime(2030, 1, 1, tzinfo=UTC))
 
     def __call__(self) -> datetime:
         return self.time
 
-    def jump(self, **how: float) -> None:
-        self.time += timedelta(**how)
+    def jump(self, **delta: float) -> None:
+        self.time += timedelta(**delta)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A server, started once by each process that runs tests, with a migrated database as a template."""
+    """A PostgreSQL server, started once per test process, with a migrated database as a template."""
     if program("initdb") is None or program("postgres") is None:
         pytest.skip("PostgreSQL is not installed")
     if os.geteuid() == 0 and user() is None:
-        pytest.skip("PostgreSQL refuses to run as root, and there is nobody else")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
+        pytest.skip("PostgreSQL refuses to run as root, and there is no other user")
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
     try:
-        server = Postgres(folder)
+        server = Postgres(directory)
         server.start()
         try:
             server.execute("CREATE DATABASE migrated")
@@ -51,26 +54,26 @@ def postgres() -> Iterator[Postgres]:
         finally:
             server.stop()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
 
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A real file system of three megabytes."""
-    folder = Path(tempfile.mkdtemp(prefix="disk-", dir="/tmp"))
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True).returncode:
-        folder.rmdir()
-        pytest.skip("no file system may be mounted here")
+    """A mounted file system of three megabytes."""
+    directory = Path(tempfile.mkdtemp(prefix="disk-", dir="/tmp"))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", directory], capture_output=True).returncode:
+        directory.rmdir()
+        pytest.skip("file systems cannot be mounted")
     try:
-        yield folder
+        yield directory
     finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
+        subprocess.run(["umount", directory], check=True)
+        directory.rmdir()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without tables."""
+    """URL of a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/data/store.db"
         return
@@ -83,7 +86,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database that is ready, or will be once it is opened."""
+    """URL of a database that is migrated, or will be when it is opened."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/data/store.db"
         return
@@ -105,8 +108,34 @@ def store(url: str, clock: Clock) -> Iterator[Store]:
         yield store
 
 
-def items(n: int, first: int = 0) -> list[NewItem]:
+def new_items(n: int, first: int = 0) -> list[NewItem]:
     return [NewItem({"layers": [["S"], [f"T{i}"]]}, f"{i:032x}") for i in range(first, first + n)]
+
+
+def get_items(store: Store, job_id: str) -> list[Item]:
+    """All items of a job, in the order posted."""
+    columns = [getattr(ItemRow, column.name) for column in fields(Item)]
+    query = select(*columns).where(ItemRow.job == store.jobs.get(job_id).number).order_by(ItemRow.position)
+    with store._db.read() as conn:
+        return [Item(**row._mapping) for row in conn.execute(query)]
+
+
+def finish(store: Store, claim: Claim, result: JsonObject, cached: bool = False) -> bool:
+    """Settle one item with a result; True if it counts."""
+    return store.queue.settle([ItemOutcome(claim, result=result, cached=cached)])[0]
+
+
+def fail(store: Store, claim: Claim, error: JsonObject) -> bool:
+    """Settle one item with an error; True if it counts."""
+    return store.queue.settle([ItemOutcome(claim, error=error)])[0]
+
+
+def queued_by_owner(store: Store) -> dict[str, int]:
+    """Numbers of queued items of unfinished jobs."""
+    queued: Counter[str] = Counter()
+    for job in store.jobs.list(limit=10_000):
+        queued[job.owner] += job.queued if not job.complete else 0
+    return dict(+queued)
 
 
 Create = Callable[..., Job]
@@ -115,28 +144,28 @@ Create = Callable[..., Job]
 @pytest.fixture
 def create(store: Store) -> Create:
     def create(n: int = 3, owner: str = "anonymous", **more: Any) -> Job:
-        return store.jobs.create("predictions", {"seed": 1}, items(n), owner, **more)[0]
+        return store.jobs.create("predictions", {"seed": 1}, new_items(n), owner, **more)[0]
 
     return create
 
 
 def assert_consistent(store: Store) -> None:
-    """Counts, items, completions and events of every job tell the same."""
+    """Counts, items, completions and events of every job agree."""
     for job in store.jobs.list(limit=10_000):
-        page = store.jobs.items(job.id, limit=10_000)
-        states = Counter(one.state for one in page.items)
+        items = get_items(store, job.id)
+        states = Counter(item.state for item in items)
         assert (states["queued"], states["running"], states["done"], states["failed"]) == (
             job.queued,
             job.running,
             job.done,
             job.failed,
         )
-        assert [one.position for one in page.items] == list(range(job.total))
+        assert [item.position for item in items] == list(range(job.total))
         results = store.jobs.results(job.id, limit=10_000).items
-        assert [one.completion for one in results] == list(range(1, job.done + job.failed + 1))
+        assert [item.completion for item in results] == list(range(1, job.done + job.failed + 1))
         events = store.jobs.events(job.id, limit=10_000)
         assert [event.id for event in events] == list(range(1, job.events + 1))
-        told = [event.data["position"] for event in events if event.kind == "item"]
-        assert told == [one.position for one in results]
+        positions = [event.data["position"] for event in events if event.kind == "item"]
+        assert positions == [item.position for item in results]
         assert job.state == "cancelled" or job.complete == (job.queued + job.running == 0)
         assert not (job.complete and job.running)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: started where its programs are installed, stopped by its process id."""
+"""A PostgreSQL server for tests, if its programs are installed."""
 
 import os
 import pwd
@@ -10,34 +10,34 @@ from pathlib import Path
 
 import psycopg
 
-FOLDERS = ["/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
+DIRECTORIES = ["/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
 LOCKED = "locked"
-"""The one role that needs its password; a test makes it."""
-PATIENCE = 30
-"""Seconds that it may take to start or to stop."""
+"""Role with a password, created by a test."""
+TIMEOUT_S = 30
+"""Maximum time of a start and of a stop."""
 
 
 def program(name: str) -> str | None:
-    """Where it is installed."""
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *FOLDERS]))
+    """Return the path of a program; None if it is not installed."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *DIRECTORIES]))
 
 
 def user() -> str | None:
-    """Whom it runs as, as it refuses to run as root; None for whoever runs the tests."""
+    """Return the user that runs the server, which refuses root; None for the present user."""
     if os.geteuid() != 0:
         return None
-    known = {one.pw_name for one in pwd.getpwall()}
+    known = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in ("postgres", "nobody") if name in known), None)
 
 
 class Postgres:
-    """A server that listens on a socket in its folder alone. Without fsync, for speed: no test cuts the power."""
+    """A server that listens only on a socket in its directory. It runs without fsync, as no test cuts the power."""
 
-    def __init__(self, folder: Path) -> None:
-        self._data, self._socket, self._user = folder / "data", folder, user()
+    def __init__(self, directory: Path) -> None:
+        self._data, self._socket, self._user = directory / "data", directory, user()
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
-            shutil.chown(folder, self._user)
+            shutil.chown(directory, self._user)
         initdb = [program("initdb"), "--pgdata", self._data, "--username", "tests", "--auth", "trust", "--no-sync"]
         self._run([*initdb, "--encoding", "UTF8", "--locale", "C"])
         rules = self._data / "pg_hba.conf"
@@ -56,7 +56,7 @@ class Postgres:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_S
         while True:
             try:
                 self.execute("SELECT 1")
@@ -67,10 +67,10 @@ class Postgres:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """At once; whoever is connected loses the connection."""
+        """Stop at once and close all connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT_S)
             self._process = None
 
     def execute(self, statement: str, database: str = "postgres") -> None:
@@ -78,5 +78,5 @@ class Postgres:
             conn.execute(statement.encode())
 
     def _run(self, command: list[object]) -> None:
-        folder = self._data.parent
-        subprocess.run(list(map(str, command)), check=True, user=self._user, cwd=folder, stdout=subprocess.DEVNULL)
+        directory = self._data.parent
+        subprocess.run(list(map(str, command)), check=True, user=self._user, cwd=directory, stdout=subprocess.DEVNULL)

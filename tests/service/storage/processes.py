@@ -1,4 +1,4 @@
-"""What other processes do to a store. They fork from a server that has imported it already, which takes seconds."""
+"""Other processes on a store, forked from a server that has imported it already, which takes seconds."""
 
 import multiprocessing
 import os
@@ -12,16 +12,16 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from service.storage import Store
-from tests.service.storage.conftest import items
+from tests.service.storage.conftest import finish, new_items
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.service.storage.processes"])
-PATIENCE = 30
-FOREVER = 3600
+TIMEOUT_S = 30
+FOREVER_S = 3600
 
 
 class Child:
-    """Another process, and what it says."""
+    """Another process and the pipe to it."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
         self._pipe, theirs = _context.Pipe()
@@ -29,45 +29,45 @@ class Child:
         self._process.start()
         theirs.close()
 
-    def hear(self) -> Any:
-        """What it said next. Raises `EOFError` where it ended without a further word."""
-        assert self._pipe.poll(PATIENCE), "the process says nothing"
+    def receive(self) -> Any:
+        """Return the next message. Raises `EOFError` if the process ended."""
+        assert self._pipe.poll(TIMEOUT_S), "the process sent nothing"
         return self._pipe.recv()
 
-    def tell(self, word: Any) -> None:
-        self._pipe.send(word)
+    def send(self, message: Any) -> None:
+        self._pipe.send(message)
 
     def kill(self) -> None:
-        """As `kill -9` does."""
+        """Send SIGKILL."""
         self._process.kill()
-        self._process.join(PATIENCE)
+        self._process.join(TIMEOUT_S)
         self._pipe.close()
         self._process.close()
 
 
 @contextmanager
 def child(target: Callable[..., None], *arguments: Any) -> Iterator[Child]:
-    one = Child(target, *arguments)
+    process = Child(target, *arguments)
     try:
-        yield one
+        yield process
     finally:
-        one.kill()
+        process.kill()
 
 
-def claim_all(pipe: Connection, url: str, worker: str) -> None:
-    """Claim and finish, a few at a time, until nothing is left; say what."""
+def claim_all(pipe: Connection, url: str, server: str) -> None:
+    """Claim and finish a few items at a time until none is left, and send which."""
     with Store.open(url) as store:
         pipe.send("ready")
         pipe.recv()
-        mine = []
-        while claims := store.queue.claim(3, worker):
-            mine += [(one.job.number, one.position) for one in claims]
-            assert all(store.queue.finish(one, {"by": worker}) for one in claims)
-        pipe.send(mine)
+        finished = []
+        while claims := store.queue.claim(3, server):
+            finished += [(claim.job.number, claim.position) for claim in claims]
+            assert all(finish(store, claim, {"by": server}) for claim in claims)
+        pipe.send(finished)
 
 
 def open_once(pipe: Connection, url: str) -> None:
-    """Open as soon as told; say how it went."""
+    """Open the store on a signal, and send the outcome."""
     pipe.send("ready")
     pipe.recv()
     try:
@@ -81,36 +81,36 @@ def _stop_before_commit(pipe: Connection) -> None:
     @event.listens_for(Engine, "commit")
     def stop(conn: Any) -> None:
         pipe.send("written, not committed")
-        time.sleep(FOREVER)
+        time.sleep(FOREVER_S)
 
 
 def create_and_hang(pipe: Connection, url: str) -> None:
     with Store.open(url) as store:
         _stop_before_commit(pipe)
-        store.jobs.create("predictions", {}, items(2000), "killed", "key")
+        store.jobs.create("predictions", {}, new_items(2000), "killed", "key")
 
 
 def finish_and_hang(pipe: Connection, url: str) -> None:
     with Store.open(url) as store:
         claims = store.queue.claim(2, "killed")
         _stop_before_commit(pipe)
-        store.queue.finish(claims[0], {"by": "killed"})
+        finish(store, claims[0], {"by": "killed"})
 
 
-def work_for_ever(pipe: Connection, url: str) -> None:
-    """Create, claim and finish without end; say what was promised to a client."""
+def work_forever(pipe: Connection, url: str) -> None:
+    """Create, claim and finish without end, and send every effect that a client could rely on."""
     with Store.open(url) as store:
         while True:
-            job, _ = store.jobs.create("predictions", {}, items(20), "killed")
+            job, _ = store.jobs.create("predictions", {}, new_items(20), "killed")
             pipe.send(("job", job.id, None))
-            for one in store.queue.claim(10, f"w{os.getpid()}"):
-                store.queue.finish(one, {"by": "killed"})
-                pipe.send(("item", one.job.id, one.position))
+            for claim in store.queue.claim(10, f"w{os.getpid()}"):
+                finish(store, claim, {"by": "killed"})
+                pipe.send(("item", claim.job.id, claim.position))
 
 
 def hold_the_lock(pipe: Connection, file: str) -> None:
-    """Keep an SQLite file locked."""
+    """Lock an SQLite file."""
     conn = sqlite3.connect(file, isolation_level=None)
     conn.execute("BEGIN IMMEDIATE")
     pipe.send("locked")
-    time.sleep(FOREVER)
+    time.sleep(FOREVER_S)

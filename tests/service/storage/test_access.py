@@ -1,4 +1,4 @@
-"""Servers on one store agree on whether a key is needed, on either database."""
+"""Agreement of servers on one store about access without a key, on either database."""
 
 import asyncio
 
@@ -9,38 +9,38 @@ from service.settings import KeyLimits, Settings
 from service.storage import Store
 
 
-def admitted(access: Authenticator) -> bool:
-    """True if the store lets requests without a key in now."""
+def is_open(authenticator: Authenticator) -> bool:
+    """Return True if requests without a key are accepted now."""
 
-    async def asked() -> bool:
-        await access.refresh()
+    async def ask() -> bool:
+        await authenticator.refresh()
         try:
-            await access.authenticate(None, ["admin"])
+            await authenticator.authenticate(None, ["admin"])
         except ProblemError:
             return False
         return True
 
-    return asyncio.run(asked())
+    return asyncio.run(ask())
 
 
 def test_servers_on_one_store_agree(url: str) -> None:
     entry = create_key("lab", ["predict"], KeyLimits())[1]
     with Store.open(url) as one, Store.open(url) as two:
-        open_, keyed, elsewhere = (
+        local, keyed, public = (
             Authenticator(Settings(), one),
             Authenticator(Settings(keys=(entry,)), two),
             Settings(host="::"),
         )
-        assert admitted(open_)
-        assert not admitted(keyed)
-        assert not admitted(open_)  # nor is one that was told of no key
-        assert not admitted(Authenticator(Settings(), two))
+        assert is_open(local)
+        assert not is_open(keyed)
+        assert not is_open(local)  # a server without keys in its settings either
+        assert not is_open(Authenticator(Settings(), two))
         one.keys.open()
-        assert not admitted(Authenticator(elsewhere, two))
+        assert not is_open(Authenticator(public, two))
         restarted = Authenticator(Settings(), two)
-        assert admitted(restarted)
-        assert admitted(open_)
-        two.keys.add(prefix="ark_", **entry.model_dump(mode="json", exclude_none=True))
-        assert [admitted(open_), admitted(restarted)] == [False, False]
+        assert is_open(restarted)
+        assert is_open(local)
+        two.keys.add(**entry.model_dump(mode="json", exclude_none=True))
+        assert [is_open(local), is_open(restarted)] == [False, False]
         one.keys.revoke(entry.id)
-        assert [admitted(open_), admitted(restarted)] == [False, False]
+        assert [is_open(local), is_open(restarted)] == [False, False]

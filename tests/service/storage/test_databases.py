@@ -1,4 +1,4 @@
-"""PostgreSQL databases that cannot be the store: one sentence, whatever asks, and nothing made in them."""
+"""Databases that cannot be the store: one sentence from every command, and no tables created."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def database(postgres: Postgres, encoding: str) -> Iterator[str]:
 
 @contextmanager
 def not_postgres() -> Iterator[str]:
-    """A URL where a web server answers."""
+    """URL of a web server."""
 
     def answer() -> None:
         while True:
@@ -51,8 +51,8 @@ def not_postgres() -> Iterator[str]:
 
 def run(url: str, *command: str) -> "subprocess.CompletedProcess[str]":
     env = os.environ | {"ARCHRANK_STORE_URL": url, "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
-    whole = (sys.executable, "-m", "service.cli", *command)
-    return subprocess.run(whole, env=env, capture_output=True, text=True, timeout=120)
+    arguments = (sys.executable, "-m", "service.cli", *command)
+    return subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=120)
 
 
 def tables(url: str) -> int:
@@ -62,18 +62,20 @@ def tables(url: str) -> int:
     return int(row[0])
 
 
-def test_every_command_says_what_is_wrong_in_one_sentence(postgres: Postgres) -> None:
-    said = "the encoding of database 'encoded_sql_ascii' is SQL_ASCII; archrank needs UTF8"
+def test_every_command_reports_the_encoding_in_one_sentence(postgres: Postgres) -> None:
+    message = "the encoding of database 'encoded_sql_ascii' is SQL_ASCII; archrank needs UTF8"
     with database(postgres, "SQL_ASCII") as url:
         for command in COMMANDS:
-            ended = run(url, *command)
-            assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1), ended.stderr
-            assert ended.stderr.startswith(said)
-        ended = run(url, "doctor", "--json")
-        findings = {one["check"]: one for one in json.loads(ended.stdout)["findings"]}
-        assert ended.returncode == 1
+            completed = run(url, *command)
+            assert (completed.returncode, completed.stdout, len(completed.stderr.splitlines())) == (2, "", 1), (
+                completed.stderr
+            )
+            assert completed.stderr.startswith(message)
+        completed = run(url, "doctor", "--json")
+        findings = {finding["check"]: finding for finding in json.loads(completed.stdout)["findings"]}
+        assert completed.returncode == 1
         assert findings["store"]["status"] == "error"
-        assert findings["store"]["found"].startswith(said)
+        assert findings["store"]["message"].startswith(message)
         assert findings["keys"]["status"] == "skipped"
         assert tables(url) == 0
 
@@ -86,32 +88,32 @@ def test_only_utf8_holds_every_character(encoding: str, postgres: Postgres) -> N
 
 def test_encoding_of_the_url_does_not_matter(postgres: Postgres) -> None:
     with database(postgres, "UTF8") as url, Store.open(f"{url}&client_encoding=latin1") as store:
-        assert store.keys.add("k1", "ar_1", "Žižek λ", "h4sh", ["predict"], {}).name == "Žižek λ"
+        assert store.keys.add("k1", "Žižek λ", "h4sh", ["predict"], {}).name == "Žižek λ"
 
 
-def test_password_is_wrong(postgres: Postgres) -> None:
+def test_wrong_password(postgres: Postgres) -> None:
     postgres.execute(f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'right'")
     try:
         url = postgres.url("postgres").replace("tests@", f"{LOCKED}:wr0ng@")
         with pytest.raises(StoreError, match=f'password authentication failed for user "{LOCKED}"') as caught:
             Store.open(url)
-        ended = run(url, "keys", "list")
+        completed = run(url, "keys", "list")
     finally:
         postgres.execute(f"DROP ROLE {LOCKED}")
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
-    assert "wr0ng" not in f"{caught.value} {ended.stderr}"
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (2, 1)
+    assert "wr0ng" not in f"{caught.value} {completed.stderr}"
 
 
-def test_what_answers_is_no_postgres() -> None:
+def test_server_is_not_postgres() -> None:
     with not_postgres() as url:
         with pytest.raises(StoreError, match="received invalid response") as caught:
             Store.open(url)
-        ended = run(url, "serve", "--port", "0")
-    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1), ended.stderr
-    assert "s3cret" not in f"{caught.value} {ended.stderr}"
+        completed = run(url, "serve", "--port", "0")
+    assert (completed.returncode, completed.stdout, len(completed.stderr.splitlines())) == (2, "", 1), completed.stderr
+    assert "s3cret" not in f"{caught.value} {completed.stderr}"
 
 
-def test_user_may_make_no_tables(postgres: Postgres) -> None:
+def test_user_may_not_create_tables(postgres: Postgres) -> None:
     postgres.execute("CREATE ROLE poor LOGIN")
     try:
         with database(postgres, "UTF8") as url, pytest.raises(StoreError, match="permission denied"):

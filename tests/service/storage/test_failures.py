@@ -1,4 +1,4 @@
-"""The disk fills up, the server goes, the file goes: a clear error, nothing by half, and on it goes afterwards."""
+"""Full disks, lost servers and lost files: a clear error, no partial effect, and recovery afterwards."""
 
 import random
 import shutil
@@ -18,34 +18,34 @@ from service.storage import (
     StoreBusyError,
     StoreError,
     StoreFullError,
-    StoreGoneError,
     StoreSchemaError,
+    StoreUnavailableError,
     database,
 )
-from tests.service.storage.conftest import Create, assert_consistent, items
+from tests.service.storage.conftest import Create, assert_consistent, finish, new_items
 from tests.service.storage.postgres import Postgres, user
 
 _random = random.Random(0)
-BIG = [NewItem({"text": _random.randbytes(1000).hex()}, "f") for _ in range(1000)]  # two megabytes, not to be packed
+BIG = [NewItem({"text": _random.randbytes(1000).hex()}, "f") for _ in range(1000)]  # two megabytes, incompressible
 
 
 def assert_survives_full(store: Store, free: Any) -> None:
-    """A store on a disk that is too small for `BIG`, until `free` is called."""
-    job, _ = store.jobs.create("predictions", {}, items(3), "me")
+    """The store's disk is too small for `BIG` until `free` is called."""
+    job, _ = store.jobs.create("predictions", {}, new_items(3), "me")
     (claim,) = store.queue.claim(1, "w")
     for _ in range(2):
         with pytest.raises(StoreFullError, match=r"disk is full: free some space"):
             store.jobs.create("predictions", {}, BIG, "me", "key")
-    assert [one.id for one in store.jobs.list()] == [job.id]
+    assert [listed.id for listed in store.jobs.list()] == [job.id]
     assert_consistent(store)
     free()
-    assert store.queue.finish(claim, {})
+    assert finish(store, claim, {})
     assert store.jobs.create("predictions", {}, BIG, "me", "key")[1]
-    store.health()
+    store.check_health()
     assert_consistent(store)
 
 
-def test_sqlite_may_grow_no_more(tmp_path: Path) -> None:
+def test_sqlite_at_its_maximum_size(tmp_path: Path) -> None:
     connections: list[Any] = []
 
     def remember(connection: Any, entry: Any) -> None:
@@ -57,8 +57,13 @@ def test_sqlite_may_grow_no_more(tmp_path: Path) -> None:
 
     event.listen(Engine, "connect", remember)
     try:
-        with Store.in_folder(tmp_path) as store:
-            assert_survives_full(store, lambda: [limit(one, 2**30) for one in connections])
+        with Store.open_directory(tmp_path) as store:
+
+            def free() -> None:
+                for connection in connections:
+                    limit(connection, 2**30)
+
+            assert_survives_full(store, free)
     finally:
         event.remove(Engine, "connect", remember)
 
@@ -66,7 +71,7 @@ def test_sqlite_may_grow_no_more(tmp_path: Path) -> None:
 def test_sqlite_on_a_full_disk(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(2**20))
-    with Store.in_folder(small_disk / "data") as store:
+    with Store.open_directory(small_disk / "data") as store:
         with ballast.open("ab") as file:  # leave 200 KiB
             file.write(bytes(shutil.disk_usage(small_disk).free - 200 * 2**10))
 
@@ -81,17 +86,17 @@ def test_sqlite_opened_on_a_full_disk(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
     with pytest.raises(StoreFullError):
-        Store.in_folder(small_disk)
+        Store.open_directory(small_disk)
     ballast.unlink()
-    with Store.in_folder(small_disk) as store:
-        store.health()
+    with Store.open_directory(small_disk) as store:
+        store.check_health()
 
 
 def test_postgres_on_a_full_disk(small_disk: Path, postgres: Postgres) -> None:
     space = small_disk / "space"
     space.mkdir()
-    if user():
-        shutil.chown(space, user())
+    if owner := user():
+        shutil.chown(space, owner)
     subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
     postgres.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
     postgres.execute("CREATE DATABASE small TABLESPACE small")
@@ -111,33 +116,37 @@ def test_postgres_on_a_full_disk(small_disk: Path, postgres: Postgres) -> None:
 
 
 @contextmanager
-def database_of(postgres: Postgres, name: str) -> Iterator[str]:
+def temporary_database(postgres: Postgres, name: str) -> Iterator[str]:
     postgres.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
     yield postgres.url(name)
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_postgres_restarted(postgres: Postgres) -> None:
-    with database_of(postgres, "restarted") as url, Store.open(url) as store:
-        job, _ = store.jobs.create("predictions", {}, items(2), "me")
+    with temporary_database(postgres, "restarted") as url, Store.open(url) as store:
+        job, _ = store.jobs.create("predictions", {}, new_items(2), "me")
         (claim, _) = store.queue.claim(2, "w")
         postgres.stop()
         postgres.start()
-        assert store.queue.finish(claim, {})  # nobody noticed
+        assert finish(store, claim, {})  # the restart goes unnoticed
         postgres.stop()
         try:
-            for call in (store.health, store.jobs.list, lambda: store.jobs.create("predictions", {}, items(1), "me")):
-                with pytest.raises(StoreGoneError, match="cannot be reached"):
+            for call in (
+                store.check_health,
+                store.jobs.list,
+                lambda: store.jobs.create("predictions", {}, new_items(1), "me"),
+            ):
+                with pytest.raises(StoreUnavailableError, match="cannot be reached"):
                     call()
         finally:
             postgres.start()
-        store.health()
+        store.check_health()
         assert store.jobs.get(job.id).done == 1
         assert_consistent(store)
 
 
 def test_postgres_restarted_within_a_transaction(postgres: Postgres) -> None:
-    with database_of(postgres, "interrupted") as url, Store.open(url) as store:
+    with temporary_database(postgres, "interrupted") as url, Store.open(url) as store:
 
         def restart(*_: object) -> None:
             postgres.stop()
@@ -145,19 +154,19 @@ def test_postgres_restarted_within_a_transaction(postgres: Postgres) -> None:
 
         event.listen(Engine, "commit", restart)
         try:
-            with pytest.raises(StoreGoneError):
-                store.jobs.create("predictions", {}, items(9), "me")
+            with pytest.raises(StoreUnavailableError):
+                store.jobs.create("predictions", {}, new_items(9), "me")
         finally:
             event.remove(Engine, "commit", restart)
         assert store.jobs.list() == []
-        assert store.jobs.create("predictions", {}, items(9), "me")[1]
+        assert store.jobs.create("predictions", {}, new_items(9), "me")[1]
         assert_consistent(store)
 
 
 def test_postgres_locked_by_another(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 1)
-    with database_of(postgres, "locked") as url, Store.open(url) as store:
-        job, _ = store.jobs.create("predictions", {}, items(1), "me")
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 1)
+    with temporary_database(postgres, "locked") as url, Store.open(url) as store:
+        job, _ = store.jobs.create("predictions", {}, new_items(1), "me")
         with psycopg.connect(url) as other:
             other.execute("SELECT * FROM jobs FOR UPDATE")
             with pytest.raises(StoreBusyError, match="lock timeout"):
@@ -166,31 +175,35 @@ def test_postgres_locked_by_another(postgres: Postgres, monkeypatch: pytest.Monk
         assert store.jobs.cancel(job.id).state == "cancelled"
 
 
-def test_sqlite_file_is_gone_and_comes_back(tmp_path: Path) -> None:
-    with Store.in_folder(tmp_path / "data") as store:
-        job, _ = store.jobs.create("predictions", {}, items(1), "me")
+def test_sqlite_file_is_moved_away_and_back(tmp_path: Path) -> None:
+    with Store.open_directory(tmp_path / "data") as store:
+        job, _ = store.jobs.create("predictions", {}, new_items(1), "me")
         (tmp_path / "data").rename(tmp_path / "moved")
-        for call in (store.health, store.jobs.list, lambda: store.jobs.create("predictions", {}, items(1), "me")):
-            with pytest.raises(StoreGoneError, match="cannot be reached"):
+        for call in (
+            store.check_health,
+            store.jobs.list,
+            lambda: store.jobs.create("predictions", {}, new_items(1), "me"),
+        ):
+            with pytest.raises(StoreUnavailableError, match="cannot be reached"):
                 call()
         assert not (tmp_path / "data").exists()
         (tmp_path / "moved").rename(tmp_path / "data")
         assert store.jobs.get(job.id) == job
-        store.health()
+        store.check_health()
 
 
 def test_sqlite_restored_from_a_copy(tmp_path: Path) -> None:
-    """Connections to the file of before are not used any more."""
-    with Store.in_folder(tmp_path / "copy") as store:
-        job, _ = store.jobs.create("predictions", {}, items(1), "me")
-    with Store.in_folder(tmp_path / "data") as store:
-        store.health()
+    """Connections to the replaced file are not used any more."""
+    with Store.open_directory(tmp_path / "copy") as store:
+        job, _ = store.jobs.create("predictions", {}, new_items(1), "me")
+    with Store.open_directory(tmp_path / "data") as store:
+        store.check_health()
         shutil.rmtree(tmp_path / "data")
         shutil.copytree(tmp_path / "copy", tmp_path / "data")
-        assert [one.id for one in store.jobs.list()] == [job.id]
+        assert [listed.id for listed in store.jobs.list()] == [job.id]
 
 
-def test_table_is_gone(url: str, store: Store, create: Create) -> None:
+def test_missing_table(url: str, store: Store, create: Create) -> None:
     create(1)
     with store._db.write() as conn:
         conn.exec_driver_sql("DROP TABLE events")

@@ -1,4 +1,4 @@
-"""Which databases are opened, and what becomes of their tables."""
+"""Opening and migration of databases."""
 
 import os
 import re
@@ -14,29 +14,29 @@ from sqlalchemy import NullPool, create_engine, text
 
 from common.errors import InputError
 from proxies import Score
-from service.storage import Requeued, Store, StoreError, StoreGoneError, StoreSchemaError
-from service.storage.database import parsed
-from service.storage.migrate import FOLDER
+from service.storage import RequeueResult, Store, StoreError, StoreSchemaError, StoreUnavailableError
+from service.storage.database import parse_url
+from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.records import UNBOUND
 from service.storage.score_key import ScoreKey
 from service.storage.tables import Base
-from tests.service.storage.conftest import items
+from tests.service.storage.conftest import get_items, new_items
 from tests.service.storage.postgres import Postgres
 
 
-def test_migrations_make_the_tables(empty_url: str) -> None:
+def test_migrations_create_the_tables(empty_url: str) -> None:
     with Store.open(empty_url) as store, store._db.read() as conn:
         assert compare_metadata(MigrationContext.configure(conn), Base.metadata) == []
 
 
 def test_opened_again(url: str) -> None:
     with Store.open(url) as store:
-        job, _ = store.jobs.create("predictions", {}, items(3), "me")
+        job, _ = store.jobs.create("predictions", {}, new_items(3), "me")
         store.queue.claim(1, "w")
     with Store.open(url) as store:
         assert store.jobs.get(job.id).running == 1
         assert len(store.queue.claim(9, "w")) == 2
-        store.health()
+        store.check_health()
 
 
 EARLIER = (
@@ -56,15 +56,15 @@ KEY = (
 )
 
 
-def earlier(url: str, *statements: str, revision: str = "0002") -> None:
-    """Make a store of an earlier schema, with these rows."""
-    where = parsed(url)
-    if where.drivername == "sqlite":
-        Path(str(where.database)).parent.mkdir()
-    engine = create_engine(where, poolclass=NullPool)
+def create_earlier(url: str, *statements: str, revision: str = "0002") -> None:
+    """Create a store of an earlier schema and execute statements."""
+    parsed = parse_url(url)
+    if parsed.drivername == "sqlite":
+        Path(str(parsed.database)).parent.mkdir()
+    engine = create_engine(parsed, poolclass=NullPool)
     with engine.begin() as conn:
         config = Config()
-        config.set_main_option("script_location", str(FOLDER))
+        config.set_main_option("script_location", str(MIGRATIONS_DIR))
         config.attributes["connection"] = conn
         command.upgrade(config, revision)
         for statement in statements:
@@ -72,18 +72,18 @@ def earlier(url: str, *statements: str, revision: str = "0002") -> None:
 
 
 def test_store_of_an_earlier_archrank(empty_url: str) -> None:
-    """Its revoked keys let nobody in, its jobs go on, and what was held only was not tried."""
-    earlier(empty_url, KEY, *EARLIER)
+    """Its revoked keys admit nobody, its jobs continue, and claims without a start are no attempts."""
+    create_earlier(empty_url, KEY, *EARLIER)
     with Store.open(empty_url) as store:
         assert not store.keys.anonymous()
         assert store.jobs.get("j1").basis == UNBOUND
-        assert [one.attempts for one in store.jobs.items("j1").items] == [9, 0, 0]
-        assert store.queue.requeue(None, 1, {}) == Requeued(1, 0)
-        assert [one.position for one in store.queue.claim(9, "w")] == [1, 2]
+        assert [item.attempts for item in get_items(store, "j1")] == [9, 0, 0]
+        assert store.queue.requeue_all(1, {}) == RequeueResult(1, 0)
+        assert [claim.position for claim in store.queue.claim(9, "w")] == [1, 2]
 
 
 def test_store_of_an_earlier_archrank_that_had_no_key(empty_url: str) -> None:
-    earlier(empty_url)
+    create_earlier(empty_url)
     with Store.open(empty_url) as store:
         assert store.keys.anonymous()
 
@@ -99,7 +99,7 @@ SCORES = (
 
 
 def test_scores_of_an_earlier_archrank_are_kept(empty_url: str) -> None:
-    earlier(empty_url, CONTEXT, SCORES)
+    create_earlier(empty_url, CONTEXT, SCORES)
     zen = ScoreKey("gcn-nas", "a", "b", 0, 3, "zen", "1", "cpu", "float32")
     synflow = zen._replace(proxy="synflow", version="2")
     with Store.open(empty_url) as store:
@@ -116,26 +116,26 @@ def test_newer_schema_is_refused(url: str) -> None:
         Store.open(url)
 
 
-def test_tables_of_somebody_else_are_left_alone(empty_url: str) -> None:
+def test_foreign_tables_are_left_alone(empty_url: str) -> None:
     with Store.open(empty_url) as store, store._db.write() as conn:
         conn.exec_driver_sql("DROP TABLE alembic_version")
     with pytest.raises(StoreSchemaError, match="that are not archrank's"):
         Store.open(empty_url)
 
 
-def test_file_that_is_no_database(tmp_path: Path) -> None:
+def test_file_is_not_a_database(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("notes\n" * 1000)
-    with pytest.raises(StoreSchemaError, match="whether the URL is the right one"):
+    with pytest.raises(StoreSchemaError, match="check the URL"):
         Store.open(f"sqlite:///{file}")
     assert file.read_text() == "notes\n" * 1000
 
 
-def test_file_of_a_data_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "a folder with 100% ?#&"
-    with Store.in_folder(folder) as store:
-        store.health()
-        (file,) = (path for path in folder.iterdir() if path.suffix == ".db")
+def test_file_of_a_data_directory(tmp_path: Path) -> None:
+    directory = tmp_path / "a directory with 100% ?#&"
+    with Store.open_directory(directory) as store:
+        store.check_health()
+        (file,) = (path for path in directory.iterdir() if path.suffix == ".db")
         assert file.name == "archrank.db"
         assert oct(os.stat(file).st_mode)[-3:] == "600"
         with sqlite3.connect(file) as conn:
@@ -147,19 +147,19 @@ def test_file_of_a_data_folder(tmp_path: Path) -> None:
     "url",
     ["", "x", "sqlite://", "sqlite:///:memory:", "sqlite:////tmp/x?mode=ro", "mysql://h/d", "postgresql+asyncpg://h/d"],
 )
-def test_url_of_no_store(url: str) -> None:
+def test_url_is_not_allowed(url: str) -> None:
     with pytest.raises(InputError, match=re.escape("allowed: sqlite:///<path of a file> or postgresql://")):
         Store.open(url)
 
 
-def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_directory_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="a folder that can be written"):
-        Store.in_folder(tmp_path / "file" / "data")
+    with pytest.raises(InputError, match="a writable directory"):
+        Store.open_directory(tmp_path / "file" / "data")
 
 
 def test_server_that_does_not_answer(tmp_path: Path) -> None:
-    with pytest.raises(StoreGoneError, match="cannot be reached") as caught:
+    with pytest.raises(StoreUnavailableError, match="cannot be reached") as caught:
         Store.open(f"postgresql://me:s3cret@/db?host={tmp_path}")
     assert "s3cret" not in str(caught.value)
 

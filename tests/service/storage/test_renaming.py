@@ -1,4 +1,4 @@
-"""Migration to the standard names: a store of the schema before it loses nothing."""
+"""Migration 0004 to the standard names loses nothing."""
 
 import json
 from datetime import UTC, datetime
@@ -8,10 +8,11 @@ import pytest
 
 from proxies import Score
 from service.api.schemas import EstimatedItem, JobCounts, ScoredItem
-from service.inference.cache import ScoreKey
-from service.storage import Basis, NewItem, Requeued, Store
+from service.storage import Basis, NewItem, RequeueResult, Store
 from service.storage.migrations.versions.v0004_standard_names import PAGE_SIZE, result
-from tests.service.storage.test_opening import earlier
+from service.storage.score_key import ScoreKey
+from tests.service.storage.conftest import finish, get_items
+from tests.service.storage.test_opening import create_earlier
 
 SCORES = {
     "zen": {"value": 1.5, "log": None, "status": "ok", "seconds": 0.25, "error": None, "note": None, "per_layer": 0.1},
@@ -120,7 +121,7 @@ EVENTS = (
 
 @pytest.fixture
 def store(empty_url: str) -> Any:
-    earlier(empty_url, *ROWS, *ITEMS, *EVENTS, revision="0003")
+    create_earlier(empty_url, *ROWS, *ITEMS, *EVENTS, revision="0003")
     with Store.open(empty_url) as store:
         yield store
 
@@ -143,27 +144,27 @@ def test_jobs_keep_everything(store: Store) -> None:
     assert [first.created_at, first.started_at, first.finished_at] == [*times[:2], None]
     assert [second.created_at, second.started_at, second.finished_at] == times
     assert (second.kind, second.error) == ("scores", ERROR)
-    items = store.jobs.items("j1").items
-    assert [one.state for one in items] == ["done", "done", "failed", "running", "queued"]
-    assert [(one.result, one.error) for one in items[:3]] == [(NEW_ESTIMATED, None), (NEW_PLAIN, None), (None, ERROR)]
-    assert all(one.architecture == NAMED for one in items)
+    items = get_items(store, "j1")
+    assert [row.state for row in items] == ["done", "done", "failed", "running", "queued"]
+    assert [(row.result, row.error) for row in items[:3]] == [(NEW_ESTIMATED, None), (NEW_PLAIN, None), (None, ERROR)]
+    assert all(row.architecture == NAMED for row in items)
     (scored,) = store.jobs.results("j2").items
     assert scored.result == SCORED | {"scores": NEW_SCORES}
     events = store.jobs.events("j1")
-    assert [(one.id, one.kind) for one in events] == [(1, "created"), (2, "started"), (3, "item")]
+    assert [(row.id, row.kind) for row in events] == [(1, "created"), (2, "started"), (3, "item")]
     assert set(events[0].data) == set(JobCounts.model_fields)
     assert (events[1].data["queued"], events[1].data["running"]) == (4, 1)
     assert events[2].data == {"position": 0, "state": "done", "completion": 1}
 
 
 def test_jobs_go_on(store: Store) -> None:
-    assert store.queue.requeue_lost(9, ERROR) == Requeued(0, 0)  # its server is still there
-    store.servers.leave("s1")
-    assert store.queue.requeue_lost(9, ERROR) == Requeued(1, 0)
+    assert store.queue.requeue_lost(9, ERROR) == RequeueResult(0, 0)  # its server is still there
+    store.servers.remove("s1")
+    assert store.queue.requeue_lost(9, ERROR) == RequeueResult(1, 0)
     claims = store.queue.claim(9, "s2")
-    assert [(one.position, one.lease) for one in claims] == [(3, 8), (4, 8)]  # owners were served 7 times before
-    for one in claims:
-        store.queue.finish(one, NEW_PLAIN)
+    assert [(claim.position, claim.lease) for claim in claims] == [(3, 8), (4, 8)]  # owners were served 7 times before
+    for claim in claims:
+        finish(store, claim, NEW_PLAIN)
     assert store.jobs.get("j1").state == "done"
 
 
@@ -189,8 +190,8 @@ def test_more_rows_than_a_page(empty_url: str) -> None:
     number = PAGE_SIZE + 1
     job = ROWS[1].replace("1, 0, 0, 1, 0, 0, 0)", f"{number}, 0, 0, {number}, 0, 0, 0)")
     items = [item(position, "done", position + 1, job=2, result=SCORED) for position in range(number)]
-    earlier(empty_url, job, *items, revision="0003")
+    create_earlier(empty_url, job, *items, revision="0003")
     with Store.open(empty_url) as store:
         results = store.jobs.results("j2", limit=number).items
     assert len(results) == number
-    assert all(one.result == SCORED | {"scores": NEW_SCORES} for one in results)
+    assert all(row.result == SCORED | {"scores": NEW_SCORES} for row in results)

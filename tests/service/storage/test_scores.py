@@ -1,8 +1,9 @@
-"""Scores come back as they were put, on either database."""
+"""The table of scores, on either database."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from tests.service.storage.conftest import Clock
 HOUR = timedelta(hours=1)
 
 
-def key(architecture: int = 0, proxy: str = "nwot", version: str = "1", **more: object) -> ScoreKey:
-    one = ScoreKey("space", f"{architecture:032x}", "batch", 0, 1, proxy, version, "cpu", "float32")
-    return one._replace(**more)
+def key(architecture: int = 0, proxy: str = "nwot", version: str = "1", **changes: Any) -> ScoreKey:
+    base = ScoreKey("space", f"{architecture:032x}", "batch", 0, 1, proxy, version, "cpu", "float32")
+    return base._replace(**changes)
 
 
 def score(value: float | None = 1.5, log: float | None = None) -> Score:
@@ -26,20 +27,20 @@ def score(value: float | None = 1.5, log: float | None = None) -> Score:
 
 @pytest.mark.parametrize("number", [0.1, 1 / 3, 1e22, 1.7976931348623157e308, 5e-324, -2.5e-300, 0.0, 3.0, 2.0**53 + 2])
 def test_numbers_come_back_exactly(store: Store, number: float) -> None:
-    put = {
+    scores = {
         key(): Score(number, -number, "ok", 0.1),
         key(1): Score(None, number, "ok", 0.0, note="é\n"),
     }
-    store.scores.put(put)
-    got = store.scores.get(put)
-    assert got == put
-    assert all(type(one) is float for score in got.values() for one in (score.log, score.seconds))
+    store.scores.put(scores)
+    stored = store.scores.get(scores)
+    assert stored == scores
+    assert all(type(number) is float for score in stored.values() for number in (score.log, score.seconds))
 
 
 def test_every_part_of_the_key_counts(store: Store) -> None:
-    other = {
+    changes: dict[str, Any] = {
         "space": "x",
-        "batch": "x",
+        "probe_batch": "x",
         "seed": 2**32 - 1,
         "repeats": 2,
         "proxy": "x",
@@ -47,10 +48,10 @@ def test_every_part_of_the_key_counts(store: Store) -> None:
         "device": "cuda",
         "dtype": "x",
     }
-    keys = [key(), key(1), *(key(**{name: value}) for name, value in other.items())]
-    put = {one: score(i) for i, one in enumerate(keys)}
-    store.scores.put(put)
-    assert store.scores.get(keys) == put
+    keys = [key(), key(1), *(key(**{name: value}) for name, value in changes.items())]
+    scores = {key: score(i) for i, key in enumerate(keys)}
+    store.scores.put(scores)
+    assert store.scores.get(keys) == scores
     assert store.scores.get([key(2), key(proxy="y"), key(seed=1)]) == {}
     assert store.scores.get([]) == {}
 
@@ -73,10 +74,10 @@ def test_only_ok_scores_are_kept(store: Store) -> None:
 def test_writers_of_the_same_architectures_lose_nothing(store: Store) -> None:
     proxies = [f"p{i}" for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        puts = [{key(i, name): score(i) for i in range(50)} for name in proxies]
-        list(pool.map(store.scores.put, puts))
-    put = {one: two for some in puts for one, two in some.items()}
-    assert store.scores.get(put) == put
+        batches = [{key(i, name): score(i) for i in range(50)} for name in proxies]
+        list(pool.map(store.scores.put, batches))
+    scores = {key: score for batch in batches for key, score in batch.items()}
+    assert store.scores.get(scores) == scores
 
 
 def test_pruned_by_age(store: Store, clock: Clock) -> None:
@@ -88,7 +89,7 @@ def test_pruned_by_age(store: Store, clock: Clock) -> None:
     assert store.scores.get([key(0), key(1)]) == {key(1): score()}
 
 
-def test_pruned_by_number_whatever_the_clock_says(store: Store, clock: Clock) -> None:
+def test_pruned_by_number_independently_of_the_clock(store: Store, clock: Clock) -> None:
     for i in range(4):
         store.scores.put({key(i): score()})
         clock.jump(hours=-30)

@@ -1,52 +1,54 @@
-"""What is written behind is written in order and once, however long the store is away."""
+"""Values are written in order and once, however long the store is unavailable."""
 
 import asyncio
 from collections.abc import Sequence
 
 import pytest
 
-from service.storage import StoreError
-from service.storage import write_behind as behind
+from service.storage import StoreError, write_behind
 from service.storage.write_behind import WriteBehind
 
 
-def test_again_until_the_store_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(behind, "PAUSE", 0.001)
-    tried: list[Sequence[int]] = []
+def test_retries_until_the_store_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_behind, "RETRY_INTERVAL_S", 0.001)
+    attempts: list[Sequence[int]] = []
     stored: list[int] = []
-    told: list[int] = []
+    reported: list[int] = []
 
     def write(values: Sequence[int]) -> None:
-        tried.append(values)
-        if len(tried) < 4:
+        attempts.append(values)
+        if len(attempts) < 4:
             raise StoreError("away")
         stored.extend(values)
 
     async def work() -> None:
-        one = WriteBehind("numbers", write, told.extend)
-        one.add([1, 2])
-        await asyncio.sleep(0)  # it has begun with these
+        writer = WriteBehind("numbers", write, reported.extend)
+        writer.add([1, 2])
+        await asyncio.sleep(0)  # the first attempt has begun
         for number in range(3, 9):
-            one.add([number])
-        await one.flush(60)
-        one.add([9])
-        await one.flush(60)
-        assert len(one) == 0
+            writer.add([number])
+        await writer.flush(60)
+        writer.add([9])
+        await writer.flush(60)
+        assert len(writer) == 0
 
     asyncio.run(work())
-    assert stored == told == list(range(1, 10))
-    assert tried[0] == tried[3] == [1, 2]
-    assert tried[4] == list(range(3, 9))  # together
+    assert stored == reported == list(range(1, 10))
+    assert attempts[0] == attempts[3] == [1, 2]
+    assert attempts[4] == list(range(3, 9))  # in one batch
 
 
-def test_gives_up_at_the_end() -> None:
+def test_gives_up_after_the_timeout() -> None:
     def write(values: Sequence[int]) -> None:
         raise StoreError("away")
 
+    def on_written(values: Sequence[int]) -> None:
+        pytest.fail("nothing was written")
+
     async def work() -> int:
-        one = WriteBehind("numbers", write, pytest.fail)
-        one.add([1])
-        await one.flush(0.01)
-        return len(one)
+        writer = WriteBehind("numbers", write, on_written)
+        writer.add([1])
+        await writer.flush(0.01)
+        return len(writer)
 
     assert asyncio.run(work()) == 0

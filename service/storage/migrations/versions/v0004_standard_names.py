@@ -36,8 +36,9 @@ def upgrade() -> None:
     for table, columns in COLUMNS.items():
         for old, new in columns.items():
             op.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
-    for index in ("items_waiting", "scores_turn", "scores_used"):
+    for index in ("items_waiting", "ix_api_keys_prefix", "scores_turn", "scores_used"):
         op.drop_index(index)
+    op.drop_column("api_keys", "prefix")  # never read
     op.execute("UPDATE items SET state = 'queued' WHERE state = 'waiting'")
     for old, new in KINDS.items():
         op.execute(f"UPDATE jobs SET kind = '{new}' WHERE kind = '{old}'")

@@ -1,0 +1,158 @@
+"""Domains of a search: a search space within limits, or a table of architectures."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import Architecture, Cost, InputError, SearchSpace
+from models.base import Shape
+from models.batches.spec import BatchSpec
+
+MAX_SAMPLES = 10_000
+"""Random architectures in a row that may exceed the limits before these are refused."""
+MAX_VARIATIONS = 200
+"""Mutations or crossovers of the same parents in a row that may exceed the limits."""
+
+
+class SpaceDomain:
+    """A search space, or the part of it within limits, by rejection sampling.
+
+    Args:
+        space: search space.
+        depth: number of layers, if fixed.
+        max_flops: maximum FLOPs of a forward pass.
+        max_params: maximum number of parameters.
+        shape: shape of the batch that FLOPs are counted for; by default that of the default probe batch.
+
+    Raises:
+        InputError: the limits leave no architecture; the error names the limit and the least that random
+            architectures need.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Architecture],
+        depth: int | None = None,
+        max_flops: int | None = None,
+        max_params: int | None = None,
+        shape: Shape | None = None,
+    ) -> None:
+        batch = BatchSpec()
+        self.space, self.shape = space, shape or space.input_shape(batch.batch_size, batch.frames)
+        self.depth, self.max_flops, self.max_params = depth, max_flops, max_params
+        self.sample(np.random.default_rng(0))
+
+    def cost(self, arch: Architecture) -> Cost:
+        """Parameters, and FLOPs of one forward pass of the batch."""
+        return self.space.cost(arch, self.shape)
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Return a random architecture within the limits.
+
+        Raises:
+            InputError: none of `MAX_SAMPLES` random architectures is within the limits.
+        """
+        fixed = {} if self.depth is None else {"depth": self.depth}
+        costs = []
+        for _ in range(MAX_SAMPLES):
+            arch = self.space.sample(rng, **fixed)
+            costs.append(self.cost(arch))
+            if self._is_affordable(costs[-1]):
+                return arch
+        raise self._limits_error(costs)
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return a random mutation within the limits; a random architecture if none is found."""
+        for _ in range(MAX_VARIATIONS):
+            mutant = self.space.mutate(arch, rng)
+            if self._is_within_limits(mutant):
+                return mutant
+        return self.sample(rng)
+
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
+        """Iterate over the neighbors within the limits."""
+        return (neighbor for neighbor in self.space.neighbors(arch) if self._is_affordable(self.cost(neighbor)))
+
+    def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return a random crossover within the limits; the first parent if none is found."""
+        for _ in range(MAX_VARIATIONS):
+            child = self.space.crossover(first, second, rng)
+            if self._is_within_limits(child):
+                return child
+        return first
+
+    def _is_within_limits(self, arch: Architecture) -> bool:
+        return self._is_affordable(self.cost(arch)) and self.depth in (None, arch.depth)
+
+    def _is_affordable(self, cost: Cost) -> bool:
+        return (self.max_flops is None or cost.flops <= self.max_flops) and (
+            self.max_params is None or cost.params <= self.max_params
+        )
+
+    def _limits_error(self, costs: Sequence[Cost]) -> InputError:
+        """Error that names the limit that all of these costs exceed."""
+        sampled = f"{len(costs)} random architectures" + (f" of {self.depth} layers" if self.depth is not None else "")
+        for field, limit, least in (
+            ("max_flops", self.max_flops, min(cost.flops for cost in costs)),
+            ("max_params", self.max_params, min(cost.params for cost in costs)),
+        ):
+            if limit is not None and least > limit:
+                return InputError(field, limit, f"at least {least}, the least of {sampled}")
+        allowed = f"more, or more max_flops: none of {sampled} is within both limits"
+        return InputError("max_params", self.max_params, allowed)
+
+
+class TableDomain:
+    """A table of architectures, for replays on a benchmark: mutations and neighbors are near rows of the table.
+
+    The distance of two architectures is the Jaccard distance of their modules, slot by slot of the backbone: the share
+    of modules that only one of them has. (By the plain number of such modules, small architectures would be near to
+    all others, and random steps would end among them.)
+
+    Args:
+        space: search space of the architectures; has features named `slot<number>.<module>`.
+        architectures: the rows, without duplicates.
+        num_neighbors: number of nearest rows that are neighbors; ties are broken by the order of the table.
+
+    Attributes:
+        distances: distances between the rows, (n, n).
+    """
+
+    def __init__(
+        self, space: SearchSpace[Architecture], architectures: Sequence[Architecture], num_neighbors: int = 20
+    ) -> None:
+        suffixes = tuple(f".{module}" for module in space.describe()["modules"])
+        names = space.feature_names
+        self._columns = [i for i, name in enumerate(names) if name.startswith("slot") and name.endswith(suffixes)]
+        self.space, self.architectures = space, list(architectures)
+        self._row = {arch: i for i, arch in enumerate(self.architectures)}
+        self._masks = self._module_masks(self.architectures)
+        self.distances = np.stack([self._distances_to(mask) for mask in self._masks])
+        self_first = self.distances - np.eye(len(self.architectures))
+        self._nearest = self_first.argsort(axis=1, kind="stable")[:, 1 : num_neighbors + 1]
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Return a random row."""
+        return self.architectures[int(rng.integers(len(self.architectures)))]
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return a random neighbor."""
+        return self.architectures[int(rng.choice(self._nearest[self._row[arch]]))]
+
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
+        """Iterate over the neighbors, the nearest first."""
+        return (self.architectures[i] for i in self._nearest[self._row[arch]])
+
+    def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """Return the row nearest to a random crossover in the search space."""
+        (mask,) = self._module_masks([self.space.crossover(first, second, rng)])
+        return self.architectures[int(self._distances_to(mask).argmin())]
+
+    def _module_masks(self, architectures: Sequence[Architecture]) -> NDArray[np.bool_]:
+        """Modules of each architecture, (n, slots × modules)."""
+        return self.space.feature_values(architectures)[:, self._columns] > 0
+
+    def _distances_to(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Jaccard distances of all rows to a module mask, (n,)."""
+        return np.asarray((self._masks ^ mask).sum(axis=1) / (self._masks | mask).sum(axis=1))

@@ -1,0 +1,51 @@
+"""Calls through a proxy that drops, delays and duplicates requests: no result is lost, moved or computed twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client.conftest import MakeClient
+from tests.client.faulty_proxy import FAULTS, faulty_proxy
+from tests.client.test_client import INVALID, metric
+from tests.real_server import CHEAP, Server, serving
+
+SIZE = 66
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[Server]:
+    """A server with an empty store."""
+    with serving(tmp_path) as server:
+        yield server
+
+
+def test_all_calls(make_client: MakeClient, fresh_server: Server) -> None:
+    def n_scored() -> float:
+        return metric(fresh_server.client, "archrank_scoring_duration_seconds_count")
+
+    with faulty_proxy(fresh_server.url, seed=3) as proxy:
+        client = make_client(proxy.url, timeout=20.0)
+        architectures = [*client.sample(SIZE, depth=4, seed=1), INVALID]
+        results = client.predict([*architectures, architectures[0]], proxies=CHEAP)
+        assert [result.architecture for result in results] == [*architectures, architectures[0]]
+        assert [result.ok for result in results] == [True] * SIZE + [False, True]
+        assert n_scored() == SIZE
+        assert len(fresh_server.client.get("/v1/jobs").json()["jobs"]) == 1  # in spite of several submissions
+
+        scores = client.score(architectures, proxies=CHEAP)
+        assert [result.scores for result in scores[:-1]] == [result.scores for result in results[:SIZE]]
+        assert n_scored() == SIZE
+
+        many = client.sample(700, seed=2)
+        ranked = client.rank(many, proxies=[])
+        assert sorted(entry.position for entry in ranked) == list(range(700))
+        assert [entry.architecture for entry in ranked] == [many[entry.position] for entry in ranked]
+        assert [validation.parameters for validation in client.validate(many[:130])]
+
+        job = client.submit(client.sample(20, depth=4, seed=3), proxies=CHEAP)
+        positions = [position for position, _ in job.iter()]
+        assert sorted(positions) == list(range(20))  # each once
+        assert job.wait().state == "done"
+        assert n_scored() == SIZE + 20
+        assert set(FAULTS) <= set(proxy.counts)
