@@ -1,6 +1,7 @@
 """What a prediction from structure alone costs, without HTTP."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def structure_only() -> dict[int, float]:
     fitted = Ensemble.load(ARTIFACTS / "gcn-nas-ntu")
     architectures = _architectures(max(NUMBERS))
     return {
-        number: seconds(lambda number=number: fitted.predict(architectures[:number]), 3 if number > 999 else 30)
+        number: seconds(partial(fitted.predict, architectures[:number]), 3 if number > 999 else 30)
         for number in NUMBERS
     }
 
@@ -46,7 +47,7 @@ def cached() -> dict[int, float]:
             prediction_response(result).model_dump_json()
 
         try:
-            return {number: seconds(lambda number=number: predict(number), 10) for number in (10, 100, 1000)}
+            return {number: seconds(partial(predict, number), 10) for number in (10, 100, 1000)}
         finally:
             context.close()
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from archrank_client import schemas
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
 from tests.conftest import ROOT
 
 Schema = dict[str, Any]
 OPENAPI: Schema = json.loads((ROOT / "docs" / "openapi.json").read_text())
-DOCUMENTS = {
+DOCUMENTS: dict[str, type[BaseModel]] = {
     "Problem": schemas.Problem,
     "PredictionResponse": schemas.PredictionResponse,
     "ScoreResponse": schemas.ScoreResponse,
@@ -44,9 +44,11 @@ def differences(server: Schema, client: Schema, definitions: Schema, path: str =
         definitions: definitions of the client's schema.
         path: path of both, for the result.
     """
-    found = []
+    found: list[Difference] = []
     for option in alternatives(server, OPENAPI["components"]["schemas"]):
-        candidates = [compare(option, other, definitions, path) for other in alternatives(client, definitions)]
+        candidates: list[list[Difference]] = [
+            compare(option, other, definitions, path) for other in alternatives(client, definitions)
+        ]
         found += min(candidates, key=len)
     return found
 
@@ -105,7 +107,7 @@ def compare_values(server: Schema, client: Schema, definitions: Schema, path: st
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_fields_agree(name: str) -> None:
-    client = TypeAdapter(DOCUMENTS[name]).json_schema(mode="validation")
+    client = DOCUMENTS[name].model_json_schema()
     server = OPENAPI["components"]["schemas"][name]
     expected = {(f".{field}", "not in the client") for field in NOT_IN_CLIENT.get(name, ())}
     if name == "JobResults":  # one type of predictions, ranked or not

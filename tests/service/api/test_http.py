@@ -12,9 +12,11 @@ import httpx
 import pytest
 from archrank_client import Client
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from service.cli.demo import server
 from tests.service.api.test_protection import until_closed
-from tests.service.conftest import FOUR_LAYERS, PENG, SMALL
+from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
 
 PUBLIC = "https://archrank.example/archrank/"

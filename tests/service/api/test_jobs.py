@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from tests.real_server import told
-from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
+from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
 

@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from service.cli.demo import server
-from tests.service.conftest import FOUR_LAYERS, HEADERS, PENG
+from tests.service.conftest import HEADERS
 
 DATA = Path(__file__).parents[2] / "data"
 INSIDE = re.compile(rb'Traceback|File \\?"|\.py\b|site-packages|/home/|/root/|/tmp/')

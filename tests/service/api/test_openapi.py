@@ -52,7 +52,7 @@ def job(url: str) -> str:
 
 @API.parametrize()
 @BOUNDED
-def test_answers_are_as_documented(case: Case, url: str, job: str) -> None:
+def test_answers_are_as_documented(case: Case[Any], url: str, job: str) -> None:
     name_what_there_is(case, job)
     check(case, case.call(base_url=url, headers=HEADERS, timeout=60))
 
@@ -61,19 +61,19 @@ def test_what_one_answer_names_other_requests_may_name(url: str, job: str) -> No
     """Jobs are made, then asked for, watched and cancelled by the ids that they were given."""
 
     class Workflow(API.as_state_machine()):  # type: ignore[misc]
-        def before_call(self, case: Case) -> None:
+        def before_call(self, case: Case[Any]) -> None:
             name_what_there_is(case, case.path_parameters.get("id", job))
 
-        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
             return {"base_url": url, "headers": HEADERS, "timeout": 60}
 
-        def validate_response(self, response: Response, case: Case, *_: Any, **__: Any) -> None:
+        def validate_response(self, response: Response, case: Case[Any], *_: Any, **__: Any) -> None:
             check(case, response)
 
     Workflow.run(settings=settings(BOUNDED, stateful_step_count=8))
 
 
-def check(case: Case, response: Response) -> None:
+def check(case: Case[Any], response: Response) -> None:
     """Status, headers, media type and body as documented, and bad requests refused: all of it, or what is bad of it."""
     refused = '"#/architectures/' in response.text  # where in the request an item's problem lies
     if response.status_code == 202:
@@ -81,9 +81,9 @@ def check(case: Case, response: Response) -> None:
     case.validate_response(response, excluded_checks=[negative_data_rejection] if refused else [])
 
 
-def name_what_there_is(case: Case, job: str) -> None:
+def name_what_there_is(case: Case[Any], job: str) -> None:
     """In good requests put what there is for the names that the document leaves open, and proxies that cost little."""
-    if case.meta.generation.mode is not GenerationMode.POSITIVE:
+    if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if "id" in case.path_parameters:
         case.path_parameters["id"] = job

@@ -7,8 +7,9 @@ import torch
 
 from models import ArchitectureError
 from models.batches import synthetic_batch
-from models.gcn_nas import GcnNas
+from models.gcn_nas import PENG, GcnNas
 from service.api.documents import score_response
+from service.api.schemas import FailedItem
 from service.inference import pipeline
 from service.inference.limits import SizeLimits
 from service.inference.queries import PredictionQuery, ScoreQuery
@@ -16,7 +17,7 @@ from service.inference.registry import EnsembleRegistry
 from service.inference.results import PredictedArchitecture, ScoredArchitecture
 from service.inference.scoring_context import ScoringContext
 from service.settings import Settings
-from tests.service.conftest import PENG, SIX, SMALL, run_inline
+from tests.service.conftest import SIX, SMALL, run_inline
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,9 @@ def test_too_large_is_an_error_in_its_place(library: EnsembleRegistry) -> None:
     assert isinstance(large, ArchitectureError)
     assert (large.field, large.allowed) == ("architectures[0].architecture (parameters)", "at most 5000000")
     assert int(large.value) > 5_000_000
-    problem = score_response(result).scores[0].error
+    failed = score_response(result).scores[0]
+    assert isinstance(failed, FailedItem)
+    problem = failed.error
     assert (problem.status, problem.instance) == (422, "#/architectures/0")
     assert isinstance(small, ScoredArchitecture)
     assert small.scores["params"].value is not None

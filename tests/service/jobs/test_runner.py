@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from models.gcn_nas import PENG
 from proxies import proxy_versions
 from service.api.documents import stored_item
+from service.api.schemas import FOUR_LAYERS
 from service.app import make_backend, make_context
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.jobs.runner import AHEAD, JobRunner
 from service.settings import Settings
 from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
-from tests.service.conftest import FOUR_LAYERS, PENG, SIX, SMALL, without_costs
+from tests.service.conftest import SIX, SMALL, without_costs
 from tests.service.storage.conftest import get_items
 
 
