@@ -1,4 +1,4 @@
-"""The contract of every operation and every example of the OpenAPI document, found through routes and document."""
+"""Contract of every operation and every example of the OpenAPI document."""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def document(client: httpx.Client) -> Any:
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """All objects of the document."""
+    """Yield all objects of the document."""
     if isinstance(node, dict):
         yield node
     if isinstance(node, dict | list):

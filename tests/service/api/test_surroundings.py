@@ -1,4 +1,4 @@
-"""Commands where the surroundings are poor: terminals of few letters, streams that are closed or full, no home."""
+"""Commands in restricted environments: ASCII terminals, closed or full streams, no home directory."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def test_every_letter_is_written_somehow(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_streams_that_are_closed_or_full() -> None:
-    """In one shell, as each start takes seconds."""
+    """All in one shell script, since each start takes seconds."""
     script = """
     $A ensembles missing <&- >&-; echo "closed: $?" >&2
     $A predict - <&-; echo "no input: $?" >&2

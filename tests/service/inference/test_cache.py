@@ -133,7 +133,7 @@ def test_simultaneous_requests_score_once(library: EnsembleRegistry, monkeypatch
         first = pool.submit(post, SMALL, proxies=CHEAP)
         assert begun.wait(30)
         second = pool.submit(post, SMALL, proxies=CHEAP)
-        time.sleep(0.5)  # the second asks; it has no turn of its own to be seen by
+        time.sleep(0.5)  # time for the second request to arrive, which leaves no observable trace
         assert not second.done()
         gate.set()
         assert without_costs(first.result()) == without_costs(second.result())

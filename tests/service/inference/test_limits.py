@@ -1,4 +1,4 @@
-"""An architecture that costs too much is refused by formula: no network is built."""
+"""Architectures that are too large are refused by formula, before a network is built."""
 
 from typing import Any
 
