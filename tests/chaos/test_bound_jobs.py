@@ -72,5 +72,5 @@ def test_default_and_artifact_change(tmp_path: Path, ensembles: Path) -> None:
         assert (name, by) == (SECOND, before)
         assert "forest" in combiners
         (failure,) = {one["error"]["detail"] for one in results.values() if "error" in one}
-        assert failure.startswith("the job is bound to what it was posted to, and ensemble 'other' has hash ")
+        assert failure.startswith("the job cannot continue: ensemble 'other' has hash ")
         assert failure.endswith(f"not {before}: post what is left as another job")

@@ -49,7 +49,8 @@ def differences(server: Schema, client: Schema, definitions: Schema, path: str =
         candidates: list[list[Difference]] = [
             compare(option, other, definitions, path) for other in alternatives(client, definitions)
         ]
-        found += min(candidates, key=len)
+        closest: list[Difference] = min(candidates, key=len)
+        found += closest
     return found
 
 
