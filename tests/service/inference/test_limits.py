@@ -21,7 +21,7 @@ from tests.service.conftest import SIX, SMALL, run_inline
 
 
 @pytest.fixture(scope="module")
-def library() -> EnsembleRegistry:
+def ensembles() -> EnsembleRegistry:
     return EnsembleRegistry.load(Settings(device="cpu"))
 
 
@@ -68,9 +68,9 @@ def test_every_architecture_of_the_space_is_within_the_usual_limits(space: Any) 
     assert parse(space.to_json(space.largest)) == space.largest
 
 
-def test_too_large_is_an_error_in_its_place(library: EnsembleRegistry) -> None:
+def test_too_large_is_an_error_in_its_place(ensembles: EnsembleRegistry) -> None:
     settings = Settings(device="cpu", backend="inline", max_parameters=5_000_000)
-    result = run_inline(pipeline.score, [PENG, SMALL], ScoreQuery(proxies=["params"]), library, settings)
+    result = run_inline(pipeline.score, [PENG, SMALL], ScoreQuery(proxies=["params"]), ensembles, settings)
     large, small = result.items
     assert isinstance(large, ArchitectureError)
     assert (large.field, large.allowed) == ("architectures[0].architecture (parameters)", "at most 5000000")
@@ -85,10 +85,10 @@ def test_too_large_is_an_error_in_its_place(library: EnsembleRegistry) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_built")
-def test_nothing_is_built_of_what_is_too_large(library: EnsembleRegistry) -> None:
+def test_nothing_is_built_of_what_is_too_large(ensembles: EnsembleRegistry) -> None:
     settings = Settings(device="cpu", backend="inline", max_flops_ratio=0.5)
     query = PredictionQuery(proxies=[])
-    large, small = run_inline(pipeline.predict, [PENG, SIX], query, library, settings).items
+    large, small = run_inline(pipeline.predict, [PENG, SIX], query, ensembles, settings).items
     assert isinstance(large, ArchitectureError)
     assert large.field == "architectures[0].architecture (FLOPs)"
     assert isinstance(small, PredictedArchitecture)
