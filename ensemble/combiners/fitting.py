@@ -6,7 +6,7 @@ from cachetools import FIFOCache
 from sklearn.base import clone
 
 from ensemble.combiners.base import Array, Combiner
-from ensemble.evaluation.folds import seeded_folds
+from ensemble.data.folds import seeded_folds
 
 MAX_CACHED_FITS = 64
 _fits: FIFOCache[str, Combiner] = FIFOCache(MAX_CACHED_FITS)

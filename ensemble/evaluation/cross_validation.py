@@ -15,7 +15,7 @@ from ensemble.calibration.conformal import ConformalResiduals
 from ensemble.combiners import Combiner, CombinerInfo
 from ensemble.combiners.fitting import fit_cached, stored_out_of_fold_predictions
 from ensemble.data.features import FeatureTable
-from ensemble.evaluation.folds import Split
+from ensemble.data.folds import Split
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]

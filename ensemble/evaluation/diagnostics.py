@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ensemble.combiners import CombinerInfo
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.data.features import PROXY, FeatureTable
+from ensemble.data.folds import Split
 from ensemble.evaluation.cross_validation import Progress, held_out_predictions
-from ensemble.evaluation.folds import Split
 from ensemble.evaluation.metrics import Metrics, prediction_metrics
 
 Array = NDArray[np.float64]

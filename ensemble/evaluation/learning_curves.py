@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ensemble.combiners import CombinerInfo
 from ensemble.data.features import FeatureTable
+from ensemble.data.folds import Split
 from ensemble.evaluation.cross_validation import HeldOutPredictions, Progress, held_out_predictions
-from ensemble.evaluation.folds import Split
 from ensemble.evaluation.metrics import prediction_metrics, search_metrics, summarize_repeats
 
 Array = NDArray[np.float64]

@@ -14,12 +14,12 @@ from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners import COMBINERS, CombinerInfo, get_combiner
 from ensemble.data.benchmark import Benchmark
 from ensemble.data.features import PROXY, FeatureTable, as_number, feature_table
+from ensemble.data.folds import Split, seeded_folds
 from ensemble.data.scores import ScoreTable
 from ensemble.errors import BenchmarkError
 from ensemble.evaluation.baselines import BASELINES
 from ensemble.evaluation.cross_validation import HeldOutPredictions, Progress, held_out_predictions
 from ensemble.evaluation.diagnostics import estimate_noise, shuffled_label_control
-from ensemble.evaluation.folds import Split, seeded_folds
 from ensemble.evaluation.learning_curves import compute_learning_curves, smaller_sizes
 from ensemble.evaluation.metrics import (
     Metrics,

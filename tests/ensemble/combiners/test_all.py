@@ -17,7 +17,7 @@ from ensemble.combiners.calibrated import Calibrated, _interpolate
 from ensemble.combiners.fitting import _fits, stored_out_of_fold_predictions
 from ensemble.combiners.registry import _check_unique
 from ensemble.combiners.stacked import Stacked
-from ensemble.evaluation.folds import seeded_folds
+from ensemble.data.folds import seeded_folds
 from models import InputError, UnknownNameError
 from tests.ensemble.conftest import SIZE
 

@@ -14,7 +14,7 @@ from ensemble.combiners.fitting import (
     out_of_fold_predictions,
     stored_out_of_fold_predictions,
 )
-from ensemble.evaluation.folds import seeded_folds
+from ensemble.data.folds import seeded_folds
 
 Array = NDArray[np.float64]
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, FeatureTable, get_combiner
+from ensemble.data.folds import Split, seeded_folds
 from ensemble.evaluation.baselines import BASELINES
 from ensemble.evaluation.cross_validation import (
     HeldOutPredictions,
@@ -12,7 +13,6 @@ from ensemble.evaluation.cross_validation import (
     held_out_predictions,
     predict_combiner,
 )
-from ensemble.evaluation.folds import Split, seeded_folds
 from ensemble.evaluation.protocol import structural_folds
 
 RIDGE = get_combiner("ridge")

@@ -12,10 +12,10 @@ from ensemble import Benchmark, CombinerInfo, FeatureTable, get_combiner
 from ensemble.combiners import Combiner
 from ensemble.combiners.ridge import Ridge
 from ensemble.data.features import feature_table
+from ensemble.data.folds import Split, seeded_folds
 from ensemble.evaluation.baselines import BASELINES
 from ensemble.evaluation.cross_validation import HeldOutPredictions, held_out_predictions
 from ensemble.evaluation.diagnostics import estimate_noise, shuffled_label_control
-from ensemble.evaluation.folds import Split, seeded_folds
 from ensemble.evaluation.learning_curves import compute_learning_curves, smaller_sizes
 from ensemble.evaluation.metrics import spearman
 from ensemble.evaluation.protocol import structural_folds

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Entry, FeatureTable, ScoreTable, evaluate, get_combiner
+from ensemble.data.folds import seeded_folds
 from ensemble.evaluation.cross_validation import fit_combiner, held_out_predictions
-from ensemble.evaluation.folds import seeded_folds
 
 
 def test_report(benchmark: Benchmark, scores: ScoreTable) -> None:
