@@ -73,9 +73,9 @@ def test_links_stay_behind_the_proxy(client: httpx.Client) -> None:
         assert through_proxy(client, urljoin(location, page["next"])).status_code == 200
     assert client.get("/openapi.json").json()["servers"] == [{"url": "/archrank"}]
     assert client.get("/v1/nothing").json()["instance"] == "/archrank/v1/nothing"
-    for path in ("", "docs"):
+    for path, style in {"": "page/style.css", "docs": "docs/swagger-ui.css"}.items():
         text = through_proxy(client, PUBLIC + path).text
-        for asset in ("page/style.css", "page/icon.svg"):
+        for asset in (style, "page/icon.svg"):
             assert f'href="{asset}"' in text
             assert through_proxy(client, urljoin(PUBLIC + path, asset)).status_code == 200
 
