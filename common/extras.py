@@ -14,11 +14,15 @@ def require(extra: str, *modules: str) -> None:
 
     Args:
         extra: name of the extra, such as `report`.
-        modules: top-level names of the modules that the feature imports.
+        modules: names of the modules that the feature imports.
 
     Raises:
         MissingExtraError: a module is not installed. The message names the command that installs the extra.
     """
     for module in modules:
-        if find_spec(module) is None:
+        try:
+            installed = find_spec(module) is not None
+        except ModuleNotFoundError:  # a parent package is missing
+            installed = False
+        if not installed:
             raise MissingExtraError(f"{module} is not installed: pip install 'archrank[{extra}]'")

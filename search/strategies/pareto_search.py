@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from common.extras import require
 from models import Architecture
 from search.base import SearchDomain, Strategy, Surrogate
 from search.trials import Trial
@@ -34,6 +35,7 @@ class ParetoSearch(Strategy):
         *,
         population_size: int = 64,
     ) -> None:
+        require("search", "pymoo")
         from search.nsga2 import Nsga2  # slow to import, and no other strategy needs it
 
         super().__init__(domain, rng, surrogate)

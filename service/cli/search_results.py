@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from common.atomic_files import write_atomically
+from common.extras import MissingExtraError
 from models import Architecture, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
-from service.cli.search_figure import search_figure
 from service.cli.tables import number_table
 
 FILES = ("trials.csv", "search.svg", "result.json")
@@ -25,7 +26,7 @@ NUM_BEST = 10
 def write_results(
     folder: Path, header: Mapping[str, Any], log: SearchLog, space: SearchSpace[Architecture], **state: Any
 ) -> dict[str, Any]:
-    """Write `result.json`, `trials.csv` and `search.svg`, each atomically.
+    """Write `result.json`, `trials.csv` and, with the extra `report`, `search.svg`, each atomically.
 
     Args:
         folder: folder of the log.
@@ -65,8 +66,14 @@ def write_results(
     }
     title = f"{header['strategy']} search of {space.name}, {len(trials)} architectures, seed {header['seed']}"
     text = json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"
-    contents = _csv(space, trials, front), search_figure(title, trials, depths, front), text
-    for name, content in zip(FILES, contents, strict=True):
+    contents = {"trials.csv": _csv(space, trials, front)}
+    try:
+        from service.cli.search_figure import search_figure
+    except MissingExtraError as error:
+        typer.echo(f"NOTE: no search.svg: {error}", err=True)
+    else:
+        contents["search.svg"] = search_figure(title, trials, depths, front)
+    for name, content in {**contents, "result.json": text}.items():
         write_atomically(folder / name, content)
     return result
 

@@ -6,7 +6,7 @@ Off unless an endpoint is set; OpenTelemetry is imported only then.
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from common.errors import InputError
+from common.extras import require
 from common.version import archrank_version
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Tracing:
         endpoint: base URL of an OTLP receiver; no spans if None.
 
     Raises:
-        InputError: OpenTelemetry is not installed.
+        MissingExtraError: OpenTelemetry is not installed.
     """
 
     def __init__(self, endpoint: str | None = None) -> None:
@@ -66,14 +66,12 @@ def set_attributes(span: "Span | None", **attributes: Any) -> None:
 
 
 def _provider(endpoint: str) -> "TracerProvider":
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ImportError as error:
-        allowed = f"not set, or `pip install 'archrank[telemetry]'` ({error})"
-        raise InputError("otlp_endpoint", endpoint, allowed) from error
+    require("telemetry", "opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     resource = Resource.create({"service.name": "archrank", "service.version": archrank_version()})
     provider = TracerProvider(resource=resource)
     exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT_S)

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import ValidationError
 
-from common.errors import InputError
+from common.extras import MissingExtraError
 from service.observability.tracing import Tracing
 from service.settings import Settings
 from tests.real_server import serving
@@ -86,7 +86,7 @@ sys.exit(any(name.startswith(("opentelemetry.sdk", "opentelemetry.exporter")) fo
 
 def test_what_has_to_be_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    with pytest.raises(InputError, match=r"otlp_endpoint.*archrank\[telemetry\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'archrank\[telemetry\]'"):
         Tracing("http://127.0.0.1:4318")
 
 
