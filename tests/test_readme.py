@@ -78,7 +78,7 @@ def test_committed_openapi_is_the_programs_own() -> None:
 
 
 def test_committed_api_page_is_the_programs_own() -> None:
-    current = api_page.page(create_app(Settings()).openapi())
+    current = api_page.render_markdown(create_app(Settings()).openapi())
     assert (ROOT / "docs" / "api.md").read_text() == current, "run `make openapi`"
 
 

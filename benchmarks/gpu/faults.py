@@ -16,7 +16,7 @@ from models import get_space
 from models.batches import synthetic_batch
 from proxies import score
 from service.workers.backend import OUT_OF_MEMORY, Task, TaskOutcome
-from service.workers.worker_main import serve_tasks
+from service.workers.worker_main import create_scorer, serve_tasks
 
 CHUNKED = "grad_sign"
 """Proxy with a chunkable pass."""
@@ -88,8 +88,8 @@ def _values(outcome: TaskOutcome) -> list[Any]:
 
 
 def main(line: socket, setup: dict[str, Any]) -> None:
-    """Run `service.workers.child.main` in a process that loses its device in the task with `FAULT_SEED`."""
-    scorer = make_scorer(setup)
+    """Run `service.workers.worker_main.run` in a process that loses its device in the task with `FAULT_SEED`."""
+    scorer = create_scorer(setup)
 
     def work(task: Task) -> TaskOutcome:
         if task.seed == FAULT_SEED:

@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from benchmarks.gpu.checks import Check, Options
+from service.workers.worker_main import exit_with_parent
 
 PARTS = {
     "tests": ("benchmarks.gpu.suite", 75),
@@ -70,8 +71,8 @@ def run_part(module: str, options: Options, seconds: float) -> Generator[Check, 
 def _enter(module: str, options: Options, sender: Connection) -> None:
     """Run a part in its process: send each result, and an exception as one."""
     os.setsid()  # so that its process group can be killed
-    end_with_parent()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as in `service.workers.child`
+    exit_with_parent()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as in `service.workers.worker_main`
     try:
         for check in import_module(module).run(options):
             sender.send(check)

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page of Markdown: `docs/api.md`."""
+"""Conversion of the OpenAPI document to Markdown, for `docs/api.md`."""
 
 import json
 import re
@@ -21,15 +21,19 @@ LIMITS = {
 HEAD = "<!-- Written by `make openapi` from the program; change the program instead. -->\n"
 
 
-def page(document: Json) -> str:
-    """The document's paths, in its order, then its schemas by name."""
+def render_markdown(document: Json) -> str:
+    """Render the paths in the document's order, then the schemas by name."""
     parts = [
         HEAD,
         f"# The HTTP API of {document['info']['title']}\n",
-        "[openapi.json](openapi.json) is the same for programs.\n",
+        "[openapi.json](openapi.json) is the OpenAPI document.\n",
     ]
-    operations = [(method, path, one) for path, methods in document["paths"].items() for method, one in methods.items()]
-    parts.append(_table(("method and path", "what it answers"), map(_summary, operations)))
+    operations = [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    parts.append(_table(("method and path", "summary"), map(_summary, operations)))
     schemas: Json = document["components"]["schemas"]
     for method, path, operation in operations:
         parts += _operation(f"{method.upper()} {path}", operation, schemas)
@@ -39,8 +43,8 @@ def page(document: Json) -> str:
     return "\n".join(parts)
 
 
-def _summary(one: tuple[str, str, Json]) -> tuple[str, str]:
-    method, path, operation = one
+def _summary(entry: tuple[str, str, Json]) -> tuple[str, str]:
+    method, path, operation = entry
     title = f"{method.upper()} {path}"
     return f"[`{title}`](#{anchor(title)})", _cell(operation.get("description", "").split("\n\n")[0])
 
@@ -50,10 +54,10 @@ def _operation(title: str, operation: Json, schemas: Json) -> Iterator[str]:
     if "description" in operation:
         yield operation["description"] + "\n"
     if parameters := operation.get("parameters"):
-        described = [{"description": one.get("description", ""), **one["schema"]} for one in parameters]
+        fields = [{"description": parameter.get("description", ""), **parameter["schema"]} for parameter in parameters]
         rows: list[Sequence[str]] = [
-            (f"`{one['name']}`", one["in"], *_field(schema, one.get("required", False)))
-            for one, schema in zip(parameters, described, strict=True)
+            (f"`{parameter['name']}`", parameter["in"], *_field(field, parameter.get("required", False)))
+            for parameter, field in zip(parameters, fields, strict=True)
         ]
         yield _table(("parameter", "in", "type", "default", "meaning"), rows)
     if body := operation.get("requestBody"):
@@ -62,10 +66,10 @@ def _operation(title: str, operation: Json, schemas: Json) -> Iterator[str]:
         for example in schemas.get(_name(schema), {}).get("examples", [])[:1]:
             yield _code(example)
     rows = [
-        (status, _cell(answer["description"]), _content(answer), _headers(answer))
-        for status, answer in operation["responses"].items()
+        (status, _cell(response["description"]), _content(response), _headers(response))
+        for status, response in operation["responses"].items()
     ]
-    yield _table(("status", "when", "body", "headers"), rows)
+    yield _table(("status", "description", "body", "headers"), rows)
 
 
 def _schema(name: str, schema: Json) -> Iterator[str]:
@@ -76,23 +80,26 @@ def _schema(name: str, schema: Json) -> Iterator[str]:
         required = schema.get("required", ())
         yield _table(
             ("field", "type", "default", "meaning"),
-            [(f"`{field}`", *_field(one, field in required)) for field, one in fields.items()],
+            [(f"`{name}`", *_field(field, name in required)) for name, field in fields.items()],
         )
 
 
 def _field(schema: Json, required: bool) -> tuple[str, str, str]:
-    """Type with its limits, default, and meaning."""
+    """Return the cells of a field: type with limits, default, and meaning."""
     default = "required" if required else f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
-    meaning = [schema.get("description"), *(f"e.g. `{json.dumps(one)}`" for one in schema.get("examples", [])[:1])]
+    meaning = [
+        schema.get("description"),
+        *(f"e.g. `{json.dumps(example)}`" for example in schema.get("examples", [])[:1]),
+    ]
     return _cell(_limited(schema)), default, _cell(", ".join(filter(None, meaning)))
 
 
 def _type(schema: Json) -> str:
     if "$ref" in schema:
         return f"[{_name(schema)}](#{anchor(_name(schema))})"
-    for several in ("anyOf", "oneOf", "allOf"):
-        if several in schema:
-            return " or ".join(_limited(one) for one in schema[several])
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        if keyword in schema:
+            return " or ".join(map(_limited, schema[keyword]))
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
@@ -100,7 +107,7 @@ def _type(schema: Json) -> str:
     kind = schema.get("type", "any JSON")
     if kind == "array":
         inner: Sequence[Json] = schema.get("prefixItems") or [schema.get("items", {})]
-        return f"list of {', '.join(_limited(one) for one in inner)}"
+        return f"list of {', '.join(map(_limited, inner))}"
     if kind == "object" and isinstance(values := schema.get("additionalProperties"), dict) and values:
         return f"object of {_limited(values)}"
     return str(kind)
@@ -112,7 +119,7 @@ def _limited(schema: Json) -> str:
 
 
 def _limits(schema: Json) -> list[str]:
-    if "prefixItems" in schema:  # which are so many already
+    if "prefixItems" in schema:  # their number is fixed
         return []
     return [text.format(_number(schema[name])) for name, text in LIMITS.items() if name in schema]
 
@@ -121,16 +128,16 @@ def _number(limit: Any) -> Any:
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
-def _content(answer: Json) -> str:
+def _content(response: Json) -> str:
     return "; ".join(
-        " ".join(filter(None, (_type(one["schema"]) if one.get("schema") else "", f"`{kind}`")))
-        for kind, one in answer.get("content", {}).items()
+        " ".join(filter(None, (_type(content["schema"]) if content.get("schema") else "", f"`{media_type}`")))
+        for media_type, content in response.get("content", {}).items()
     )
 
 
-def _headers(answer: Json) -> str:
+def _headers(response: Json) -> str:
     return "; ".join(
-        f"`{name}`: {_cell(one.get('description', ''))}" for name, one in answer.get("headers", {}).items()
+        f"`{name}`: {_cell(header.get('description', ''))}" for name, header in response.get("headers", {}).items()
     )
 
 
@@ -139,8 +146,7 @@ def _name(schema: Json) -> str:
 
 
 def anchor(title: str) -> str:
-    """What a heading is linked to by."""
-    """As GitHub makes them of headings."""
+    """Return the anchor of a heading, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
@@ -149,14 +155,14 @@ def _cell(text: str) -> str:
 
 
 def _code(example: Any) -> str:
-    """Indented, with the innermost lists in one line each."""
+    """Format an example as indented JSON, with innermost lists on one line."""
     text = json.dumps(example, indent=2)
     text = re.sub(r"\[\s*([^\[\]{}]*?)\s*\]", lambda match: f"[{' '.join(match[1].split())}]", text)
     return f"```json\n{text}\n```\n"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table, without the columns in which nothing stands."""
+    """Format a table without its empty columns."""
     filled = list(rows)
     used = [i for i in range(len(head)) if any(row[i] for row in filled)]
     lines = [[head[i] for i in used], ["---"] * len(used), *([row[i] for i in used] for row in filled)]

@@ -131,11 +131,11 @@ def openapi(
     """Print the OpenAPI document of the HTTP service."""
     import json
 
-    from service.api.markdown import page
+    from service.api.markdown import render_markdown
     from service.app import create_app
 
     document = create_app().openapi()
-    typer.echo((page(document) if markdown else json.dumps(document, indent=1)).encode(), nl=not markdown)
+    typer.echo((render_markdown(document) if markdown else json.dumps(document, indent=1)).encode(), nl=not markdown)
 
 
 def _json(file: Path, settings: "Settings") -> Any:

@@ -15,7 +15,7 @@ class BasisError(ArchrankError):
     """The ensemble or the proxies that a job is bound to are no longer available."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the job is bound to what it was posted to, and {reason}: post what is left as another job")
+        super().__init__(f"the job cannot continue: {reason}; submit the remaining architectures as a new job")
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Plan:
         """Resolve the query of a job. Raises `BasisError` if its basis is no longer available."""
         ensemble = None if basis.ensemble is None else ensembles.ensembles.get(basis.ensemble)
         if ensemble is None and (basis.ensemble is not None or ensembles.ensembles):
-            gone = f"ensemble {basis.ensemble!r} is not there"
-            raise BasisError(gone if basis.ensemble else "there are ensembles now")
+            missing = f"ensemble {basis.ensemble!r} is not installed"
+            raise BasisError(missing if basis.ensemble else "it was created on a server without ensembles")
         if ensemble is not None and ensemble.hash != basis.ensemble_hash:
             raise BasisError(f"ensemble {ensemble.name!r} has hash {ensemble.hash}, not {basis.ensemble_hash}")
         bound, available = basis.proxies or {}, proxy_versions()
         changed = [name for name, version in bound.items() if available.get(name) != version]
         if changed:
-            raise BasisError(f"other versions are here of the proxies {', '.join(changed)}")
+            raise BasisError(f"other versions are installed of the proxies {', '.join(changed)}")
         return cls._resolve(replace(query, proxies=list(bound)), ensemble, ensembles)
 
     @classmethod

@@ -71,6 +71,6 @@ def test_default_and_artifact_change(tmp_path: Path, ensembles: Path) -> None:
         ((name, by, *combiners),) = sources(results)
         assert (name, by) == (SECOND, before)
         assert "forest" in combiners
-        (failure,) = {result["error"]["detail"] for result in results.values() if "error" in result}
-        assert failure.startswith("the job is bound to what it was posted to, and ensemble 'other' has hash ")
+        (failure,) = {one["error"]["detail"] for one in results.values() if "error" in one}
+        assert failure.startswith("the job cannot continue: ensemble 'other' has hash ")
         assert failure.endswith(f"not {before}: post what is left as another job")

@@ -1,4 +1,4 @@
-"""Large bodies: few are in memory at once, one is read at a time, and small ones need not wait for them."""
+"""Large bodies: few are in memory, one is parsed at a time, and small ones do not wait for them."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ SMALL_BODY, LARGE_BODY = (json.dumps(["x" * size]).encode() for size in (10, 2 *
 
 
 async def read(large_bodies: LargeBodies, body: bytes, timeout: float = 60.0, held: asyncio.Event | None = None) -> Any:
-    """Read a body that arrives in pieces; its place is held until the event."""
+    """Read a body that arrives in pieces; its slot is held until the event."""
     pieces = [body[i : i + LARGE_BODY_BYTES // 4] for i in range(0, len(body), LARGE_BODY_BYTES // 4)]
 
     async def receive() -> dict[str, Any]:
@@ -26,8 +26,8 @@ async def read(large_bodies: LargeBodies, body: bytes, timeout: float = 60.0, he
 
     scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
     request = JsonRequest(Request(scope, receive), 2**23, 100)
-    async with AsyncExitStack() as place:
-        await request.read(Settings(body_timeout=timeout), large_bodies, place)
+    async with AsyncExitStack() as slot:
+        await request.read(Settings(body_timeout=timeout), large_bodies, slot)
         if held is not None:
             await held.wait()
         return await request.json()

@@ -1,4 +1,4 @@
-"""What there is, and how well the service is."""
+"""Search spaces, ensembles, proxies, limits and health over HTTP."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Many clients at once: nobody disturbs anybody, and who does not fit is told when to come again."""
+"""Concurrent clients do not affect each other; those above the queue's size are told when to retry."""
 
 import time
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> Non
 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[httpx.Client]:
-    """A server with room for one architecture."""
+    """A server whose queue has room for one architecture."""
     with (
         server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
         httpx.Client(base_url=url) as client,
@@ -54,7 +54,7 @@ def narrow() -> Iterator[httpx.Client]:
 
 def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Client) -> None:
     many = narrow.get("/v1/spaces/gcn-nas/sample", params={"n": 64, "depth": 10}).json()["architectures"]
-    with pytest.raises(httpx.ReadTimeout):  # this client goes away while its request is computed
+    with pytest.raises(httpx.ReadTimeout):  # the client disconnects while its request is computed
         httpx.post(f"{narrow.base_url}/v1/scores", json={"architectures": many}, timeout=1)
     refused = False
     deadline = time.monotonic() + 30  # 64 networks of ten layers would take longer

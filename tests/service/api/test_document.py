@@ -1,4 +1,4 @@
-"""The contract of every operation and every example of the OpenAPI document, found through routes and document."""
+"""Contract of every operation and every example of the OpenAPI document."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ ROUTES = [
     for router in ROUTERS
     for route in router.routes
     if isinstance(route, APIRoute)
-    for method in sorted(route.methods)
+    for method in sorted(route.methods or ())
 ]
 EXAMPLES = {
     "ScoreRequest": ("/v1/scores", 200),
@@ -32,7 +32,7 @@ def document(client: httpx.Client) -> Any:
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """All objects of the document."""
+    """Yield all objects of the document."""
     if isinstance(node, dict):
         yield node
     if isinstance(node, dict | list):

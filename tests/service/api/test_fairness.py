@@ -26,15 +26,15 @@ GREEDY, MODEST = Requester("greedy", 0.5), Requester("modest", 0.5)
 
 
 @pytest.fixture(scope="module")
-def library() -> EnsembleRegistry:
+def ensembles() -> EnsembleRegistry:
     return EnsembleRegistry.load(Settings(device="cpu"))
 
 
 @contextmanager
-def context_of(library: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
+def context_of(ensembles: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
     options = Settings(device="cpu", backend="inline", **settings)
-    backend = make_backend(options, library)
-    context = make_context(options, library, backend, None)
+    backend = make_backend(options, ensembles)
+    context = make_context(options, ensembles, backend, None)
     yield context
     context.close()
 
@@ -65,7 +65,7 @@ async def until_waiting(context: AppContext, number: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_keys_take_turns_at_explanations(library: EnsembleRegistry) -> None:
+def test_keys_take_turns_at_explanations(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         flood = [asyncio.create_task(explain(8, context, GREEDY, seed)) for seed in range(4)]
         await until_waiting(context, 32)
@@ -76,11 +76,11 @@ def test_keys_take_turns_at_explanations(library: EnsembleRegistry) -> None:
         assert all(map(explained, await asyncio.gather(*flood)))
         assert context.scheduler.queue_depth == context.queue_depth == 0
 
-    with context_of(library) as context:
+    with context_of(ensembles) as context:
         run(work(context))
 
 
-def test_explanations_fill_the_queue_and_shares(library: EnsembleRegistry) -> None:
+def test_explanations_fill_the_queue_and_shares(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         first = asyncio.create_task(explain(6, context, GREEDY))
         await until_waiting(context, 6)
@@ -95,11 +95,11 @@ def test_explanations_fill_the_queue_and_shares(library: EnsembleRegistry) -> No
         await asyncio.gather(first, second)
         await explain(1, context, GREEDY)
 
-    with context_of(library, queue_size=8) as context:
+    with context_of(ensembles, queue_size=8) as context:
         run(work(context))
 
 
-def test_who_gives_up_keeps_the_thread_no_longer_than_it_computes(library: EnsembleRegistry) -> None:
+def test_who_gives_up_keeps_the_thread_no_longer_than_it_computes(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         flood = asyncio.create_task(explain(32, context, GREEDY))
         await until_waiting(context, 32)
@@ -109,11 +109,11 @@ def test_who_gives_up_keeps_the_thread_no_longer_than_it_computes(library: Ensem
         assert explained(await explain(1, context, MODEST))
         assert context.scheduler.queue_depth == 0
 
-    with context_of(library) as context:
+    with context_of(ensembles) as context:
         run(work(context))
 
 
-def test_failed_work_gives_its_place_back(library: EnsembleRegistry) -> None:
+def test_failed_work_gives_its_place_back(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         def fails() -> None:
             raise ZeroDivisionError
@@ -128,7 +128,7 @@ def test_failed_work_gives_its_place_back(library: EnsembleRegistry) -> None:
         assert context.scheduler.queue_depth == 0
         assert await context.run_brief(MODEST, lambda: 1) == 1
 
-    with context_of(library) as context:
+    with context_of(ensembles) as context:
         run(work(context))
 
 

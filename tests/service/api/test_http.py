@@ -1,4 +1,4 @@
-"""HTTP as a real server speaks it, behind a proxy that takes `/archrank` off, to clients that stop half-way."""
+"""HTTP of a real server: behind a reverse proxy that strips `/archrank`, and with clients that disconnect."""
 
 import json
 import select
@@ -12,9 +12,11 @@ import httpx
 import pytest
 from archrank_client import Client
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from service.cli.demo import server
 from tests.service.api.test_protection import until_closed
-from tests.service.conftest import FOUR_LAYERS, PENG, SMALL
+from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
 
 PUBLIC = "https://archrank.example/archrank/"
@@ -58,7 +60,7 @@ def submit(client: httpx.Client, content: bytes = BODY) -> str:
 
 
 def through_proxy(client: httpx.Client, url: str) -> httpx.Response:
-    """As a proxy asks that has `PUBLIC` and takes its path off."""
+    """Send a request as a reverse proxy at `PUBLIC` that strips its path."""
     assert url.startswith(PUBLIC)
     return client.get("/" + url.removeprefix(PUBLIC), headers={"Host": "archrank.example"})
 
@@ -67,19 +69,19 @@ def test_links_stay_behind_the_proxy(client: httpx.Client) -> None:
     location = urljoin(f"{PUBLIC}v1/jobs", submit(client))
     assert through_proxy(client, location).json()["id"] in location
     page = through_proxy(client, f"{location}/results?limit=1").json()
-    if page["next"] is not None:  # the job runs
+    if page["next"] is not None:  # the job is still running
         assert through_proxy(client, urljoin(location, page["next"])).status_code == 200
     assert client.get("/openapi.json").json()["servers"] == [{"url": "/archrank"}]
     assert client.get("/v1/nothing").json()["instance"] == "/archrank/v1/nothing"
-    for path in ("", "docs"):
+    for path, style in {"": "page/style.css", "docs": "docs/swagger-ui.css"}.items():
         text = through_proxy(client, PUBLIC + path).text
-        for asset in ("page/style.css", "page/icon.svg"):
+        for asset in (style, "page/icon.svg"):
             assert f'href="{asset}"' in text
             assert through_proxy(client, urljoin(PUBLIC + path, asset)).status_code == 200
 
 
 def test_client_follows_links_behind_the_proxy(client: httpx.Client) -> None:
-    """httpx, to which the URL of the server is the proxy's, by a transport that takes the path off."""
+    """Httpx with a transport that acts as a reverse proxy in front of the server."""
     upstream = client.base_url
 
     def off(request: httpx.Request) -> httpx.Response:
@@ -176,7 +178,7 @@ def test_half_a_request_of_such_a_client_is_none(client: httpx.Client) -> None:
 
 @pytest.fixture
 def long(client: httpx.Client) -> list[Any]:
-    """Architectures that take longer to score than a test waits."""
+    """Architectures whose scoring takes longer than the test."""
     query = {"n": 64, "depth": 10, "seed": 3}
     found: list[Any] = client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
     return found
@@ -188,7 +190,7 @@ def gauge(client: httpx.Client, name: str) -> float:
 
 
 def test_a_client_that_has_gone_is_noticed(client: httpx.Client, long: list[Any]) -> None:
-    """A half-closed client and one that has gone are told apart."""
+    """A half-closed connection is distinguished from a closed one."""
     body = json.dumps({"architectures": long}).encode()
     with connect(client) as connection:
         connection.sendall(HEAD % (b"scores", b"", len(body)) + body + GET % b"/health/live")
@@ -204,7 +206,7 @@ def test_a_stream_whose_client_has_gone_is_none_though_a_request_waits_behind_it
         connection.sendall(GET % f"{job}/events".encode() + GET % b"/health/live")
         wait_until(lambda: gauge(client, "event_streams") == 1)
     wait_until(lambda: gauge(client, "event_streams") == 0)
-    assert client.delete(job).json()["counts"]["done"] < len(long)  # nor did it end with the job
+    assert client.delete(job).json()["counts"]["done"] < len(long)  # the job did not end first
 
 
 @pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
@@ -237,7 +239,7 @@ def test_an_answer_that_nobody_takes_is_waited_for_no_longer_than_set(client: ht
         resets = select.poll()
         for connection in held:
             connection.sendall(GET % b"/openapi.json" * 40)
-            resets.register(connection, 0)  # which an error is told for all the same
+            resets.register(connection, 0)  # errors are reported nevertheless
         wait_until(lambda: len(resets.poll(0)) == HELD)
 
 

@@ -1,4 +1,4 @@
-"""Jobs over HTTP, against a real server process: nothing is lost, nothing is done twice, whoever asks and whenever."""
+"""Jobs over HTTP against a real server: no result is lost or computed twice."""
 
 import time
 from collections.abc import Iterator
@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from tests.real_server import parse_events
-from tests.service.conftest import CHEAP, FOUR_LAYERS, PENG, SIX, SMALL, without_costs
+from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
 
@@ -33,7 +35,7 @@ def wait(client: httpx.Client, place: str) -> Any:
 
 
 def results(client: httpx.Client, place: str, limit: int = 2) -> dict[int, Any]:
-    """All pages, each result once."""
+    """Results of all pages by position."""
     found: dict[int, Any] = {}
     following: str | None = f"{place}/results?limit={limit}"
     while following:
@@ -130,7 +132,7 @@ def test_cancelled_job_is_not_worked_on(client: httpx.Client) -> None:
         client.post("/v1/scores", json={"architectures": [one], "proxies": ["nwot"]}).json()["scores"][0]["cached"]
         for one in sample[:60]
     ]
-    assert sum(again) < 30  # some had been begun
+    assert sum(again) < 30  # some had been started
 
 
 def test_a_request_is_not_held_up_by_a_job(client: httpx.Client) -> None:
@@ -152,7 +154,7 @@ def test_jobs_are_listed_newest_first(client: httpx.Client) -> None:
     ("prefer", "status"), [("wait=0", 202), ("respond-async, wait=0; x", 202), ("wait=50", 200), ("wait=soon", 200)]
 )
 def test_a_request_waits_as_long_as_it_prefers(client: httpx.Client, prefer: str, status: int) -> None:
-    seed = 1000 + len(prefer)  # not known yet
+    seed = 1000 + len(prefer)  # not cached yet
     body = {"architectures": [SMALL], "proxies": ["nwot"], "seed": seed}
     response = client.post("/v1/scores", json=body, headers={"Prefer": prefer})
     assert response.status_code == status, response.text

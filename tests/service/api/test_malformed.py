@@ -1,6 +1,6 @@
-"""Whatever is sent, the answer says what would have been right, is never a 5xx, and the server is well afterwards.
+"""Malformed requests get errors that name what is allowed, never a 5xx, and do not harm the server.
 
-What is sent is in `tests/data`: requests in `bad_requests.jsonl`, and what is no HTTP in `bad_bytes.jsonl`.
+They are in `tests/data`: requests in `bad_requests.jsonl`, malformed HTTP in `bad_bytes.jsonl`.
 """
 
 import base64
@@ -18,33 +18,35 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from models.gcn_nas import PENG
+from service.api.schemas import FOUR_LAYERS
 from service.cli.demo import server
-from tests.service.conftest import FOUR_LAYERS, HEADERS, PENG
+from tests.service.conftest import HEADERS
 
 DATA = Path(__file__).parents[2] / "data"
 INSIDE = re.compile(rb'Traceback|File \\?"|\.py\b|site-packages|/home/|/root/|/tmp/')
-"""What would tell of the server's inside."""
+"""Strings that would reveal the server's internals."""
 PIECE = 2**15
 MOST_GROWTH = 300
-"""Mebibytes that the server may have grown by, after a thousand requests: the largest body has twelve."""
+"""Maximum growth of the server's memory in MiB after all requests; the largest body has 12 MiB."""
 
 
 def corpus(name: str) -> list[Any]:
-    """The cases of a file: JSON by lines; a line that begins with # is a heading."""
+    """Read the cases of a file: JSON Lines, in which lines that begin with # are headings."""
     lines = (DATA / name).read_text().splitlines()
-    return [pytest.param(case, id=case["name"]) for case in map(json.loads, (one for one in lines if one[0] != "#"))]
+    return [pytest.param(case, id=case["name"]) for case in map(json.loads, (line for line in lines if line[0] != "#"))]
 
 
 REQUESTS, BYTES = corpus("bad_requests.jsonl"), corpus("bad_bytes.jsonl")
 
 
 def text(value: Any) -> str:
-    """A text, also of one written as `{"repeat": [[text, times], …]}`."""
+    """Return a text, which may be given as `{"repeat": [[text, times], …]}`."""
     return value if isinstance(value, str) else "".join(part * times for part, times in value["repeat"])
 
 
 def body(value: Any) -> bytes:
-    """What is sent for a case's `body`."""
+    """Return the bytes of a case's `body`."""
     if isinstance(value, dict) and "json" in value:
         return json.dumps(value["json"]).encode()
     if isinstance(value, dict) and "base64" in value:
@@ -54,7 +56,7 @@ def body(value: Any) -> bytes:
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_before(client: httpx.Client) -> int:
-    predicted(client)  # which loads what is loaded late
+    predicted(client)  # loads what is loaded on first use
     return memory()
 
 
@@ -66,7 +68,7 @@ def predicted(client: httpx.Client) -> Any:
 
 
 def memory() -> int:
-    """Of the server, which is a child of this process, in mebibytes; 0 where there is no /proc."""
+    """Memory of the server, a child of this process, in MiB; 0 without /proc."""
     total = 0
     for task in Path("/proc/self/task").glob("*"):
         for child in (task / "children").read_text().split():
@@ -88,7 +90,7 @@ def test_bad_request(case: Any, url: str) -> None:
 
 
 def send(url: str, path: str, case: Any) -> tuple[int, str | None, bytes]:
-    """Status, content type and body of the answer. Not by httpx, which would put right what is to be wrong."""
+    """Return status, content type and body of the response. httpx would correct the malformed request."""
     place = urlsplit(url)
     connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
     headers = {**HEADERS, **({"Content-Type": "application/json"} if "body" in case else {}), **case.get("headers", {})}
@@ -135,7 +137,7 @@ def test_bad_bytes(case: Any, url: str) -> None:
     first, end, rest = text(case["raw"]).encode("latin-1").partition(b"\r\n")
     place = urlsplit(url)
     with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
-        with contextlib.suppress(OSError):  # the server need not read all of it
+        with contextlib.suppress(OSError):  # the server may stop reading
             connection.sendall(first + end + own_headers() + rest if end else first)
             if case["status"] is None:
                 connection.shutdown(socket.SHUT_WR)

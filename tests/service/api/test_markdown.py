@@ -1,11 +1,11 @@
-"""The page of the API has everything that the document has, and its links lead somewhere."""
+"""`docs/api.md` is complete, and its links are valid."""
 
 import re
 from typing import Any
 
 import pytest
 
-from service.api.markdown import page
+from service.api.markdown import render_markdown
 from service.app import create_app
 from service.settings import Settings
 
@@ -16,7 +16,7 @@ def document() -> dict[str, Any]:
 
 
 def test_paths_fields_and_answers_are_all_there(document: dict[str, Any]) -> None:
-    written = page(document)
+    written = render_markdown(document)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             section = written.split(f"## `{method.upper()} {path}`\n")[1].split("\n## ")[0]
@@ -29,7 +29,7 @@ def test_paths_fields_and_answers_are_all_there(document: dict[str, Any]) -> Non
 
 
 def test_links_have_headings(document: dict[str, Any]) -> None:
-    written = page(document)
+    written = render_markdown(document)
     titles = re.findall(r"^#+ (.*)$", written, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     links = re.findall(r"\(#([^)]+)\)", written)
@@ -46,7 +46,7 @@ def test_types_limits_and_defaults_are_told() -> None:
         "exactly": {"const": "y"},
     }
     schemas = {"Thing": {"properties": fields, "required": ["many"]}, "Other": {"description": "Another."}}
-    written = page({"info": {"title": "t"}, "paths": {}, "components": {"schemas": schemas}})
+    written = render_markdown({"info": {"title": "t"}, "paths": {}, "components": {"schemas": schemas}})
     rows = {line.split(" | ")[0]: line for line in written.splitlines() if line.startswith("| `")}
     assert rows["| `many`"] == "| `many` | list of integer (at least 1) (at most 3 of them) | required | a \\| b |"
     assert rows["| `either`"] == '| `either` | `"x"` or `2` or [Other](#other) or null |  |  |'

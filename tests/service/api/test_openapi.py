@@ -1,6 +1,6 @@
-"""What the document says is what the server does: requests made from it, good and bad, are answered as it says.
+"""The server responds as its OpenAPI document says, to valid and invalid requests.
 
-Schemathesis makes them: by rule from each schema's limits, and at random, the same each time.
+Schemathesis generates them from the schemas' limits and from a fixed seed.
 """
 
 from collections.abc import Iterator
@@ -37,14 +37,14 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A server that asks for a key."""
+    """A server that requires an API key."""
     with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def job(url: str) -> str:
-    """The id of a job."""
+    """Id of a job."""
     body = {"architectures": [SMALL], "proxies": []}
     accepted = httpx.post(f"{url}/v1/jobs", json=body, headers=HEADERS)
     return str(accepted.json()["id"])
@@ -52,38 +52,38 @@ def job(url: str) -> str:
 
 @API.parametrize()
 @BOUNDED
-def test_answers_are_as_documented(case: Case, url: str, job: str) -> None:
-    name_what_there_is(case, job)
+def test_answers_are_as_documented(case: Case[Any], url: str, job: str) -> None:
+    fill_names(case, job)
     check(case, case.call(base_url=url, headers=HEADERS, timeout=60))
 
 
 def test_what_one_answer_names_other_requests_may_name(url: str, job: str) -> None:
-    """Jobs are made, then asked for, watched and cancelled by the ids that they were given."""
+    """Jobs are created, then queried, streamed and cancelled by their ids."""
 
     class Workflow(API.as_state_machine()):  # type: ignore[misc]
-        def before_call(self, case: Case) -> None:
-            name_what_there_is(case, case.path_parameters.get("id", job))
+        def before_call(self, case: Case[Any]) -> None:
+            fill_names(case, case.path_parameters.get("id", job))
 
-        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
             return {"base_url": url, "headers": HEADERS, "timeout": 60}
 
-        def validate_response(self, response: Response, case: Case, *_: Any, **__: Any) -> None:
+        def validate_response(self, response: Response, case: Case[Any], *_: Any, **__: Any) -> None:
             check(case, response)
 
     Workflow.run(settings=settings(BOUNDED, stateful_step_count=8))
 
 
-def check(case: Case, response: Response) -> None:
-    """Status, headers, media type and body as documented, and bad requests refused: all of it, or what is bad of it."""
+def check(case: Case[Any], response: Response) -> None:
+    """Check status, headers, media type and body, and that invalid requests or items are refused."""
     refused = '"#/architectures/' in response.text  # where in the request an item's problem lies
     if response.status_code == 202:
         refused = response.json()["counts"]["failed"] > 0
     case.validate_response(response, excluded_checks=[negative_data_rejection] if refused else [])
 
 
-def name_what_there_is(case: Case, job: str) -> None:
-    """In good requests put what there is for the names that the document leaves open, and proxies that cost little."""
-    if case.meta.generation.mode is not GenerationMode.POSITIVE:
+def fill_names(case: Case[Any], job: str) -> None:
+    """Fill existing names and cheap proxies into valid requests."""
+    if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if "id" in case.path_parameters:
         case.path_parameters["id"] = job

@@ -1,4 +1,4 @@
-"""The files of the page as a real server sends them; what the page does is tested in a browser, in `tests/page`."""
+"""Static files of the page as a real server sends them. `tests/page` tests the page in a browser."""
 
 import re
 from collections.abc import Iterator
@@ -105,7 +105,7 @@ def test_its_files_are_counted_under_two_names(client: httpx.Client) -> None:
 
 @pytest.fixture
 def keyed(tmp_path: Path) -> Iterator[str]:
-    """The URL of a server that asks for a key."""
+    """URL of a server that requires an API key."""
     _, entry = create_key("test", ("predict",), KeyLimits())
     with Store.open_directory(tmp_path) as store:
         store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
@@ -131,8 +131,8 @@ def test_every_file_is_asked_for_and_every_file_that_is_asked_for_is_there() -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_other_host_is_named(name: str) -> None:
-    own = {"http://www.w3.org/2000/svg"}  # the name of a language, which nobody fetches
-    assert set(matches(r"""(?:\w+:)?//[\w.-]+[\w./-]*""", name)) - own == set()
+    namespaces = {"http://www.w3.org/2000/svg"}  # not fetched
+    assert set(matches(r"""(?:\w+:)?//[\w.-]+[\w./-]*""", name)) - namespaces == set()
     assert not matches(r"@import|url\((?!#)", name)
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_inline() -> None:
     (script,) = re.findall(r"<script([^>]*)>(.*?)</script>", page, flags=re.DOTALL)
     assert script == (' type="module" src="page/app.js"', "")
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
-    # Relative, so that it works under whatever path a proxy gives it.
+    # Relative, so that the page works behind a reverse proxy with a path prefix.
     assert not re.search(r'(?:href|src)="/', page)
 
 

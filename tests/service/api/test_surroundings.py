@@ -1,4 +1,4 @@
-"""Commands where the surroundings are poor: terminals of few letters, streams that are closed or full, no home."""
+"""Commands in restricted environments: ASCII terminals, closed or full streams, no home directory."""
 
 import io
 import json
@@ -49,11 +49,11 @@ def test_every_letter_is_written_somehow(monkeypatch: pytest.MonkeyPatch) -> Non
     streams.prepare()
     stream.write("ρ ≥ 0.5 ± 0.1: é \udcff \ud800")
     stream.flush()
-    assert stream.buffer.getvalue() == b"rho ? 0.5 +- 0.1: ? \xff ?"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"rho ? 0.5 +- 0.1: ? \xff ?"
 
 
 def test_streams_that_are_closed_or_full() -> None:
-    """In one shell, as each start takes seconds."""
+    """All in one shell script, since each start takes seconds."""
     script = """
     $A ensembles missing <&- >&-; echo "closed: $?" >&2
     $A predict - <&-; echo "no input: $?" >&2
@@ -136,10 +136,9 @@ def test_seeds_that_no_library_takes(command: str, seed: str, tmp_path: Path) ->
     table = tmp_path / "table.jsonl"
     rows = [{"architecture": {"layers": [["S"], ["T"], ["S"], ["ST", name]]}, "accuracy": 0.9} for name in ("L", "L2")]
     table.write_text("\n".join(map(json.dumps, rows)))
-    where = {"evaluate": ["--benchmark", table], "search": [], "benchmark score": [table]}.get(
-        command, ["--benchmark", table]
-    )
-    out = [] if command == "evaluate" else ["--out", tmp_path / "out"]
+    tables: dict[str, list[str | Path]] = {"search": [], "benchmark score": [table]}
+    where = tables.get(command, ["--benchmark", table])
+    out: list[str | Path] = [] if command == "evaluate" else ["--out", tmp_path / "out"]
     result = archrank(*command.split(), *where, *out, "--seed", seed)
     assert result.exit_code == 2
     assert result.stderr.strip() == f"seed: got {seed}; allowed: a whole number from 0 to 2**32 - 1"

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 
 from models import get_space
-from tests.service.conftest import ARCHITECTURES, PENG, SMALL, Post
+from models.gcn_nas import PENG
+from tests.service.conftest import ARCHITECTURES, SMALL, Post
 
 
 def test_answers_are_what_space_and_probe_say(post: Post, client: httpx.Client) -> None:

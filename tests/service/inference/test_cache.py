@@ -32,7 +32,7 @@ Scored = list[list[str]]
 
 
 @pytest.fixture(scope="module")
-def library() -> EnsembleRegistry:
+def ensembles() -> EnsembleRegistry:
     return EnsembleRegistry.load(Settings(device="cpu"))
 
 
@@ -54,10 +54,10 @@ def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], 
 
 
 @contextmanager
-def serving(library: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAPI, Callable[..., Any]]]:
+def serving(ensembles: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAPI, Callable[..., Any]]]:
     """Serve the application in a thread; yield it and a function that posts predictions."""
     data = tempfile.TemporaryDirectory()
-    app = create_app(Settings(device="cpu", backend="inline", data_dir=data.name, **settings), library)
+    app = create_app(Settings(device="cpu", backend="inline", data_dir=data.name, **settings), ensembles)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -79,8 +79,8 @@ def serving(library: EnsembleRegistry, **settings: Any) -> Iterator[tuple[FastAP
             data.cleanup()
 
 
-def test_architecture_asked_twice_is_scored_once(library: EnsembleRegistry, scored: Scored) -> None:
-    with serving(library) as (_, post):
+def test_architecture_asked_twice_is_scored_once(ensembles: EnsembleRegistry, scored: Scored) -> None:
+    with serving(ensembles) as (_, post):
         (first,) = post(SMALL, proxies=CHEAP)
         (second,) = post(SMALL, proxies=CHEAP)
         _, third = post(SIX, SMALL, proxies=CHEAP)
@@ -90,12 +90,12 @@ def test_architecture_asked_twice_is_scored_once(library: EnsembleRegistry, scor
     assert third["scores"] == first["scores"]
 
 
-def test_only_the_missing_proxies_are_computed(library: EnsembleRegistry, scored: Scored) -> None:
-    with serving(library) as (_, post):
+def test_only_the_missing_proxies_are_computed(ensembles: EnsembleRegistry, scored: Scored) -> None:
+    with serving(ensembles) as (_, post):
         post(SMALL, proxies=["nwot"])
         (more,) = post(SMALL, proxies=["params", "nwot", "snip"])
         (fewer,) = post(SMALL, proxies=["snip"])
-    with serving(library, cache_size=0) as (_, post):
+    with serving(ensembles, cache_size=0) as (_, post):
         (anew,) = post(SMALL, proxies=["params", "nwot", "snip"])
     assert scored == [["nwot"], ["params", "snip"], ["params", "nwot", "snip"]]
     assert list(more["scores"]) == ["params", "nwot", "snip"]
@@ -104,15 +104,15 @@ def test_only_the_missing_proxies_are_computed(library: EnsembleRegistry, scored
     assert not more["cached"]
 
 
-def test_another_seed_is_another_question(library: EnsembleRegistry, scored: Scored) -> None:
-    with serving(library) as (_, post):
+def test_another_seed_is_another_question(ensembles: EnsembleRegistry, scored: Scored) -> None:
+    with serving(ensembles) as (_, post):
         (usual,), (other,) = post(SMALL, proxies=["nwot"]), post(SMALL, proxies=["nwot"], seed=5)
     assert len(scored) == 2
     assert usual["scores"]["nwot"]["value"] != other["scores"]["nwot"]["value"]
 
 
-def test_structure_alone_is_predicted_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(library) as (_, post):
+def test_structure_alone_is_predicted_once(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(ensembles) as (_, post):
         (first,) = post(SMALL, proxies=[])
         monkeypatch.delattr("ensemble.Ensemble.predict")
         (second,) = post(SMALL, proxies=[])
@@ -120,7 +120,7 @@ def test_structure_alone_is_predicted_once(library: EnsembleRegistry, monkeypatc
     assert second == {**first, "cached": True}
 
 
-def test_simultaneous_requests_score_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simultaneous_requests_score_once(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, gate = threading.Event(), threading.Event()
 
     def wait(scores: dict[str, Score]) -> dict[str, Score]:
@@ -129,18 +129,18 @@ def test_simultaneous_requests_score_once(library: EnsembleRegistry, monkeypatch
         return scores
 
     scored = count(monkeypatch, wait)
-    with serving(library) as (_, post), ThreadPoolExecutor(2) as pool:
+    with serving(ensembles) as (_, post), ThreadPoolExecutor(2) as pool:
         first = pool.submit(post, SMALL, proxies=CHEAP)
         assert begun.wait(30)
         second = pool.submit(post, SMALL, proxies=CHEAP)
-        time.sleep(0.5)  # the second asks; it has no turn of its own to be seen by
+        time.sleep(0.5)  # time for the second request to arrive, which leaves no observable trace
         assert not second.done()
         gate.set()
         assert without_costs(first.result()) == without_costs(second.result())
     assert scored == [CHEAP]
 
 
-def test_known_answer_overtakes_long_work(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_answer_overtakes_long_work(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, gate = threading.Event(), threading.Event()
     gate.set()
 
@@ -150,7 +150,7 @@ def test_known_answer_overtakes_long_work(library: EnsembleRegistry, monkeypatch
         return scores
 
     count(monkeypatch, wait)
-    with serving(library, queue_size=1) as (_, post), ThreadPoolExecutor(1) as pool:
+    with serving(ensembles, queue_size=1) as (_, post), ThreadPoolExecutor(1) as pool:
         known = post(SMALL, SIX, proxies=CHEAP)
         gate.clear()
         begun.clear()
@@ -162,7 +162,7 @@ def test_known_answer_overtakes_long_work(library: EnsembleRegistry, monkeypatch
         assert long.result()
 
 
-def test_failed_scores_are_computed_again(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_scores_are_computed_again(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = [True]
 
     def fail(scores: dict[str, Score]) -> dict[str, Score]:
@@ -172,7 +172,7 @@ def test_failed_scores_are_computed_again(library: EnsembleRegistry, monkeypatch
         return scores
 
     scored = count(monkeypatch, fail)
-    with serving(library) as (_, post):
+    with serving(ensembles) as (_, post):
         (first,), (second,) = post(SMALL, proxies=CHEAP), post(SMALL, proxies=CHEAP)
     assert scored == [CHEAP, ["nwot"]]
     assert (first["scores"]["nwot"]["status"], second["scores"]["nwot"]["status"]) == ("failed", "ok")
@@ -180,8 +180,8 @@ def test_failed_scores_are_computed_again(library: EnsembleRegistry, monkeypatch
     assert first["warnings"] != second["warnings"]
 
 
-def test_failed_networks_are_built_again(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, [library.default_context.space.parse(SMALL)]
+def test_failed_networks_are_built_again(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, broken = GcnNas.build, [ensembles.default_context.space.parse(SMALL)]
 
     def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
         if arch in broken:
@@ -190,22 +190,22 @@ def test_failed_networks_are_built_again(library: EnsembleRegistry, monkeypatch:
         return build(space, arch, seed)
 
     monkeypatch.setattr(GcnNas, "build", build_or_fail)
-    with serving(library) as (_, post):
+    with serving(ensembles) as (_, post):
         assert list(post(SMALL, proxies=CHEAP)[0]) == ["error"]
         assert post(SMALL, proxies=CHEAP)[0]["accuracy"]
 
 
-def test_what_memory_forgets_the_store_knows(library: EnsembleRegistry, scored: Scored) -> None:
-    with serving(library, cache_size=2) as (_, post):
+def test_what_memory_forgets_the_store_knows(ensembles: EnsembleRegistry, scored: Scored) -> None:
+    with serving(ensembles, cache_size=2) as (_, post):
         first, *_, last = (post(architecture, proxies=CHEAP)[0] for architecture in (SMALL, SIX, SIX, SMALL))
     assert len(scored) == 2
     assert last["scores"] == first["scores"]
 
 
 def test_without_memory_predictions_are_computed_anew_and_scores_are_not(
-    library: EnsembleRegistry, scored: Scored
+    ensembles: EnsembleRegistry, scored: Scored
 ) -> None:
-    with serving(library, cache_size=0) as (_, post):
+    with serving(ensembles, cache_size=0) as (_, post):
         assert [post(SMALL, proxies=CHEAP)[0]["cached"] for _ in range(2)] == [False, False]
     assert len(scored) == 1
 
@@ -221,16 +221,16 @@ def test_least_recently_used_goes_first() -> None:
 
 
 @pytest.fixture(scope="module")
-def cache(library: EnsembleRegistry) -> ResultCache:
+def cache(ensembles: EnsembleRegistry) -> ResultCache:
     """The cache after a request."""
     cache = ResultCache(1000)
-    run([SMALL, SIX], library, cache)
+    run([SMALL, SIX], ensembles, cache)
     return cache
 
 
-def run(architectures: Sequence[Any], library: EnsembleRegistry, cache: ResultCache, **options: Any) -> Any:
+def run(architectures: Sequence[Any], ensembles: EnsembleRegistry, cache: ResultCache, **options: Any) -> Any:
     query = PredictionQuery(**options)
-    result = run_inline(pipeline.predict, architectures, query, library, cache=cache, compare=True)
+    result = run_inline(pipeline.predict, architectures, query, ensembles, cache=cache, compare=True)
     return without_costs(prediction_response(result).model_dump())
 
 
@@ -240,16 +240,16 @@ COMBINERS = [None, "stacked", "structure", "vote", "mean", "ranknet", "forest", 
 @pytest.mark.parametrize("combiner", COMBINERS)
 @pytest.mark.parametrize("proxies", [None, []])
 def test_cached_is_as_computed(
-    combiner: str | None, proxies: list[str] | None, library: EnsembleRegistry, cache: ResultCache
+    combiner: str | None, proxies: list[str] | None, ensembles: EnsembleRegistry, cache: ResultCache
 ) -> None:
     without_predictions = ResultCache(0)
     without_predictions.scores = cache.scores
     for architectures in ([SMALL], [SMALL, SIX], [SIX, FOUR_LAYERS, SMALL], [FOUR_LAYERS, SMALL]):
         options = {"combiner": combiner, "proxies": proxies}
-        computed = run(architectures, library, without_predictions, **options)
-        cached = [run(architectures, library, cache, **options) for _ in range(2)]
+        computed = run(architectures, ensembles, without_predictions, **options)
+        cached = [run(architectures, ensembles, cache, **options) for _ in range(2)]
         assert cached == [computed, computed]
 
 
-def test_every_combiner_is_tried(library: EnsembleRegistry) -> None:
-    assert set(COMBINERS) - {None} == set(library.get().combiners)
+def test_every_combiner_is_tried(ensembles: EnsembleRegistry) -> None:
+    assert set(COMBINERS) - {None} == set(ensembles.get().combiners)

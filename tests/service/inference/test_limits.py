@@ -1,4 +1,4 @@
-"""An architecture that costs too much is refused by formula: no network is built."""
+"""Architectures that are too large are refused by formula, before a network is built."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ import torch
 
 from models import ArchitectureError
 from models.batches import synthetic_batch
-from models.gcn_nas import GcnNas
+from models.gcn_nas import PENG, GcnNas
 from service.api.documents import score_response
+from service.api.schemas import FailedItem
 from service.inference import pipeline
 from service.inference.limits import SizeLimits
 from service.inference.queries import PredictionQuery, ScoreQuery
@@ -16,11 +17,11 @@ from service.inference.registry import EnsembleRegistry
 from service.inference.results import PredictedArchitecture, ScoredArchitecture
 from service.inference.scoring_context import ScoringContext
 from service.settings import Settings
-from tests.service.conftest import PENG, SIX, SMALL, run_inline
+from tests.service.conftest import SIX, SMALL, run_inline
 
 
 @pytest.fixture(scope="module")
-def library() -> EnsembleRegistry:
+def ensembles() -> EnsembleRegistry:
     return EnsembleRegistry.load(Settings(device="cpu"))
 
 
@@ -67,14 +68,16 @@ def test_every_architecture_of_the_space_is_within_the_usual_limits(space: Any) 
     assert parse(space.to_json(space.largest)) == space.largest
 
 
-def test_too_large_is_an_error_in_its_place(library: EnsembleRegistry) -> None:
+def test_too_large_is_an_error_in_its_place(ensembles: EnsembleRegistry) -> None:
     settings = Settings(device="cpu", backend="inline", max_parameters=5_000_000)
-    result = run_inline(pipeline.score, [PENG, SMALL], ScoreQuery(proxies=["params"]), library, settings)
+    result = run_inline(pipeline.score, [PENG, SMALL], ScoreQuery(proxies=["params"]), ensembles, settings)
     large, small = result.items
     assert isinstance(large, ArchitectureError)
     assert (large.field, large.allowed) == ("architectures[0].architecture (parameters)", "at most 5000000")
     assert int(large.value) > 5_000_000
-    problem = score_response(result).scores[0].error
+    failed = score_response(result).scores[0]
+    assert isinstance(failed, FailedItem)
+    problem = failed.error
     assert (problem.status, problem.instance) == (422, "#/architectures/0")
     assert isinstance(small, ScoredArchitecture)
     assert small.scores["params"].value is not None
@@ -82,10 +85,10 @@ def test_too_large_is_an_error_in_its_place(library: EnsembleRegistry) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_built")
-def test_nothing_is_built_of_what_is_too_large(library: EnsembleRegistry) -> None:
+def test_nothing_is_built_of_what_is_too_large(ensembles: EnsembleRegistry) -> None:
     settings = Settings(device="cpu", backend="inline", max_flops_ratio=0.5)
     query = PredictionQuery(proxies=[])
-    large, small = run_inline(pipeline.predict, [PENG, SIX], query, library, settings).items
+    large, small = run_inline(pipeline.predict, [PENG, SIX], query, ensembles, settings).items
     assert isinstance(large, ArchitectureError)
     assert large.field == "architectures[0].architecture (FLOPs)"
     assert isinstance(small, PredictedArchitecture)

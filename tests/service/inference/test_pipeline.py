@@ -29,13 +29,13 @@ from tests.service.conftest import SIX, SMALL, run_inline
 
 
 @pytest.fixture
-def library() -> EnsembleRegistry:
+def ensembles() -> EnsembleRegistry:
     """A registry without ensembles, which scores do not need."""
     return EnsembleRegistry({}, "none", torch.device("cpu"))
 
 
-def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, library.default_context.space.parse(SIX)
+def test_failure_stays_with_its_architecture(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, broken = GcnNas.build, ensembles.default_context.space.parse(SIX)
 
     def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
         if arch == broken:
@@ -44,7 +44,7 @@ def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypa
 
     monkeypatch.setattr(GcnNas, "build", build_or_fail)
     query = ScoreQuery(proxies=["params"])
-    result = run_inline(pipeline.score, [SIX, SMALL, {"layers": []}], query, library)
+    result = run_inline(pipeline.score, [SIX, SMALL, {"layers": []}], query, ensembles)
     failed, scored, malformed = score_response(result).scores
     assert isinstance(failed, FailedItem)
     assert isinstance(scored, ScoredItem)
@@ -54,7 +54,7 @@ def test_failure_stays_with_its_architecture(library: EnsembleRegistry, monkeypa
     assert scored.scores["params"].status == "ok"
 
 
-def test_equal_architectures_are_computed_once(library: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_architectures_are_computed_once(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = list[Task]()
     submit = InlineBackend.submit
 
@@ -63,13 +63,13 @@ def test_equal_architectures_are_computed_once(library: EnsembleRegistry, monkey
         return submit(backend, task)
 
     monkeypatch.setattr(InlineBackend, "submit", counted)
-    run_inline(pipeline.score, [SMALL, SIX, SMALL, SIX], ScoreQuery(proxies=["params"]), library)
+    run_inline(pipeline.score, [SMALL, SIX, SMALL, SIX], ScoreQuery(proxies=["params"]), ensembles)
     assert len(tasks) == 2
 
 
-def test_all_malformed_is_refused_before_any_work(library: EnsembleRegistry) -> None:
+def test_all_malformed_is_refused_before_any_work(ensembles: EnsembleRegistry) -> None:
     with pytest.raises(NoValidArchitectureError) as caught:
-        run_inline(pipeline.score, [1, 2], ScoreQuery(), library)
+        run_inline(pipeline.score, [1, 2], ScoreQuery(), ensembles)
     document = problem(caught.value)
     assert document.status == 422
     assert [error.field for error in document.errors] == [

@@ -126,10 +126,10 @@ def test_job_goes_on_with_its_own_ensemble(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"ensemble": "gone"}, "ensemble 'gone' is not there"),
+        ({"ensemble": "gone"}, "ensemble 'gone' is not installed"),
         ({"ensemble_hash": "0" * 64}, f"not {'0' * 64}"),
-        ({"proxies": {"params": "0", "nwot": PROXIES["nwot"]}}, "other versions are here of the proxies params"),
-        ({"proxies": {"none": "1"}}, "other versions are here of the proxies none"),
+        ({"proxies": {"params": "0", "nwot": PROXIES["nwot"]}}, "other versions are installed of the proxies params"),
+        ({"proxies": {"none": "1"}}, "other versions are installed of the proxies none"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -140,7 +140,7 @@ def test_job_whose_basis_is_gone_fails(
     job = run(store, create(store, [SMALL, SIX], kind, basis, proxies=list(PROXIES)), ensembles)
     assert (job.state, job.failed) == ("failed", 2)
     (detail,) = details(store, job.id)
-    assert detail.startswith("the job is bound to what it was posted to")
+    assert detail.startswith("the job cannot continue: ")
     assert said in detail
 
 
@@ -150,7 +150,7 @@ def test_scores_of_a_server_that_had_no_ensemble(store: Store, ensembles: Ensemb
     assert run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), empty).done == 1
     job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), ensembles)
     assert job.failed == 1
-    assert "there are ensembles now" in details(store, job.id).pop()
+    assert "created on a server without ensembles" in details(store, job.id).pop()
 
 
 def test_what_was_begun_before_is_begun_by_itself(
