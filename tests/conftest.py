@@ -119,8 +119,8 @@ def fill_as_reference(network: nn.Module) -> None:
         for key, tensor in network.state_dict().items():
             if "running_" in key or key.endswith("num_batches_tracked"):
                 continue
-            z = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(tuple(tensor.shape))
-            z = torch.from_numpy(z.astype(np.float32))
+            normal = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(tuple(tensor.shape))
+            z = torch.from_numpy(normal.astype(np.float32))
             if key.endswith(".weight") and tensor.ndim == 1:
                 tensor.copy_(1 + 0.1 * z)
             elif key.endswith("PA"):

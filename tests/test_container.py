@@ -128,7 +128,8 @@ def test_variables_are_settings_with_allowed_values(file: str) -> None:
     names = {f"ARCHRANK_{name.upper()}": name for name in Settings.model_fields}
     assert set(variables) <= names.keys()
     folder = {"ARCHRANK_SECRETS_DIR"}  # which is not here
-    Settings(**{names[name]: value for name, value in variables.items() if name in names.keys() - folder})
+    values: dict[str, Any] = {names[name]: value for name, value in variables.items() if name in names.keys() - folder}
+    Settings(**values)
 
 
 @pytest.mark.parametrize(

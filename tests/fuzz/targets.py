@@ -31,7 +31,7 @@ from ensemble.evaluation.schema import load_evaluation
 from ensemble.report import score_seconds
 from models import BatchError, InputError, get_space
 from models.batches import npz_batch, ntu_batch
-from search.log import SearchLog, TrialResult
+from search import Interval, SearchLog, TrialResult
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings
 from tests.fuzz import http_head
@@ -178,7 +178,7 @@ def _search_log() -> list[bytes]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "search.jsonl"
         with SearchLog.open(path, HEADER, SPACE) as log:
-            log.add([TrialResult(arch, 0.9, 100, 100, 0.8, 0.95) for arch in _architectures()[:2]], 1.0)
+            log.add([TrialResult(arch, 0.9, 100, 100, Interval(0.8, 0.95, 0.9)) for arch in _architectures()[:2]], 1.0)
         return [path.read_bytes()]
 
 

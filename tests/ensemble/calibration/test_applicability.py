@@ -243,7 +243,7 @@ def small_reference_set(**changes: NDArray[np.float64]) -> ReferenceSet:
     arrays |= changes
     return ReferenceSet(
         ("proxy.zen", "depth", "a", "b"),
-        **arrays | {"rows": arrays["rows"].astype(np.float32)},  # type: ignore[arg-type]
+        **arrays | {"rows": arrays["rows"].astype(np.float32)},
     )
 
 
