@@ -22,7 +22,7 @@ PARTS = {
     "times": ("benchmarks.gpu.times", 130),
     "faults": ("benchmarks.gpu.faults", 90),
     "http": ("benchmarks.gpu.serving", 75),
-    "scores": ("benchmarks.gpu.population", 460),
+    "scores": ("benchmarks.gpu.benchmark_scores", 460),
 }
 """Module of each part, whose `run` yields its checks, and its time limit in seconds."""
 TOTAL_TIMEOUT_S = 460

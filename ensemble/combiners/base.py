@@ -71,7 +71,7 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     """Names in `fitted_arrays` whose arrays hold integers or booleans."""
     accepts_missing: ClassVar[bool] = False
     additive: ClassVar[bool] = False
-    """Whether `contributions` is defined."""
+    """True if `contributions` is defined."""
 
     def fit(self, X: Array, y: Array) -> Self:
         """Fit to features (n, d) and accuracies (n,)."""

@@ -44,7 +44,7 @@ class Calibrated(MetaCombiner):
 
     @property
     def accepts_missing(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
-        """Whether the wrapped combiner accepts missing scores."""
+        """True if the wrapped combiner accepts missing scores."""
         return self.base_estimator.accepts_missing
 
     @property

@@ -50,7 +50,7 @@ class CombinerInfo:
 
     @property
     def needs_proxies(self) -> bool:
-        """Whether it uses proxy scores."""
+        """True if it uses proxy scores."""
         return self.inputs != "structure"
 
     def columns(self, names: Sequence[str]) -> Columns:

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from benchmarks.gpu import population, suite
+from benchmarks.gpu import benchmark_scores, suite
 from benchmarks.gpu.agreement import STATED, agreement, difference, repeats
 from benchmarks.gpu.checks import ARCHITECTURES, Check, Options, at_least, at_most, line, table
 from benchmarks.gpu.profiling import READ, Event, summary
@@ -159,26 +159,26 @@ def test_results_as_lines_and_as_a_table() -> None:
 
 def head() -> dict[str, Any]:
     space = get_space("gcn-nas")
-    return population.header(space.settings, synthetic_batch(space, 2, 4), "cpu")
+    return benchmark_scores.header(space.settings, synthetic_batch(space, 2, 4), "cpu")
 
 
 def test_a_table_of_scores_goes_on_after_its_last_whole_row(tmp_path: Path) -> None:
     file = tmp_path / "new" / "scores.jsonl"
-    assert population.resumed(file, head()) == set()
+    assert benchmark_scores.resumed(file, head()) == set()
     assert json.loads(file.read_text()) == head()
     with file.open("a") as rows:
         rows.write('{"fingerprint":"a"}\n{"fingerpr')
-    assert population.resumed(file, head()) == {"a"}
+    assert benchmark_scores.resumed(file, head()) == {"a"}
     assert file.read_text().endswith('{"fingerprint":"a"}\n')
     with pytest.raises(ValueError, match=r"another kind \(seed\)"):
-        population.resumed(file, head() | {"seed": 1})
+        benchmark_scores.resumed(file, head() | {"seed": 1})
 
 
 def test_the_repository_names_the_benchmarks_architectures(tmp_path: Path) -> None:
-    assert len(population.architectures(ARCHITECTURES)) == 593
+    assert len(benchmark_scores.architectures(ARCHITECTURES)) == 593
     (tmp_path / "none.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match="no row"):
-        population.architectures(tmp_path / "none.jsonl")
+        benchmark_scores.architectures(tmp_path / "none.jsonl")
 
 
 def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
