@@ -16,7 +16,7 @@ from models import get_space
 from tests.conftest import ROOT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SEARCH = ("search", "--budget", "70", "--seed", "0", "--proxies", "")
+SEARCH = ("search", "--budget", "70", "--seed", "0")
 UNREACHABLE = "postgresql://archrank@127.0.0.1:1/archrank"
 REPORT_ROWS = 24
 
