@@ -16,11 +16,11 @@ COVERAGE := 90
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
 
-test: $(INSTALLED) $(CLIENT)  ## unit and integration tests
-	$(PYTEST) -m "unit or integration"
+test: $(INSTALLED) $(CLIENT)  ## unit and integration tests, but for slow ones
+	$(PYTEST) -m "(unit or integration) and not slow"
 
-test-slow: $(INSTALLED) $(CLIENT) $(LOOPS)  ## the other tiers: browser, loops, packaging, chaos, gpu
-	$(PYTEST) -m "browser or loops or packaging or gpu"
+test-slow: $(INSTALLED) $(CLIENT) $(LOOPS)  ## the others: slow, browser, loops, packaging, gpu, chaos
+	$(PYTEST) -m "slow or browser or loops or packaging or gpu"
 	$(PYTEST) -m chaos
 
 test-all: test test-slow  ## every test
@@ -29,7 +29,7 @@ chaos: $(INSTALLED) $(CLIENT)  ## only those in which servers, processes, stores
 	$(PYTEST) -m chaos
 
 coverage: $(INSTALLED) $(CLIENT)  ## branch coverage of `make test`; fails below the gate
-	$(PYTEST) -m "unit or integration" --cov --cov-report= --cov-fail-under=0
+	$(PYTEST) -m "(unit or integration) and not slow" --cov --cov-report= --cov-fail-under=0
 	$(BIN)/coverage report --fail-under $(COVERAGE)
 
 check: $(INSTALLED)  ## style, types, import contracts

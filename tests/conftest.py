@@ -33,6 +33,33 @@ TIERS = {
     "tests/test_": "integration",
 }
 """Marker by the beginning of a test's path; the rest is `unit`."""
+SLOW = (
+    "tests/benchmarks/test_gpu",
+    "tests/client/test_faulty_proxy",
+    "tests/ensemble/evaluation/test_cross_validation",
+    "tests/ensemble/evaluation/test_learning_curves",
+    "tests/ensemble/evaluation/test_protocol",
+    "tests/ensemble/report",
+    "tests/proxies/test_time_limit",
+    "tests/proxies/test_zoo",
+    "tests/search/test_replay",
+    "tests/service/api/test_authentication",
+    "tests/service/api/test_concurrency",
+    "tests/service/api/test_openapi",
+    "tests/service/api/test_revoked",
+    "tests/service/api/test_shutdown",
+    "tests/service/api/test_surroundings",
+    "tests/service/cli",
+    "tests/service/inference/test_cache",
+    "tests/service/observability",
+    "tests/service/server/test_serve",
+    "tests/service/storage/test_databases",
+    "tests/service/storage/test_processes",
+    "tests/service/workers/test_chaos",
+    "tests/service/workers/test_orphans",
+    "tests/test_shipped",
+)
+"""Beginnings of the paths of slow tests; together they take as long as all others."""
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("random", deadline=None)
@@ -48,6 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(ROOT).as_posix()
         item.add_marker(next((tier for start, tier in TIERS.items() if path.startswith(start)), "unit"))
+        if path.startswith(SLOW):
+            item.add_marker("slow")
         if "postgres" in getattr(item, "fixturenames", ()) or "[postgres" in item.name:
             item.add_marker("postgres")
 

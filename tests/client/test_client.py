@@ -148,7 +148,7 @@ def test_a_vote_has_the_server_s_ranks_and_is_refused_over_several_requests(clie
     ranks = [item["rank"] for item in server.client.post("/v1/predictions", json=body).json()["predictions"]]
     ranked = client.rank(architectures, proxies=CHEAP, combiner="vote")
     assert {entry.position: entry.rank for entry in ranked} == dict(enumerate(ranks))
-    with pytest.raises(InvalidRequestError, match="one that predicts each architecture by itself"):
+    with pytest.raises(InvalidRequestError, match="one that predicts each architecture independently"):
         client.rank(client.sample(65, depth=4, seed=7), proxies=[], combiner="vote")
 
 

@@ -14,7 +14,7 @@ from tests.ensemble.conftest import SIZE
 
 Scores = dict[str, float | None]
 OUTLIERS = [{"mask": [[present] * 8] * depth} for depth in (4, 10) for present in (0, 1)]
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=10)
+EXAMPLES = settings(max_examples=10)
 BATCHES = st.lists(st.integers(0, SIZE + len(OUTLIERS) - 1), min_size=1, max_size=40)
 
 

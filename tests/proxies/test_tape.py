@@ -1,5 +1,6 @@
 """The tape against PyTorch's autograd, for every kind of layer that it records."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-9}
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("layer", [*CONVOLUTIONS, nn.Linear(7, 5)], ids=str)
 def test_outputs_and_gradients_are_those_of_autograd(layer: Any, dtype: torch.dtype) -> None:
-    layer, x = layer.to(dtype), torch.randn(6, 4, 12, 7, dtype=dtype, requires_grad=True)
+    layer, x = deepcopy(layer).to(dtype), torch.randn(6, 4, 12, 7, dtype=dtype, requires_grad=True)
     tolerance = TOLERANCES[dtype]
     expected = layer(x)
     direction = torch.randn_like(expected)
@@ -50,7 +51,10 @@ def test_outputs_and_gradients_are_those_of_autograd(layer: Any, dtype: torch.dt
 
 @pytest.mark.parametrize("module", [*CONVOLUTIONS, nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)], ids=str)
 def test_second_derivatives_by_the_input(module: nn.Module) -> None:
-    module, x = module.double().requires_grad_(False), torch.randn(3, 4, 6, 5, dtype=torch.float64, requires_grad=True)
+    module, x = (
+        deepcopy(module).double().requires_grad_(False),
+        torch.randn(3, 4, 6, 5, dtype=torch.float64, requires_grad=True),
+    )
 
     def run(x: Tensor) -> Tensor:
         with Tape():

@@ -60,7 +60,7 @@ def test_predictions_are_better_than_the_mean(fitted: Combiner, X: Array, benchm
     assert np.abs(predicted - benchmark.accuracy).mean() < np.abs(benchmark.accuracy - benchmark.accuracy.mean()).mean()
 
 
-@settings(deadline=None, derandomize=True, max_examples=30)
+@settings(max_examples=30)
 @given(rows=st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=80), layout=st.sampled_from("CF"))
 def test_a_prediction_has_the_same_bits_in_any_batch(
     rows: list[int], layout: Literal["C", "F"], fitted: Combiner, X: Array, alone: Array

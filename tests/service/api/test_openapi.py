@@ -25,9 +25,7 @@ DETERMINISTIC = ProjectConfig(generation=GenerationConfig(deterministic=True))
 API = schemathesis.openapi.from_path(
     DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=DETERMINISTIC))
 )
-BOUNDED = settings(
-    max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+BOUNDED = settings(max_examples=25, database=None, suppress_health_check=list(HealthCheck))
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 

@@ -91,7 +91,7 @@ def test_level_and_text(tmp_path: Path) -> None:
 
 CHILD = """
 import time
-from service.workers.process_backend import ProcessBackend, ProcessOptions
+from service.workers.process_backend import ProcessBackend, WorkerOptions
 
 if __name__ == "__main__":
     backend = ProcessBackend({}, WorkerOptions(entry_point="service.workers.worker_main:nothing", log=("json", "info")))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.server.request_parser import RejectedRequestError, RequestParser
 from tests.fuzz.http_head import BODIES, GET, LINES, POST, UPGRADES, Recorder, check
 
-EXAMPLES = settings(deadline=None, derandomize=True, max_examples=300)
+EXAMPLES = settings(max_examples=300)
 PIECES = st.sampled_from([POST, GET, *BODIES, *UPGRADES, *LINES])
 
 
