@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
@@ -63,7 +63,6 @@ def test_the_address_that_was_asked_is_a_name_of_the_server() -> None:
     check_host_and_origin(request_to("[2001:db8::1]", address="2001:db8::1"), ALLOWED)
 
 
-@settings(derandomize=True)
 @given(st.text(st.characters(max_codepoint=255)), st.none() | st.text(st.characters(max_codepoint=255)))
 def test_any_text_is_a_name_or_refused(host: str, origin: str | None) -> None:
     with contextlib.suppress(ProblemError):
