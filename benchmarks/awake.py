@@ -3,8 +3,8 @@
     python benchmarks/awake.py --benchmark DIR
 
 The batch norm behind every graph convolution of `gcn-nas` starts with weight 1e-6, so that with batch norm a network
-hardly depends on its modules. The command scores a benchmark with weight 1, and prints Spearman's ρ with accuracy,
-overall and within strata, beside that of the usual initialization.
+hardly depends on its modules. The command scores a benchmark with the usual initialization and with weight 1, and
+prints the Spearman correlation ρ with the accuracy, overall and within strata.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from proxies import score
 
 PROXIES = ("fisher", "grad_norm", "grasp", "jacov", "meco", "meco_opt", "nwot", "plain", "snip", "zico")
 """Proxies that keep the initial batch norm."""
-MEASURES = ("spearman", "within_stratum_spearman")
+METRICS = ("spearman", "within_stratum_spearman")
 
 
-def scored(architecture: dict[str, object], weight: float | None) -> list[float | None]:
+def score_features(architecture: dict[str, object], weight: float | None) -> list[float | None]:
     """Return the proxies' features with the given weight of the batch norms; the initial one for None."""
     torch.set_num_threads(1)
     space = get_space("gcn-nas")
@@ -53,17 +53,17 @@ def main() -> None:
     columns = []
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         for weight in (None, 1.0):
-            rows = pool.map(partial(scored, weight=weight), texts)
+            rows = pool.map(partial(score_features, weight=weight), texts)
             columns.append(np.array(list(track(rows, total=len(texts), console=Console(stderr=True))), dtype=float).T)
     sys.stdout.write(
         "| proxy | as initialized: ρ | within-stratum ρ | weight 1: ρ | within-stratum ρ |\n|---|---|---|---|---|\n"
     )
     for name, usual, awake in zip(PROXIES, *columns, strict=True):
-        measured = [
+        metrics = [
             prediction_metrics(values, benchmark.accuracy, benchmark.strata, absolute=False)
             for values in (usual, awake)
         ]
-        cells = [f"{value:.3f}" for one in measured for key in MEASURES if (value := one[key]) is not None]
+        cells = [f"{value:.3f}" for row in metrics for key in METRICS if (value := row[key]) is not None]
         sys.stdout.write(f"| `{name}` | {' | '.join(cells)} |\n")
 
 

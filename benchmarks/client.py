@@ -25,7 +25,7 @@ def main() -> None:
     client, dependencies = (time_import(statement, runs) for statement in ("import archrank_client", DEPENDENCIES))
     console.print(f"import: {client:.3f} s, {client / dependencies:.2f} times that of httpx, pydantic and stamina")
     for name, rate in measure_calls().items():
-        console.print(f"{name}: {rate:.0f} a second")
+        console.print(f"{name}: {rate:.0f} per second")
 
 
 def time_import(statement: str, runs: int) -> float:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.page --clicks 100
 
-A server and Chromium share the machine. Each click makes an architecture without a cached prediction; the next follows
-when its explanation is shown, too. The page measures the times itself.
+Server and Chromium share the machine. Each click makes an architecture without a cached prediction, and the next click
+follows when its explanation is shown. The page measures the times itself.
 """
 
 import argparse
@@ -46,9 +46,9 @@ def measure(clicks: int) -> dict[str, list[float]]:
             _wait_for_explanation(page)
         predictions, requests = page.evaluate(PREDICTION_MS)[before[0] :], page.evaluate(REQUEST_MS)[before[1] :]
     return {
-        "from the click to the prediction": predictions,
-        "of these, the request": requests[0::2],
-        "the request for the explanation, which follows": requests[1::2],
+        "click to prediction": predictions,
+        "request of the prediction": requests[0::2],
+        "request of the explanation": requests[1::2],
     }
 
 

@@ -32,8 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     table = Table("POST /v1/predictions", "requests/s", "p50, ms", "p99, ms")
-    for kind, measured in measure(parser.parse_args().seconds).items():
-        table.add_row(kind, *(f"{number:.4g}" for number in measured.values()))
+    for kind, rates in measure(parser.parse_args().seconds).items():
+        table.add_row(kind, *(f"{number:.4g}" for number in rates.values()))
     Console().print(table)
 
 
@@ -73,7 +73,7 @@ async def _drive(url: str, requests: Iterator[bytes], connections: int, seconds:
         )
         clients.append(client)
     await asyncio.gather(*(client.done for client in clients))
-    latencies = [end - begun for client in clients for begun, end in client.times if begun >= started]
+    latencies = [end - sent_at for client in clients for sent_at, end in client.times if sent_at >= started]
     if not latencies:
         return {}
     p50, p99 = (1000 * float(np.percentile(latencies, q)) for q in (50, 99))
@@ -81,12 +81,12 @@ async def _drive(url: str, requests: Iterator[bytes], connections: int, seconds:
 
 
 class _Client(asyncio.Protocol):
-    """A connection that sends the next request as soon as the last is answered."""
+    """A connection that sends the next request as soon as the response to the last has arrived."""
 
     def __init__(self, requests: Iterator[bytes], until: float) -> None:
         self._requests, self._until = requests, until
         self._parser = httptools.HttpResponseParser(self)
-        self._begun = 0.0
+        self._sent_at = 0.0
         self.times: list[tuple[float, float]] = []
         self.done = asyncio.get_running_loop().create_future()
 
@@ -95,8 +95,8 @@ class _Client(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        self._begun = perf_counter()
-        request = next(self._requests, None) if self._begun < self._until else None
+        self._sent_at = perf_counter()
+        request = next(self._requests, None) if self._sent_at < self._until else None
         if request is None:
             self.done.set_result(None)
             self._transport.close()
@@ -107,9 +107,9 @@ class _Client(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        self.times.append((self._begun, perf_counter()))
+        self.times.append((self._sent_at, perf_counter()))
         if self._parser.get_status_code() != 200:
-            self.done.set_exception(RuntimeError(f"the server answered {self._parser.get_status_code()}"))
+            self.done.set_exception(RuntimeError(f"status {self._parser.get_status_code()}"))
             return
         self._parser = httptools.HttpResponseParser(self)
         self._send()

@@ -1,10 +1,10 @@
-"""How honest are intervals for architectures unlike those that were learned from?
+"""Coverage of intervals for architectures outside of the applicability domain.
 
     python benchmarks/shift.py --benchmark DIR
 
-Leaves out a whole depth, or the architectures with the fewest or the most fixed-graph modules, fits `structure` on the
-others and predicts those. Prints how many are recognised as unlike, and how often their interval holds the accuracy, as
-it is and as it would be without being widened; and how many new random architectures are called unlike.
+Leaves out one depth, or the architectures with the fewest or the most fixed-graph modules, fits `structure` on the rest
+and predicts the ones left out. Prints the fraction recognised as outside of the domain, the coverage of the intervals
+with and without widening, and the fraction of random architectures that count as outside of the domain.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from ensemble.evaluation.metrics import interval_metrics, spearman
 from ensemble.evaluation.protocol import benchmark_features
 
 FIXED = "network.fixed.mean"
-NEW = 1000
+N_RANDOM = 1000
+N_SUBSETS = 10
 
 
 def main() -> None:
@@ -44,36 +45,38 @@ def main() -> None:
     )
     sys.stdout.write(f"| {' | '.join(header)} |\n|{'---|' * len(header)}\n")
     for name, out in left_out.items():
-        seen, unseen = (FeatureTable(table.names, table.values[rows]) for rows in (~out, out))
-        model, errors = fit_combiner(info, seen, y[~out], seed=0)
-        predicted = predict_combiner(info, model, unseen)
-        stretch = np.array([one.interval_scale for one in ReferenceSet.from_table(seen).mismatches(unseen)])
-        told, alike = (
-            interval_metrics(errors.intervals(predicted, depths[out], widened), y[out], depths[out])
-            for widened in (stretch, None)
+        train, test = (FeatureTable(table.names, table.values[rows]) for rows in (~out, out))
+        model, residuals = fit_combiner(info, train, y[~out], seed=0)
+        predicted = predict_combiner(info, model, test)
+        scales = np.array([mismatch.interval_scale for mismatch in ReferenceSet.from_table(train).mismatches(test)])
+        widened, plain = (
+            interval_metrics(residuals.intervals(predicted, depths[out], interval_scales), y[out], depths[out])
+            for interval_scales in (scales, None)
         )
-        shares = (
-            f"{(stretch > 1).mean():.0%}",
-            f"{told['coverage']['overall']:.1%}",
-            f"{100 * (told['interval_width']['overall'] or 0):.2f}",
+        cells = (
+            f"{out.sum()}",
+            f"{(scales > 1).mean():.0%}",
+            f"{widened['coverage']['overall']:.1%}",
+            f"{100 * (widened['interval_width']['overall'] or 0):.2f}",
+            f"{plain['coverage']['overall']:.1%}",
+            f"{spearman(predicted, y[out]):.2f}",
         )
-        cells = (f"{out.sum()}", *shares, f"{alike['coverage']['overall']:.1%}", f"{spearman(predicted, y[out]):.2f}")
         sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
     for size in (150, len(benchmark)):
         fraction = _false_alarms(benchmark, table, size)
-        sys.stdout.write(f"outside of the domain of {size}, of {NEW} random: {fraction:.1%}\n")
+        sys.stdout.write(f"outside of the domain of {size}: {fraction:.1%} of {N_RANDOM} random architectures\n")
 
 
 def _false_alarms(benchmark: Benchmark, table: FeatureTable, size: int) -> float:
-    """Share of new random architectures that are called unlike a random part of the benchmark; mean of ten draws."""
+    """Return the fraction of random architectures outside of the domain of a random subset, averaged over subsets."""
     rng = np.random.default_rng(0)
-    new = feature_table(benchmark.space, [benchmark.space.sample(rng) for _ in range(NEW)])
-    shares = []
-    for _ in range(10):
+    new = feature_table(benchmark.space, [benchmark.space.sample(rng) for _ in range(N_RANDOM)])
+    fractions = []
+    for _ in range(N_SUBSETS):
         rows = rng.permutation(len(benchmark))[:size]
-        found = ReferenceSet.from_table(FeatureTable(table.names, table.values[rows])).mismatches(new)
-        shares.append(np.mean([one.interval_scale > 1 for one in found]))
-    return float(np.mean(shares))
+        mismatches = ReferenceSet.from_table(FeatureTable(table.names, table.values[rows])).mismatches(new)
+        fractions.append(np.mean([mismatch.interval_scale > 1 for mismatch in mismatches]))
+    return float(np.mean(fractions))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time from the server's start until it is ready, and from that of the command line until it prints its help.
+"""Startup time of the server until it is ready, and of the command line until its help is printed.
 
 python benchmarks/start.py --runs 5
 """
@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def measure(runs: int = 5) -> dict[str, float]:
-    """Return the seconds of the fastest of several runs, in which all files are in the system's cache."""
+    """Return the seconds of the fastest of several runs; files are then in the page cache."""
     return {
         "serve until ready": min(_time_ready() for _ in range(runs)),
         "help": min(_time_help() for _ in range(runs)),

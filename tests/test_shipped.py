@@ -41,9 +41,8 @@ def test_scores_are_reproduced(space: Any) -> None:
     for name, result in score(network, batch.x, batch.y, seed=header["seed"], repeats=header["repeats"]).items():
         # Rounding depends on the processor, and gradients that differ by little more than rounding dominate zico.
         rel = 1e-2 if name == "zico" else 1e-3
-        assert result.feature == pytest.approx(row["scores"][name]["log"] or row["scores"][name]["value"], rel=rel), (
-            name
-        )
+        stored = row["scores"][name]
+        assert result.feature == pytest.approx(stored["log"] or stored["value"], rel=rel), name
 
 
 def test_ensemble_is_fitted_on_these_scores(ensemble: Ensemble) -> None:

@@ -1,4 +1,4 @@
-"""The checks on a GPU: how they judge, what they do when a part goes wrong, and all of them on the CPU."""
+"""Checks on a GPU: their limits, failures of a part, and all of them on the CPU."""
 
 import json
 import math
@@ -25,7 +25,7 @@ from models.batches import synthetic_batch
 from proxies import Score, proxy_names
 
 ROOT = Path(__file__).parents[2]
-ILL = "tests.benchmarks.ill"
+FAILING_PART = "tests.benchmarks.failing_part"
 
 
 def ok(value: float | None, log: float | None = None) -> Score:
@@ -35,16 +35,16 @@ def ok(value: float | None, log: float | None = None) -> Score:
 FAILED = Score(None, None, "failed", 0.1, error="ValueError: no")
 
 
-def test_a_limit_is_met_or_missed_and_nan_misses_it() -> None:
+def test_nan_misses_a_limit() -> None:
     assert [at_most("a", value, 2).status for value in (1.0, 2.0, 2.1, math.nan)] == ["pass", "pass", "fail", "fail"]
     assert [at_least("a", value, 2).status for value in (1.0, 2.0, 2.1, math.nan)] == ["fail", "pass", "pass", "fail"]
     assert at_most("a", 3.0, 2, timed=False).status == "stated"
     assert at_least("a", 1.0, 2, timed=False).status == "stated"
 
 
-def test_times_are_judged_on_a_gpu_at_full_size_alone() -> None:
+def test_times_have_targets_on_a_gpu_at_full_size_only() -> None:
     options = [Options("cuda"), Options("cuda", small=True), Options("cpu"), Options("cpu", small=True)]
-    assert [one.timed for one in options] == [True, False, False, False]
+    assert [option.timed for option in options] == [True, False, False, False]
 
 
 def test_a_difference_is_relative() -> None:
@@ -57,15 +57,16 @@ def test_a_difference_is_relative() -> None:
     assert difference(ok(1.0), FAILED) == difference(FAILED, ok(1.0)) == difference(FAILED, FAILED) == math.inf
 
 
-def doctored(**other: Score) -> dict[str, Score]:
-    """A score of 1 for every proxy, but for those named."""
-    return {name: ok(1.0) for name in proxy_names()} | other
+def make_scores(**changed: Score) -> dict[str, Score]:
+    """Return a score of 1 for every proxy, except for the changed ones."""
+    return {name: ok(1.0) for name in proxy_names()} | changed
 
 
-def test_proxies_are_judged_by_their_largest_difference() -> None:
-    found = [doctored(zen=ok(1.0005)), doctored(zen=ok(1.002), snip=ok(0.9995), grad_sign=ok(1.5), meco=FAILED)]
+def test_agreement_checks_the_largest_difference_of_a_proxy() -> None:
+    gpu = [make_scores(zen=ok(1.0005)), make_scores(zen=ok(1.002), snip=ok(0.9995), grad_sign=ok(1.5), meco=FAILED)]
     checks = {
-        one.name.partition(",")[0]: one for one in agreement([doctored()] * 2, found, [doctored(zen=ok(1 + 1e-6))])
+        check.name.partition(",")[0]: check
+        for check in agreement([make_scores()] * 2, gpu, [make_scores(zen=ok(1 + 1e-6))])
     }
     assert checks.keys() == set(proxy_names())
     assert (checks["zen"].status, checks["zen"].data["largest"]) == ("fail", pytest.approx(2e-3))
@@ -77,14 +78,16 @@ def test_proxies_are_judged_by_their_largest_difference() -> None:
 
 
 def test_repeats_are_compared_bit_by_bit() -> None:
-    assert repeats("a", [doctored()], [doctored()]).status == "pass"
-    unlike = repeats("a", [doctored(), doctored()], [doctored(zen=ok(math.nextafter(1.0, 2.0))), doctored(snip=FAILED)])
-    assert (unlike.status, unlike.data) == ("fail", {"zen": 1, "snip": 1})
-    assert repeats("a", [doctored()], [{"zen": ok(1.0)}]).status == "fail"
+    assert repeats("a", [make_scores()], [make_scores()]).status == "pass"
+    different = repeats(
+        "a", [make_scores(), make_scores()], [make_scores(zen=ok(math.nextafter(1.0, 2.0))), make_scores(snip=FAILED)]
+    )
+    assert (different.status, different.data) == ("fail", {"zen": 1, "snip": 1})
+    assert repeats("a", [make_scores()], [{"zen": ok(1.0)}]).status == "fail"
     assert repeats("a", [], []).status == "fail"
 
 
-def test_a_profile_counts_calls_and_the_time_that_the_device_works() -> None:
+def test_a_profile_counts_calls_and_busy_time() -> None:
     events = [
         Event("cudaLaunchKernel", False, 0, 1),
         Event("cudaLaunchKernelExC", False, 1, 2),
@@ -96,11 +99,11 @@ def test_a_profile_counts_calls_and_the_time_that_the_device_works() -> None:
         Event("gemm", True, 15, 30),
         Event("relu", True, 40, 45),
     ]
-    found = summary(100e-6, events)
-    assert (found.launches, found.synchronisations, found.copies, found.reads) == (2, 1, 1, 1)
-    assert found.device_seconds == pytest.approx(25e-6)
-    assert found.share == pytest.approx(0.25)
-    assert list(found.kernels) == ["gemm", "relu"]
+    profile = summary(100e-6, events)
+    assert (profile.launches, profile.synchronisations, profile.copies, profile.reads) == (2, 1, 1, 1)
+    assert profile.device_seconds == pytest.approx(25e-6)
+    assert profile.share == pytest.approx(0.25)
+    assert list(profile.kernels) == ["gemm", "relu"]
     assert summary(1.0, []).share == 0
 
 
@@ -116,39 +119,42 @@ def test_a_profile_counts_calls_and_the_time_that_the_device_works() -> None:
         ("cuda", "", ["fail"]),
     ],
 )
-def test_tests_pass_where_some_do_and_none_is_missing(device: str, cases: str, statuses: list[str]) -> None:
+def test_a_test_run_passes_if_some_tests_pass_and_none_is_missing(device: str, cases: str, statuses: list[str]) -> None:
     report = ElementTree.fromstring(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
     assert [check.status for check in suite.outcomes(report, device)] == statuses
 
 
-def test_a_part_that_goes_wrong_is_a_failure_and_what_it_said_stays() -> None:
-    def checks(deed: str) -> list[tuple[str, str]]:
-        return [(one.status, one.value) for one in run_part(ILL, Options(architectures=Path(deed)), 60)]
+def test_a_failing_part_is_a_failure_and_keeps_its_checks() -> None:
+    def checks(failure: str) -> list[tuple[str, str]]:
+        part = run_part(FAILING_PART, Options(architectures=Path(failure)), 60)
+        return [(check.status, check.value) for check in part]
 
     assert checks("nothing") == [("stated", "there")]
     assert checks("raise") == [("stated", "there"), ("fail", "ValueError: no")]
     assert checks("exit") == [("stated", "there"), ("fail", "its process ended with exit code 5")]
 
 
-def test_a_part_that_hangs_is_ended_with_all_that_it_started() -> None:
-    part = run_part(ILL, Options(architectures=Path("hang")), 600)
+def test_a_hanging_part_is_killed_with_its_children() -> None:
+    part = run_part(FAILING_PART, Options(architectures=Path("hang")), 600)
     assert next(part).value == "there"
     child = Path("/proc") / next(part).value
     assert child.exists()
     part.close()
     end = time.monotonic() + 60
-    while child.exists() and ") Z " not in (child / "stat").read_text():  # nobody may be there to bury it
+    while child.exists() and ") Z " not in (child / "stat").read_text():  # a zombie if no process reaps it
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def test_a_part_that_takes_too_long_is_a_failure() -> None:
-    *_, late = run_part(ILL, Options(architectures=Path("hang")), 0.01)
+def test_a_part_that_exceeds_its_time_is_a_failure() -> None:
+    *_, late = run_part(FAILING_PART, Options(architectures=Path("hang")), 0.01)
     assert (late.status, late.value) == ("fail", "took longer than 1 s")
 
 
 def test_no_time_left_is_a_failure() -> None:
-    assert [(part, one.status) for part, one in run_parts(["times"], Options("cpu"), total=0)] == [("times", "fail")]
+    assert [(part, check.status) for part, check in run_parts(["times"], Options("cpu"), total=0)] == [
+        ("times", "fail")
+    ]
 
 
 def test_results_as_lines_and_as_a_table() -> None:
@@ -162,7 +168,7 @@ def head() -> dict[str, Any]:
     return benchmark_scores.header(space.settings, synthetic_batch(space, 2, 4), "cpu")
 
 
-def test_a_table_of_scores_goes_on_after_its_last_whole_row(tmp_path: Path) -> None:
+def test_a_table_of_scores_is_resumed_after_its_last_complete_row(tmp_path: Path) -> None:
     file = tmp_path / "new" / "scores.jsonl"
     assert benchmark_scores.resumed(file, head()) == set()
     assert json.loads(file.read_text()) == head()
@@ -174,7 +180,7 @@ def test_a_table_of_scores_goes_on_after_its_last_whole_row(tmp_path: Path) -> N
         benchmark_scores.resumed(file, head() | {"seed": 1})
 
 
-def test_the_repository_names_the_benchmarks_architectures(tmp_path: Path) -> None:
+def test_the_repository_has_the_benchmarks_architectures(tmp_path: Path) -> None:
     assert len(benchmark_scores.architectures(ARCHITECTURES)) == 593
     (tmp_path / "none.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match="no row"):
@@ -199,28 +205,28 @@ def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
         (("--device", "cuda"), "finds no GPU; allowed: cpu"),
     ],
 )
-def test_bad_arguments_are_a_sentence(arguments: tuple[str, ...], words: str) -> None:
-    done = call(*arguments, CUDA_VISIBLE_DEVICES="")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert words in done.stderr.splitlines()[-1]
+def test_bad_arguments_are_one_error(arguments: tuple[str, ...], words: str) -> None:
+    process = call(*arguments, CUDA_VISIBLE_DEVICES="")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert words in process.stderr.splitlines()[-1]
 
 
 def hide_all_but(folder: Path, *distributions: str) -> str:
-    """A PYTHONPATH with which only these, and what they require, can be imported besides the checkout."""
-    kept, waiting = set[str](), list(distributions)
-    while waiting:
-        if (name := canonicalize_name(waiting.pop())) not in kept:
-            kept.add(name)
+    """Return a PYTHONPATH that hides all packages but the checkout, these distributions and their requirements."""
+    visible, pending = set[str](), list(distributions)
+    while pending:
+        if (name := canonicalize_name(pending.pop())) not in visible:
+            visible.add(name)
             try:
-                needed = [Requirement(text) for text in requires(name) or []]
+                requirements = [Requirement(text) for text in requires(name) or []]
             except PackageNotFoundError:
                 continue
-            waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+            pending += [r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
     packages = {"common", "models", "proxies", "ensemble", "search", "service"}
     hidden = {
         top
         for top, names in packages_distributions().items()
-        if top not in packages and not kept & {canonicalize_name(name) for name in names}
+        if top not in packages and not visible & {canonicalize_name(name) for name in names}
     }
     assert {"pydantic", "scipy", "fastapi", "rich", "safetensors", "pytest"} <= hidden
     (folder / "sitecustomize.py").write_text(f"""
@@ -243,13 +249,13 @@ sys.meta_path[:] = map(Hiding, sys.meta_path)
     return str(folder)
 
 
-def test_everything_runs_on_the_cpu_with_pytorch_and_numpy_alone(tmp_path: Path) -> None:
+def test_all_parts_run_on_the_cpu_with_pytorch_and_numpy_alone(tmp_path: Path) -> None:
     out, scores = tmp_path / "gpu.json", tmp_path / "scores.jsonl"
     bare = hide_all_but(tmp_path, "torch", "numpy")
-    done = call("--device", "cpu", "--small", f"--out={out}", f"--scores={scores}", PYTHONPATH=bare)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = call("--device", "cpu", "--small", f"--out={out}", f"--scores={scores}", PYTHONPATH=bare)
+    assert process.returncode == 0, process.stdout + process.stderr
     checks = json.loads(out.read_text())["checks"]
-    by_part = {part: {one["status"] for one in checks if one["part"] == part} for part in PARTS}
+    by_part = {part: {check["status"] for check in checks if check["part"] == part} for part in PARTS}
     assert by_part == {
         "tests": {"skipped"},
         "agreement": {"pass", "stated"},
@@ -259,11 +265,11 @@ def test_everything_runs_on_the_cpu_with_pytorch_and_numpy_alone(tmp_path: Path)
         "scores": {"pass", "stated"},
     }
     assert len(scores.read_text().splitlines()) == 1 + 3
-    assert "| http | two processes behind a server |" in done.stdout
+    assert "| http | two processes behind a server |" in process.stdout
 
 
 def test_two_processes_behind_a_server(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
-    done = call("--device", "cpu", "--small", "--parts", "http", f"--out={out}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {one["status"] for one in json.loads(out.read_text())["checks"]} == {"pass", "stated"}
+    process = call("--device", "cpu", "--small", "--parts", "http", f"--out={out}")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert {check["status"] for check in json.loads(out.read_text())["checks"]} == {"pass", "stated"}

@@ -1,4 +1,4 @@
-"""A part that goes wrong, in the way that the name of the file with the architectures says."""
+"""A part that fails; the name of the file of architectures selects the failure."""
 
 import os
 import subprocess
