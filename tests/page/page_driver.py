@@ -1,4 +1,4 @@
-"""Driver of the page: elements by role and accessible name, as its users know them."""
+"""Driver of the page, which locates elements by role and accessible name."""
 
 import re
 from collections.abc import Callable

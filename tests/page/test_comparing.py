@@ -38,7 +38,7 @@ def test_win_probabilities_are_those_of_the_api(driver: PageDriver, api: httpx.C
         expect(card).to_contain_text(f"{100 * item['accuracy']:.2f}")
 
 
-def test_all_are_scored_at_once(open_page: OpenPage, url: str, api: httpx.Client) -> None:
+def test_compared_architectures_are_scored_in_one_job(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     driver = open_page(url, fragment(FOUR_LAYERS))
     architectures = compare(driver, "L4n", "ST")
     driver.button("Score all with proxies").click()

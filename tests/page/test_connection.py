@@ -91,9 +91,7 @@ def test_a_job_continues_after_a_restart(start_server: StartServer, open_page: O
     assert (job["state"], job["counts"]["done"]) == ("done", 1)
 
 
-def test_a_refusal_is_shown_in_the_server_s_words_without_a_number(
-    start_server: StartServer, open_page: OpenPage
-) -> None:
+def test_a_refusal_shows_the_server_s_message_and_no_number(start_server: StartServer, open_page: OpenPage) -> None:
     server = start_server(max_parameters=5_000_000)
     problem = server.client.post("/v1/predictions", json={"architectures": [PENG], "proxies": []}).json()
     driver = open_page(server.url, wait=False)

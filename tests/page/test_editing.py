@@ -73,7 +73,7 @@ def test_depth(driver: PageDriver, api: httpx.Client, depth: int) -> None:
     architecture = driver.architecture()
     assert len(architecture["layers"]) == depth
     driver.assert_shows(predict(api, architecture))
-    if depth == 10:  # the layers that were there before
+    if depth == 10:  # the layers of the preset are restored
         assert architecture == PENG
 
 
@@ -137,7 +137,7 @@ def test_the_url_contains_the_architecture(driver: PageDriver, open_page: OpenPa
 
 
 @pytest.mark.parametrize("link", ["#gcn-nas/L5/S/T/S", "#gcn-nas/S", "#darts/S/S/S/S", "#%E0%A4%A", "#nonsense"])
-def test_an_invalid_link_is_refused_in_words(open_page: OpenPage, url: str, link: str) -> None:
+def test_an_invalid_link_is_refused_with_a_message(open_page: OpenPage, url: str, link: str) -> None:
     driver = open_page(url, link)
     expect(driver.page.locator("#editor-problem")).to_contain_text("link")
     assert driver.architecture() == PENG

@@ -50,9 +50,9 @@ def test_the_api_link_leads_to_a_page_that_fits(driver: PageDriver, width: int) 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_all_text_is_readable(open_page: OpenPage, url: str, theme: str) -> None:
     driver = open_with_everything(open_page, url, color_scheme=theme)
-    measured = layout.contrasts(driver.page)
-    assert len(measured) > 200
-    assert {text: ratio for text, ratio in measured if ratio < MIN_CONTRAST} == {}
+    contrasts = layout.contrasts(driver.page)
+    assert len(contrasts) > 200
+    assert {text: ratio for text, ratio in contrasts if ratio < MIN_CONTRAST} == {}
 
 
 def background(driver: PageDriver) -> str:

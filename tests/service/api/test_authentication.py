@@ -53,7 +53,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 
 
 @pytest.fixture(scope="module")
-def made(keyed: Keyed) -> Iterator[Callable[..., str]]:
+def new_key(keyed: Keyed) -> Iterator[Callable[..., str]]:
     """Return a function that creates keys while the server runs."""
     with Store.open_directory(keyed.data) as store:
 
@@ -65,7 +65,7 @@ def made(keyed: Keyed) -> Iterator[Callable[..., str]]:
         yield create
 
 
-def refused(response: httpx.Response, status: int, word: str) -> httpx.Response:
+def assert_refused(response: httpx.Response, status: int, word: str) -> httpx.Response:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert word in response.json()["detail"]
@@ -85,20 +85,20 @@ OPERATIONS = [
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ark_0123456789ab_" + "x" * 43, "Basic YTpi", "Bearer \xe9"]
 )
-def test_nothing_without_a_key(keyed: Keyed, method: str, path: str, header: str | None) -> None:
+def test_every_operation_requires_a_key(keyed: Keyed, method: str, path: str, header: str | None) -> None:
     headers = {} if header is None else {b"Authorization": header.encode("latin-1")}
     with keyed.client(None) as client:
         response = client.request(method, path.format(id="0" * 32, name="gcn-nas"), content=b"{", headers=headers)
-        assert refused(response, 401, "API key").headers["www-authenticate"] == "Bearer"
+        assert assert_refused(response, 401, "API key").headers["www-authenticate"] == "Bearer"
 
 
-def test_health_is_for_everybody(keyed: Keyed) -> None:
+def test_health_requires_no_key(keyed: Keyed) -> None:
     with keyed.client(None) as client:
         assert all(client.get(path).status_code == 200 for path in OPEN)
 
 
-def test_a_key_made_while_the_server_runs_counts_at_once(keyed: Keyed, made: Callable[..., str]) -> None:
-    with keyed.client(made()) as client:
+def test_a_new_key_is_valid_at_once(keyed: Keyed, new_key: Callable[..., str]) -> None:
+    with keyed.client(new_key()) as client:
         assert client.post("/v1/predictions", json=BODY).status_code == 200
         assert client.get("/v1/spaces").status_code == 200
 
@@ -106,69 +106,69 @@ def test_a_key_made_while_the_server_runs_counts_at_once(keyed: Keyed, made: Cal
 @pytest.mark.parametrize(
     "change", [lambda key: key[:-1] + ("A" if key[-1] != "A" else "B"), str.upper, lambda key: key + "x"]
 )
-def test_nearly_the_key_is_none(keyed: Keyed, made: Callable[..., str], change: Callable[[str], str]) -> None:
-    with keyed.client(change(made())) as client:
-        refused(client.post("/v1/predictions", json=BODY), 401, "API key")
+def test_an_altered_key_is_refused(keyed: Keyed, new_key: Callable[..., str], change: Callable[[str], str]) -> None:
+    with keyed.client(change(new_key())) as client:
+        assert_refused(client.post("/v1/predictions", json=BODY), 401, "API key")
 
 
-def test_scopes(keyed: Keyed, made: Callable[..., str]) -> None:
+def test_scopes(keyed: Keyed, new_key: Callable[..., str]) -> None:
     with keyed.client(keyed.admin) as client:
-        refused(client.post("/v1/predictions", json=BODY), 403, "this needs predict")
-        refused(client.post("/v1/jobs", json=BODY), 403, "this needs predict")
+        assert_refused(client.post("/v1/predictions", json=BODY), 403, "this needs predict")
+        assert_refused(client.post("/v1/jobs", json=BODY), 403, "this needs predict")
         assert client.get("/v1/jobs").status_code == 200
 
 
-def test_jobs_are_seen_by_their_owner_and_by_admins(keyed: Keyed, made: Callable[..., str]) -> None:
-    with keyed.client(made()) as owner, keyed.client(made()) as other, keyed.client(keyed.admin) as admin:
+def test_jobs_are_visible_to_their_owner_and_to_admins(keyed: Keyed, new_key: Callable[..., str]) -> None:
+    with keyed.client(new_key()) as owner, keyed.client(new_key()) as other, keyed.client(keyed.admin) as admin:
         place = owner.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "mine"}).headers["location"]
         theirs = other.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "mine"}).headers["location"]
         assert place != theirs
         for path in (place, f"{place}/results", f"{place}/events"):
             assert owner.get(path).status_code == admin.get(path).status_code == 200
-            refused(other.get(path), 404, "there is no job")
-        refused(other.delete(place), 404, "there is no job")
+            assert_refused(other.get(path), 404, "there is no job")
+        assert_refused(other.delete(place), 404, "there is no job")
         listed = [{job["id"] for job in client.get("/v1/jobs").json()["jobs"]} for client in (owner, other, admin)]
         assert len(listed[0]) == len(listed[1]) == 1
         assert listed[0] | listed[1] <= listed[2]
 
 
-def test_revoked_key_is_of_no_use_soon(keyed: Keyed, made: Callable[..., str]) -> None:
-    key = made()
+def test_a_revoked_key_is_refused_soon(keyed: Keyed, new_key: Callable[..., str]) -> None:
+    key = new_key()
     with keyed.client(key) as client:
         assert client.get("/v1/proxies").status_code == 200
         assert "is revoked" in keys(keyed.data, "revoke", key.split("_")[1])
         deadline = time.monotonic() + 20 * REFRESH_INTERVAL_S
         while (response := client.get("/v1/proxies")).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.1)
-        refused(response, 401, "revoked")
+        assert_refused(response, 401, "revoked")
 
 
-def test_requests_a_minute(keyed: Keyed, made: Callable[..., str]) -> None:
-    with keyed.client(made(rate_limit=60)) as client, keyed.client(made()) as other:
-        answers = [client.get("/v1/proxies") for _ in range(40)]
-        limited = [response for response in answers if response.status_code == 429]
-        assert len(answers) - len(limited) >= 10  # a burst of ten seconds' worth
+def test_rate_limit(keyed: Keyed, new_key: Callable[..., str]) -> None:
+    with keyed.client(new_key(rate_limit=60)) as client, keyed.client(new_key()) as other:
+        responses = [client.get("/v1/proxies") for _ in range(40)]
+        limited = [response for response in responses if response.status_code == 429]
+        assert len(responses) - len(limited) >= 10  # a burst of ten seconds' worth
         assert limited
-        assert int(refused(limited[0], 429, "60 requests a minute").headers["retry-after"]) >= 1
+        assert int(assert_refused(limited[0], 429, "60 requests a minute").headers["retry-after"]) >= 1
         assert other.get("/v1/proxies").status_code == 200
 
 
-def test_unfinished_jobs(keyed: Keyed, made: Callable[..., str]) -> None:
-    with keyed.client(made(max_active_jobs=1)) as client:
+def test_max_active_jobs(keyed: Keyed, new_key: Callable[..., str]) -> None:
+    with keyed.client(new_key(max_active_jobs=1)) as client:
         many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 20, "depth": 10}).json()["architectures"]
 
         def post_first() -> httpx.Response:
             return client.post("/v1/jobs", json={"architectures": many}, headers={"Idempotency-Key": "first"})
 
         place = post_first().headers["location"]
-        assert "retry-after" in refused(client.post("/v1/jobs", json=BODY), 429, "at most 1").headers
+        assert "retry-after" in assert_refused(client.post("/v1/jobs", json=BODY), 429, "at most 1").headers
         assert post_first().headers["location"] == place  # the same job
         client.delete(place)
         assert client.post("/v1/jobs", json=BODY).status_code == 202
 
 
-def test_no_key_is_in_the_log_or_the_store(keyed: Keyed, made: Callable[..., str]) -> None:
-    key = made()
+def test_keys_are_neither_logged_nor_stored(keyed: Keyed, new_key: Callable[..., str]) -> None:
+    key = new_key()
     with keyed.client(key) as client:
         client.get("/v1/nothing")
         client.post("/v1/predictions", json={"architectures": [FOUR_LAYERS, {"layers": [key]}], "proxies": []})
@@ -202,7 +202,9 @@ def test_keys_of_the_settings(tmp_path: Path) -> None:
 def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path), "COLUMNS": "60"}
     scopes = ("--scope", "predict", "--scope", "admin")
-    created = CliRunner().invoke(app, ["keys", "create", "--name", "who watches the machine", *scopes], env=env).stdout
+    created = (
+        CliRunner().invoke(app, ["keys", "create", "--name", "monitoring of the machine", *scopes], env=env).stdout
+    )
     listed = CliRunner().invoke(app, ["keys", "list"], env=env).stdout
     assert created.split("_")[1] in listed
     assert max(map(len, listed.splitlines())) <= 60
@@ -218,7 +220,7 @@ def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
         ("--max-active-jobs", "-1"),
     ],
 )
-def test_bad_keys_are_not_made(tmp_path: Path, options: tuple[str, str]) -> None:
+def test_invalid_keys_are_not_created(tmp_path: Path, options: tuple[str, str]) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path / "none")}
     result = CliRunner().invoke(app, ["keys", "create", "--name", "lab", *options], env=env)
     assert result.exit_code == 2

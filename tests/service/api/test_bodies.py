@@ -1,4 +1,4 @@
-"""Large bodies: few are in memory, one is parsed at a time, and small ones do not wait for them."""
+"""Large bodies: few are in memory at a time, one is parsed at a time, and small bodies do not wait for them."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ def test_few_large_bodies_are_in_memory_at_once() -> None:
     asyncio.run(work())
 
 
-def test_large_bodies_are_read_one_at_a_time() -> None:
+def test_large_bodies_are_parsed_one_at_a_time() -> None:
     async def work() -> None:
         large_bodies = LargeBodies()
         async with large_bodies.parsing:
@@ -65,7 +65,7 @@ def test_large_bodies_are_read_one_at_a_time() -> None:
     asyncio.run(work())
 
 
-def test_a_place_is_free_again_after_a_body_that_is_refused() -> None:
+def test_a_refused_body_frees_its_slot() -> None:
     async def work() -> None:
         large_bodies = LargeBodies()
         with pytest.raises(InputError, match="body"):

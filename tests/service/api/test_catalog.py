@@ -50,23 +50,24 @@ def test_percentiles_refer_to_the_reference_set(client: httpx.Client, post: Post
     for name, estimate in item["combiners"].items():
         if estimate is not None:
             accuracies = np.array(reference_set["combiners"][name]["accuracy"])
-            below, upto = (accuracies < estimate["accuracy"]).mean(), (accuracies <= estimate["accuracy"]).mean()
-            assert estimate["percentile"] == pytest.approx((below + upto) / 2)
+            below = (accuracies < estimate["accuracy"]).mean()
+            not_above = (accuracies <= estimate["accuracy"]).mean()
+            assert estimate["percentile"] == pytest.approx((below + not_above) / 2)
 
 
 def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
-    known, limits = Settings.model_fields, client.get("/v1/limits").json()
+    fields, limits = Settings.model_fields, client.get("/v1/limits").json()
     assert limits == {
-        "max_architectures": known["max_architectures"].default,
-        "max_job_architectures": known["max_job_architectures"].default,
-        "max_body_bytes": known["max_body_bytes"].default,
-        "max_job_body_bytes": known["max_job_body_bytes"].default,
-        "sync_timeout": known["sync_timeout"].default,
+        "max_architectures": fields["max_architectures"].default,
+        "max_job_architectures": fields["max_job_architectures"].default,
+        "max_body_bytes": fields["max_body_bytes"].default,
+        "max_job_body_bytes": fields["max_job_body_bytes"].default,
+        "sync_timeout": fields["sync_timeout"].default,
         "max_page_size": 1000,
         "max_sample_size": 1000,
-        "result_retention": known["result_retention"].default,
+        "result_retention": fields["result_retention"].default,
         "requests_per_minute": None,
-        "max_active_jobs": known["max_active_jobs"].default,
+        "max_active_jobs": fields["max_active_jobs"].default,
         "queue_share": 1.0,
     }
     sample_size, page_size = limits["max_sample_size"], limits["max_page_size"]

@@ -1,4 +1,4 @@
-"""Concurrent clients do not affect each other; those above the queue's size are told when to retry."""
+"""Concurrent clients do not affect each other; requests beyond a full queue get a `Retry-After`."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ BODIES: list[dict[str, Any]] = [
 ]
 
 
-def test_simultaneous_requests_get_what_each_gets_alone(url: str, client: httpx.Client) -> None:
+def test_concurrent_requests_get_the_responses_of_single_requests(url: str, client: httpx.Client) -> None:
     def post(body: dict[str, Any]) -> Any:
         response = httpx.post(f"{url}/v1/predictions", json=body, timeout=120)
         return without_costs(response.raise_for_status().json())
@@ -30,7 +30,7 @@ def test_simultaneous_requests_get_what_each_gets_alone(url: str, client: httpx.
     assert together == alone
 
 
-def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> None:
+def test_server_responds_while_it_scores(url: str, client: httpx.Client) -> None:
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(httpx.post, f"{url}/v1/scores", json={"architectures": [PENG], "seed": 99}, timeout=120)
         answered = 0
@@ -39,12 +39,12 @@ def test_server_answers_while_it_computes(url: str, client: httpx.Client) -> Non
             answered += 1
             time.sleep(0.05)
         assert busy.result().status_code == 200
-    assert answered > 5, "a blocked server would have let us wait for the end of the scoring"
+    assert answered > 5, "health checks were blocked by the scoring"
 
 
 @pytest.fixture(scope="module")
-def narrow() -> Iterator[httpx.Client]:
-    """A server whose queue has room for one architecture."""
+def small_queue() -> Iterator[httpx.Client]:
+    """Run a server with a queue of one architecture, and return a client of it."""
     with (
         server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
         httpx.Client(base_url=url) as client,
@@ -52,14 +52,14 @@ def narrow() -> Iterator[httpx.Client]:
         yield client
 
 
-def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Client) -> None:
-    many = narrow.get("/v1/spaces/gcn-nas/sample", params={"n": 64, "depth": 10}).json()["architectures"]
+def test_full_queue_is_503_and_an_abandoned_request_makes_room(small_queue: httpx.Client) -> None:
+    many = small_queue.get("/v1/spaces/gcn-nas/sample", params={"n": 64, "depth": 10}).json()["architectures"]
     with pytest.raises(httpx.ReadTimeout):  # the client disconnects while its request is computed
-        httpx.post(f"{narrow.base_url}/v1/scores", json={"architectures": many}, timeout=1)
+        httpx.post(f"{small_queue.base_url}/v1/scores", json={"architectures": many}, timeout=1)
     refused = False
     deadline = time.monotonic() + 30  # 64 networks of ten layers would take longer
     while time.monotonic() < deadline:
-        response = narrow.post("/v1/predictions", json={"architectures": [SMALL], "proxies": CHEAP}, timeout=60)
+        response = small_queue.post("/v1/predictions", json={"architectures": [SMALL], "proxies": CHEAP}, timeout=60)
         if response.status_code == 200:
             break
         refused = True
@@ -72,17 +72,17 @@ def test_full_queue_is_503_and_an_abandoned_request_makes_room(narrow: httpx.Cli
     assert refused
 
 
-def test_what_needs_no_device_does_not_wait_for_it(narrow: httpx.Client) -> None:
+def test_structure_only_predictions_do_not_wait_for_the_device(small_queue: httpx.Client) -> None:
     with ThreadPoolExecutor(1) as pool:
-        busy = pool.submit(narrow.post, "/v1/scores", json={"architectures": [PENG], "seed": 98}, timeout=120)
+        busy = pool.submit(small_queue.post, "/v1/scores", json={"architectures": [PENG], "seed": 98}, timeout=120)
         time.sleep(0.2)
-        response = httpx.post(f"{narrow.base_url}/v1/predictions", json={"architectures": [SMALL], "proxies": []})
+        response = httpx.post(f"{small_queue.base_url}/v1/predictions", json={"architectures": [SMALL], "proxies": []})
         assert response.status_code == 200
         assert not busy.done()
         assert busy.result().status_code == 200
 
 
-def test_request_that_takes_too_long_becomes_a_job() -> None:
+def test_a_long_request_becomes_a_job() -> None:
     with server({"ARCHRANK_SYNC_TIMEOUT": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
         response = client.post("/v1/scores", json={"architectures": [PENG], "proxies": CHEAP})
         assert response.status_code == 202

@@ -40,7 +40,7 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(child)
 
 
-def test_openapi_holds_every_route_and_no_other(document: Any) -> None:
+def test_openapi_lists_exactly_the_routes(document: Any) -> None:
     assert sorted(ROUTES) == sorted((path, method) for path, methods in document["paths"].items() for method in methods)
     names = [node["operationId"] for node in nodes(document) if "operationId" in node]
     assert len(names) == len(set(names)) == len(ROUTES)
@@ -55,10 +55,10 @@ def test_openapi_describes_every_operation(path: str, method: str, document: Any
     assert operation["tags"]
     assert all(parameter["schema"] for parameter in operation.get("parameters", ()))
     responses = operation["responses"]
-    assert all(answer["description"] for answer in responses.values())
-    problems = {status: answer for status, answer in responses.items() if int(status) >= 400}
-    for answer in problems.values():
-        schema = answer["content"]["application/problem+json"]["schema"]
+    assert all(response["description"] for response in responses.values())
+    problems = {status: response for status, response in responses.items() if int(status) >= 400}
+    for response in problems.values():
+        schema = response["content"]["application/problem+json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Problem"}
     expected = {"500"}
     if "{" in path:
@@ -75,17 +75,17 @@ def test_openapi_describes_every_operation(path: str, method: str, document: Any
         assert responses["202"]["headers"]["Location"]["required"]
 
 
-def test_openapi_refers_to_nothing_that_is_missing(document: Any) -> None:
+def test_openapi_references_are_defined(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
-    found = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
-    assert found
-    for reference in found:
+    references = {node["$ref"] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+    assert references
+    for reference in references:
         node = document
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
 
 
-def test_examples_of_the_document_are_as_it_says(document: Any) -> None:
+def test_examples_match_their_schema(document: Any) -> None:
     with_examples = [node for node in nodes(document["components"]) if isinstance(node.get("examples"), list)]
     assert len(with_examples) > len(EXAMPLES)
     for schema in with_examples:
@@ -100,11 +100,11 @@ def test_every_request_has_an_example(document: Any) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_of_requests_are_answered(name: str, document: Any, client: httpx.Client) -> None:
+def test_examples_of_requests_succeed(name: str, document: Any, client: httpx.Client) -> None:
     path, status = EXAMPLES[name]
     examples = document["components"]["schemas"][name]["examples"]
     assert examples
     for example in examples:
-        answer = client.post(path, json=example)
-        assert answer.status_code == status, answer.text
-        assert "#/architectures/" not in answer.text
+        response = client.post(path, json=example)
+        assert response.status_code == status, response.text
+        assert "#/architectures/" not in response.text

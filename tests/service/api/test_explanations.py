@@ -9,21 +9,23 @@ from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post
 
 
 @pytest.mark.parametrize(("proxies", "explained"), [([], "structure"), (CHEAP, "structure"), (None, "stacked")])
-def test_base_value_and_contributions_are_the_prediction(proxies: list[str] | None, explained: str, post: Post) -> None:
+def test_base_value_and_contributions_add_up_to_the_prediction(
+    proxies: list[str] | None, explained: str, post: Post
+) -> None:
     answer = post("/v1/predictions", architectures=[SMALL], proxies=proxies, explain=True)
     (item,) = answer["predictions"]
     explanation = item["explanation"]
     assert explanation["combiner"] == explained == item["combiner"]
-    total = explanation["base_value"] + sum(one["contribution"] for one in explanation["attributions"])
+    total = explanation["base_value"] + sum(attribution["contribution"] for attribution in explanation["attributions"])
     assert total == pytest.approx(item["accuracy"], abs=1e-6)
-    groups = [one["feature_group"] for one in explanation["attributions"]]
+    groups = [attribution["feature_group"] for attribution in explanation["attributions"]]
     assert len(set(groups)) == len(groups)
     assert {"4 layers", "layers[0] (L4, L2, S)", "layers[3] (L, L4n, S, T)"} <= set(groups)
-    sizes = [abs(one["contribution"]) for one in explanation["attributions"]]
-    assert sizes == sorted(sizes, reverse=True)
+    magnitudes = [abs(attribution["contribution"]) for attribution in explanation["attributions"]]
+    assert magnitudes == sorted(magnitudes, reverse=True)
 
 
-def test_a_mutation_has_the_accuracy_that_it_promises(post: Post) -> None:
+def test_a_suggested_mutation_has_its_stated_accuracy(post: Post) -> None:
     (item,) = post("/v1/predictions", architectures=[SMALL], proxies=[], explain=True)["predictions"]
     best = item["suggested_mutations"][0]
     layers = [list(row) for row in SMALL["layers"]]
@@ -39,14 +41,14 @@ def test_a_mutation_has_the_accuracy_that_it_promises(post: Post) -> None:
     assert space.parse(layers) in list(space.neighbors(space.parse(SMALL)))
 
 
-def test_a_combiner_that_only_orders_is_explained_by_structure(post: Post) -> None:
+def test_a_ranking_combiner_is_explained_by_structure(post: Post) -> None:
     (item,) = post("/v1/predictions", architectures=[SMALL], combiner="mean", proxies=CHEAP, explain=True)[
         "predictions"
     ]
     assert (item["combiner"], item["explanation"]["combiner"]) == ("mean", "structure")
 
 
-def test_probabilities_are_in_the_order_posted_and_leave_out_what_cannot_be_read(post: Post) -> None:
+def test_win_probabilities_keep_the_order_and_are_null_for_malformed_architectures(post: Post) -> None:
     answer = post("/v1/predictions", architectures=[SMALL, WRONG, SIX, SMALL], proxies=[], compare=True)
     win_probability, items = answer["win_probability"], answer["predictions"]
     assert win_probability[1] == [None] * 4

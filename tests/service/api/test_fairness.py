@@ -1,4 +1,4 @@
-"""Explanations and other work in the ensembles' thread are fair among API keys and counted in the queue."""
+"""Explanations share the ensembles' thread fairly among API keys, and count in the queue."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -31,7 +31,7 @@ def ensembles() -> EnsembleRegistry:
 
 
 @contextmanager
-def context_of(ensembles: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
+def make_test_context(ensembles: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
     options = Settings(device="cpu", backend="inline", **settings)
     backend = make_backend(options, ensembles)
     context = make_context(options, ensembles, backend, None)
@@ -52,7 +52,7 @@ async def explain(n: int, context: AppContext, requester: Requester, seed: int =
     return await pipeline.predict(architectures, query, context, requester)
 
 
-def explained(result: PredictionResult) -> bool:
+def is_explained(result: PredictionResult) -> bool:
     return all(not isinstance(item, Exception) and item.explanation for item in result.items)
 
 
@@ -60,7 +60,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 120))
 
 
-async def until_waiting(context: AppContext, number: int) -> None:
+async def wait_until_queued(context: AppContext, number: int) -> None:
     while context.scheduler.queue_depth < number:
         await asyncio.sleep(0)
 
@@ -68,77 +68,77 @@ async def until_waiting(context: AppContext, number: int) -> None:
 def test_keys_take_turns_at_explanations(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         flood = [asyncio.create_task(explain(8, context, GREEDY, seed)) for seed in range(4)]
-        await until_waiting(context, 32)
+        await wait_until_queued(context, 32)
         await predict([SMALL], context, MODEST)
         await predict([SIX, SMALL], context, MODEST, compare=True)
         await explain(1, context, MODEST, 9)
-        assert context.scheduler.queue_depth >= 32 - 2 * 5  # five turns, two of the others before each at most
-        assert all(map(explained, await asyncio.gather(*flood)))
+        assert context.scheduler.queue_depth >= 32 - 2 * 5  # five turns, with at most two of the other key before each
+        assert all(map(is_explained, await asyncio.gather(*flood)))
         assert context.scheduler.queue_depth == context.queue_depth == 0
 
-    with context_of(ensembles) as context:
+    with make_test_context(ensembles) as context:
         run(work(context))
 
 
-def test_explanations_fill_the_queue_and_shares(ensembles: EnsembleRegistry) -> None:
+def test_explanations_count_in_the_queue_and_in_shares(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         first = asyncio.create_task(explain(6, context, GREEDY))
-        await until_waiting(context, 6)
+        await wait_until_queued(context, 6)
         assert context.queue_depth == 6
         with pytest.raises(QuotaExceededError, match="6 of your architectures wait already"):
             await explain(1, context, GREEDY)
         second = asyncio.create_task(explain(6, context, MODEST, 1))
-        await until_waiting(context, 8)
+        await wait_until_queued(context, 8)
         with pytest.raises(QueueFullError, match="architectures wait already"):
             await explain(1, context, Requester("third", 0.5))
         await predict([SIX], context, GREEDY)  # not counted in the queue
         await asyncio.gather(first, second)
         await explain(1, context, GREEDY)
 
-    with context_of(ensembles, queue_size=8) as context:
+    with make_test_context(ensembles, queue_size=8) as context:
         run(work(context))
 
 
-def test_who_gives_up_keeps_the_thread_no_longer_than_it_computes(ensembles: EnsembleRegistry) -> None:
+def test_a_cancelled_request_frees_the_thread(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         flood = asyncio.create_task(explain(32, context, GREEDY))
-        await until_waiting(context, 32)
+        await wait_until_queued(context, 32)
         flood.cancel()
         await asyncio.gather(flood, return_exceptions=True)
         assert context.scheduler.queue_depth <= 1
-        assert explained(await explain(1, context, MODEST))
+        assert is_explained(await explain(1, context, MODEST))
         assert context.scheduler.queue_depth == 0
 
-    with context_of(ensembles) as context:
+    with make_test_context(ensembles) as context:
         run(work(context))
 
 
-def test_failed_work_gives_its_place_back(ensembles: EnsembleRegistry) -> None:
+def test_failed_work_frees_its_slot(ensembles: EnsembleRegistry) -> None:
     async def work(context: AppContext) -> None:
         def fails() -> None:
             raise ZeroDivisionError
 
-        async def lost() -> None:
+        async def fail_at_start() -> None:
             raise KeyError
 
         with pytest.raises(ZeroDivisionError):
             await context.run(GREEDY, fails)
         with pytest.raises(KeyError):
-            await context.run(Requester("greedy", on_start=lost), fails)
+            await context.run(Requester("greedy", on_start=fail_at_start), fails)
         assert context.scheduler.queue_depth == 0
         assert await context.run_brief(MODEST, lambda: 1) == 1
 
-    with context_of(ensembles) as context:
+    with make_test_context(ensembles) as context:
         run(work(context))
 
 
-def caller(id_: str, share: float) -> Caller:
-    return Caller(id_, frozenset({"predict"}), None, 1, share)
+def make_caller(id_: str, queue_share: float) -> Caller:
+    return Caller(id_, frozenset({"predict"}), None, 1, queue_share)
 
 
-def test_no_key_has_all_event_streams() -> None:
+def test_event_streams_are_shared_among_keys() -> None:
     streams = EventStreamLimiter(4)
-    first, second, third = (caller(name, 0.5) for name in ("one", "two", "three"))
+    first, second, third = (make_caller(name, 0.5) for name in ("one", "two", "three"))
     with streams.slot(first), streams.slot(first):
         with pytest.raises(ProblemError, match="2 of your event streams") as caught, streams.slot(first):
             pass
@@ -153,7 +153,7 @@ def test_no_key_has_all_event_streams() -> None:
         pass
 
 
-@pytest.mark.parametrize("share", [0.01, 1.0])
-def test_every_key_may_have_one_stream(share: float) -> None:
-    with EventStreamLimiter(10).slot(caller("one", share)):
+@pytest.mark.parametrize("queue_share", [0.01, 1.0])
+def test_every_key_may_have_one_stream(queue_share: float) -> None:
+    with EventStreamLimiter(10).slot(make_caller("one", queue_share)):
         pass

@@ -25,7 +25,7 @@ def request_to(host: str, origin: str | None = None, address: str = "127.0.0.1")
     ["localhost", "LOCALHOST:80", "localhost.", "a.localhost", "127.0.0.1:8000", "127.8.8.8", "[::1]:8000", "[::1]", "",
      "server", "server:1", "lab.example", "LAB.example.:443", "other.example"],
 )  # fmt: skip
-def test_names_of_this_machine_and_those_that_are_set(host: str) -> None:
+def test_loopback_and_configured_names_are_allowed(host: str) -> None:
     check_host_and_origin(request_to(host), ALLOWED)
     check_host_and_origin(request_to("localhost", f"http://{host}"), ALLOWED)
     check_host_and_origin(request_to("localhost", f"https://{host}"), ALLOWED)
@@ -36,7 +36,7 @@ FOREIGN = ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "
 
 
 @pytest.mark.parametrize("host", [*FOREIGN, "evil.example\t", "[::1", "localhost:x"])
-def test_other_names(host: str) -> None:
+def test_other_names_are_refused(host: str) -> None:
     with pytest.raises(ProblemError, match=r"host: got .*ARCHRANK_ALLOWED_HOSTS") as caught:
         check_host_and_origin(request_to(host), ALLOWED)
     assert caught.value.status == 421
@@ -46,24 +46,24 @@ def test_other_names(host: str) -> None:
 @pytest.mark.parametrize(
     "origin", ["null", "", "file://", "chrome-extension://abc", "localhost", "http://[::1", "ftp://a"]
 )
-def test_origins_that_are_no_page_of_this_server(origin: str) -> None:
+def test_origins_that_are_not_http_pages_are_refused(origin: str) -> None:
     with pytest.raises(ProblemError, match="origin: got") as caught:
         check_host_and_origin(request_to("localhost", origin), ALLOWED)
     assert caught.value.status == 403
 
 
 @pytest.mark.parametrize("host", FOREIGN[:8])
-def test_origins_of_other_names(host: str) -> None:
+def test_origins_of_other_names_are_refused(host: str) -> None:
     with pytest.raises(ProblemError, match="origin: got"):
         check_host_and_origin(request_to("localhost", f"http://{host}"), ALLOWED)
 
 
-def test_the_address_that_was_asked_is_a_name_of_the_server() -> None:
+def test_the_address_of_the_connection_is_allowed() -> None:
     check_host_and_origin(request_to("192.0.2.1:8000", address="192.0.2.1"), ALLOWED)
     check_host_and_origin(request_to("[2001:db8::1]", address="2001:db8::1"), ALLOWED)
 
 
 @given(st.text(st.characters(max_codepoint=255)), st.none() | st.text(st.characters(max_codepoint=255)))
-def test_any_text_is_a_name_or_refused(host: str, origin: str | None) -> None:
+def test_any_text_is_allowed_or_refused(host: str, origin: str | None) -> None:
     with contextlib.suppress(ProblemError):
         check_host_and_origin(request_to(host, origin), ALLOWED)
