@@ -202,9 +202,7 @@ def test_keys_of_the_settings(tmp_path: Path) -> None:
 def test_ids_are_shown_in_full_on_a_narrow_terminal(tmp_path: Path) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path), "COLUMNS": "60"}
     scopes = ("--scope", "predict", "--scope", "admin")
-    created = (
-        CliRunner().invoke(app, ["keys", "create", "--name", "monitoring of the machine", *scopes], env=env).stdout
-    )
+    created = CliRunner().invoke(app, ["keys", "create", "--name", "monitors of the machine", *scopes], env=env).stdout
     listed = CliRunner().invoke(app, ["keys", "list"], env=env).stdout
     assert created.split("_")[1] in listed
     assert max(map(len, listed.splitlines())) <= 60

@@ -20,7 +20,7 @@ from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
 
 PUBLIC = "https://archrank.example/archrank/"
-HELD = 8
+N_CONNECTIONS = 8
 SETTINGS = {
     "ARCHRANK_NUM_THREADS": "1",
     "ARCHRANK_NUM_WORKERS": "1",
@@ -36,8 +36,8 @@ HEAD = b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/js
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as found:
-        yield found
+    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        yield client
 
 
 def connect(client: httpx.Client, receive: int | None = None) -> socket.socket:
@@ -49,8 +49,8 @@ def connect(client: httpx.Client, receive: int | None = None) -> socket.socket:
     return connection
 
 
-def statuses(said: bytes) -> list[int]:
-    return [int(part.split()[0]) for part in said.split(b"HTTP/1.1 ")[1:]]
+def statuses(received: bytes) -> list[int]:
+    return [int(part.split()[0]) for part in received.split(b"HTTP/1.1 ")[1:]]
 
 
 def submit(client: httpx.Client, content: bytes = BODY) -> str:
@@ -84,25 +84,25 @@ def test_client_follows_links_behind_the_proxy(client: httpx.Client) -> None:
     """Httpx with a transport that acts as a reverse proxy in front of the server."""
     upstream = client.base_url
 
-    def off(request: httpx.Request) -> httpx.Response:
+    def strip_prefix(request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.removeprefix(b"/archrank")
         url = request.url.copy_with(host=upstream.host, port=upstream.port, scheme="http", raw_path=path)
         return client.request(request.method, url, content=request.read(), headers=request.headers)
 
-    with Client("http://archrank.example/archrank", transport=httpx.MockTransport(off)) as loop:
-        job = loop.submit([SMALL, PENG, FOUR_LAYERS], proxies=["params"])
+    with Client("http://archrank.example/archrank", transport=httpx.MockTransport(strip_prefix)) as sdk:
+        job = sdk.submit([SMALL, PENG, FOUR_LAYERS], proxies=["params"])
         assert len(list(job.iter())) == 3
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics"])
-def test_head_is_get_without_its_body(client: httpx.Client, path: str) -> None:
+def test_head_is_get_without_a_body(client: httpx.Client, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     for name in ("content-type", "cache-control", "etag"):
         assert head.headers.get(name) == get.headers.get(name)
 
 
-def test_head_of_everything_that_can_be_looked_up(client: httpx.Client) -> None:
+def test_every_path_with_get_supports_head(client: httpx.Client) -> None:
     job = submit(client).removeprefix("/archrank")
     paths = [path for path, methods in client.get("/openapi.json").json()["paths"].items() if "get" in methods]
     assert len(paths) > 10
@@ -121,10 +121,12 @@ def protection(response: httpx.Response) -> tuple[str, str]:
     return response.headers["x-content-type-options"], response.headers["cache-control"]
 
 
-def test_answers_are_neither_kept_nor_guessed_at(client: httpx.Client) -> None:
-    found = [client.get(path) for path in ("/v1/spaces", "/v1/nothing", "/health/live", "/openapi.json", "/metrics")]
-    found.append(client.post("/v1/predictions", content=BODY, headers={"Content-Type": "application/json"}))
-    for response in found:
+def test_responses_are_not_stored_and_not_sniffed(client: httpx.Client) -> None:
+    responses = [
+        client.get(path) for path in ("/v1/spaces", "/v1/nothing", "/health/live", "/openapi.json", "/metrics")
+    ]
+    responses.append(client.post("/v1/predictions", content=BODY, headers={"Content-Type": "application/json"}))
+    for response in responses:
         assert (response.headers["x-content-type-options"], response.headers["cache-control"]) == (
             "nosniff",
             "no-store",
@@ -137,13 +139,13 @@ def test_answers_are_neither_kept_nor_guessed_at(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("host", ["archrank.example", "ARCHRANK.example:443", "other.example", "127.0.0.1:1", "[::1]"])
-def test_hosts_that_are_allowed(client: httpx.Client, host: str) -> None:
+def test_allowed_hosts(client: httpx.Client, host: str) -> None:
     for origin in ({}, {"Origin": "https://archrank.example"}):
         assert client.get("/v1/limits", headers={"Host": host, **origin}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "archrank.example.evil.example", "127.0.0.1.evil.example"])
-def test_other_hosts_see_nothing_that_needs_a_key_elsewhere(client: httpx.Client, host: str) -> None:
+def test_other_hosts_are_refused_wherever_keys_are_required(client: httpx.Client, host: str) -> None:
     for path in ("/v1/limits", "/v1/jobs", "/metrics"):
         refused = client.get(path, headers={"Host": host})
         assert (refused.status_code, refused.json()["title"]) == (421, "Misdirected request")
@@ -153,14 +155,14 @@ def test_other_hosts_see_nothing_that_needs_a_key_elsewhere(client: httpx.Client
 
 
 @pytest.mark.parametrize("path", [b"health/live", b"v1/spaces"])
-def test_a_client_that_has_sent_its_last_is_answered(client: httpx.Client, path: bytes) -> None:
+def test_a_half_closed_connection_gets_its_response(client: httpx.Client, path: bytes) -> None:
     with connect(client) as connection:
         connection.sendall(GET % (b"/" + path))
         connection.shutdown(socket.SHUT_WR)
         assert statuses(until_closed(connection)) == [200]
 
 
-def test_posts_and_pipelined_requests_of_such_a_client_are_answered(client: httpx.Client) -> None:
+def test_a_half_closed_connection_gets_the_responses_of_pipelined_requests(client: httpx.Client) -> None:
     with connect(client) as connection:
         post = HEAD % (b"predictions", b"", len(BODY)) + BODY
         connection.sendall(post + GET % b"/health/live" + post)
@@ -168,7 +170,7 @@ def test_posts_and_pipelined_requests_of_such_a_client_are_answered(client: http
         assert [status for status in statuses(until_closed(connection)) if status != 100] == [200] * 3
 
 
-def test_half_a_request_of_such_a_client_is_none(client: httpx.Client) -> None:
+def test_a_half_closed_connection_gets_no_response_to_half_a_request(client: httpx.Client) -> None:
     for half in (b"GET /health/live HT", HEAD % (b"predictions", b"", 10) + b"{"):
         with connect(client) as connection:
             connection.sendall(half)
@@ -177,40 +179,40 @@ def test_half_a_request_of_such_a_client_is_none(client: httpx.Client) -> None:
 
 
 @pytest.fixture
-def long(client: httpx.Client) -> list[Any]:
+def long_architectures(client: httpx.Client) -> list[Any]:
     """Architectures whose scoring takes longer than the test."""
     query = {"n": 64, "depth": 10, "seed": 3}
-    found: list[Any] = client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
-    return found
+    architectures: list[Any] = client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+    return architectures
 
 
 def gauge(client: httpx.Client, name: str) -> float:
-    (line,) = [one for one in client.get("/metrics").text.splitlines() if one.startswith(f"archrank_{name} ")]
+    (line,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"archrank_{name} ")]
     return float(line.split()[1])
 
 
-def test_a_client_that_has_gone_is_noticed(client: httpx.Client, long: list[Any]) -> None:
+def test_a_disconnected_client_is_noticed(client: httpx.Client, long_architectures: list[Any]) -> None:
     """A half-closed connection is distinguished from a closed one."""
-    body = json.dumps({"architectures": long}).encode()
+    body = json.dumps({"architectures": long_architectures}).encode()
     with connect(client) as connection:
         connection.sendall(HEAD % (b"scores", b"", len(body)) + body + GET % b"/health/live")
         wait_until(lambda: gauge(client, "queue_depth") > 0)
     wait_until(lambda: gauge(client, "queue_depth") == 0)
 
 
-def test_a_stream_whose_client_has_gone_is_none_though_a_request_waits_behind_it(
-    client: httpx.Client, long: list[Any]
+def test_a_stream_ends_after_its_client_disconnects_even_with_a_pipelined_request(
+    client: httpx.Client, long_architectures: list[Any]
 ) -> None:
-    job = submit(client, json.dumps({"architectures": long}).encode()).removeprefix("/archrank")
+    job = submit(client, json.dumps({"architectures": long_architectures}).encode()).removeprefix("/archrank")
     with connect(client) as connection:
         connection.sendall(GET % f"{job}/events".encode() + GET % b"/health/live")
         wait_until(lambda: gauge(client, "event_streams") == 1)
     wait_until(lambda: gauge(client, "event_streams") == 0)
-    assert client.delete(job).json()["counts"]["done"] < len(long)  # the job did not end first
+    assert client.delete(job).json()["counts"]["done"] < len(long_architectures)  # the job did not end first
 
 
 @pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
-def test_what_is_in_a_body_is_no_request(client: httpx.Client, upgrade: bytes) -> None:
+def test_a_request_inside_a_body_is_not_answered(client: httpx.Client, upgrade: bytes) -> None:
     inner = GET % b"/v1/limits"
     with connect(client) as connection:
         connection.sendall(HEAD % (b"predictions", upgrade, len(inner)))
@@ -220,41 +222,41 @@ def test_what_is_in_a_body_is_no_request(client: httpx.Client, upgrade: bytes) -
         assert statuses(until_closed(connection)) == [400, 404]
 
 
-def test_errors_wait_for_the_answers_before_them(client: httpx.Client) -> None:
+def test_errors_follow_earlier_responses(client: httpx.Client) -> None:
     post = HEAD % (b"predictions", b"", len(BODY)) + BODY
     with connect(client) as connection:
         connection.sendall(post + GET % b"/health/live" + b"BREW / HTTP/1.1\r\n\r\n" + post)
         assert statuses(until_closed(connection)) == [200, 200, 400]
 
 
-def test_requests_that_wait_on_one_connection_are_bounded(client: httpx.Client) -> None:
+def test_pipelined_requests_are_bounded(client: httpx.Client) -> None:
     with connect(client) as connection:
         connection.sendall(HEAD % (b"predictions", b"", len(BODY)) + BODY + GET % b"/health/live" * 300)
         assert statuses(until_closed(connection)) == [200] * 101 + [503]
 
 
-def test_an_answer_that_nobody_takes_is_waited_for_no_longer_than_set(client: httpx.Client) -> None:
+def test_a_connection_is_closed_if_its_responses_are_not_read(client: httpx.Client) -> None:
     with ExitStack() as stack:
-        held = [stack.enter_context(connect(client, receive=2048)) for _ in range(HELD)]
+        connections = [stack.enter_context(connect(client, receive=2048)) for _ in range(N_CONNECTIONS)]
         resets = select.poll()
-        for connection in held:
+        for connection in connections:
             connection.sendall(GET % b"/openapi.json" * 40)
-            resets.register(connection, 0)  # errors are reported nevertheless
-        wait_until(lambda: len(resets.poll(0)) == HELD)
+            resets.register(connection, 0)  # errors are reported for any mask
+        wait_until(lambda: len(resets.poll(0)) == N_CONNECTIONS)
 
 
-def test_an_answer_that_is_taken_slowly_is_sent_whole(client: httpx.Client) -> None:
+def test_a_response_that_is_read_slowly_is_complete(client: httpx.Client) -> None:
     number = 20
     with connect(client, receive=2048) as connection:
         connection.sendall(GET % b"/openapi.json" * number)
         connection.shutdown(socket.SHUT_WR)
-        said = b""
+        received = b""
         while more := connection.recv(2**16):
-            said += more
-            if len(said) < 2**19:
+            received += more
+            if len(received) < 2**19:
                 select.select([], [], [], 0.01)
-    assert statuses(said) == [200] * number
+    assert statuses(received) == [200] * number
 
 
-def test_server_is_well_afterwards(client: httpx.Client) -> None:
+def test_the_server_is_ready_afterwards(client: httpx.Client) -> None:
     assert client.get("/health/ready").json() == {"status": "ok"}

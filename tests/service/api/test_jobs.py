@@ -36,15 +36,15 @@ def wait(client: httpx.Client, place: str) -> Any:
 
 def results(client: httpx.Client, place: str, limit: int = 2) -> dict[int, Any]:
     """Results of all pages by position."""
-    found: dict[int, Any] = {}
+    results: dict[int, Any] = {}
     following: str | None = f"{place}/results?limit={limit}"
     while following:
         page = client.get(following).json()
-        for one in page["results"]:
-            assert one["position"] not in found
-            found[one["position"]] = one["result"]
+        for item in page["results"]:
+            assert item["position"] not in results
+            results[item["position"]] = item["result"]
         following = page["next"]
-    return found
+    return results
 
 
 def events(client: httpx.Client, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
@@ -53,7 +53,7 @@ def events(client: httpx.Client, place: str, after: int = 0) -> Iterator[tuple[i
         yield from parse_events(stream.iter_lines())
 
 
-def test_a_job_says_what_a_request_says(client: httpx.Client) -> None:
+def test_results_of_a_job_are_those_of_a_request(client: httpx.Client) -> None:
     architectures = [SMALL, BROKEN, SIX, SMALL, FOUR_LAYERS]
     place = submit(client, *architectures)
     job = wait(client, place)
@@ -61,14 +61,14 @@ def test_a_job_says_what_a_request_says(client: httpx.Client) -> None:
     assert {name: job["counts"][name] for name in ("total", "done", "failed")} == {"total": 5, "done": 4, "failed": 1}
     assert (job["progress"], job["eta_seconds"]) == (1.0, None)
     assert job["created_at"] <= job["started_at"] <= job["finished_at"] < job["expires_at"]
-    asked = client.post("/v1/predictions", json={"architectures": architectures, "proxies": CHEAP}).json()
-    found = results(client, place)
-    for position, expected in enumerate(asked["predictions"]):
+    response = client.post("/v1/predictions", json={"architectures": architectures, "proxies": CHEAP}).json()
+    items = results(client, place)
+    for position, expected in enumerate(response["predictions"]):
         expected.pop("rank", None)
-        assert without_costs(found[position]) == without_costs(expected)
+        assert without_costs(items[position]) == without_costs(expected)
 
 
-def test_scores_explanations_and_seeds(client: httpx.Client) -> None:
+def test_jobs_with_scores_and_explanations(client: httpx.Client) -> None:
     scored = submit(client, SMALL, kind="scores", seed=3)
     explained = submit(client, SMALL, proxies=[], explain=True, combiner="ridge")
     assert wait(client, scored)["kind"] == "scores"
@@ -79,33 +79,33 @@ def test_scores_explanations_and_seeds(client: httpx.Client) -> None:
     assert answer["explanation"]["attributions"]
 
 
-def test_events_are_told_once_and_resume(client: httpx.Client) -> None:
+def test_events_are_sent_once_and_resume(client: httpx.Client) -> None:
     place = submit(client, SMALL, SIX, BROKEN)
-    told = list(events(client, place))
-    assert [number for number, _, _ in told] == list(range(1, len(told) + 1))
-    kinds = [kind for _, kind, _ in told]
+    received = list(events(client, place))
+    assert [number for number, _, _ in received] == list(range(1, len(received) + 1))
+    kinds = [kind for _, kind, _ in received]
     assert kinds[0] == "created"
     assert kinds[-1] == "done"
     assert kinds.count("item") == 3
-    assert list(events(client, place, after=2)) == told[2:]
+    assert list(events(client, place, after=2)) == received[2:]
 
 
-def test_events_end_for_whoever_has_been_told_the_last(client: httpx.Client) -> None:
+def test_no_content_after_the_last_event(client: httpx.Client) -> None:
     place = submit(client, SMALL)
     last = list(events(client, place))[-1][0]
     for after in (last, last + 1, 2**31 - 1):
         assert client.get(f"{place}/events", headers={"Last-Event-ID": str(after)}).status_code == 204
 
 
-def test_an_event_that_never_was_keeps_nobody_waiting(client: httpx.Client) -> None:
+def test_a_stream_after_a_future_event_ends_with_the_job(client: httpx.Client) -> None:
     many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 3, "depth": 10, "seed": 8}).json()["architectures"]
     place = submit(client, *many, proxies=None)
-    told = list(events(client, place, after=2**31 - 1))
-    assert not told or told[-1][1] == "done"
+    received = list(events(client, place, after=2**31 - 1))
+    assert not received or received[-1][1] == "done"
     assert client.get(place).json()["state"] == "done"
 
 
-def test_same_key_is_the_same_job(client: httpx.Client) -> None:
+def test_the_same_idempotency_key_returns_the_same_job(client: httpx.Client) -> None:
     first, again = submit(client, SMALL, key="once"), submit(client, SMALL, key="once")
     assert first == again
     other = client.post("/v1/jobs", json={"architectures": [SIX]}, headers={"Idempotency-Key": "once"})
@@ -113,7 +113,7 @@ def test_same_key_is_the_same_job(client: httpx.Client) -> None:
     assert other.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
-def test_cancelled_job_keeps_what_is_done(client: httpx.Client) -> None:
+def test_a_cancelled_job_keeps_its_results(client: httpx.Client) -> None:
     many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 40, "depth": 10, "seed": 5}).json()["architectures"]
     place = submit(client, SMALL, *many, proxies=None)
     job = client.delete(place).json()
@@ -123,19 +123,21 @@ def test_cancelled_job_keeps_what_is_done(client: httpx.Client) -> None:
     assert list(events(client, place))[-1][1] == "cancelled"
 
 
-def test_cancelled_job_is_not_worked_on(client: httpx.Client) -> None:
+def test_a_cancelled_job_is_not_continued(client: httpx.Client) -> None:
     sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": 61, "depth": 4, "seed": 7}).json()["architectures"]
     cancelled, other = submit(client, *sample[:60], proxies=["nwot"]), submit(client, sample[60], proxies=["nwot"])
     client.delete(cancelled)
     assert wait(client, other)["state"] == "done"
-    again = [
-        client.post("/v1/scores", json={"architectures": [one], "proxies": ["nwot"]}).json()["scores"][0]["cached"]
-        for one in sample[:60]
+    cached = [
+        client.post("/v1/scores", json={"architectures": [architecture], "proxies": ["nwot"]}).json()["scores"][0][
+            "cached"
+        ]
+        for architecture in sample[:60]
     ]
-    assert sum(again) < 30  # some had been started
+    assert sum(cached) < 30  # some had started before the cancellation
 
 
-def test_a_request_is_not_held_up_by_a_job(client: httpx.Client) -> None:
+def test_a_request_is_not_delayed_by_a_job(client: httpx.Client) -> None:
     many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 30, "depth": 10, "seed": 6}).json()["architectures"]
     place = submit(client, *many, proxies=None)
     answer = client.post("/v1/predictions", json={"architectures": [PENG], "proxies": ["params"], "seed": 77})

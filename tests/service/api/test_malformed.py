@@ -1,6 +1,6 @@
-"""Malformed requests get errors that name what is allowed, never a 5xx, and do not harm the server.
+"""Malformed requests get errors that name the allowed values, never a 5xx, and leave the server intact.
 
-They are in `tests/data`: requests in `bad_requests.jsonl`, malformed HTTP in `bad_bytes.jsonl`.
+Requests are in `tests/data/bad_requests.jsonl`, malformed HTTP in `tests/data/bad_bytes.jsonl`.
 """
 
 import base64
@@ -24,11 +24,11 @@ from service.cli.demo import server
 from tests.service.conftest import HEADERS
 
 DATA = Path(__file__).parents[2] / "data"
-INSIDE = re.compile(rb'Traceback|File \\?"|\.py\b|site-packages|/home/|/root/|/tmp/')
+INTERNALS = re.compile(rb'Traceback|File \\?"|\.py\b|site-packages|/home/|/root/|/tmp/')
 """Strings that would reveal the server's internals."""
-PIECE = 2**15
-MOST_GROWTH = 300
-"""Maximum growth of the server's memory in MiB after all requests; the largest body has 12 MiB."""
+CHUNK_BYTES = 2**15
+MAX_GROWTH_MIB = 300
+"""Maximum growth of the server's memory after all requests; the largest body has 12 MiB."""
 
 
 def corpus(name: str) -> list[Any]:
@@ -41,7 +41,7 @@ REQUESTS, BYTES = corpus("bad_requests.jsonl"), corpus("bad_bytes.jsonl")
 
 
 def text(value: Any) -> str:
-    """Return a text, which may be given as `{"repeat": [[text, times], …]}`."""
+    """Return a case's text, given as a string or as `{"repeat": [[text, times], …]}`."""
     return value if isinstance(value, str) else "".join(part * times for part, times in value["repeat"])
 
 
@@ -56,19 +56,19 @@ def body(value: Any) -> bytes:
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_before(client: httpx.Client) -> int:
-    predicted(client)  # loads what is loaded on first use
+    predict(client)  # so that lazy imports are not counted
     return memory()
 
 
-def predicted(client: httpx.Client) -> Any:
+def predict(client: httpx.Client) -> Any:
     request = {"architectures": [PENG, FOUR_LAYERS], "proxies": ["params"], "seed": 0}
-    answer = client.post("/v1/predictions", json=request)
-    assert answer.status_code == 200
-    return [(item["rank"], item["scores"]["params"]["value"]) for item in answer.json()["predictions"]]
+    response = client.post("/v1/predictions", json=request)
+    assert response.status_code == 200
+    return [(item["rank"], item["scores"]["params"]["value"]) for item in response.json()["predictions"]]
 
 
 def memory() -> int:
-    """Memory of the server, a child of this process, in MiB; 0 without /proc."""
+    """Return the memory of the server, a child of this process, in MiB; 0 without /proc."""
     total = 0
     for task in Path("/proc/self/task").glob("*"):
         for child in (task / "children").read_text().split():
@@ -80,19 +80,19 @@ def memory() -> int:
 @pytest.mark.parametrize("case", REQUESTS)
 def test_bad_request(case: Any, url: str) -> None:
     for path in case["path"] if isinstance(case["path"], list) else [case["path"]]:
-        status, kind, said = send(url, text(path), case)
-        assert status == case["status"], said[:1000]
-        assert not INSIDE.search(said), said[:1000]
+        status, kind, content = send(url, text(path), case)
+        assert status == case["status"], content[:1000]
+        assert not INTERNALS.search(content), content[:1000]
         if status < 400:
-            assert case["word"] in said.decode()
+            assert case["word"] in content.decode()
         elif case.get("method") != "HEAD":
-            check_problem(kind, said, status, case["word"])
+            check_problem(kind, content, status, case["word"])
 
 
 def send(url: str, path: str, case: Any) -> tuple[int, str | None, bytes]:
     """Return status, content type and body of the response. httpx would correct the malformed request."""
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
     headers = {**HEADERS, **({"Content-Type": "application/json"} if "body" in case else {}), **case.get("headers", {})}
     data = body(case["body"]) if "body" in case else None
     with contextlib.closing(connection):
@@ -102,7 +102,7 @@ def send(url: str, path: str, case: Any) -> tuple[int, str | None, bytes]:
                 connection.putheader(name, text(value).encode("latin-1"))
         if case.get("chunked"):
             connection.putheader("Transfer-Encoding", "chunked")
-            connection.endheaders(pieces(data or b""), encode_chunked=True)
+            connection.endheaders(chunks(data or b""), encode_chunked=True)
         else:
             connection.putheader("Content-Length", str(len(data or b"")))
             connection.endheaders(data)
@@ -110,13 +110,13 @@ def send(url: str, path: str, case: Any) -> tuple[int, str | None, bytes]:
         return response.status, response.getheader("Content-Type"), response.read()
 
 
-def pieces(data: bytes) -> Iterator[bytes]:
-    return (data[i : i + PIECE] for i in range(0, len(data), PIECE))
+def chunks(data: bytes) -> Iterator[bytes]:
+    return (data[i : i + CHUNK_BYTES] for i in range(0, len(data), CHUNK_BYTES))
 
 
-def check_problem(kind: str | None, said: bytes, status: int, word: str) -> None:
-    assert kind == "application/problem+json", said[:1000]
-    document = json.loads(said)
+def check_problem(kind: str | None, content: bytes, status: int, word: str) -> None:
+    assert kind == "application/problem+json", content[:1000]
+    document = json.loads(content)
     assert set(document) == {"type", "title", "status", "detail", "instance", "errors"}
     assert document["status"] == status
     assert document["type"].startswith("urn:archrank:problem:")
@@ -125,50 +125,52 @@ def check_problem(kind: str | None, said: bytes, status: int, word: str) -> None
     assert word in document["detail"]
     assert all(set(error) == {"field", "value", "allowed"} for error in document["errors"])
     assert status != 422 or document["errors"]
-    assert len(said) < 2**17
+    assert len(content) < 2**17
 
 
-def own_headers() -> bytes:
+def extra_headers() -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
 
 
 @pytest.mark.parametrize("case", BYTES)
 def test_bad_bytes(case: Any, url: str) -> None:
     first, end, rest = text(case["raw"]).encode("latin-1").partition(b"\r\n")
-    place = urlsplit(url)
-    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         with contextlib.suppress(OSError):  # the server may stop reading
-            connection.sendall(first + end + own_headers() + rest if end else first)
+            connection.sendall(first + end + extra_headers() + rest if end else first)
             if case["status"] is None:
                 connection.shutdown(socket.SHUT_WR)
-        answer = http.client.HTTPResponse(connection)
+        response = http.client.HTTPResponse(connection)
         try:
-            answer.begin()
+            response.begin()
         except (http.client.HTTPException, ConnectionError):
             assert case["status"] is None
             return
-        said = answer.read()
-    assert answer.status == case["status"] or (case["status"] is None and 400 <= answer.status < 500), said[:1000]
-    assert not INSIDE.search(said)
+        content = response.read()
+    assert response.status == case["status"] or (case["status"] is None and 400 <= response.status < 500), content[
+        :1000
+    ]
+    assert not INTERNALS.search(content)
     if "word" in case:
-        check_problem(answer.getheader("Content-Type"), said, answer.status, case["word"])
+        check_problem(response.getheader("Content-Type"), content, response.status, case["word"])
 
 
-def test_body_that_does_not_arrive_is_waited_for_no_longer_than_set() -> None:
+def test_a_body_that_does_not_arrive_times_out() -> None:
     request = (
         b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     )
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_BODY_TIMEOUT": "0.2"}) as address:
-        place = urlsplit(address)
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_BODY_TIMEOUT": "0.2"}) as url:
+        address = urlsplit(url)
         for path in (b"predictions", b"scores", b"jobs"):
-            with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+            with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
                 first, end, rest = (request % path).partition(b"\r\n")
-                connection.sendall(first + end + own_headers() + rest)
-                answer = http.client.HTTPResponse(connection)
-                answer.begin()
-                said = answer.read()
-                check_problem(answer.getheader("Content-Type"), said, answer.status, "within 0.2 s")
-                assert answer.status == 408
+                connection.sendall(first + end + extra_headers() + rest)
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                content = response.read()
+                check_problem(response.getheader("Content-Type"), content, response.status, "within 0.2 s")
+                assert response.status == 408
 
 
 def test_all_malformed_architectures_are_named(client: httpx.Client) -> None:
@@ -178,10 +180,10 @@ def test_all_malformed_architectures_are_named(client: httpx.Client) -> None:
     assert fields == ["architectures[0].architecture", "architectures[1].layers (number of layers)"]
 
 
-def test_server_is_well_afterwards(client: httpx.Client, memory_before: int) -> None:
+def test_the_server_is_ready_and_small_afterwards(client: httpx.Client, memory_before: int) -> None:
     assert client.get("/health/ready").json() == {"status": "ok"}
-    assert [rank for rank, _ in predicted(client)] == [1, 2]
+    assert [rank for rank, _ in predict(client)] == [1, 2]
     after = memory()
     print(f"server: {memory_before} MiB before, {after} MiB after")  # noqa: T201  # with `pytest -s`
-    assert after - memory_before < MOST_GROWTH
+    assert after - memory_before < MAX_GROWTH_MIB
     assert (after > 0) or not sys.platform.startswith("linux")

@@ -15,29 +15,31 @@ def document() -> dict[str, Any]:
     return create_app(Settings()).openapi()
 
 
-def test_paths_fields_and_answers_are_all_there(document: dict[str, Any]) -> None:
-    written = render_markdown(document)
+def test_page_has_all_paths_parameters_responses_and_fields(document: dict[str, Any]) -> None:
+    page = render_markdown(document)
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            section = written.split(f"## `{method.upper()} {path}`\n")[1].split("\n## ")[0]
-            for name in [one["name"] for one in operation.get("parameters", ())] + list(operation["responses"]):
+            section = page.split(f"## `{method.upper()} {path}`\n")[1].split("\n## ")[0]
+            for name in [parameter["name"] for parameter in operation.get("parameters", ())] + list(
+                operation["responses"]
+            ):
                 assert re.search(rf"^\| `?{name}`? \|", section, flags=re.MULTILINE), (method, path, name)
     for name, schema in document["components"]["schemas"].items():
-        section = written.split(f"### {name}\n")[1].split("\n### ")[0]
+        section = page.split(f"### {name}\n")[1].split("\n### ")[0]
         for field in schema.get("properties", ()):
             assert f"| `{field}` |" in section, (name, field)
 
 
-def test_links_have_headings(document: dict[str, Any]) -> None:
-    written = render_markdown(document)
-    titles = re.findall(r"^#+ (.*)$", written, flags=re.MULTILINE)
+def test_links_lead_to_headings(document: dict[str, Any]) -> None:
+    page = render_markdown(document)
+    titles = re.findall(r"^#+ (.*)$", page, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    links = re.findall(r"\(#([^)]+)\)", written)
+    links = re.findall(r"\(#([^)]+)\)", page)
     assert links
     assert set(links) <= anchors
 
 
-def test_types_limits_and_defaults_are_told() -> None:
+def test_types_limits_and_defaults() -> None:
     fields = {
         "many": {"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 3, "description": "a | b"},
         "either": {"anyOf": [{"enum": ["x", 2]}, {"$ref": "#/components/schemas/Other"}, {"type": "null"}]},
@@ -46,8 +48,8 @@ def test_types_limits_and_defaults_are_told() -> None:
         "exactly": {"const": "y"},
     }
     schemas = {"Thing": {"properties": fields, "required": ["many"]}, "Other": {"description": "Another."}}
-    written = render_markdown({"info": {"title": "t"}, "paths": {}, "components": {"schemas": schemas}})
-    rows = {line.split(" | ")[0]: line for line in written.splitlines() if line.startswith("| `")}
+    page = render_markdown({"info": {"title": "t"}, "paths": {}, "components": {"schemas": schemas}})
+    rows = {line.split(" | ")[0]: line for line in page.splitlines() if line.startswith("| `")}
     assert rows["| `many`"] == "| `many` | list of integer (at least 1) (at most 3 of them) | required | a \\| b |"
     assert rows["| `either`"] == '| `either` | `"x"` or `2` or [Other](#other) or null |  |  |'
     assert rows["| `some`"] == "| `some` | number (above 0) | `1.5` | e.g. `2.5` |"

@@ -20,7 +20,7 @@ from service.cli.demo import server
 from service.settings import KeyLimits
 from tests.service.conftest import ARCHITECTURES, SMALL
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"  # another test holds it equal to the server's
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"  # another test compares it with the server's
 DETERMINISTIC = ProjectConfig(generation=GenerationConfig(deterministic=True))
 API = schemathesis.openapi.from_path(
     DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=DETERMINISTIC))
@@ -50,13 +50,13 @@ def job(url: str) -> str:
 
 @API.parametrize()
 @BOUNDED
-def test_answers_are_as_documented(case: Case[Any], url: str, job: str) -> None:
+def test_responses_are_as_documented(case: Case[Any], url: str, job: str) -> None:
     fill_names(case, job)
     check(case, case.call(base_url=url, headers=HEADERS, timeout=60))
 
 
-def test_what_one_answer_names_other_requests_may_name(url: str, job: str) -> None:
-    """Jobs are created, then queried, streamed and cancelled by their ids."""
+def test_links_between_operations(url: str, job: str) -> None:
+    """Jobs are created, then read, streamed and cancelled by their ids."""
 
     class Workflow(API.as_state_machine()):  # type: ignore[misc]
         def before_call(self, case: Case[Any]) -> None:
@@ -72,8 +72,8 @@ def test_what_one_answer_names_other_requests_may_name(url: str, job: str) -> No
 
 
 def check(case: Case[Any], response: Response) -> None:
-    """Check status, headers, media type and body, and that invalid requests or items are refused."""
-    refused = '"#/architectures/' in response.text  # where in the request an item's problem lies
+    """Check status, headers, media type and body, and the refusal of invalid requests or items."""
+    refused = '"#/architectures/' in response.text  # location of an item's problem in the request
     if response.status_code == 202:
         refused = response.json()["counts"]["failed"] > 0
     case.validate_response(response, excluded_checks=[negative_data_rejection] if refused else [])

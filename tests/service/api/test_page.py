@@ -35,7 +35,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-MOST_LINES = 300
+MAX_LINES = 300
 
 
 def matches(pattern: str, name: str) -> list[str]:
@@ -43,7 +43,7 @@ def matches(pattern: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_every_file_is_sent_under_the_policy(client: httpx.Client, path: str) -> None:
+def test_every_file_is_sent_with_its_security_headers(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
     assert response.content == FILES[path].read_bytes()
@@ -57,16 +57,17 @@ def test_every_file_is_sent_under_the_policy(client: httpx.Client, path: str) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/page/app.js"])
-def test_head_says_what_get_says_without_the_content(client: httpx.Client, path: str) -> None:
-    got, asked = client.get(path), client.head(path)
-    assert (asked.status_code, asked.content) == (200, b"")
+def test_head_is_get_without_a_body(client: httpx.Client, path: str) -> None:
+    get, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
     varying = ("date", "x-request-id")
-    assert [one for one in asked.headers.items() if one[0] not in varying] == [
-        one for one in got.headers.items() if one[0] not in varying
-    ]
+    head_headers, get_headers = (
+        [(name, value) for name, value in response.headers.items() if name not in varying] for response in (head, get)
+    )
+    assert head_headers == get_headers
 
 
-def test_who_has_a_file_is_not_sent_it_again(client: httpx.Client) -> None:
+def test_a_current_etag_gets_304(client: httpx.Client) -> None:
     tag = client.get("/page/app.js").headers["etag"]
     for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         response = client.get("/page/app.js", headers={"If-None-Match": known})
@@ -90,11 +91,11 @@ def test_nothing_can_be_posted(client: httpx.Client, path: str) -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_it_is_no_part_of_the_api(client: httpx.Client) -> None:
+def test_the_page_is_not_part_of_the_api(client: httpx.Client) -> None:
     assert not {path for path in client.get("/openapi.json").json()["paths"] if path == "/" or "page/" in path}
 
 
-def test_its_files_are_counted_under_two_names(client: httpx.Client) -> None:
+def test_metrics_have_two_routes_for_the_page(client: httpx.Client) -> None:
     client.get("/")
     client.get("/page/app.js")
     metrics = client.get("/metrics").text
@@ -113,20 +114,20 @@ def keyed(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def test_it_needs_no_key(keyed: str) -> None:
+def test_the_page_requires_no_key(keyed: str) -> None:
     with httpx.Client(base_url=keyed, trust_env=False) as client:
         assert client.get("/v1/spaces").status_code == 401
         assert [client.get(path).status_code for path in FILES] == [200] * len(FILES)
 
 
-def test_every_file_is_asked_for_and_every_file_that_is_asked_for_is_there() -> None:
+def test_every_file_is_used_and_every_used_file_exists() -> None:
     linked = set(matches(r'(?:href|src)="page/([^"]+)"', "index.html"))
     imported = {name: set(matches(r'from "\./([^"]+)"', name)) for name in SCRIPTS}
-    found, ahead = set(), linked
-    while ahead:
-        found |= ahead
-        ahead = {name for one in ahead for name in imported.get(one, set())} - found
-    assert found == set(NAMES) - {"index.html"}
+    used, pending = set(), linked
+    while pending:
+        used |= pending
+        pending = {name for file in pending for name in imported.get(file, set())} - used
+    assert used == set(NAMES) - {"index.html"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,7 +147,7 @@ def test_nothing_is_inline() -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_scripts_make_no_markup_and_no_code_of_text(name: str) -> None:
+def test_scripts_turn_no_text_into_markup_or_code(name: str) -> None:
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
     assert not matches(rf"{markup}|\beval\(|new Function", name)
     assert not matches(r"setAttribute\(.style|style:", name)
@@ -155,13 +156,13 @@ def test_scripts_make_no_markup_and_no_code_of_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_script_is_long(name: str) -> None:
-    assert len(TEXTS[name].splitlines()) <= MOST_LINES
+    assert len(TEXTS[name].splitlines()) <= MAX_LINES
 
 
-def test_ids_are_there_once_and_those_that_scripts_use_are_there() -> None:
+def test_ids_are_unique_and_used_ids_exist() -> None:
     ids = matches(r'\bid="([^"]+)"', "index.html")
     assert len(ids) == len(set(ids))
-    used = {one for name in SCRIPTS for one in matches(r'byId\("([\w-]+)"\)', name)}
+    used = {used_id for name in SCRIPTS for used_id in matches(r'byId\("([\w-]+)"\)', name)}
     assert used
     assert used <= set(ids)
     named = matches(r'(?:aria-(?:labelledby|describedby)|for)="([^"]+)"', "index.html")

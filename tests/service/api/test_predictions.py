@@ -1,4 +1,4 @@
-"""POST /v1/predictions and /v1/scores, over HTTP."""
+"""`POST /v1/predictions` and `/v1/scores`."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ def width(item: Any) -> float:
 WRONG: dict[str, Any] = {"space": "gcn-nas", "layers": [["L5"], ["S"], ["S"], ["S"]]}
 
 
-def test_answers_come_in_the_order_posted(post: Post) -> None:
+def test_results_are_in_the_order_of_the_request(post: Post) -> None:
     answer = post("/v1/predictions", architectures=ARCHITECTURES, proxies=CHEAP)
     space = get_space("gcn-nas")
     assert [item["fingerprint"] for item in answer["predictions"]] == [
@@ -28,7 +28,7 @@ def test_answers_come_in_the_order_posted(post: Post) -> None:
     ]
 
 
-def test_prediction_says_all_that_it_should(post: Post) -> None:
+def test_fields_of_a_prediction(post: Post) -> None:
     answer = post("/v1/predictions", architectures=[SMALL])
     (item,) = answer["predictions"]
     assert 0 < item["accuracy"] < 1
@@ -38,7 +38,7 @@ def test_prediction_says_all_that_it_should(post: Post) -> None:
     assert item["combiners"]
     assert item["interval"]["low"] < item["accuracy"] < item["interval"]["high"]
     assert item["interval"]["level"] == 0.9
-    assert all(one["interval"]["low"] < one["interval"]["high"] for one in item["combiners"].values())
+    assert all(estimate["interval"]["low"] < estimate["interval"]["high"] for estimate in item["combiners"].values())
     assert (item["warnings"], item["interval_scale"]) == ([], 1.0)
     assert (item["explanation"], item["suggested_mutations"], answer["win_probability"]) == (None, None, None)
     assert answer["device"] in ("cpu", "cuda")
@@ -51,13 +51,13 @@ def test_prediction_says_all_that_it_should(post: Post) -> None:
         assert score["seconds"] >= 0
 
 
-def test_all_the_ensembles_proxies_are_used_where_none_are_named(post: Post, client: httpx.Client) -> None:
+def test_proxies_default_to_those_of_the_ensemble(post: Post, client: httpx.Client) -> None:
     answer = post("/v1/predictions", architectures=[SMALL], proxies=None)
     manifest = client.get(f"/v1/ensembles/{answer['ensemble']}").json()
     assert list(answer["predictions"][0]["scores"]) == sorted(manifest["proxies"], key=list(manifest["proxies"]).index)
 
 
-def test_ranks_follow_accuracy_and_ties_share(post: Post) -> None:
+def test_ranks_follow_accuracy_and_ties_share_a_rank(post: Post) -> None:
     answer = post("/v1/predictions", architectures=[SMALL, SIX, SMALL, *ARCHITECTURES[1:3]], proxies=[])
     items = answer["predictions"]
     assert items[0] == items[2]
@@ -70,7 +70,7 @@ def test_structure_alone_builds_no_network(post: Post) -> None:
     assert all(item["scores"] == {} and 0 < item["accuracy"] < 1 for item in answer["predictions"])
 
 
-def test_malformed_architecture_does_not_disturb_the_others(post: Post) -> None:
+def test_a_malformed_architecture_does_not_affect_the_others(post: Post) -> None:
     alone = post("/v1/predictions", architectures=[SMALL, SIX], proxies=CHEAP)["predictions"]
     mixed = post("/v1/predictions", architectures=[SMALL, WRONG, SIX], proxies=CHEAP)["predictions"]
     assert without_costs([mixed[0], mixed[2]]) == without_costs(alone)
@@ -86,7 +86,7 @@ def test_malformed_architecture_does_not_disturb_the_others(post: Post) -> None:
     ]
 
 
-def test_three_ways_to_write_an_architecture_are_one(post: Post) -> None:
+def test_three_notations_of_an_architecture_are_equal(post: Post) -> None:
     arch = get_space("gcn-nas").parse(SMALL)
     mask = [[int(cell) for cell in row] for row in arch.mask]  # type: ignore[attr-defined]
     weights = [[0.12 if cell else 0.08 for cell in row] for row in mask]
@@ -95,11 +95,11 @@ def test_three_ways_to_write_an_architecture_are_one(post: Post) -> None:
     assert others == [first, first]
 
 
-def test_every_combiner_can_be_asked_for(post: Post) -> None:
+def test_every_combiner_can_be_selected(post: Post) -> None:
     offered = post("/v1/predictions", architectures=[SMALL])["predictions"][0]["combiners"]
-    able = [name for name, estimate in offered.items() if estimate is not None]
-    assert able
-    for name in able:
+    available = [name for name, estimate in offered.items() if estimate is not None]
+    assert available
+    for name in available:
         item = post("/v1/predictions", architectures=[SMALL], combiner=name)["predictions"][0]
         assert item["combiner"] == name
         assert item["accuracy"] == item["combiners"][name]["accuracy"]
@@ -114,9 +114,9 @@ def test_another_seed_changes_scores_and_warns(post: Post) -> None:
     assert width(other) >= 2 * width(usual) * (1 - 1e-6)
 
 
-def test_architecture_outside_the_benchmark_is_answered_with_a_warning(post: Post) -> None:
-    strange = {"space": "gcn-nas", "layers": [["L"], ["S"], ["S"], ["S"]]}
-    item, usual = post("/v1/predictions", architectures=[strange, SMALL], proxies=[])["predictions"]
+def test_an_architecture_outside_the_reference_set_has_a_warning(post: Post) -> None:
+    unusual = {"space": "gcn-nas", "layers": [["L"], ["S"], ["S"], ["S"]]}
+    item, usual = post("/v1/predictions", architectures=[unusual, SMALL], proxies=[])["predictions"]
     assert any("layers[0]" in warning for warning in item["warnings"])
     assert any("the ensemble was fitted on" in warning for warning in item["warnings"])
     assert item["interval_scale"] >= 2
@@ -126,10 +126,10 @@ def test_architecture_outside_the_benchmark_is_answered_with_a_warning(post: Pos
 def test_scores_are_those_of_the_prediction(post: Post) -> None:
     predicted = post("/v1/predictions", architectures=[SMALL, SIX], proxies=CHEAP)["predictions"]
     scored = post("/v1/scores", architectures=[SMALL, SIX], proxies=CHEAP)["scores"]
-    assert without_costs([one["scores"] for one in scored]) == without_costs([one["scores"] for one in predicted])
+    assert without_costs([item["scores"] for item in scored]) == without_costs([item["scores"] for item in predicted])
 
 
-def test_scores_are_all_proxies_where_none_are_named(post: Post, client: httpx.Client) -> None:
+def test_scores_default_to_all_proxies(post: Post, client: httpx.Client) -> None:
     names = [card["name"] for card in client.get("/v1/proxies").json()]
     (item,) = post("/v1/scores", architectures=[SMALL])["scores"]
     assert list(item["scores"]) == names
@@ -143,7 +143,7 @@ def test_sampled_architectures_can_be_posted(post: Post, client: httpx.Client) -
 
 
 @pytest.mark.parametrize("path", ["/v1/predictions", "/v1/scores"])
-def test_most_architectures_that_a_request_may_bring(path: str, client: httpx.Client) -> None:
+def test_max_architectures(path: str, client: httpx.Client) -> None:
     many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 65}).json()["architectures"]
     assert client.post(path, json={"architectures": many[:64], "proxies": []}).status_code == 200
     refused = client.post(path, json={"architectures": many, "proxies": []})

@@ -1,4 +1,4 @@
-"""Limits of a real server on slow, silent, many and gone clients."""
+"""Limits of a real server on slow, silent, disconnected and too many clients."""
 
 import contextlib
 import json
@@ -69,7 +69,7 @@ def until_closed(connection: socket.socket) -> bytes:
     return received
 
 
-def check_that_it_answers(connection: socket.socket) -> None:
+def assert_responds(connection: socket.socket) -> None:
     connection.sendall(GET)
     received = b""
     while not received.endswith(b'{"status":"ok"}'):
@@ -85,7 +85,7 @@ def wait_for_header_timeout(client: httpx.Client) -> None:
         assert until_closed(silent) == b""
 
 
-def test_architecture_of_a_job_that_is_too_large(strict: httpx.Client) -> None:
+def test_a_job_refuses_an_architecture_that_is_too_large(strict: httpx.Client) -> None:
     place = submit(strict, PENG, SMALL, proxies=[])
     assert wait(strict, place)["counts"]["failed"] == 1
     items: dict[int, Any] = results(strict, place)
@@ -101,7 +101,7 @@ def test_silent_connection_is_closed(strict: httpx.Client) -> None:
     wait_for_header_timeout(strict)
 
 
-def test_headers_that_dribble_in(strict: httpx.Client) -> None:
+def test_slow_headers(strict: httpx.Client) -> None:
     with connect(strict) as connection:
         connection.sendall(GET[:-2] + b"X: ")
         received = dribble(connection)
@@ -109,22 +109,22 @@ def test_headers_that_dribble_in(strict: httpx.Client) -> None:
     assert received.endswith(b"The request's headers did not arrive within 1 s.")
 
 
-def test_headers_of_a_later_request_that_dribble_in(strict: httpx.Client) -> None:
+def test_slow_headers_of_a_later_request(strict: httpx.Client) -> None:
     with connect(strict) as connection:
-        check_that_it_answers(connection)
+        assert_responds(connection)
         connection.sendall(GET[:-2] + b"X: ")
         assert status(dribble(connection)) == 408
 
 
 def test_idle_connection_is_kept(strict: httpx.Client) -> None:
     with connect(strict) as connection:
-        check_that_it_answers(connection)
+        assert_responds(connection)
         wait_for_header_timeout(strict)
-        check_that_it_answers(connection)
+        assert_responds(connection)
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
-def test_body_that_dribbles_in(strict: httpx.Client, length: bytes) -> None:
+def test_slow_body(strict: httpx.Client, length: bytes) -> None:
     with connect(strict) as connection:
         connection.sendall(POST % (b"/v1/predictions", length) + (b"" if b"Length" in length else b"3e8\r\n"))
         received = dribble(connection)
@@ -132,14 +132,14 @@ def test_body_that_dribbles_in(strict: httpx.Client, length: bytes) -> None:
     assert json.loads(received.partition(b"\r\n\r\n")[2])["title"] == "Body too slow"
 
 
-def test_large_body_whose_rest_dribbles_in(strict: httpx.Client) -> None:
+def test_slow_large_body(strict: httpx.Client) -> None:
     with connect(strict) as connection:
         connection.sendall(POST % (b"/v1/predictions", b"Content-Length: 15000000") + b" " * (2**20 + 1))
         assert status(dribble(connection)) in (408, 413)
 
 
 @pytest.mark.parametrize(("path", "answer"), [(b"/health/live", 405), (b"/nothing", 404)])
-def test_body_that_nobody_reads(strict: httpx.Client, path: bytes, answer: int) -> None:
+def test_slow_body_that_is_not_read(strict: httpx.Client, path: bytes, answer: int) -> None:
     with connect(strict) as connection:
         connection.sendall(POST % (path, b"Content-Length: 1000000"))
         assert status(dribble(connection)) == answer
@@ -161,13 +161,13 @@ def long_job(strict: httpx.Client) -> Iterator[str]:
 
 
 def listen(client: httpx.Client, place: str) -> tuple[socket.socket, int]:
-    """Request the job's events; returns the connection and the status."""
+    """Request the job's events, and return the connection and the status."""
     connection = connect(client)
     connection.sendall(f"GET {place}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection, status(connection.recv(12, socket.MSG_WAITALL))
 
 
-def test_streams_that_are_open_at_once(strict: httpx.Client, long_job: str) -> None:
+def test_max_event_streams(strict: httpx.Client, long_job: str) -> None:
     streams = [listen(strict, long_job) for _ in range(2)]
     assert [answer for _, answer in streams] == [200, 200]
     refused = strict.get(f"{long_job}/events")
@@ -177,17 +177,17 @@ def test_streams_that_are_open_at_once(strict: httpx.Client, long_job: str) -> N
     assert refused.json()["detail"] == "2 event streams are open already"
     for connection, _ in streams:  # a client that disconnects frees its slot
         connection.close()
-        wait_until(lambda: free(strict, long_job))
+        wait_until(lambda: stream_available(strict, long_job))
 
 
-def free(client: httpx.Client, place: str) -> bool:
+def stream_available(client: httpx.Client, place: str) -> bool:
     connection, answer = listen(client, place)
     connection.close()
     return answer == 200
 
 
 def test_stream_outlives_half_a_request_behind_it(strict: httpx.Client, long_job: str) -> None:
-    wait_until(lambda: free(strict, long_job))
+    wait_until(lambda: stream_available(strict, long_job))
     connection, answer = listen(strict, long_job)
     assert answer == 200
     with connection:
@@ -201,22 +201,22 @@ def test_stream_outlives_half_a_request_behind_it(strict: httpx.Client, long_job
             received += more
 
 
-def test_connections_that_are_open_at_once(strict: httpx.Client) -> None:
+def test_max_connections(strict: httpx.Client) -> None:
     with contextlib.ExitStack() as stack:
         *_, last = [stack.enter_context(connect(strict)) for _ in range(13)]
         received = until_closed(last)
     assert status(received) == 503
     assert b"\r\nretry-after: 1\r\n" in received
     assert received.endswith(b"12 connections are open already.")
-    wait_until(lambda: answers(strict))
+    wait_until(lambda: responds(strict))
 
 
-def answers(client: httpx.Client) -> bool:
+def responds(client: httpx.Client) -> bool:
     try:
         return httpx.get(f"{client.base_url}/health/live", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def test_server_is_well_afterwards(strict: httpx.Client) -> None:
+def test_the_server_is_ready_afterwards(strict: httpx.Client) -> None:
     assert strict.get("/health/ready").json() == {"status": "ok"}

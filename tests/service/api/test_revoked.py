@@ -51,14 +51,14 @@ class Listener:
         return not self._thread.is_alive()
 
 
-def many(client: httpx.Client, n: int, seed: int = 0) -> dict[str, Any]:
-    """Return a body that takes minutes to score."""
+def long_body(client: httpx.Client, n: int, seed: int = 0) -> dict[str, Any]:
+    """Return a request body whose scoring takes minutes."""
     sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": n, "depth": 10, "seed": seed}).json()
     return {"architectures": sample["architectures"]}
 
 
 def long_job(client: httpx.Client) -> str:
-    job_id: str = client.post("/v1/jobs", json=many(client, 200)).json()["id"]
+    job_id: str = client.post("/v1/jobs", json=long_body(client, 200)).json()["id"]
     return job_id
 
 
@@ -66,45 +66,45 @@ def statuses(client: httpx.Client) -> set[int]:
     return {client.get(path).status_code for path in PATHS}
 
 
-def test_from_the_first_key_on(tmp_path: Path) -> None:
+def test_keys_are_required_from_the_first_one_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
     settings = {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_DATA_DIR": str(data)}
-    with server(settings, tmp_path / "errors") as url, connect(url) as nobody:
-        assert statuses(nobody) == {200}
-        anonymous = Listener(url, None, long_job(nobody))
+    with server(settings, tmp_path / "errors") as url, connect(url) as anonymous_client:
+        assert statuses(anonymous_client) == {200}
+        anonymous = Listener(url, None, long_job(anonymous_client))
         key = keys(data, "create", "--name", "only", "--scope", "predict", "--scope", "admin")
         until(anonymous.ended)
         assert not {"done", "cancelled", "failed"} & set(anonymous.events)
-        assert statuses(nobody) == {401}
+        assert statuses(anonymous_client) == {401}
 
         with connect(url, key) as client, ThreadPoolExecutor(1) as threads:
             job = long_job(client)
-            mine = Listener(url, key, job)
-            body = many(client, 64, seed=1)
+            listener = Listener(url, key, job)
+            body = long_body(client, 64, seed=1)
             response = threads.submit(client.post, "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
             until(lambda: "archrank_queue_depth 0.0" not in client.get("/metrics").text)
             output = keys(data, "revoke", key.split("_")[1])
             assert "archrank keys open" in output
-            until(mine.ended)
-            answer = response.result()
-        assert not {"done", "cancelled", "failed"} & set(mine.events)
-        assert answer.status_code == 401, answer.text
-        assert "was revoked" in answer.json()["detail"]
-        assert statuses(nobody) == {401}
+            until(listener.ended)
+            refused = response.result()
+        assert not {"done", "cancelled", "failed"} & set(listener.events)
+        assert refused.status_code == 401, refused.text
+        assert "was revoked" in refused.json()["detail"]
+        assert statuses(anonymous_client) == {401}
         with connect(url, key) as client:
             assert statuses(client) == {401}
         with Store.open_directory(data) as store:
             assert store.jobs.get(job).state in ("queued", "running")
 
         assert "accepts requests without a key" in keys(data, "open")
-        until(lambda: statuses(nobody) == {200})
-        assert nobody.delete(f"/v1/jobs/{job}").json()["state"] == "cancelled"
+        until(lambda: statuses(anonymous_client) == {200})
+        assert anonymous_client.delete(f"/v1/jobs/{job}").json()["state"] == "cancelled"
         keys(data, "create", "--name", "next")
-        until(lambda: statuses(nobody) == {401})
+        until(lambda: statuses(anonymous_client) == {401})
 
 
 @pytest.mark.parametrize("in_settings", [True, False])
-def test_nothing_is_opened_while_a_key_is_in_use(tmp_path: Path, in_settings: bool) -> None:
+def test_keys_open_is_refused_while_a_key_is_in_use(tmp_path: Path, in_settings: bool) -> None:
     env = {"ARCHRANK_DATA_DIR": str(tmp_path / "data")}
     entry = create_key("lab", ["predict"], KeyLimits())[1]
     if in_settings:

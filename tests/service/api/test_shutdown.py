@@ -1,4 +1,4 @@
-"""Shutdown of real servers: not ready first, then running work is finished, and nothing hangs."""
+"""Shutdown of real servers: readiness fails first, running work is finished, and nothing hangs."""
 
 import os
 import signal
@@ -19,14 +19,14 @@ from tests.service.observability.test_metrics import read, value
 from tests.service.workers.conftest import wait_until
 
 
-def started(server: Server) -> str:
+def start_job(server: Server) -> str:
     """Submit a job, and wait until two of its architectures are done."""
     place = server.submit(server.architectures(6), proxies=["synflow", "zen", "grasp"])
     server.wait_until_finished(place, 2)
     return place
 
 
-def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
+def test_a_server_that_stops_responds_until_the_second_signal(tmp_path: Path) -> None:
     with serving(tmp_path, shutdown_delay="600") as server:
         assert server.client.get("/health/ready").status_code == 200
         server.process.terminate()
@@ -34,8 +34,8 @@ def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
         assert server.client.get("/health/ready").json()["detail"] == "the server was told to stop"
         assert server.client.get("/health/live").status_code == 200
         body = {"architectures": [SMALL], "proxies": CHEAP}
-        with httpx.Client(base_url=server.client.base_url, timeout=60) as newcomer:
-            assert newcomer.post("/v1/predictions", json=body).status_code == 200
+        with httpx.Client(base_url=server.client.base_url, timeout=60) as new_client:
+            assert new_client.post("/v1/predictions", json=body).status_code == 200
 
         def terminate_again() -> bool:
             server.process.terminate()
@@ -45,16 +45,16 @@ def test_not_ready_but_answering_until_told_twice(tmp_path: Path) -> None:
         assert server.process.returncode == -signal.SIGTERM
 
 
-def test_after_a_while_it_closes_by_itself(tmp_path: Path) -> None:
+def test_a_server_stops_after_the_shutdown_delay(tmp_path: Path) -> None:
     with serving(tmp_path, shutdown_delay="1") as server:
         server.process.terminate()
         wait_until(lambda: server.client.get("/health/ready").status_code == 503)
         server.process.wait(60)
 
 
-def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
+def test_streams_end_and_are_resumed(tmp_path: Path) -> None:
     with serving(tmp_path, shutdown_timeout="300") as server:
-        place = started(server)
+        place = start_job(server)
         seen: list[tuple[int, str, Any]] = []
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(lambda: seen.extend(events(server.client, place)))
@@ -70,8 +70,8 @@ def test_streams_end_and_are_taken_up_again(tmp_path: Path) -> None:
     assert rest[-1][1] == "done"
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
-def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_running_work_is_finished_after_a_signal_to_the_process_group(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C and service managers signal the whole process group."""
     log = tmp_path / "log"
     with serving(tmp_path, log, shutdown_timeout="60") as server, ThreadPoolExecutor(1) as pool:
@@ -79,9 +79,9 @@ def test_what_runs_is_finished_though_the_whole_group_is_told(tmp_path: Path, ho
         answer = pool.submit(server.client.post, "/v1/scores", json=body)
         with httpx.Client(base_url=server.client.base_url, timeout=60) as other:
             wait_until(lambda: value(read(other), "workers", state="busy") == 1)
-        os.killpg(server.process.pid, how)
+        os.killpg(server.process.pid, number)
         response = answer.result(60)
         server.process.wait(60)
     assert response.status_code == 200
     assert all(score["status"] == "ok" for item in response.json()["scores"] for score in item["scores"].values())
-    assert not [line for line in lines(log) if line["level"] not in ("debug", "info")]  # so no worker crashed
+    assert not [line for line in lines(log) if line["level"] not in ("debug", "info")]  # no worker crashed

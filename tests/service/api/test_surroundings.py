@@ -28,22 +28,22 @@ def shell(script: str, **environment: str) -> subprocess.CompletedProcess[bytes]
     return subprocess.run(["sh", "-c", command], cwd=ROOT, env={**os.environ, **environment}, capture_output=True)
 
 
-@pytest.mark.parametrize("coding", ["ascii", "latin-1"])
-def test_tables_in_the_letters_of_the_terminal(coding: str) -> None:
-    result = CliRunner(charset=coding).invoke(app, ["ensembles"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_tables_use_the_characters_of_the_terminal(encoding: str) -> None:
+    result = CliRunner(charset=encoding).invoke(app, ["ensembles"])
     assert result.exit_code == 0, result.exception
-    shown = result.stdout_bytes.decode(coding)
+    shown = result.stdout_bytes.decode(encoding)
     assert "rho" in shown
-    assert {"ascii": "+-", "latin-1": "±"}[coding] in shown
+    assert {"ascii": "+-", "latin-1": "±"}[encoding] in shown
     assert "?" not in shown
 
 
-def test_json_is_utf_8_whatever_the_terminal_takes() -> None:
+def test_json_is_utf_8_on_any_terminal() -> None:
     result = CliRunner(charset="ascii").invoke(app, ["ensembles", "gcn-nas-ntu", "--json"])
     assert "ρ" in " ".join(json.loads(result.stdout_bytes.decode("utf-8"))["limitations"])
 
 
-def test_every_letter_is_written_somehow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_character_has_a_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     streams.prepare()
@@ -52,8 +52,8 @@ def test_every_letter_is_written_somehow(monkeypatch: pytest.MonkeyPatch) -> Non
     assert stream.buffer.getvalue() == b"rho ? 0.5 +- 0.1: ? \xff ?"
 
 
-def test_streams_that_are_closed_or_full() -> None:
-    """All in one shell script, since each start takes seconds."""
+def test_closed_and_full_streams() -> None:
+    """One shell script for all cases, as each start takes seconds."""
     script = """
     $A ensembles missing <&- >&-; echo "closed: $?" >&2
     $A predict - <&-; echo "no input: $?" >&2
@@ -61,20 +61,20 @@ def test_streams_that_are_closed_or_full() -> None:
     { $A openapi; echo "seen enough: $?" >&2; } | true
     env -u HOME $A keys create --name a --settings >&-; echo "no output: $?" >&2
     """
-    said = shell(script).stderr.decode().splitlines()
-    assert "Traceback" not in " ".join(said)
-    assert [line for line in said if ": " in line and line.rsplit(": ")[1].isdecimal()] == [
+    errors = shell(script).stderr.decode().splitlines()
+    assert "Traceback" not in " ".join(errors)
+    assert [line for line in errors if ": " in line and line.rsplit(": ")[1].isdecimal()] == [
         "closed: 2",
         "no input: 2",
         "full: 2",
         "seen enough: 1",
         "no output: 0",
     ]
-    assert "FILE: got '-'; allowed: a file, or standard input that is open" in said
-    assert "system: No space left on device" in said
+    assert "FILE: got '-'; allowed: a file, or standard input that is open" in errors
+    assert "system: No space left on device" in errors
 
 
-def test_a_byte_order_mark_is_none_of_the_request(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_bytes(BODY.encode("utf-8-sig"))
     from_file = archrank("predict", tmp_path / "one.json", "--json")
     from_input = archrank("predict", "-", "--json", input=BODY.encode("utf-8-sig"))
@@ -82,9 +82,9 @@ def test_a_byte_order_mark_is_none_of_the_request(tmp_path: Path) -> None:
     assert json.loads(from_file.stdout)["predictions"][0]["rank"] == 1
 
 
-def test_a_bug_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
-        raise ZeroDivisionError("a bug")
+        raise ZeroDivisionError("unexpected")
 
     monkeypatch.setattr("service.inference.registry.EnsembleRegistry.load", broken)
     assert isinstance(archrank("ensembles").exception, ZeroDivisionError)
@@ -118,9 +118,7 @@ OUTPUTS: list[tuple[list[str], Callable[[Path], Path]]] = [
 
 
 @pytest.mark.parametrize(("command", "make"), OUTPUTS, ids=[f"{case[0][0]}-{i}" for i, case in enumerate(OUTPUTS)])
-def test_outputs_are_looked_at_before_anything_else(
-    command: list[str], make: Callable[[Path], Path], tmp_path: Path
-) -> None:
+def test_outputs_are_checked_first(command: list[str], make: Callable[[Path], Path], tmp_path: Path) -> None:
     out = make(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     result = archrank(*command, "--out", out)
@@ -132,7 +130,7 @@ def test_outputs_are_looked_at_before_anything_else(
 
 @pytest.mark.parametrize("seed", ["-1", "4294967296", "1" + "0" * 30])
 @pytest.mark.parametrize("command", ["evaluate", "fit", "search", "benchmark score"])
-def test_seeds_that_no_library_takes(command: str, seed: str, tmp_path: Path) -> None:
+def test_invalid_seeds(command: str, seed: str, tmp_path: Path) -> None:
     table = tmp_path / "table.jsonl"
     rows = [{"architecture": {"layers": [["S"], ["T"], ["S"], ["ST", name]]}, "accuracy": 0.9} for name in ("L", "L2")]
     table.write_text("\n".join(map(json.dumps, rows)))

@@ -9,7 +9,7 @@ from models.gcn_nas import PENG
 from tests.service.conftest import ARCHITECTURES, SMALL, Post
 
 
-def test_answers_are_what_space_and_probe_say(post: Post, client: httpx.Client) -> None:
+def test_validations_are_those_of_the_space(post: Post, client: httpx.Client) -> None:
     answers = post("/v1/architectures/validate", architectures=ARCHITECTURES)["validations"]
     space = get_space("gcn-nas")
     scores = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()
@@ -34,25 +34,25 @@ def test_flops_and_parameters_are_those_of_the_proxies(post: Post) -> None:
     assert answer["parameters"] == item["scores"]["params"]["value"]
 
 
-def test_what_is_wrong_stays_in_its_place(post: Post) -> None:
-    wrong: Any = {"layers": [["L2", "L5"]]}
-    answers = post("/v1/architectures/validate", architectures=[wrong, PENG, "x"])["validations"]
+def test_errors_are_in_the_place_of_their_architecture(post: Post) -> None:
+    malformed: Any = {"layers": [["L2", "L5"]]}
+    answers = post("/v1/architectures/validate", architectures=[malformed, PENG, "x"])["validations"]
     assert [set(answer) == {"error"} for answer in answers] == [True, False, True]
     assert answers[0]["error"]["instance"] == "#/architectures/0"
     assert answers[0]["error"]["errors"][0]["field"].startswith("architectures[0]")
-    (only,) = post("/v1/architectures/validate", architectures=[wrong])["validations"]
+    (only,) = post("/v1/architectures/validate", architectures=[malformed])["validations"]
     assert only["error"]["status"] == 422
 
 
-def test_an_architecture_unlike_the_benchmark_gets_a_warning(post: Post) -> None:
+def test_an_architecture_outside_the_reference_set_has_a_warning(post: Post) -> None:
     unusual = {"layers": [["L"], ["S"], ["T"], ["ST"]]}
     (answer,) = post("/v1/architectures/validate", architectures=[unusual])["validations"]
     assert any("layers[0]" in warning for warning in answer["warnings"])
 
 
-def test_so_many_and_no_more(client: httpx.Client) -> None:
-    most = client.get("/v1/limits").json()["max_architectures"]
-    assert client.post("/v1/architectures/validate", json={"architectures": [SMALL] * most}).status_code == 200
-    refused = client.post("/v1/architectures/validate", json={"architectures": [SMALL] * (most + 1)})
+def test_max_architectures(client: httpx.Client) -> None:
+    limit = client.get("/v1/limits").json()["max_architectures"]
+    assert client.post("/v1/architectures/validate", json={"architectures": [SMALL] * limit}).status_code == 200
+    refused = client.post("/v1/architectures/validate", json={"architectures": [SMALL] * (limit + 1)})
     assert refused.status_code == 422
-    assert f"1 to {most}" in refused.json()["detail"]
+    assert f"1 to {limit}" in refused.json()["detail"]
