@@ -12,8 +12,8 @@ from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL, Post
 def test_base_value_and_contributions_add_up_to_the_prediction(
     proxies: list[str] | None, explained: str, post: Post
 ) -> None:
-    answer = post("/v1/predictions", architectures=[SMALL], proxies=proxies, explain=True)
-    (item,) = answer["predictions"]
+    response = post("/v1/predictions", architectures=[SMALL], proxies=proxies, explain=True)
+    (item,) = response["predictions"]
     explanation = item["explanation"]
     assert explanation["combiner"] == explained == item["combiner"]
     total = explanation["base_value"] + sum(attribution["contribution"] for attribution in explanation["attributions"])
@@ -49,8 +49,8 @@ def test_a_ranking_combiner_is_explained_by_structure(post: Post) -> None:
 
 
 def test_win_probabilities_keep_the_order_and_are_null_for_malformed_architectures(post: Post) -> None:
-    answer = post("/v1/predictions", architectures=[SMALL, WRONG, SIX, SMALL], proxies=[], compare=True)
-    win_probability, items = answer["win_probability"], answer["predictions"]
+    response = post("/v1/predictions", architectures=[SMALL, WRONG, SIX, SMALL], proxies=[], compare=True)
+    win_probability, items = response["win_probability"], response["predictions"]
     assert win_probability[1] == [None] * 4
     assert [row[1] for row in win_probability] == [None] * 4
     assert win_probability[0][0] == win_probability[0][3] == 0.5

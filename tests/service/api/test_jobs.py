@@ -74,9 +74,9 @@ def test_jobs_with_scores_and_explanations(client: httpx.Client) -> None:
     assert wait(client, scored)["kind"] == "scores"
     assert set(results(client, scored)[0]["scores"]) == set(CHEAP)
     wait(client, explained)
-    answer = results(client, explained)[0]
-    assert answer["combiner"] == "ridge"
-    assert answer["explanation"]["attributions"]
+    item = results(client, explained)[0]
+    assert item["combiner"] == "ridge"
+    assert item["explanation"]["attributions"]
 
 
 def test_events_are_sent_once_and_resume(client: httpx.Client) -> None:
@@ -140,8 +140,8 @@ def test_a_cancelled_job_is_not_continued(client: httpx.Client) -> None:
 def test_a_request_is_not_delayed_by_a_job(client: httpx.Client) -> None:
     many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 30, "depth": 10, "seed": 6}).json()["architectures"]
     place = submit(client, *many, proxies=None)
-    answer = client.post("/v1/predictions", json={"architectures": [PENG], "proxies": ["params"], "seed": 77})
-    assert answer.status_code == 200
+    response = client.post("/v1/predictions", json={"architectures": [PENG], "proxies": ["params"], "seed": 77})
+    assert response.status_code == 200
     assert client.get(place).json()["state"] in ("queued", "running")
     client.delete(place)
 

@@ -20,9 +20,8 @@ def test_page_has_all_paths_parameters_responses_and_fields(document: dict[str, 
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             section = page.split(f"## `{method.upper()} {path}`\n")[1].split("\n## ")[0]
-            for name in [parameter["name"] for parameter in operation.get("parameters", ())] + list(
-                operation["responses"]
-            ):
+            parameters = [parameter["name"] for parameter in operation.get("parameters", ())]
+            for name in [*parameters, *operation["responses"]]:
                 assert re.search(rf"^\| `?{name}`? \|", section, flags=re.MULTILINE), (method, path, name)
     for name, schema in document["components"]["schemas"].items():
         section = page.split(f"### {name}\n")[1].split("\n### ")[0]

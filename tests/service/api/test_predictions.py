@@ -18,19 +18,19 @@ WRONG: dict[str, Any] = {"space": "gcn-nas", "layers": [["L5"], ["S"], ["S"], ["
 
 
 def test_results_are_in_the_order_of_the_request(post: Post) -> None:
-    answer = post("/v1/predictions", architectures=ARCHITECTURES, proxies=CHEAP)
+    response = post("/v1/predictions", architectures=ARCHITECTURES, proxies=CHEAP)
     space = get_space("gcn-nas")
-    assert [item["fingerprint"] for item in answer["predictions"]] == [
+    assert [item["fingerprint"] for item in response["predictions"]] == [
         space.parse(architecture).fingerprint for architecture in ARCHITECTURES
     ]
-    assert [space.parse(item["architecture"]) for item in answer["predictions"]] == [
+    assert [space.parse(item["architecture"]) for item in response["predictions"]] == [
         space.parse(architecture) for architecture in ARCHITECTURES
     ]
 
 
 def test_fields_of_a_prediction(post: Post) -> None:
-    answer = post("/v1/predictions", architectures=[SMALL])
-    (item,) = answer["predictions"]
+    response = post("/v1/predictions", architectures=[SMALL])
+    (item,) = response["predictions"]
     assert 0 < item["accuracy"] < 1
     assert 0 <= item["percentile"] <= 1
     assert item["rank"] == 1
@@ -40,10 +40,10 @@ def test_fields_of_a_prediction(post: Post) -> None:
     assert item["interval"]["level"] == 0.9
     assert all(estimate["interval"]["low"] < estimate["interval"]["high"] for estimate in item["combiners"].values())
     assert (item["warnings"], item["interval_scale"]) == ([], 1.0)
-    assert (item["explanation"], item["suggested_mutations"], answer["win_probability"]) == (None, None, None)
-    assert answer["device"] in ("cpu", "cuda")
-    assert answer["seconds"] > 0
-    assert answer["probe_batch"]["shape"][1] == 3
+    assert (item["explanation"], item["suggested_mutations"], response["win_probability"]) == (None, None, None)
+    assert response["device"] in ("cpu", "cuda")
+    assert response["seconds"] > 0
+    assert response["probe_batch"]["shape"][1] == 3
     for score in item["scores"].values():
         assert score["status"] == "ok"
         assert score["error"] is None
@@ -52,22 +52,24 @@ def test_fields_of_a_prediction(post: Post) -> None:
 
 
 def test_proxies_default_to_those_of_the_ensemble(post: Post, client: httpx.Client) -> None:
-    answer = post("/v1/predictions", architectures=[SMALL], proxies=None)
-    manifest = client.get(f"/v1/ensembles/{answer['ensemble']}").json()
-    assert list(answer["predictions"][0]["scores"]) == sorted(manifest["proxies"], key=list(manifest["proxies"]).index)
+    response = post("/v1/predictions", architectures=[SMALL], proxies=None)
+    manifest = client.get(f"/v1/ensembles/{response['ensemble']}").json()
+    assert list(response["predictions"][0]["scores"]) == sorted(
+        manifest["proxies"], key=list(manifest["proxies"]).index
+    )
 
 
 def test_ranks_follow_accuracy_and_ties_share_a_rank(post: Post) -> None:
-    answer = post("/v1/predictions", architectures=[SMALL, SIX, SMALL, *ARCHITECTURES[1:3]], proxies=[])
-    items = answer["predictions"]
+    response = post("/v1/predictions", architectures=[SMALL, SIX, SMALL, *ARCHITECTURES[1:3]], proxies=[])
+    items = response["predictions"]
     assert items[0] == items[2]
     for item in items:
         assert item["rank"] == 1 + sum(other["accuracy"] > item["accuracy"] for other in items)
 
 
 def test_structure_alone_builds_no_network(post: Post) -> None:
-    answer = post("/v1/predictions", architectures=ARCHITECTURES, proxies=[])
-    assert all(item["scores"] == {} and 0 < item["accuracy"] < 1 for item in answer["predictions"])
+    response = post("/v1/predictions", architectures=ARCHITECTURES, proxies=[])
+    assert all(item["scores"] == {} and 0 < item["accuracy"] < 1 for item in response["predictions"])
 
 
 def test_a_malformed_architecture_does_not_affect_the_others(post: Post) -> None:

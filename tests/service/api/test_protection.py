@@ -138,11 +138,11 @@ def test_slow_large_body(strict: httpx.Client) -> None:
         assert status(dribble(connection)) in (408, 413)
 
 
-@pytest.mark.parametrize(("path", "answer"), [(b"/health/live", 405), (b"/nothing", 404)])
-def test_slow_body_that_is_not_read(strict: httpx.Client, path: bytes, answer: int) -> None:
+@pytest.mark.parametrize(("path", "code"), [(b"/health/live", 405), (b"/nothing", 404)])
+def test_slow_body_that_is_not_read(strict: httpx.Client, path: bytes, code: int) -> None:
     with connect(strict) as connection:
         connection.sendall(POST % (path, b"Content-Length: 1000000"))
-        assert status(dribble(connection)) == answer
+        assert status(dribble(connection)) == code
 
 
 def test_endless_trailers(strict: httpx.Client) -> None:
@@ -169,7 +169,7 @@ def listen(client: httpx.Client, place: str) -> tuple[socket.socket, int]:
 
 def test_max_event_streams(strict: httpx.Client, long_job: str) -> None:
     streams = [listen(strict, long_job) for _ in range(2)]
-    assert [answer for _, answer in streams] == [200, 200]
+    assert [code for _, code in streams] == [200, 200]
     refused = strict.get(f"{long_job}/events")
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
@@ -181,15 +181,15 @@ def test_max_event_streams(strict: httpx.Client, long_job: str) -> None:
 
 
 def stream_available(client: httpx.Client, place: str) -> bool:
-    connection, answer = listen(client, place)
+    connection, code = listen(client, place)
     connection.close()
-    return answer == 200
+    return code == 200
 
 
 def test_stream_outlives_half_a_request_behind_it(strict: httpx.Client, long_job: str) -> None:
     wait_until(lambda: stream_available(strict, long_job))
-    connection, answer = listen(strict, long_job)
-    assert answer == 200
+    connection, code = listen(strict, long_job)
+    assert code == 200
     with connection:
         connection.sendall(b"GET /half")
         wait_for_header_timeout(strict)

@@ -76,11 +76,11 @@ def test_running_work_is_finished_after_a_signal_to_the_process_group(tmp_path: 
     log = tmp_path / "log"
     with serving(tmp_path, log, shutdown_timeout="60") as server, ThreadPoolExecutor(1) as pool:
         body = {"architectures": [PENG, FOUR_LAYERS], "proxies": ["grasp", "zen", "synflow"]}
-        answer = pool.submit(server.client.post, "/v1/scores", json=body)
+        pending = pool.submit(server.client.post, "/v1/scores", json=body)
         with httpx.Client(base_url=server.client.base_url, timeout=60) as other:
             wait_until(lambda: value(read(other), "workers", state="busy") == 1)
         os.killpg(server.process.pid, number)
-        response = answer.result(60)
+        response = pending.result(60)
         server.process.wait(60)
     assert response.status_code == 200
     assert all(score["status"] == "ok" for item in response.json()["scores"] for score in item["scores"].values())

@@ -10,14 +10,14 @@ from tests.service.conftest import ARCHITECTURES, SMALL, Post
 
 
 def test_validations_are_those_of_the_space(post: Post, client: httpx.Client) -> None:
-    answers = post("/v1/architectures/validate", architectures=ARCHITECTURES)["validations"]
+    validations = post("/v1/architectures/validate", architectures=ARCHITECTURES)["validations"]
     space = get_space("gcn-nas")
     scores = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()
     shape = scores["probe_batch"]["shape"]
-    for text, answer in zip(ARCHITECTURES, answers, strict=True):
+    for text, validation in zip(ARCHITECTURES, validations, strict=True):
         arch = space.parse(text)
         cost = space.cost(arch, tuple(shape))
-        assert answer == {
+        assert validation == {
             "architecture": space.to_json(arch),
             "fingerprint": arch.fingerprint,
             "layers": arch.depth,
@@ -28,26 +28,26 @@ def test_validations_are_those_of_the_space(post: Post, client: httpx.Client) ->
 
 
 def test_flops_and_parameters_are_those_of_the_proxies(post: Post) -> None:
-    (answer,) = post("/v1/architectures/validate", architectures=[SMALL])["validations"]
+    (validation,) = post("/v1/architectures/validate", architectures=[SMALL])["validations"]
     (item,) = post("/v1/scores", architectures=[SMALL], proxies=["flops", "params"])["scores"]
-    assert answer["flops"] == item["scores"]["flops"]["value"]
-    assert answer["parameters"] == item["scores"]["params"]["value"]
+    assert validation["flops"] == item["scores"]["flops"]["value"]
+    assert validation["parameters"] == item["scores"]["params"]["value"]
 
 
 def test_errors_are_in_the_place_of_their_architecture(post: Post) -> None:
     malformed: Any = {"layers": [["L2", "L5"]]}
-    answers = post("/v1/architectures/validate", architectures=[malformed, PENG, "x"])["validations"]
-    assert [set(answer) == {"error"} for answer in answers] == [True, False, True]
-    assert answers[0]["error"]["instance"] == "#/architectures/0"
-    assert answers[0]["error"]["errors"][0]["field"].startswith("architectures[0]")
+    validations = post("/v1/architectures/validate", architectures=[malformed, PENG, "x"])["validations"]
+    assert [set(validation) == {"error"} for validation in validations] == [True, False, True]
+    assert validations[0]["error"]["instance"] == "#/architectures/0"
+    assert validations[0]["error"]["errors"][0]["field"].startswith("architectures[0]")
     (only,) = post("/v1/architectures/validate", architectures=[malformed])["validations"]
     assert only["error"]["status"] == 422
 
 
 def test_an_architecture_outside_the_reference_set_has_a_warning(post: Post) -> None:
     unusual = {"layers": [["L"], ["S"], ["T"], ["ST"]]}
-    (answer,) = post("/v1/architectures/validate", architectures=[unusual])["validations"]
-    assert any("layers[0]" in warning for warning in answer["warnings"])
+    (validation,) = post("/v1/architectures/validate", architectures=[unusual])["validations"]
+    assert any("layers[0]" in warning for warning in validation["warnings"])
 
 
 def test_max_architectures(client: httpx.Client) -> None:
