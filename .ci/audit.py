@@ -1,6 +1,6 @@
-"""Looks up whether the versions of constraints.txt have known vulnerabilities; exit code 1 where one has.
+"""Look up known vulnerabilities of the versions in constraints.txt; exit with 1 if there is one.
 
-Where that cannot be looked up it says so and passes: a machine without network tells nothing about the versions.
+Versions that cannot be looked up, for example without a network, are reported and pass.
 """
 
 import json
@@ -16,18 +16,22 @@ def main() -> int:
         packages = json.loads(run.stdout)["dependencies"]
     except ValueError:
         packages = []
-    found = [f"{one['name']} {one['version']}: {bug['id']}" for one in packages for bug in one.get("vulns", ())]
-    unknown = [one["skip_reason"] for one in packages if "skip_reason" in one]
-    if found:
-        said = "\n".join(["known vulnerabilities:", *found])
+    vulnerabilities = [
+        f"{package['name']} {package['version']}: {entry['id']}"
+        for package in packages
+        for entry in package.get("vulns", ())
+    ]
+    unknown = [package["skip_reason"] for package in packages if "skip_reason" in package]
+    if vulnerabilities:
+        message = "\n".join(["known vulnerabilities:", *vulnerabilities])
     elif len(unknown) == len(packages):
-        reasons = unknown or run.stderr.strip().splitlines()[-1:] or ["pip-audit said nothing"]
-        said = f"not audited: {reasons[0]}"
+        reasons = unknown or run.stderr.strip().splitlines()[-1:] or ["pip-audit had no output"]
+        message = f"not audited: {reasons[0]}"
     else:
         rest = f"; {len(unknown)} could not be looked up" if unknown else ""
-        said = f"no known vulnerabilities in {len(packages) - len(unknown)} packages{rest}"
-    sys.stdout.write(said + "\n")
-    return int(bool(found))
+        message = f"no known vulnerabilities in {len(packages) - len(unknown)} packages{rest}"
+    sys.stdout.write(message + "\n")
+    return int(bool(vulnerabilities))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where real data lies, and what the published reference says. Tests that need data skip with a reason without it."""
+"""Fixtures, tiers of tests, and reference values. Tests that need real data skip without it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ TIERS = {
     "tests/service": "integration",
     "tests/test_": "integration",
 }
-"""Marker by the beginning of a test's path; the rest is `unit`."""
+"""Marker by the beginning of a test's path; all other tests are `unit`."""
 SLOW = (
     "tests/benchmarks/test_gpu",
     "tests/client/test_faulty_proxy",
@@ -59,7 +59,7 @@ SLOW = (
     "tests/service/workers/test_orphans",
     "tests/test_shipped",
 )
-"""Beginnings of the paths of slow tests; together they take as long as all others."""
+"""Beginnings of the paths of slow tests, which together take as long as all others."""
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("random", deadline=None)
@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def data_folder(variable: str, name: str) -> Path:
-    """The folder that the environment names, or the one beside the checkout; skips where there is none."""
+    """Return the folder of the environment variable, or the one beside the checkout; skip if it does not exist."""
     folder = Path(os.environ.get(variable, SHARED / name))
     if not folder.is_dir():
         pytest.skip(f"{variable} is not set to a folder, and {folder} does not exist")
@@ -117,7 +117,7 @@ def batch(space: Any) -> ProbeBatch:
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    """A real server in a process of its own, on a free port, stopped at the end."""
+    """Run a server process on a free port, and return its URL."""
     from service.cli.demo import server
 
     with server({"ARCHRANK_NUM_THREADS": "1"}) as address:
@@ -138,12 +138,12 @@ def reference_id(reference: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def reference_input() -> torch.Tensor:
-    """The input that the reference numbers were computed on, (4, 3, 16, 25, 2)."""
+    """Input of the reference values, (4, 3, 16, 25, 2)."""
     return torch.from_numpy(np.random.default_rng(0).standard_normal((4, 3, 16, 25, 2)).astype(np.float32))
 
 
 def fill_as_reference(network: nn.Module) -> None:
-    """Give every tensor of the state dict the value that the reference numbers were computed with."""
+    """Fill every tensor of the state dict with its value in the reference computation."""
     with torch.no_grad():
         for key, tensor in network.state_dict().items():
             if "running_" in key or key.endswith("num_batches_tracked"):

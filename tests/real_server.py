@@ -79,7 +79,7 @@ class Server:
         return until(lambda: n if (n := self.finished(place)) >= number else None)
 
     def results(self, place: str, limit: int = 500) -> dict[int, Any]:
-        """Results so far by position, each of them once."""
+        """Results so far, by position; no position occurs twice."""
         results: dict[int, Any] = {}
         following: str | None = f"{place}/results?limit={limit}"
         while following:
@@ -91,12 +91,12 @@ class Server:
         return results
 
     def events(self, place: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
-        """Events of one connection, after the one with id `after`."""
+        """Events of one connection, after the event with id `after`."""
         with self.client.stream("GET", f"{place}/events", headers={"Last-Event-ID": str(after)}) as stream:
             yield from parse_events(stream.iter_lines())
 
     def all_events(self, place: str, max_per_connection: int | None = None) -> Iterator[tuple[int, str, Any]]:
-        """Events of as many connections as it takes; each ends with the server, or after a number of events."""
+        """Events until the job is done, over several connections of at most `max_per_connection` events each."""
         last, kind, deadline = 0, "", time.monotonic() + TIMEOUT_S
         while kind != "done" and time.monotonic() < deadline:
             try:
@@ -181,11 +181,11 @@ def until(poll: Callable[[], T | None]) -> T:
         if (result := poll()) is not None and result is not False:
             return result
         time.sleep(0.02)
-    raise AssertionError("it did not happen")
+    raise AssertionError("the condition was not met in time")
 
 
 def assert_complete(server: Server, place: str, number: int, before: dict[int, Any], failed: int = 0) -> dict[int, Any]:
-    """The job ends with all results, each once; the results `before` are unchanged, including their durations."""
+    """Assert that the job ends with every result once, and that the results `before` are unchanged."""
     job = until(lambda: status if (status := server.job(place))["finished_at"] else None)
     assert (job["state"], job["counts"]["done"], job["counts"]["failed"]) == ("done", number - failed, failed)
     results = server.results(place)
@@ -196,7 +196,7 @@ def assert_complete(server: Server, place: str, number: int, before: dict[int, A
 
 
 def assert_events_complete(events: list[tuple[int, str, Any]], number: int) -> None:
-    """No event is missing or repeated, and each architecture has one."""
+    """Assert that no event is missing or repeated, and that each architecture has one."""
     assert [event for event, _, _ in events] == list(range(1, len(events) + 1))
     assert [kind for _, kind, _ in events][-1] == "done"
     assert sorted(data["position"] for _, kind, data in events if kind == "item") == list(range(number))

@@ -1,4 +1,4 @@
-"""What `make audit` makes of what pip-audit says; that is replayed, as the advisories change and need a network."""
+"""Output and exit code of `make audit`. A stub replaces pip-audit, whose advisories change and need a network."""
 
 import json
 import os
@@ -31,5 +31,5 @@ def test_audit(packages: list[Any] | None, code: int, line: str, tmp_path: Path)
     (tmp_path / "pip_audit.py").write_text(f"print({output!r})\nraise SystemExit('no route to host')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     script = [sys.executable, str(ROOT / ".ci" / "audit.py")]
-    shown = subprocess.run(script, capture_output=True, text=True, env=environment)
-    assert (shown.returncode, shown.stdout.splitlines()[-1]) == (code, line)
+    process = subprocess.run(script, capture_output=True, text=True, env=environment)
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (code, line)

@@ -1,4 +1,4 @@
-"""The examples in docstrings run and print what they say."""
+"""Examples in docstrings run and print the documented output."""
 
 import doctest
 from collections.abc import Callable
@@ -22,11 +22,11 @@ FUNCTIONS: list[Callable[..., Any]] = [
     score,
     run_search,
 ]
-"""Functions and methods whose docstrings hold an example."""
+"""Functions and methods with an example in their docstring."""
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: f"{function.__module__}.{function.__qualname__}")
-def test_the_example_of_a_docstring_prints_what_it_says(function: Callable[..., Any]) -> None:
+def test_docstring_example_prints_its_documented_output(function: Callable[..., Any]) -> None:
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
     examples = finder.find(function, function.__qualname__, globs={})
     assert sum(len(test.examples) for test in examples) > 0, "no example"

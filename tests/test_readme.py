@@ -1,4 +1,4 @@
-"""The README and the docs say what is: their commands exist, their code runs, their tables are the program's own."""
+"""README and docs are current: commands exist, examples run, and generated files and tables equal the program's."""
 
 import json
 import re
@@ -25,9 +25,12 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGES, flags=re.DOTALL | re.MULTILI
 
 
 def lines(pattern: str) -> list[str]:
-    found = re.findall(rf"^(?:[A-Z_]+=\S+ )*({pattern}.*)$", "\n".join(text for _, text in BLOCKS), flags=re.MULTILINE)
-    assert found
-    return found
+    """Return the lines of the code blocks that match, without variable assignments."""
+    matches = re.findall(
+        rf"^(?:[A-Z_]+=\S+ )*({pattern}.*)$", "\n".join(text for _, text in BLOCKS), flags=re.MULTILINE
+    )
+    assert matches
+    return matches
 
 
 @pytest.mark.parametrize("command", lines("archrank "))
@@ -62,7 +65,7 @@ def test_curl_example_is_answered(url: str) -> None:
     assert (first["rank"], second["rank"]) == (1, 1)
 
 
-def test_own_benchmark_example_is_a_row(tmp_path: Path) -> None:
+def test_own_benchmark_example_is_a_valid_row(tmp_path: Path) -> None:
     from ensemble.data.benchmark import load_benchmark
 
     (row,) = re.findall(r'^\{"architecture".*$', OWN_BENCHMARK, flags=re.MULTILINE)
@@ -70,19 +73,19 @@ def test_own_benchmark_example_is_a_row(tmp_path: Path) -> None:
     assert len(load_benchmark(tmp_path / "table.jsonl")) == 1
 
 
-def test_committed_openapi_is_the_programs_own() -> None:
+def test_committed_openapi_is_current() -> None:
     committed = json.loads((ROOT / "docs" / "openapi.json").read_text())
     current = json.loads(json.dumps(create_app(Settings()).openapi()))
     current["info"]["version"] = committed["info"]["version"]
     assert current == committed, "run `make openapi`"
 
 
-def test_committed_api_page_is_the_programs_own() -> None:
+def test_committed_api_page_is_current() -> None:
     current = api_page.render_markdown(create_app(Settings()).openapi())
     assert (ROOT / "docs" / "api.md").read_text() == current, "run `make openapi`"
 
 
-def test_documented_settings_are_all_there_are() -> None:
+def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "service.md").read_text()
     rows = dict(re.findall(r"^\| `ARCHRANK_(\w+)` \| ([^|]*) \|", text, flags=re.MULTILINE))
     fields: dict[str, Any] = Settings.model_fields
@@ -93,7 +96,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_have_a_target() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

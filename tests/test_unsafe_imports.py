@@ -1,4 +1,4 @@
-"""Neither a pickle nor a URL is read by any package."""
+"""No package reads pickles or fetches URLs."""
 
 import ast
 from pathlib import Path
@@ -12,27 +12,30 @@ PACKAGES = ("common", "models", "proxies", "ensemble", "search", "service")
 
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib.load", "shelve", "marshal"}
-"""Modules that may run code while they read data."""
-FETCHES = {"urllib.request", "urllib3", "http.client", "requests", "aiohttp", "ftplib", "fsspec", "httpx"}
+"""Modules and functions that may execute code while they read data."""
+NETWORK = {"urllib.request", "urllib3", "http.client", "requests", "aiohttp", "ftplib", "fsspec", "httpx"}
+"""Modules that open network connections."""
 CLIENTS = {"service/cli/demo.py": {"httpx"}, "service/cli/doctor/configuration.py": {"httpx"}}
-"""Modules that talk to a server on this machine only."""
+"""Exceptions: modules that connect to a server on the same machine only."""
 SAFE_LOADS = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
+"""Functions that are safe with this argument."""
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_pickle_is_read_and_no_url_fetched(package: str) -> None:
     files = {str(file.relative_to(ROOT)): file for file in sorted((ROOT / package).rglob("*.py"))}
-    found = {name: dangers(file) - CLIENTS.get(name, set()) for name, file in files.items()}
-    assert {name: dangerous for name, dangerous in found.items() if dangerous} == {}
+    violations = {name: unsafe_uses(file) - CLIENTS.get(name, set()) for name, file in files.items()}
+    assert {name: calls for name, calls in violations.items() if calls} == {}
 
 
-def dangers(file: Path) -> set[str]:
+def unsafe_uses(file: Path) -> set[str]:
+    """Return the unsafe imports and calls of a file."""
     tree = ast.parse(file.read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return imports(file) & (UNSAFE | FETCHES) | {ast.unparse(call.func) for call in calls if dangerous(call)}
+    return imports(file) & (UNSAFE | NETWORK) | {ast.unparse(call.func) for call in calls if is_unsafe(call)}
 
 
-def dangerous(call: ast.Call) -> bool:
+def is_unsafe(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     if name in SAFE_LOADS:
         option, value = SAFE_LOADS[name]
@@ -53,6 +56,6 @@ def dangerous(call: ast.Call) -> bool:
         "eval(text)",
     ],
 )
-def test_dangers_are_found(text: str, tmp_path: Path) -> None:
+def test_unsafe_uses_are_detected(text: str, tmp_path: Path) -> None:
     (tmp_path / "file.py").write_text(text)
-    assert dangers(tmp_path / "file.py")
+    assert unsafe_uses(tmp_path / "file.py")

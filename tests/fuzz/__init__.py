@@ -1,1 +1,1 @@
-"""Fuzzing of every reader of bytes from outside: `make fuzz` for minutes, `make test` for seconds."""
+"""Fuzzing of every reader of untrusted bytes: `make fuzz` for minutes, the tests for seconds."""

@@ -1,8 +1,8 @@
-"""Fuzz all readers of bytes from outside, in turn, for so many seconds; exit code 1 where one crashes.
+"""Fuzz all readers of untrusted bytes in turn; exit with 1 if one crashes.
 
     python -m tests.fuzz --seconds 600 --seed 0
 
-What crashes is written to tests/fuzz/crashes, where the tests find it.
+Crashing inputs are written to tests/fuzz/crashes, which the tests read.
 """
 
 import argparse
@@ -15,18 +15,23 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.fuzz.fuzzing import crash
+from tests.fuzz.fuzzing import find_crash
 from tests.fuzz.targets import TARGETS
 
 EXAMPLES = 100
-"""Of one target, before the next one's turn."""
+"""Inputs per target and round."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0, help="in all")
-    parser.add_argument("--seed", type=int, default=0, help="of the first round; each round adds one")
-    parser.add_argument("--target", action="append", choices=[target.name for target in TARGETS], help="only this one")
+    parser.add_argument("--seconds", type=float, default=600.0, help="total duration")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first round; each round adds one")
+    parser.add_argument(
+        "--target",
+        action="append",
+        choices=[target.name for target in TARGETS],
+        help="target to fuzz; repeatable; default: all",
+    )
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
@@ -37,19 +42,19 @@ def main() -> None:
         bar = progress.add_task("fuzzing", total=args.seconds)
         while monotonic() < started + args.seconds and len(crashed) < len(chosen):
             for target in chosen:
-                passed = monotonic() - started
-                if passed > args.seconds or target.name in crashed:
+                elapsed = monotonic() - started
+                if elapsed > args.seconds or target.name in crashed:
                     continue
-                progress.update(bar, completed=passed, description=f"round {seed - args.seed}, {target.name}")
-                found = crash(target, seed, EXAMPLES)
+                progress.update(bar, completed=elapsed, description=f"round {seed - args.seed}, {target.name}")
+                failure = find_crash(target, seed, EXAMPLES)
                 tried[target.name] += EXAMPLES
-                if found is not None:
-                    crashed[target.name] = f"{found.write()}: {found.error!r}"
+                if failure is not None:
+                    crashed[target.name] = f"{failure.write()}: {failure.error!r}"
                     console.print(f"{target.name} crashes, seed {seed}: {crashed[target.name]}", markup=False)
             seed += 1
     for target in chosen:
-        said = "crashes" if target.name in crashed else "refuses or reads"
-        console.print(f"{target.name:14} {tried[target.name]:7} tried, {said}")
+        outcome = "crashed" if target.name in crashed else "no crash"
+        console.print(f"{target.name:14} {tried[target.name]:7} inputs, {outcome}")
     sys.exit(1 if crashed else 0)
 
 

@@ -1,4 +1,4 @@
-"""Look for bytes that crash a reader, and keep them as a test case."""
+"""Search for inputs that crash a reader."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,21 +16,33 @@ CRASHES = Path(__file__).parent / "crashes"
 
 @dataclass(frozen=True)
 class Crash:
-    """Bytes that a reader ended otherwise on than by a refusal."""
+    """An input on which a reader raised an error that is not a refusal.
+
+    Attributes:
+        target: name of the reader.
+        content: the input.
+        error: the error.
+    """
 
     target: str
     content: bytes
     error: Exception
 
     def write(self) -> Path:
-        """Keep it for the tests."""
+        """Write the input to a file, which is a test from then on."""
         path = CRASHES / f"{self.target}.{hashlib.sha256(self.content).hexdigest()[:12]}"
         path.write_bytes(self.content)
         return path
 
 
-def crash(target: Target, seed: int, examples: int) -> Crash | None:
-    """Try so many mutations; the same seed tries the same. Returns the smallest that crashes, if any does."""
+def find_crash(target: Target, seed: int, examples: int) -> Crash | None:
+    """Return the smallest crashing input among mutations of the target's seeds, or None.
+
+    Args:
+        target: reader.
+        seed: seed of the mutations.
+        examples: number of mutations.
+    """
     last = b""
 
     @hypothesis.seed(seed)
@@ -50,6 +62,6 @@ def crash(target: Target, seed: int, examples: int) -> Crash | None:
 
     try:
         run()
-    except Exception as error:  # Hypothesis runs the smallest again, last
+    except Exception as error:  # Hypothesis runs the smallest failing example last
         return Crash(target.name, last, error)
     return None

@@ -1,4 +1,4 @@
-"""Bytes of a connection as requests: what the fuzz target `http-head` reads."""
+"""Fuzz target `http-head`: parsing the bytes of a connection into requests."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,7 +22,7 @@ REFUSALS = (RejectedRequestError, httptools.HttpParserError)
 
 
 class Recorder:
-    """Requests as a server would see them: URL, names of headers, body, and whether all of it is there."""
+    """Parser callbacks that record requests: URL, header names, body, completeness."""
 
     def __init__(self) -> None:
         self.requests: list[list[Any]] = []
@@ -47,7 +47,7 @@ class Recorder:
 
 
 def outcome(parts: Sequence[bytes]) -> tuple[list[list[Any]], str | None]:
-    """The requests, and the kind of refusal that ended them. Raises what is none."""
+    """Parse parts, and return the requests and the name of the refusal, if any; other errors are raised."""
     recorder = Recorder()
     parser = RequestParser(recorder)
     try:
@@ -59,20 +59,20 @@ def outcome(parts: Sequence[bytes]) -> tuple[list[list[Any]], str | None]:
 
 
 def check(content: bytes, cuts: Sequence[int]) -> None:
-    """The requests are the same however they arrive, and each is whole before the next begins."""
+    """Assert that the requests do not depend on the cuts, and that each is complete before the next begins."""
     whole = outcome([content])
-    places = [0, *sorted(cuts), len(content)]
-    assert outcome([content[start:end] for start, end in pairwise(places)]) == whole
+    bounds = [0, *sorted(cuts), len(content)]
+    assert outcome([content[start:end] for start, end in pairwise(bounds)]) == whole
     assert all(complete for *_, complete in whole[0][:-1])
 
 
 def seeds() -> list[bytes]:
-    """Good connections."""
+    """Return valid connections."""
     return [POST + upgrade + body + GET for upgrade in (b"", *UPGRADES) for body in BODIES]
 
 
 def read(content: bytes, folder: Path) -> None:
-    """Check the bytes, cut anywhere."""
+    """Check the bytes with random cuts, and one by one."""
     random = Random(content)
     check(content, [random.randrange(len(content) + 1) for _ in range(4)])
     check(content, range(len(content)))

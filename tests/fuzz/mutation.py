@@ -1,11 +1,11 @@
-"""Bytes near those that a reader takes: where all is noise, nothing is reached beyond the first check."""
+"""Mutations of valid inputs. Random bytes alone would not pass a reader's first check."""
 
 import re
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-MAX_EDITS = 8
+MAX_MUTATIONS = 8
 WORD = re.compile(rb"-?[\w.]+")
 TOKENS = (
     *(b"[", b"]", b"{", b"}", b'"', b",", b":", b"\\", b"\n", b"\r\n", b"\r", b"\0", b" ", b"\xff", b"\xef\xbb\xbf"),
@@ -16,13 +16,19 @@ TOKENS = (
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: Sequence[bytes], tokens: Sequence[bytes]) -> bytes:
-    """One of the seeds after a few edits, or any bytes."""
+    """Strategy of mutated seeds and of random bytes.
+
+    Args:
+        draw: Hypothesis' draw function.
+        seeds: valid inputs.
+        tokens: pieces of the format.
+    """
     content = draw(st.sampled_from([*seeds, b""]))
     if not content:
         return draw(st.binary(max_size=200))
-    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 2, 3, MAX_EDITS]))):
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 2, 3, MAX_MUTATIONS]))):
         start = draw(st.integers(0, len(content)))
-        if word := WORD.search(content, start):  # a whole value or name: parts of one are refused at once
+        if word := WORD.search(content, start):  # replace whole values or names, as parts of them are refused at once
             start = draw(st.sampled_from([start, word.start()]))
         end = (
             word.end()

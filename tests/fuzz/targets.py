@@ -1,4 +1,4 @@
-"""The readers of bytes from outside, each with what it takes and the errors that it may raise: any other is a crash."""
+"""Readers of untrusted bytes, with valid inputs and the errors that they may raise; any other error is a crash."""
 
 import asyncio
 import hashlib
@@ -38,8 +38,7 @@ from tests.fuzz import http_head
 
 SPACE = get_space("gcn-nas")
 ROWS = 24
-PATIENCE = 20.0
-"""Seconds after which a server that has said nothing hangs."""
+RESPONSE_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Target:
     """A reader.
 
     Attributes:
-        name: of the target.
-        seeds: what it takes; made when first needed.
-        read: reads bytes, given a folder to put them in.
-        refusals: errors that it may raise.
-        tokens: pieces that its format is made of.
+        name: name of the target.
+        seeds: function that returns valid inputs.
+        read: function that reads an input, given an empty folder.
+        refusals: errors that `read` may raise.
+        tokens: pieces of the format.
     """
 
     name: str
@@ -61,15 +60,15 @@ class Target:
     tokens: Sequence[bytes] = ()
 
     def run(self, content: bytes) -> None:
-        """Read the bytes in a folder of their own. What is raised but by a refusal is a crash."""
+        """Read an input, in a new folder; any error but a refusal is raised."""
         with TemporaryDirectory() as folder, suppress(*self.refusals):
             self.read(content, Path(folder))
 
 
 def _architectures() -> list[Any]:
     rng = np.random.default_rng(0)
-    found = {arch.fingerprint: arch for arch in (SPACE.sample(rng) for _ in range(2 * ROWS))}
-    return list(found.values())[:ROWS]
+    distinct = {arch.fingerprint: arch for arch in (SPACE.sample(rng) for _ in range(2 * ROWS))}
+    return list(distinct.values())[:ROWS]
 
 
 def _architecture_texts() -> list[bytes]:
@@ -143,7 +142,7 @@ def _evaluation() -> list[bytes]:
         "n": {"overall": 1, "within_stratum": 1},
         "reliability": {"overall": reliability, "within_stratum": reliability},
     }
-    measured = {
+    evaluation = {
         "benchmark": _benchmark().summary,
         "method": {"repeats": 1, "folds": 2, "seed": 0},
         "published": {"zen": {"spearman": 0.5}},
@@ -163,7 +162,7 @@ def _evaluation() -> list[bytes]:
         "versions": {"numpy": "2"},
         "seconds": 1.0,
     }
-    return [json.dumps(measured).encode()]
+    return [json.dumps(evaluation).encode()]
 
 
 def _read_evaluation(content: bytes, folder: Path) -> None:
@@ -194,12 +193,12 @@ def _sequences() -> dict[str, Any]:
 
 
 def _npz() -> list[bytes]:
-    texts = []
+    archives = []
     for save in (np.savez, np.savez_compressed):
         buffer = io.BytesIO()
         save(buffer, **_sequences())
-        texts.append(buffer.getvalue())
-    return texts
+        archives.append(buffer.getvalue())
+    return archives
 
 
 def _read_npz(content: bytes, folder: Path) -> None:
@@ -214,7 +213,7 @@ def _npy(array: Any) -> bytes:
 
 
 def _read_npz_member(content: bytes, folder: Path) -> None:
-    """The first of its arrays; to hit it through the checksum of the archive is too rare."""
+    """Read the first array of an archive; mutations of a whole archive rarely pass its checksum."""
     with zipfile.ZipFile(folder / "x.npz", "w") as archive:
         for name, array in _sequences().items():
             archive.writestr(f"{name}.npy", content if name == "frames" else _npy(array))
@@ -249,12 +248,12 @@ def _load(folder: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     ensemble = Ensemble.load(folder)
-    (said,) = ensemble.predict([_architectures()[0]])
-    assert 0 <= said.accuracy <= 1
+    (prediction,) = ensemble.predict([_architectures()[0]])
+    assert 0 <= prediction.accuracy <= 1
 
 
 def _signed(manifest: Any) -> bytes:
-    """With its own hash, where it is an object."""
+    """Return the manifest as JSON; if it is an object, with its correct hash."""
     if isinstance(manifest, dict):
         rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
         manifest = {
@@ -269,7 +268,7 @@ def _manifest() -> list[bytes]:
 
 
 def _read_manifest(content: bytes, folder: Path) -> None:
-    with suppress(ValueError, RecursionError):  # else as it is
+    with suppress(ValueError, RecursionError):  # invalid JSON is read unsigned
         content = _signed(json.loads(content))
     _load(folder, {**_artifact(), MANIFEST: content})
 
@@ -286,7 +285,7 @@ def _array_head() -> list[bytes]:
 
 
 def _read_array_head(content: bytes, folder: Path) -> None:
-    """Types, shapes and places of the arrays, before the same numbers."""
+    """Read an array header in front of the valid numbers."""
     whole = _artifact()[ARRAYS]
     rest = whole[8 + struct.unpack("<Q", whole[:8])[0] :]
     _read_arrays(struct.pack("<Q", len(content)) + content + rest, folder)
@@ -311,8 +310,8 @@ def _echo() -> FastAPI:
 
 
 def _read_http(content: bytes, folder: Path) -> None:
-    """A real socket's other end sends it and no more; the server answers or closes, and nothing goes wrong in it."""
-    asyncio.run(asyncio.wait_for(_converse(content), PATIENCE))
+    """Send bytes to a server and close the sending side; the server ends the connection without an error."""
+    asyncio.run(asyncio.wait_for(_converse(content), RESPONSE_TIMEOUT_S))
 
 
 async def _converse(content: bytes) -> None:
@@ -326,7 +325,7 @@ async def _converse(content: bytes) -> None:
     writer.write(content)
     if writer.can_write_eof():
         writer.write_eof()
-    with suppress(ConnectionError):  # closed before all was read
+    with suppress(ConnectionError):  # the server closed the connection early
         await reader.read()
     writer.close()
     assert not failures, failures
