@@ -72,6 +72,7 @@ def write_results(
         from service.cli.search_figure import search_figure
     except MissingExtraError as error:
         typer.echo(f"NOTE: no search.svg: {error}", err=True)
+        (folder / "search.svg").unlink(missing_ok=True)
     else:
         contents["search.svg"] = search_figure(title, trials, depths, front)
     for name, content in {**contents, "result.json": text}.items():
