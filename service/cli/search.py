@@ -114,7 +114,8 @@ def search(
         Console().print(search_results.best_trials(result))
         for trial in result["best"][:1]:
             typer.echo(f"#{trial['trial']}: {json.dumps(trial['architecture'])}")
-        typer.echo(f"results in {folder}: {', '.join(reversed(search_results.FILES))}")
+        written = [name for name in reversed(search_results.FILES) if (folder / name).exists()]
+        typer.echo(f"results in {folder}: {', '.join(written)}")
     if state == "exhausted":
         typer.echo(f"no new architecture found after {result['num_trials']} trials", err=True)
     if state == "interrupted":

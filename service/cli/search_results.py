@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.atomic_files import write_atomically
-from common.extras import MissingExtraError
+from common.extras import MissingExtraError, require
 from models import Architecture, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
 from service.cli.tables import number_table
@@ -68,9 +68,11 @@ def write_results(
     text = json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"
     contents = {"trials.csv": _csv(space, trials, front)}
     try:
+        require("report", "matplotlib", "jinja2")
         from service.cli.search_figure import search_figure
     except MissingExtraError as error:
         typer.echo(f"NOTE: no search.svg: {error}", err=True)
+        (folder / "search.svg").unlink(missing_ok=True)
     else:
         contents["search.svg"] = search_figure(title, trials, depths, front)
     for name, content in {**contents, "result.json": text}.items():

@@ -73,4 +73,4 @@ def test_default_and_artifact_change(tmp_path: Path, ensembles: Path) -> None:
         assert "forest" in combiners
         (failure,) = {one["error"]["detail"] for one in results.values() if "error" in one}
         assert failure.startswith("the job cannot continue: ensemble 'other' has hash ")
-        assert failure.endswith(f"not {before}: post what is left as another job")
+        assert failure.endswith(f"not {before}; submit the remaining architectures as a new job")

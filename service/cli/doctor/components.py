@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, exc, func, select
 
 from common.errors import ArchrankError, InputError
+from common.extras import MissingExtraError
 from proxies import proxy_versions
 from service.api.authentication import is_loopback
 from service.api.schemas import FOUR_LAYERS
@@ -30,7 +31,7 @@ from service.workers.process_backend import ProcessBackend
 MAX_WRITE_S = 0.5
 """Time above which writing a row is reported as slow."""
 MAX_CLOCK_SKEW_S = 5.0
-STORE_ERRORS = (InputError, StoreError, exc.SQLAlchemyError, OSError)
+STORE_ERRORS = (InputError, MissingExtraError, StoreError, exc.SQLAlchemyError, OSError)
 WORKER_TIMEOUT_S = 60.0
 """Timeout of a worker's start, and then of scoring one architecture."""
 SCORING_ADVICE = "see the memory and cores above"
@@ -51,6 +52,8 @@ def store(installation: Installation) -> Finding:
         with open_store(installation.settings) as opened:
             opened.check_health()
         seconds = perf_counter() - started
+    except MissingExtraError as failure:
+        return error(str(failure), "install the extra, or use SQLite")
     except STORE_ERRORS as failure:
         text = " ".join(str(failure.orig if isinstance(failure, exc.DBAPIError) else failure).split())
         return error(text, "check that it runs, and ARCHRANK_STORE_URL or ARCHRANK_DATA_DIR")

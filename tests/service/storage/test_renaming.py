@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from models import get_space
 from proxies import Score
 from service.api.schemas import EstimatedItem, JobCounts, ScoredItem
 from service.storage import Basis, NewItem, RequeueResult, Store
@@ -14,6 +15,8 @@ from service.storage.score_key import ScoreKey
 from tests.service.storage.conftest import finish, get_items
 from tests.service.storage.test_opening import create_earlier
 
+OLD_SPACE = '{"name": "gcn-nas", "num_classes": 60, "persons": 2, "skeleton": "ntu"}'
+SPACE = json.dumps({"name": "gcn-nas", **get_space("gcn-nas").settings}, sort_keys=True)
 SCORES = {
     "zen": {"value": 1.5, "log": None, "status": "ok", "seconds": 0.25, "error": None, "note": None, "per_layer": 0.1},
     "nwot": {"value": None, "log": None, "status": "failed", "seconds": 0.0, "error": "no", "note": "x"},
@@ -79,7 +82,7 @@ ROWS = (
     f"""'lab', 'sha256:{"0" * 64}', '["predict"]', '{{"rate": 60, "jobs": 2, "share": 0.5}}', '2030-01-01', """
     "'2030-01-02')",
     "INSERT INTO contexts (id, space, batch, seed, draws, device, dtype) "
-    "VALUES (1, 'gcn-nas', 'b', 0, 3, 'cpu', 'float32')",
+    f"VALUES (1, '{OLD_SPACE}', 'b', 0, 3, 'cpu', 'float32')",
     "INSERT INTO scores (id, context, architecture, scores, used, turn) VALUES (1, 1, 'a', "
     """'{"zen/1": [1.5, null, 0.25, "chunked", 0.1], "synflow/2": [null, 1e22, 0.5, null, 3]}', '2030-01-01', 4)""",
 )
@@ -175,7 +178,7 @@ def test_idempotency_keys_still_name_the_same_request(store: Store) -> None:
 
 
 def test_scores_and_keys_are_kept(store: Store) -> None:
-    zen = ScoreKey("gcn-nas", "a", "b", 0, 3, "zen", "1", "cpu", "float32")
+    zen = ScoreKey(SPACE, "a", "b", 0, 3, "zen", "1", "cpu", "float32")
     synflow = zen._replace(proxy="synflow", version="2")
     assert store.scores.get([zen, synflow]) == {
         zen: Score(1.5, None, "ok", 0.25, note="chunked"),

@@ -27,6 +27,9 @@ KINDS = {"predict": "predictions", "score": "scores"}
 LIMITS = {"rate": "rate_limit", "jobs": "max_active_jobs", "share": "queue_share"}
 COUNTS = {"waiting": "queued"}
 INTERVAL_LEVEL = 0.9
+OLD_ARTIFACT = "6559129ee74371b6d0d1db3cfd0745cf52ae072a3efae861ab39be07f6e2f3a3"
+NEW_ARTIFACT = "b3ff984d4e2fdaa09bb671c3d6fd2a874659b10422ac8319d6fa54c2b2700a40"
+"""SHA-256 of the shipped artifact in format 3 and in format 4."""
 
 
 def upgrade() -> None:
@@ -36,6 +39,12 @@ def upgrade() -> None:
     for table, columns in COLUMNS.items():
         for old, new in columns.items():
             op.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+    op.execute("""UPDATE contexts SET space = replace(space, '"persons":', '"num_persons":')""")
+    # The shipped artifact makes the same predictions in its new format: its unfinished jobs continue.
+    op.execute(
+        f"UPDATE jobs SET ensemble_hash = '{NEW_ARTIFACT}' "
+        f"WHERE ensemble_hash = '{OLD_ARTIFACT}' AND state IN ('queued', 'running')"
+    )
     for index in ("items_waiting", "ix_api_keys_prefix", "scores_turn", "scores_used"):
         op.drop_index(index)
     op.drop_column("api_keys", "prefix")  # never read
