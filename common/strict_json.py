@@ -18,12 +18,12 @@ class TooManyValuesError(InputError):
     """A text has too many values: reading it would take many times its size in memory."""
 
 
-def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite: bool = True) -> Any:
+def loads(data: bytes, max_depth: int, max_values: float = math.inf, *, finite: bool = True) -> Any:
     """Read one JSON value.
 
     Args:
         data: JSON in UTF-8.
-        max_nesting: maximum nesting of lists and objects.
+        max_depth: maximum nesting of lists and objects.
         max_values: maximum number of values; at most an eighth of them may be lists and objects, and an eighth may have
             a name. Values are counted before they are constructed, by their delimiters; those within strings count as
             well.
@@ -38,7 +38,7 @@ def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite
             and objects are nested too deeply.
     """
     _check_num_values(data, max_values)
-    too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_nesting} levels")
+    too_deep = JsonError("body (nesting)", "a deeper JSON text", f"lists and objects in at most {max_depth} levels")
     try:
         value = json.loads(
             data.decode(),
@@ -56,7 +56,7 @@ def loads(data: bytes, max_nesting: int, max_values: float = math.inf, *, finite
         raise
     except ValueError as error:  # an integer of thousands of digits
         raise JsonError("body", "a number", f"numbers of ordinary length ({error})") from error
-    if _nesting(value, max_nesting) > max_nesting:
+    if _nesting(value, max_depth) > max_depth:
         raise too_deep
     return value
 

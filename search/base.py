@@ -58,6 +58,8 @@ class Strategy(ABC):
     summary: ClassVar[str]
     """One line, with the source."""
     needs_surrogate: ClassVar[bool] = False
+    required_extra: ClassVar[tuple[str, ...]] = ()
+    """Extra of archrank that the strategy needs, and the modules that it imports from it."""
 
     def __init__(self, domain: SearchDomain, rng: np.random.Generator, surrogate: Surrogate | None = None) -> None:
         if self.needs_surrogate and surrogate is None:

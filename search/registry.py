@@ -1,5 +1,6 @@
 """Registry of search strategies."""
 
+from common.extras import require
 from models import UnknownNameError
 from search.base import Strategy
 from search.strategies.aging_evolution import AgingEvolution
@@ -36,8 +37,11 @@ def get_strategy(name: str) -> type[Strategy]:
 
     Raises:
         UnknownNameError: no strategy has this name.
+        MissingExtraError: the strategy's optional dependencies are not installed.
     """
     for strategy in STRATEGIES:
         if strategy.name == name:
+            if strategy.required_extra:
+                require(*strategy.required_extra)
             return strategy
     raise UnknownNameError("strategy", name, strategy_names())

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.extras import require
 from models import Architecture
 from search.base import SearchDomain, Strategy, Surrogate
 from search.trials import Trial
@@ -29,6 +28,7 @@ class ParetoSearch(Strategy):
 
     name = "pareto"
     summary = "accuracy against FLOPs: NSGA-II (Deb et al. 2002, pymoo)"
+    required_extra = ("search", "pymoo")
 
     def __init__(
         self,
@@ -38,7 +38,6 @@ class ParetoSearch(Strategy):
         *,
         population_size: int = 64,
     ) -> None:
-        require("search", "pymoo")
         from search.nsga2 import Nsga2  # slow to import, and no other strategy needs it
 
         super().__init__(domain, rng, surrogate)

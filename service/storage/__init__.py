@@ -2,7 +2,6 @@
 
 from service.storage.errors import (
     IdempotencyError,
-    JobStateError,
     NotFoundError,
     StoreBusyError,
     StoreError,
@@ -36,7 +35,6 @@ __all__ = [
     "ItemPage",
     "Job",
     "JobEvent",
-    "JobStateError",
     "NewItem",
     "NotFoundError",
     "RequeueResult",

@@ -44,7 +44,3 @@ class IdempotencyError(InputError):
 
 class TooManyJobsError(ArchrankError):
     """The owner has the maximum number of unfinished jobs."""
-
-
-class JobStateError(InputError):
-    """The job's state does not allow the operation."""

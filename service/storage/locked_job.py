@@ -110,18 +110,18 @@ class LockedJob:
         this = (ItemRow.job == self.job.number) & (ItemRow.position == bindparam("at"))
         self._conn.execute(update(ItemRow).where(this), rows)
 
-    def finish(self, state: JobState, error: JsonObject | None = None) -> None:
+    def finish(self, state: JobState) -> None:
         """Enter a final state; running items stay queued for good."""
         if self.job.running:
             running = (ItemRow.job == self.job.number) & (ItemRow.state == "running")
             self._conn.execute(update(ItemRow).where(running).values(state="queued", server=None))
             self.requeue_items(self.job.running)
-        self.job = replace(self.job, state=state, finished_at=self._now, error=None if error is None else dict(error))
+        self.job = replace(self.job, state=state, finished_at=self._now)
         self.add_event(state)
 
     def save(self) -> Job:
         """Write the job and its events."""
-        names = (*_COUNTS, "state", "error", "started_at", "finished_at", "events")
+        names = (*_COUNTS, "state", "started_at", "finished_at", "events")
         values = {name: getattr(self.job, name) for name in names}
         self._conn.execute(update(JobRow).where(JobRow.number == self.job.number).values(values))
         if self._events:

@@ -55,11 +55,6 @@ class Store:
         """
         return cls(Database(url, clock))
 
-    @classmethod
-    def open_directory(cls, directory: Path, clock: Clock = utc_now) -> "Store":
-        """Open the SQLite store of a data directory. See `open`."""
-        return cls.open(cls.directory_url(directory), clock)
-
     @staticmethod
     def directory_url(directory: Path) -> URL:
         """Return the URL of the SQLite store of a data directory."""

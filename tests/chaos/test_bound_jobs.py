@@ -38,7 +38,7 @@ def begin(server: Server, data: Path, seed: int) -> str:
     place = server.submit(server.architectures(NUMBER, seed=seed), proxies=[])
     server.wait_until_finished(place, 1)
     server.kill()
-    with Store.open_directory(data) as store:
+    with Store.open(Store.directory_url(data)) as store:
         assert 0 < store.jobs.get(place.rpartition("/")[2]).done < NUMBER
     return place
 

@@ -321,3 +321,10 @@ def test_rows_of_a_table_are_sampled_uniformly() -> None:
     counts = Counter(table.index(domain.sample(rng)) for _ in range(1000))
     assert set(counts) == set(range(5))
     assert min(counts.values()) > 150
+
+
+def test_a_strategy_without_its_extra_is_refused_before_a_search_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymoo", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'archrank\[search\]'"):
+        get_strategy("pareto")
+    assert get_strategy("random").name == "random"

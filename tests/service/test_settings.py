@@ -156,20 +156,20 @@ def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:
 
 @given(VALUES)
 def test_strict_json_reads_what_json_writes(value: Any) -> None:
-    assert loads(json.dumps(value).encode(), max_nesting=100) == value
+    assert loads(json.dumps(value).encode(), max_depth=100) == value
 
 
 @given(st.binary(max_size=60))
 def test_strict_json_refuses_with_its_own_error(data: bytes) -> None:
     with contextlib.suppress(JsonError):
-        loads(data, max_nesting=4)
+        loads(data, max_depth=4)
 
 
 @pytest.mark.parametrize(("depth", "fits"), [(1, True), (4, True), (5, False)])
 def test_nesting_is_counted_in_levels(depth: int, fits: bool) -> None:
     for text in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"0" + b"}" * depth):
         if fits:
-            loads(text, max_nesting=4)
+            loads(text, max_depth=4)
         else:
             with pytest.raises(JsonError, match="4 levels"):
-                loads(text, max_nesting=4)
+                loads(text, max_depth=4)

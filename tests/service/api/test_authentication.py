@@ -55,7 +55,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
 @pytest.fixture(scope="module")
 def new_key(keyed: Keyed) -> Iterator[Callable[..., str]]:
     """Return a function that creates keys while the server runs."""
-    with Store.open_directory(keyed.data) as store:
+    with Store.open(Store.directory_url(keyed.data)) as store:
 
         def create(*scopes: Any, **limits: Any) -> str:
             key, entry = create_key("test", scopes or ("predict",), KeyLimits(**limits))

@@ -108,7 +108,7 @@ def test_metrics_have_two_routes_for_the_page(client: httpx.Client) -> None:
 def keyed(tmp_path: Path) -> Iterator[str]:
     """URL of a server that requires an API key."""
     _, entry = create_key("test", ("predict",), KeyLimits())
-    with Store.open_directory(tmp_path) as store:
+    with Store.open(Store.directory_url(tmp_path)) as store:
         store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
     with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(tmp_path)}) as url:
         yield url

@@ -93,7 +93,7 @@ def test_keys_are_required_from_the_first_one_on(tmp_path: Path) -> None:
         assert statuses(anonymous_client) == {401}
         with connect(url, key) as client:
             assert statuses(client) == {401}
-        with Store.open_directory(data) as store:
+        with Store.open(Store.directory_url(data)) as store:
             assert store.jobs.get(job).state in ("queued", "running")
 
         assert "accepts requests without a key" in keys(data, "open")
@@ -110,11 +110,11 @@ def test_keys_open_is_refused_while_a_key_is_in_use(tmp_path: Path, in_settings:
     if in_settings:
         env["ARCHRANK_KEYS"] = f"[{entry.model_dump_json(exclude_none=True)}]"
     else:
-        with Store.open_directory(tmp_path / "data") as store:
+        with Store.open(Store.directory_url(tmp_path / "data")) as store:
             store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
     result = CliRunner().invoke(app, ["keys", "open"], env=env)
     assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
     assert entry.id in result.stderr
     assert "allowed: none" in result.stderr
-    with Store.open_directory(tmp_path / "data") as store:
+    with Store.open(Store.directory_url(tmp_path / "data")) as store:
         assert store.keys.anonymous() == in_settings

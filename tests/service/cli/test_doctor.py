@@ -263,7 +263,7 @@ def test_port(monkeypatch: Patch, url: str) -> None:
 def test_store(data: Path) -> None:
     assert_found(components.store, "ok", "does not exist yet")
     assert not list(data.iterdir())
-    Store.open_directory(data).close()
+    Store.open(Store.directory_url(data)).close()
     assert_found(components.store, "ok", "opened and written")
     (data / "archrank.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
     assert_found(components.store, "error", "not a database", "ARCHRANK_DATA_DIR")
@@ -276,7 +276,7 @@ def test_empty_store_is_left_alone(data: Path) -> None:
 
 
 def test_store_of_another_version_is_left_alone(data: Path, monkeypatch: Patch) -> None:
-    Store.open_directory(data).close()
+    Store.open(Store.directory_url(data)).close()
     before = (data / "archrank.db").read_bytes()
     shutil.copytree(MIGRATIONS_DIR, data / "newer", ignore=shutil.ignore_patterns("__pycache__"))
     newest = ScriptDirectory(str(MIGRATIONS_DIR)).get_current_head()
@@ -303,7 +303,7 @@ def test_store_that_cannot_be_reached(monkeypatch: Patch) -> None:
 def test_store_that_is_slow_or_tells_another_time(
     name: str, value: float, words: list[str], data: Path, monkeypatch: Patch
 ) -> None:
-    Store.open_directory(data).close()
+    Store.open(Store.directory_url(data)).close()
     monkeypatch.setattr(components, name, value)
     assert_found(components.store, "warning", *words)
 
@@ -314,7 +314,7 @@ def test_keys(data: Path) -> None:
 
     assert finding("127.0.0.1").status == "ok"
     assert (finding("0.0.0.0").status, finding("0.0.0.0").advice) == ("error", "archrank keys create --name NAME")
-    with Store.open_directory(data) as store:
+    with Store.open(Store.directory_url(data)) as store:
         store.keys.add("one", "lab", "0" * 64, ["predict"], {})
         assert finding("0.0.0.0").status == "ok"
         store.keys.revoke("one")

@@ -25,7 +25,7 @@ from tests.service.storage.conftest import get_items
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open_directory(tmp_path) as store:
+    with Store.open(Store.directory_url(tmp_path)) as store:
         yield store
 
 

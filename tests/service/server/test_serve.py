@@ -16,7 +16,7 @@ from tests.real_server import serving
 
 
 def write_newer_store(folder: Path) -> None:
-    Store.open_directory(folder).close()
+    Store.open(Store.directory_url(folder)).close()
     with sqlite3.connect(folder / "archrank.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()

@@ -74,25 +74,23 @@ def small_disk() -> Iterator[Path]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a database without tables."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/data/store.db"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = next(_names)
-    server.execute(f"CREATE DATABASE {name}")
-    yield server.url(name)
-    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield from _database(request, tmp_path, template="template1")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a database that is migrated, or will be when it is opened."""
+    yield from _database(request, tmp_path, template="migrated")
+
+
+def _database(request: pytest.FixtureRequest, tmp_path: Path, template: str) -> Iterator[str]:
+    """Yield the URL of a database of the requested kind, on PostgreSQL a copy of the template; drop it at the end."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/data/store.db"
         return
     server: Postgres = request.getfixturevalue("postgres")
     name = next(_names)
-    server.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield server.url(name)
     server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

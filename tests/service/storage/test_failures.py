@@ -57,7 +57,7 @@ def test_sqlite_at_its_maximum_size(tmp_path: Path) -> None:
 
     event.listen(Engine, "connect", remember)
     try:
-        with Store.open_directory(tmp_path) as store:
+        with Store.open(Store.directory_url(tmp_path)) as store:
 
             def free() -> None:
                 for connection in connections:
@@ -71,7 +71,7 @@ def test_sqlite_at_its_maximum_size(tmp_path: Path) -> None:
 def test_sqlite_on_a_full_disk(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(2**20))
-    with Store.open_directory(small_disk / "data") as store:
+    with Store.open(Store.directory_url(small_disk / "data")) as store:
         with ballast.open("ab") as file:  # leave 200 KiB
             file.write(bytes(shutil.disk_usage(small_disk).free - 200 * 2**10))
 
@@ -86,9 +86,9 @@ def test_sqlite_opened_on_a_full_disk(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
     with pytest.raises(StoreFullError):
-        Store.open_directory(small_disk)
+        Store.open(Store.directory_url(small_disk))
     ballast.unlink()
-    with Store.open_directory(small_disk) as store:
+    with Store.open(Store.directory_url(small_disk)) as store:
         store.check_health()
 
 
@@ -176,7 +176,7 @@ def test_postgres_locked_by_another(postgres: Postgres, monkeypatch: pytest.Monk
 
 
 def test_sqlite_file_is_moved_away_and_back(tmp_path: Path) -> None:
-    with Store.open_directory(tmp_path / "data") as store:
+    with Store.open(Store.directory_url(tmp_path / "data")) as store:
         job, _ = store.jobs.create("predictions", {}, new_items(1), "me")
         (tmp_path / "data").rename(tmp_path / "moved")
         for call in (
@@ -194,9 +194,9 @@ def test_sqlite_file_is_moved_away_and_back(tmp_path: Path) -> None:
 
 def test_sqlite_restored_from_a_copy(tmp_path: Path) -> None:
     """Connections to the replaced file are not used any more."""
-    with Store.open_directory(tmp_path / "copy") as store:
+    with Store.open(Store.directory_url(tmp_path / "copy")) as store:
         job, _ = store.jobs.create("predictions", {}, new_items(1), "me")
-    with Store.open_directory(tmp_path / "data") as store:
+    with Store.open(Store.directory_url(tmp_path / "data")) as store:
         store.check_health()
         shutil.rmtree(tmp_path / "data")
         shutil.copytree(tmp_path / "copy", tmp_path / "data")

@@ -30,5 +30,5 @@ def test_concurrent_requests_share_a_check(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(health_check, "CHECK_INTERVAL_S", 0.0)
         assert isinstance(await check.error(), StoreError)
 
-    with Store.open_directory(tmp_path) as store:
+    with Store.open(Store.directory_url(tmp_path)) as store:
         asyncio.run(work(store))

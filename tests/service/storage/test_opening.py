@@ -133,7 +133,7 @@ def test_file_is_not_a_database(tmp_path: Path) -> None:
 
 def test_file_of_a_data_directory(tmp_path: Path) -> None:
     directory = tmp_path / "a directory with 100% ?#&"
-    with Store.open_directory(directory) as store:
+    with Store.open(Store.directory_url(directory)) as store:
         store.check_health()
         (file,) = (path for path in directory.iterdir() if path.suffix == ".db")
         assert file.name == "archrank.db"
@@ -155,7 +155,7 @@ def test_url_is_not_allowed(url: str) -> None:
 def test_directory_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="a writable directory"):
-        Store.open_directory(tmp_path / "file" / "data")
+        Store.open(Store.directory_url(tmp_path / "file" / "data"))
 
 
 def test_server_that_does_not_answer(tmp_path: Path) -> None:

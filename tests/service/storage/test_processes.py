@@ -90,7 +90,7 @@ def test_killed_anywhere(url: str, store: Store) -> None:
 
 def test_file_locked_by_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
-    with Store.open_directory(tmp_path) as store:
+    with Store.open(Store.directory_url(tmp_path)) as store:
         job, _ = store.jobs.create("predictions", {}, new_items(1), "me")
         with child(hold_the_lock, os.fspath(tmp_path / "archrank.db")) as other:
             assert other.receive() == "locked"
