@@ -54,7 +54,7 @@ class FlopsPass(Pass):
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        count = attempt(lambda: operator.index(inputs.network.flops(tuple(inputs.x.shape))))  # type: ignore[operator]
+        count = attempt(lambda: operator.index(inputs.network.flops((tuple(inputs.x.shape),))))  # type: ignore[operator]
         if isinstance(count, Exception):  # no `flops`, or one with another signature
             count = attempt(lambda: _count(inputs.copy().to("meta"), inputs.x.to("meta")))
         yield Need.FLOPS, _count(inputs.copy(), inputs.x.clone()) if isinstance(count, Exception) else count

@@ -30,7 +30,7 @@ from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluation.schema import load_evaluation
 from ensemble.report import score_seconds
 from models import BatchError, InputError, get_space
-from models.batches import npz_batch, ntu_batch
+from models.gcn_nas.batches import npz_batch, ntu_batch
 from search import Interval, SearchLog, TrialResult
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings

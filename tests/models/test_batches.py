@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from models import BatchError, get_space
-from models.batches import BatchSpec, ProbeBatch, check_batch, npz_batch, ntu_batch, synthetic_batch
+from models import BatchError, ProbeBatch, get_space
+from models.gcn_nas.batches import MotionBatchSpec, npz_batch, ntu_batch, synthetic_batch
+from models.task import check_batch
 
 
 def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
-    batch = synthetic_batch(space, batch_size=8, frames=32, seed=5)
-    again = synthetic_batch(space, batch_size=8, frames=32, seed=5)
-    other = synthetic_batch(space, batch_size=8, frames=32, seed=6)
+    batch = synthetic_batch(space.task, batch_size=8, frames=32, seed=5)
+    again = synthetic_batch(space.task, batch_size=8, frames=32, seed=5)
+    other = synthetic_batch(space.task, batch_size=8, frames=32, seed=6)
     assert batch.x.shape == (8, 3, 32, 25, 2)
     assert batch.y.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert batch.fingerprint == again.fingerprint != other.fingerprint
-    check_batch(batch.x, batch.y, space.input_shape(8, 32), space.num_classes)
+    check_batch(batch.x, batch.y, space.task.input_shapes(batch_size=8, frames=32), space.num_classes)
     motion = (batch.x - batch.x.mean(2, keepdim=True)).flatten(1)
     similarity = torch.corrcoef(motion)
     same_class = similarity[torch.arange(0, 8, 2), torch.arange(1, 8, 2)].mean()
@@ -40,7 +41,7 @@ def test_synthetic_batch_fits_other_skeletons() -> None:
 )
 def test_synthetic_batch_refuses_sizes(space: Any, field: str, value: Any) -> None:
     with pytest.raises(BatchError, match=f"{field}: got"):
-        synthetic_batch(space, **{"batch_size": 2, "frames": 4, field: value})
+        synthetic_batch(space.task, **{"batch_size": 2, "frames": 4, field: value})
 
 
 @pytest.fixture
@@ -61,17 +62,17 @@ def test_ntu_layout(space: Any, ntu_files: tuple[Path, Path]) -> None:
     assert sorted(batch.y.tolist()) == [7, 7, 9, 9]
     assert bool((batch.x[:, :, -1] != 0).all()), "trailing zeros are removed"
     assert batch.fingerprint == ntu_batch(space, data, labels.with_suffix(".npy"), 4, 8, 1).fingerprint
-    spec = BatchSpec(source="ntu", batch_size=4, frames=8, seed=1, data=str(data), labels=str(labels))
-    assert spec.make(space).fingerprint == batch.fingerprint
+    spec = MotionBatchSpec(source="ntu", batch_size=4, frames=8, seed=1, data=str(data), labels=str(labels))
+    assert spec.make(space.task).fingerprint == batch.fingerprint
 
 
 @pytest.mark.parametrize(
     ("source", "field"), [("synthetic", "data"), ("synthetic", "labels"), ("npz", "labels")], ids=lambda name: name
 )
 def test_paths_that_the_source_does_not_read_are_refused(space: Any, source: Any, field: str) -> None:
-    spec = BatchSpec.model_validate({"source": source, "data": "npz" if source == "npz" else None, field: "file"})
+    spec = MotionBatchSpec.model_validate({"source": source, "data": "npz" if source == "npz" else None, field: "file"})
     with pytest.raises(BatchError, match=f"{field}: got 'file'; allowed: none with source '{source}'"):
-        spec.make(space)
+        spec.make(space.task)
 
 
 def test_pickled_labels_are_refused_with_a_command_to_convert_them(space: Any, ntu_files: tuple[Path, Path]) -> None:
@@ -148,7 +149,7 @@ def test_recorded_kinect_data(datasets_folder: Path) -> None:
 
 
 def test_check_batch_names_the_malformed_field(space: Any, batch: ProbeBatch) -> None:
-    shape = space.input_shape(4, 8)
+    shape = space.task.input_shapes(batch_size=4, frames=8)
     with pytest.raises(BatchError, match=r"x \(shape\)"):
         check_batch(batch.x[..., 0], batch.y, shape, 60)
     with pytest.raises(BatchError, match="y \\(shape\\)"):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from models import get_space, space_names
-from models.batches import synthetic_batch
+from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, runner, score
 from proxies.passes import ProxyInput
 from tests.proxies.test_zoo import check, exact_engine_only
@@ -146,7 +146,7 @@ def test_what_was_scored_before_moves_nothing(what: str) -> None:
 def test_engines_agree_on_the_networks_of_a_space(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement of `supports_tape` holds."""
     space = get_space(name)
-    batch, rng = synthetic_batch(space, batch_size=2, frames=4), np.random.default_rng(0)
+    batch, rng = synthetic_batch(space.task, batch_size=2, frames=4), np.random.default_rng(0)
     y = torch.tensor([0, 0])
     for arch in sorted((space.sample(rng) for _ in range(20)), key=lambda arch: arch.depth)[:2]:
         network = space.build(arch).double()

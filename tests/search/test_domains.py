@@ -48,9 +48,9 @@ def test_limits_are_kept(limits: dict[str, Any], rng: np.random.Generator) -> No
 
 def test_flops_are_those_of_the_default_batch_or_the_one_given() -> None:
     arch = SPACE.sample(np.random.default_rng(0))
-    assert SpaceDomain(SPACE).cost(arch) == SPACE.cost(arch, SPACE.input_shape(4, 8))
-    shape = SPACE.input_shape(1, 64)
-    assert SpaceDomain(SPACE, shape=shape).cost(arch) == SPACE.cost(arch, shape)
+    assert SpaceDomain(SPACE).cost(arch) == SPACE.cost(arch, SPACE.task.input_shapes(batch_size=4, frames=8))
+    shapes = SPACE.task.input_shapes(batch_size=1, frames=64)
+    assert SpaceDomain(SPACE, shapes=shapes).cost(arch) == SPACE.cost(arch, shapes)
 
 
 @pytest.mark.parametrize(

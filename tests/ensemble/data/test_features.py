@@ -14,7 +14,7 @@ def test_columns_and_missing_scores(benchmark: Benchmark) -> None:
     assert table.values.shape == (4, len(table.names))
     assert table.select(["proxy.zen"])[0, 0] == 1.0
     assert np.isnan(table.select(["proxy.zen"])[1:]).all()
-    params = space.cost(archs[2], space.input_shape(1, 64)).params
+    params = space.cost(archs[2], space.task.input_shapes(batch_size=1, frames=64)).params
     assert table.select(["depth", "cost.log_params"])[2].tolist() == [benchmark.strata[2], math.log(params)]
 
 

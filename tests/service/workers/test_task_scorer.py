@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from proxies import Score
 from service.app import worker_options
 from service.settings import Settings
