@@ -41,7 +41,8 @@ def run(options: Options) -> Iterator[Check]:
 
 
 def _scores(arch: Architecture, batch: ProbeBatch, device: str, double: bool = False) -> Scores:
-    network, x = get_space(arch.space).build(arch).to(device), batch.x
+    space: Any = get_space(arch.space)
+    network, x = space.build(arch).to(device), batch.x
     return score(network.double(), x.double(), batch.y) if double else score(network, x, batch.y)
 
 
