@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from common.errors import BatchError, check_seed
 from models.nas_bench_graph.datasets import Dataset
+from models.nas_bench_graph.graphs.sampling import labeled_nodes
 from models.task import ProbeBatch
 
 DEFAULT_NUM_NODES = 128
 MAX_NUM_NODES = 2048
 """Largest size, as all pairs of nodes are drawn at once."""
-LABELED_PER_CLASS = 20
 HOMOPHILY = 0.8
 """Share of the links that are within a class; .65 to .93 in the data sets."""
 TAIL_EXPONENT = 2.5
@@ -68,7 +68,7 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
         x, targets = _multilabel(communities, dataset, features_rng)
     else:
         x, targets = _features(communities, dataset, features_rng), communities
-    rows = labeled_rows(communities, num_nodes // 2, rows_rng)
+    rows = labeled_nodes(communities, np.arange(num_nodes), num_nodes // 2, rows_rng)
     return ProbeBatch(
         (torch.from_numpy(x.astype(np.float32)), torch.from_numpy(np.concatenate([links, links[::-1]], axis=1))),
         torch.from_numpy(targets[rows]),
@@ -76,24 +76,6 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
         torch.from_numpy(rows),
         sample_axis=None,
     )
-
-
-def labeled_rows(classes: NDArray[np.int64], limit: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw nodes to label: at most 20 per class, the same number of each class as far as possible.
-
-    Args:
-        classes: class of each node; negative: not to be labeled.
-        limit: largest number of nodes.
-        rng: source of randomness.
-
-    Returns:
-        Node indices in increasing order.
-    """
-    present = np.unique(classes[classes >= 0])
-    order = rng.permutation(len(classes))
-    members = [order[classes[order] == c][:LABELED_PER_CLASS] for c in present]
-    rounds = [m[i : i + 1] for i in range(LABELED_PER_CLASS) for m in members]
-    return np.sort(np.concatenate(rounds)[:limit])
 
 
 def _num_communities(dataset: Dataset) -> int:
