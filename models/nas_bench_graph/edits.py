@@ -74,8 +74,9 @@ def support(operations: tuple[str, ...], depth: int | None = None) -> Ints:
 def has_operations(keys: Ints, operations: tuple[str, ...]) -> NDArray[np.bool_]:
     """Return true for the keys that have only some operations, (n,)."""
     _, ops = link_and_ops(keys)
-    allowed: NDArray[np.bool_] = np.isin(ops, [OPERATIONS.index(op) for op in operations])
-    return np.logical_and.reduce(allowed, axis=1)
+    allowed = np.isin(ops, [OPERATIONS.index(op) for op in operations])
+    has_only: NDArray[np.bool_] = np.logical_and.reduce(allowed, axis=1)
+    return has_only
 
 
 def mutate(

@@ -84,7 +84,7 @@ class NasBenchGraph(
 
     def build(self, arch: NasBenchGraphArchitecture, seed: int = 0) -> NasBenchGraphNetwork:
         """Build a network at initialization, without dropout."""
-        return build(arch.link, arch.ops, self._task.dataset, seed)
+        return build(arch, self._task.dataset, seed)
 
     def cost(self, arch: NasBenchGraphArchitecture, shapes: Shapes | None = None) -> Cost:
         """Count parameters, and FLOPs of one forward pass; by default of the data set's whole graph."""
