@@ -207,8 +207,9 @@ class GcnNasNetwork(nn.Module):
             topology.append(UnitTopology(ball, aggregations, skips, TEMPORAL_KERNEL, BACKBONE[number].stride))
         return tuple(topology)
 
-    def flops(self, batch: Shape) -> int:
+    def flops(self, shapes: tuple[Shape, ...]) -> int:
         """Count the FLOPs of one forward pass of a batch of shape (N, C, T, V, M), as `network_cost` does."""
+        (batch,) = shapes
         return network_cost(self.arch, batch, self.fc.out_features).flops
 
     def forward(self, x: Tensor) -> Tensor:
