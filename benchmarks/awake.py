@@ -22,7 +22,7 @@ from rich.progress import track
 from ensemble import load_benchmark
 from ensemble.evaluation.metrics import prediction_metrics
 from models import get_space
-from models.batches import BatchSpec
+from models.gcn_nas.batches import MotionBatchSpec
 from proxies import score
 
 PROXIES = ("fisher", "grad_norm", "grasp", "jacov", "meco", "meco_opt", "nwot", "plain", "snip", "zico")
@@ -39,7 +39,7 @@ def score_features(architecture: dict[str, object], weight: float | None) -> lis
         for name, parameter in network.named_parameters():
             if weight is not None and name.endswith("gtcn.bn.weight"):
                 parameter.fill_(weight)
-    batch = BatchSpec().make(space)
+    batch = MotionBatchSpec().make(space.task)
     return [result.feature for result in score(network, batch.x, batch.y, PROXIES).values()]
 
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from scipy.stats import spearmanr
 
 from models import get_space
-from models.batches import synthetic_batch
+from models.gcn_nas.batches import synthetic_batch
 from proxies import proxy_names, score
 
 SPACE = "gcn-nas"
@@ -34,10 +34,10 @@ def run(job: tuple[int, int, tuple[int, int, int]]) -> tuple[int, tuple[int, int
     """Score architecture number `index` of depth `depth` at one fidelity."""
     depth, index, fidelity = job
     torch.set_num_threads(1)
-    space = get_space(SPACE)
+    space: Any = get_space(SPACE)
     arch = space.sample(np.random.default_rng([depth, index]), depth=depth)
     batch_size, frames, repeats = fidelity
-    batch = synthetic_batch(space, batch_size, frames)
+    batch = synthetic_batch(space.task, batch_size, frames)
     network = space.build(arch)
     started = perf_counter()
     scores = score(network, batch.x, batch.y, repeats=repeats)

@@ -103,3 +103,15 @@ class UnknownNameError(InputError):
 
     def __init__(self, field: str, value: Any, known: list[str] | tuple[str, ...]) -> None:
         super().__init__(field, value, "one of " + ", ".join(known))
+
+
+class CapabilityError(InputError):
+    """A search space does not have a capability.
+
+    Args:
+        space: name of the space.
+        ability: the capability in words, e.g. `networks`.
+    """
+
+    def __init__(self, space: str, ability: str) -> None:
+        super().__init__("space", space, f"a search space with {ability}, which {space} does not have")

@@ -9,7 +9,7 @@ class MissingExtraError(ArchrankError, ImportError):
     """A feature was used whose optional dependencies are not installed."""
 
 
-def require(extra: str, *modules: str) -> None:
+def require_extra(extra: str, *modules: str) -> None:
     """Check that the modules of an extra can be imported, without importing them.
 
     Args:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ensemble.combiners import Combiner
 from ensemble.data.features import PROXY
-from models import Architecture, SearchSpace
+from models import Architecture, EditableSpace, EncodedSpace, SearchSpace, require
 
 Array = NDArray[np.float64]
 MIN_CONTRIBUTION = 1e-11
@@ -98,7 +98,7 @@ def explain_row(
     columns: Sequence[str],
     row: Array,
     mean_contributions: MeanContributions,
-    space: SearchSpace[Architecture],
+    space: SearchSpace[Any],
     architecture: Architecture,
 ) -> Explanation:
     """Explain one prediction by the Shapley values of its features, summed over feature groups.
@@ -118,7 +118,7 @@ def explain_row(
     Returns:
         The explanation; contributions below `MIN_CONTRIBUTION` are left out.
     """
-    depth = architecture.depth
+    depth = require(space, EncodedSpace).stratum(architecture)
     stratum_means, base_value = mean_contributions.at(depth), float(mean_contributions.means[-1].sum())
     relative = model.contributions(row)[0] - stratum_means
     groups: dict[str, float] = {f"{depth:g} layers": float(stratum_means.sum()) - base_value}
@@ -130,7 +130,7 @@ def explain_row(
 
 
 def improving_mutations(
-    space: SearchSpace[Architecture], architecture: Architecture, predict: Callable[[Sequence[Architecture]], Array]
+    space: SearchSpace[Any], architecture: Architecture, predict: Callable[[Sequence[Architecture]], Array]
 ) -> list[SuggestedMutation]:
     """Return the single-module mutations that raise the prediction, best first.
 
@@ -139,17 +139,24 @@ def improving_mutations(
         architecture: the architecture to mutate.
         predict: accuracies of architectures from their structure, (m,).
     """
-    neighbors = list(space.neighbors(architecture))
+    editable = require(space, EditableSpace)
+    neighbors = list(editable.neighbors(architecture))
     current, *mutated = predict([architecture, *neighbors])
     mutations = (
-        SuggestedMutation(space.describe_mutation(architecture, neighbor), float(accuracy), float(accuracy - current))
+        SuggestedMutation(
+            editable.describe_mutation(architecture, neighbor), float(accuracy), float(accuracy - current)
+        )
         for neighbor, accuracy in zip(neighbors, mutated, strict=True)
         if accuracy > current
     )
     return sorted(mutations, key=lambda mutation: -mutation.accuracy_gain)
 
 
-def _feature_group(column: str, space: SearchSpace[Architecture], architecture: Architecture) -> str:
+def _feature_group(column: str, space: SearchSpace[Any], architecture: Architecture) -> str:
     if column.startswith(PROXY):
         return f"proxy {column.removeprefix(PROXY)}"
-    return "parameters and FLOPs" if column.startswith("cost.") else space.feature_group(architecture, column)
+    return (
+        "parameters and FLOPs"
+        if column.startswith("cost.")
+        else require(space, EncodedSpace).feature_group(architecture, column)
+    )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from common.errors import check_seed
@@ -31,8 +30,18 @@ from ensemble.evaluation.protocol import (
 from ensemble.explanation import Explanation, SuggestedMutation, explain_row, improving_mutations
 from ensemble.fitted_combiner import FittedCombiner
 from ensemble.prediction import Estimate, Interval, Prediction
-from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space
-from models.batches import BatchSpec, ProbeBatch
+from models import (
+    Architecture,
+    BuildableSpace,
+    CostedSpace,
+    EncodedSpace,
+    InputError,
+    ProbeBatch,
+    SearchSpace,
+    UnknownNameError,
+    get_space,
+    require,
+)
 
 Array = NDArray[np.float64]
 Scores = Sequence[Mapping[str, float | None]]
@@ -55,7 +64,7 @@ class Ensemble:
     def __init__(
         self,
         manifest: dict[str, Any],
-        space: SearchSpace[Architecture],
+        space: SearchSpace[Any],
         fitted: Mapping[str, FittedCombiner],
         reference_set: ReferenceSet,
         batch: ProbeBatch | None = None,
@@ -179,7 +188,7 @@ class Ensemble:
         parts = {name: fitted.get_state() for name, fitted in self._fitted.items()}
         parts["reference_set"] = self.reference_set.get_state()
         if self.batch is not None:
-            parts["batch"] = State({"x": self.batch.x.cpu().numpy(), "y": self.batch.y.cpu().numpy()})
+            parts["batch"] = State({name: tensor.cpu().numpy() for name, tensor in self.batch.tensors.items()})
         save_artifact(Path(folder), self.manifest, State.merged(parts))
 
     @classmethod
@@ -209,7 +218,7 @@ class Ensemble:
                 for name in manifest["combiners"]
             }
             reference_set = ReferenceSet.from_state(state.part("reference_set"), columns)
-            ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, state.part("batch")))
+            ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, space, state.part("batch")))
             ensemble._smoke_test()
         except ArtifactError:
             raise
@@ -226,14 +235,14 @@ class Ensemble:
         card(self.manifest)
         medians = {name: row[50] for name, row in self.reference_set.proxy_quantiles.items()}
         for scores in (None, [medians]):
-            (prediction,) = self.predict([self.space.largest], scores)
+            (prediction,) = self.predict([require(self.space, CostedSpace).largest], scores)
             for estimate in (prediction, *prediction.combiners.values()):
                 if estimate is None:
                     continue
                 low, high = estimate.interval.low, estimate.interval.high
                 if not (0 <= low <= high <= 1 and 0 <= estimate.accuracy <= 1):
                     raise ValueError(f"a prediction of {estimate.accuracy} from {low} to {high}")
-        self.explain(self.space.largest)
+        self.explain(require(self.space, CostedSpace).largest)
 
     def predict(
         self,
@@ -397,7 +406,7 @@ class Ensemble:
     ) -> tuple[Array, list[list[str]]]:
         """Interval scales, (m,), and warnings of each architecture."""
         scale, warnings = np.ones(len(architectures)), []
-        mismatches = self.reference_set.mismatches(table, self.space.describe_feature)
+        mismatches = self.reference_set.mismatches(table, require(self.space, EncodedSpace).describe_feature)
         for i, (architecture, mismatch) in enumerate(zip(architectures, mismatches, strict=True)):
             warnings.append([*self.space.warnings(architecture), *mismatch.reasons, *score_mismatches])
             scale[i] = max(mismatch.interval_scale, MIN_INTERVAL_SCALE if warnings[i] else 1.0)
@@ -456,7 +465,7 @@ class Ensemble:
         )
 
 
-def _batch(header: Mapping[str, Any], space: SearchSpace[Architecture]) -> ProbeBatch | None:
+def _batch(header: Mapping[str, Any], space: SearchSpace[Any]) -> ProbeBatch | None:
     """Make the batch that a table of scores was computed with.
 
     Raises:
@@ -464,18 +473,19 @@ def _batch(header: Mapping[str, Any], space: SearchSpace[Architecture]) -> Probe
     """
     if header.get("batch") is None:
         return None
-    batch = BatchSpec(**header["batch"]).make(space)
+    task = require(space, BuildableSpace).task
+    batch = task.batch_spec(**header["batch"]).make(task)
     if batch.fingerprint != header["batch_fingerprint"]:
         raise BenchmarkError("scores, batch_fingerprint", header["batch_fingerprint"], f"{batch.fingerprint}, as now")
     return batch
 
 
-def _stored_batch(manifest: Mapping[str, Any], state: State) -> ProbeBatch | None:
+def _stored_batch(manifest: Mapping[str, Any], space: SearchSpace[Any], state: State) -> ProbeBatch | None:
     if manifest["batch"] is None:
         return None
-    x, y = (torch.from_numpy(state.arrays[name].copy()) for name in ("x", "y"))
-    spec = BatchSpec(**manifest["batch"])
-    batch = ProbeBatch(x, y, f"{spec.source}, seed {spec.seed}")
+    task = require(space, BuildableSpace).task
+    spec = task.batch_spec(**manifest["batch"])
+    batch = ProbeBatch.from_arrays(state.arrays, f"{spec.source}, seed {spec.seed}", task.sample_axis)
     if batch.fingerprint != manifest["batch_fingerprint"]:
         raise ValueError("the probe batch has another fingerprint than the manifest states")
     return batch

@@ -1,13 +1,14 @@
-"""Interface of a search space and of its architectures.
+"""Interfaces of search spaces, by capability, and of their architectures.
 
-Each space is a subclass in a package of its own; `models.registry` lists them.
+Each space is a class in a package of its own, with the capabilities that it has as base classes; `models.registry`
+lists the spaces.
 """
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -15,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from models.skeletons import Skeleton
-
-Shape = tuple[int, int, int, int, int]
-"""Shape of a batch, (N, C, T, V, M): samples, coordinates, frames, joints, persons."""
+from common.errors import CapabilityError
+from models.task import Shapes, Task
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,6 @@ class Architecture:
         """First 128 bits of the SHA-256 of `key`, in hexadecimal: identifies the architecture in caches and tables."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:32]
 
-    @property
-    def depth(self) -> int:
-        """Number of layers."""
-        raise NotImplementedError
-
     def _canonical(self) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -59,37 +53,60 @@ class Cost:
     flops: int
 
 
+@dataclass(frozen=True)
+class FeatureGroup:
+    """Structural features of one part of an architecture: one summand of an additive kernel.
+
+    The part is present in an architecture exactly if one of its `counts` is set; always if it has none.
+
+    Attributes:
+        name: name of the part.
+        indicators: features that are 0 or 1, compared linearly.
+        counts: one-hot features of a number, and the number that each stands for; compared by their distance.
+        measures: real-valued features, standardized and compared by their distance.
+    """
+
+    name: str
+    indicators: tuple[str, ...] = ()
+    counts: Mapping[str, float] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of all features."""
+        return (*self.indicators, *self.counts, *self.measures)
+
+
 ArchT = TypeVar("ArchT", bound=Architecture)
+CapabilityT = TypeVar("CapabilityT", bound="SearchSpace[Any]")
 
 
 class SearchSpace(ABC, Generic[ArchT]):
-    """A family of architectures: parses, writes, builds, describes and samples them.
+    """A family of architectures: parses, writes, describes and samples them.
 
-    A space holds what its networks share (number of classes, skeleton, persons) and no other state, so it can be used
-    from several threads. The *sampling distribution* is the one that the space's benchmark was drawn from.
+    A space holds the settings that its networks share, such as the data set, and no other state, so it can be used from
+    several threads. The *sampling distribution* is the one that the space's benchmark was drawn from.
     """
 
     name: ClassVar[str]
+    ability: ClassVar[str] = "architectures"
+    """The capability in words, as `require` says what a space does not have."""
 
-    max_layers: ClassVar[int]
-    """Maximum number of layers; `parse` refuses longer input without reading it."""
-    max_modules: ClassVar[int]
-    """Maximum number of modules per layer; `parse` refuses longer input without reading it."""
-
-    skeleton: Skeleton
-    """Joints and links of the input."""
+    presets: ClassVar[Mapping[str, Any]] = {}
+    """Published architectures by name, in a form that `parse` reads."""
 
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Keyword arguments that reconstruct the space through `get_space`, as plain JSON."""
 
-    presets: ClassVar[Mapping[str, Any]]
-    """Published architectures by name, in a form that `parse` reads."""
-
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return the description that a user needs to write architectures, as plain JSON."""
+
+    @abstractmethod
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the objects that `parse` reads."""
 
     @abstractmethod
     def parse(self, obj: Any) -> ArchT:
@@ -110,6 +127,33 @@ class SearchSpace(ABC, Generic[ArchT]):
         """Write an architecture as plain JSON, which `parse` reads back to an equal architecture."""
 
     @abstractmethod
+    def sample(self, rng: np.random.Generator, **fixed: Any) -> ArchT:
+        """Draw an architecture from the sampling distribution.
+
+        Args:
+            rng: source of randomness.
+            fixed: properties to condition on.
+
+        Raises:
+            InputError: the space cannot condition on a property, or the value is not allowed.
+        """
+
+    def warnings(self, arch: ArchT) -> list[str]:
+        """Return the ways in which an architecture is outside the sampling distribution's support."""
+        return []
+
+
+class BuildableSpace(SearchSpace[ArchT]):
+    """A space whose architectures can be built as networks for a task."""
+
+    ability = "networks"
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """Data and objective of the networks."""
+
+    @abstractmethod
     def build(self, arch: ArchT, seed: int = 0) -> nn.Module:
         """Build a network at initialization, on the CPU, in float32 and in train mode.
 
@@ -120,19 +164,47 @@ class SearchSpace(ABC, Generic[ArchT]):
             seed: seed of the initial weights.
         """
 
+
+class CostedSpace(SearchSpace[ArchT]):
+    """A space whose costs are known without building a network."""
+
+    ability = "costs"
+
     @abstractmethod
-    def input_shape(self, batch_size: int, frames: int) -> Shape:
-        """Return the shape (N, C, T, V, M) of `batch_size` samples of `frames` frames."""
+    def cost(self, arch: ArchT, shapes: Shapes | None = None) -> Cost:
+        """Count parameters, and FLOPs of one forward pass, without building the network.
+
+        Args:
+            arch: architecture of the network.
+            shapes: shapes of the network's arguments; by default those of the space's reference input.
+        """
 
     @property
     @abstractmethod
-    def num_classes(self) -> int:
-        """Number of classes; labels are 0 to `num_classes - 1`."""
+    def largest(self) -> ArchT:
+        """Architecture with the most FLOPs."""
+
+
+class EncodedSpace(SearchSpace[ArchT]):
+    """A space whose architectures are described by structural features.
+
+    The *stratum*, one of the features, is the number that separates architectures most: correlations are also computed
+    within it, trees are fitted to the residuals from its means, intervals depend on it.
+    """
+
+    ability = "structural features"
+
+    feature_version: ClassVar[str] = "1"
+    """Raised whenever names or values change, so that no model reads features that it was not fitted on."""
+    stratum_feature: ClassVar[str]
+    """Name of the feature that is the stratum, a whole number."""
+    stratum_label: ClassVar[str]
+    """The stratum in words, e.g. `number of layers`."""
 
     @property
     @abstractmethod
     def feature_names(self) -> tuple[str, ...]:
-        """Names of the structural features, the same for every architecture; one is `depth`, the number of layers."""
+        """Names of the structural features, the same for every architecture."""
 
     @abstractmethod
     def feature_values(self, archs: Sequence[ArchT]) -> NDArray[np.float64]:
@@ -142,39 +214,18 @@ class SearchSpace(ABC, Generic[ArchT]):
         """Return the structural features of one architecture by name."""
         return dict(zip(self.feature_names, self.feature_values([arch])[0].tolist(), strict=True))
 
-    @abstractmethod
-    def cost(self, arch: ArchT, batch: Shape) -> Cost:
-        """Count parameters, and FLOPs of one forward pass of a batch of this shape, without building the network."""
-
     @property
     @abstractmethod
-    def largest(self) -> ArchT:
-        """Architecture with the most parameters and FLOPs."""
+    def feature_groups(self) -> tuple[FeatureGroup, ...]:
+        """Groups of features, one for each part of an architecture; a feature is in at most one of them."""
 
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, **fixed: Any) -> ArchT:
-        """Draw an architecture from the sampling distribution.
+    def strata(self, archs: Sequence[ArchT]) -> NDArray[np.int64]:
+        """Return the stratum of each architecture, (len(archs),)."""
+        return self.feature_values(archs)[:, self.feature_names.index(self.stratum_feature)].astype(np.int64)
 
-        Args:
-            rng: source of randomness.
-            fixed: properties to condition on, such as `depth`.
-        """
-
-    @abstractmethod
-    def mutate(self, arch: ArchT, rng: np.random.Generator) -> ArchT:
-        """Return a random mutation, inside the sampling distribution's support if `arch` is."""
-
-    @abstractmethod
-    def crossover(self, first: ArchT, second: ArchT, rng: np.random.Generator) -> ArchT:
-        """Return a random architecture of the parents' layers, inside the distribution's support if both are."""
-
-    @abstractmethod
-    def neighbors(self, arch: ArchT) -> Iterator[ArchT]:
-        """Iterate over architectures that differ in one module, inside the distribution's support if `arch` is."""
-
-    @abstractmethod
-    def warnings(self, arch: ArchT) -> list[str]:
-        """Return the ways in which an architecture is outside the sampling distribution's support."""
+    def stratum(self, arch: ArchT) -> int:
+        """Return the stratum of an architecture."""
+        return int(self.strata([arch])[0])
 
     @abstractmethod
     def describe_feature(self, feature: str) -> str:
@@ -188,6 +239,54 @@ class SearchSpace(ABC, Generic[ArchT]):
     def feature_group(self, arch: ArchT, feature: str) -> str:
         """Return the part of the architecture that a structural feature describes, for explanations."""
 
+
+class EditableSpace(SearchSpace[ArchT]):
+    """A space with small changes of an architecture. They stay inside the sampling distribution's support."""
+
+    ability = "mutations, crossovers and neighbors"
+
+    @abstractmethod
+    def mutate(self, arch: ArchT, rng: np.random.Generator) -> ArchT:
+        """Return a random mutation."""
+
+    @abstractmethod
+    def crossover(self, first: ArchT, second: ArchT, rng: np.random.Generator) -> ArchT:
+        """Return a random architecture of the parents' parts."""
+
+    @abstractmethod
+    def neighbors(self, arch: ArchT) -> Iterator[ArchT]:
+        """Iterate over the architectures that differ in one choice."""
+
     @abstractmethod
     def describe_mutation(self, before: ArchT, after: ArchT) -> dict[str, Any]:
         """Describe the mutation that turns an architecture into its neighbor, as plain JSON."""
+
+
+CAPABILITIES: Mapping[str, Any] = {
+    "build": BuildableSpace,
+    "cost": CostedSpace,
+    "features": EncodedSpace,
+    "edit": EditableSpace,
+}
+"""Capabilities beyond those of every space, by name."""
+
+
+def capabilities(space: SearchSpace[Any] | type[SearchSpace[Any]]) -> tuple[str, ...]:
+    """Return the names of a space's capabilities."""
+    kind = space if isinstance(space, type) else type(space)
+    return tuple(name for name, capability in CAPABILITIES.items() if issubclass(kind, capability))
+
+
+def require(space: SearchSpace[Any], capability: type[CapabilityT]) -> CapabilityT:
+    """Return the space as one with a capability.
+
+    Args:
+        space: a search space.
+        capability: class of the capability, e.g. `EditableSpace`.
+
+    Raises:
+        CapabilityError: the space does not have it.
+    """
+    if isinstance(space, capability):
+        return space
+    raise CapabilityError(space.name, capability.ability)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from torch import nn
 
+from models.task import Shapes
 from models.topology import UnitTopology
 
 ProtocolT = TypeVar("ProtocolT")
@@ -53,7 +54,7 @@ class HasTopology(Protocol):
 class HasFlops(Protocol):
     """Network that counts its own FLOPs, instead of having its operations counted."""
 
-    def flops(self, shapes: tuple[tuple[int, ...], ...]) -> int:
+    def flops(self, shapes: Shapes) -> int:
         """Count the FLOPs of one forward pass, 2 for each multiply-add.
 
         Args:

@@ -1,20 +1,59 @@
-"""Registry of search spaces."""
+"""Registry of search spaces: those built in, then plug-ins of the entry point group `archrank.spaces`."""
 
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, overload
 
 from common.errors import InputError, UnknownNameError
+from common.plugins import load_plugins, refuse_plugin
 from models.base import Architecture, SearchSpace
 from models.gcn_nas import GcnNas
 
-_SPACES: tuple[type[SearchSpace[Any]], ...] = (GcnNas,)
+ENTRY_POINTS = "archrank.spaces"
+BUILT_IN: tuple[type[SearchSpace[Any]], ...] = (GcnNas,)
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """Registered search space.
+
+    Attributes:
+        name: its name.
+        kind: its class.
+        origin: `built in`, or the distribution of the plug-in.
+    """
+
+    name: str
+    kind: type[SearchSpace[Any]]
+    origin: str
+
+
+@lru_cache(maxsize=1)
+def space_infos() -> tuple[SpaceInfo, ...]:
+    """Return all registered spaces, the built-in ones first."""
+    infos = [SpaceInfo(space.name, space, "built in") for space in BUILT_IN]
+    for plugin in load_plugins(ENTRY_POINTS, [info.name for info in infos]):
+        space = plugin.value
+        if not isinstance(space, type) or not issubclass(space, SearchSpace):
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, "it is no subclass of SearchSpace")
+        elif getattr(space, "name", None) != plugin.name:
+            reason = f"the name of its space is {getattr(space, 'name', None)!r}"
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, reason)
+        else:
+            infos.append(SpaceInfo(plugin.name, space, plugin.origin))
+    return tuple(infos)
 
 
 def space_names() -> list[str]:
     """Names of all search spaces."""
-    return [space.name for space in _SPACES]
+    return [info.name for info in space_infos()]
 
 
-def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]:
+@overload
+def get_space(name: Literal["gcn-nas"], /, **settings: Any) -> GcnNas: ...
+@overload
+def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]: ...
+def get_space(name: str, /, **settings: Any) -> SearchSpace[Any]:
     """Return the search space registered under a name.
 
     Args:
@@ -22,7 +61,8 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]:
         settings: keyword arguments of the space; `gcn-nas` takes `skeleton`, `num_persons` and `num_classes`.
 
     Returns:
-        The space, which parses, samples, mutates and builds architectures.
+        The space, which parses, writes, describes and samples architectures; other capabilities vary, see
+        `models.base`.
 
     Raises:
         UnknownNameError: no space has this name.
@@ -34,13 +74,13 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Architecture]:
         >>> architecture = space.parse([["L2", "S"], ["L", "T"], ["L3", "S", "ST"], ["L4n", "T"]])
         >>> architecture.depth
         4
-        >>> space.cost(architecture, space.input_shape(batch_size=1, frames=8)).params
+        >>> space.cost(architecture, space.task.input_shapes(batch_size=1, frames=8)).params
         3319874
     """
-    for space in _SPACES:
-        if space.name == name:
+    for info in space_infos():
+        if info.name == name:
             try:
-                return space(**settings)
+                return info.kind(**settings)
             except TypeError as error:
                 raise InputError("settings", settings, f"the settings of {name} ({error})") from error
     raise UnknownNameError("space", name, space_names())

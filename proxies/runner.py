@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from common.errors import InputError, check_seed
-from models.batches import ProbeBatch
+from models.task import ProbeBatch
 from proxies.base import Need, NotApplicableError, Proxy, Score
 from proxies.passes import EXACT_PASS, PASSES, Pass, ProxyInput, verified_needs
 from proxies.passes.base import is_out_of_memory
@@ -64,9 +64,8 @@ def score(
             exceeds it fails alone. None for no limit; no limit either outside the main thread (see `time_limit`).
         rows: indices of the output's rows that y belongs to; None for all in order. Independent samples without a
             label are left out.
-        sample_axis: 0 for independent samples along the first dimension of the data and of the output (and of each
-            other argument with as many entries along it); None for rows that exchange messages, as the nodes of one
-            graph do, so that the batch cannot be divided.
+        sample_axis: 0 for independent samples along the first dimension of every argument and of the output; None for
+            rows that exchange messages, as the nodes of one graph do, so that the batch cannot be divided.
 
     Returns:
         A `Score` by name, in the order of `proxies`. A proxy that fails has status `failed`, an error and no value; one
@@ -78,11 +77,11 @@ def score(
 
     Example:
         >>> from models import get_space
-        >>> from models.batches import synthetic_batch
+        >>> from models.gcn_nas.batches import synthetic_batch
         >>> from proxies import score
         >>> space = get_space("gcn-nas")
         >>> network = space.build(space.parse([["L2", "S"], ["L", "T"], ["L3", "ST"], ["L4n"]]), seed=0)
-        >>> batch = synthetic_batch(space, batch_size=4, frames=8)
+        >>> batch = synthetic_batch(space.task, batch_size=4, frames=8)
         >>> scores = score(network, batch.x, batch.y, proxies=["params", "zen"])
         >>> scores["params"].value
         2400948.0

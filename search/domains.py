@@ -1,13 +1,23 @@
 """Domains of a search: a search space within limits, or a table of architectures."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Architecture, Cost, InputError, SearchSpace
-from models.base import Shape
-from models.batches.spec import BatchSpec
+from models import (
+    Architecture,
+    BuildableSpace,
+    Cost,
+    CostedSpace,
+    EditableSpace,
+    EncodedSpace,
+    InputError,
+    SearchSpace,
+    Shapes,
+    require,
+)
 
 MAX_SAMPLES = 10_000
 """Random architectures in a row that may exceed the limits before these are refused."""
@@ -23,7 +33,7 @@ class SpaceDomain:
         depth: number of layers, if fixed.
         max_flops: maximum FLOPs of a forward pass.
         max_params: maximum number of parameters.
-        shape: shape of the batch that FLOPs are counted for; by default that of the default probe batch.
+        shapes: shapes of the batch that FLOPs are counted for; by default that of the default probe batch.
 
     Raises:
         InputError: the limits leave no architecture; the error names the limit and the least that random
@@ -32,20 +42,19 @@ class SpaceDomain:
 
     def __init__(
         self,
-        space: SearchSpace[Architecture],
+        space: SearchSpace[Any],
         depth: int | None = None,
         max_flops: int | None = None,
         max_params: int | None = None,
-        shape: Shape | None = None,
+        shapes: Shapes | None = None,
     ) -> None:
-        batch = BatchSpec()
-        self.space, self.shape = space, shape or space.input_shape(batch.batch_size, batch.frames)
+        self.space, self.shapes = space, shapes or require(space, BuildableSpace).task.input_shapes()
         self.depth, self.max_flops, self.max_params = depth, max_flops, max_params
         self.sample(np.random.default_rng(0))
 
     def cost(self, arch: Architecture) -> Cost:
         """Parameters, and FLOPs of one forward pass of the batch."""
-        return self.space.cost(arch, self.shape)
+        return require(self.space, CostedSpace).cost(arch, self.shapes)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return a random architecture within the limits.
@@ -56,7 +65,7 @@ class SpaceDomain:
         fixed = {} if self.depth is None else {"depth": self.depth}
         costs = []
         for _ in range(MAX_SAMPLES):
-            arch = self.space.sample(rng, **fixed)
+            arch: Architecture = self.space.sample(rng, **fixed)
             costs.append(self.cost(arch))
             if self._is_affordable(costs[-1]):
                 return arch
@@ -65,25 +74,32 @@ class SpaceDomain:
     def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
         """Return a random mutation within the limits; a random architecture if none is found."""
         for _ in range(MAX_VARIATIONS):
-            mutant = self.space.mutate(arch, rng)
+            mutant: Architecture = require(self.space, EditableSpace).mutate(arch, rng)
             if self._is_within_limits(mutant):
                 return mutant
         return self.sample(rng)
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         """Iterate over the neighbors within the limits."""
-        return (neighbor for neighbor in self.space.neighbors(arch) if self._is_affordable(self.cost(neighbor)))
+        return (
+            neighbor
+            for neighbor in require(self.space, EditableSpace).neighbors(arch)
+            if self._is_affordable(self.cost(neighbor))
+        )
 
     def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
         """Return a random crossover within the limits; the first parent if none is found."""
         for _ in range(MAX_VARIATIONS):
-            child = self.space.crossover(first, second, rng)
+            child: Architecture = require(self.space, EditableSpace).crossover(first, second, rng)
             if self._is_within_limits(child):
                 return child
         return first
 
     def _is_within_limits(self, arch: Architecture) -> bool:
-        return self._is_affordable(self.cost(arch)) and self.depth in (None, arch.depth)
+        return self._is_affordable(self.cost(arch)) and self.depth in (
+            None,
+            require(self.space, EncodedSpace).stratum(arch),
+        )
 
     def _is_affordable(self, cost: Cost) -> bool:
         return (self.max_flops is None or cost.flops <= self.max_flops) and (
@@ -119,11 +135,9 @@ class TableDomain:
         distances: distances between the rows, (n, n).
     """
 
-    def __init__(
-        self, space: SearchSpace[Architecture], architectures: Sequence[Architecture], num_neighbors: int = 20
-    ) -> None:
+    def __init__(self, space: SearchSpace[Any], architectures: Sequence[Architecture], num_neighbors: int = 20) -> None:
         suffixes = tuple(f".{module}" for module in space.describe()["modules"])
-        names = space.feature_names
+        names = require(space, EncodedSpace).feature_names
         self._columns = [i for i, name in enumerate(names) if name.startswith("slot") and name.endswith(suffixes)]
         self.space, self.architectures = space, list(architectures)
         self._row = {arch: i for i, arch in enumerate(self.architectures)}
@@ -146,12 +160,12 @@ class TableDomain:
 
     def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
         """Return the row nearest to a random crossover in the search space."""
-        (mask,) = self._module_masks([self.space.crossover(first, second, rng)])
+        (mask,) = self._module_masks([require(self.space, EditableSpace).crossover(first, second, rng)])
         return self.architectures[int(self._distances_to(mask).argmin())]
 
     def _module_masks(self, architectures: Sequence[Architecture]) -> NDArray[np.bool_]:
         """Modules of each architecture, (n, slots × modules)."""
-        return self.space.feature_values(architectures)[:, self._columns] > 0
+        return require(self.space, EncodedSpace).feature_values(architectures)[:, self._columns] > 0
 
     def _distances_to(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Jaccard distances of all rows to a module mask, (n,)."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.documents import check_fields
 from common.files import check_file, parse_json
-from models import Architecture, InputError, SearchSpace
+from models import InputError, SearchSpace
 from search.trials import Interval, TrialResult
 
 FORMAT = 2
@@ -46,7 +46,7 @@ class SearchLog:
         seconds: duration of the search when the last trial was logged, summed over all its runs.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, space: SearchSpace[Architecture]) -> None:
+    def __init__(self, path: Path, file: BinaryIO, space: SearchSpace[Any]) -> None:
         self.path = path
         self.trials: list[TrialResult] = []
         self.seconds = 0.0
@@ -54,9 +54,7 @@ class SearchLog:
 
     @classmethod
     @contextmanager
-    def open(
-        cls, path: str | Path, header: Mapping[str, Any], space: SearchSpace[Architecture]
-    ) -> Iterator["SearchLog"]:
+    def open(cls, path: str | Path, header: Mapping[str, Any], space: SearchSpace[Any]) -> Iterator["SearchLog"]:
         """Open a log, or create it if there is none. An incomplete last line is removed.
 
         Args:

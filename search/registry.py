@@ -1,6 +1,6 @@
 """Registry of search strategies."""
 
-from common.extras import require
+from common.extras import require_extra
 from models import UnknownNameError
 from search.base import Strategy
 from search.strategies.aging_evolution import AgingEvolution
@@ -42,6 +42,6 @@ def get_strategy(name: str) -> type[Strategy]:
     for strategy in STRATEGIES:
         if strategy.name == name:
             if strategy.required_extra:
-                require(*strategy.required_extra)
+                require_extra(*strategy.required_extra)
             return strategy
     raise UnknownNameError("strategy", name, strategy_names())

@@ -10,7 +10,7 @@ import torch
 from fastapi import FastAPI
 
 from common.version import archrank_version
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies
 from service.api.documents import stored_item

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import get_space
-from models.batches import ProbeBatch, synthetic_batch
+from models import ProbeBatch, get_space
+from models.gcn_nas.batches import synthetic_batch
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -112,7 +112,7 @@ def space() -> Any:
 @pytest.fixture(scope="session")
 def batch(space: Any) -> ProbeBatch:
     """A small probe batch."""
-    return synthetic_batch(space, batch_size=4, frames=8)
+    return synthetic_batch(space.task, batch_size=4, frames=8)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from ensemble import Ensemble
 from models import get_space
-from models.batches import synthetic_batch
+from models.gcn_nas.batches import synthetic_batch
 from proxies import score
 from search import run_search
 

@@ -11,7 +11,7 @@ from ensemble.combiners import get_combiner
 from ensemble.evaluation.baselines import BASELINES
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import benchmark_features, structural_folds, summarize
-from models.batches import BatchSpec
+from models.gcn_nas.batches import MotionBatchSpec
 from proxies import proxy_versions, score
 from service.settings import SHIPPED
 
@@ -35,7 +35,7 @@ def test_scores_are_reproduced(space: Any) -> None:
     """The shallowest architecture of the table, scored again."""
     header, *rows = (json.loads(line) for line in SCORES.read_text().splitlines())
     row = min(rows, key=lambda row: len(row["architecture"]["layers"]))
-    batch = BatchSpec(**header["batch"]).make(space)
+    batch = MotionBatchSpec(**header["batch"]).make(space.task)
     assert batch.fingerprint == header["batch_fingerprint"]
     network = space.build(space.parse(row["architecture"]), seed=header["seed"])
     for name, result in score(network, batch.x, batch.y, seed=header["seed"], repeats=header["repeats"]).items():

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.gpu.backend import backend, outcomes, task
 from benchmarks.gpu.checks import Check, Options, at_most, holds, stated
 from benchmarks.speed.scoring import architecture
-from models import Architecture, get_space
-from models.batches import ProbeBatch, synthetic_batch
+from models import Architecture, ProbeBatch, get_space
+from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, proxy_names, score
 
 TOLERANCE = 1e-3
@@ -24,7 +24,7 @@ Scores = Mapping[str, Score]
 def run(options: Options) -> Iterator[Check]:
     """Compare devices, rounding, and repeated runs in the same process and in another."""
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, batch_size=4, frames=4 if options.small else 8)
+    batch = synthetic_batch(space.task, batch_size=4, frames=4 if options.small else 8)
     depths = DEPTHS[::3] if options.small else DEPTHS
     first = range(1 if options.small else len(DEPTHS))
     chosen = [architecture(depth, number) for number in range(1 if options.small else 6) for depth in depths]
@@ -41,7 +41,8 @@ def run(options: Options) -> Iterator[Check]:
 
 
 def _scores(arch: Architecture, batch: ProbeBatch, device: str, double: bool = False) -> Scores:
-    network, x = get_space(arch.space).build(arch).to(device), batch.x
+    space: Any = get_space(arch.space)
+    network, x = space.build(arch).to(device), batch.x
     return score(network.double(), x.double(), batch.y) if double else score(network, x, batch.y)
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.checks import Options
-from models import Architecture, get_space
-from models.batches import ProbeBatch
+from models import Architecture, ProbeBatch, get_space
 from proxies import proxy_names
 from service.workers.backend import Task, TaskOutcome
 from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus

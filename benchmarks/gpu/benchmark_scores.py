@@ -11,8 +11,8 @@ import torch
 from benchmarks.gpu.backend import backend, outcomes, task
 from benchmarks.gpu.checks import Check, Options, holds, skipped, stated
 from common.errors import ArchrankError
-from models import Architecture, get_space
-from models.batches import ProbeBatch, synthetic_batch
+from models import Architecture, ProbeBatch, get_space
+from models.gcn_nas.batches import synthetic_batch
 from proxies import proxy_versions
 
 BATCH_SIZE, FRAMES = 16, 64
@@ -33,7 +33,7 @@ def run(options: Options) -> Iterator[Check]:
     batch_size, frames = (2, 4) if options.small else (BATCH_SIZE, FRAMES)
     wanted = wanted[:3] if options.small else wanted
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, batch_size, frames)
+    batch = synthetic_batch(space.task, batch_size, frames)
     head = header(space.settings, batch, options.device)
     try:
         done = resumed(options.scores, head)

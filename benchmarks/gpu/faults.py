@@ -13,7 +13,7 @@ from benchmarks.gpu.backend import backend, outcomes, task
 from benchmarks.gpu.checks import Check, Options, holds
 from benchmarks.speed.scoring import architecture
 from models import get_space
-from models.batches import synthetic_batch
+from models.gcn_nas.batches import synthetic_batch
 from proxies import score
 from service.workers.backend import OUT_OF_MEMORY, Task, TaskOutcome
 from service.workers.worker_main import create_scorer, serve_tasks
@@ -35,7 +35,7 @@ def run(options: Options) -> Iterator[Check]:
 def out_of_memory(options: Options) -> Iterator[Check]:
     """Check that too little memory for a batch gives chunks, and too little for two proxies runs each alone."""
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, *((8, 16) if options.small else (8, 64)))
+    batch = synthetic_batch(space.task, *((8, 16) if options.small else (8, 64)))
     network = space.build(architecture(4 if options.small else 10)).to(options.device)
     x, y = batch.x.to(options.device), batch.y.to(options.device)
     whole = score(network, x, y, [CHUNKED, *TOGETHER])  # libraries allocate their memory, too
@@ -65,7 +65,7 @@ def out_of_memory(options: Options) -> Iterator[Check]:
 
 def lost_device(options: Options) -> Iterator[Check]:
     """Check an error after which every call on the device fails; on the CPU the process ends instead."""
-    batch = synthetic_batch(get_space("gcn-nas"), batch_size=2, frames=4)
+    batch = synthetic_batch(get_space("gcn-nas").task, batch_size=2, frames=4)
     arch = architecture(4)
     expected = "device_error" if options.device == "cuda" else "crash"
     with backend(options, batch, processes=1, entry_point=f"{__name__}:main") as scoring:

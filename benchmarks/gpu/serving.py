@@ -8,7 +8,7 @@ from benchmarks.gpu.agreement import STATED, TOLERANCE, difference
 from benchmarks.gpu.checks import Check, Options, at_most, holds, skipped, stated
 from benchmarks.speed.scoring import architecture
 from models import get_space
-from models.batches import synthetic_batch
+from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, score
 from service.workers.process_backend import visible_gpus
 
@@ -49,7 +49,7 @@ def run(options: Options) -> Iterator[Check]:
     workers = sum(float(row.split()[-1]) for row in metrics.splitlines() if row.startswith("archrank_workers{"))
     yield holds("processes", workers == PROCESSES, f"{workers:.0f}", str(PROCESSES))
     yield holds("device", answer["device"] == options.device, answer["device"], options.device)
-    batch = synthetic_batch(space, batch_size=4, frames=8)
+    batch = synthetic_batch(space.task, batch_size=4, frames=8)
     networks = (space.build(arch).to(options.device) for arch in chosen)
     yield _same(answer["predictions"], [score(network, batch.x, batch.y, names) for network in networks])
     yield stated(f"{number} over HTTP, the first ones included", f"{number / seconds:.3g} per second", seconds)

@@ -12,8 +12,8 @@ from benchmarks.gpu.backend import backend, outcomes, task
 from benchmarks.gpu.checks import Check, Options, at_least, at_most, holds, stated
 from benchmarks.gpu.profiling import profiled
 from benchmarks.speed.scoring import STUDY, architecture, served_by_pass
-from models import get_space
-from models.batches import ProbeBatch, synthetic_batch
+from models import ProbeBatch, get_space
+from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, score
 from service.workers.backend import Task
 
@@ -24,11 +24,11 @@ def run(options: Options) -> Iterator[Check]:
     """Measure the published proxies at two sizes, the default fidelity by number in flight, and a profile."""
     space = get_space("gcn-nas")
     network = space.build(architecture(4 if options.small else 10)).to(options.device)
-    batch = synthetic_batch(space, *((2, 4) if options.small else (8, 64)))
+    batch = synthetic_batch(space.task, *((2, 4) if options.small else (8, 64)))
     yield from _fourteen(options, network, batch, limit=0.120, repeats=1 if options.small else 7)
     yield from _slowest(options, network, batch)
     yield from _rates(options)
-    large = synthetic_batch(space, *((2, 8) if options.small else (20, 300)))
+    large = synthetic_batch(space.task, *((2, 8) if options.small else (20, 300)))
     yield from _fourteen(options, network, large, limit=2.0, repeats=1 if options.small else 3)
 
 
@@ -69,7 +69,7 @@ def _slowest(options: Options, network: Any, batch: ProbeBatch) -> Iterator[Chec
 
 def _rates(options: Options) -> Iterator[Check]:
     """Measure architectures per second at the default fidelity, all depths, in processes of the service."""
-    batch = synthetic_batch(get_space("gcn-nas"), batch_size=4, frames=8)
+    batch = synthetic_batch(get_space("gcn-nas").task, batch_size=4, frames=8)
     flights, depths = ((1, 2), (4,)) if options.small else (IN_FLIGHT, DEPTHS)
     failures, rates = [], dict[int, float]()
     with backend(options, batch, max(flights)) as scoring:

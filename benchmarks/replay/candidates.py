@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import Benchmark, get_combiner
-from ensemble.data.features import COST_BATCH_SIZE, COST_FRAMES, PROXY, FeatureTable
+from ensemble.data.features import PROXY, FeatureTable
 from ensemble.data.scores import ScoreTable
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import benchmark_features, structural_folds
-from models import Architecture
+from models import Architecture, CostedSpace, require
 from search import TableDomain
 
 Array = NDArray[np.float64]
@@ -78,9 +78,8 @@ class Candidates:
     @cached_property
     def flops(self) -> Rows:
         """FLOPs, (n,)."""
-        space = self.benchmark.space
-        shape = space.input_shape(COST_BATCH_SIZE, COST_FRAMES)
-        return np.array([space.cost(arch, shape).flops for arch in self.architectures])
+        space = require(self.benchmark.space, CostedSpace)
+        return np.array([space.cost(arch).flops for arch in self.architectures])
 
     @cached_property
     def domain(self) -> TableDomain:

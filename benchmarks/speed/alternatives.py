@@ -16,7 +16,7 @@ from benchmarks.speed.machine import seconds
 from benchmarks.speed.scoring import STUDY, architecture
 from benchmarks.speed.straightforward import straightforward
 from models import get_space
-from models.batches import BatchSpec
+from models.gcn_nas.batches import MotionBatchSpec
 from proxies import score
 from proxies.memory import keep_freed_memory
 from proxies.passes import temporal_convolution
@@ -106,7 +106,7 @@ def networks() -> list[Alternative]:
     network = space.build(architecture(10))
     alternatives: list[Alternative] = []
     for batch_size, frames, names in ((4, 8, None), (8, 64, STUDY)):
-        batch = BatchSpec(batch_size=batch_size, frames=frames).make(space)
+        batch = MotionBatchSpec(batch_size=batch_size, frames=frames).make(space.task)
         for how, net in (("one by one", straightforward(network)), ("concatenated", network)):
             what = f"scoring 10 layers, N = {batch_size}, T = {frames}, attention"
             alternatives.append((what, how, partial(score, net, batch.x, batch.y, names)))

@@ -12,8 +12,9 @@ import torch
 
 from benchmarks.speed.machine import peak_gib, seconds
 from benchmarks.speed.straightforward import straightforward
-from models import Architecture, get_space
-from models.batches import synthetic_batch
+from models import get_space
+from models.gcn_nas import GcnNasArchitecture
+from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, proxy_infos, score
 from proxies.memory import keep_freed_memory
 from proxies.passes import PASSES
@@ -28,7 +29,7 @@ FORWARD_PASSES = 17.0
 batch norm 4, zen 2, synflow ¾."""
 
 
-def architecture(depth: int, number: int = 0) -> Architecture:
+def architecture(depth: int, number: int = 0) -> GcnNasArchitecture:
     """Return a random architecture, the same for the same arguments."""
     return get_space("gcn-nas").sample(np.random.default_rng([depth, number]), depth=depth)
 
@@ -40,8 +41,8 @@ def measure(
     space = get_space("gcn-nas")
     arch = architecture(depth)
     network = space.build(arch)
-    batch = synthetic_batch(space, batch_size, frames)
-    input_shape = space.input_shape(batch_size, frames)
+    batch = synthetic_batch(space.task, batch_size, frames)
+    input_shape = space.task.input_shapes(batch_size=batch_size, frames=frames)
     plain = straightforward(network).train()
     with torch.no_grad():
         forward = seconds(lambda: plain(batch.x))
@@ -92,7 +93,7 @@ def peak(depth: int, batch_size: int, frames: int) -> float:
 
 def _peak(depth: int, batch_size: int, frames: int) -> float:
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, batch_size, frames)
+    batch = synthetic_batch(space.task, batch_size, frames)
     score(space.build(architecture(depth)), batch.x, batch.y)
     return peak_gib()
 
@@ -108,7 +109,7 @@ def throughput(number: int, processes: int, threads: int) -> float:
 
 def _score_default(number: int) -> None:
     space = get_space("gcn-nas")
-    batch = synthetic_batch(space, batch_size=4, frames=8)
+    batch = synthetic_batch(space.task, batch_size=4, frames=8)
     score(space.build(architecture(4 + 2 * (number % 4), number)), batch.x, batch.y)
 
 

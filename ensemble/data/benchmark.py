@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from common.atomic_files import json_line, write_atomically
 from common.files import check_file, parse_json, read_file
 from ensemble.errors import BenchmarkError
-from models import Architecture, InputError, SearchSpace, get_space
+from models import Architecture, EncodedSpace, InputError, SearchSpace, get_space, require
 
 FIELDS = ("architecture", "accuracy", "seconds", "scores")
 """Fields of a row of a JSON Lines benchmark; the first two are required."""
@@ -54,7 +54,7 @@ class Benchmark:
     """
 
     name: str
-    space: SearchSpace[Architecture]
+    space: SearchSpace[Any]
     entries: tuple[Entry, ...]
 
     def __len__(self) -> int:
@@ -73,8 +73,7 @@ class Benchmark:
     @cached_property
     def strata(self) -> NDArray[np.int64]:
         """Stratum of each architecture, its number of layers, shape (n,)."""
-        values = self.space.feature_values(self.architectures)
-        return values[:, self.space.feature_names.index("depth")].astype(np.int64)
+        return require(self.space, EncodedSpace).strata(self.architectures)
 
     @cached_property
     def data_hash(self) -> str:
@@ -102,7 +101,7 @@ class Benchmark:
         return tuple(sorted({name for entry in self.entries for name in entry.scores}))
 
 
-def load_benchmark(path: str | Path, space: str | SearchSpace[Architecture] = "gcn-nas") -> Benchmark:
+def load_benchmark(path: str | Path, space: str | SearchSpace[Any] = "gcn-nas") -> Benchmark:
     """Read a benchmark.
 
     Args:
@@ -248,7 +247,7 @@ def _parsed(text: bytes, place: str) -> dict[str, Any]:
     return content
 
 
-def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Architecture]) -> Entry:
+def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Any]) -> Entry:
     for name in row:
         if name not in FIELDS:
             raise BenchmarkError(f"{place}, {name}", row[name], "only the fields " + ", ".join(FIELDS))

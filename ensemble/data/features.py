@@ -4,16 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Architecture, SearchSpace
+from models import Architecture, CostedSpace, EncodedSpace, SearchSpace, require
 
 PROXY = "proxy."
 """Prefix of the names of proxy columns."""
-COST_BATCH_SIZE, COST_FRAMES = 1, 64
-"""Batch that `cost.log_flops` is computed for."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def _indices(names: tuple[str, ...], selected: tuple[str, ...]) -> NDArray[np.in
 
 
 def feature_table(
-    space: SearchSpace[Architecture],
+    space: SearchSpace[Any],
     architectures: Sequence[Architecture],
     scores: Sequence[Mapping[str, float | None]] | None = None,
     proxies: Sequence[str] = (),
@@ -63,23 +62,27 @@ def feature_table(
     Returns:
         Columns `proxy.<name>`, then the structural features of the space, then the logarithms of parameters and FLOPs.
     """
-    shape = space.input_shape(COST_BATCH_SIZE, COST_FRAMES)
-    costs = [space.cost(arch, shape) for arch in architectures]
+    costs = [require(space, CostedSpace).cost(arch) for arch in architectures]
     logs = [[math.log(cost.params), math.log(cost.flops)] for cost in costs]
     rows = [{}] * len(architectures) if scores is None else scores
     numbers = [[as_number(row.get(proxy)) for proxy in proxies] for row in rows]
-    parts = (_table(numbers, len(proxies)), space.feature_values(architectures), _table(logs, 2))
+    parts = (_table(numbers, len(proxies)), require(space, EncodedSpace).feature_values(architectures), _table(logs, 2))
     return FeatureTable(feature_names(space, proxies), np.hstack(parts))
 
 
-def feature_names(space: SearchSpace[Architecture], proxies: Sequence[str] = ()) -> tuple[str, ...]:
+def feature_names(space: SearchSpace[Any], proxies: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the column names of `feature_table`.
 
     Args:
         space: the search space.
         proxies: names of the proxies.
     """
-    return (*(PROXY + proxy for proxy in proxies), *space.feature_names, "cost.log_params", "cost.log_flops")
+    return (
+        *(PROXY + proxy for proxy in proxies),
+        *require(space, EncodedSpace).feature_names,
+        "cost.log_params",
+        "cost.log_flops",
+    )
 
 
 def as_number(score: float | None) -> float:

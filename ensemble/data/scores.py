@@ -22,7 +22,6 @@ from common.files import BYTE_ORDER_MARK, parse_json, read_file
 from ensemble.data.benchmark import Benchmark, ProxyScores, as_finite
 from ensemble.errors import BenchmarkError
 from models import InputError
-from models.batches import BatchSpec
 
 log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)
@@ -114,7 +113,7 @@ class _Header(BaseModel):
     space: str
     settings: dict[str, Any]
     proxies: dict[str, str]
-    batch: BatchSpec | None = None
+    batch: dict[str, Any] | None = None
     batch_fingerprint: str | None = None
     seed: int | None = None
     repeats: int | None = None

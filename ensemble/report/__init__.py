@@ -3,9 +3,9 @@
 Requires the `report` extra: importing this package without it raises `MissingExtraError`.
 """
 
-from common.extras import require
+from common.extras import require_extra
 
-require("report", "matplotlib", "jinja2")
+require_extra("report", "matplotlib", "jinja2")
 
 from ensemble.report.sources import load_epochs, published_seconds, score_seconds  # noqa: E402
 from ensemble.report.writer import check_report_folder, write_report  # noqa: E402

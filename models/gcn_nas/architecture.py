@@ -183,3 +183,26 @@ def to_json(arch: GcnNasArchitecture) -> dict[str, Any]:
     """Write an architecture as module names by layer."""
     layers = [[name for name, present in zip(MODULES, row, strict=True) if present] for row in arch.mask]
     return {"space": NAME, "layers": layers}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an architecture."""
+
+    def rows(cell: dict[str, Any], **limits: int) -> dict[str, Any]:
+        row = {"type": "array", "items": cell, **limits}
+        return {"oneOf": [{"type": "array", "items": row, "minItems": depth, "maxItems": depth} for depth in DEPTHS]}
+
+    full = {"minItems": len(MODULES), "maxItems": len(MODULES)}
+    return {
+        "type": "object",
+        "title": f"Architecture of {NAME}",
+        "description": "Exactly one of `layers` (module names), `mask` (0 or 1) and `weights`, one row per layer.",
+        "properties": {
+            "space": {"const": NAME},
+            "layers": rows({"enum": list(MODULES)}, maxItems=len(MODULES)),
+            "mask": rows({"enum": [0, 1, False, True]}, **full),
+            "weights": rows({"type": "number"}, **full),
+        },
+        "oneOf": [{"required": [notation]} for notation in NOTATIONS],
+        "additionalProperties": False,
+    }

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.gcn_nas.architecture import FIXED_MODULES
-from models.skeletons import Skeleton
+from models.gcn_nas.skeletons import Skeleton
 
 SUBSETS = 3
 """Spatial partitions of the adjacency: identity, inward, outward."""

@@ -2,9 +2,10 @@
 
 from functools import lru_cache
 
-from models.base import Cost, Shape
+from models.base import Cost
 from models.gcn_nas.architecture import MODULES, GcnNasArchitecture, Row
 from models.gcn_nas.backbone import BACKBONE, SUBSETS, TEMPORAL_KERNEL, WIDTH, Slot
+from models.task import Shapes
 
 _ATTENTION_KERNELS = {
     "S": (1,) * SUBSETS,
@@ -14,7 +15,7 @@ _ATTENTION_KERNELS = {
 """Kernel lengths in each of an attention module's two lists of convolutions; only the first three are used."""
 
 
-def network_cost(arch: GcnNasArchitecture, batch: Shape, num_classes: int) -> Cost:
+def network_cost(arch: GcnNasArchitecture, shapes: Shapes, num_classes: int) -> Cost:
     """Count trainable parameters, and FLOPs of one forward pass.
 
     FLOPs are 2 × multiply-adds of all convolutions and linear layers in use, of the attention products, and of features
@@ -22,10 +23,10 @@ def network_cost(arch: GcnNasArchitecture, batch: Shape, num_classes: int) -> Co
 
     Args:
         arch: architecture.
-        batch: shape of the batch, (N, C, T, V, M).
+        shapes: shape of the batch, ((N, C, T, V, M),).
         num_classes: number of classes.
     """
-    batch_size, coordinates, frames, joints, num_persons = batch
+    batch_size, coordinates, frames, joints, num_persons = shapes[0]
     params = 2 * num_persons * joints * coordinates + (WIDTH + 1) * num_classes
     multiply_adds = batch_size * WIDTH * num_classes
     for number, row in zip(arch.slots, arch.mask, strict=True):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.gcn_nas.architecture import DEPTHS, FIXED_MODULES, MODULES, SLOTS, GcnNasArchitecture
 from models.gcn_nas.backbone import BACKBONE, SUBSETS, fixed_graph
-from models.skeletons import Skeleton
+from models.gcn_nas.skeletons import Skeleton
 
 Array = NDArray[np.float64]
 STAGES = {1: (1, 2, 3, 4), 2: (5, 6, 7), 3: (8, 9, 10)}

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.base import Shape
 from models.gcn_nas.architecture import FIXED_MODULES, MODULES, GcnNasArchitecture
 from models.gcn_nas.backbone import (
     BACKBONE,
@@ -25,7 +24,8 @@ from models.gcn_nas.backbone import (
     polynomials,
 )
 from models.gcn_nas.cost import network_cost
-from models.skeletons import Skeleton
+from models.gcn_nas.skeletons import Skeleton
+from models.task import Shapes
 from models.topology import UnitTopology
 
 ATTENTION_CONVS = {"S": ("conv_a", "conv_b"), "T": ("conv_T1", "conv_T2"), "ST": ("conv_ST11", "conv_ST12")}
@@ -207,10 +207,9 @@ class GcnNasNetwork(nn.Module):
             topology.append(UnitTopology(ball, aggregations, skips, TEMPORAL_KERNEL, BACKBONE[number].stride))
         return tuple(topology)
 
-    def flops(self, shapes: tuple[Shape, ...]) -> int:
-        """Count the FLOPs of one forward pass of a batch of shape (N, C, T, V, M), as `network_cost` does."""
-        (batch,) = shapes
-        return network_cost(self.arch, batch, self.fc.out_features).flops
+    def flops(self, shapes: Shapes) -> int:
+        """Count the FLOPs of one forward pass of a batch of shape ((N, C, T, V, M),), as `network_cost` does."""
+        return network_cost(self.arch, shapes, self.fc.out_features).flops
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, T, V, M) to logits (N, num_classes)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from models.base import Cost, SearchSpace, Shape
+from models.base import BuildableSpace, Cost, CostedSpace, EditableSpace, EncodedSpace, FeatureGroup
 from models.gcn_nas import architecture, feature_descriptions, network
 from models.gcn_nas.architecture import (
     DEPTHS,
@@ -20,16 +20,25 @@ from models.gcn_nas.architecture import (
     Row,
     has_dynamic,
 )
-from models.gcn_nas.backbone import COORDINATES
+from models.gcn_nas.backbone import BACKBONE, SUBSETS
 from models.gcn_nas.cost import network_cost
-from models.gcn_nas.features import FEATURE_NAMES, feature_values
-from models.skeletons import SKELETONS, Skeleton, get_skeleton
+from models.gcn_nas.features import FEATURE_NAMES, NORMS, NUM_FIXED, feature_values
+from models.gcn_nas.skeletons import SKELETONS, Skeleton
+from models.gcn_nas.task import SkeletonTask
+from models.task import Shapes
 
 DEPTH_MUTATION_PROBABILITY = 0.1
 """Probability that a mutation changes the depth."""
+REFERENCE_FRAMES = 64
+"""Frames of the sample that FLOPs are counted for by default."""
 
 
-class GcnNas(SearchSpace[GcnNasArchitecture]):
+class GcnNas(
+    BuildableSpace[GcnNasArchitecture],
+    CostedSpace[GcnNasArchitecture],
+    EncodedSpace[GcnNasArchitecture],
+    EditableSpace[GcnNasArchitecture],
+):
     """Networks of 4, 6, 8 or 10 layers, each a subset of eight graph modules.
 
     Args:
@@ -39,29 +48,29 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
     """
 
     name: ClassVar[str] = architecture.NAME
-    max_layers: ClassVar[int] = max(DEPTHS)
-    max_modules: ClassVar[int] = len(MODULES)
+    stratum_feature: ClassVar[str] = "depth"
+    stratum_label: ClassVar[str] = "number of layers"
     presets: ClassVar[Mapping[str, Any]] = {"Peng et al. 2020": architecture.PENG}
 
     def __init__(
         self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", num_persons: int = 2, num_classes: int = 60
     ) -> None:
-        self.skeleton = get_skeleton(skeleton)
-        for field, value, highest in (("num_persons", num_persons, 16), ("num_classes", num_classes, 10_000)):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
-                raise InputError(field, value, f"a whole number from 1 to {highest}")
-        self.num_persons = num_persons
-        self._num_classes = num_classes
+        self._task = SkeletonTask.from_settings(skeleton, num_persons, num_classes)
+
+    @property
+    def task(self) -> SkeletonTask:
+        """Skeleton, number of persons and number of classes."""
+        return self._task
 
     @property
     def settings(self) -> dict[str, Any]:
         """Skeleton, number of persons and number of classes, as plain JSON."""
-        return {"skeleton": self.skeleton.setting, "num_persons": self.num_persons, "num_classes": self._num_classes}
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return self._num_classes
+        task = self._task
+        return {
+            "skeleton": task.skeleton.setting,
+            "num_persons": task.num_persons,
+            "num_classes": task.num_classes,
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return modules, depths, slots and presets, as plain JSON."""
@@ -71,13 +80,17 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
             "fixed_graph_modules": list(FIXED_MODULES),
             "dynamic_graph_modules": list(DYNAMIC_MODULES),
             "depths": list(DEPTHS),
-            "max_modules": self.max_modules,
+            "max_modules": len(MODULES),
             "slots": {str(depth): list(slots) for depth, slots in SLOTS.items()},
             "weight_threshold": architecture.THRESHOLD,
             "skeletons": list(SKELETONS),
             "presets": dict(self.presets),
             "settings": self.settings,
         }
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the three notations."""
+        return architecture.json_schema()
 
     def parse(self, obj: Any) -> GcnNasArchitecture:
         """Read an architecture from `layers`, `mask` or `weights`."""
@@ -89,11 +102,7 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
 
     def build(self, arch: GcnNasArchitecture, seed: int = 0) -> network.GcnNasNetwork:
         """Build a network at initialization."""
-        return network.build(arch, self.skeleton, self.num_persons, self.num_classes, seed)
-
-    def input_shape(self, batch_size: int, frames: int) -> Shape:
-        """Return the shape (N, C, T, V, M) of a batch."""
-        return (batch_size, COORDINATES, frames, self.skeleton.joints, self.num_persons)
+        return network.build(arch, self._task.skeleton, self._task.num_persons, self._task.num_classes, seed)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -102,16 +111,31 @@ class GcnNas(SearchSpace[GcnNasArchitecture]):
 
     def feature_values(self, archs: Sequence[GcnNasArchitecture]) -> NDArray[np.float64]:
         """Return structural features, (len(archs), len(feature_names))."""
-        return feature_values(archs, self.skeleton)
+        return feature_values(archs, self._task.skeleton)
 
-    def cost(self, arch: GcnNasArchitecture, batch: Shape) -> Cost:
-        """Count parameters, and FLOPs of one forward pass."""
-        return network_cost(arch, batch, self.num_classes)
+    @property
+    def feature_groups(self) -> tuple[FeatureGroup, ...]:
+        """One group for each slot of the backbone: modules, number of fixed-graph modules, norms of their graph."""
+        return tuple(
+            FeatureGroup(
+                f"slot{slot}",
+                tuple(f"slot{slot}.{module}" for module in MODULES),
+                {f"slot{slot}.fixed={number}": float(number) for number in range(NUM_FIXED + 1)},
+                tuple(f"slot{slot}.subset{i}.{norm}" for i in range(SUBSETS) for norm in NORMS),
+            )
+            for slot in BACKBONE
+        )
+
+    def cost(self, arch: GcnNasArchitecture, shapes: Shapes | None = None) -> Cost:
+        """Count parameters, and FLOPs of one forward pass; by default of one sample of 64 frames."""
+        if shapes is None:
+            shapes = self._task.input_shapes(batch_size=1, frames=REFERENCE_FRAMES)
+        return network_cost(arch, shapes, self._task.num_classes)
 
     @property
     def largest(self) -> GcnNasArchitecture:
         """Architecture of ten layers with all modules."""
-        return GcnNasArchitecture(((True,) * self.max_modules,) * self.max_layers)
+        return GcnNasArchitecture(((True,) * len(MODULES),) * max(DEPTHS))
 
     def sample(self, rng: np.random.Generator, depth: int | None = None, **fixed: Any) -> GcnNasArchitecture:
         """Draw an architecture as the benchmark drew its 693.

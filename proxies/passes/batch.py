@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ class Batch:
             each output is a label of its own.
         rows: indices of the output's rows with a label, int64; None for all rows, and always where samples are
             independent.
-        has_samples: True if samples are independent and lie along the first dimension of x and of the output: the
-            batch can be divided. False if rows exchange messages, as the nodes of one graph do: it cannot.
+        has_samples: True if samples are independent and lie along the first dimension of every argument and of the
+            output: the batch can be divided. False if rows exchange messages, as the nodes of one graph do: it cannot.
     """
 
     inputs: tuple[Tensor, ...]
@@ -70,15 +71,8 @@ class Batch:
         return output if self.rows is None else output[self.rows]
 
     def part(self, index: Index) -> "Batch":
-        """Return some of the samples.
-
-        An argument with as many entries along its first dimension as there are samples is divided with them; any other
-        is shared by all samples.
-        """
-        return replace(self, inputs=tuple(self._part(t, index) for t in self.inputs), y=self.y[index])
-
-    def _part(self, tensor: Tensor, index: Index) -> Tensor:
-        return tensor[index] if tensor.ndim and len(tensor) == len(self.x) else tensor
+        """Return some of the samples."""
+        return replace(self, inputs=tuple(tensor[index] for tensor in self.inputs), y=self.y[index])
 
     def single(self) -> "Batch":
         """Return the first sample; the whole graph where there are no samples."""
@@ -89,7 +83,7 @@ class Batch:
         if not self.has_samples or number == 1:
             return [self]
         bounds = np.cumsum([0, *map(len, self.y.chunk(number))])
-        return [self.part(slice(*pair)) for pair in zip(bounds, bounds[1:], strict=False)]
+        return [self.part(slice(*pair)) for pair in pairwise(bounds)]
 
     def with_labels(self, index: Sequence[int]) -> "Batch":
         """Return the same arguments with some of the labels. Not for independent samples."""
@@ -118,6 +112,9 @@ def checked_batch(x: Any, y: Any, rows: Any, sample_axis: Any) -> Batch:
     if isinstance(sample_axis, bool) or sample_axis not in (0, None):
         raise InputError("sample_axis", sample_axis, "0 for independent samples, None for rows of one graph")
     has_samples = sample_axis is not None
+    for i, tensor in enumerate(inputs):
+        if has_samples and (tensor.ndim == 0 or len(tensor) != len(inputs[0])):
+            raise InputError(f"x[{i}]", _described(tensor), f"{len(inputs[0])} samples along the first dimension")
     count = _checked_rows(rows, len(inputs[0]) if has_samples else None)
     _check_labels(y, len(inputs[0]) if has_samples and rows is None else count)
     batch = Batch(inputs, y, None if has_samples else rows, has_samples)

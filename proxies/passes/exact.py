@@ -228,8 +228,9 @@ def check_rows(
 ) -> None:
     """Check that the first dimension of recorded tensors holds whole samples in their order, without batch norm.
 
-    Rows of one graph are not checked here. N samples must give tensors with N times the rows of one. If the output is permuted as the samples are, so must be
-    the rows; if the output of the first sample is the same among copies of it, so must be its rows.
+    N samples must give tensors with N times the rows of one. If the output is permuted as the samples are, so must be
+    the rows; if the output of the first sample is the same among copies of it, so must be its rows. The rows of one
+    graph cannot be checked in this way.
 
     Args:
         inputs: network and batch.

@@ -62,10 +62,8 @@ class WithoutDropout(FunctionMode):
         if func in DROPOUTS:
             return argument("input", 0, args, kwargs).clone()
         if func is functional.scaled_dot_product_attention:
-            args, kwargs = (
-                (*args[:4], 0.0, *args[5:])[: len(args)],
-                {**kwargs, **{"dropout_p": 0.0}} if len(args) < 5 else kwargs,
-            )
+            named = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False))
+            return func(**named | kwargs | {"dropout_p": 0.0})
         return func(*args, **kwargs)
 
 

@@ -174,7 +174,8 @@ def _estimate_fields(estimate: ensemble.Estimate) -> dict[str, Any]:
 
 
 def _probe_batch(context: ScoringContext) -> ProbeBatchInfo:
-    return ProbeBatchInfo(fingerprint=context.batch.fingerprint, source=context.batch.source, shape=context.shape)
+    batch = context.batch
+    return ProbeBatchInfo(fingerprint=batch.fingerprint, source=batch.source, shape=list(batch.shapes[0]))
 
 
 def _finite(number: float) -> float | None:

@@ -61,23 +61,15 @@ def score_benchmark(
     """Compute the proxy scores of a benchmark; can be interrupted and resumed."""
     from common.atomic_files import check_new_file
     from models import get_space
-    from models.batches import BatchSpec
     from service.cli import score_benchmark as scoring
     from service.inference.registry import find_device
 
     check_new_file(out)
-    batch = BatchSpec.model_validate(
-        {
-            "source": source,
-            "batch_size": batch_size,
-            "frames": frames,
-            "seed": batch_seed,
-            "data": data,
-            "labels": labels,
-        }
-    )
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
     space = get_space("gcn-nas", skeleton=skeleton, num_persons=num_persons, num_classes=num_classes)
+    batch = space.task.batch_spec(
+        source=source, batch_size=batch_size, frames=frames, seed=batch_seed, data=data, labels=labels
+    )
     device_type = find_device(device or "auto").type
     jobs = jobs or (1 if device_type == "cuda" else CORES)
     with progress_bar("scoring") as progress:

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from ensemble.data.benchmark import Benchmark, load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
 from ensemble.errors import BenchmarkError
-from models import Architecture, SearchSpace, get_space
-from models.batches import BatchSpec, ProbeBatch
+from models import BuildableSpace, ProbeBatch, SearchSpace, get_space, require
+from models.batch_spec import BatchSpec
 from proxies import proxy_versions, score
 from proxies.memory import keep_freed_memory
 from proxies.runner import DEFAULT_REPEATS, check_options
@@ -36,7 +36,7 @@ def score_benchmark(
     jobs: int = 2,
     limit: int | None = None,
     device: str = "cpu",
-    space: SearchSpace[Architecture] | None = None,
+    space: SearchSpace[Any] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> int:
     """Compute the proxy scores of every architecture of a benchmark and append them to a table.
@@ -66,12 +66,13 @@ def score_benchmark(
     """
     check_options(seed, repeats)
     benchmark = load_benchmark(benchmark_path, space or get_space("gcn-nas"))
-    spec, out = batch or BatchSpec(), Path(out)
+    task, out = require(benchmark.space, BuildableSpace).task, Path(out)
+    spec = batch or task.batch_spec()
     header = {
         "space": benchmark.space.name,
         "settings": benchmark.space.settings,
         "batch": spec.model_dump(),
-        "batch_fingerprint": spec.make(benchmark.space).fingerprint,
+        "batch_fingerprint": spec.make(task).fingerprint,
         "seed": seed,
         "repeats": repeats,
         "proxies": proxy_versions(proxies),
@@ -158,14 +159,14 @@ def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
     exit_with_parent()
     keep_freed_memory()
     torch.set_num_threads(threads)
-    space = get_space(header["space"], **header["settings"])
+    task = require(get_space(header["space"], **header["settings"]), BuildableSpace).task
     _Worker.header, _Worker.device = header, device
-    _Worker.batch = BatchSpec(**header["batch"]).make(space)
+    _Worker.batch = task.batch_spec(**header["batch"]).make(task)
 
 
 def _score_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
     header, batch = _Worker.header, _Worker.batch
-    space = get_space(header["space"], **header["settings"])
+    space = require(get_space(header["space"], **header["settings"]), BuildableSpace)
     arch = space.parse(architecture)
     network = space.build(arch, seed=header["seed"]).to(_Worker.device)
     scores = score(network, batch.x, batch.y, list(header["proxies"]), seed=header["seed"], repeats=header["repeats"])

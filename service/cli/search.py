@@ -80,7 +80,7 @@ def search(
     with _evaluator(
         space, ensemble, combiner, proxy_names, url, device=device, ensembles_dir=ensembles_dir
     ) as evaluator:
-        domain = SpaceDomain(evaluator.space, depth, flops_limit, params_limit, evaluator.shape)
+        domain = SpaceDomain(evaluator.space, depth, flops_limit, params_limit, evaluator.shapes)
         header = {
             "strategy": strategy,
             "space": evaluator.space.name,

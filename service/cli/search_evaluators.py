@@ -10,9 +10,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models import Architecture, ArchrankError, SearchSpace, UnknownNameError, get_space
-from models.base import Shape
-from models.batches import BatchSpec
+from models import (
+    Architecture,
+    ArchrankError,
+    BuildableSpace,
+    CostedSpace,
+    SearchSpace,
+    Shapes,
+    UnknownNameError,
+    get_space,
+    require,
+)
+from models.batch_spec import BatchSpec
 from proxies import proxy_versions
 from search import Interval, TrialResult
 from service.api.cards import EnsembleCard
@@ -44,14 +53,14 @@ class Evaluator:
     Attributes:
         card: card of the ensemble.
         space: its search space.
-        shape: shape of its probe batch, which FLOPs are counted for.
+        shapes: shapes of its probe batch, which FLOPs are counted for.
         predict: returns the fields of a `TrialResult` for each architecture.
         surrogate: returns accuracies predicted from structure alone.
     """
 
     card: Mapping[str, Any]
-    space: SearchSpace[Architecture]
-    shape: Shape
+    space: SearchSpace[Any]
+    shapes: Shapes
     predict: Callable[[Sequence[Architecture]], list[dict[str, Any]]]
     surrogate: Callable[[Sequence[Architecture]], list[float]]
 
@@ -62,7 +71,7 @@ class Evaluator:
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[TrialResult]:
         """Predict architectures and count their cost, in their order."""
-        costs = [self.space.cost(arch, self.shape) for arch in architectures]
+        costs = [require(self.space, CostedSpace).cost(arch, self.shapes) for arch in architectures]
         return [
             TrialResult(architecture=arch, flops=cost.flops, params=cost.params, **prediction)
             for arch, cost, prediction in zip(architectures, costs, self.predict(architectures), strict=True)
@@ -114,7 +123,7 @@ def local_evaluator(
                 ]
 
             card, scoring = ensemble_card(loaded.manifest).model_dump(mode="json"), plan.context
-            yield Evaluator(card, scoring.space, scoring.shape, predict, surrogate)
+            yield Evaluator(card, scoring.space, scoring.shapes, predict, surrogate)
     finally:
         backend.stop()
 
@@ -170,8 +179,8 @@ def remote_evaluator(
                 # `accuracy` of a failed item raises its error.
                 return [item.accuracy for item in request(architectures, [])]
 
-            shape = server_space.input_shape(batch.batch_size, batch.frames)
-            yield Evaluator(card, server_space, shape, predict, surrogate)
+            shapes = batch.shapes(require(server_space, BuildableSpace).task)
+            yield Evaluator(card, server_space, shapes, predict, surrogate)
     except archrank_client.ArchrankError as error:
         raise EvaluatorError(f"{url}: {error}") from error
 
@@ -212,7 +221,7 @@ def _select_card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, d
     return name, dict(cards[name].model_dump(mode="json"))
 
 
-def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Architecture], BatchSpec]:
+def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Any], BatchSpec]:
     """Search space and probe batch of a server's ensemble.
 
     Raises:
@@ -220,7 +229,8 @@ def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Architec
     """
     try:
         EnsembleCard.model_validate(card)
-        return get_space(card["space"], **card["settings"]), BatchSpec.model_validate(card["batch"] or {})
+        space = get_space(card["space"], **card["settings"])
+        return space, require(space, BuildableSpace).task.batch_spec(**(card["batch"] or {}))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
@@ -229,7 +239,7 @@ def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Architec
         ) from error
 
 
-def _check_space(name: str, space: SearchSpace[Architecture]) -> None:
+def _check_space(name: str, space: SearchSpace[Any]) -> None:
     if name != space.name:
         raise UnknownNameError("space", name, [space.name])
 

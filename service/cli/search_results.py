@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.atomic_files import write_atomically
-from common.extras import MissingExtraError, require
-from models import Architecture, SearchSpace
+from common.extras import MissingExtraError, require_extra
+from models import EncodedSpace, SearchSpace, require
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
 from service.cli.tables import number_table
 
@@ -24,7 +24,7 @@ NUM_BEST = 10
 
 
 def write_results(
-    folder: Path, header: Mapping[str, Any], log: SearchLog, space: SearchSpace[Architecture], **state: Any
+    folder: Path, header: Mapping[str, Any], log: SearchLog, space: SearchSpace[Any], **state: Any
 ) -> dict[str, Any]:
     """Write `result.json`, `trials.csv` and, with the extra `report`, `search.svg`, each atomically.
 
@@ -39,7 +39,7 @@ def write_results(
         The content of `result.json`.
     """
     trials, front = log.trials, pareto_front(log.trials)
-    depths = [trial.architecture.depth for trial in trials]
+    depths = [require(space, EncodedSpace).stratum(trial.architecture) for trial in trials]
     numbers = {trial.architecture: number for number, trial in enumerate(trials, start=1)}
 
     def summary(trial: TrialResult) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def write_results(
             "trial": numbers[trial.architecture],
             "accuracy": trial.accuracy,
             "interval": None if trial.interval is None else asdict(trial.interval),
-            "depth": trial.architecture.depth,
+            "depth": require(space, EncodedSpace).stratum(trial.architecture),
             "flops": trial.flops,
             "params": trial.params,
             "fingerprint": trial.architecture.fingerprint,
@@ -68,7 +68,7 @@ def write_results(
     text = json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"
     contents = {"trials.csv": _csv(space, trials, front)}
     try:
-        require("report", "matplotlib", "jinja2")
+        require_extra("report", "matplotlib", "jinja2")
         from service.cli.search_figure import search_figure
     except MissingExtraError as error:
         typer.echo(f"NOTE: no search.svg: {error}", err=True)
@@ -97,7 +97,7 @@ def best_trials(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _csv(space: SearchSpace[Architecture], trials: Sequence[TrialResult], front: Sequence[TrialResult]) -> bytes:
+def _csv(space: SearchSpace[Any], trials: Sequence[TrialResult], front: Sequence[TrialResult]) -> bytes:
     """All trials in the order in which they were proposed, one row each."""
     text = io.StringIO()
     writer = csv.writer(text)
@@ -107,7 +107,8 @@ def _csv(space: SearchSpace[Architecture], trials: Sequence[TrialResult], front:
     for number, trial in enumerate(trials, start=1):
         arch = trial.architecture
         bounds = (None, None) if trial.interval is None else (trial.interval.low, trial.interval.high)
-        numbers = [number, trial.accuracy, *bounds, arch.depth, trial.flops, trial.params, int(arch in optimal)]
+        stratum = require(space, EncodedSpace).stratum(arch)
+        numbers = [number, trial.accuracy, *bounds, stratum, trial.flops, trial.params, int(arch in optimal)]
         texts = [arch.fingerprint, json.dumps(space.to_json(arch)), "; ".join(trial.warnings), trial.error]
         writer.writerow([*numbers, *texts])
     return text.getvalue().encode()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from models import Architecture, ArchitectureError
+from models import Architecture, ArchitectureError, CostedSpace, require
 from service.inference.scoring_context import ScoringContext
 
 
@@ -26,13 +26,13 @@ class SizeLimits:
 
         The function raises `ArchitectureError` for an architecture that is malformed or too large.
         """
-        space, shape = context.space, context.shape
-        max_flops = int(self.max_flops_ratio * space.cost(space.largest, shape).flops)
+        space, shapes = require(context.space, CostedSpace), context.shapes
+        max_flops = int(self.max_flops_ratio * space.cost(space.largest, shapes).flops)
         flops_allowed = f"at most {max_flops}, {self.max_flops_ratio:g} times those of the largest of {space.name}"
 
         def parse(data: Any) -> Architecture:
-            architecture = space.parse(data)
-            cost = space.cost(architecture, shape)
+            architecture: Architecture = space.parse(data)
+            cost = space.cost(architecture, shapes)
             if cost.params > self.max_parameters:
                 raise ArchitectureError("architecture (parameters)", cost.params, f"at most {self.max_parameters}")
             if cost.flops > max_flops:

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
-from models import Architecture, InputError, UnknownNameError, get_space, space_names
-from models.batches import BatchSpec
+from models import Architecture, BuildableSpace, InputError, UnknownNameError, get_space, require, space_names
 from proxies import Score, proxy_versions
 from proxies.runner import DEFAULT_REPEATS
 from service.inference.cache import PredictionKey
@@ -157,8 +156,8 @@ class EnsembleRegistry:
         """Context of scores that belong to no ensemble: that of the default ensemble, if there is one."""
         if self.default in self.ensembles:
             return self.ensembles[self.default].context
-        space = get_space(space_names()[0])
-        return ScoringContext(space, BatchSpec().make(space), self.device)
+        space = require(get_space(space_names()[0]), BuildableSpace)
+        return ScoringContext(space, space.task.batch_spec().make(space.task), self.device)
 
 
 def find_device(name: str) -> torch.device:
@@ -177,9 +176,10 @@ def _features(scores: Mapping[str, Score]) -> dict[str, float | None]:
 
 def _load(name: str, ensemble: Ensemble, device: torch.device) -> LoadedEnsemble:
     manifest = ensemble.manifest
+    task = require(ensemble.space, BuildableSpace).task
     context = ScoringContext(
         ensemble.space,
-        ensemble.batch or BatchSpec().make(ensemble.space),  # an ensemble without proxies has no batch
+        ensemble.batch or task.batch_spec().make(task),  # an ensemble without proxies has no batch
         device,
         seed=manifest["proxy_seed"] or 0,
         repeats=manifest.get("proxy_repeats") or DEFAULT_REPEATS,

@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
-from models import Architecture, SearchSpace
-from models.base import Shape
-from models.batches import ProbeBatch
+from models import Architecture, ProbeBatch, SearchSpace, Shapes
 from proxies.runner import DEFAULT_REPEATS
 from service.storage.score_key import ScoreKey
 
@@ -26,17 +25,16 @@ class ScoringContext:
         repeats: number of random draws that zen averages.
     """
 
-    space: SearchSpace[Architecture]
+    space: SearchSpace[Any]
     batch: ProbeBatch
     device: torch.device
     seed: int = 0
     repeats: int = DEFAULT_REPEATS
 
     @property
-    def shape(self) -> Shape:
-        """Shape of the batch, (N, C, T, V, M)."""
-        batch_size, coordinates, frames, joints, num_persons = self.batch.x.shape
-        return (batch_size, coordinates, frames, joints, num_persons)
+    def shapes(self) -> Shapes:
+        """Shapes of the network's arguments."""
+        return self.batch.shapes
 
     def score_keys(self, architecture: Architecture, proxies: Mapping[str, str]) -> dict[str, ScoreKey]:
         """Return the cache keys of an architecture's scores.

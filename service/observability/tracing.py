@@ -6,7 +6,7 @@ Off unless an endpoint is set; OpenTelemetry is imported only then.
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from common.extras import require
+from common.extras import require_extra
 from common.version import archrank_version
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def set_attributes(span: "Span | None", **attributes: Any) -> None:
 
 
 def _provider(endpoint: str) -> "TracerProvider":
-    require("telemetry", "opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+    require_extra("telemetry", "opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from common.errors import InputError
-from common.extras import require
+from common.extras import require_extra
 from service.storage.error_translation import translate
 from service.storage.errors import StoreEncodingError
 from service.storage.migrate import migrate
@@ -122,7 +122,7 @@ def parse_url(url: str | URL) -> URL:
     except exc.ArgumentError:
         raise InputError("url", "(not a URL)", ALLOWED_URLS) from None  # it may contain a password
     if parsed.drivername in ("postgres", "postgresql"):
-        require("postgres", "psycopg")
+        require_extra("postgres", "psycopg")
         parsed = parsed.set(drivername="postgresql+psycopg")
     printable = parsed.render_as_string(hide_password=True)
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from common.errors import InputError
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from service.failures import FailureKind
 from service.workers.backend import (
     Backend,

@@ -23,7 +23,7 @@ from time import monotonic
 import torch
 
 from common.errors import InputError
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from service.failures import FailureKind
 from service.workers.backend import Backend, BackendHealth, BackendState, Failure, Task, TaskOutcome
 from service.workers.errors import TaskRejectedError

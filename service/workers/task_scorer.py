@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import ArchrankError, UnknownNameError
-from models import get_space
-from models.batches import ProbeBatch, check_batch
+from models import BuildableSpace, ProbeBatch, get_space, require
 from proxies import score
 from proxies.passes.base import is_out_of_memory
 from proxies.runner import check_options
@@ -37,9 +37,7 @@ class TaskScorer:
         self, batches: Mapping[str, ProbeBatch], device: torch.device, score_timeout: float | None = None
     ) -> None:
         self.device, self._score_timeout = device, score_timeout
-        self._batches = {
-            name: ProbeBatch(batch.x.to(device), batch.y.to(device), batch.source) for name, batch in batches.items()
-        }
+        self._batches = {name: batch.to(device) for name, batch in batches.items()}
 
     def __call__(self, task: Task) -> TaskOutcome:
         """Score a task. Exceptions become failures."""
@@ -59,8 +57,8 @@ class TaskScorer:
         if task.probe_batch not in self._batches:
             raise UnknownNameError("probe_batch", task.probe_batch, list(self._batches))
         check_options(task.seed, task.repeats)
-        space, batch = get_space(task.space, **task.settings), self._batches[task.probe_batch]
-        check_batch(batch.x, batch.y, space.input_shape(len(batch.y), batch.x.shape[2]), space.num_classes)
+        space, batch = require(get_space(task.space, **task.settings), BuildableSpace), self._batches[task.probe_batch]
+        space.task.check(batch)
         network = space.build(space.parse(task.architecture), task.seed).to(self.device)
         scores = score(network, batch.x, batch.y, task.proxies, task.seed, task.repeats, self._score_timeout)
         return {proxy: asdict(proxy_score) for proxy, proxy_score in scores.items()}
@@ -78,14 +76,22 @@ class TaskScorer:
 def encode_batches(batches: Mapping[str, ProbeBatch]) -> dict[str, Any]:
     """Convert probe batches to JSON data, with tensors as base64-encoded `.npy` files."""
     return {
-        name: {"source": batch.source, "x": _encode(batch.x), "y": _encode(batch.y)} for name, batch in batches.items()
+        name: {
+            "source": batch.source,
+            "sample_axis": batch.sample_axis,
+            "tensors": {field: _encode(tensor) for field, tensor in batch.tensors.items()},
+        }
+        for name, batch in batches.items()
     }
 
 
 def decode_batches(encoded: Mapping[str, Any]) -> dict[str, ProbeBatch]:
     """Convert the result of `encode_batches` back, on the CPU."""
     return {
-        name: ProbeBatch(_decode(batch["x"]), _decode(batch["y"]), batch["source"]) for name, batch in encoded.items()
+        name: ProbeBatch.from_arrays(
+            {field: _decode(text) for field, text in batch["tensors"].items()}, batch["source"], batch["sample_axis"]
+        )
+        for name, batch in encoded.items()
     }
 
 
@@ -95,8 +101,9 @@ def _encode(tensor: Tensor) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _decode(text: str) -> Tensor:
-    return torch.from_numpy(np.load(BytesIO(base64.b64decode(text)), allow_pickle=False))
+def _decode(text: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(BytesIO(base64.b64decode(text)), allow_pickle=False)
+    return array
 
 
 def _to_failure(error: Exception) -> Failure:

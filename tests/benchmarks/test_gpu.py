@@ -21,7 +21,7 @@ from benchmarks.gpu.checks import ARCHITECTURES, Check, Options, at_least, at_mo
 from benchmarks.gpu.profiling import READ, Event, summary
 from benchmarks.gpu.running import PARTS, run_part, run_parts
 from models import get_space
-from models.batches import synthetic_batch
+from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, proxy_names
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +165,7 @@ def test_results_as_lines_and_as_a_table() -> None:
 
 def head() -> dict[str, Any]:
     space = get_space("gcn-nas")
-    return benchmark_scores.header(space.settings, synthetic_batch(space, 2, 4), "cpu")
+    return benchmark_scores.header(space.settings, synthetic_batch(space.task, 2, 4), "cpu")
 
 
 def test_a_table_of_scores_is_resumed_after_its_last_complete_row(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from benchmarks.gpu import faults
 from benchmarks.gpu.agreement import STATED, TOLERANCE, difference
 from benchmarks.gpu.checks import Options
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from proxies import Score, proxy_names, score
 
 pytestmark = [

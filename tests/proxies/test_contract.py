@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models import InputError, UnknownNameError
-from models.batches import ProbeBatch
+from models import InputError, ProbeBatch, UnknownNameError
 from models.topology import UnitTopology
 from proxies import proxy_infos, proxy_names, proxy_versions, score
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from proxies import proxy_names, score
 from proxies.passes import temporal_convolution
 from proxies.passes.copies import working_copy

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from models.topology import UnitTopology
 from proxies import score
 from proxies.base import Need

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.batches import ProbeBatch
+from models import ProbeBatch
 from proxies import score
 from proxies.base import Need
 from proxies.zico import Zico

@@ -41,16 +41,16 @@ def test_limits_are_kept(limits: dict[str, Any], rng: np.random.Generator) -> No
         cost = domain.cost(arch)
         assert cost.flops <= limits.get("max_flops", cost.flops)
         assert cost.params <= limits.get("max_params", cost.params)
-        assert arch.depth == limits.get("depth", arch.depth)
+        assert SPACE.stratum(arch) == limits.get("depth", SPACE.stratum(arch))
         assert not SPACE.warnings(arch)
     assert len(set(architectures)) > 60
 
 
 def test_flops_are_those_of_the_default_batch_or_the_one_given() -> None:
     arch = SPACE.sample(np.random.default_rng(0))
-    assert SpaceDomain(SPACE).cost(arch) == SPACE.cost(arch, SPACE.input_shape(4, 8))
-    shape = SPACE.input_shape(1, 64)
-    assert SpaceDomain(SPACE, shape=shape).cost(arch) == SPACE.cost(arch, shape)
+    assert SpaceDomain(SPACE).cost(arch) == SPACE.cost(arch, SPACE.task.input_shapes(batch_size=4, frames=8))
+    shapes = SPACE.task.input_shapes(batch_size=1, frames=64)
+    assert SpaceDomain(SPACE, shapes=shapes).cost(arch) == SPACE.cost(arch, shapes)
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_neighbors_in_a_table_do_not_drift_to_shallow_rows(rng: np.random.Genera
     table = [SPACE.sample(rng) for _ in range(300)]
     domain = TableDomain(SPACE, table)
     for depth in (4, 6, 8, 10):
-        depths = [row.depth for arch in table if arch.depth == depth for row in domain.neighbors(arch)]
+        depths = [row.depth for arch in table if SPACE.stratum(arch) == depth for row in domain.neighbors(arch)]
         assert abs(np.mean(depths) - depth) < 0.6

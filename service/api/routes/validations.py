@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from models import Architecture
+from models import Architecture, CostedSpace, EncodedSpace, require
 from service.api.deps import ContextDep, JsonRoute, RequesterDep, SettingsDep, check_number
 from service.api.documents import validated_items
 from service.api.problems import problem_responses
@@ -22,14 +22,14 @@ async def validate_architectures(
     """
     check_number(len(body.architectures), settings.max_architectures)
     scoring_context = context.ensembles.default_context
-    space, shape = scoring_context.space, scoring_context.shape
+    space, shapes = scoring_context.space, scoring_context.shapes
 
     def valid_item(architecture: Architecture) -> ValidItem:
-        cost = space.cost(architecture, shape)
+        cost = require(space, CostedSpace).cost(architecture, shapes)
         return ValidItem(
             architecture=space.to_json(architecture),
             fingerprint=architecture.fingerprint,
-            layers=architecture.depth,
+            layers=require(space, EncodedSpace).stratum(architecture),
             parameters=cost.params,
             flops=cost.flops,
             warnings=space.warnings(architecture),

@@ -10,7 +10,7 @@ from models import get_space
 from models.gcn_nas.architecture import DEPTHS
 from models.gcn_nas.backbone import fixed_graph, polynomials
 from models.gcn_nas.network import GcnNasNetwork
-from models.skeletons import KINECT, NTU
+from models.gcn_nas.skeletons import KINECT, NTU
 from tests.conftest import REFERENCES, fill_as_reference, reference_id
 
 
@@ -114,8 +114,10 @@ def test_parameters_by_formula_are_those_of_the_network(settings: dict[str, Any]
     samples = [space.sample(rng, depth=depth) for depth in DEPTHS for _ in range(3)]
     for arch in [*samples, space.largest]:
         with torch.device("meta"):
-            network = GcnNasNetwork(arch, space.skeleton, space.num_persons, space.num_classes)
-        assert space.cost(arch, space.input_shape(2, 5)).params == sum(p.numel() for p in network.parameters())
+            network = GcnNasNetwork(arch, space.task.skeleton, space.task.num_persons, space.task.num_classes)
+        assert space.cost(arch, space.task.input_shapes(batch_size=2, frames=5)).params == sum(
+            p.numel() for p in network.parameters()
+        )
 
 
 def test_parameters_of_the_whole_benchmark(space: Any, benchmark_folder: Any) -> None:
@@ -128,4 +130,4 @@ def test_parameters_of_the_whole_benchmark(space: Any, benchmark_folder: Any) ->
         (entry,) = json.loads(file.read_text()).values()
         arch = space.parse({"weights": entry["weights"]})
         published = entry["zero_cost_scores"]["params"]["score"]
-        assert space.cost(arch, space.input_shape(1, 16)).params == published, file.name
+        assert space.cost(arch, space.task.input_shapes(batch_size=1, frames=16)).params == published, file.name

@@ -90,7 +90,7 @@ def test_a_malformed_architecture_does_not_affect_the_others(post: Post) -> None
 
 def test_three_notations_of_an_architecture_are_equal(post: Post) -> None:
     arch = get_space("gcn-nas").parse(SMALL)
-    mask = [[int(cell) for cell in row] for row in arch.mask]  # type: ignore[attr-defined]
+    mask = [[int(cell) for cell in row] for row in arch.mask]
     weights = [[0.12 if cell else 0.08 for cell in row] for row in mask]
     forms = [SMALL, {"space": "gcn-nas", "mask": mask}, {"weights": weights}]
     first, *others = post("/v1/predictions", architectures=forms, proxies=CHEAP)["predictions"]

@@ -15,7 +15,7 @@ import pytest
 from ensemble.data.scores import load_scores
 from ensemble.errors import BenchmarkError
 from models import InputError
-from models.batches import BatchSpec
+from models.gcn_nas.batches import MotionBatchSpec
 from service.cli.score_benchmark import _locked, score_benchmark
 
 PROXIES = ["params", "synflow", "nwot", "zen"]
@@ -74,10 +74,15 @@ def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_
 
 
 def test_scores_of_another_kind_are_never_mixed(table: Path, tmp_path: Path) -> None:
-    out, spec = tmp_path / "scores.jsonl", BatchSpec(batch_size=2, frames=8)
+    out, spec = tmp_path / "scores.jsonl", MotionBatchSpec(batch_size=2, frames=8)
     assert score_benchmark(table, out, spec, repeats=1, proxies=["params"], jobs=1, limit=2) == 2
     assert score_benchmark(table, out, spec, repeats=1, proxies=["params"], jobs=1, limit=2) == 0
-    for change in ({"seed": 1}, {"repeats": 2}, {"proxies": ["zen"]}, {"batch": BatchSpec(batch_size=4, frames=8)}):
+    for change in (
+        {"seed": 1},
+        {"repeats": 2},
+        {"proxies": ["zen"]},
+        {"batch": MotionBatchSpec(batch_size=4, frames=8)},
+    ):
         arguments: dict[str, Any] = {
             "batch": spec,
             "repeats": 1,
@@ -97,7 +102,7 @@ def test_bad_options_leave_no_table_behind(table: Path, tmp_path: Path) -> None:
         {"seed": -1},
         {"repeats": 0},
         {"proxies": ["zenith"]},
-        {"batch": BatchSpec(source="npz", data="no")},
+        {"batch": MotionBatchSpec(source="npz", data="no")},
     ):
         with pytest.raises(InputError):
             score_benchmark(table, out, **options)
@@ -112,7 +117,7 @@ def test_a_second_writer_is_refused(table: Path, tmp_path: Path) -> None:
 
 def test_progress_is_called_after_every_row(table: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    spec = BatchSpec(batch_size=2, frames=8)
+    spec = MotionBatchSpec(batch_size=2, frames=8)
     score_benchmark(
         table, tmp_path / "s.jsonl", spec, proxies=["params"], jobs=2, limit=4, progress=lambda *n: calls.append(n)
     )

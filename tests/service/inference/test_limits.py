@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models import ArchitectureError
-from models.batches import synthetic_batch
 from models.gcn_nas import PENG, GcnNas
+from models.gcn_nas.batches import synthetic_batch
 from service.api.documents import score_response
 from service.api.schemas import FailedItem
 from service.inference import pipeline
@@ -34,12 +34,12 @@ def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scoring_context(space: Any, frames: int = 8) -> ScoringContext:
-    return ScoringContext(space, synthetic_batch(space, batch_size=2, frames=frames), torch.device("cpu"))
+    return ScoringContext(space, synthetic_batch(space.task, batch_size=2, frames=frames), torch.device("cpu"))
 
 
 def test_limits_are_what_is_just_allowed(space: Any) -> None:
     arch = space.parse(SMALL)
-    params = space.cost(arch, space.input_shape(2, 8)).params
+    params = space.cost(arch, space.task.input_shapes(batch_size=2, frames=8)).params
     assert SizeLimits(params, 4.0).parser(scoring_context(space))(SMALL) == arch
     with pytest.raises(ArchitectureError) as caught:
         SizeLimits(params - 1, 4.0).parser(scoring_context(space))(SMALL)

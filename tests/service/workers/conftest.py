@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.batches import ProbeBatch, synthetic_batch
+from models import ProbeBatch
+from models.gcn_nas.batches import synthetic_batch
 from service.workers.backend import Backend, Task, TaskOutcome
 from tests.service.conftest import SMALL
 
@@ -57,4 +58,4 @@ def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, TaskOutcome]:
 @pytest.fixture(scope="session")
 def small(space: Any) -> ProbeBatch:
     """A probe batch that is scored fast."""
-    return synthetic_batch(space, batch_size=2, frames=4)
+    return synthetic_batch(space.task, batch_size=2, frames=4)

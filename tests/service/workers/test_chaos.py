@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from models import InputError
-from models.batches import ProbeBatch
+from models import InputError, ProbeBatch
 from proxies import score
 from service.workers.backend import TaskOutcome
 from service.workers.errors import TaskRejectedError

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from models import InputError, get_space
-from models.batches import ProbeBatch
+from models import InputError, ProbeBatch, get_space
 from proxies import score
 from service.workers.backend import Backend, Task, TaskOutcome
 from service.workers.errors import TaskRejectedError

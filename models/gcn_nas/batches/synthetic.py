@@ -4,26 +4,24 @@ Each class is a movement: every joint rotates about its parent with its own axis
 moves all of its descendants. Samples of a class differ in body size, view, tempo, phase and sensor noise.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from common.errors import BatchError, check_seed
-from models.base import SearchSpace
-from models.batches.base import ProbeBatch
-from models.skeletons import Skeleton
+from models.gcn_nas.skeletons import Skeleton
+from models.gcn_nas.task import SkeletonTask
+from models.task import ProbeBatch
 
 MAX_SIZES = {"batch_size": 1024, "frames": 4096}
 SAMPLES_PER_CLASS = 2
 
 
-def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
+def synthetic_batch(task: SkeletonTask, batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
     """Generate a batch of synthetic motion with class structure.
 
     Args:
-        space: search space whose networks take the batch.
+        task: task of the networks.
         batch_size: number of samples; consecutive pairs share a class.
         frames: number of frames.
         seed: seed of the motion; the same seed gives the same batch on every machine.
@@ -37,8 +35,8 @@ def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed:
 
     Example:
         >>> from models import get_space
-        >>> from models.batches import synthetic_batch
-        >>> batch = synthetic_batch(get_space("gcn-nas"), batch_size=4, frames=8)
+        >>> from models.gcn_nas.batches import synthetic_batch
+        >>> batch = synthetic_batch(get_space("gcn-nas").task, batch_size=4, frames=8)
         >>> tuple(batch.x.shape), batch.y.tolist()
         ((4, 3, 8, 25, 2), [0, 0, 1, 1])
     """
@@ -46,14 +44,15 @@ def synthetic_batch(space: SearchSpace[Any], batch_size: int, frames: int, seed:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZES[field]:
             raise BatchError(field, value, f"a whole number from 1 to {MAX_SIZES[field]}")
     check_seed(seed)
-    skeleton = space.skeleton
-    _, channels, _, _, num_persons = space.input_shape(batch_size, frames)
-    labels = (np.arange(batch_size) // SAMPLES_PER_CLASS) % space.num_classes
+    skeleton = task.skeleton
+    ((_, channels, _, _, num_persons),) = task.input_shapes(batch_size=batch_size, frames=frames)
+    labels = (np.arange(batch_size) // SAMPLES_PER_CLASS) % task.num_classes
     x = np.empty((batch_size, channels, frames, skeleton.joints, num_persons), dtype=np.float32)
     for n, label in enumerate(labels):
         for person in range(num_persons):
             x[n, ..., person] = _movement(skeleton, frames, (seed, int(label), person), (seed, n, person, 1))
-    return ProbeBatch(torch.from_numpy(x), torch.from_numpy(labels.astype(np.int64)), f"synthetic motion, seed {seed}")
+    targets = torch.from_numpy(labels.astype(np.int64))
+    return ProbeBatch((torch.from_numpy(x),), targets, f"synthetic motion, seed {seed}")
 
 
 def _movement(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from common.errors import BatchError, InputError, check_seed
 from common.files import check_file, read_json
-from models.base import SearchSpace
-from models.batches.base import ProbeBatch, check_batch
+from models.gcn_nas.task import SkeletonTask
+from models.task import ProbeBatch
 
 PICKLE_HELP = (
     "labels as .npy or .json, since a pickle can run code when it is read; convert yours once with: "
@@ -35,7 +35,7 @@ NUMERIC_KINDS = "iuf"
 
 @IGNORE_OVERFLOW
 def ntu_batch(
-    space: SearchSpace[Any], data: str | Path, labels: str | Path, batch_size: int, frames: int, seed: int = 0
+    task: SkeletonTask, data: str | Path, labels: str | Path, batch_size: int, frames: int, seed: int = 0
 ) -> ProbeBatch:
     """Sample a batch from an NTU-style array.
 
@@ -43,7 +43,7 @@ def ntu_batch(
     sequence is resampled to `frames` frames.
 
     Args:
-        space: search space whose networks take the batch.
+        task: task of the networks.
         data: a `.npy` file, (N, C, T, V, M).
         labels: a `.npy` or `.json` file, one label per sequence.
         batch_size: number of sequences.
@@ -54,29 +54,29 @@ def ntu_batch(
         The batch.
 
     Raises:
-        BatchError: a file is missing, malformed or a pickle, or a shape or label does not fit the space.
+        BatchError: a file is missing, malformed or a pickle, or a shape or label does not fit the task.
     """
     array = _load_npy(data, "data")
     y = _labels(labels)
-    _, channels, _, joints, num_persons = space.input_shape(batch_size, frames)
+    ((_, channels, _, joints, num_persons),) = task.input_shapes(batch_size=batch_size, frames=frames)
     if array.ndim != 5 or (array.shape[1], *array.shape[3:]) != (channels, joints, num_persons):
         raise BatchError("data (shape)", array.shape, f"(N, {channels}, T, {joints}, {num_persons})")
     if len(y) != len(array):
         raise BatchError("labels (length)", len(y), f"{len(array)}, one per sequence")
     chosen = _sample_sequences(y, batch_size, seed)
     x = np.stack([_resample(_trim(np.asarray(array[i], dtype=np.float32)), frames) for i in chosen])
-    return _make_batch(space, x, y[chosen], f"{Path(data).name}, seed {seed}")
+    return _make_batch(task, x, y[chosen], f"{Path(data).name}, seed {seed}")
 
 
 @IGNORE_OVERFLOW
-def npz_batch(space: SearchSpace[Any], path: str | Path, batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
+def npz_batch(task: SkeletonTask, path: str | Path, batch_size: int, frames: int, seed: int = 0) -> ProbeBatch:
     """Sample a batch from an `.npz` file of ragged sequences of one person each.
 
     The file holds the arrays `frames`, (sum of lengths, V, C), `lengths`, (n,), and `label`, (n,). Classes are numbered
-    by the rank of their label. Sequences are resampled to `frames` frames; further persons of the space are zero.
+    by the rank of their label. Sequences are resampled to `frames` frames; further persons of the task are zero.
 
     Args:
-        space: search space whose networks take the batch.
+        task: task of the networks.
         path: the `.npz` file.
         batch_size: number of sequences.
         frames: number of frames.
@@ -86,10 +86,10 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, batch_size: int, frames
         The batch.
 
     Raises:
-        BatchError: the file is missing or malformed, or a shape or label does not fit the space.
+        BatchError: the file is missing or malformed, or a shape or label does not fit the task.
     """
     points, lengths, y = _load_npz(path)
-    _, channels, _, joints, num_persons = space.input_shape(batch_size, frames)
+    ((_, channels, _, joints, num_persons),) = task.input_shapes(batch_size=batch_size, frames=frames)
     if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMERIC_KINDS:
         allowed = f"numbers, (frames of all sequences, {joints}, {channels})"
         raise BatchError("frames (shape)", (points.shape, str(points.dtype)), allowed)
@@ -109,12 +109,12 @@ def npz_batch(space: SearchSpace[Any], path: str | Path, batch_size: int, frames
     for row, i in enumerate(chosen):
         sequence = points[starts[i] : starts[i + 1]].astype(np.float32).transpose(2, 0, 1)[..., None]
         x[row, ..., :1] = _resample(sequence, frames)
-    return _make_batch(space, x, y[chosen], f"{Path(path).name}, seed {seed}")
+    return _make_batch(task, x, y[chosen], f"{Path(path).name}, seed {seed}")
 
 
-def _make_batch(space: SearchSpace[Any], x: NDArray[Any], y: NDArray[Any], source: str) -> ProbeBatch:
-    batch = ProbeBatch(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64)), source)
-    check_batch(batch.x, batch.y, space.input_shape(len(x), x.shape[2]), space.num_classes)
+def _make_batch(task: SkeletonTask, x: NDArray[Any], y: NDArray[Any], source: str) -> ProbeBatch:
+    batch = ProbeBatch((torch.from_numpy(x),), torch.from_numpy(y.astype(np.int64)), source)
+    task.check(batch)
     return batch
 
 

@@ -1,0 +1,76 @@
+"""Serializable specification of a probe batch, as score tables and ensembles store it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import BatchError, UnknownNameError
+from models.task import ProbeBatch, Shapes, Task
+
+
+class BatchSpec(BaseModel, ABC):
+    """Specification of a probe batch. Tasks subclass it with the fields of their data.
+
+    Attributes:
+        source: kind of the data.
+        seed: seed of the batch.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        """Read a specification.
+
+        Args:
+            fields: values by field.
+
+        Raises:
+            UnknownNameError: a field is unknown.
+            BatchError: a value is not allowed.
+        """
+        for name in fields:
+            if name not in cls.model_fields and cls.model_config.get("extra") == "forbid":
+                raise UnknownNameError("batch", name, list(cls.model_fields))
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "batch"
+            raise BatchError(field, first["input"], first["msg"]) from error
+
+    @abstractmethod
+    def make(self, task: Task) -> ProbeBatch:
+        """Make the batch.
+
+        Args:
+            task: task of the networks.
+
+        Raises:
+            BatchError: the data do not fit the task.
+        """
+
+    @abstractmethod
+    def shapes(self, task: Task) -> Shapes:
+        """Return the shapes of the network's arguments, without making the batch."""
+
+
+class SyntheticSpec(BatchSpec):
+    """A batch that the task generates; further fields are its sizes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    source: Literal["synthetic"] = "synthetic"
+
+    def make(self, task: Task) -> ProbeBatch:
+        """Generate the batch."""
+        return task.synthetic_batch(self.seed, **(self.model_extra or {}))
+
+    def shapes(self, task: Task) -> Shapes:
+        """Return the shapes of the network's arguments."""
+        return task.input_shapes(**(self.model_extra or {}))
