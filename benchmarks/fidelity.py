@@ -34,7 +34,7 @@ def run(job: tuple[int, int, tuple[int, int, int]]) -> tuple[int, tuple[int, int
     """Score architecture number `index` of depth `depth` at one fidelity."""
     depth, index, fidelity = job
     torch.set_num_threads(1)
-    space = get_space(SPACE)
+    space: Any = get_space(SPACE)
     arch = space.sample(np.random.default_rng([depth, index]), depth=depth)
     batch_size, frames, repeats = fidelity
     batch = synthetic_batch(space.task, batch_size, frames)

@@ -8,6 +8,7 @@ from ensemble import Benchmark, Ensemble, Entry, FeatureTable, card, get_combine
 from ensemble.evaluation.baselines import baselines
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import structural_folds, summarize
+from models import EncodedSpace, require
 
 Metrics = dict[str, Any]
 
@@ -98,7 +99,7 @@ def test_a_card_is_plain_data_about_the_ensemble(ensemble: Ensemble, benchmark: 
     assert result["benchmark"] == benchmark.summary
     assert result["features"] == {
         "proxies": 4,
-        "structure": len(benchmark.space.features(benchmark.architectures[0])),
+        "structure": len(require(benchmark.space, EncodedSpace).feature_names),
         "cost": 2,
     }
     assert result["baselines"] == ["stratum", "params"]

@@ -4,6 +4,7 @@ Its accuracy is 0.004 for each layer plus 0.01 for L2 in slot 9.
 """
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_the_module_that_matters_is_the_best_mutation(ensemble: Ensemble, benchm
 
 
 def test_mutations_are_neighbors_with_a_gain(ensemble: Ensemble, archs: list[Architecture]) -> None:
-    space = ensemble.space
+    space: Any = ensemble.space
     for arch in archs[:5]:
         (current,) = ensemble.predict([arch])
         suggested = ensemble.suggest_mutations(arch)

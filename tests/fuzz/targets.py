@@ -203,7 +203,7 @@ def _npz() -> list[bytes]:
 
 def _read_npz(content: bytes, folder: Path) -> None:
     (folder / "x.npz").write_bytes(content)
-    npz_batch(SPACE, folder / "x.npz", 4, 8)
+    npz_batch(SPACE.task, folder / "x.npz", 4, 8)
 
 
 def _npy(array: Any) -> bytes:
@@ -217,20 +217,20 @@ def _read_npz_member(content: bytes, folder: Path) -> None:
     with zipfile.ZipFile(folder / "x.npz", "w") as archive:
         for name, array in _sequences().items():
             archive.writestr(f"{name}.npy", content if name == "frames" else _npy(array))
-    npz_batch(SPACE, folder / "x.npz", 4, 8)
+    npz_batch(SPACE.task, folder / "x.npz", 4, 8)
 
 
 def _read_npy(content: bytes, folder: Path) -> None:
     (folder / "x.npy").write_bytes(content)
     (folder / "y.npy").write_bytes(_npy(np.array([0, 1])))
-    ntu_batch(SPACE, folder / "x.npy", folder / "y.npy", 2, 4)
+    ntu_batch(SPACE.task, folder / "x.npy", folder / "y.npy", 2, 4)
 
 
 def _read_labels(content: bytes, folder: Path) -> None:
     (folder / "x.npy").write_bytes(_npy(np.ones((2, 3, 4, 25, 2), "f4")))
     name = "y.npy" if content.startswith(b"\x93") else "y.json"
     (folder / name).write_bytes(content)
-    ntu_batch(SPACE, folder / "x.npy", folder / name, 2, 4)
+    ntu_batch(SPACE.task, folder / "x.npy", folder / name, 2, 4)
 
 
 @lru_cache

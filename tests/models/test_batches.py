@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch
 
 from models import BatchError, ProbeBatch, get_space
 from models.gcn_nas.batches import MotionBatchSpec, npz_batch, ntu_batch, synthetic_batch
-from models.task import check_batch
 
 
 def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
@@ -21,7 +21,7 @@ def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
     assert batch.x.shape == (8, 3, 32, 25, 2)
     assert batch.y.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert batch.fingerprint == again.fingerprint != other.fingerprint
-    check_batch(batch.x, batch.y, space.task.input_shapes(batch_size=8, frames=32), space.num_classes)
+    space.task.check(batch)
     motion = (batch.x - batch.x.mean(2, keepdim=True)).flatten(1)
     similarity = torch.corrcoef(motion)
     same_class = similarity[torch.arange(0, 8, 2), torch.arange(1, 8, 2)].mean()
@@ -31,7 +31,7 @@ def test_synthetic_batch_is_seeded_and_class_structured(space: Any) -> None:
 
 def test_synthetic_batch_fits_other_skeletons() -> None:
     kinect = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=2)
-    batch = synthetic_batch(kinect, batch_size=6, frames=5)
+    batch = synthetic_batch(kinect.task, batch_size=6, frames=5)
     assert batch.x.shape == (6, 3, 5, 20, 1)
     assert batch.y.tolist() == [0, 0, 1, 1, 0, 0]
 
@@ -57,11 +57,11 @@ def ntu_files(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_ntu_layout(space: Any, ntu_files: tuple[Path, Path]) -> None:
     data, labels = ntu_files
-    batch = ntu_batch(space, data, labels, batch_size=4, frames=8, seed=1)
+    batch = ntu_batch(space.task, data, labels, batch_size=4, frames=8, seed=1)
     assert batch.x.shape == (4, 3, 8, 25, 2)
     assert sorted(batch.y.tolist()) == [7, 7, 9, 9]
     assert bool((batch.x[:, :, -1] != 0).all()), "trailing zeros are removed"
-    assert batch.fingerprint == ntu_batch(space, data, labels.with_suffix(".npy"), 4, 8, 1).fingerprint
+    assert batch.fingerprint == ntu_batch(space.task, data, labels.with_suffix(".npy"), 4, 8, 1).fingerprint
     spec = MotionBatchSpec(source="ntu", batch_size=4, frames=8, seed=1, data=str(data), labels=str(labels))
     assert spec.make(space.task).fingerprint == batch.fingerprint
 
@@ -80,7 +80,7 @@ def test_pickled_labels_are_refused_with_a_command_to_convert_them(space: Any, n
     pickled = labels.with_suffix(".pkl")
     pickled.write_bytes(pickle.dumps((["a"] * 6, [7, 9, 7, 9, 7, 9])))
     with pytest.raises(BatchError, match=r"convert yours once with: python -c"):
-        ntu_batch(space, data, pickled, batch_size=4, frames=8)
+        ntu_batch(space.task, data, pickled, batch_size=4, frames=8)
 
 
 @pytest.mark.parametrize(
@@ -98,27 +98,27 @@ def test_malformed_labels_are_refused(space: Any, ntu_files: tuple[Path, Path], 
     data, path = ntu_files
     path.write_text(labels)
     with pytest.raises(BatchError, match=message):
-        ntu_batch(space, data, path, batch_size=6, frames=8)
+        ntu_batch(space.task, data, path, batch_size=6, frames=8)
 
 
 def test_malformed_arrays_are_refused(space: Any, ntu_files: tuple[Path, Path], tmp_path: Path) -> None:
     data, labels = ntu_files
     with pytest.raises(BatchError, match="batch_size: got 7"):
-        ntu_batch(space, data, labels, batch_size=7, frames=8)
+        ntu_batch(space.task, data, labels, batch_size=7, frames=8)
     np.save(data, np.zeros((6, 3, 20, 20, 2), dtype=np.float32))
     with pytest.raises(BatchError, match=r"data \(shape\)"):
-        ntu_batch(space, data, labels, batch_size=2, frames=8)
+        ntu_batch(space.task, data, labels, batch_size=2, frames=8)
     np.save(data, np.full((6, 3, 20, 25, 2), np.nan, dtype=np.float32))
     with pytest.raises(BatchError, match="finite"):
-        ntu_batch(space, data, labels, batch_size=2, frames=8)
+        ntu_batch(space.task, data, labels, batch_size=2, frames=8)
     np.save(data, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(BatchError, match=r"readable \.npy"):
-        ntu_batch(space, data, labels, batch_size=2, frames=8)
+        ntu_batch(space.task, data, labels, batch_size=2, frames=8)
     data.write_bytes(b"")
     with pytest.raises(BatchError, match=r"readable \.npy"):
-        ntu_batch(space, data, labels, batch_size=2, frames=8)
+        ntu_batch(space.task, data, labels, batch_size=2, frames=8)
     with pytest.raises(BatchError, match=r"a \.npy file"):
-        ntu_batch(space, tmp_path / "data.csv", labels, batch_size=2, frames=8)
+        ntu_batch(space.task, tmp_path / "data.csv", labels, batch_size=2, frames=8)
 
 
 def test_ragged_npz(tmp_path: Path) -> None:
@@ -127,32 +127,31 @@ def test_ragged_npz(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).standard_normal((13, 20, 3)).astype(np.float16)
     path = tmp_path / "data.npz"
     np.savez(path, frames=frames, lengths=lengths, label=np.array([1, 2, 1, 2]))
-    batch = npz_batch(kinect, path, batch_size=4, frames=6)
+    batch = npz_batch(kinect.task, path, batch_size=4, frames=6)
     assert batch.x.shape == (4, 3, 6, 20, 2)
     assert sorted(batch.y.tolist()) == [0, 0, 1, 1]
     assert not bool(batch.x[..., 1].any())
     np.savez(path, frames=frames, lengths=lengths + 1, label=np.array([1, 2, 1, 2]))
     with pytest.raises(BatchError, match="lengths"):
-        npz_batch(kinect, path, batch_size=4, frames=6)
+        npz_batch(kinect.task, path, batch_size=4, frames=6)
     np.savez(path, frames=frames, label=np.array([1, 2, 1, 2]))
     with pytest.raises(BatchError, match="frames, lengths and label"):
-        npz_batch(kinect, path, batch_size=4, frames=6)
+        npz_batch(kinect.task, path, batch_size=4, frames=6)
     with pytest.raises(BatchError, match=r"missing\.npz.*an existing file"):
-        npz_batch(kinect, tmp_path / "missing.npz", batch_size=4, frames=6)
+        npz_batch(kinect.task, tmp_path / "missing.npz", batch_size=4, frames=6)
 
 
 def test_recorded_kinect_data(datasets_folder: Path) -> None:
     kinect = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=10)
-    batch = npz_batch(kinect, datasets_folder / "nw-ucla.npz", batch_size=6, frames=16, seed=3)
+    batch = npz_batch(kinect.task, datasets_folder / "nw-ucla.npz", batch_size=6, frames=16, seed=3)
     assert batch.x.shape == (6, 3, 16, 20, 1)
     assert batch.y.bincount().max() == 2
 
 
 def test_check_batch_names_the_malformed_field(space: Any, batch: ProbeBatch) -> None:
-    shape = space.task.input_shapes(batch_size=4, frames=8)
     with pytest.raises(BatchError, match=r"x \(shape\)"):
-        check_batch(batch.x[..., 0], batch.y, shape, 60)
+        space.task.check(replace(batch, inputs=(batch.x[..., 0],)))
     with pytest.raises(BatchError, match="y \\(shape\\)"):
-        check_batch(batch.x, batch.y[:2], shape, 60)
+        space.task.check(replace(batch, targets=batch.y[:2]))
     with pytest.raises(BatchError, match="labels from 0 to 0"):
-        check_batch(batch.x, batch.y, shape, 1)
+        get_space("gcn-nas", num_classes=1).task.check(batch)

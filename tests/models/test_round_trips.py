@@ -38,11 +38,11 @@ PINNED = {"gcn-nas": ({"layers": [["L2", "S"], ["S"], [], ["L", "ST"]]}, "94498f
 
 def architectures(name: str) -> st.SearchStrategy[Architecture]:
     """Random architectures, up to three mutations from the sampling distribution."""
-    space = get_space(name)
+    space: Any = get_space(name)
 
     def draw(seed: int, mutations: int) -> Architecture:
         rng = np.random.default_rng(seed)
-        arch = space.sample(rng)
+        arch: Architecture = space.sample(rng)
         for _ in range(mutations):
             arch = space.mutate(arch, rng)
         return arch
@@ -86,7 +86,7 @@ def test_architectures_are_equal_exactly_if_their_texts_and_fingerprints_are(nam
     @EXAMPLES
     @given(architectures(name), architectures(name), st.integers(0, 2**32 - 1))
     def check(first: Architecture, other: Architecture, seed: int) -> None:
-        space = get_space(name)
+        space: Any = get_space(name)
         for second in (first, other, space.mutate(first, np.random.default_rng(seed))):
             same = first == second
             assert (first.fingerprint == second.fingerprint) == same
@@ -97,7 +97,7 @@ def test_architectures_are_equal_exactly_if_their_texts_and_fingerprints_are(nam
 
 
 def test_samples_have_the_described_depths(name: str) -> None:
-    space = get_space(name)
+    space: Any = get_space(name)
     description = json.loads(json.dumps(space.describe()))
 
     @EXAMPLES

@@ -16,7 +16,7 @@ HAND = Skeleton("hand", 6, ((2, 1), (3, 1), (4, 1), (5, 4), (6, 5)))
 def test_a_space_of_any_skeleton(skeleton: Skeleton) -> None:
     space: Any = get_space("gcn-nas", skeleton=skeleton, num_persons=1, num_classes=3)
     reconstructed = get_space("gcn-nas", **json.loads(json.dumps(space.settings)))
-    assert reconstructed.skeleton == skeleton
+    assert reconstructed.task.skeleton == skeleton
     batch = synthetic_batch(space.task, batch_size=2, frames=4)
     assert space.build(space.parse([["L2", "S"]] * 4))(batch.x).shape == (2, 3)
 

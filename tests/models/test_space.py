@@ -159,27 +159,23 @@ def test_build_depends_on_the_seed_alone(any_space: Any, samples: list[Any]) -> 
 
 
 def test_analytic_cost_is_that_of_the_network(any_space: Any, samples: list[Any]) -> None:
-    shape = any_space.input_shape(3, 13)
+    shapes = any_space.task.input_shapes()
     for arch in samples[:8]:
         network = any_space.build(arch).to("meta")
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            logits = network(torch.empty(shape, device="meta"))
-        cost = any_space.cost(arch, shape)
+            logits = network(*(torch.empty(shape, device="meta") for shape in shapes))
+        cost = any_space.cost(arch, shapes)
         assert cost.flops == counter.get_total_flops()
         assert cost.params == sum(p.numel() for p in network.parameters())
-        assert logits.shape == (3, any_space.num_classes)
+        assert logits.shape == (shapes[0][0], any_space.task.num_outputs)
 
 
 def test_no_architecture_costs_more_than_the_largest(any_space: Any, samples: list[Any]) -> None:
     largest = any_space.largest
-    assert any_space.features(largest)["depth"] == any_space.max_layers
-    for frames in (1, 8, 300):
-        shape = any_space.input_shape(2, frames)
-        maximum = any_space.cost(largest, shape)
-        for arch in (*samples, *any_space.neighbors(largest)):
-            cost = any_space.cost(arch, shape)
-            assert cost.params <= maximum.params
-            assert cost.flops <= maximum.flops
+    maximum = any_space.cost(largest)
+    for arch in (*samples, *any_space.neighbors(largest)):
+        assert any_space.cost(arch).params <= maximum.params
+        assert any_space.cost(arch).flops <= maximum.flops
 
 
 def test_settings_reconstruct_the_space(any_space: Any) -> None:

@@ -51,7 +51,9 @@ class Evaluator:
     def _evaluate(self, arch: Architecture) -> TrialResult:
         if int(arch.fingerprint, 16) % 7 == 0:
             return TrialResult(arch, None, 1, 1, error="it failed")
-        return TrialResult(arch, value(arch), SPACE.cost(arch, SPACE.input_shape(1, 8)).flops, 1)
+        return TrialResult(
+            arch, value(arch), SPACE.cost(arch, SPACE.task.input_shapes(batch_size=1, frames=8)).flops, 1
+        )
 
 
 def search(path: Path, name: str, evaluator: Evaluator, budget: int = BUDGET) -> list[TrialResult]:

@@ -113,7 +113,7 @@ def test_proposals_are_valid_distinct_and_seeded(name: str) -> None:
             for strategy in searches:
                 strategy.tell([evaluate(arch) for arch in batch])
         assert len(set(proposed)) == len(proposed)
-        assert all(depth in (None, arch.depth) and not SPACE.warnings(arch) for arch in proposed)
+        assert all(depth in (None, SPACE.stratum(arch)) and not SPACE.warnings(arch) for arch in proposed)
 
     check()
 
@@ -155,7 +155,7 @@ def test_stays_within_limits(name: str) -> None:
     limit = 4_000_000_000
     domain = SpaceDomain(SPACE, depth=6, max_flops=limit)
     for trial in flatten(run(make_strategy(name, domain), 160)):
-        assert trial.architecture.depth == 6
+        assert SPACE.stratum(trial.architecture) == 6
         assert trial.flops <= limit
 
 

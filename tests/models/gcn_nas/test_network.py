@@ -114,7 +114,7 @@ def test_parameters_by_formula_are_those_of_the_network(settings: dict[str, Any]
     samples = [space.sample(rng, depth=depth) for depth in DEPTHS for _ in range(3)]
     for arch in [*samples, space.largest]:
         with torch.device("meta"):
-            network = GcnNasNetwork(arch, space.skeleton, space.num_persons, space.num_classes)
+            network = GcnNasNetwork(arch, space.task.skeleton, space.task.num_persons, space.task.num_classes)
         assert space.cost(arch, space.task.input_shapes(batch_size=2, frames=5)).params == sum(
             p.numel() for p in network.parameters()
         )

@@ -74,7 +74,8 @@ def test_scores_of_a_lost_device_are_discarded(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_batches_are_serialised_exactly(small: ProbeBatch) -> None:
-    text = json.dumps(encode_batches({"small": small, "strided": ProbeBatch(small.x.flip(0).mT.mT, small.y, "other")}))
+    strided = ProbeBatch((small.x.flip(0).mT.mT,), small.y, "other")
+    text = json.dumps(encode_batches({"small": small, "strided": strided}))
     decoded = decode_batches(json.loads(text))
     assert (decoded["small"].fingerprint, decoded["small"].source) == (small.fingerprint, small.source)
     assert (decoded["small"].x.dtype, decoded["small"].y.dtype) == (torch.float32, torch.int64)
