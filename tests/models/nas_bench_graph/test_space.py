@@ -112,7 +112,9 @@ def test_neighbors_are_symmetric() -> None:
 def test_neighbors_are_one_choice_apart() -> None:
     def choices(arch: NasBenchGraphArchitecture) -> set[NasBenchGraphArchitecture]:
         link, ops = list(arch.link), list(arch.ops)
-        objects = [{"link": link, "ops": [*ops[:i], op, *ops[i + 1 :]]} for i in range(4) for op in OPERATIONS]
+        objects: list[dict[str, Any]] = [
+            {"link": link, "ops": [*ops[:i], op, *ops[i + 1 :]]} for i in range(4) for op in OPERATIONS
+        ]
         objects += [{"link": [*link[:i], k, *link[i + 1 :]], "ops": ops} for i in range(4) for k in range(i + 1)]
         valid = [obj for obj in objects if set(obj["ops"]) != {"skip"}]
         return {CORA.parse(obj) for obj in valid} - {arch}
