@@ -25,7 +25,7 @@ PROXIES = (
 )
 """Published proxies; parameters and FLOPs in millions."""
 LOGARITHMS = ("synflow",)
-"""Proxies that were published as their natural logarithm."""
+"""Proxies that were published as their natural logarithm, or as 0 where the score is 0."""
 FAILED = (-1e8, -math.inf)
 """Published in place of a score that could not be computed."""
 ACCURACIES = "accuracy.csv"
@@ -85,7 +85,7 @@ def _scores(record: Record, place: str) -> Mapping[str, float | None]:
     scores = {name: None if score in FAILED else score for name, score in scores.items()}
     for name in LOGARITHMS:
         if (logarithm := scores.get(name)) is not None:
-            scores[name] = math.exp(logarithm)
+            scores[name] = math.exp(logarithm) if logarithm else None
     return scores
 
 
