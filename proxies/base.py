@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, ClassVar, Literal
 
-Status = Literal["ok", "failed"]
+Status = Literal["ok", "failed", "not_applicable"]
 MAX_LOG = math.log(sys.float_info.max)
 
 

@@ -1,4 +1,4 @@
-"""Client of archrank, which predicts the accuracy of graph-convolutional architectures without training them.
+"""Client of archrank, which predicts the accuracy of neural architectures without training them.
 
 The package needs neither torch nor the server's packages:
 
@@ -46,6 +46,7 @@ from archrank_client.schemas import (
     Problem,
     ProxyScore,
     Scores,
+    Space,
     SuggestedMutation,
     Summary,
     Validation,
@@ -92,6 +93,7 @@ __all__ = [
     "Result",
     "Scores",
     "ServerError",
+    "Space",
     "SuggestedMutation",
     "Summary",
     "UnexpectedResponseError",
