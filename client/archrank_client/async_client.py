@@ -12,7 +12,7 @@ from archrank_client.operations import Operations
 from archrank_client.options import request_options
 from archrank_client.progress import Progress, progress_callback
 from archrank_client.results import Failure, Ranked, Result, rank_results
-from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Space, Validation
+from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
 from archrank_client.transport import AsyncTransport, Settings
 
 
@@ -123,7 +123,7 @@ class AsyncClient:
         """As `Client.jobs`."""
         return await self._operations.jobs(limit)
 
-    async def spaces(self) -> dict[str, Space]:
+    async def spaces(self) -> dict[str, dict[str, Any]]:
         """As `Client.spaces`."""
         return await self._operations.spaces()
 

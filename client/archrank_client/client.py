@@ -11,7 +11,7 @@ from archrank_client.operations import Operations
 from archrank_client.options import request_options
 from archrank_client.progress import Progress, progress_callback
 from archrank_client.results import Failure, Ranked, Result, rank_results
-from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Space, Validation
+from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
 from archrank_client.transport import Settings, SyncTransport, run
 
 
@@ -228,8 +228,8 @@ class Client:
         """Return the status of each job, newest first."""
         return run(self._operations.jobs(limit))
 
-    def spaces(self) -> dict[str, Space]:
-        """Return the search spaces by name, with the JSON Schemas of their architectures."""
+    def spaces(self) -> dict[str, dict[str, Any]]:
+        """Return the search spaces by name: capabilities, settings, presets, JSON Schema of the architectures."""
         return run(self._operations.spaces())
 
     def sample(

@@ -50,7 +50,6 @@ from archrank_client.schemas import (
     Limits,
     Prediction,
     Sample,
-    Space,
     Spaces,
 )
 from archrank_client.transport import Request, Transport
@@ -108,7 +107,7 @@ class Operations:
                 self._limits = Limits()
         return self._limits
 
-    async def spaces(self) -> dict[str, Space]:
+    async def spaces(self) -> dict[str, dict[str, Any]]:
         """Return the search spaces by name."""
         return read(Spaces, await self._get("/v1/spaces")).root
 
@@ -164,7 +163,7 @@ class Operations:
         spaces = await self.spaces()
         if not spaces:
             raise UnexpectedResponseError("the server has no search space")
-        return next((name for name, space in spaces.items() if space.ensembles), next(iter(spaces)))
+        return next((name for name, space in spaces.items() if space.get("ensembles")), next(iter(spaces)))
 
     async def run_batch(
         self,

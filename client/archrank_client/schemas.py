@@ -451,31 +451,7 @@ class JobList(Document):
     jobs: FailFastList[JobStatus]
 
 
-class Space(Document):
-    """Search space. Its own description is in further fields.
-
-    Attributes:
-        name: name of the space.
-        origin: `built in`, or the distribution of the plug-in.
-        capabilities: among `build`, `cost`, `features` and `edit`.
-        settings: settings of the space and their defaults.
-        presets: published architectures by name.
-        json_schema: JSON Schema of an architecture.
-        stratum_label: name of the strata, e.g. `number of layers`; None in a space without features.
-        ensembles: names of its ensembles; the first predicts if a request names none.
-    """
-
-    name: str
-    origin: str = ""
-    capabilities: FailFastList[str] = []
-    settings: dict[str, Any] = {}
-    presets: dict[str, Any] = {}
-    json_schema: dict[str, Any] = Field({}, alias="schema")
-    stratum_label: str | None = None
-    ensembles: FailFastList[str] = []
-
-
-class Spaces(RootModel[dict[str, Space]]):
+class Spaces(RootModel[dict[str, dict[str, Any]]]):
     """Search spaces by name."""
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 import ensemble
 from ensemble import card
-from models import Architecture, EncodedSpace, InputError, SearchSpace, capabilities, get_space
+from ensemble.data.benchmark import stratum_label
+from models import Architecture, InputError, capabilities, get_space
 from models.registry import SpaceInfo
 from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet, SpaceCard
 from service.api.problems import problem
@@ -111,14 +112,9 @@ def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
     return ReferenceSet(size=loaded.manifest["benchmark"]["size"], combiners=held_out, proxies=proxies)
 
 
-def ensemble_card(fitted: ensemble.Ensemble) -> EnsembleCard:
-    """Make the card of an ensemble."""
-    return EnsembleCard.model_validate({**card(fitted.manifest), "stratum_label": stratum_label(fitted.space)})
-
-
-def stratum_label(space: SearchSpace[Any]) -> str | None:
-    """Return the name of a space's strata; None for a space without features."""
-    return space.stratum_label if isinstance(space, EncodedSpace) else None
+def ensemble_card(manifest: Mapping[str, Any]) -> EnsembleCard:
+    """Make the card of an ensemble from its manifest."""
+    return EnsembleCard.model_validate(card(manifest))
 
 
 def space_card(info: SpaceInfo, ensembles: EnsembleRegistry) -> SpaceCard:

@@ -109,8 +109,8 @@ def fit(
             jobs=jobs,
             progress=progress,
         )
-    show(ensemble_card(ensemble), False, metric_tables.card_tables)
-    for line in shortcomings(ensemble.manifest["metrics"]):
+    show(ensemble_card(ensemble.manifest), False, metric_tables.card_tables)
+    for line in shortcomings(ensemble.manifest):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)
     typer.echo(f"{ensemble.name}: {', '.join(ensemble.combiners)} in {out}")
@@ -133,7 +133,6 @@ def evaluate(
 
     from rich.console import Console
 
-    from service.api.documents import stratum_label
     from service.cli import metric_tables
 
     trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
@@ -141,7 +140,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(evaluation, allow_nan=False))
     else:
-        Console().print(*metric_tables.evaluation_tables(evaluation, stratum_label(trained.space)), sep="\n")
+        Console().print(*metric_tables.evaluation_tables(evaluation), sep="\n")
 
 
 @app.command()

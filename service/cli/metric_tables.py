@@ -41,22 +41,20 @@ CARD_METRICS = {
 }
 
 
-def evaluation_tables(evaluation: Row, stratum_label: str | None) -> list[Table]:
+def evaluation_tables(evaluation: Row) -> list[Table]:
     """Make the tables of an evaluation.
 
     Args:
         evaluation: result of `ensemble.evaluate`.
-        stratum_label: name of the strata; None for a space without features.
     """
-    label = stratum_label or "stratum"
     sources = {"published": "published", "scores": "ours"}
     scores = {f"{name}, {word}": row for source, word in sources.items() for name, row in evaluation[source].items()}
-    scores = {label: evaluation["depth"], **scores}
     models = {**evaluation["combiners"], **evaluation["baselines"]}
     method, benchmark, noise = evaluation["method"], evaluation["benchmark"], evaluation["noise"]
-    strata = list(benchmark["by_stratum"])
+    strata, label = list(benchmark["by_stratum"]), benchmark["stratum"] or "stratum"
+    scores = {label: evaluation["stratum"], **scores}
     by_stratum = {f"spearman_by_stratum.{stratum}": stratum for stratum in strata}
-    ceiling = {"noise ceiling": {"spearman_by_stratum": noise["spearman_ceiling"]["by_stratum"]}}
+    ceiling = {"noise ceiling": {"spearman_by_stratum": noise["spearman_ceiling"]["by_stratum"]}} if noise else {}
     coverage = {
         "coverage.overall": "overall",
         **{f"coverage.by_stratum.{stratum}": stratum for stratum in strata},

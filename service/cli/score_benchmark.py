@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ensemble.data.benchmark import Benchmark, load_benchmark
+from ensemble.data.benchmark import Benchmark
+from ensemble.data.loading import load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
 from ensemble.errors import BenchmarkError
 from models import BuildableSpace, ProbeBatch, SearchSpace, get_space, require, space_names
 from models.batch_spec import BatchSpec
-from proxies import proxy_versions, score
+from proxies import proxy_versions
 from proxies.memory import keep_freed_memory
-from proxies.runner import DEFAULT_REPEATS, check_options
+from proxies.runner import DEFAULT_REPEATS, check_options, score_batch
 from service.workers.worker_main import exit_with_parent
 
 Progress = Callable[[int, int], None]
@@ -169,7 +170,7 @@ def _score_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
     space = require(get_space(header["space"], **header["settings"]), BuildableSpace)
     arch = space.parse(architecture)
     network = space.build(arch, seed=header["seed"]).to(_Worker.device)
-    scores = score(network, batch.x, batch.y, list(header["proxies"]), seed=header["seed"], repeats=header["repeats"])
+    scores = score_batch(network, batch, list(header["proxies"]), header["seed"], header["repeats"])
     return {
         "fingerprint": arch.fingerprint,
         "architecture": space.to_json(arch),

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Thread
 from typing import Any
 
@@ -70,12 +70,15 @@ class Evaluator:
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[TrialResult]:
         """Predict architectures and count their cost, in their order; None in a space without costs."""
-        space = self.space
-        costs = [space.cost(arch, self.shapes) if isinstance(space, CostedSpace) else None for arch in architectures]
         return [
-            TrialResult(architecture=arch, flops=cost and cost.flops, params=cost and cost.params, **prediction)
-            for arch, cost, prediction in zip(architectures, costs, self.predict(architectures), strict=True)
+            TrialResult(architecture=arch, **self._cost(arch), **prediction)
+            for arch, prediction in zip(architectures, self.predict(architectures), strict=True)
         ]
+
+    def _cost(self, architecture: Architecture) -> dict[str, Any]:
+        if not isinstance(self.space, CostedSpace):
+            return {"flops": None, "params": None}
+        return asdict(self.space.cost(architecture, self.shapes))
 
 
 @contextmanager
@@ -117,7 +120,7 @@ def local_evaluator(settings: Settings, query: PredictionQuery) -> Iterator[Eval
                     _failure(item.error.detail) if isinstance(item, FailedItem) else _success(item) for item in items
                 ]
 
-            card, scoring = ensemble_card(loaded.ensemble).model_dump(mode="json"), plan.context
+            card, scoring = ensemble_card(loaded.manifest).model_dump(mode="json"), plan.context
             yield Evaluator(card, scoring.space, scoring.shapes, predict, surrogate)
     finally:
         backend.stop()

@@ -60,7 +60,7 @@ def _plot_costs(
 ) -> None:
     distinct = sorted(set(strata), key=lambda stratum: stratum or 0)
     for i, stratum in enumerate(distinct):
-        color = LIGHT.depth[round(i / max(1, len(distinct) - 1) * (len(LIGHT.depth) - 1))]
+        color = LIGHT.ramp[round(i / max(1, len(distinct) - 1) * (len(LIGHT.ramp) - 1))]
         selected = [trial for trial, its_stratum in zip(trials, strata, strict=True) if its_stratum == stratum]
         points = [(_gigaflops(trial), 100 * trial.accuracy) for trial in selected if trial.accuracy is not None]
         if points:

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from common.atomic_files import write_atomically
 from common.extras import MissingExtraError, require_extra
+from ensemble.data.benchmark import stratum_label
 from models import EncodedSpace, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
-from service.api.documents import stratum_label
 from service.cli.tables import number_table
 
 FILES = ("trials.csv", "search.svg", "result.json")

@@ -108,7 +108,7 @@ def ensembles(
 
     registry = EnsembleRegistry.load(settings(ensembles_dir=folder))
     for loaded in [registry.get(name)] if name is not None else registry.ensembles.values():
-        show(ensemble_card(loaded.ensemble), as_json, metric_tables.card_tables)
+        show(ensemble_card(loaded.manifest), as_json, metric_tables.card_tables)
 
 
 @app.command()

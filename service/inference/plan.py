@@ -78,7 +78,8 @@ class Plan:
             raise BasisError(f"ensemble {basis.ensemble!r} is not installed")
         if ensemble is not None and ensemble.hash != basis.ensemble_hash:
             raise BasisError(f"ensemble {ensemble.name!r} has hash {ensemble.hash}, not {basis.ensemble_hash}")
-        if ensemble is None and query.space not in space_names():
+        query = replace(query, space=query.space or space_names()[0])
+        if query.space not in space_names():
             raise BasisError(f"search space {query.space!r} is not installed")
         bound, available = basis.proxies or {}, proxy_versions()
         changed = [name for name, version in bound.items() if available.get(name) != version]

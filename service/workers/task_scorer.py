@@ -17,9 +17,8 @@ from torch import Tensor
 from common.errors import ArchrankError, UnknownNameError
 from models import BatchError, BuildableSpace, ProbeBatch, get_space, require
 from models import Task as SpaceTask
-from proxies import score
 from proxies.passes.base import is_out_of_memory
-from proxies.runner import check_options
+from proxies.runner import check_options, score_batch
 from service.failures import FailureKind
 from service.workers.backend import OUT_OF_MEMORY, Failure, Task, TaskOutcome
 
@@ -64,7 +63,7 @@ class TaskScorer:
         batch = self._batch(task, space.task)
         space.task.check(batch)
         network = space.build(space.parse(task.architecture), task.seed).to(self.device)
-        scores = score(network, batch.x, batch.y, task.proxies, task.seed, task.repeats, self._score_timeout)
+        scores = score_batch(network, batch, task.proxies, task.seed, task.repeats, self._score_timeout)
         return {proxy: asdict(proxy_score) for proxy, proxy_score in scores.items()}
 
     def _batch(self, task: Task, space_task: SpaceTask) -> ProbeBatch:

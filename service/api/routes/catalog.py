@@ -47,13 +47,13 @@ def get_space(space: Annotated[SpaceInfo, Depends(_space)], context: ContextDep)
 @router.get("/ensembles", responses=problem_responses())
 def list_ensembles(context: ContextDep) -> dict[str, EnsembleCard]:
     """Return the cards of all ensembles by name."""
-    return {name: ensemble_card(loaded.ensemble) for name, loaded in context.ensembles.ensembles.items()}
+    return {name: ensemble_card(loaded.manifest) for name, loaded in context.ensembles.ensembles.items()}
 
 
 @router.get("/ensembles/{name}", responses=problem_responses(404, 422))
 def get_ensemble(loaded: Annotated[LoadedEnsemble, Depends(_ensemble)]) -> EnsembleCard:
     """Return the card of an ensemble: its training data, quality and limitations."""
-    return ensemble_card(loaded.ensemble)
+    return ensemble_card(loaded.manifest)
 
 
 @router.get("/ensembles/{name}/reference-set", responses=problem_responses(404, 422))

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
+from ensemble.data.benchmark import stratum_label
 from models import Architecture, CostedSpace, EncodedSpace
 from service.api.deps import ContextDep, JsonRoute, RequesterDep, SettingsDep, check_number
-from service.api.documents import stratum_label, validated_items
+from service.api.documents import validated_items
 from service.api.problems import problem_responses
 from service.api.schemas import ValidationRequest, ValidationResponse, ValidItem
 from service.inference.pipeline import make_plan, parse
