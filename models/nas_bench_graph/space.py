@@ -58,12 +58,11 @@ class NasBenchGraph(
         """Return topologies, operations, data set and presets, as plain JSON."""
         return {
             "name": self.name,
-            "nodes": NODES,
-            "operations": list(self._operations),
+            "editor": {"kind": "cell", "nodes": NODES, "operations": list(self._operations)},
             "links": [list(link) for link in LINKS],
             "size": int(edits.has_operations(all_keys(), self._operations).sum()),
             "dataset": {**asdict(self._task.dataset), "operations": list(self._operations)},
-            "datasets": list(DATASETS),
+            "setting_choices": {"dataset": list(DATASETS)},
             "presets": dict(self.presets),
             "settings": self.settings,
         }
