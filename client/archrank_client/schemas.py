@@ -165,11 +165,13 @@ class SuggestedMutation(Document):
 
     Attributes:
         mutation: the mutation in the words of the search space.
-        accuracy: predicted accuracy of the mutated architecture, a fraction.
+        architecture: the mutated architecture.
+        accuracy: its predicted accuracy, a fraction.
         accuracy_gain: increase of the predicted accuracy, a fraction.
     """
 
     mutation: dict[str, Any]
+    architecture: dict[str, Any]
     accuracy: Fraction
     accuracy_gain: float
 
