@@ -2,6 +2,16 @@
 
 from proxies.base import Need, Proxy, ProxyInfo, Score
 from proxies.registry import proxy_infos, proxy_names, proxy_versions
-from proxies.runner import score
+from proxies.runner import score, score_batch
 
-__all__ = ["Need", "Proxy", "ProxyInfo", "Score", "proxy_infos", "proxy_names", "proxy_versions", "score"]
+__all__ = [
+    "Need",
+    "Proxy",
+    "ProxyInfo",
+    "Score",
+    "proxy_infos",
+    "proxy_names",
+    "proxy_versions",
+    "score",
+    "score_batch",
+]

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, ClassVar, Literal
 
-Status = Literal["ok", "failed"]
+from common.errors import ArchrankError
+
+Status = Literal["ok", "failed", "not_applicable"]
 MAX_LOG = math.log(sys.float_info.max)
+
+
+class NotApplicableError(ArchrankError):
+    """The network or its task lacks something that a proxy is defined by, such as a ReLU or class labels."""
 
 
 class Need(Enum):
@@ -38,7 +44,6 @@ EMPTY_REASONS: Mapping[Need, str] = {
     Need.WEIGHTS: "the network has no weight",
     Need.NUM_PARAMETERS: "the network has no trainable parameter",
     Need.FLOPS: "the network has no convolution, linear layer or matrix product",
-    Need.RELU_INPUTS: "the network has no ReLU",
     Need.GRADIENTS: "the loss depends on no weight",
     Need.OUTPUT_GRADIENTS: "the loss depends on no output of a convolution or linear layer",
     Need.GRADIENT_SIGNS: "the loss depends on no weight",
@@ -47,6 +52,8 @@ EMPTY_REASONS: Mapping[Need, str] = {
     Need.MINIBATCH_GRADIENTS: "the loss depends on no weight",
 }
 """Reason for a failure, by need, where a measurement is empty or 0."""
+NOT_APPLICABLE_REASONS: Mapping[Need, str] = {Need.RELU_INPUTS: "the network has no ReLU"}
+"""Reason for `not_applicable`, by need, where a measurement is empty."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,13 @@ class Score:
     """Result of one proxy on one network.
 
     Attributes:
-        value: the score, finite; None if the proxy failed, or if the score overflows float64 and only `log` is left.
+        value: the score, finite; None without a score, or if the score overflows float64 and only `log` is left.
         log: natural logarithm of the score, for proxies with `log_feature`.
-        status: `ok` or `failed`.
+        status: `ok`, `failed`, or `not_applicable` if network or task lacks what the proxy is defined by.
         seconds: time of the formula plus an equal share of each pass that the proxy took part in, so that the scores
             of a call add up to its time.
         error: reason for a failure.
-        note: remark on the computation, such as a batch taken in chunks.
+        note: remark on the computation, such as a batch taken in chunks; reason of `not_applicable`.
     """
 
     value: float | None
@@ -112,7 +119,8 @@ class Proxy(ABC):
     def compute(self, measured: Measured) -> float:
         """Compute the score from measurements; its logarithm for a proxy with `log_feature`.
 
-        An exception, and a number that is not finite, is a failure.
+        `NotApplicableError` is the status `not_applicable`; any other exception, and a number that is not finite, is a
+        failure.
 
         Args:
             measured: values by need, at least those of `info.needs`.
@@ -129,8 +137,11 @@ class Proxy(ABC):
 
         Raises:
             ArithmeticError: the score is not finite, or a pass had nothing to measure.
+            NotApplicableError: the network has nothing of the kind that the proxy measures.
         """
         for need in self.info.needs:
+            if need in NOT_APPLICABLE_REASONS and not measured[need]:
+                raise NotApplicableError(NOT_APPLICABLE_REASONS[need])
             if need in EMPTY_REASONS and not measured[need]:
                 raise ArithmeticError(EMPTY_REASONS[need])
         number = float(self.compute(measured))

@@ -6,7 +6,7 @@ import numbers
 import random
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -17,9 +17,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from common.errors import InputError, check_seed
-from proxies.base import Need, Proxy, Score
+from models.task import ProbeBatch
+from proxies.base import Need, NotApplicableError, Proxy, Score
 from proxies.passes import EXACT_PASS, PASSES, Pass, ProxyInput, verified_needs
 from proxies.passes.base import is_out_of_memory
+from proxies.passes.batch import checked_batch, plain_batch
+from proxies.passes.functions import WithoutDropout
 from proxies.registry import get_proxies
 from proxies.time_limit import time_limit
 
@@ -32,12 +35,15 @@ _rng_lock = threading.RLock()
 
 def score(
     network: nn.Module,
-    x: Tensor,
+    x: Tensor | tuple[Tensor, ...],
     y: Tensor,
     proxies: Sequence[str] | None = None,
     seed: int = 0,
     repeats: int = DEFAULT_REPEATS,
     timeout: float | None = None,
+    *,
+    rows: Tensor | None = None,
+    sample_axis: int | None = 0,
 ) -> dict[str, Score]:
     """Compute zero-cost proxies of one network on one batch.
 
@@ -46,21 +52,28 @@ def score(
     `autocast`, and from several threads (which take turns).
 
     Args:
-        network: maps x to logits (N, num_classes); scored on its device.
-        x: (N, C, T, V, M), or another shape that the network accepts, with samples first.
-        y: integer labels, (N,).
+        network: maps x to logits (rows, outputs); scored on its device, with batch norm in training and no dropout.
+        x: the network's argument, or a tuple of all of them. The first holds the data, floating point with rows first,
+            which gradients and perturbations refer to.
+        y: one class a row, whole numbers (labelled rows,); or several labels a row, floating point from 0 to 1
+            (labelled rows, outputs), with binary cross entropy as loss.
         proxies: names; all where None. Shared computations run once.
         seed: of the proxies that sample (meco, meco_opt, zen), and of random modules of the network.
         repeats: number of random draws that zen averages.
         timeout: time limit in seconds of each formula, and of each pass for every proxy that it serves; a proxy that
             exceeds it fails alone. None for no limit; no limit either outside the main thread (see `time_limit`).
+        rows: indices of the output's rows that y belongs to; None for all in order. Independent samples without a
+            label are left out.
+        sample_axis: 0 for independent samples along the first dimension of every argument and of the output; None for
+            rows that exchange messages, as the nodes of one graph do, so that the batch cannot be divided.
 
     Returns:
-        A `Score` by name, in the order of `proxies`. A proxy that fails has status `failed`, an error and no value.
+        A `Score` by name, in the order of `proxies`. A proxy that fails has status `failed`, an error and no value; one
+        that network or task lacks something for has status `not_applicable`, the reason as `note` and no value.
 
     Raises:
         UnknownNameError: no proxy has such a name.
-        InputError: network, x, y, seed, repeats or timeout is malformed.
+        InputError: network, x, y, rows, sample_axis, seed, repeats or timeout is malformed.
 
     Example:
         >>> from models import get_space
@@ -76,13 +89,12 @@ def score(
         26.2
     """
     chosen = get_proxies(proxies)
-    _check(network, x, y, timeout)
+    _check_network(network, timeout)
+    batch = checked_batch(x, y, rows, sample_axis)
     check_options(seed, repeats)
-    device = next((p.device for p in network.parameters()), x.device)
+    device = next((p.device for p in network.parameters()), batch.x.device)
     with _default_modes(device):
-        x, y = (tensor.detach().to(device) for tensor in (x, y))
-        x, y = (tensor.clone() if tensor.is_inference() else tensor for tensor in (x, y.long()))
-        inputs = ProxyInput(network, x, y, int(seed), int(repeats))
+        inputs = ProxyInput(network, plain_batch(batch).to(device), int(seed), int(repeats))
         scores: dict[str, Score] = {}
         for shared_pass in PASSES:
             served = [proxy for proxy in chosen if proxy.info.needs <= shared_pass.provides]
@@ -91,28 +103,28 @@ def score(
     return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
 
 
-def _check(network: Any, x: Any, y: Any, timeout: Any) -> None:
+def score_batch(
+    network: nn.Module,
+    batch: ProbeBatch,
+    proxies: Sequence[str] | None = None,
+    seed: int = 0,
+    repeats: int = DEFAULT_REPEATS,
+    timeout: float | None = None,
+) -> dict[str, Score]:
+    """Compute zero-cost proxies of one network on a probe batch of its task, as `score` does."""
+    options = {"rows": batch.rows, "sample_axis": batch.sample_axis}
+    return score(network, batch.inputs, batch.targets, proxies, seed, repeats, timeout, **options)
+
+
+def _check_network(network: Any, timeout: Any) -> None:
     if not isinstance(network, nn.Module):
         raise InputError("network", network, "a torch.nn.Module")
     if any(is_lazy(parameter) for parameter in network.parameters()):
         raise InputError("network", type(network).__name__, "a network without lazy parameters: run it once before")
     if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
         raise InputError("network", type(network).__name__, "a network with numbers, not on the device meta")
-    if not _is_plain(x) or not x.is_floating_point() or x.ndim < 2 or len(x) < 1:
-        raise InputError("x", _described(x), "a floating-point tensor with samples first")
-    is_integer = _is_plain(y) and not y.is_floating_point() and not y.is_complex()
-    if not is_integer or y.shape != x.shape[:1] or int(y.min()) < 0:
-        raise InputError("y", _described(y), f"{len(x)} whole numbers from 0, one label a sample")
     if timeout is not None and not (_is_real(timeout) and timeout > 0):
         raise InputError("timeout", timeout, "a number of seconds above 0, or None")
-
-
-def _is_plain(tensor: Any) -> bool:
-    return isinstance(tensor, Tensor) and not tensor.is_meta and tensor.layout == torch.strided
-
-
-def _described(value: Any) -> Any:
-    return f"{value.dtype} of shape {tuple(value.shape)} on {value.device}" if isinstance(value, Tensor) else value
 
 
 def _is_real(value: Any) -> bool:
@@ -148,14 +160,17 @@ def _run_pass(
 
     Where memory runs out, each need is measured alone, in chunks if the pass allows it.
     """
-    needs = frozenset[Need]().union(*(proxy.info.needs for proxy in proxies))
+    asked = frozenset[Need]().union(*(proxy.info.needs for proxy in proxies))
     measured: dict[Need, Any] = {}
-    verified, chunks, failure = needs, 1, None
+    failure: Exception | None = None
+    lacking = {need: shared_pass.lacking(inputs, need) for need in asked}
+    needs = frozenset(need for need, reason in lacking.items() if reason is None)
+    verified, chunks = needs, 1
     started = perf_counter()
     try:
         names = ", ".join(proxy.info.name for proxy in proxies)
         with time_limit(timeout and timeout * len(proxies), f"{type(shared_pass).__name__} ({names})"):
-            with _reproducible(inputs.x.device, inputs.seed):
+            with _reproducible(inputs):
                 verified = verified_needs(shared_pass, inputs, needs)
             chunks = _measure(shared_pass, inputs, verified, measured) if verified else 1
     except Exception as error:
@@ -165,16 +180,16 @@ def _run_pass(
     if chunks == 0:
         failure = MemoryError(f"{type(shared_pass).__name__} needs more than there is")
     share = (perf_counter() - started) / len(proxies)
-    measured = {need: measured.get(need, failure) for need in verified}
+    measured = {need: lacking[need] or measured.get(need, failure) for need in asked - needs | verified}
     note = CHUNKED_NOTE.format(chunks) if chunks > 1 else None
     scores = {
         proxy.info.name: _compute_score(proxy, measured, share, note, timeout)
         for proxy in proxies
-        if proxy.info.needs <= verified
+        if proxy.info.needs <= measured.keys()
     }
-    others = [proxy for proxy in proxies if not proxy.info.needs <= verified]
+    others = [proxy for proxy in proxies if not proxy.info.needs <= measured.keys()]
     for name, result in _run_pass_by_need(EXACT_PASS, inputs, others, timeout).items():
-        note = EXACT_ENGINE_NOTE if result.status == "ok" else None
+        note = EXACT_ENGINE_NOTE if result.status == "ok" else result.note
         scores[name] = replace(result, seconds=result.seconds + share, note=note)
     return scores
 
@@ -195,10 +210,10 @@ def _measure(shared_pass: Pass, inputs: ProxyInput, needs: frozenset[Need], meas
     Returns:
         The number of chunks; 0 if memory did not suffice.
     """
-    samples = size = len(inputs.y)
+    samples = size = len(inputs.batch.y)
     chunks = 1
     while not _fits_memory(shared_pass, inputs, needs, chunks, measured):
-        if not shared_pass.chunkable or len(needs) > 1 or size == 1:
+        if not shared_pass.chunkable or not inputs.batch.has_samples or len(needs) > 1 or size == 1:
             return 0
         size = (size + 1) // 2
         chunks = -(-samples // size)
@@ -210,7 +225,7 @@ def _fits_memory(
 ) -> bool:
     """Fill `measured`; return False if memory ran out, with no reference left to the errors, which hold memory."""
     try:
-        with _reproducible(inputs.x.device, inputs.seed):
+        with _reproducible(inputs):
             measured.update(shared_pass.run(inputs, needs, chunks))
             if inputs.x.device.type == "cuda":
                 torch.cuda.synchronize(inputs.x.device)  # else the time would count for a later pass
@@ -229,13 +244,15 @@ def _fits_memory(
 
 
 @contextmanager
-def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
-    """Make a computation reproducible: no TF32, deterministic convolutions, seeded random modules such as dropout.
+def _reproducible(inputs: ProxyInput) -> Iterator[None]:
+    """Make a computation reproducible: no TF32, deterministic convolutions, no dropout, seeded random modules.
 
     The global random state and PyTorch's settings are restored afterwards, and held by one thread at a time.
     """
+    device, seed = inputs.x.device, inputs.seed
+    dropout = nullcontext() if inputs.supports_tape else WithoutDropout()  # which the class states to have none of
     cuda = [device] if device.type == "cuda" else []
-    with _rng_lock, torch.random.fork_rng(cuda), _seeded_python(seed):
+    with _rng_lock, torch.random.fork_rng(cuda), _seeded_python(seed), dropout:
         torch.default_generator.manual_seed(seed)
         if device.type != "cuda":
             yield
@@ -300,11 +317,13 @@ def _compute_score(
         with time_limit(timeout, proxy.info.name):
             value, logarithm = proxy.score(measured)
     except Exception as error:
-        return _failed_score(error, share + perf_counter() - started)
+        return _without_score(error, share + perf_counter() - started)
     return Score(value, logarithm, "ok", share + perf_counter() - started, note=note)
 
 
-def _failed_score(error: Exception, seconds: float) -> Score:
+def _without_score(error: Exception, seconds: float) -> Score:
+    if isinstance(error, NotApplicableError):
+        return Score(None, None, "not_applicable", seconds, note=str(error))
     if not isinstance(error, ArithmeticError):
         log.warning("a proxy failed", exc_info=error)
     kind = "out of memory" if is_out_of_memory(error) else type(error).__name__

@@ -98,7 +98,7 @@ class Candidates:
             kept: indices of the candidates to keep.
             surrogates: predictions for all candidates, each (n,).
         """
-        table = FeatureTable(self.table.names, self.table.values[kept])
+        table = FeatureTable(self.table.columns, self.table.values[kept])
         predictions = {name: values[kept] for name, values in surrogates.items()}
         return Candidates(self.benchmark, self.rows[kept], table, predictions)
 

@@ -3,16 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from proxies.base import Need
+from models.protocols import HasFeatureUnit, HasTopology, HasUnits, offers
+from proxies.base import Need, NotApplicableError
+from proxies.passes.batch import Batch, evenly_spaced
 from proxies.passes.copies import in_double, is_modified, working_copy
 from proxies.passes.trace import ForwardTrace, trace_forward
 from proxies.passes.weights import weight_names
@@ -32,17 +33,20 @@ class ProxyInput:
 
     Attributes:
         network: the caller's, never changed.
-        x: (N, C, T, V, M), or another shape that the network accepts, with samples first.
-        y: labels, (N,).
+        batch: arguments and labels.
         seed: of the passes that sample.
         repeats: number of random draws that zen averages.
     """
 
     network: nn.Module
-    x: Tensor
-    y: Tensor
-    seed: int
-    repeats: int
+    batch: Batch
+    seed: int = 0
+    repeats: int = 1
+
+    @property
+    def x(self) -> Tensor:
+        """The data."""
+        return self.batch.x
 
     def copy(self, in_place: bool = True) -> nn.Module:
         """Return a working copy of the network (see `working_copy`)."""
@@ -54,7 +58,8 @@ class ProxyInput:
 
         The statement: the weights are those of its convolutions and linear layers, which use them by
         `torch.nn.functional` calls and nothing else does; nothing is written in place; within the network, too, the
-        first dimension holds whole samples in their order. It does not hold for subclasses, nor for a network that got
+        first dimension holds whole samples in their order, or the rows of the one graph; the operations do not depend
+        on numbers, and without dropout they are not random. It does not hold for subclasses, nor for a network that got
         hooks or other modules, or parameters that are not trained, afterwards (`is_modified`).
         """
         return (
@@ -63,40 +68,46 @@ class ProxyInput:
             and all(parameter.requires_grad for parameter in self.network.parameters())
         )
 
-    def subsample(self, samples: int, seed: int) -> "ProxyInput":
-        """Return a few samples, evenly spaced, with a float64 copy of the network whose parameters have noise.
+    def subsample(self, labels: int, seed: int) -> "ProxyInput":
+        """Return a few labels, evenly spaced, with a float64 copy of the network whose parameters have noise.
 
-        Noise keeps parameters that start at zero, and ReLUs that never fire, from hiding a difference.
+        With independent samples, only those with the labels are kept. Noise keeps parameters that start at zero, and
+        ReLUs that never fire, from hiding a difference.
         """
-        indices = np.linspace(0, len(self.y) - 1, min(samples, len(self.y)), dtype=int).tolist()
-        x, y = self.x[indices], self.y[indices]
-        return ProxyInput(with_noise(in_double(self.copy()), seed), x.double(), y, self.seed, self.repeats)
+        indices = evenly_spaced(len(self.batch.y), labels)
+        batch = self.batch.part(indices) if self.batch.has_samples else self.batch.with_labels(indices)
+        return replace(self, network=with_noise(in_double(self.copy()), seed), batch=batch.double())
 
     @cached_property
     def forward_trace(self) -> ForwardTrace:
-        """Operations of a forward pass of two samples. Raises the network's errors."""
-        return self._trace(torch.cat([self.x[:1], self.x[-1:]]))
+        """Operations of a forward pass of two samples, or of the one graph. Raises the network's errors."""
+        return self._trace(self.batch.part([0, len(self.x) - 1]) if self.batch.has_samples else self.batch)
 
     @cached_property
     def has_static_graph(self) -> bool:
         """True if the whole batch takes the same operations as two samples, and no operation depends on numbers."""
         if self.forward_trace.reads_numbers:
             return False
+        if not self.batch.has_samples:
+            return True
         hashes = attempt(self._operations_on_meta)
         if isinstance(hashes, Exception):
-            hashes = attempt(lambda: (self.forward_trace.operations_hash, self._trace(self.x).operations_hash))
+            hashes = attempt(lambda: (self.forward_trace.operations_hash, self._trace(self.batch).operations_hash))
         return not isinstance(hashes, Exception) and hashes[0] == hashes[1]
 
     def _operations_on_meta(self) -> tuple[str, str]:
         """Hashes of the operations of two samples and of the whole batch, on shapes alone; some networks need data."""
-        network, x = self.copy().to("meta"), self.x.to("meta")
-        return trace_forward(network, x[:2]).operations_hash, trace_forward(network, x).operations_hash
+        network, batch = self.copy().to("meta"), self.batch.to("meta")
+        two, whole = (trace_forward(network, part.inputs) for part in (batch.part(slice(2)), batch))
+        return two.operations_hash, whole.operations_hash
 
-    def _trace(self, x: Tensor) -> ForwardTrace:
-        """Trace x, in float64 if the network fails in its own precision."""
+    def _trace(self, batch: Batch) -> ForwardTrace:
+        """Trace a forward pass, in float64 if the network fails in its own precision."""
         with self.isolated_rng():
-            traced = attempt(lambda: trace_forward(self.copy(), x))
-            return trace_forward(in_double(self.copy()), x.double()) if isinstance(traced, Exception) else traced
+            traced = attempt(lambda: trace_forward(self.copy(), batch.inputs))
+            if not isinstance(traced, Exception):
+                return traced
+            return trace_forward(in_double(self.copy()), batch.double().inputs)
 
     @contextmanager
     def isolated_rng(self) -> Iterator[None]:
@@ -123,16 +134,55 @@ Measurement = tuple[Need, Any]
 """A need with its value, or with the exception that prevented it."""
 
 
+@dataclass(frozen=True)
+class Requirement:
+    """Property of a network or its task that a measurement is defined by.
+
+    Attributes:
+        reason: sentence for a network or task without it.
+        is_met: returns True if network and task have it.
+    """
+
+    reason: str
+    is_met: Callable[[ProxyInput], bool]
+
+
+CLASS_LABELS = Requirement("the task has several labels a row, not one class", lambda inputs: inputs.batch.has_classes)
+TWO_LABELS = Requirement(
+    "the batch has one label, which makes no two minibatches", lambda inputs: len(inputs.batch.y) > 1
+)
+UNITS = Requirement(
+    "the network names no `units`, the modules whose outputs meco reads", lambda inputs: bool(units(inputs.network))
+)
+FEATURE_UNIT = Requirement(
+    "the network names no `feature_unit`, the module whose output zen reads",
+    lambda inputs: offers(inputs.network, HasFeatureUnit) and isinstance(inputs.network.feature_unit, nn.Module),
+)
+TOPOLOGY = Requirement(
+    "the network names no `topology`, the effect of its units on the nodes of a graph, which sed reads",
+    lambda inputs: offers(inputs.network, HasTopology) and len(inputs.network.topology) > 0,
+)
+
+
 class Pass(ABC):
     """Forward (and backward) computation that serves every need in `provides` at once.
 
     Attributes:
         provides: needs that it can measure.
-        chunkable: True if samples are independent, so that chunks of a batch give the same scores.
+        requires: needs, and properties of network and task that they are defined by.
+        chunkable: True if chunks of independent samples give the same scores.
     """
 
     provides: ClassVar[frozenset[Need]]
+    requires: ClassVar[tuple[tuple[Need, Requirement], ...]] = ()
     chunkable: ClassVar[bool] = False
+
+    def lacking(self, inputs: ProxyInput, need: Need) -> NotApplicableError | None:
+        """Return the error with the first requirement of a need that is not met; None if all are."""
+        for needed_by, requirement in self.requires:
+            if needed_by == need and not requirement.is_met(inputs):
+                return NotApplicableError(requirement.reason)
+        return None
 
     @abstractmethod
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
@@ -140,7 +190,7 @@ class Pass(ABC):
 
         Args:
             inputs: network and batch.
-            needs: a subset of `provides`.
+            needs: a subset of `provides`, whose requirements are met.
             chunks: number of parts of the batch for a chunkable pass.
 
         Yields:
@@ -181,22 +231,31 @@ def as_leaf(x: Tensor) -> Tensor:
     return x.detach().requires_grad_()
 
 
-def forward_logits(network: nn.Module, x: Tensor) -> Tensor:
-    """Run the network on a copy of x, and check its output.
+def forward_logits(network: nn.Module, batch: Batch, x: Tensor | None = None) -> Tensor:
+    """Run the network on copies of its arguments, and check its output.
+
+    Args:
+        network: a working copy.
+        batch: arguments.
+        x: data in place of the batch's.
 
     Returns:
-        Logits, (N, num_classes).
+        Logits, (rows, outputs).
 
     Raises:
         TypeError: the output is no tensor.
         ValueError: the output has another shape.
         ArithmeticError: the output is not finite.
     """
-    logits = network(x.clone())
+    logits = network(*batch.arguments(x))
     if not isinstance(logits, Tensor):
         raise TypeError(f"the network gives a {type(logits).__name__}, where logits (N, classes) are needed")
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise ValueError(f"the network gives {tuple(logits.shape)} for {len(x)} samples, where (N, classes) is needed")
+    count = len(batch.x) if batch.has_samples else len(batch.y) if batch.rows is None else None
+    if logits.ndim != 2 or (count is not None and len(logits) != count):
+        rows = f"{len(batch.x)} samples" if batch.has_samples else f"a graph with {len(batch.y)} labels"
+        raise ValueError(f"the network gives {tuple(logits.shape)} for {rows}, where (N, classes) is needed")
+    if batch.rows is not None and int(batch.rows.max()) >= len(logits):
+        raise ValueError(f"row {int(batch.rows.max())} has a label, and the network gives {len(logits)} rows")
     if not bool(logits.isfinite().all()):
         raise ArithmeticError("the network's output is not finite")
     return logits
@@ -204,20 +263,75 @@ def forward_logits(network: nn.Module, x: Tensor) -> Tensor:
 
 def units(network: nn.Module) -> tuple[nn.Module, ...]:
     """Return the modules in the network's attribute `units`, in the order in which they run; none without it."""
-    attribute = getattr(network, "units", None)
+    attribute = network.units if offers(network, HasUnits) else ()
     modules = tuple(attribute) if isinstance(attribute, Iterable) else ()
     return modules if all(isinstance(module, nn.Module) for module in modules) else ()
 
 
-def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-    """Compute the loss.
+def loss_of(logits: Tensor, batch: Batch, reduction: str = "mean") -> Tensor:
+    """Compute the loss over the labelled rows: cross entropy, or binary cross entropy of several labels a row.
 
     Raises:
-        ValueError: a label is beyond the classes, which on a GPU would end the process.
+        ValueError: a label is beyond the outputs, which on a GPU would end the process, or labels have another shape.
     """
+    logits, y = batch.labelled(logits), batch.y
+    if not batch.has_classes:
+        if logits.shape != y.shape:
+            raise ValueError(f"labels of shape {tuple(y.shape)} do not fit logits of shape {tuple(logits.shape)}")
+        return functional.binary_cross_entropy_with_logits(logits, y.to(logits), reduction=reduction)
     if int(y.max()) >= logits.shape[1]:
         raise ValueError(f"label {int(y.max())} does not fit a network with {logits.shape[1]} classes")
     return functional.cross_entropy(logits, y, reduction=reduction)
+
+
+MAX_GRADIENT_ROWS = 16
+"""Rows of one graph of which a proxy takes gradients row by row, each by a backward pass of the whole graph."""
+MAX_KERNEL_ROWS = 128
+"""Rows of one graph that nwot compares with each other."""
+
+
+def gradient_rows(batch: Batch) -> Batch:
+    """Return the batch, of one graph with at most 16 labels, evenly spaced, whose gradients are taken row by row."""
+    if batch.has_samples:
+        return batch
+    return batch.with_labels(evenly_spaced(len(batch.y), MAX_GRADIENT_ROWS))
+
+
+def check_same_rows(tensor: Tensor, logits: Tensor, what: str) -> None:
+    """Raise `NotApplicableError` if a tensor of one graph has other rows than the output."""
+    if tensor.ndim == 0 or len(tensor) != len(logits):
+        shapes = f"{tuple(tensor.shape)} and {tuple(logits.shape)}"
+        raise NotApplicableError(f"rows of {what} are not rows of the output: shapes {shapes}")
+
+
+def kernel_rows(relu_inputs: list[Tensor], logits: Tensor, batch: Batch) -> list[Tensor]:
+    """Return the rows of ReLU inputs that nwot compares: all, or up to 128 labelled rows of one graph.
+
+    Raises:
+        NotApplicableError: rows of one of the graph's ReLUs are not rows of the output.
+    """
+    if batch.has_samples:
+        return relu_inputs
+    for tensor in relu_inputs:
+        check_same_rows(tensor, logits, "a ReLU")
+    chosen = batch.with_labels(evenly_spaced(len(batch.y), MAX_KERNEL_ROWS))
+    return [chosen.labelled(tensor) for tensor in relu_inputs]
+
+
+def input_gradient(logits: Tensor, x: Tensor, batch: Batch) -> Tensor:
+    """Return the gradients of the data, (rows, …), with the autograd graph retained.
+
+    With independent samples ∂(Σ logits)/∂x. On one graph row i is ∂(Σ_c logits_ic)/∂x_i of each labelled row: of its
+    own logits by its own data.
+
+    Raises:
+        NotApplicableError: rows of the graph's data are not rows of the output.
+    """
+    if batch.has_samples:
+        return torch.autograd.grad(logits.sum(), x, retain_graph=True)[0]
+    check_same_rows(x, logits, "the data")
+    rows = range(len(logits)) if batch.rows is None else batch.rows.tolist()
+    return torch.stack([torch.autograd.grad(logits[row].sum(), x, retain_graph=True)[0][row] for row in rows])
 
 
 def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -226,12 +340,12 @@ def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @contextmanager
-def recorded_outputs(modules: Sequence[nn.Module], rows: slice = slice(None)) -> Iterator[list[Tensor]]:
-    """Record the outputs of all calls of `modules`: copies of the given rows."""
+def recorded_outputs(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
+    """Record copies of the outputs of all calls of `modules`."""
     outputs: list[Tensor] = []
 
     def record(module: nn.Module, args: Any, output: Any) -> None:
-        outputs.append(output[rows].detach().clone())
+        outputs.append(output.detach().clone())
 
     handles = [module.register_forward_hook(record) for module in modules]
     try:

@@ -18,13 +18,17 @@ WeightHook = WeightNorm | SpectralNorm | BasePruningMethod
 
 TAPE_MODULES = frozenset(
     {nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.Identity}
+    | {nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d}
     | {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 )
 """PyTorch modules that a network with `supports_tape` may contain."""
+DROPOUT_MODULES = (nn.modules.dropout._DropoutNd, nn.MultiheadAttention, nn.RNNBase)
+DROPOUT_RATES = ("p", "dropout")
+"""Attributes of these modules with the share of entries that they set to 0."""
 
 
 def working_copy(network: nn.Module, share: bool = False, in_place: bool = True) -> nn.Module:
-    """Return a copy in train mode that shares nothing that a forward pass may change.
+    """Return a copy in train mode, without dropout, that shares nothing that a forward pass may change.
 
     A weight that is recomputed in each call (by `torch.nn.utils.parametrizations`, `weight_norm`, `spectral_norm` or
     `prune`) is computed once and is a plain parameter of the copy.
@@ -48,6 +52,9 @@ def working_copy(network: nn.Module, share: bool = False, in_place: bool = True)
     copied.train()  # its result may be None
     for module in list(copied.modules()):
         _make_weights(module)
+        for name in DROPOUT_RATES:
+            if isinstance(module, DROPOUT_MODULES) and isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
         if not in_place and isinstance(getattr(module, "inplace", None), bool):
             setattr(module, "inplace", False)  # noqa: B010
     return copied

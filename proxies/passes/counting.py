@@ -2,15 +2,17 @@
 
 import operator
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from typing_extensions import override
 
+from models.protocols import HasFlops, HasTopology
 from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, attempt
+from proxies.passes.base import TOPOLOGY, Measurement, Pass, ProxyInput, attempt
+from proxies.passes.batch import Batch
 from proxies.passes.functions import WithoutBatchNorm
 
 
@@ -35,13 +37,11 @@ class TopologyPass(Pass):
     """TOPOLOGY: `tuple[UnitTopology, ...]`, the network's `topology`."""
 
     provides = frozenset({Need.TOPOLOGY})
+    requires = ((Need.TOPOLOGY, TOPOLOGY),)
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        topology = getattr(inputs.network, "topology", None)
-        if not topology:
-            raise AttributeError("the network names no `topology`, the effect of its units on joints, which sed reads")
-        yield Need.TOPOLOGY, topology
+        yield Need.TOPOLOGY, tuple(cast(HasTopology, inputs.network).topology)
 
 
 class FlopsPass(Pass):
@@ -54,15 +54,16 @@ class FlopsPass(Pass):
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        count = attempt(lambda: operator.index(inputs.network.flops((tuple(inputs.x.shape),))))  # type: ignore[operator]
+        batch = inputs.batch
+        count = attempt(lambda: operator.index(cast(HasFlops, inputs.network).flops(batch.shapes)))
         if isinstance(count, Exception):  # no `flops`, or one with another signature
-            count = attempt(lambda: _count(inputs.copy().to("meta"), inputs.x.to("meta")))
-        yield Need.FLOPS, _count(inputs.copy(), inputs.x.clone()) if isinstance(count, Exception) else count
+            count = attempt(lambda: _count(inputs.copy().to("meta"), batch.to("meta")))
+        yield Need.FLOPS, _count(inputs.copy(), batch) if isinstance(count, Exception) else count
 
 
-def _count(network: nn.Module, x: Tensor) -> int:
+def _count(network: nn.Module, batch: Batch) -> int:
     with WithoutBatchNorm(), FlopCounterMode(display=False, custom_mapping=FLOP_COUNTERS) as counter:
-        network(x)
+        network(*batch.arguments())
     return int(counter.get_total_flops())
 
 

@@ -13,8 +13,8 @@ from proxies.passes.base import Pass, ProxyInput, attempt, is_out_of_memory
 from proxies.passes.exact import MEASUREMENTS, ExactPass
 
 MAX_CACHED_VERDICTS = 10_000
-NUM_SAMPLES = 4, 2
-"""Sizes of the batch that both engines measure; the second where memory does not suffice for the first."""
+NUM_LABELS = 4, 2
+"""Numbers of labels in the batch that both engines measure; the second where memory does not suffice for the first."""
 NUM_TRIALS = 3
 """Comparisons of the engines for each structure of a network, each with other parameters."""
 MAX_DIFFERENCE = 1e-4
@@ -54,15 +54,15 @@ def _is_verified(key: str, inputs: ProxyInput, fast: Pass, need: Need) -> bool:
 
 def _compare(inputs: ProxyInput, fast: Pass, need: Need) -> bool | None:
     """Compare the engines with several samples of the parameters; None where that is inconclusive."""
-    for samples in NUM_SAMPLES:
-        verdicts = attempt(partial(_trials, inputs, samples, fast, need))
+    for labels in NUM_LABELS:
+        verdicts = attempt(partial(_trials, inputs, labels, fast, need))
         if not isinstance(verdicts, Exception):
             return None if None in verdicts else all(verdicts)
     return None
 
 
-def _trials(inputs: ProxyInput, samples: int, fast: Pass, need: Need) -> list[bool | None]:
-    return [_agree(inputs.subsample(samples, seed), fast, need) for seed in range(NUM_TRIALS)]
+def _trials(inputs: ProxyInput, labels: int, fast: Pass, need: Need) -> list[bool | None]:
+    return [_agree(inputs.subsample(labels, seed), fast, need) for seed in range(NUM_TRIALS)]
 
 
 def _agree(inputs: ProxyInput, fast: Pass, need: Need) -> bool | None:
@@ -74,7 +74,7 @@ def _agree(inputs: ProxyInput, fast: Pass, need: Need) -> bool | None:
     exact = _attempt_in_memory(lambda: MEASUREMENTS[need](inputs))
     if isinstance(exact, Exception) or any(tensor.numel() and not tensor.any() for tensor in _tensors(exact)):
         return None
-    for chunks in (1, len(inputs.y)) if fast.chunkable else (1,):
+    for chunks in (1, len(inputs.batch.y)) if fast.chunkable and inputs.batch.has_samples else (1,):
         fast_value = _attempt_in_memory(lambda chunks=chunks: dict(fast.run(inputs, frozenset({need}), chunks))[need])  # type: ignore[misc]
         if isinstance(fast_value, Exception):
             return None

@@ -20,9 +20,14 @@ from proxies.passes.base import (
     WeightGradient,
     as_leaf,
     attempt,
-    cross_entropy,
+    check_same_rows,
     forward_logits,
+    gradient_rows,
+    input_gradient,
+    kernel_rows,
+    loss_of,
 )
+from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
 from proxies.passes.functions import (
     CallRecorder,
@@ -55,30 +60,30 @@ class ExactPass(Pass):
 
 def relu_inputs(inputs: ProxyInput) -> list[Tensor]:
     """Measure RELU_INPUTS. Raises `ValueError` where rows are not samples."""
-    _, relus = _recorded_relus(inputs.copy(), inputs.x)
+    logits, relus = _recorded_relus(inputs.copy(), inputs.batch)
     check_rows(inputs, relus, _recorded_relus)
-    return relus
+    return kernel_rows(relus, logits, inputs.batch)
 
 
-def _recorded_relus(network: nn.Module, x: Tensor) -> Recorded:
+def _recorded_relus(network: nn.Module, batch: Batch) -> Recorded:
     """Record inputs of ReLUs; the function mode disables fused layers, whose ReLUs could not be recorded."""
     recorder = ReluRecorder()
     with FunctionMode(), recorder:
-        logits = forward_logits(network, x)
+        logits = forward_logits(network, batch)
     return logits.detach(), recorder.inputs
 
 
-def input_gradient(inputs: ProxyInput) -> Tensor:
+def input_gradients(inputs: ProxyInput) -> Tensor:
     """Measure INPUT_GRADIENT."""
-    return _input_gradient(inputs.copy(), inputs.x)
+    return _input_gradient(inputs.copy(), inputs.batch)
 
 
-def _input_gradient(network: nn.Module, x: Tensor) -> Tensor:
-    x = as_leaf(x)
-    (gradient,) = _derivative(forward_logits(network, x).sum(), [x])
-    if gradient is None:
+def _input_gradient(network: nn.Module, batch: Batch) -> Tensor:
+    x = as_leaf(batch.x)
+    logits = forward_logits(network, batch, x)
+    if _derivative(logits.sum(), [x], retain_graph=True) == (None,):
         raise ValueError("the output has no gradient with respect to the input")
-    return gradient
+    return input_gradient(logits, x, gradient_rows(batch))
 
 
 def _derivative(output: Tensor, variables: Sequence[Tensor], **options: Any) -> Gradients:
@@ -92,12 +97,12 @@ def gradients(inputs: ProxyInput) -> list[WeightGradient]:
     """Measure GRADIENTS."""
     network = inputs.copy()
     weights = inputs.weights(network)
-    return _pairs(weights, _gradients(network, weights, inputs.x, inputs.y))
+    return _pairs(weights, _gradients(network, weights, inputs.batch))
 
 
-def _gradients(network: nn.Module, weights: Sequence[Tensor], x: Tensor, y: Tensor, **options: Any) -> Gradients:
+def _gradients(network: nn.Module, weights: Sequence[Tensor], batch: Batch, **options: Any) -> Gradients:
     """Return ∂L/∂W of a batch."""
-    loss = cross_entropy(forward_logits(network, as_leaf(x)), y)
+    loss = loss_of(forward_logits(network, batch, as_leaf(batch.x)), batch)
     return _derivative(loss, weights, **options)
 
 
@@ -108,14 +113,18 @@ def _pairs(weights: Sequence[Tensor], gradients: Gradients) -> list[WeightGradie
 def output_gradients(inputs: ProxyInput) -> list[OutputGradient]:
     """Measure OUTPUT_GRADIENTS. Raises `ValueError` where rows are not samples, or a weight's use is unknown."""
 
-    def record(network: nn.Module, x: Tensor) -> Recorded:
+    def record(network: nn.Module, batch: Batch) -> Recorded:
         with CallRecorder() as recorder:
-            logits = forward_logits(network, x)
+            logits = forward_logits(network, batch)
         return logits.detach(), [call.rows(call.z.detach()) for call in recorder.calls]
 
     network = inputs.copy()
     with CallRecorder() as recorder:
-        loss = cross_entropy(forward_logits(network, as_leaf(inputs.x)), inputs.y)
+        logits = forward_logits(network, inputs.batch, as_leaf(inputs.x))
+        loss = loss_of(logits, inputs.batch)
+    if not inputs.batch.has_samples:
+        for call in recorder.calls:
+            check_same_rows(call.rows(call.z), logits, "a layer's output")
     check_rows(inputs, [call.rows(call.z.detach()) for call in recorder.calls], record, constants=True)
     calls = [call for call in recorder.calls if call.z.requires_grad]
     _check_recorded(inputs, network, loss, calls)
@@ -145,7 +154,7 @@ def curvature(inputs: ProxyInput) -> float:
     """Measure CURVATURE. Raises `ArithmeticError` if the loss has no second derivative by any weight."""
     network = inputs.copy()
     weights = inputs.weights(network)
-    gradients = _gradients(network, weights, inputs.x, inputs.y, create_graph=True)
+    gradients = _gradients(network, weights, inputs.batch, create_graph=True)
     slopes = [(g * g.detach()).sum() for g in gradients if g is not None]
     products = _pairs(weights, _derivative(torch.stack(slopes).sum(), weights)) if slopes else []
     if not products:
@@ -157,7 +166,7 @@ def minibatch_gradients(inputs: ProxyInput) -> list[Tensor]:
     """Measure MINIBATCH_GRADIENTS."""
     network = inputs.copy()
     weights = inputs.weights(network)
-    by_batch = [_gradients(network, weights, x, y) for x, y in minibatches(inputs)]
+    by_batch = [_gradients(network, weights, half) for half in minibatches(inputs.batch)]
     by_weight = zip(weights, *by_batch, strict=True)
     return [
         torch.stack([torch.zeros_like(w) if g is None else g for g in gradients])
@@ -170,7 +179,7 @@ def input_gradient_without_batch_norm(inputs: ProxyInput) -> tuple[Tensor, Tenso
     """Measure INPUT_GRADIENT_WITHOUT_BATCH_NORM. Raises `ValueError` where batch norm cannot be switched off."""
     network = in_double(_copy_without_batch_norm(inputs))
     with WithoutBatchNorm():
-        return _input_gradient(network, inputs.x.double()), inputs.y
+        return _input_gradient(network, inputs.batch.double()), gradient_rows(inputs.batch).y
 
 
 def gradient_signs(inputs: ProxyInput) -> GradientSigns:
@@ -179,12 +188,20 @@ def gradient_signs(inputs: ProxyInput) -> GradientSigns:
     weights = inputs.weights(network)
     sums: list[Tensor | None] = [None] * len(weights)
     with WithoutBatchNorm():
-        for x, y in zip(inputs.x[:, None], inputs.y[:, None], strict=True):
-            for i, gradient in enumerate(_gradients(network, weights, x, y)):
+        for single in _by_label(inputs.batch):
+            for i, gradient in enumerate(_gradients(network, weights, single)):
                 if gradient is not None:
                     total = sums[i]
                     sums[i] = gradient.sign() if total is None else total + gradient.sign()
     return GradientSigns([total for total in sums if total is not None], sum(w.numel() for w in weights))
+
+
+def _by_label(batch: Batch) -> list[Batch]:
+    """Return each sample, or the one graph with each of the labels whose gradients are taken."""
+    if batch.has_samples:
+        return [batch.part([n]) for n in range(len(batch.y))]
+    chosen = gradient_rows(batch)
+    return [chosen.with_labels([n]) for n in range(len(chosen.y))]
 
 
 def synflow_gradients(inputs: ProxyInput) -> list[WeightGradient]:
@@ -192,7 +209,7 @@ def synflow_gradients(inputs: ProxyInput) -> list[WeightGradient]:
     network = take_absolute(_copy_without_batch_norm(inputs))
     weights = inputs.weights(network)
     with WithoutBatchNorm(), TieAwareSoftmax():
-        total = network(input_of_ones(inputs).clone()).sum()
+        total = network(*input_of_ones(inputs.batch).arguments()).sum()
         return _pairs(weights, _derivative(total, weights))
 
 
@@ -206,13 +223,14 @@ def _copy_without_batch_norm(inputs: ProxyInput) -> nn.Module:
 def check_rows(
     inputs: ProxyInput,
     measured: Sequence[Tensor],
-    record: Callable[[nn.Module, Tensor], Recorded],
+    record: Callable[[nn.Module, Batch], Recorded],
     constants: bool = False,
 ) -> None:
     """Check that the first dimension of recorded tensors holds whole samples in their order, without batch norm.
 
     N samples must give tensors with N times the rows of one. If the output is permuted as the samples are, so must be
-    the rows; if the output of the first sample is the same among copies of it, so must be its rows.
+    the rows; if the output of the first sample is the same among copies of it, so must be its rows. The rows of one
+    graph cannot be checked in this way.
 
     Args:
         inputs: network and batch.
@@ -223,15 +241,17 @@ def check_rows(
     Raises:
         ValueError: the rows are not samples, or it cannot be determined.
     """
-    network, x = _copy_without_batch_norm(inputs), inputs.x
+    if not inputs.batch.has_samples:
+        return
+    network, batch, x = _copy_without_batch_norm(inputs), inputs.batch, inputs.x
 
-    def run(x: Tensor) -> Recorded:
+    def run(batch: Batch) -> Recorded:
         with inputs.isolated_rng(), WithoutBatchNorm():
-            return record(network, x)
+            return record(network, batch)
 
-    order = torch.tensor([*range(1, len(x), 2), *range(0, len(x), 2)], device=x.device)
-    (_, alone), (logits, whole) = run(x[:1]), run(x)
-    (permuted_logits, in_order), (copied_logits, among_copies) = run(x[order]), run(x[:1].expand_as(x))
+    order = [*range(1, len(x), 2), *range(0, len(x), 2)]
+    (_, alone), (logits, whole) = run(batch.single()), run(batch)
+    (permuted_logits, in_order), (copied_logits, among_copies) = run(batch.part(order)), run(batch.part([0] * len(x)))
     is_equivariant = _close(logits[order], permuted_logits)
     is_independent = _close(logits[:1], copied_logits[:1])
     if not is_equivariant and not is_independent:
@@ -258,7 +278,7 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
     Need.RELU_INPUTS: relu_inputs,
-    Need.INPUT_GRADIENT: input_gradient,
+    Need.INPUT_GRADIENT: input_gradients,
     Need.GRADIENTS: gradients,
     Need.OUTPUT_GRADIENTS: output_gradients,
     Need.CURVATURE: curvature,

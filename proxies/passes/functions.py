@@ -18,6 +18,11 @@ CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 TRANSPOSED = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)
 LINEAR = (functional.linear,)
 BATCH_NORMS = (functional.batch_norm, torch.batch_norm)
+DROPOUTS = (
+    *(functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d, functional.alpha_dropout),
+    *(functional.feature_alpha_dropout, torch.dropout, torch.alpha_dropout, torch.feature_dropout),
+    *(torch.feature_alpha_dropout, torch.dropout_, torch.alpha_dropout_, torch.feature_dropout_),
+)
 SOFTMAXES = (torch.softmax, functional.softmax, Tensor.softmax)
 
 
@@ -46,6 +51,19 @@ class WithoutBatchNorm(FunctionMode):
     def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in BATCH_NORMS:
             return argument("input", 0, args, kwargs).clone()  # the network may write to the result
+        return func(*args, **kwargs)
+
+
+class WithoutDropout(FunctionMode):
+    """Mode in which every dropout that a network calls as a function is the identity."""
+
+    @override
+    def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in DROPOUTS:
+            return argument("input", 0, args, kwargs).clone()
+        if func is functional.scaled_dot_product_attention:
+            named = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False))
+            return func(**named | kwargs | {"dropout_p": 0.0})
         return func(*args, **kwargs)
 
 

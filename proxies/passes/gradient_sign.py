@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, cross_entropy, forward_logits
-from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight
+from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, forward_logits, gradient_rows, loss_of
+from proxies.passes.batch import Batch
+from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight, weight_gradients
 
 
 class GradientSigns(NamedTuple):
@@ -23,10 +24,11 @@ class GradientSigns(NamedTuple):
 
 
 class GradientSignPass(Pass):
-    """GRADIENT_SIGNS: `GradientSigns`; g_n is the gradient of the loss of sample n.
+    """GRADIENT_SIGNS: `GradientSigns`; g_n is the gradient of the loss of sample n, or of a labelled row of one graph.
 
-    All gradients come from one backward pass. Row r inside the network belongs to sample r // k of N·k rows; the
-    gradients of samples rely on this order.
+    Gradients of independent samples come from one backward pass. Row r inside the network belongs to sample r // k of
+    N·k rows; the gradients of samples rely on this order. On one graph each of up to 16 labelled rows has a backward
+    pass of its own, as its loss depends on many rows.
     """
 
     provides = frozenset({Need.GRADIENT_SIGNS})
@@ -36,23 +38,35 @@ class GradientSignPass(Pass):
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = inputs.copy(in_place=False)
         weights = inputs.weights(network)
-        parts = zip(inputs.x.chunk(chunks), inputs.y.chunk(chunks), strict=True)
         sums: list[Tensor] = []
-        for x, y in parts:
-            chunk = _signs(network, weights, x, y)
+        for part in gradient_rows(inputs.batch).chunks(chunks):
+            chunk = (_signs if part.has_samples else _signs_on_graph)(network, weights, part)
             sums = [total.add_(more) for total, more in zip(sums, chunk, strict=True)] if sums else chunk
         yield Need.GRADIENT_SIGNS, GradientSigns(sums, sum(weight.numel() for weight in weights))
 
 
-def _signs(network: nn.Module, weights: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
+def _signs(network: nn.Module, weights: Sequence[Tensor], batch: Batch) -> list[Tensor]:
     """Return `Σ_n sign(g_n)` by weight, with the gradient of one sample and one weight in memory at a time."""
     with Tape(without_batch_norm=True) as tape:
-        logits = forward_logits(network, as_leaf(x))
+        logits = forward_logits(network, batch, as_leaf(batch.x))
     uses: dict[Tensor, list[BackwardRecord]] = {}
-    for record in tape.differentiate(cross_entropy(logits, y, reduction="sum")):
+    for record in tape.differentiate(loss_of(logits, batch, reduction="sum")):
         uses.setdefault(record.call.weight, []).append(record)
-    sums = gather_by_weight(weights, list(uses), [_sum_of_signs(records, len(y)) for records in uses.values()])
+    samples = len(batch.y)
+    sums = gather_by_weight(weights, list(uses), [_sum_of_signs(records, samples) for records in uses.values()])
     return [total for _, total in sums]
+
+
+def _signs_on_graph(network: nn.Module, weights: Sequence[Tensor], batch: Batch) -> list[Tensor]:
+    """Return `Σ_n sign(g_n)` by weight, n the labelled rows of one graph."""
+    with Tape(without_batch_norm=True) as tape:
+        logits = forward_logits(network, batch, as_leaf(batch.x))
+    sums: list[Tensor] = []
+    for n in range(len(batch.y)):
+        records = tape.differentiate(loss_of(logits, batch.with_labels([n])), retain_graph=True)
+        signs = [gradient.sign_() for _, gradient in weight_gradients(weights, records)]
+        sums = [total.add_(more) for total, more in zip(sums, signs, strict=True)] if sums else signs
+    return sums
 
 
 def _sum_of_signs(records: Sequence[BackwardRecord], samples: int) -> Tensor:

@@ -7,29 +7,43 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, forward_logits
+from proxies.passes.base import (
+    CLASS_LABELS,
+    Measurement,
+    Pass,
+    ProxyInput,
+    as_leaf,
+    forward_logits,
+    gradient_rows,
+    input_gradient,
+)
+from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
 from proxies.passes.tape import Tape
 
 
 class InputGradientPass(Pass):
-    """INPUT_GRADIENT_WITHOUT_BATCH_NORM: ∂(Σ logits)/∂x, shaped as x, and the labels.
+    """INPUT_GRADIENT_WITHOUT_BATCH_NORM: gradients of the data, (rows, …), and the rows' classes.
 
-    Forward in float64: without batch norm a ten-layer network may amplify float32's rounding to several per cent of
-    epe_nas, so that thread counts and devices would disagree. The backward pass, which is linear, runs in float32.
+    With independent samples ∂(Σ logits)/∂x; on one graph ∂(Σ logits of a row)/∂(x of the row) of up to 16 labelled
+    rows. Forward in float64: without batch norm a ten-layer network may amplify float32's rounding to several per cent
+    of epe_nas, so that thread counts and devices would disagree. The backward pass, which is linear, runs in float32.
     """
 
     provides = frozenset({Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM})
+    requires = ((Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, CLASS_LABELS),)
     chunkable = True
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = in_double(inputs.copy(in_place=False)).requires_grad_(False)
-        gradients = [_input_gradient(network, as_leaf(part.double())) for part in inputs.x.chunk(chunks)]
-        yield Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, (torch.cat(gradients), inputs.y)
+        batch = gradient_rows(inputs.batch)
+        gradients = [_input_gradient(network, part.double()) for part in batch.chunks(chunks)]
+        yield Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, (torch.cat(gradients), batch.y)
 
 
-def _input_gradient(network: nn.Module, x: Tensor) -> Tensor:
+def _input_gradient(network: nn.Module, batch: Batch) -> Tensor:
+    x = as_leaf(batch.x)
     with Tape(backward_in=torch.float32, without_batch_norm=True):
-        total = forward_logits(network, x).sum()
-    return torch.autograd.grad(total, x)[0]
+        logits = forward_logits(network, batch, x)
+    return input_gradient(logits, x, batch)

@@ -1,4 +1,4 @@
-"""Pass of zico: the gradients of each half of the batch."""
+"""Pass of zico: the gradients of each half of the labels."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,41 +7,40 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, cross_entropy, forward_logits
-from proxies.passes.tape import Tape, gather_by_weight
+from proxies.passes.base import TWO_LABELS, Measurement, Pass, ProxyInput, as_leaf, forward_logits, loss_of
+from proxies.passes.batch import Batch
+from proxies.passes.tape import Tape, weight_gradients
 
 NUM_MINIBATCHES = 2
 
 
 class MinibatchPass(Pass):
-    """Gradients with the batch norm statistics of each minibatch.
+    """Gradients of two minibatches.
 
     MINIBATCH_GRADIENTS: `list[Tensor]` over the weights that the loss depends on, (minibatches, *weight shape): ∂L/∂W,
-    L the mean cross entropy of each half of the batch.
+    L the mean loss of each half of the batch, with batch norm statistics of its own; or of each half of the labelled
+    rows of one graph, every other one, on the whole graph.
     """
 
     provides = frozenset({Need.MINIBATCH_GRADIENTS})
+    requires = ((Need.MINIBATCH_GRADIENTS, TWO_LABELS),)
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = inputs.copy(in_place=False)
         weights = inputs.weights(network)
-        gradients = [_gradients(network, weights, x, y) for x, y in minibatches(inputs)]
+        gradients = [_gradients(network, weights, half) for half in minibatches(inputs.batch)]
         yield Need.MINIBATCH_GRADIENTS, [torch.stack(both) for both in zip(*gradients, strict=True)]
 
 
-def minibatches(inputs: ProxyInput) -> list[tuple[Tensor, Tensor]]:
-    """Return the halves of the batch. Raises `ValueError` if it has too few samples."""
-    if len(inputs.y) < NUM_MINIBATCHES:
-        raise ValueError(f"{len(inputs.y)} sample makes no {NUM_MINIBATCHES} minibatches")
-    return list(zip(inputs.x.tensor_split(NUM_MINIBATCHES), inputs.y.tensor_split(NUM_MINIBATCHES), strict=True))
+def minibatches(batch: Batch) -> list[Batch]:
+    """Return the halves of the samples, or the graph with halves of its labels."""
+    if batch.has_samples:
+        return batch.chunks(NUM_MINIBATCHES)
+    return [batch.with_labels(range(i, len(batch.y), NUM_MINIBATCHES)) for i in range(NUM_MINIBATCHES)]
 
 
-def _gradients(network: nn.Module, weights: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
+def _gradients(network: nn.Module, weights: Sequence[Tensor], batch: Batch) -> list[Tensor]:
     with Tape() as tape:
-        logits = forward_logits(network, as_leaf(x))
-    records = tape.differentiate(cross_entropy(logits, y))
-    used, grads = zip(
-        *((call.weight, call.weight_gradient(grad_output)) for call, grad_output, _ in records), strict=True
-    )
-    return [gradient for _, gradient in gather_by_weight(weights, used, grads)]
+        logits = forward_logits(network, batch, as_leaf(batch.x))
+    return [gradient for _, gradient in weight_gradients(weights, tape.differentiate(loss_of(logits, batch)))]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, recorded_outputs, standard_normal
+from proxies.passes.base import FEATURE_UNIT, Measurement, Pass, ProxyInput, recorded_outputs, standard_normal
 
 NOISE_SCALE = 0.01
 
@@ -29,11 +29,10 @@ class PerturbationPass(Pass):
     """
 
     provides = frozenset({Need.PERTURBATION})
+    requires = ((Need.PERTURBATION, FEATURE_UNIT),)
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        if not isinstance(getattr(inputs.network, "feature_unit", None), nn.Module):
-            raise AttributeError("the network names no `feature_unit`, the module whose output zen reads")
         yield Need.PERTURBATION, [self._repeat(inputs, number) for number in range(inputs.repeats)]
 
     @staticmethod
@@ -56,8 +55,8 @@ class PerturbationPass(Pass):
         feature_unit = network.feature_unit
         assert isinstance(feature_unit, nn.Module)
         with recorded_outputs([feature_unit]) as outputs:
-            network(x.clone())
-            network(x + NOISE_SCALE * noise)
+            network(*inputs.batch.arguments(x))
+            network(*inputs.batch.arguments(x + NOISE_SCALE * noise))
         if len(outputs) != 2:
             raise ValueError(f"the network's `feature_unit` runs {len(outputs) // 2} times in a forward pass, not once")
         first, second = outputs

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, recorded_outputs, standard_normal, units
+from models.protocols import HasChannelAxis, offers
+from proxies.base import Need, NotApplicableError
+from proxies.passes.base import UNITS, Measurement, Pass, ProxyInput, recorded_outputs, standard_normal, units
 
 MAX_SAMPLED_CHANNELS = 8
 
 
 class UnitOutput(NamedTuple):
-    """Feature map of a unit for the first row, (channels, positions), and the indices of its sampled channels."""
+    """Feature map of a unit, (channels, positions), and the indices of its sampled channels."""
 
     features: Tensor
     sampled: Tensor
@@ -23,23 +24,32 @@ class UnitOutput(NamedTuple):
 class RandomInputPass(Pass):
     """UNIT_OUTPUTS: `list[UnitOutput]`, on the CPU.
 
-    The input is standard normal, in the batch's shape with one sample. At most 8 channels are sampled, the same ones in
-    all units of a width, so that architectures are compared on the same channels.
+    The data are standard normal, in the batch's shape: one sample, of which the first row inside the network is read,
+    or the whole graph, whose rows are the positions. At most 8 channels are sampled, the same ones in all units of a
+    width, so that architectures are compared on the same channels.
     """
 
     provides = frozenset({Need.UNIT_OUTPUTS})
+    requires = ((Need.UNIT_OUTPUTS, UNITS),)
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        network = inputs.copy()
-        modules = units(network)
-        if not modules:
-            raise AttributeError("the network names no `units`, the modules whose outputs meco reads")
-        x = standard_normal(inputs.x[:1], torch.Generator("cpu").manual_seed(inputs.seed))
-        with torch.no_grad(), recorded_outputs(modules, rows=slice(1)) as outputs:
-            network(x)
-        maps = [output[0].flatten(1).cpu() for output in outputs]
+        network, single = inputs.copy(), inputs.batch.single()
+        x = standard_normal(single.x, torch.Generator("cpu").manual_seed(inputs.seed))
+        with torch.no_grad(), recorded_outputs(units(network)) as outputs:
+            network(*single.arguments(x))
+        axis = network.channel_axis if offers(network, HasChannelAxis) else 1
+        maps = [
+            _feature_map(output[:1] if single.has_samples else output, axis, single.has_samples) for output in outputs
+        ]
         yield Need.UNIT_OUTPUTS, [UnitOutput(features, _sample(len(features), inputs.seed)) for features in maps]
+
+
+def _feature_map(output: Tensor, axis: int, has_samples: bool) -> Tensor:
+    """Return (channels, positions) from the output of a unit for one row, or for all rows of a graph."""
+    if output.ndim < (3 if has_samples else 2):
+        raise NotApplicableError(f"a unit's output of shape {tuple(output.shape)} has no positions, which meco reads")
+    return output.movedim(axis, 0).flatten(1).cpu()
 
 
 def _sample(channels: int, seed: int) -> Tensor:

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from typing_extensions import override
 
 from proxies.base import Need
 from proxies.passes.base import Measurement, Pass, ProxyInput
+from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
-from proxies.passes.tape import Tape, gather_by_weight
+from proxies.passes.tape import Tape, weight_gradients
 
 
 class SynflowPass(Pass):
-    """SYNFLOW: `list[WeightGradient]` in float64 with ∂R/∂W, R the sum of the logits.
+    """SYNFLOW: `list[WeightGradient]` in float64 with ∂R/∂W, R the sum of the logits of one sample, or of one graph.
 
     Batch norm is off, and tensors of the state dict are replaced by their absolute values. A buffer that is not
     persistent is a constant of the architecture, such as a graph polynomial, and keeps its sign, as in the public
@@ -26,12 +27,8 @@ class SynflowPass(Pass):
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = take_absolute(inputs.copy(in_place=False))
         with Tape(tie_aware=True, without_batch_norm=True) as tape:
-            total = network(input_of_ones(inputs).clone()).sum()
-        records = tape.differentiate(total)
-        used, gradients = zip(
-            *((call.weight, call.weight_gradient(grad_output)) for call, grad_output, _ in records), strict=True
-        )
-        yield Need.SYNFLOW, gather_by_weight(inputs.weights(network), used, gradients)
+            total = network(*input_of_ones(inputs.batch).arguments()).sum()
+        yield Need.SYNFLOW, weight_gradients(inputs.weights(network), tape.differentiate(total))
 
 
 @torch.no_grad()
@@ -47,6 +44,7 @@ def take_absolute(network: nn.Module) -> nn.Module:
     return network
 
 
-def input_of_ones(inputs: ProxyInput) -> Tensor:
-    """Return the input of ones, one sample in float64."""
-    return torch.ones_like(inputs.x[:1], dtype=torch.float64, requires_grad=True)
+def input_of_ones(batch: Batch) -> Batch:
+    """Return one sample, or the one graph, with data of ones, in float64."""
+    single = batch.single().double()
+    return single.with_data(torch.ones_like(single.x, requires_grad=True))

@@ -125,11 +125,13 @@ class Tape(FunctionMode):
             self.relu_inputs.append(args[0].detach())
         return func(*args, **kwargs)
 
-    def differentiate(self, loss: Tensor, create_graph: bool = False) -> list[BackwardRecord]:
+    def differentiate(
+        self, loss: Tensor, create_graph: bool = False, retain_graph: bool | None = None
+    ) -> list[BackwardRecord]:
         """Return ∂loss/∂z of each call that the loss depends on; with `create_graph` also ∂loss/∂x, differentiable."""
         zs = [call.z for call in self.calls]
         xs = [call.x for call in self.calls] if create_graph else []
-        grads = torch.autograd.grad(loss, zs + xs, create_graph=create_graph, allow_unused=True)
+        grads = torch.autograd.grad(loss, zs + xs, None, retain_graph, create_graph, allow_unused=True)
         pairs = zip(grads, grads[len(zs) :] or [None] * len(zs), strict=False)
         return [
             BackwardRecord(call, grad_output, grad_input)
@@ -171,3 +173,11 @@ def gather_by_weight(
     """
     grads = torch.autograd.grad(used, weights, gradients, allow_unused=True, retain_graph=True)
     return [WeightGradient(w.detach(), g) for w, g in zip(weights, grads, strict=True) if g is not None]
+
+
+def weight_gradients(weights: Sequence[Tensor], records: Sequence[BackwardRecord]) -> list[WeightGradient]:
+    """Return ∂loss/∂W of the parameters that the recorded calls use."""
+    used, gradients = zip(
+        *((call.weight, call.weight_gradient(grad_output)) for call, grad_output, _ in records), strict=True
+    )
+    return gather_by_weight(weights, used, gradients)

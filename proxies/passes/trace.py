@@ -55,12 +55,12 @@ class ForwardTrace:
     hidden_batch_norm: bool
 
 
-def trace_forward(network: nn.Module, x: Tensor) -> ForwardTrace:
-    """Run the network once on a copy of x. Raises the network's errors."""
-    x = x.detach().requires_grad_()
-    tracer = _Tracer(network, x)
+def trace_forward(network: nn.Module, inputs: Sequence[Tensor]) -> ForwardTrace:
+    """Run the network once on copies of its arguments, the data first. Raises the network's errors."""
+    x = inputs[0].detach().requires_grad_()
+    tracer = _Tracer(network, (x, *inputs[1:]))
     with tracer, _Functions(tracer):
-        output = network(x.clone())
+        output = network(*(tensor.clone() for tensor in (x, *inputs[1:])))
     names = {parameter: name for name, parameter in network.named_parameters()}
     for text in _graph([leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)], names | {x: "x"}):
         tracer.step(text)
@@ -70,19 +70,19 @@ def trace_forward(network: nn.Module, x: Tensor) -> ForwardTrace:
 class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Dispatch mode that hashes operations and follows parameters through them."""
 
-    def __init__(self, network: nn.Module, x: Tensor) -> None:
+    def __init__(self, network: nn.Module, inputs: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._alive: list[Any] = []  # so that no tensor reuses the memory, and so the name, of an earlier one
         self._ids: dict[int, int] = {}
         self._parameter_at: dict[int, str] = {}
-        self._sources: dict[int, Sources] = {_memory(x): None}
+        self._sources: dict[int, Sources] = {_memory(tensor): None for tensor in inputs}
         self._used: set[str] = set()
         self._key_hash, self._operations_hash, self._reads_numbers = hashlib.sha256(), hashlib.sha256(), False
         self.known_batch_norm, self._hidden_batch_norm = False, False
         for name, parameter in network.named_parameters():
             self._parameter_at[_memory(parameter)] = name
             self._sources[_memory(parameter)] = frozenset({name})
-        for tensor in (x, *network.parameters(), *network.buffers()):
+        for tensor in (*inputs, *network.parameters(), *network.buffers()):
             self._name(tensor)
 
     def result(self) -> ForwardTrace:

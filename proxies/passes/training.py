@@ -8,7 +8,20 @@ from torch import Tensor
 from typing_extensions import override
 
 from proxies.base import Need
-from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, attempt, cross_entropy, forward_logits
+from proxies.passes.base import (
+    Measurement,
+    Pass,
+    ProxyInput,
+    as_leaf,
+    attempt,
+    check_same_rows,
+    forward_logits,
+    gradient_rows,
+    input_gradient,
+    kernel_rows,
+    loss_of,
+)
+from proxies.passes.batch import Batch
 from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight, inner_product
 
 BY_LOSS = frozenset({Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE})
@@ -23,31 +36,31 @@ class OutputGradient(NamedTuple):
 
 
 class TrainingPass(Pass):
-    """Measurements with batch norm, on the whole batch at once. L is the mean cross entropy.
+    """Measurements with batch norm, on the whole batch at once. L is the mean loss.
 
-    RELU_INPUTS: `list[Tensor]`, the input of each ReLU, (rows, …).
+    RELU_INPUTS: `list[Tensor]`, the input of each ReLU, (rows, …); of one graph, up to 128 labelled rows.
     GRADIENTS: `list[WeightGradient]` over the weights that the loss depends on.
     OUTPUT_GRADIENTS: `list[OutputGradient]` over the calls of convolutions and linear layers.
     CURVATURE: float, Wᵀ·H·g over all weights, g held constant.
-    INPUT_GRADIENT: ∂(Σ logits)/∂x, shaped as x.
+    INPUT_GRADIENT: gradients of the data, (rows, …), of up to 16 labelled rows where there is one graph.
     """
 
     provides = BY_LOSS | {Need.RELU_INPUTS, Need.INPUT_GRADIENT}
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        network, x = inputs.copy(in_place=False), as_leaf(inputs.x)
+        network, batch, x = inputs.copy(in_place=False), inputs.batch, as_leaf(inputs.x)
         with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape() as tape:
-            logits = forward_logits(network, x)
+            logits = forward_logits(network, batch, x)
         if Need.RELU_INPUTS in needs:
-            yield Need.RELU_INPUTS, tape.relu_inputs
+            yield Need.RELU_INPUTS, attempt(lambda: kernel_rows(tape.relu_inputs, logits, batch))
         if Need.INPUT_GRADIENT in needs:
-            yield Need.INPUT_GRADIENT, attempt(lambda: torch.autograd.grad(logits.sum(), x, retain_graph=True)[0])
+            yield Need.INPUT_GRADIENT, attempt(lambda: input_gradient(logits, x, gradient_rows(batch)))
         if not needs & BY_LOSS:
             return
-        records = tape.differentiate(cross_entropy(logits, inputs.y), create_graph=Need.CURVATURE in needs)
+        records = tape.differentiate(loss_of(logits, batch), create_graph=Need.CURVATURE in needs)
         if Need.OUTPUT_GRADIENTS in needs:
-            yield Need.OUTPUT_GRADIENTS, [_output_gradient(record) for record in records]
+            yield Need.OUTPUT_GRADIENTS, attempt(lambda: _output_gradients(records, logits, batch))
         if needs & {Need.GRADIENTS, Need.CURVATURE}:
             used, gradients = zip(
                 *((call.weight, call.weight_gradient(grad_output)) for call, grad_output, _ in records), strict=True
@@ -56,6 +69,14 @@ class TrainingPass(Pass):
                 yield Need.GRADIENTS, gather_by_weight(inputs.weights(network), used, gradients)
             if Need.CURVATURE in needs:
                 yield Need.CURVATURE, _curvature(records, gradients)
+
+
+def _output_gradients(records: Sequence[BackwardRecord], logits: Tensor, batch: Batch) -> list[OutputGradient]:
+    outputs = [_output_gradient(record) for record in records]
+    if not batch.has_samples:
+        for output, _, _ in outputs:
+            check_same_rows(output, logits, "a layer's output")
+    return outputs
 
 
 def _output_gradient(record: BackwardRecord) -> OutputGradient:

@@ -90,6 +90,8 @@ class EnsembleCard(Document):
     created_by: str
     space: str
     settings: dict[str, Any]
+    task: dict[str, Any] | None = Field(description="name of the data set, name and range of the metric")
+    stratum: str | None = Field(description="the stratum in words, e.g. number of layers; null for a space without")
     benchmark: dict[str, Any] = Field(description="name, number of architectures, strata, range of accuracy, hash")
     proxies: dict[str, str] = Field(description="versions by name")
     batch: dict[str, Any] | None
@@ -97,6 +99,9 @@ class EnsembleCard(Document):
     seed: int
     features: dict[str, int] = Field(description="numbers of features by kind")
     combiners: list[str]
+    left_out: dict[str, dict[str, str]] = Field(
+        description="reason, by name, for each combiner and each proxy that is not used"
+    )
     interval_level: float
     method: dict[str, Any] | None = Field(description="repeats and folds of the cross-validation")
     baselines: list[str] = Field(description="names of the baselines in `metrics`")

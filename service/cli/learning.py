@@ -114,7 +114,7 @@ def fit(
             progress=progress,
         )
     show(ensemble_card(ensemble.manifest), False, metric_tables.card_tables)
-    for line in shortcomings(ensemble.manifest["metrics"]):
+    for line in shortcomings(ensemble.manifest):
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)
     typer.echo(f"{ensemble.name}: {', '.join(ensemble.combiners)} in {out}")

@@ -49,15 +49,15 @@ def evaluation_tables(evaluation: Row) -> list[Table]:
     """
     sources = {"published": "published", "scores": "ours"}
     scores = {f"{name}, {word}": row for source, word in sources.items() for name, row in evaluation[source].items()}
-    scores = {"number of layers": evaluation["depth"], **scores}
     models = {**evaluation["combiners"], **evaluation["baselines"]}
     method, benchmark, noise = evaluation["method"], evaluation["benchmark"], evaluation["noise"]
-    strata = list(benchmark["by_stratum"])
-    by_stratum = {f"spearman_by_stratum.{stratum}": f"{stratum} layers" for stratum in strata}
-    ceiling = {"noise ceiling": {"spearman_by_stratum": noise["spearman_ceiling"]["by_stratum"]}}
+    strata, label = list(benchmark["by_stratum"]), benchmark["stratum"] or "stratum"
+    scores = {label: evaluation["stratum"], **scores}
+    by_stratum = {f"spearman_by_stratum.{stratum}": f"{label} {stratum}" for stratum in strata}
+    ceiling = {"noise ceiling": {"spearman_by_stratum": noise["spearman_ceiling"]["by_stratum"]}} if noise else {}
     coverage = {
         "coverage.overall": "overall",
-        **{f"coverage.by_stratum.{stratum}": f"{stratum} layers" for stratum in strata},
+        **{f"coverage.by_stratum.{stratum}": f"{label} {stratum}" for stratum in strata},
         "interval_width.overall": "width",
     }
     brier = {"brier.overall": "overall", "brier.within_stratum": "within strata"}

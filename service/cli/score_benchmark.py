@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ensemble.data.benchmark import Benchmark, load_benchmark
+from ensemble.data.benchmark import Benchmark
+from ensemble.data.loading import load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
 from ensemble.errors import BenchmarkError
 from models import BuildableSpace, ProbeBatch, SearchSpace, get_space, require

@@ -80,7 +80,9 @@ def search(
     with _evaluator(
         space, ensemble, combiner, proxy_names, url, device=device, ensembles_dir=ensembles_dir
     ) as evaluator:
-        domain = SpaceDomain(evaluator.space, depth, flops_limit, params_limit, evaluator.shapes)
+        domain = SpaceDomain(
+            evaluator.space, {} if depth is None else {"depth": depth}, flops_limit, params_limit, evaluator.shapes
+        )
         header = {
             "strategy": strategy,
             "space": evaluator.space.name,

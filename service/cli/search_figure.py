@@ -45,7 +45,7 @@ def search_figure(
 def _plot_costs(axes: Axes, trials: Sequence[TrialResult], depths: Sequence[int], front: Sequence[TrialResult]) -> None:
     distinct = sorted(set(depths))
     for i, depth in enumerate(distinct):
-        color = LIGHT.depth[round(i / max(1, len(distinct) - 1) * (len(LIGHT.depth) - 1))]
+        color = LIGHT.ramp[round(i / max(1, len(distinct) - 1) * (len(LIGHT.ramp) - 1))]
         selected = [trial for trial, trial_depth in zip(trials, depths, strict=True) if trial_depth == depth]
         points = [(1e-9 * trial.flops, 100 * trial.accuracy) for trial in selected if trial.accuracy is not None]
         if points:

@@ -15,6 +15,7 @@ from models import get_space
 from models.gcn_nas.batches import synthetic_batch
 from proxies import Score, runner, score
 from proxies.passes import ProxyInput
+from proxies.passes.batch import Batch
 from tests.proxies.test_zoo import check, exact_engine_only
 from tests.proxies.zoo import ZOO
 from tests.proxies.zoo.case import Net, X, Y, ZooCase, failing, head, pooled
@@ -149,7 +150,7 @@ def test_engines_agree_on_the_networks_of_a_space(monkeypatch: pytest.MonkeyPatc
     y = torch.tensor([0, 0])
     for arch in sorted((space.sample(rng) for _ in range(20)), key=lambda arch: arch.depth)[:2]:
         network = space.build(arch).double()
-        assert ProxyInput(network, batch.x, batch.y, 0, 1).supports_tape
+        assert ProxyInput(network, Batch((batch.x,), batch.y)).supports_tape
         with monkeypatch.context() as patch:
             fast = score(network, batch.x.double(), y)
             patch.setattr(runner, "verified_needs", exact_engine_only)
@@ -185,15 +186,15 @@ def _replaced(network: Any) -> None:
 @pytest.mark.parametrize("change", [_hooked, _other_module, _tied, _frozen_head, _replaced])
 def test_a_statement_does_not_hold_for_what_was_changed(change: Callable[[Any], None], space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
-    assert ProxyInput(network, X, Y, 0, 1).supports_tape
+    assert ProxyInput(network, Batch((X,), Y)).supports_tape
     change(network)
-    assert not ProxyInput(network, X, Y, 0, 1).supports_tape
+    assert not ProxyInput(network, Batch((X,), Y)).supports_tape
 
 
 def test_a_statement_does_not_hold_for_subclasses(space: Any) -> None:
     network = space.build(space.parse([["L2", "S"]] * 4))
     network.__class__ = type("Other", (type(network),), {})
-    assert not ProxyInput(network, X, Y, 0, 1).supports_tape
+    assert not ProxyInput(network, Batch((X,), Y)).supports_tape
 
 
 class Adjacency(nn.Module):
