@@ -27,9 +27,9 @@ def run(options: Options) -> Iterator[Check]:
     batch = synthetic_batch(space.task, *((2, 4) if options.small else (8, 64)))
     yield from _fourteen(options, network, batch, limit=0.120, repeats=1 if options.small else 7)
     yield from _slowest(options, network, batch)
-    yield from _rates(options)
     large = synthetic_batch(space.task, *((2, 8) if options.small else (20, 300)))
-    yield from _fourteen(options, network, large, limit=2.0, repeats=1 if options.small else 3)
+    yield from _fourteen(options, network, large, limit=2.0, repeats=1 if options.small else 2)
+    yield from _rates(options)
 
 
 def _fourteen(options: Options, network: Any, batch: ProbeBatch, limit: float, repeats: int) -> Iterator[Check]:
@@ -75,7 +75,7 @@ def _rates(options: Options) -> Iterator[Check]:
     with backend(options, batch, max(flights)) as scoring:
         list(outcomes(scoring, _tasks(2 * max(flights), depths), max(flights)))  # warms up each process
         for flight in flights:
-            number = 2 if options.small else 16 + 8 * flight
+            number = 2 if options.small else 8 + 4 * flight
             tasks = _tasks(number, depths)
             started = perf_counter()
             failures += [outcome.failure for outcome in outcomes(scoring, tasks, flight) if outcome.failure]

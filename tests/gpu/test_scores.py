@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import faults
-from benchmarks.gpu.agreement import STATED, TOLERANCE, difference
+from benchmarks.gpu.agreement import STATED, difference, tolerance
 from benchmarks.gpu.checks import Options
 from models import ProbeBatch
 from proxies import Score, proxy_names, score
@@ -42,7 +42,7 @@ def test_a_gpu_agrees_with_the_cpu(
         assert value is not None
         assert math.isfinite(value)
     else:
-        assert difference(on_cpu[name], on_device[name]) <= TOLERANCE
+        assert difference(on_cpu[name], on_device[name]) <= tolerance(name)
 
 
 @pytest.mark.parametrize("name", proxy_names())
@@ -52,7 +52,7 @@ def test_a_score_has_the_same_bits_twice(
     network = space.build(space.parse(SIX_LAYERS)).to(device)
     first, second = (score(network, batch.x, batch.y, [name])[name] for _ in range(2))
     assert (first.value, first.log) == (second.value, second.log)
-    assert difference(on_device[name], first) <= TOLERANCE
+    assert difference(on_device[name], first) <= tolerance(name)
 
 
 @pytest.fixture(params=["high", "tf32", "ieee"])

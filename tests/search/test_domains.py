@@ -72,7 +72,8 @@ def test_the_least_that_an_error_allows_is_allowed() -> None:
     with pytest.raises(InputError) as error:
         SpaceDomain(SPACE, depth=4, max_flops=1)
     least = int(error.value.allowed.split()[2].rstrip(","))
-    assert SpaceDomain(SPACE, depth=4, max_flops=least).sample(np.random.default_rng(0)).depth == 4
+    arch = SpaceDomain(SPACE, depth=4, max_flops=least).sample(np.random.default_rng(0))
+    assert SPACE.stratum(arch) == 4
 
 
 def test_two_limits_that_leave_nothing_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,5 +113,7 @@ def test_neighbors_in_a_table_do_not_drift_to_shallow_rows(rng: np.random.Genera
     table = [SPACE.sample(rng) for _ in range(300)]
     domain = TableDomain(SPACE, table)
     for depth in (4, 6, 8, 10):
-        depths = [row.depth for arch in table if SPACE.stratum(arch) == depth for row in domain.neighbors(arch)]
+        depths = [
+            SPACE.stratum(row) for arch in table if SPACE.stratum(arch) == depth for row in domain.neighbors(arch)
+        ]
         assert abs(np.mean(depths) - depth) < 0.6
