@@ -68,7 +68,8 @@ store.watch(["task", "refreshes"], loadReferenceSet);
 async function start() {
   if (store.state.architecture) return;
   try {
-    const [spaces, ensembles] = await Promise.all([api.get("v1/spaces"), api.get("v1/ensembles")]);
+    const spaces = await api.get("v1/spaces");
+    const ensembles = await api.get("v1/ensembles");
     if (store.state.architecture) return;
     showProblem(byId("startup-problem"), null);
     store.set({ spaces, ensembles });

@@ -135,8 +135,16 @@ def predict(api: httpx.Client, architecture: Any, **options: Any) -> Any:
     return item
 
 
+def sample(api: httpx.Client, n: int = 1, seed: int = 0, space: str = "gcn-nas", **fixed: Any) -> list[Any]:
+    """Return random architectures of the API."""
+    response = api.post(f"/v1/spaces/{space}/sample", json={"number": n, "seed": seed, "fixed": fixed})
+    assert response.status_code == 200, response.text
+    architectures: list[Any] = response.json()["architectures"]
+    return architectures
+
+
 def fragment(*architectures: Any) -> str:
-    """Return the URL fragment of the edited architecture, followed by those of the comparison."""
+    """Return the URL fragment of the edited architecture, followed by those of the comparison, all of `gcn-nas`."""
     texts = ["/".join([item["space"], *(".".join(layer) for layer in item["layers"])]) for item in architectures]
     return "#" + "&".join(texts)
 
