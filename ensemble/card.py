@@ -40,7 +40,7 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "space": manifest["space"],
         "settings": manifest["settings"],
         "task": task_summary(space),
-        "stratum": stratum_label(space),
+        "stratum_label": stratum_label(space),
         "benchmark": manifest["benchmark"],
         "proxies": manifest["proxies"],
         "batch": manifest["batch"],
