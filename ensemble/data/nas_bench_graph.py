@@ -60,8 +60,8 @@ def read_rows(path: Path, space: SearchSpace[Any]) -> Iterator[Row]:
     mixed = len(records) - len(rows)
     if mixed > MAX_MIXED_FRACTION * len(records):
         dataset = space.settings["dataset"]
-        found = f"{mixed} of {len(records)} architectures with another number of parameters than on {dataset}"
-        raise BenchmarkError(f"{path.name}, params", found, f"the table of {dataset}, or the data set of the table")
+        allowed = f"the numbers of parameters of networks for {dataset}; is it the table of another data set?"
+        raise BenchmarkError(f"{path.name}, params", f"{mixed} of {len(records)} differ", allowed)
     if mixed:
         log.warning(
             "%s: %d of %d architectures left out: their number of parameters is not that of their network, so their "
@@ -121,9 +121,9 @@ class _Scalar(float):
     """Stand-in of NumPy's scalars: a little-endian float64."""
 
     def __new__(cls, dtype: Any, content: Any) -> "_Scalar":
-        if not isinstance(dtype, _DType) or not isinstance(content, bytes | str):
+        if not isinstance(dtype, _DType) or not isinstance(content, bytes):
             raise pickle.UnpicklingError("a scalar without its type or bytes")
-        (value,) = struct.unpack("<d", content.encode("latin1") if isinstance(content, str) else content)
+        (value,) = struct.unpack("<d", content)
         return super().__new__(cls, value)
 
     def __setstate__(self, state: Any) -> None:

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.nas_bench_graph.architecture import NasBenchGraphArchitecture
+from models.nas_bench_graph.cost import network_cost
 from models.nas_bench_graph.datasets import Dataset
 from models.nas_bench_graph.layers import LAYERS, Attention, FullyConnected, Graph, Layer
+from models.task import Shapes
 
 
 class Node(nn.Module):
@@ -100,6 +102,10 @@ class NasBenchGraphNetwork(nn.Module):
     def units(self) -> tuple[nn.Module, ...]:
         """Nodes that compute, those that skip left out, in the order of execution (used by meco)."""
         return tuple(node for node, op in zip(self.cell.nodes, self.arch.ops, strict=True) if op != "skip")
+
+    def flops(self, shapes: Shapes) -> int:
+        """Count the FLOPs of one forward pass of (nodes, F) and (2, E), as `network_cost` does."""
+        return network_cost(self.arch.link, self.arch.ops, self.dataset, shapes).flops
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Map (nodes, F) and (2, E) to logits (nodes, C)."""

@@ -58,12 +58,11 @@ class NasBenchGraph(
         """Return topologies, operations, data set and presets, as plain JSON."""
         return {
             "name": self.name,
-            "nodes": NODES,
-            "operations": list(self._operations),
+            "editor": {"kind": "cell", "nodes": NODES, "operations": list(self._operations)},
             "links": [list(link) for link in LINKS],
             "size": len(edits.support(self._operations)),
             "dataset": {**asdict(self._task.dataset), "operations": list(self._operations)},
-            "datasets": list(DATASETS),
+            "setting_choices": {"dataset": list(DATASETS)},
             "presets": {
                 name: preset for name, preset in self.presets.items() if set(preset["ops"]) <= set(self._operations)
             },

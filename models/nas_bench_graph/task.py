@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from common.errors import BatchError
 from models.nas_bench_graph.datasets import Dataset
-from models.nas_bench_graph.graphs.synthetic import DEFAULT_NUM_NODES, check_num_nodes, num_links, synthetic_batch
+from models.nas_bench_graph.graphs.sizes import check_num_nodes, default_num_nodes
+from models.nas_bench_graph.graphs.synthetic import MAX_NUM_NODES, num_links, synthetic_batch
 from models.task import Metric, ProbeBatch, Shapes, Task, check_batch
 
 if TYPE_CHECKING:
@@ -50,34 +51,39 @@ class GraphTask(Task):
 
     @override
     def synthetic_batch(self, seed: int = 0, **sizes: int) -> ProbeBatch:
-        return synthetic_batch(self.dataset, _num_nodes(**sizes), seed)
+        return synthetic_batch(self.dataset, self._num_nodes(**sizes), seed)
 
     @override
     def input_shapes(self, **sizes: int) -> Shapes:
-        num_nodes = _num_nodes(**sizes)
-        check_num_nodes(self.dataset, num_nodes)
+        num_nodes = self._num_nodes(**sizes)
+        check_num_nodes(self.dataset, num_nodes, MAX_NUM_NODES)
         return (num_nodes, self.dataset.num_features), (2, 2 * num_links(self.dataset, num_nodes))
 
     @override
     def batch_spec(self, **fields: Any) -> "BatchSpec":
         from models.nas_bench_graph.graphs.spec import GraphBatchSpec
 
-        return GraphBatchSpec.parse(fields)
+        return GraphBatchSpec.parse({"num_nodes": default_num_nodes(self.dataset)} | fields)
 
     @override
     def check(self, batch: ProbeBatch) -> None:
         features, multilabel = self.dataset.num_features, self.dataset.is_multilabel
         if len(batch.inputs) != 2 or batch.x.ndim != 2 or batch.x.shape[1] != features or len(batch.x) == 0:
             raise BatchError("x (shape)", batch.shapes, f"features (nodes, {features}) and edges (2, E)")
+        if batch.sample_axis is not None or len(batch.targets) == 0:
+            raise BatchError("batch", (batch.sample_axis, len(batch.targets)), "sample_axis None and at least one row")
         check_edges(batch.inputs[1], len(batch.x))
         check_batch(batch, self.num_outputs)
         if multilabel != batch.targets.is_floating_point():
             raise BatchError("y", str(batch.targets.dtype), "float32 targets" if multilabel else "int64 labels")
         rows = batch.rows
-        if batch.sample_axis is not None or len(batch.targets) == 0:
-            raise BatchError("batch", (batch.sample_axis, len(batch.targets)), "sample_axis None and at least one row")
         if (len(batch.targets) if rows is None else int(rows.max()) + 1) > len(batch.x):
             raise BatchError("rows", None if rows is None else int(rows.max()), f"nodes from 0 to {len(batch.x) - 1}")
+
+    def _num_nodes(self, num_nodes: int | None = None, **unknown: int) -> int:
+        if unknown:
+            raise BatchError("sizes", sorted(unknown), "num_nodes")
+        return default_num_nodes(self.dataset) if num_nodes is None else num_nodes
 
 
 def check_edges(edge_index: Tensor, num_nodes: int) -> None:
@@ -98,9 +104,3 @@ def check_edges(edge_index: Tensor, num_nodes: int) -> None:
     forward, backward = ((a * num_nodes + b).sort().values for a, b in ((source, target), (target, source)))
     if bool((source == target).any()) or not forward.equal(backward) or bool((forward.diff() == 0).any()):
         raise BatchError("edges", tuple(edge_index.shape), "each link once in both directions, and no self-loops")
-
-
-def _num_nodes(num_nodes: int = DEFAULT_NUM_NODES, **unknown: int) -> int:
-    if unknown:
-        raise BatchError("sizes", sorted(unknown), "num_nodes")
-    return num_nodes

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from common.errors import BatchError, check_seed
+from common.errors import check_seed
 from models.task import ProbeBatch
 
 LABELED_PER_CLASS = 20
@@ -21,13 +21,14 @@ class GraphData:
         features: (nodes, F), sparse.
         adjacency: (nodes, nodes), sparse and symmetric, without a diagonal.
         labels: class of each node, (nodes,).
-        train: nodes of the published training split; None if it is not published.
+        train, test: nodes of the published split; None if it is not published.
     """
 
     features: sparse.csr_array
     adjacency: sparse.csr_array
     labels: NDArray[np.int64]
     train: NDArray[np.int64] | None = None
+    test: NDArray[np.int64] | None = None
 
 
 def labeled_nodes(
@@ -55,7 +56,7 @@ def sample_batch(graph: GraphData, num_nodes: int, seed: int, source: str) -> Pr
 
     Args:
         graph: the published graph.
-        num_nodes: number of nodes; 0: all nodes, with up to 20 labeled nodes a class.
+        num_nodes: number of nodes, at most the graph's; 0: all nodes, with up to 20 labeled nodes a class.
         seed: seed of the sample.
         source: origin of the graph in words.
 
@@ -63,13 +64,10 @@ def sample_batch(graph: GraphData, num_nodes: int, seed: int, source: str) -> Pr
         A batch of dense features (nodes, F) and edges (2, E), with the labels of the labeled nodes.
 
     Raises:
-        BatchError: there are fewer nodes.
         InputError: the seed is out of range.
     """
     check_seed(seed)
     size = len(graph.labels)
-    if num_nodes > size:
-        raise BatchError("num_nodes", num_nodes, f"at most {size}, the number of nodes; 0 for all")
     rng = np.random.default_rng(seed)
     candidates = np.arange(size) if graph.train is None else graph.train
     labeled = labeled_nodes(graph.labels, candidates, num_nodes // 4 if num_nodes else size, rng)

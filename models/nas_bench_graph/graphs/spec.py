@@ -9,7 +9,7 @@ from common.errors import BatchError
 from models.batch_spec import BatchSpec
 from models.nas_bench_graph.graphs.files import load_graph
 from models.nas_bench_graph.graphs.sampling import sample_batch
-from models.nas_bench_graph.graphs.synthetic import DEFAULT_NUM_NODES
+from models.nas_bench_graph.graphs.sizes import check_num_nodes
 from models.nas_bench_graph.task import GraphTask
 from models.task import ProbeBatch, Shapes, Task
 
@@ -25,7 +25,7 @@ class GraphBatchSpec(BatchSpec):
     """
 
     source: Literal["synthetic", "graph"] = "synthetic"
-    num_nodes: int = Field(default=DEFAULT_NUM_NODES, ge=0)
+    num_nodes: int = Field(ge=0)
     data: str | None = None
 
     @override
@@ -36,8 +36,8 @@ class GraphBatchSpec(BatchSpec):
         if self.source == "synthetic":
             return task.synthetic_batch(self.seed, num_nodes=self.num_nodes)
         graph = load_graph(dataset, str(self.data))
-        if self.num_nodes and self.num_nodes < 4 * dataset.num_outputs:
-            raise BatchError("num_nodes", self.num_nodes, f"at least {4 * dataset.num_outputs}, or 0 for all")
+        if self.num_nodes:
+            check_num_nodes(dataset, self.num_nodes, len(graph.labels))
         return sample_batch(graph, self.num_nodes, self.seed, f"{dataset.name} graph")
 
     @override

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.errors import BatchError, check_seed
+from common.errors import check_seed
 from models.nas_bench_graph.datasets import Dataset
 from models.nas_bench_graph.graphs.sampling import labeled_nodes
+from models.nas_bench_graph.graphs.sizes import NUM_COMMUNITIES, check_num_nodes, num_communities
 from models.task import ProbeBatch
 
-DEFAULT_NUM_NODES = 128
 MAX_NUM_NODES = 2048
 """Largest size, as all pairs of nodes are drawn at once."""
 HOMOPHILY = 0.8
@@ -25,21 +25,12 @@ MAX_DENSITY = 1 / 8
 """Largest mean degree, relative to the number of nodes: where a data set's graph has more, its sample has less."""
 WORDS = {"cora": 18, "citeseer": 32, "pubmed": 50, "cs": 60, "physics": 33, "photo": 259, "computers": 267}
 """Mean number of features of a node that are not 0, in the data sets with binary features or word frequencies."""
-NUM_COMMUNITIES = 8
-"""Communities of a multi-label graph, in the place of classes."""
 
 
 def num_links(dataset: Dataset, num_nodes: int) -> int:
     """Number of links of a synthetic graph: the data set's per node, at most `MAX_DENSITY`, at least one per node."""
     degree = min(dataset.num_edges / dataset.num_nodes, MAX_DENSITY * num_nodes)
     return max(num_nodes, round(num_nodes * degree / 2))
-
-
-def check_num_nodes(dataset: Dataset, num_nodes: int) -> None:
-    """Check the size of a synthetic graph. Raises `BatchError`."""
-    minimum = 2 * _num_communities(dataset)
-    if type(num_nodes) is not int or not minimum <= num_nodes <= MAX_NUM_NODES:
-        raise BatchError("num_nodes", num_nodes, f"a whole number from {minimum} to {MAX_NUM_NODES}")
 
 
 def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
@@ -49,7 +40,7 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
 
     Args:
         dataset: data set, which sets numbers of features, outputs, and links per node.
-        num_nodes: number of nodes, at least two per class.
+        num_nodes: number of nodes.
         seed: seed of the graph; the same seed gives the same graph on every machine.
 
     Returns:
@@ -59,10 +50,10 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
         BatchError: the number of nodes is out of range.
         InputError: the seed is out of range.
     """
-    check_num_nodes(dataset, num_nodes)
+    check_num_nodes(dataset, num_nodes, MAX_NUM_NODES)
     check_seed(seed)
     links_rng, features_rng, rows_rng = (np.random.default_rng((seed, stream)) for stream in range(3))
-    communities = links_rng.permutation(np.arange(num_nodes) % _num_communities(dataset))
+    communities = links_rng.permutation(np.arange(num_nodes) % num_communities(dataset))
     links = _links(communities, num_links(dataset, num_nodes), links_rng)
     if dataset.is_multilabel:
         x, targets = _multilabel(communities, dataset, features_rng)
@@ -76,10 +67,6 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
         torch.from_numpy(rows),
         sample_axis=None,
     )
-
-
-def _num_communities(dataset: Dataset) -> int:
-    return NUM_COMMUNITIES if dataset.is_multilabel else dataset.num_outputs
 
 
 def _links(communities: NDArray[np.int64], number: int, rng: np.random.Generator) -> NDArray[np.int64]:
