@@ -45,7 +45,7 @@ def main() -> None:
     )
     sys.stdout.write(f"| {' | '.join(header)} |\n|{'---|' * len(header)}\n")
     for name, out in left_out.items():
-        train, test = (FeatureTable(table.names, table.values[rows]) for rows in (~out, out))
+        train, test = (FeatureTable(table.columns, table.values[rows]) for rows in (~out, out))
         model, residuals = fit_combiner(info, train, y[~out], seed=0)
         predicted = predict_combiner(info, model, test)
         scales = np.array([mismatch.interval_scale for mismatch in ReferenceSet.from_table(train).mismatches(test)])
@@ -74,7 +74,7 @@ def _false_alarms(benchmark: Benchmark, table: FeatureTable, size: int) -> float
     fractions = []
     for _ in range(N_SUBSETS):
         rows = rng.permutation(len(benchmark))[:size]
-        mismatches = ReferenceSet.from_table(FeatureTable(table.names, table.values[rows])).mismatches(new)
+        mismatches = ReferenceSet.from_table(FeatureTable(table.columns, table.values[rows])).mismatches(new)
         fractions.append(np.mean([mismatch.interval_scale > 1 for mismatch in mismatches]))
     return float(np.mean(fractions))
 

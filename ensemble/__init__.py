@@ -1,9 +1,11 @@
 """Accuracy prediction from proxy scores and structure: benchmarks, combiners, evaluation, saved ensembles."""
 
 from ensemble.card import card, shortcomings
-from ensemble.combiners import COMBINERS, CombinerInfo, combiner_names, get_combiner
-from ensemble.data.benchmark import Benchmark, Entry, load_benchmark, write_table
+from ensemble.combiners import Combiner, CombinerInfo, combiner_infos, combiner_names, get_combiner
+from ensemble.data.benchmark import Benchmark, Entry
+from ensemble.data.columns import Columns
 from ensemble.data.features import FeatureTable, feature_table
+from ensemble.data.loading import load_benchmark, write_table
 from ensemble.data.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
 from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluation.protocol import evaluate
@@ -12,11 +14,12 @@ from ensemble.prediction import Estimate, Interval, Prediction
 from ensemble.predictor import Ensemble
 
 __all__ = [
-    "COMBINERS",
     "ArtifactError",
     "Attribution",
     "Benchmark",
     "BenchmarkError",
+    "Columns",
+    "Combiner",
     "CombinerInfo",
     "Ensemble",
     "Entry",
@@ -29,6 +32,7 @@ __all__ = [
     "SuggestedMutation",
     "append_scores",
     "card",
+    "combiner_infos",
     "combiner_names",
     "drop_partial_row",
     "evaluate",

@@ -5,12 +5,12 @@ from typing import Any
 
 from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners import DEFAULT, STRUCTURE
-from ensemble.data.features import PROXY
+from ensemble.data.benchmark import metric_of, stratum_label, task_summary
+from ensemble.data.columns import COSTS, PROXY
+from ensemble.evaluation.baselines import PARAMS
+from models import SearchSpace, get_space
 
 METRICS = ("spearman", "within_stratum_spearman", "partial_spearman", "kendall", "pairwise_accuracy", "mae")
-HEADLINE_COMBINERS = (DEFAULT, STRUCTURE)
-BASELINES = {"depth": "the number of layers", "params": "the number of parameters"}
-"""Baselines and their names in sentences."""
 MIN_COVERAGE, MAX_COVERAGE = 0.88, 0.93
 """Range of coverage that counts as the nominal level."""
 
@@ -24,8 +24,10 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Plain data. `metrics` holds, by combiner and baseline, each metric as `{"mean", "std"}` over repeats: those of
         `METRICS`, `coverage` and `interval_width` as `{"overall", "by_stratum"}`, and `brier` as
-        `{"overall", "within_stratum"}`; None where a metric is not known. `limitations` are sentences.
+        `{"overall", "within_stratum"}`; None where a metric is not known. `left_out` holds the reason, by name, for
+        each combiner and proxy that is not used. `limitations` are sentences.
     """
+    space = get_space(manifest["space"], **manifest["settings"])
     metrics = manifest["metrics"]
     rows = {**metrics.get("combiners", {}), **metrics.get("baselines", {})}
     intervals = metrics.get("intervals", {}).get("combiners", {})
@@ -36,6 +38,8 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "created_by": manifest["created_by"],
         "space": manifest["space"],
         "settings": manifest["settings"],
+        "task": task_summary(space),
+        "stratum_label": stratum_label(space),
         "benchmark": manifest["benchmark"],
         "proxies": manifest["proxies"],
         "batch": manifest["batch"],
@@ -43,6 +47,7 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "seed": manifest["seed"],
         "features": _feature_counts(manifest["columns"]),
         "combiners": manifest["combiners"],
+        "left_out": manifest.get("left_out", {"combiners": {}, "proxies": {}}),
         "interval_level": LEVEL,
         "method": metrics.get("method"),
         "baselines": list(metrics.get("baselines", {})),
@@ -54,22 +59,23 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
             }
             for name, row in rows.items()
         },
-        "limitations": _limitations(manifest),
+        "limitations": _limitations(manifest, space),
     }
 
 
-def shortcomings(metrics: Mapping[str, Any]) -> list[str]:
+def shortcomings(manifest: Mapping[str, Any]) -> list[str]:
     """Compare the default combiners with the baselines.
 
     Args:
-        metrics: an evaluation, or the metrics of a manifest.
+        manifest: the ensemble's manifest.
 
     Returns:
         One sentence for each baseline that is not exceeded in ρ or within-stratum ρ, and for each correlation that is
         not defined.
     """
-    sentences = []
-    for name in HEADLINE_COMBINERS:
+    metrics, sentences = manifest["metrics"], list[str]()
+    label = stratum_label(get_space(manifest["space"], **manifest["settings"]))
+    for name in _headline_combiners(manifest):
         for metric, symbol in (("spearman", "ρ"), ("within_stratum_spearman", "within-stratum ρ")):
             if name not in metrics.get("combiners", {}):
                 continue
@@ -77,14 +83,20 @@ def shortcomings(metrics: Mapping[str, Any]) -> list[str]:
             if correlation is None:
                 sentences.append(f"The {symbol} of {name} is not defined in every repeat.")
                 continue
-            for baseline, feature in BASELINES.items():
-                reference = _mean(metrics.get("baselines", {}).get(baseline), metric)
+            for baseline, row in metrics.get("baselines", {}).items():
+                feature = "number of parameters" if baseline == PARAMS else label
+                reference = _mean(row, metric)
                 if reference is not None and correlation <= reference:
                     sentences.append(
-                        f"The {symbol} of {name}, {correlation:.3f}, does not exceed that of {feature}, "
+                        f"The {symbol} of {name}, {correlation:.3f}, does not exceed that of the {feature}, "
                         f"{reference:.3f}."
                     )
     return sentences
+
+
+def _headline_combiners(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Default combiners with and without proxy scores."""
+    return DEFAULT, manifest.get("default", STRUCTURE)
 
 
 def _mean(row: Mapping[str, Any] | None, metric: str) -> float | None:
@@ -94,40 +106,41 @@ def _mean(row: Mapping[str, Any] | None, metric: str) -> float | None:
 
 def _feature_counts(columns: list[str]) -> dict[str, int]:
     proxies = sum(column.startswith(PROXY) for column in columns)
-    cost = sum(column.startswith("cost.") for column in columns)
+    cost = sum(column in COSTS for column in columns)
     return {"proxies": proxies, "structure": len(columns) - proxies - cost, "cost": cost}
 
 
-def _limitations(manifest: Mapping[str, Any]) -> list[str]:
+def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[str]:
     benchmark, metrics = manifest["benchmark"], manifest["metrics"]
-    depths = ", ".join(benchmark["by_stratum"])
+    label, metric, task = stratum_label(space), metric_of(space).name, task_summary(space)
+    strata = f" ({label}: {', '.join(benchmark['by_stratum'])})" if label else ""
     low, high = benchmark["accuracy_range"]
     limitations = [
-        f"Fitted on {benchmark['size']} networks of {depths} layers with accuracies from {low:.4f} to {high:.4f}, "
-        "from one data set, one training recipe and one run each. On other data the ranking may hold; the predicted "
-        "accuracies do not.",
-        *shortcomings(metrics),
+        f"Fitted on {benchmark['size']} networks{strata} with {metric} from {low:.4f} to {high:.4f}"
+        + (f" on {task['name']}" if task else "")
+        + f", trained with one recipe. On other data the ranking may hold; the predicted {metric} does not.",
+        *shortcomings(manifest),
     ]
     with_proxies, without = (
-        _mean(metrics.get("combiners", {}).get(name), "within_stratum_spearman") for name in HEADLINE_COMBINERS
+        _mean(metrics.get("combiners", {}).get(name), "within_stratum_spearman")
+        for name in _headline_combiners(manifest)
     )
     if with_proxies is not None and without is not None:
         gain = with_proxies - without
         change = "less than 0.001" if abs(gain) < 0.0005 else f"{gain:+.3f}"
         limitations.append(f"Proxies change the within-stratum ρ of the default prediction by {change}.")
-    if "noise" in metrics:
-        noise = metrics["noise"]
+    if noise := metrics.get("noise"):
         limitations.append(
-            f"Accuracies within a stratum contain noise with a standard deviation of about {100 * noise['std']:.2f} "
+            f"The {metric} within a stratum contains noise with a standard deviation of about {100 * noise['std']:.2f} "
             "percentage points, which limits the within-stratum ρ of a perfect prediction to about "
             f"{noise['spearman_ceiling']['within_stratum']:.2f}."
         )
-    for name in HEADLINE_COMBINERS:
+    for name in _headline_combiners(manifest):
         coverage = metrics.get("intervals", {}).get("combiners", {}).get(name, {}).get("coverage")
         if coverage is None:
             continue
         scopes = {"": coverage["overall"]}
-        scopes |= {f" for {stratum} layers": summary for stratum, summary in coverage["by_stratum"].items()}
+        scopes |= {f" for {label} {stratum}": summary for stratum, summary in coverage["by_stratum"].items() if label}
         for scope, summary in scopes.items():
             if summary and not MIN_COVERAGE <= summary["mean"] <= MAX_COVERAGE:
                 limitations.append(f"{LEVEL:.0%} intervals of {name} cover {summary['mean']:.1%}{scope}.")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.combiners import Combiner
-from ensemble.data.features import PROXY
+from ensemble.data.columns import COSTS, PROXY
 from models import Architecture, EditableSpace, EncodedSpace, SearchSpace, require
 
 Array = NDArray[np.float64]
@@ -22,8 +22,8 @@ class Attribution:
 
     Attributes:
         feature_group: a part of the architecture, or a proxy, in words.
-        contribution: Shapley value, a fraction of accuracy. The contribution of the depth is relative to the whole
-            reference set, every other one to the mean contribution of the same group at that depth.
+        contribution: Shapley value, a fraction of accuracy. The contribution of the stratum is relative to the whole
+            reference set, every other one to the mean contribution of the same group in that stratum.
     """
 
     feature_group: str
@@ -47,15 +47,17 @@ class Explanation:
 
 @dataclass(frozen=True)
 class SuggestedMutation:
-    """Addition or removal of one module that raises the prediction.
+    """Change to a neighbor that raises the prediction.
 
     Attributes:
-        mutation: as the search space describes it: `{"layer": 3, "module": "S", "action": "add"}`.
+        mutation: as the search space describes it, plain JSON.
+        architecture: the mutated architecture, as JSON.
         accuracy: predicted from the structure of the mutated architecture, a fraction.
         accuracy_gain: `accuracy` minus the prediction of the same model for the unchanged architecture.
     """
 
     mutation: dict[str, Any]
+    architecture: dict[str, Any]
     accuracy: float
     accuracy_gain: float
 
@@ -65,7 +67,7 @@ class MeanContributions:
     """Mean contributions over the reference set, the origin of explanations.
 
     Attributes:
-        strata: (k,), the depths of the reference set, increasing.
+        strata: (k,), the strata of the reference set, increasing.
         means: (k + 1, columns + 1), mean contributions in each stratum, and in the last row over all strata.
     """
 
@@ -98,13 +100,13 @@ def explain_row(
     columns: Sequence[str],
     row: Array,
     mean_contributions: MeanContributions,
-    space: SearchSpace[Any],
+    space: EncodedSpace[Any],
     architecture: Architecture,
 ) -> Explanation:
     """Explain one prediction by the Shapley values of its features, summed over feature groups.
 
-    The depth is attributed first, with the mean of everything that comes with it; all other groups are relative to the
-    mean at that depth.
+    The stratum is attributed first, with the mean of everything that comes with it; all other groups are relative to
+    the mean in that stratum.
 
     Args:
         combiner: name of the combiner.
@@ -118,10 +120,11 @@ def explain_row(
     Returns:
         The explanation; contributions below `MIN_CONTRIBUTION` are left out.
     """
-    depth = require(space, EncodedSpace).stratum(architecture)
-    stratum_means, base_value = mean_contributions.at(depth), float(mean_contributions.means[-1].sum())
+    stratum_means = mean_contributions.at(space.stratum(architecture))
+    base_value = float(mean_contributions.means[-1].sum())
     relative = model.contributions(row)[0] - stratum_means
-    groups: dict[str, float] = {f"{depth:g} layers": float(stratum_means.sum()) - base_value}
+    stratum_group = space.feature_group(architecture, space.stratum_feature)
+    groups: dict[str, float] = {stratum_group: float(stratum_means.sum()) - base_value}
     for column, contribution in zip(columns, relative[:-1], strict=True):
         group = _feature_group(column, space, architecture)
         groups[group] = groups.get(group, 0.0) + float(contribution)
@@ -132,19 +135,25 @@ def explain_row(
 def improving_mutations(
     space: SearchSpace[Any], architecture: Architecture, predict: Callable[[Sequence[Architecture]], Array]
 ) -> list[SuggestedMutation]:
-    """Return the single-module mutations that raise the prediction, best first.
+    """Return the changes to a neighbor that raise the prediction, best first.
 
     Args:
         space: search space, which enumerates the neighbors.
         architecture: the architecture to mutate.
         predict: accuracies of architectures from their structure, (m,).
+
+    Raises:
+        CapabilityError: the space has no neighbors.
     """
     editable = require(space, EditableSpace)
     neighbors = list(editable.neighbors(architecture))
     current, *mutated = predict([architecture, *neighbors])
     mutations = (
         SuggestedMutation(
-            editable.describe_mutation(architecture, neighbor), float(accuracy), float(accuracy - current)
+            editable.describe_mutation(architecture, neighbor),
+            space.to_json(neighbor),
+            float(accuracy),
+            float(accuracy - current),
         )
         for neighbor, accuracy in zip(neighbors, mutated, strict=True)
         if accuracy > current
@@ -152,11 +161,7 @@ def improving_mutations(
     return sorted(mutations, key=lambda mutation: -mutation.accuracy_gain)
 
 
-def _feature_group(column: str, space: SearchSpace[Any], architecture: Architecture) -> str:
+def _feature_group(column: str, space: EncodedSpace[Any], architecture: Architecture) -> str:
     if column.startswith(PROXY):
         return f"proxy {column.removeprefix(PROXY)}"
-    return (
-        "parameters and FLOPs"
-        if column.startswith("cost.")
-        else require(space, EncodedSpace).feature_group(architecture, column)
-    )
+    return "parameters and FLOPs" if column in COSTS else space.feature_group(architecture, column)

@@ -1,6 +1,5 @@
 """A fitted combiner with its residuals and its predictions for the reference set."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,8 @@ from numpy.typing import NDArray
 
 from ensemble.calibration.conformal import ConformalResiduals
 from ensemble.combiners import Combiner, CombinerInfo, State
+from ensemble.combiners.stacked import Stacked
+from ensemble.data.columns import Columns
 from ensemble.data.features import FeatureTable
 from ensemble.evaluation.cross_validation import fit_combiner, predict_combiner
 from ensemble.explanation import MeanContributions
@@ -26,7 +27,7 @@ class FittedCombiner:
         held_out: (n,), sorted predictions for the reference set, each by an estimator fitted without that
             architecture's fold. Percentiles are taken among them, because predictions for training rows spread wider
             than those for new rows.
-        strata: (n,), number of layers of each architecture of `held_out`.
+        strata: (n,), stratum of each architecture of `held_out`.
         mean_contributions: over the reference set; None for a combiner without contributions.
     """
 
@@ -49,13 +50,18 @@ class FittedCombiner:
             seed: seed of the estimator.
         """
         estimator, residuals = fit_combiner(info, table, y, seed)
-        strata, mean_contributions = table.select(["depth"])[:, 0], None
+        strata, mean_contributions = table.strata, None
         if estimator.additive:
             X = table.select(info.columns(table.names))
             rows = ~np.isnan(X).any(axis=1)
             mean_contributions = MeanContributions.from_training_rows(estimator, X[rows], strata[rows])
         order = np.argsort(held_out, kind="stable")[: np.count_nonzero(~np.isnan(held_out))]  # NaN comes last
         return cls(info, estimator, residuals, held_out[order], strata[order], mean_contributions)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Reasons, by name, why estimators of a stack are left out."""
+        return self.estimator.left_out_ if isinstance(self.estimator, Stacked) else {}
 
     def predict(self, table: FeatureTable) -> Array:
         """Predict accuracies, (m,), fractions; NaN for rows that lack a required score."""
@@ -79,7 +85,7 @@ class FittedCombiner:
         return State.merged({**parts, "reference_set": State({"held_out": self.held_out, "strata": self.strata})})
 
     @classmethod
-    def from_state(cls, info: CombinerInfo, columns: Sequence[str], seed: int, state: State) -> "FittedCombiner":
+    def from_state(cls, info: CombinerInfo, columns: Columns, seed: int, state: State) -> "FittedCombiner":
         """Restore a combiner from the result of `get_state`.
 
         Raises:
@@ -91,7 +97,7 @@ class FittedCombiner:
         if estimator.additive:
             arrays = state.part("mean_contributions").floats
             means = MeanContributions(arrays["strata"], arrays["means"])
-            if means.means.shape != (len(means.strata) + 1, len(info.columns(columns)) + 1):
+            if means.means.shape != (len(means.strata) + 1, len(info.columns(columns.names)) + 1):
                 raise ValueError("the mean contributions do not fit the columns")
         reference = state.part("reference_set").floats
         held_out, strata = reference["held_out"], reference["strata"]

@@ -14,11 +14,12 @@ from ensemble.artifact import load_artifact, save_artifact
 from ensemble.calibration.applicability import MIN_INTERVAL_SCALE, ReferenceSet
 from ensemble.card import card
 from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
-from ensemble.data.benchmark import Benchmark
-from ensemble.data.features import FeatureTable, feature_names, feature_table
+from ensemble.data.benchmark import Benchmark, task_summary
+from ensemble.data.columns import Columns
+from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.scores import ScoreTable
 from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.baselines import baselines
 from ensemble.evaluation.cross_validation import Progress, held_out_predictions
 from ensemble.evaluation.protocol import (
     benchmark_features,
@@ -33,7 +34,6 @@ from ensemble.prediction import Estimate, Interval, Prediction
 from models import (
     Architecture,
     BuildableSpace,
-    CostedSpace,
     EncodedSpace,
     InputError,
     ProbeBatch,
@@ -45,6 +45,8 @@ from models import (
 
 Array = NDArray[np.float64]
 Scores = Sequence[Mapping[str, float | None]]
+FIRST_FEATURE_VERSION = "1"
+"""Version of the features of an artifact that does not name one."""
 
 
 class Ensemble:
@@ -56,7 +58,8 @@ class Ensemble:
         name: name for users.
         space: search space of the architectures.
         proxies: names of the proxies whose scores `predict` takes.
-        manifest: origin of the ensemble as plain data: space, batch, seed, proxy versions, benchmark, metrics.
+        manifest: origin of the ensemble as plain data: space and task, batch, seed, proxy versions, benchmark, metrics,
+            and what was left out.
         reference_set: structure, costs and scores of the architectures that it was fitted on.
         batch: probe batch of the scores; None for an ensemble fitted without our own scores.
     """
@@ -82,6 +85,12 @@ class Ensemble:
         """Names of the combiners."""
         return tuple(self._fitted)
 
+    @property
+    def default_combiner(self) -> str | None:
+        """Name of the combiner that predicts from structure by default; None if all combiners need proxy scores."""
+        name: str = self.manifest.get("default", STRUCTURE)
+        return name if name in self._fitted else None
+
     def depends_on_set(self, combiner: str | None) -> bool:
         """Return whether the `ranking_score` of a prediction depends on the other architectures of the same call.
 
@@ -90,12 +99,12 @@ class Ensemble:
         Args:
             combiner: name of a combiner; None for the default.
         """
-        names = [combiner] if combiner is not None else [DEFAULT, STRUCTURE]
+        names = [combiner] if combiner is not None else [DEFAULT, self.default_combiner]
         return any(self._fitted[name].info.depends_on_set for name in names if name in self._fitted)
 
     @property
     def held_out_predictions(self) -> dict[str, tuple[Array, Array]]:
-        """Predictions for the reference set by combiner: sorted accuracies, (n,), and their numbers of layers, (n,).
+        """Predictions for the reference set by combiner: sorted accuracies, (n,), and their strata, (n,).
 
         Each is made by an estimator that was fitted without that architecture's fold.
         """
@@ -111,6 +120,7 @@ class Ensemble:
         seed: int = 0,
         folds: int = 10,
         combiners: Sequence[str] | None = None,
+        default: str = STRUCTURE,
         metrics: Mapping[str, Any] | None = None,
         jobs: int = 2,
         progress: Progress | None = None,
@@ -123,14 +133,17 @@ class Ensemble:
             name: name of the ensemble, by default that of the benchmark.
             seed: seed of the combiners and of the folds.
             folds: number of folds of the cross-validation that yields percentiles and metrics.
-            combiners: names of the combiners to fit, by default all; `structure` is always included.
+            combiners: names of the combiners to fit, by default all. One that needs what the benchmark or its space
+                lacks is left out, with the reason in the manifest.
+            default: name of the combiner that predicts from structure by default; it is always included.
             metrics: result of `evaluate`, stored in the manifest instead of the metrics of this cross-validation.
             jobs: number of worker processes for the cross-validation.
             progress: called after each fold.
 
         Raises:
-            InputError: the seed is out of range.
-            BenchmarkError: the benchmark is too small, or the scores' probe batch cannot be made again.
+            InputError: the seed is out of range, or the default needs proxy scores.
+            BenchmarkError: the benchmark is too small, no combiner can be fitted to it, or the scores' probe batch
+                cannot be made again.
             UnknownNameError: a combiner does not exist.
 
         Example:
@@ -146,20 +159,34 @@ class Ensemble:
         """
         check_seed(seed)
         check_size(benchmark)
-        scores = scores.drop_sparse_proxies(benchmark) if scores is not None else None
+        scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
         header = scores.header if scores is not None else {}
         batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
-        names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
-        infos = usable_combiners(scores, names)
+        if get_combiner(default).needs_proxies:
+            raise InputError("default", default, "a combiner that needs no proxy scores")
+        names = combiners if combiners is None or default in combiners else [*combiners, default]
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
+        infos, left_out = usable_combiners(table.columns, names)
+        if not infos:
+            allowed = "one that can be fitted: " + "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+            raise BenchmarkError("combiners", names, allowed)
         splits = structural_folds(table, y, folds, seed)
-        held_out = held_out_predictions([*BASELINES, *infos], table, y, [splits], seed, jobs, progress)
+        held_out = held_out_predictions([*baselines(table.columns), *infos], table, y, [splits], seed, jobs, progress)
         measured = summarize(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
+        fitted = {
+            info.name: FittedCombiner.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos
+        }
+        for combiner in fitted.values():
+            for part, reason in combiner.left_out.items():
+                left_out[f"{part} in {combiner.info.name}"] = reason
         manifest = {
             "name": name or benchmark.name,
             "space": benchmark.space.name,
             "settings": benchmark.space.settings,
-            "proxies": header.get("proxies", {}),
+            "task": task_summary(benchmark.space),
+            "feature_version": feature_version(benchmark.space),
+            "proxies": {proxy: header["proxies"][proxy] for proxy in scores.proxies} if scores is not None else {},
+            "left_out": {"combiners": left_out, "proxies": scores.left_out if scores is not None else {}},
             "batch": header.get("batch"),
             "batch_fingerprint": header.get("batch_fingerprint"),
             "proxy_seed": header.get("seed"),
@@ -167,12 +194,10 @@ class Ensemble:
             "seed": seed,
             "benchmark": benchmark.summary,
             "combiners": [info.name for info in infos],
+            "default": default,
             "columns": list(table.names),
             "created_by": f"archrank {archrank_version()}",
             "metrics": dict(metrics or measured),
-        }
-        fitted = {
-            info.name: FittedCombiner.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos
         }
         return cls(manifest, benchmark.space, fitted, ReferenceSet.from_table(table), batch)
 
@@ -210,9 +235,8 @@ class Ensemble:
         manifest, state = load_artifact(Path(folder))
         try:
             space = get_space(manifest["space"], **manifest["settings"])
-            columns = tuple(manifest["columns"])
-            if columns != feature_names(space, tuple(manifest["proxies"])):
-                raise ArtifactError(f"{folder}: it was fitted on other features than this version computes")
+            columns = Columns.from_space(space, tuple(manifest["proxies"]))
+            _check_features(folder, manifest, space, columns)
             fitted = {
                 name: FittedCombiner.from_state(get_combiner(name), columns, manifest["seed"], state.part(name))
                 for name in manifest["combiners"]
@@ -233,16 +257,20 @@ class Ensemble:
             ValueError: a prediction is no fraction. Parts that do not fit each other raise other exceptions.
         """
         card(self.manifest)
+        architecture = self.space.sample(np.random.default_rng(0))
         medians = {name: row[50] for name, row in self.reference_set.proxy_quantiles.items()}
         for scores in (None, [medians]):
-            (prediction,) = self.predict([require(self.space, CostedSpace).largest], scores)
+            if scores is None and self.default_combiner is None:
+                continue
+            (prediction,) = self.predict([architecture], scores)
             for estimate in (prediction, *prediction.combiners.values()):
                 if estimate is None:
                     continue
                 low, high = estimate.interval.low, estimate.interval.high
                 if not (0 <= low <= high <= 1 and 0 <= estimate.accuracy <= 1):
                     raise ValueError(f"a prediction of {estimate.accuracy} from {low} to {high}")
-        self.explain(require(self.space, CostedSpace).largest)
+        if self.default_combiner is not None and self._fitted[self.default_combiner].estimator.additive:
+            self.explain(architecture)
 
     def predict(
         self,
@@ -257,8 +285,8 @@ class Ensemble:
             architectures: architectures of the ensemble's space.
             scores: for each architecture, its proxy scores by name (None for a failed one), computed as the manifest
                 states; None to predict from structure alone.
-            combiner: name of the combiner whose estimate is the prediction; by default `stacked` with scores and
-                `structure` without. Where it lacks a score, `structure` replaces it, with a warning.
+            combiner: name of the combiner whose estimate is the prediction; by default `stacked` with scores
+                and `default_combiner` without. Where it lacks a score, `default_combiner` replaces it, with a warning.
             score_mismatches: differences between the computation of the scores and the manifest. Each becomes a
                 warning, and the intervals are widened.
 
@@ -303,8 +331,9 @@ class Ensemble:
     def win_probability(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
         """Compute the probability that one architecture is better than another, for all pairs.
 
-        A pair is compared by the combiner of both predictions; by `structure` if these differ. The probability of a
-        pair therefore does not depend on any third architecture.
+        A pair is compared by the combiner of both predictions; if these differ, by `default_combiner`, or by the
+        first combiner of an ensemble without. The probability of a pair therefore does not depend on any third
+        architecture.
 
         Args:
             architectures: m architectures.
@@ -313,7 +342,7 @@ class Ensemble:
         Returns:
             Probabilities that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
         """
-        strata = feature_table(self.space, architectures).select(["depth"])[:, 0]
+        strata = feature_table(self.space, architectures).strata
         scale = np.array([prediction.interval_scale for prediction in predictions])
 
         def win_probability(combiner: str, rows: Sequence[int]) -> Array:
@@ -321,7 +350,8 @@ class Ensemble:
             accuracy = np.array([estimate.accuracy for estimate in estimates if estimate is not None])
             return self._fitted[combiner].residuals.win_probability(accuracy, strata[rows], scale[rows])
 
-        result = win_probability(STRUCTURE, range(len(predictions)))
+        common = self.default_combiner or self.combiners[0]
+        result = win_probability(common, range(len(predictions)))
         for name in {prediction.combiner for prediction in predictions}:
             rows = [i for i, prediction in enumerate(predictions) if prediction.combiner == name]
             result[np.ix_(rows, rows)] = win_probability(name, rows)
@@ -332,8 +362,7 @@ class Ensemble:
     ) -> Explanation:
         """Attribute a prediction to parts of the architecture and to proxies.
 
-        `structure` is explained in place of a combiner that lacks scores or has no additive contributions, i.e. that
-        only orders.
+        `default_combiner` is explained in place of a combiner that lacks scores or has no additive contributions.
 
         Args:
             architecture: an architecture of the ensemble's space.
@@ -345,6 +374,7 @@ class Ensemble:
 
         Raises:
             UnknownNameError: the ensemble has no combiner of that name.
+            CapabilityError: the space has no structural features.
 
         Example:
             >>> from ensemble import Ensemble
@@ -359,34 +389,41 @@ class Ensemble:
             4 layers -0.0068
             layers[3] (L, L4n, L3, L2, ST) 0.0017
         """
+        space = require(self.space, EncodedSpace)
         score_rows = None if scores is None else [scores]
         self._check([architecture], score_rows, combiner)
         table = feature_table(self.space, [architecture], score_rows, self.proxies)
         fitted = self._fitted[combiner or self._default(score_rows)]
         columns = fitted.info.columns(table.names)
         if fitted.mean_contributions is None or np.isnan(table.select(columns)).any():
-            fitted = self._fitted[STRUCTURE]
+            fitted = self._fitted[self.default_combiner or self.combiners[0]]
             columns = fitted.info.columns(table.names)
-        assert fitted.mean_contributions is not None, "structure is additive"
+        if fitted.mean_contributions is None:
+            raise InputError("combiner", fitted.info.name, "a combiner with contributions, to explain a prediction")
         return explain_row(
             fitted.info.name,
             fitted.estimator,
             columns,
             table.select(columns),
             fitted.mean_contributions,
-            self.space,
+            space,
             architecture,
         )
 
     def suggest_mutations(self, architecture: Architecture) -> list[SuggestedMutation]:
-        """Return the single-module mutations that raise the prediction from structure, best first.
+        """Return the changes to a neighbor that raise the prediction from structure, best first.
 
         Args:
             architecture: an architecture of the ensemble's space.
+
+        Raises:
+            CapabilityError: the space has no neighbors or no structural features.
         """
+        require(self.space, EncodedSpace)
+        fitted = self._fitted[self.default_combiner or self.combiners[0]]
 
         def predict(architectures: Sequence[Architecture]) -> Array:
-            return self._fitted[STRUCTURE].predict(feature_table(self.space, architectures, None, self.proxies))
+            return fitted.predict(feature_table(self.space, architectures, None, self.proxies))
 
         return improving_mutations(self.space, architecture, predict)
 
@@ -399,14 +436,17 @@ class Ensemble:
             )
 
     def _default(self, scores: Scores | None) -> str:
-        return DEFAULT if scores is not None and DEFAULT in self._fitted else STRUCTURE
+        if scores is not None and DEFAULT in self._fitted:
+            return DEFAULT
+        return self.default_combiner or self.combiners[0]
 
     def _mismatches(
         self, table: FeatureTable, architectures: Sequence[Architecture], score_mismatches: Sequence[str]
     ) -> tuple[Array, list[list[str]]]:
         """Interval scales, (m,), and warnings of each architecture."""
         scale, warnings = np.ones(len(architectures)), []
-        mismatches = self.reference_set.mismatches(table, require(self.space, EncodedSpace).describe_feature)
+        describe = self.space.describe_feature if isinstance(self.space, EncodedSpace) else str
+        mismatches = self.reference_set.mismatches(table, describe)
         for i, (architecture, mismatch) in enumerate(zip(architectures, mismatches, strict=True)):
             warnings.append([*self.space.warnings(architecture), *mismatch.reasons, *score_mismatches])
             scale[i] = max(mismatch.interval_scale, MIN_INTERVAL_SCALE if warnings[i] else 1.0)
@@ -415,7 +455,7 @@ class Ensemble:
     def _estimates(self, table: FeatureTable, scale: Array, with_proxies: bool) -> list[dict[str, Estimate | None]]:
         """For each architecture, the estimate of every combiner; None for one that lacks scores."""
         estimates: list[dict[str, Estimate | None]] = [dict.fromkeys(self._fitted) for _ in scale]
-        strata = table.select(["depth"])[:, 0]
+        strata = table.strata
         for name, fitted in self._fitted.items():
             if fitted.info.needs_proxies and not with_proxies:
                 continue
@@ -446,12 +486,15 @@ class Ensemble:
         """
         reason = "proxy scores" if missing is None else f"scores of {', '.join(missing)}"
         combiner, estimate = headline, estimates[headline]
-        if estimate is None:
-            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {STRUCTURE}")
-            combiner, estimate = STRUCTURE, estimates[STRUCTURE]
+        default = self.default_combiner
+        if estimate is None and default is None:
+            raise InputError("scores", None, f"{reason}: {headline} predicts from proxy scores only")
+        if estimate is None and default is not None:
+            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {default}")
+            combiner, estimate = default, estimates[default]
         elif missing:
             warnings.append(f"no {reason}")
-        assert estimate is not None, "structure has no missing columns"
+        assert estimate is not None, "structural features are never missing"
         ranking_score = estimate.accuracy if ranking_score is None else ranking_score
         return Prediction(
             estimate.accuracy,
@@ -463,6 +506,21 @@ class Ensemble:
             scale,
             warnings,
         )
+
+
+def feature_version(space: SearchSpace[Any]) -> str | None:
+    """Return the version of a space's structural features; None for a space without."""
+    return space.feature_version if isinstance(space, EncodedSpace) else None
+
+
+def _check_features(folder: str | Path, manifest: Mapping[str, Any], space: SearchSpace[Any], columns: Columns) -> None:
+    """Check that the features of this version are those that an artifact was fitted on."""
+    fitted, current = manifest.get("feature_version", FIRST_FEATURE_VERSION), feature_version(space)
+    if fitted != current:
+        versions = f"version {fitted} of the features of {space.name}; this version computes {current}"
+        raise ArtifactError(f"{folder}: it was fitted on {versions}: fit it again")
+    if tuple(manifest["columns"]) != columns.names:
+        raise ArtifactError(f"{folder}: it was fitted on other features than this version computes: fit it again")
 
 
 def _batch(header: Mapping[str, Any], space: SearchSpace[Any]) -> ProbeBatch | None:

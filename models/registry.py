@@ -8,9 +8,11 @@ from common.errors import InputError, UnknownNameError
 from common.plugins import load_plugins, refuse_plugin
 from models.base import Architecture, SearchSpace
 from models.gcn_nas import GcnNas
+from models.nas_bench_201 import NasBench201
+from models.nas_bench_graph import NasBenchGraph
 
 ENTRY_POINTS = "archrank.spaces"
-BUILT_IN: tuple[type[SearchSpace[Any]], ...] = (GcnNas,)
+BUILT_IN: tuple[type[SearchSpace[Any]], ...] = (GcnNas, NasBenchGraph, NasBench201)
 
 
 @dataclass(frozen=True)

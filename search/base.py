@@ -22,6 +22,14 @@ Surrogate = Callable[[Sequence[Architecture]], Sequence[float]]
 class SearchDomain(Protocol):
     """Domain of a search: a search space, the part of one within limits, or a table of trained architectures."""
 
+    def check_editable(self) -> None:
+        """Raise `CapabilityError` if the domain has no mutations, neighbors and crossovers."""
+        ...
+
+    def check_costed(self) -> None:
+        """Raise `CapabilityError` if the costs of its architectures are not known."""
+        ...
+
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Return a random architecture."""
         ...
@@ -52,18 +60,25 @@ class Strategy(ABC):
 
     Raises:
         InputError: the strategy needs a surrogate and none was passed.
+        CapabilityError: the strategy needs mutations or costs, and the domain has none.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     """One line, with the source."""
     needs_surrogate: ClassVar[bool] = False
+    needs_mutations: ClassVar[bool] = True
+    needs_costs: ClassVar[bool] = False
     required_extra: ClassVar[tuple[str, ...]] = ()
     """Extra of archrank that the strategy needs, and the modules that it imports from it."""
 
     def __init__(self, domain: SearchDomain, rng: np.random.Generator, surrogate: Surrogate | None = None) -> None:
         if self.needs_surrogate and surrogate is None:
             raise InputError("surrogate", None, f"cheap predictions, which {self.name} needs")
+        if self.needs_mutations:
+            domain.check_editable()
+        if self.needs_costs:
+            domain.check_costed()
         self.domain, self.rng, self.surrogate = domain, rng, surrogate
         self.proposed: set[Architecture] = set()
 

@@ -29,8 +29,8 @@ class _LoggedTrial(BaseModel):
 
     architecture: dict[str, Any]
     accuracy: float | None
-    flops: int = Field(ge=0, lt=2**63)
-    params: int = Field(ge=0, lt=2**63)
+    flops: int | None = Field(ge=0, lt=2**63)
+    params: int | None = Field(ge=0, lt=2**63)
     interval: Interval | None
     warnings: tuple[str, ...]
     error: str | None

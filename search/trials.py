@@ -16,14 +16,14 @@ class Trial:
     Attributes:
         architecture: the architecture.
         accuracy: predicted or measured accuracy, a fraction; None if the evaluation failed.
-        flops: FLOPs of one forward pass; the only cost that strategies weigh.
-        params: number of trainable parameters.
+        flops: FLOPs of one forward pass; the only cost that strategies weigh. None in a space without costs.
+        params: number of trainable parameters; None in a space without costs.
     """
 
     architecture: Architecture
     accuracy: float | None
-    flops: int
-    params: int
+    flops: int | None
+    params: int | None
 
 
 @dataclass(frozen=True)

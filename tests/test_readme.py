@@ -66,7 +66,7 @@ def test_curl_example_is_answered(url: str) -> None:
 
 
 def test_own_benchmark_example_is_a_valid_row(tmp_path: Path) -> None:
-    from ensemble.data.benchmark import load_benchmark
+    from ensemble import load_benchmark
 
     (row,) = re.findall(r'^\{"architecture".*$', OWN_BENCHMARK, flags=re.MULTILINE)
     (tmp_path / "table.jsonl").write_text(row)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import Benchmark, get_combiner
-from ensemble.data.features import PROXY, FeatureTable
+from ensemble.data.columns import PROXY
+from ensemble.data.features import FeatureTable
 from ensemble.data.scores import ScoreTable
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import benchmark_features, structural_folds
@@ -98,7 +99,7 @@ class Candidates:
             kept: indices of the candidates to keep.
             surrogates: predictions for all candidates, each (n,).
         """
-        table = FeatureTable(self.table.names, self.table.values[kept])
+        table = FeatureTable(self.table.columns, self.table.values[kept])
         predictions = {name: values[kept] for name, values in surrogates.items()}
         return Candidates(self.benchmark, self.rows[kept], table, predictions)
 

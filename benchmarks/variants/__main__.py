@@ -29,28 +29,30 @@ from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.stratum_residual import StratumResidual
 from ensemble.combiners.xgboost import Boosting
-from ensemble.data.features import PROXY
+from ensemble.data.columns import PROXY, Columns
 from ensemble.evaluation.metrics import prediction_metrics, summarize_repeats
 from ensemble.evaluation.protocol import benchmark_features, structural_folds
 
 SCORES = Path(__file__).resolve().parents[2] / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl"
 AGGREGATE_FEATURES = re.compile(r"network\.|(fixed|dynamic)\.slot|stage\d\.(fixed|dynamic)")
 METRICS = ("spearman", "within_stratum_spearman")
-Columns = list[str]
-"""Names of the feature columns."""
 Factory = Callable[[Columns], Combiner]
 
 
 def _with_ranked_proxies(factory: Factory) -> Factory:
     def make(columns: Columns) -> Combiner:
-        proxies = tuple(i for i, name in enumerate(columns) if name.startswith(PROXY))
-        return RankedProxies(factory(columns), columns.index("depth"), proxies)
+        proxies = tuple(i for i, name in enumerate(columns.names) if name in columns.proxies)
+        return RankedProxies(factory(columns), _stratum(columns), proxies)
 
     return make
 
 
+def _stratum(columns: Columns) -> int:
+    return columns.names.index(columns.stratum or "")
+
+
 def _within_strata(model: Combiner, columns: Columns) -> Combiner:
-    return StratumResidual(model, columns.index("depth"))
+    return StratumResidual(model, _stratum(columns))
 
 
 def _extra_trees(columns: Columns) -> Combiner:
@@ -62,7 +64,7 @@ def _forest(columns: Columns) -> Combiner:
 
 
 def _stack(columns: Columns, *factories: Factory) -> Combiner:
-    all_columns = tuple(range(len(columns)))
+    all_columns = tuple(range(len(columns.names)))
     return Stacked(tuple((str(i), make(columns), all_columns) for i, make in enumerate(factories)))
 
 
@@ -104,9 +106,9 @@ VARIANTS: dict[str, Variant] = {
     "XGBoost within depth": (_boosting, _structural),
     "XGBoost within depth, without counts": (_boosting, _structural_without_counts),
     "XGBoost within depth, with proxies": (_boosting, _all_features),
-    "XGBoost `rank:pairwise`": (lambda c: PairwiseBoosting(c.index("depth")), _structural),
+    "XGBoost `rank:pairwise`": (lambda c: PairwiseBoosting(_stratum(c)), _structural),
     "RankNet": (lambda _: RankNet(), _structural),
-    "ListMLE": (lambda c: ListMLE(c.index("depth")), _structural),
+    "ListMLE": (lambda c: ListMLE(_stratum(c)), _structural),
     "stack as kept": (lambda c: _stack(c, _gaussian_process, _extra_trees, _boosting), _structural),
     "stack without the process": (lambda c: _stack(c, _extra_trees, _boosting), _structural),
     "stack without extra trees": (lambda c: _stack(c, _gaussian_process, _boosting), _structural),
@@ -122,7 +124,7 @@ VARIANTS: dict[str, Variant] = {
         _structural,
     ),
     "stack, with `rank:pairwise`": (
-        lambda c: _stack(c, _gaussian_process, _extra_trees, _boosting, lambda c: PairwiseBoosting(c.index("depth"))),
+        lambda c: _stack(c, _gaussian_process, _extra_trees, _boosting, lambda c: PairwiseBoosting(_stratum(c))),
         _structural,
     ),
     "stack, trees with proxies too": (lambda c: _stack(c, _gaussian_process, _extra_trees, _boosting), _all_features),
@@ -171,8 +173,8 @@ def _predict_fold(names: Sequence[str], table: FeatureTable, y: Array, train: Ar
     predictions = {}
     for name in names:
         make, is_used = VARIANTS[name]
-        columns = [column for column in table.names if is_used(column)]
-        X = table.select(columns)
+        columns = table.columns.select([column for column in table.names if is_used(column)])
+        X = table.select(columns.names)
         predictions[name] = fit_cached(make(columns), X[train], y[train]).predict(X[test])
     return predictions
 

@@ -1,8 +1,8 @@
 """Applicability domain: similarity of an architecture and its scores to the reference set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -11,7 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from ensemble.combiners import State
 from ensemble.combiners.base import Standardizer
-from ensemble.data.features import PROXY, FeatureTable
+from ensemble.data.columns import COSTS, PROXY, Columns
+from ensemble.data.features import FeatureTable
 from ensemble.rowwise import row_sums
 
 Array = NDArray[np.float64]
@@ -30,7 +31,6 @@ STEPS_PER_STD = 2**18
 """Quantization of standardized features. Up to `MAX_ABS_Z` the integers have 20 bits and their products 40, so that
 every sum over 2,000 columns is exact in float64, in any order."""
 ARRAYS = ("rows", "mean", "scale", "strata", "max_distances", "low", "high", "quantiles")
-COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class ReferenceSet:
     """Structure, costs and scores of the architectures that an ensemble was fitted on.
 
     Attributes:
-        names: columns of the feature table.
+        columns: columns of the feature table.
         rows: (n, structural columns) float32, standardized and clipped.
         mean, scale: (structural columns,), of the standardization.
-        strata: (n,), number of layers of each row.
+        strata: (n,), stratum of each row.
         max_distances: (k, 2), by stratum, the stratum and the largest distance of one of its rows to its nearest
             neighbors.
         low, high: (columns,), smallest and largest value of each column.
         quantiles: (proxies, 101), of each proxy's scores, from 0 to 100 %; NaN for a proxy without scores.
     """
 
-    names: tuple[str, ...]
+    columns: Columns
     rows: NDArray[np.float32]
     mean: Array
     scale: Array
@@ -74,18 +74,18 @@ class ReferenceSet:
     @classmethod
     def from_table(cls, table: FeatureTable) -> Self:
         """Summarize the feature table of a benchmark."""
-        X = table.select(_structural_columns(table.names))
+        X = table.select(table.columns.structure)
         standardizer = Standardizer.fit(X)
         rows = np.clip(standardizer.transform(X), -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32)
-        strata = table.select(["depth"])[:, 0]
-        distances = _mean_distances(_neighbors(rows), None)
+        strata = table.strata
+        distances = _mean_distances(_neighbors(rows), None) if rows.shape[1] else np.zeros(len(rows))
         max_distances = np.array([(level, distances[strata == level].max()) for level in np.unique(strata)])
         present = ~np.isnan(table.values)
         low = np.min(table.values, axis=0, where=present, initial=np.inf)
         high = np.max(table.values, axis=0, where=present, initial=-np.inf)
         quantiles = _proxy_quantiles(table)
         return cls(
-            table.names, rows, standardizer.mean, standardizer.scale, strata, max_distances, low, high, quantiles
+            table.columns, rows, standardizer.mean, standardizer.scale, strata, max_distances, low, high, quantiles
         )
 
     @property
@@ -99,13 +99,13 @@ class ReferenceSet:
 
         For a proxy whose scores are used as logarithms, these are quantiles of the logarithms.
         """
-        names = (name.removeprefix(PROXY) for name in self.names if name.startswith(PROXY))
+        names = (name.removeprefix(PROXY) for name in self.columns.proxies)
         return {name: row for name, row in zip(names, self.quantiles, strict=True) if not np.isnan(row).any()}
 
     def mismatches(self, table: FeatureTable, describe: Callable[[str], str] = str) -> list[Mismatch]:
         """Compare architectures with the reference set.
 
-        An architecture differs by a depth or a cost outside of the reference set's, by modules unlike those of its
+        An architecture differs by a stratum or a cost outside of the reference set's, by a structure unlike that of its
         nearest neighbors, or by scores outside of the range seen in fitting, as another probe batch would give.
 
         Args:
@@ -117,10 +117,10 @@ class ReferenceSet:
         """
         if not len(table.values):
             return []
-        X = Standardizer(self.mean, self.scale).transform(table.select(_structural_columns(self.names)))
+        X = Standardizer(self.mean, self.scale).transform(table.select(self.columns.structure))
         rows = _quantized(np.clip(X, -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32))
-        distances = _mean_distances(self._neighbors, rows)
-        strata, values = table.select(["depth"])[:, 0], table.select(self.names)
+        distances = _mean_distances(self._neighbors, rows) if rows.shape[1] else np.zeros(len(rows))
+        strata, values = table.strata, table.select(self.columns.names)
         match = strata[:, None] == self.max_distances[:, 0]
         known = match.any(axis=1)
         limits = np.where(known, self.max_distances[match.argmax(axis=1), 1], self.max_distances[:, 1].max())
@@ -128,10 +128,10 @@ class ReferenceSet:
         result = [Mismatch([], 1.0) for _ in strata]
         suspects = np.flatnonzero(~known | distant | ((values < self.low) | (values > self.high)).any(axis=1))
         for i, excess in zip(suspects.tolist(), self._excess(values[suspects]), strict=True):
-            reasons = [] if known[i] else [self._unknown_stratum(strata[i])]
+            reasons = [] if known[i] else [self._unknown_stratum(strata[i], describe)]
             if distant[i]:
                 reasons.append(
-                    f"its modules are unlike those of any network that the ensemble was fitted on "
+                    f"its structure is unlike that of any architecture that the ensemble was fitted on "
                     f"(distance {distances[i]:.1f}, theirs at most {limits[i]:.1f})"
                 )
             reasons += self._out_of_range(values[i], excess, describe)
@@ -145,9 +145,10 @@ class ReferenceSet:
     def _neighbors(self) -> NearestNeighbors:
         return _neighbors(self.rows)
 
-    def _unknown_stratum(self, depth: float) -> str:
+    def _unknown_stratum(self, stratum: float, describe: Callable[[str], str]) -> str:
         known = ", ".join(f"{level:g}" for level in self.max_distances[:, 0])
-        return f"it has {depth:g} layers, the ensemble was fitted on networks of {known}"
+        label = describe(self.columns.stratum or "stratum")
+        return f"{label}: {stratum:g}, the ensemble was fitted on {known}"
 
     def _excess(self, values: Array) -> Array:
         """Excess of each value over the reference set's range, as a fraction of that range; same shape."""
@@ -164,7 +165,7 @@ class ReferenceSet:
         exceeding = [int(i) for i in np.argsort(-excess) if excess[i] > MAX_EXCESS]
         reasons = []
         for i in exceeding[:MAX_NAMED_FEATURES]:
-            name, value, low, high = self.names[i], values[i], self.low[i], self.high[i]
+            name, value, low, high = self.columns.names[i], values[i], self.low[i], self.high[i]
             if name in COSTS:
                 value, low, high = np.exp((value, low, high))
             label = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else describe(name))
@@ -178,29 +179,24 @@ class ReferenceSet:
         return State({name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
-    def from_state(cls, state: State, names: Sequence[str]) -> Self:
+    def from_state(cls, state: State, columns: Columns) -> Self:
         """Restore from the result of `get_state`, for a table with these columns.
 
         Raises:
             KeyError: a part is missing.
             ValueError: the parts do not fit each other.
         """
-        reference_set = cls(tuple(names), **{name: state.floats[name] for name in ARRAYS})
-        shape = (len(reference_set.strata), len(_structural_columns(tuple(names))))
-        proxies = sum(name.startswith(PROXY) for name in names)
-        fits = reference_set.rows.shape == shape and reference_set.quantiles.shape == (proxies, len(PERCENT))
-        if not fits or len(reference_set.low) != len(names):
+        reference_set = cls(columns, **{name: state.floats[name] for name in ARRAYS})
+        shape = (len(reference_set.strata), len(columns.structure))
+        quantiles_shape = (len(columns.proxies), len(PERCENT))
+        fits = reference_set.rows.shape == shape and reference_set.quantiles.shape == quantiles_shape
+        if not fits or len(reference_set.low) != len(columns.names):
             raise ValueError("the reference set's rows do not fit its columns")
         return reference_set
 
 
-@lru_cache(maxsize=64)
-def _structural_columns(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if not name.startswith(PROXY) and name not in COSTS)
-
-
 def _proxy_quantiles(table: FeatureTable) -> Array:
-    columns = [table.select([name])[:, 0] for name in table.names if name.startswith(PROXY)]
+    columns = list(table.select(table.columns.proxies).T)
     quantiles = [
         np.percentile(scores, PERCENT) if len(scores := column[~np.isnan(column)]) else np.full(len(PERCENT), np.nan)
         for column in columns

@@ -15,6 +15,8 @@ LEVEL = 0.9
 """Nominal coverage of the intervals."""
 MIN_RESIDUALS = 40
 """A stratum with fewer residuals uses those of all strata: its outer twentieths would rest on one or two of them."""
+MAX_PAIRED_ROWS = 1500
+"""Rows whose pairs the win probability is fitted to, 1.1 million: the first ones, an arbitrary sample."""
 MIN_STD = 1e-9
 
 
@@ -27,7 +29,7 @@ class ConformalResiduals:
     prediction contains the accuracy of an exchangeable new architecture with probability 1 − α = `LEVEL`.
 
     Attributes:
-        strata: (k,), the strata (numbers of layers) with at least `MIN_RESIDUALS` residuals.
+        strata: (k,), the strata with at least `MIN_RESIDUALS` residuals.
         lower, upper, std: (k + 1,), lower tail, upper tail and standard deviation of the residuals in each stratum, and
             in the last entry over all strata.
         marginal_lower, marginal_upper: tails of the accuracy around its mean, i.e. of the error of a constant
@@ -135,11 +137,12 @@ def _tails(residuals: Array) -> tuple[float, float]:
 
 
 def _fit_slope(residuals: ConformalResiduals, held_out: Array, y: Array, strata: Array) -> float:
-    """Logistic regression without intercept over all pairs, so that swapping a pair complements its probability."""
-    first, second = np.triu_indices(len(y), k=1)
+    """Logistic regression without intercept over the pairs, so that swapping a pair complements its probability."""
+    first, second = np.triu_indices(min(len(y), MAX_PAIRED_ROWS), k=1)
     decided = y[first] != y[second]
     first, second = first[decided], second[decided]
-    margin = residuals._margin(held_out, strata)[first, second]
+    rows = slice(MAX_PAIRED_ROWS)
+    margin = residuals._margin(held_out[rows], strata[rows])[first, second]
     if not margin.any():
         return 1.0
     # Each pair in both orders, so that the order of the rows does not matter.

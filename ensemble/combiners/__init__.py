@@ -1,6 +1,22 @@
 """Combiners: estimators of accuracy from proxy scores and structure, one file each, listed in `registry`."""
 
 from ensemble.combiners.base import Combiner, State
-from ensemble.combiners.registry import COMBINERS, DEFAULT, STRUCTURE, CombinerInfo, combiner_names, get_combiner
+from ensemble.combiners.registry import (
+    DEFAULT,
+    STRUCTURE,
+    CombinerInfo,
+    combiner_infos,
+    combiner_names,
+    get_combiner,
+)
 
-__all__ = ["COMBINERS", "DEFAULT", "STRUCTURE", "Combiner", "CombinerInfo", "State", "combiner_names", "get_combiner"]
+__all__ = [
+    "DEFAULT",
+    "STRUCTURE",
+    "Combiner",
+    "CombinerInfo",
+    "State",
+    "combiner_infos",
+    "combiner_names",
+    "get_combiner",
+]

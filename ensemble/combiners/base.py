@@ -72,6 +72,8 @@ class Combiner(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     accepts_missing: ClassVar[bool] = False
     additive: ClassVar[bool] = False
     """True if `contributions` is defined."""
+    max_rows: ClassVar[int | None] = None
+    """Largest number of training rows that it is meant for; None without a limit."""
 
     def fit(self, X: Array, y: Array) -> Self:
         """Fit to features (n, d) and accuracies (n,)."""

@@ -1,9 +1,6 @@
-"""Gaussian process with an additive kernel over the slots of a backbone."""
+"""Gaussian process with an additive kernel over the parts of an architecture."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -12,20 +9,22 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from ensemble.combiners.base import Array, Combiner, Standardizer, State
+from ensemble.data.columns import Columns
 from ensemble.rowwise import exp, row_sums
-from models import InputError
+from models import FeatureGroup, InputError
 
-SLOT = re.compile(r"(slot\d+)\.(.+)")
-DEPTH_LENGTH_SCALE = 4.0
-"""Length scale of the depth, in layers: the effect of a slot's modules changes slowly with the depth."""
+STRATUM_LENGTH_SCALE = 4.0
+"""Length scale of the stratum: the effect of a part of the architecture changes slowly with the stratum."""
 MEAN_VARIANCE = 10.0
-"""Prior variance of the overall mean and of each depth's mean, in variances of the accuracy: practically flat."""
+"""Prior variance of the overall mean and of each stratum's mean, in variances of the accuracy: practically flat."""
 INITIAL_VARIANCE, INITIAL_NOISE = 0.02, 0.2
 """Initial variances of the components and of the noise, also the modes of their log-normal priors."""
 PRIOR_PRECISION = 0.1
 """Precision of the priors of the log variances: weak, it only holds components that the data do not constrain."""
 MAX_ABS_Z = 3.0
-"""Standardized norms and proxies are clipped to this absolute value."""
+"""Standardized measures and proxies are clipped to this absolute value."""
+MAX_ROWS = 2000
+"""Training rows beyond which a fit, cubic in their number, takes minutes."""
 PROXY_COMPONENT = "proxy"
 CHUNK_ROWS = 128
 """Rows compared at once: limits the scratch memory to about 3 MB."""
@@ -36,84 +35,81 @@ class Component:
     """Columns of one summand of the kernel.
 
     Attributes:
-        name: of the slot, or `PROXY_COMPONENT`.
-        columns: indices of all its columns.
-        modules, counts, norms: indices of the columns of each kind.
-        count_values: (counts,), number of fixed-graph modules that each column of `counts` indicates.
+        name: of the group, or `PROXY_COMPONENT`.
+        columns: indices of all its columns, increasing.
+        indicators, counts, measures: indices of the columns of each kind.
+        count_values: (counts,), number that each column of `counts` indicates.
     """
 
     name: str
     columns: list[int]
-    modules: list[int]
+    indicators: list[int]
     counts: list[int]
-    norms: list[int]
+    measures: list[int]
     count_values: Array
 
     @classmethod
-    def from_names(cls, name: str, columns: list[int], feature_names: Sequence[str]) -> Self:
-        """Sort columns into kinds by their names."""
-        if name == PROXY_COMPONENT:
-            return cls(name, columns, [], [], columns, np.empty(0))
-        names = {i: feature_names[i].split(".", 1)[1] for i in columns}
-        counts = [i for i in columns if "=" in names[i]]
-        modules = [i for i in columns if "." not in names[i] and "=" not in names[i]]
-        norms = [i for i in columns if "." in names[i]]
-        return cls(name, columns, modules, counts, norms, np.array([float(names[i].split("=")[1]) for i in counts]))
+    def from_group(cls, group: FeatureGroup, columns: Columns) -> Self:
+        """Find the columns of a group of features; features without a column are left out."""
+        names = (group.indicators, tuple(group.counts), group.measures)
+        indicators, counts, measures = (list(columns.indices(kind)) for kind in names)
+        count_values = np.array([group.counts[columns.names[i]] for i in counts], dtype=np.float64)
+        return cls(group.name, sorted(indicators + counts + measures), indicators, counts, measures, count_values)
+
+    def present(self, X: Array) -> NDArray[np.bool_]:
+        """Return which rows have the part of the architecture, (m,): those with a count, if the group has counts."""
+        return np.asarray(X[:, self.counts].any(axis=1)) if self.counts else np.ones(len(X), dtype=bool)
 
 
-@lru_cache(maxsize=16)
-def _components(feature_names: tuple[str, ...]) -> tuple[Component, ...]:
-    """One component for each slot, and one for the proxies."""
-    groups: dict[str, list[int]] = {}
-    for i, name in enumerate(feature_names):
-        if match := SLOT.fullmatch(name):
-            groups.setdefault(match[1], []).append(i)
-        elif name.startswith("proxy."):
-            groups.setdefault(PROXY_COMPONENT, []).append(i)
-    return tuple(Component.from_names(name, columns, feature_names) for name, columns in groups.items())
+def _components(columns: Columns) -> tuple[Component, ...]:
+    """One component for the proxies, and one for each group that has columns."""
+    proxies = FeatureGroup(PROXY_COMPONENT, measures=columns.proxies)
+    components = (Component.from_group(group, columns) for group in (proxies, *columns.groups))
+    return tuple(component for component in components if component.columns)
 
 
 @dataclass(frozen=True)
 class ComponentFeatures:
-    """Features of m rows that a component compares. Rows share few distinct graphs.
+    """Features of m rows that a component compares. Rows share few distinct combinations of count and measures.
 
     Attributes:
-        modules: (m, modules), indicators of the modules.
-        present: (m,), whether the network has the slot.
-        graph: (m,), index of the row's graph.
-        count: (graphs,), number of fixed-graph modules.
-        norms: (graphs, norms), standardized and clipped norms, or proxies.
+        indicators: (m, indicators), 0 or 1.
+        present: (m,), whether the architecture has the part.
+        index: (m,), index of the row's count and measures.
+        count: (distinct,), the number that the one-hot columns indicate.
+        measures: (distinct, measures), standardized and clipped.
     """
 
-    modules: Array
+    indicators: Array
     present: NDArray[np.bool_]
-    graph: NDArray[np.int64]
+    index: NDArray[np.int64]
     count: Array
-    norms: Array
+    measures: Array
 
 
 class AdditiveGaussianProcess(Combiner):
-    """Gaussian process regression with a kernel that is a sum over slots, plus one component for the proxies.
+    """Gaussian process regression with a kernel that is a sum over feature groups, plus one for the proxies.
 
-    The component of a slot compares two networks that both have the slot: by their common modules there (linear), their
-    number of fixed-graph modules (squared exponential, length scale 1) and the norms of the slot's summed polynomials
-    (squared exponential), all times a squared exponential in the depth. The variances of the components and of the
+    The component of a group describes one part of an architecture. It compares two architectures that both have the
+    part: by their common indicators (linear), their counts (squared exponential, length scale 1) and their measures
+    (squared exponential), all times a squared exponential in the stratum. The variances of the components and of the
     noise maximize the marginal likelihood (Rasmussen & Williams 2006, ch. 5) under a weak prior.
 
     Args:
-        feature_names: names of the columns of X: `depth`, those of slots, `proxy.*`; others are ignored.
+        columns: columns of X. Those that are in no group and hold neither the stratum nor a proxy are ignored.
         max_iter: number of optimizer steps for the variances.
 
     Attributes:
         X_train_: (n, d) float32, the training rows.
         dual_coef_: (n,), coefficients of the training rows.
-        mean_, scale_: (d,), standardization of the norms and proxies, over the networks that have the slot.
+        mean_, scale_: (d,), standardization of the measures and proxies, over the architectures that have the part.
         variances_: (components + 1,), of the components and, last, of the noise, relative to the accuracy's variance.
         y_mean_: mean accuracy of the training rows.
     """
 
     fitted_arrays = ("X_train_", "dual_coef_", "mean_", "scale_", "variances_", "y_mean_")
     additive = True
+    max_rows = MAX_ROWS
 
     X_train_: NDArray[np.float32]
     dual_coef_: Array
@@ -122,28 +118,28 @@ class AdditiveGaussianProcess(Combiner):
     variances_: Array
     y_mean_: Array
 
-    def __init__(self, feature_names: Sequence[str] = (), max_iter: int = 8) -> None:
-        self.feature_names = feature_names
+    def __init__(self, columns: Columns | None = None, max_iter: int = 8) -> None:
+        self.columns = columns
         self.max_iter = max_iter
 
     def fit(self, X: Array, y: Array) -> Self:
         """Fit the variances and the coefficients of the training rows."""
         X, y = self._check_fit_input(X, y)
-        if len(self.feature_names) != X.shape[1] or "depth" not in self.feature_names:
-            raise InputError("feature_names", list(self.feature_names), f"{X.shape[1]} names, among them depth")
+        if len(self._columns.names) != X.shape[1]:
+            raise InputError("columns", f"{len(self._columns.names)} names", f"{X.shape[1]}, one for each column of X")
         # All rows are rounded to float32, as the stored ones are, so that a training row equals itself.
         self.X_train_ = X.astype(np.float32)
         rows = self.X_train_.astype(np.float64)
         self.mean_, self.scale_ = self._standardization(rows)
         self._prepare()
-        decay = self._depth_kernel(self._train_depths)
+        decay = self._stratum_kernel(self._train_strata)
         kernels = np.stack(
             [
                 self._kernel(component, self._features(component, rows), train, decay)
                 for component, train in self._train_features
             ]
         )
-        mean_kernel = self._mean_kernel(self._train_depths)
+        mean_kernel = self._mean_kernel(self._train_strata)
         self.y_mean_ = np.array(y.mean())
         y_scale = y.std() or 1.0
         target = (y - y.mean()) / y_scale
@@ -165,82 +161,94 @@ class AdditiveGaussianProcess(Combiner):
         X = self._check_input(X)
         contributions = np.zeros((len(X), X.shape[1] + 1))
         first_columns = [component.columns[0] for component, _ in self._train_features]
-        contributions[:, [self._depth_column, *first_columns]] = self._component_means(X)
-        contributions[:, -1] = self.y_mean_
+        means = self._component_means(X)
+        contributions[:, first_columns] = means[:, 1:]
+        contributions[:, self._stratum_column or [-1]] += means[:, :1]
+        contributions[:, -1] += self.y_mean_
         return contributions
 
     def set_state(self, state: State) -> Self:
         """Restore the fitted state."""
         super().set_state(state)
-        width = len(self.feature_names)
+        width = len(self._columns.names)
         if self.X_train_.shape[1:] != (width,) or not len(self.mean_) == len(self.scale_) == width:
             raise ValueError("a process's training rows do not fit its columns")
         self._prepare()
         return self
 
+    @property
+    def _columns(self) -> Columns:
+        return self.columns if self.columns is not None else Columns(())
+
+    @property
+    def _stratum_column(self) -> list[int]:
+        """Index of the column of the stratum; empty without one."""
+        return list(self._columns.indices([self._columns.stratum or ""]))
+
+    def _strata(self, X: Array) -> Array:
+        return np.asarray(X[:, self._stratum_column].sum(axis=1))
+
     def _prepare(self) -> None:
         """Compute the features of the training rows that every prediction needs."""
         rows = self.X_train_.astype(np.float64)
-        self._depth_column = list(self.feature_names).index("depth")
-        self._train_depths = rows[:, self._depth_column]
-        self._train_features = [
-            (component, self._features(component, rows)) for component in _components(tuple(self.feature_names))
-        ]
+        self._train_strata = self._strata(rows)
+        components = _components(self._columns)
+        self._train_features = [(component, self._features(component, rows)) for component in components]
 
     def _component_means(self, X: Array) -> Array:
-        """Posterior means of the depth's mean and of each component, (m, 1 + components)."""
+        """Posterior means of the stratum's mean and of each component, (m, 1 + components)."""
         X = X.astype(np.float32).astype(np.float64)
-        depths, depth_index = np.unique(X[:, self._depth_column], return_inverse=True)
-        decay = self._depth_kernel(depths)
-        means = [row_sums(self._mean_kernel(depths) * self.dual_coef_)[depth_index]]
+        strata, stratum_index = np.unique(self._strata(X), return_inverse=True)
+        decay = self._stratum_kernel(strata)
+        means = [row_sums(self._mean_kernel(strata) * self.dual_coef_)[stratum_index]]
         for variance, (component, train) in zip(self.variances_, self._train_features, strict=False):
-            # The mean of a component depends on its columns and the depth alone, and few combinations are distinct.
-            distinct, inverse = _distinct_rows(X[:, [self._depth_column, *component.columns]])
+            # The mean of a component depends on its columns and the stratum alone, and few combinations are distinct.
+            distinct, inverse = _distinct_rows(X[:, [*self._stratum_column, *component.columns]])
             values = np.empty(len(distinct))
             for i in range(0, len(distinct), CHUNK_ROWS):
                 rows = distinct[i : i + CHUNK_ROWS]
-                kernel = self._kernel(component, self._features(component, X[rows]), train, decay[depth_index[rows]])
+                kernel = self._kernel(component, self._features(component, X[rows]), train, decay[stratum_index[rows]])
                 values[i : i + CHUNK_ROWS] = variance * row_sums(kernel * self.dual_coef_)
             means.append(values[inverse])
         return np.stack(means, axis=1)
 
     def _standardization(self, X: Array) -> tuple[Array, Array]:
         mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-        for component in _components(tuple(self.feature_names)):
-            present = X[:, component.columns].any(axis=1) | (component.name == PROXY_COMPONENT)
+        for component in _components(self._columns):
+            present = component.present(X)
             if present.any():
                 standardizer = Standardizer.fit(X[present][:, component.columns])
                 mean[component.columns], scale[component.columns] = standardizer.mean, standardizer.scale
         return mean, scale
 
-    def _mean_kernel(self, depths: Array) -> Array:
-        """Prior covariance of the overall mean and the depth's mean with those of the training rows, (m, n)."""
-        return np.asarray(MEAN_VARIANCE + MEAN_VARIANCE * (depths[:, None] == self._train_depths))
+    def _mean_kernel(self, strata: Array) -> Array:
+        """Prior covariance of the overall mean and the stratum's mean with those of the training rows, (m, n)."""
+        return np.asarray(MEAN_VARIANCE + MEAN_VARIANCE * (strata[:, None] == self._train_strata))
 
-    def _depth_kernel(self, depths: Array) -> Array:
-        """Squared exponential kernel between depths and those of the training rows, (m, n)."""
-        return exp(-((depths[:, None] - self._train_depths) ** 2) / (2 * DEPTH_LENGTH_SCALE**2))
+    def _stratum_kernel(self, strata: Array) -> Array:
+        """Squared exponential kernel between strata and those of the training rows, (m, n)."""
+        return exp(-((strata[:, None] - self._train_strata) ** 2) / (2 * STRATUM_LENGTH_SCALE**2))
 
     def _features(self, component: Component, X: Array) -> ComponentFeatures:
-        standardizer = Standardizer(self.mean_[component.norms], self.scale_[component.norms])
-        graphs, graph = _distinct_rows(X[:, component.counts + component.norms])
-        norms = np.clip(standardizer.transform(X[graphs][:, component.norms]), -MAX_ABS_Z, MAX_ABS_Z)
-        count = row_sums(X[graphs][:, component.counts] * component.count_values)
-        present = np.asarray(X[:, component.columns].any(axis=1))
-        return ComponentFeatures(X[:, component.modules], present, graph, count, norms)
+        standardizer = Standardizer(self.mean_[component.measures], self.scale_[component.measures])
+        distinct, index = _distinct_rows(X[:, component.counts + component.measures])
+        measures = np.clip(standardizer.transform(X[distinct][:, component.measures]), -MAX_ABS_Z, MAX_ABS_Z)
+        count = row_sums(X[distinct][:, component.counts] * component.count_values)
+        return ComponentFeatures(X[:, component.indicators], component.present(X), index, count, measures)
 
     def _kernel(self, component: Component, a: ComponentFeatures, b: ComponentFeatures, decay: Array) -> Array:
-        """Kernel matrix of one component, (rows of a, rows of b); `decay` is the depth kernel of the same shape."""
-        distance = np.zeros((len(a.norms), len(b.norms)))
-        for norm, other in zip(a.norms.T, b.norms.T, strict=True):
-            distance += (norm[:, None] - other) ** 2
-        graphs = exp(-distance / (2 * max(len(component.norms), 1)))
+        """Kernel matrix of one component, (rows of a, rows of b); `decay` is the stratum kernel of the same shape."""
+        distance = np.zeros((len(a.measures), len(b.measures)))
+        for measure, other in zip(a.measures.T, b.measures.T, strict=True):
+            distance += (measure[:, None] - other) ** 2
+        similarity = exp(-distance / (2 * max(len(component.measures), 1)))
         if component.name == PROXY_COMPONENT:
-            return graphs[a.graph[:, None], b.graph]
-        graphs += exp(-((a.count[:, None] - b.count) ** 2) / 2)
+            return similarity[a.index[:, None], b.index]
+        similarity += exp(-((a.count[:, None] - b.count) ** 2) / 2)
         # The indicators are 0 or 1, so that this product is exact.
-        kernel = graphs[a.graph[:, None], b.graph] + a.modules @ b.modules.T / max(len(component.modules), 1)
-        # Two networks that lack a slot, all zeros there, must not match.
+        common = a.indicators @ b.indicators.T / max(len(component.indicators), 1)
+        kernel = similarity[a.index[:, None], b.index] + common
+        # Two architectures that lack a part, all zeros there, must not match.
         return np.where(np.outer(a.present, b.present), kernel, 0.0) * decay
 
 

@@ -1,30 +1,32 @@
-"""Registry of combiners."""
+"""Registry of combiners: those built in, then plug-ins of the entry point group `archrank.combiners`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from common.plugins import load_plugins, refuse_plugin
 from ensemble.combiners.base import Combiner
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.combiners.mean import WeightedMean
+from ensemble.combiners.rank_trees import RankTrees
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import NamedEstimator, Stacked
 from ensemble.combiners.stratum_residual import StratumResidual
 from ensemble.combiners.vote import MajorityVote
 from ensemble.combiners.xgboost import Boosting
-from ensemble.data.features import PROXY
+from ensemble.data.columns import PROXY, Columns
 from models import UnknownNameError
 
 DEFAULT = "stacked"
 """Default combiner for architectures with proxy scores."""
 STRUCTURE = "structure"
-"""Default combiner for architectures without proxy scores, and the fallback if a score is missing."""
+"""Default combiner for architectures without proxy scores, unless an ensemble is fitted with another one."""
 
-Columns = tuple[str, ...]
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class CombinerInfo:
 
     Attributes:
         name: name for users.
-        factory: makes the bare estimator from its column names and a seed.
-        inputs: kinds of columns that it uses.
+        factory: makes the bare estimator from a description of its columns and a seed.
+        inputs: kinds of columns that it uses; costs count as structure.
         output: whether its predictions are accuracies or only ranking scores.
         accepts_missing: whether it predicts with some of its scores missing.
         depends_on_set: whether its ranking scores compare the architectures of a set with each other. Its accuracies
@@ -51,44 +53,59 @@ class CombinerInfo:
     @property
     def needs_proxies(self) -> bool:
         """True if it uses proxy scores."""
-        return self.inputs != "structure"
+        return "proxies" in self.inputs
 
-    def columns(self, names: Sequence[str]) -> Columns:
+    @property
+    def needs_structure(self) -> bool:
+        """True if it uses structural features."""
+        return "structure" in self.inputs
+
+    def columns(self, names: Sequence[str]) -> Names:
         """Select the columns that it uses from the names of a feature table's columns."""
-        return _select_columns(self.inputs, tuple(names))
+        return _select_columns(self.needs_proxies, self.needs_structure, tuple(names))
 
-    def build(self, names: Sequence[str], seed: int = 0) -> Combiner:
+    def missing_input(self, columns: Columns) -> str | None:
+        """Return what it needs and a feature table lacks, in words; None if the table has everything."""
+        if self.needs_proxies and not columns.proxies:
+            return "it needs proxy scores"
+        if self.needs_structure and not columns.structure:
+            return "it needs structural features, which the search space does not have"
+        return None
+
+    def build(self, columns: Columns, seed: int = 0) -> Combiner:
         """Make an unfitted estimator of accuracy for a feature table; ranking scores are calibrated.
 
         Args:
-            names: names of the table's columns.
+            columns: description of the table's columns.
             seed: seed of the estimator.
         """
-        estimator = self.factory(self.columns(names), seed)
+        estimator = self.factory(columns.select(self.columns(columns.names)), seed)
         return estimator if self.output == "accuracy" else Calibrated(estimator, random_state=seed)
 
 
 @lru_cache(maxsize=64)
-def _select_columns(inputs: str, names: Columns) -> Columns:
-    proxies, structure = "proxies" in inputs, "structure" in inputs
+def _select_columns(proxies: bool, structure: bool, names: Names) -> Names:
     return tuple(name for name in names if (proxies if name.startswith(PROXY) else structure))
 
 
 def _stacked(columns: Columns, seed: int) -> Combiner:
     """Stack of trees on the structure and of a process that also uses the proxies (trees gain nothing from them)."""
-    structure = tuple(i for i, name in enumerate(columns) if not name.startswith(PROXY))
-    names = tuple(columns[i] for i in structure)
+    structure = columns.select([name for name in columns.names if name not in columns.proxies])
+    indices = columns.indices(structure.names)
     trees = Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=seed)
     estimators: tuple[NamedEstimator, ...] = (
-        ("gaussian_process", AdditiveGaussianProcess(columns), tuple(range(len(columns)))),
-        ("extra_trees", _stratum_residual(trees, names), structure),
-        ("xgboost", _stratum_residual(Boosting(random_state=seed), names), structure),
+        ("gaussian_process", AdditiveGaussianProcess(columns), tuple(range(len(columns.names)))),
+        ("extra_trees", _stratum_residual(trees, structure), indices),
+        ("xgboost", _stratum_residual(Boosting(random_state=seed), structure), indices),
     )
     return Stacked(estimators, random_state=seed)
 
 
 def _stratum_residual(estimator: Combiner, columns: Columns) -> Combiner:
-    return StratumResidual(estimator, columns.index("depth"))
+    """Fit an estimator to the residuals of the stratum means, where there are strata."""
+    if columns.stratum is None:
+        return estimator
+    return StratumResidual(estimator, columns.names.index(columns.stratum))
 
 
 def _vote(columns: Columns, seed: int) -> Combiner:
@@ -111,29 +128,42 @@ def _xgboost(columns: Columns, seed: int) -> Combiner:
     return _stratum_residual(Boosting(random_state=seed), columns)
 
 
+def _rank_trees(columns: Columns, seed: int) -> Combiner:
+    trees = Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=seed)
+    return RankTrees((trees, Boosting(n_estimators=400, max_depth=4, learning_rate=0.05, random_state=seed)))
+
+
 def _ridge(columns: Columns, seed: int) -> Combiner:
     return Ridge()
 
 
-def _check_unique(infos: tuple[CombinerInfo, ...]) -> tuple[CombinerInfo, ...]:
-    names = [info.name for info in infos]
-    if len(set(names)) < len(names):
-        raise ValueError(f"combiner names are not unique: {names}")
-    return infos
-
-
-COMBINERS = _check_unique(
-    (
-        CombinerInfo("stacked", _stacked, "proxies+structure", "accuracy"),
-        CombinerInfo("structure", _stacked, "structure", "accuracy"),
-        CombinerInfo("vote", _vote, "proxies", "ranking", accepts_missing=True, depends_on_set=True),
-        CombinerInfo("mean", _mean, "proxies", "ranking", accepts_missing=True),
-        CombinerInfo("ranknet", _ranknet, "proxies+structure", "ranking"),
-        CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),
-        CombinerInfo("xgboost", _xgboost, "proxies+structure", "accuracy"),
-        CombinerInfo("ridge", _ridge, "structure", "accuracy"),
-    )
+ENTRY_POINTS = "archrank.combiners"
+BUILT_IN = (
+    CombinerInfo("stacked", _stacked, "proxies+structure", "accuracy"),
+    CombinerInfo("structure", _stacked, "structure", "accuracy"),
+    CombinerInfo("vote", _vote, "proxies", "ranking", accepts_missing=True, depends_on_set=True),
+    CombinerInfo("mean", _mean, "proxies", "ranking", accepts_missing=True),
+    CombinerInfo("ranknet", _ranknet, "proxies+structure", "ranking"),
+    CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),
+    CombinerInfo("xgboost", _xgboost, "proxies+structure", "accuracy"),
+    CombinerInfo("ridge", _ridge, "structure", "accuracy"),
+    CombinerInfo("rank_trees", _rank_trees, "structure", "ranking"),
 )
+
+
+@lru_cache(maxsize=1)
+def combiner_infos() -> tuple[CombinerInfo, ...]:
+    """Return all registered combiners: those built in, then plug-ins of the entry point group `archrank.combiners`."""
+    infos = list(BUILT_IN)
+    for plugin in load_plugins(ENTRY_POINTS, [info.name for info in infos]):
+        info = plugin.value
+        if not isinstance(info, CombinerInfo):
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, "it is no CombinerInfo")
+        elif info.name != plugin.name:
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, f"the name of its combiner is {info.name!r}")
+        else:
+            infos.append(info)
+    return tuple(infos)
 
 
 def get_combiner(name: str) -> CombinerInfo:
@@ -145,7 +175,7 @@ def get_combiner(name: str) -> CombinerInfo:
     Raises:
         UnknownNameError: there is no combiner of that name.
     """
-    for info in COMBINERS:
+    for info in combiner_infos():
         if info.name == name:
             return info
     raise UnknownNameError("combiner", name, combiner_names())
@@ -153,4 +183,4 @@ def get_combiner(name: str) -> CombinerInfo:
 
 def combiner_names() -> list[str]:
     """Names of all combiners."""
-    return [info.name for info in COMBINERS]
+    return [info.name for info in combiner_infos()]

@@ -9,23 +9,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Architecture, CostedSpace, EncodedSpace, SearchSpace, require
-
-PROXY = "proxy."
-"""Prefix of the names of proxy columns."""
+from ensemble.data.columns import Columns
+from models import Architecture, CostedSpace, EncodedSpace, SearchSpace
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Named features of n architectures.
+    """Features of n architectures.
 
     Attributes:
-        names: names of the d columns.
+        columns: description of the d columns.
         values: features, shape (n, d); NaN where a proxy has no score.
     """
 
-    names: tuple[str, ...]
+    columns: Columns
     values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.columns.names
+
+    @property
+    def strata(self) -> NDArray[np.float64]:
+        """Stratum of each architecture, shape (n,); 0 in a table without strata."""
+        stratum = self.columns.stratum
+        return np.zeros(len(self)) if stratum is None else self.select([stratum])[:, 0]
 
     def select(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Select columns by name.
@@ -37,6 +49,10 @@ class FeatureTable:
             The columns in that order, shape (n, k).
         """
         return self.values[:, _indices(self.names, tuple(names))]
+
+    def take(self, rows: NDArray[Any]) -> "FeatureTable":
+        """Select rows by index or mask."""
+        return FeatureTable(self.columns, self.values[rows])
 
 
 @lru_cache(maxsize=64)
@@ -60,29 +76,17 @@ def feature_table(
         proxies: names of the proxies.
 
     Returns:
-        Columns `proxy.<name>`, then the structural features of the space, then the logarithms of parameters and FLOPs.
+        Columns `proxy.<name>`, then the structural features of an encoded space, then the logarithms of the parameters
+        and FLOPs of a costed one (0 for none of them).
     """
-    costs = [require(space, CostedSpace).cost(arch) for arch in architectures]
-    logs = [[math.log(cost.params), math.log(cost.flops)] for cost in costs]
     rows = [{}] * len(architectures) if scores is None else scores
-    numbers = [[as_number(row.get(proxy)) for proxy in proxies] for row in rows]
-    parts = (_table(numbers, len(proxies)), require(space, EncodedSpace).feature_values(architectures), _table(logs, 2))
-    return FeatureTable(feature_names(space, proxies), np.hstack(parts))
-
-
-def feature_names(space: SearchSpace[Any], proxies: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the column names of `feature_table`.
-
-    Args:
-        space: the search space.
-        proxies: names of the proxies.
-    """
-    return (
-        *(PROXY + proxy for proxy in proxies),
-        *require(space, EncodedSpace).feature_names,
-        "cost.log_params",
-        "cost.log_flops",
-    )
+    parts = [_table([[as_number(row.get(proxy)) for proxy in proxies] for row in rows], len(proxies))]
+    if isinstance(space, EncodedSpace):
+        parts.append(space.feature_values(architectures))
+    if isinstance(space, CostedSpace):
+        costs = [space.cost(arch) for arch in architectures]
+        parts.append(_table([[math.log(max(number, 1)) for number in (cost.params, cost.flops)] for cost in costs], 2))
+    return FeatureTable(Columns.from_space(space, proxies), np.hstack(parts))
 
 
 def as_number(score: float | None) -> float:

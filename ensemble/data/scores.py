@@ -8,8 +8,8 @@ import contextlib
 import logging
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +38,21 @@ class ScoreTable:
         header: settings that the scores were computed with; `header["proxies"]` maps each proxy to its version.
         features: feature of each proxy by fingerprint; None where it failed.
         truncated: true where the file ended inside a row, which was skipped.
+        left_out: reason, by name, for each proxy of the header that is not to be used.
     """
 
     header: dict[str, Any]
     features: dict[str, ProxyScores]
     truncated: bool = False
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """Names of the proxies, in the header's order."""
-        return tuple(self.header["proxies"])
+        """Names of the proxies that are not left out, in the header's order."""
+        return tuple(name for name in self.header["proxies"] if name not in self.left_out)
 
-    def drop_sparse_proxies(self, benchmark: Benchmark) -> "ScoreTable":
-        """Drop the proxies with scores for fewer than half of a benchmark's architectures.
+    def leave_out_sparse_proxies(self, benchmark: Benchmark) -> "ScoreTable":
+        """Leave out the proxies with scores for fewer than half of a benchmark's architectures.
 
         Most combiners need every score and would be left with too few training rows.
 
@@ -70,11 +72,11 @@ class ScoreTable:
             value = f"scores of {covered} of the {len(rows)} architectures of {benchmark.name}"
             allowed = "a table that covers at least half of them, or none, to predict from structure alone"
             raise BenchmarkError("scores", value, allowed)
-        dropped = [name for name, kept in zip(self.proxies, is_kept, strict=True) if not kept]
-        if dropped:
-            log.warning("proxies with scores for fewer than half of the architectures dropped: %s", ", ".join(dropped))
-        versions = {name: version for name, version in self.header["proxies"].items() if name not in dropped}
-        return ScoreTable({**self.header, "proxies": versions}, self.features, self.truncated)
+        sparse = [name for name, kept in zip(self.proxies, is_kept, strict=True) if not kept]
+        if sparse:
+            log.warning("proxies with scores for fewer than half of the architectures left out: %s", ", ".join(sparse))
+        reasons = self.left_out | dict.fromkeys(sparse, "it has scores of fewer than half of the architectures")
+        return replace(self, left_out=reasons)
 
     @classmethod
     def from_published(cls, benchmark: Benchmark) -> "ScoreTable":
@@ -136,7 +138,18 @@ def load_scores(path: str | Path) -> ScoreTable:
     }
     if truncated:
         log.warning("%s: truncated last row skipped", path)
-    return ScoreTable(header, features, truncated)
+    return ScoreTable(header, features, truncated, _not_applicable(rows))
+
+
+def _not_applicable(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Reason of each proxy that is not applicable to any of the architectures."""
+    reasons: dict[str, str] = {}
+    for row in rows:
+        for name, score in row["scores"].items():
+            if score.get("status") == "not_applicable":
+                reasons.setdefault(name, f"it is not applicable: {score.get('note')}")
+    applicable = {name for row in rows for name, score in row["scores"].items() if score.get("status") == "ok"}
+    return {name: reason for name, reason in reasons.items() if name not in applicable}
 
 
 def read_rows(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:

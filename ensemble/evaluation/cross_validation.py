@@ -20,6 +20,9 @@ from ensemble.data.folds import Split
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 """Called with the number of finished folds and the total number of folds."""
+MAX_PAIRED_ROWS = 500
+"""Test rows of a fold that are compared in pairs, 124,750 of them. A benchmark is in the order of its fingerprints,
+so that the first rows are a random sample."""
 PARENT_POLL_INTERVAL_S = 1.0
 
 
@@ -27,7 +30,7 @@ PARENT_POLL_INTERVAL_S = 1.0
 class HeldOutPredictions:
     """Predictions of one combiner for rows that it was not fitted on.
 
-    Pairs are the pairs of test rows of a fold that both have a prediction.
+    Pairs are the pairs of the first `MAX_PAIRED_ROWS` test rows of a fold that both have a prediction.
 
     Attributes:
         accuracy: predicted accuracies, shape (repeats, n); NaN where a score is missing.
@@ -74,9 +77,9 @@ def fit_combiner(info: CombinerInfo, table: FeatureTable, y: Array, seed: int) -
     """
     X = table.select(info.columns(table.names))
     rows = np.ones(len(y), dtype=bool) if info.accepts_missing else ~np.isnan(X).any(axis=1)
-    X, y, depths = X[rows], y[rows], table.select(["depth"])[rows, 0]
-    model = fit_cached(info.build(table.names, seed), X, y)
-    return model, ConformalResiduals.fit(stored_out_of_fold_predictions(model, X, y, seed=seed), y, depths)
+    X, y, strata = X[rows], y[rows], table.strata[rows]
+    model = fit_cached(info.build(table.columns, seed), X, y)
+    return model, ConformalResiduals.fit(stored_out_of_fold_predictions(model, X, y, seed=seed), y, strata)
 
 
 def predict_combiner(info: CombinerInfo, model: Combiner, table: FeatureTable) -> Array:
@@ -123,7 +126,7 @@ def held_out_predictions(
     """
     tasks = [(repeat, split) for repeat, splits in enumerate(repeats) for split in splits]
     results = {info.name: _empty(len(repeats), len(y)) for info in infos}
-    strata = table.select(["depth"])[:, 0]
+    strata = table.strata
     with worker_processes():
         folds: Iterator[dict[str, _FoldPredictions]] = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(_predict_fold)(infos, table, y, split, seed) for _, split in tasks
@@ -162,14 +165,17 @@ def _predict_fold(
     infos: Sequence[CombinerInfo], table: FeatureTable, y: Array, split: Split, seed: int
 ) -> dict[str, _FoldPredictions]:
     train, test = split
-    train_table, test_table = (FeatureTable(table.names, table.values[rows]) for rows in (train, test))
-    depths = test_table.select(["depth"])[:, 0]
+    train_table, test_table = table.take(train), table.take(test)
+    strata = test_table.strata
+    paired = slice(MAX_PAIRED_ROWS)
     folds = {}
     for info in infos:
         model, residuals = fit_combiner(info, train_table, y[train], seed)
         accuracy = predict_combiner(info, model, test_table)
         folds[info.name] = _FoldPredictions(
-            accuracy, residuals.intervals(accuracy, depths), residuals.win_probability(accuracy, depths)
+            accuracy,
+            residuals.intervals(accuracy, strata),
+            residuals.win_probability(accuracy[paired], strata[paired]),
         )
     return folds
 
@@ -192,7 +198,7 @@ def _add_fold(
 ) -> None:
     result.accuracy[repeat, test] = fold.accuracy
     result.interval[repeat, test] = fold.interval
-    first, second = np.triu_indices(len(test), k=1)
+    first, second = np.triu_indices(len(fold.win_probability), k=1)
     known = ~np.isnan(fold.win_probability[first, second])
     first, second = first[known], second[known]
     outcome = 0.5 + 0.5 * np.sign(y[test[first]] - y[test[second]])

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.combiners import CombinerInfo
-from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
-from ensemble.data.features import PROXY, FeatureTable
+from ensemble.combiners.gaussian_process import MAX_ROWS, AdditiveGaussianProcess
+from ensemble.data.features import FeatureTable
 from ensemble.data.folds import Split
 from ensemble.evaluation.cross_validation import Progress, held_out_predictions
 from ensemble.evaluation.metrics import Metrics, prediction_metrics
@@ -55,7 +55,7 @@ def shuffled_label_control(
     }
 
 
-def estimate_noise(table: FeatureTable, y: Array, strata: NDArray[np.int64]) -> dict[str, Any]:
+def estimate_noise(table: FeatureTable, y: Array, strata: NDArray[np.int64]) -> dict[str, Any] | None:
     """Estimate the label noise within strata, and the largest ρ that it allows.
 
     The Gaussian process fits a noise variance σ² that is the same for all rows. Where the accuracies of a stratum have
@@ -70,10 +70,12 @@ def estimate_noise(table: FeatureTable, y: Array, strata: NDArray[np.int64]) -> 
     Returns:
         `std`, the standard deviation of the noise, a fraction of accuracy; `variance_fraction`, the part of the
         variance that is noise, `{"by_stratum"}`; `spearman_ceiling`, `{"within_stratum", "by_stratum"}`, the former
-        the mean over strata.
+        the mean over strata. None for a table without feature groups, or with more rows than the process takes.
     """
-    structure = [name for name in table.names if not name.startswith(PROXY)]
-    process = AdditiveGaussianProcess(structure).fit(table.select(structure), y)
+    if not table.columns.groups or len(y) > MAX_ROWS:
+        return None
+    structure = [name for name in table.names if name not in table.columns.proxies]
+    process = AdditiveGaussianProcess(table.columns.select(structure)).fit(table.select(structure), y)
     variance = float(process.variances_[-1] * y.var())
     groups = {str(stratum): y[strata == stratum] for stratum in np.unique(strata)}
     fraction = {name: min(variance / max(float(group.var()), 1e-12), 1.0) for name, group in groups.items()}

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from common.errors import check_seed
 from ensemble.calibration.conformal import LEVEL
-from ensemble.combiners import COMBINERS, CombinerInfo, get_combiner
+from ensemble.combiners import CombinerInfo, combiner_infos, get_combiner
 from ensemble.data.benchmark import Benchmark
-from ensemble.data.features import PROXY, FeatureTable, as_number, feature_table
+from ensemble.data.columns import PROXY, Columns
+from ensemble.data.features import FeatureTable, as_number, feature_table
 from ensemble.data.folds import Split, seeded_folds
 from ensemble.data.scores import ScoreTable
 from ensemble.errors import BenchmarkError
-from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.baselines import BASELINES, PARAMS, STRATUM, baselines
 from ensemble.evaluation.cross_validation import HeldOutPredictions, Progress, held_out_predictions
 from ensemble.evaluation.diagnostics import estimate_noise, shuffled_label_control
 from ensemble.evaluation.learning_curves import compute_learning_curves, smaller_sizes
@@ -35,7 +36,7 @@ Array = NDArray[np.float64]
 
 MIN_ARCHITECTURES = 20
 """Smallest benchmark that can be evaluated or fitted."""
-LEARNING_CURVE_COMBINERS = ("depth", "params", "ridge", "structure", "stacked")
+LEARNING_CURVE_COMBINERS = (STRATUM, PARAMS, "ridge", "structure", "stacked")
 """Combiners and baselines with a learning curve and a shuffled-label control."""
 MAX_LEARNING_REPEATS = 3
 """Repeats of the learning curves, whose sizes add up to more work than the rest of the evaluation."""
@@ -63,18 +64,22 @@ def benchmark_features(benchmark: Benchmark, scores: ScoreTable | None) -> Featu
     return feature_table(benchmark.space, benchmark.architectures, rows, proxies)
 
 
-def usable_combiners(scores: ScoreTable | None, names: Sequence[str] | None = None) -> list[CombinerInfo]:
-    """Combiners that can be fitted with the given scores.
+def usable_combiners(columns: Columns, names: Sequence[str] | None = None) -> tuple[list[CombinerInfo], dict[str, str]]:
+    """Combiners that can be fitted to a feature table.
 
     Args:
-        scores: proxy scores; without them, combiners that need proxies are left out.
+        columns: the table's columns.
         names: names of combiners; all if None.
+
+    Returns:
+        The combiners, and the reason, by name, for each that is left out because the table lacks what it needs.
 
     Raises:
         UnknownNameError: no combiner has that name.
     """
-    infos = [get_combiner(name) for name in names] if names is not None else list(COMBINERS)
-    return [info for info in infos if scores is not None or not info.needs_proxies]
+    infos = [get_combiner(name) for name in names] if names is not None else list(combiner_infos())
+    reasons = {info.name: reason for info in infos if (reason := info.missing_input(columns)) is not None}
+    return [info for info in infos if info.name not in reasons], reasons
 
 
 def evaluate(
@@ -101,10 +106,11 @@ def evaluate(
 
     Returns:
         Plain data for JSON. `published` and `scores` hold the metrics of each proxy's score without any fitting,
-        `depth` those of the number of layers; `baselines` and `combiners` hold, by metric, `{"mean", "std"}` over the
+        `stratum` those of the stratum; `left_out` the reason, by name, for each combiner and proxy that is not used;
+        `baselines` and `combiners` hold, by metric, `{"mean", "std"}` over the
         repeats, or None where it is not defined; `intervals` and `pairs` the calibration of intervals and pairwise
         probabilities; `learning_curves`, `control` (the whole procedure on accuracies shuffled within each stratum)
-        and `noise` (an upper bound of the within-stratum ρ).
+        and `noise` (an upper bound of the within-stratum ρ, None where it is not known).
 
     Raises:
         BenchmarkError: the benchmark has too few architectures, or too few of them have scores.
@@ -114,10 +120,11 @@ def evaluate(
     started = time.perf_counter()
     check_seed(seed)
     check_size(benchmark)
-    scores = scores.drop_sparse_proxies(benchmark) if scores is not None else None
+    scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
     table = benchmark_features(benchmark, scores)
     y, strata = benchmark.accuracy, benchmark.strata
-    infos = [*BASELINES, *usable_combiners(scores, combiners)]
+    usable, left_out = usable_combiners(table.columns, combiners)
+    infos = [*baselines(table.columns), *usable]
     learners = [info for info in infos if info.name in LEARNING_CURVE_COMBINERS]
     splits = [structural_folds(table, y, folds, seed + repeat) for repeat in range(repeats)]
     learning_splits = splits[:MAX_LEARNING_REPEATS]
@@ -132,7 +139,8 @@ def evaluate(
         "method": {"repeats": repeats, "folds": folds, "seed": seed, "learning_repeats": len(learning_splits)},
         "published": published_metrics(benchmark),
         "scores": proxy_metrics(benchmark, table),
-        "depth": _score_metrics(benchmark, strata.astype(float)),
+        "stratum": _score_metrics(benchmark, strata.astype(float)),
+        "left_out": {"combiners": left_out, "proxies": scores.left_out if scores is not None else {}},
         **summarize(held_out, benchmark),
         "learning_curves": curves,
         "control": control,
@@ -166,7 +174,7 @@ def structural_folds(table: FeatureTable, y: Array, folds: int, seed: int) -> li
         folds: K.
         seed: seed of the split.
     """
-    structure = table.select([name for name in table.names if not name.startswith(PROXY)])
+    structure = table.select([name for name in table.names if name not in table.columns.proxies])
     return seeded_folds(structure, y, folds, seed)
 
 
@@ -187,14 +195,13 @@ def summarize(held_out: Mapping[str, HeldOutPredictions], benchmark: Benchmark) 
         )
         for name, predictions in held_out.items()
     }
-    baselines = [info.name for info in BASELINES]
     intervals = {
         name: summarize_repeats([interval_metrics(row, y, strata) for row in predictions.interval])
         for name, predictions in held_out.items()
     }
     return {
-        "baselines": {name: metrics[name] for name in baselines},
-        "combiners": {name: row for name, row in metrics.items() if name not in baselines},
+        "baselines": {name: row for name, row in metrics.items() if name in BASELINES},
+        "combiners": {name: row for name, row in metrics.items() if name not in BASELINES},
         "intervals": {"level": LEVEL, "combiners": intervals},
         "pairs": {"combiners": {name: _pair_metrics(predictions) for name, predictions in held_out.items()}},
     }
@@ -229,8 +236,10 @@ def proxy_metrics(benchmark: Benchmark, table: FeatureTable) -> dict[str, Metric
         benchmark: the architectures.
         table: their features, one row per architecture.
     """
-    columns = [name for name in table.names if name.startswith(PROXY)]
-    return {name.removeprefix(PROXY): _score_metrics(benchmark, table.select([name])[:, 0]) for name in columns}
+    return {
+        name.removeprefix(PROXY): _score_metrics(benchmark, table.select([name])[:, 0])
+        for name in table.columns.proxies
+    }
 
 
 def _score_metrics(benchmark: Benchmark, column: Array) -> Metrics:

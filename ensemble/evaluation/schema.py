@@ -104,14 +104,14 @@ class _Evaluation(_Document):
     method: _Method
     published: dict[str, _Metrics]
     scores: dict[str, _Metrics]
-    depth: _Metrics
+    stratum: _Metrics
     baselines: dict[str, _SummaryTree]
     combiners: dict[str, _SummaryTree]
     intervals: _Intervals
     pairs: _Pairs
     learning_curves: dict[str, list[dict[str, _Summary | int | _Summaries | None]]]
     control: dict[str, _Metrics]
-    noise: _Noise
+    noise: _Noise | None
     versions: dict[str, str]
     seconds: float
 

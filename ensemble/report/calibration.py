@@ -115,7 +115,7 @@ def _intervals(data: ReportData) -> Iterator[Block]:
         ]
         for stratum in data.strata:
             summaries = [row["by_stratum"].get(str(stratum)) for row in rows]
-            columns.append(summary_column(f"{stratum}_layers", f"{stratum} layers", summaries, style))
+            columns.append(summary_column(f"stratum_{stratum}", data.stratum_title(stratum), summaries, style))
         title = f"{level:g} % intervals: {heading}, mean ± std over repeats"
         tables.append(Table(metric, title, tuple(columns)))
         series = [
@@ -185,7 +185,7 @@ def _noise(data: ReportData) -> Iterator[Block]:
     )
     strata = [str(stratum) for stratum in data.strata]
     columns = (
-        names_column("stratum", "stratum", (f"{stratum} layers" for stratum in strata)),
+        names_column("stratum", "stratum", (data.stratum_title(int(stratum)) for stratum in strata)),
         summary_column(
             "noise_percent", "noise, % of variance", [fraction.get(stratum) for stratum in strata], "percent"
         ),

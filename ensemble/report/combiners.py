@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from ensemble.evaluation.baselines import PARAMS, STRATUM
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, LegendEntry, Missing, Section, enumerated
 from ensemble.report.palette import THEME
 from ensemble.report.proxies import NO_SCORES
-from ensemble.report.report_data import LAYERS, ReportData
+from ensemble.report.report_data import ReportData
 from ensemble.report.tables import Column, Style, Table, format_number, mean_and_std, names_column, summary_column
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ METRICS: tuple[tuple[str, str, str, Style], ...] = (
     ("mae", "mae_points", "MAE, points", "points"),
 )
 """Name in the evaluation, key in the CSV file, title and style. Points are percentage points of accuracy."""
-BASELINE_TITLES = {"depth": "depth only", "params": "parameters only"}
+BASELINE_TITLES = {STRATUM: "stratum only", PARAMS: "parameters only"}
 CURVE_METRICS = {"spearman": "ρ", "within_stratum_spearman": "within-stratum ρ", "mae": "MAE, points"}
 SEARCH_METRICS = {
     "precision_at_10": "precision@10",
@@ -65,14 +66,14 @@ def within_stratum(data: ReportData) -> Section:
     key, title = "within-stratum", "Correlation within each stratum"
     blocks: list[Block] = []
     if data.proxies:
-        # The number of layers is constant within a stratum: it has no ρ there.
-        rows = [*(name for name in data.baselines if name != LAYERS), *data.names]
+        # The stratum is constant within itself: it has no ρ there.
+        rows = [*(name for name in data.baselines if name != data.stratum), *data.names]
         columns = [names_column("score", "score", rows)]
         for stratum in data.strata:
             for source, metrics in data.metrics.items():
                 by_score = {**data.baselines, **metrics}
                 values = [_in_stratum(by_score.get(row, {}), stratum) for row in rows]
-                columns.append(Column(f"{source}_{stratum}_layers", source, values, group=f"{stratum} layers"))
+                columns.append(Column(f"{source}_stratum_{stratum}", source, values, group=data.stratum_title(stratum)))
         blocks.append(
             Table("within_stratum_scores", "ρ of each score with accuracy, within each stratum", tuple(columns))
         )
@@ -86,7 +87,7 @@ def within_stratum(data: ReportData) -> Section:
     columns = [names_column("combiner", "combiner", models)]
     for stratum in data.strata:
         summaries = (_in_stratum(row, stratum) for row in models.values())
-        columns.append(summary_column(f"{stratum}_layers", f"{stratum} layers", summaries))
+        columns.append(summary_column(f"stratum_{stratum}", data.stratum_title(stratum), summaries))
     mean = summary_column("mean", "mean", (row.get("within_stratum_spearman") for row in models.values()))
     table = Table("within_stratum_combiners", "Cross-validated within-stratum ρ, mean ± std", (*columns, mean))
     series = [
@@ -96,7 +97,7 @@ def within_stratum(data: ReportData) -> Section:
         for stratum in data.strata
     ]
     label = f"Dot plot: cross-validated within-stratum ρ of {len(models)} combiners and baselines."
-    ceiling = data.evaluation.get("noise", {}).get("spearman_ceiling", {}).get("within_stratum")
+    ceiling = (data.evaluation.get("noise") or {}).get("spearman_ceiling", {}).get("within_stratum")
     drawing = figures.dots("within-stratum", label, list(models), series, "cross-validated within-stratum ρ", ceiling)
     blocks += [Figures(_within_caption(data, models, ceiling), [drawing], data.strata_legend), table]
     return Section(key, title, tuple(blocks))
@@ -116,9 +117,9 @@ def _within_caption(data: ReportData, models: Summaries, ceiling: float | None) 
         sentences.append(f"The largest mean is that of {best}, {format_number(defined[best])}.")
     if ceiling is not None:
         sentences.append(f"Dashed: upper bound of the mean, about {format_number(ceiling)}, due to label noise.")
-    if means.get(BASELINE_TITLES["depth"]) is not None:
+    if means.get(BASELINE_TITLES[STRATUM]) is not None:
         sentences.append(
-            "Depth only has a negative ρ by construction: it predicts the mean of the stratum’s training rows, which "
+            "Stratum only has a negative ρ by construction: it predicts the mean of the stratum’s training rows, which "
             "is lower in the folds whose test rows are better."
         )
     return " ".join(sentences)
@@ -160,11 +161,11 @@ def _series(models: Summaries, metric: str, index: int) -> figures.Series:
 
 
 def _gain(models: Summaries) -> str:
-    best, depth = next(iter(models)), BASELINE_TITLES["depth"]
-    first, second = (mean_and_std(models.get(name, {}).get("spearman"))[0] for name in (best, depth))
-    if first is None or second is None or best == depth:
+    best, baseline = next(iter(models)), BASELINE_TITLES[STRATUM]
+    first, second = (mean_and_std(models.get(name, {}).get("spearman"))[0] for name in (best, baseline))
+    if first is None or second is None or best == baseline:
         return ""
-    return f"The largest ρ is that of {best}, {format_number(first)}; {depth} has {format_number(second)}."
+    return f"The largest ρ is that of {best}, {format_number(first)}; {baseline} has {format_number(second)}."
 
 
 def learning(data: ReportData) -> Section:

@@ -58,8 +58,9 @@ def _conditions(data: ReportData) -> str:
         return ""
     batch = data.header.get("batch")
     conditions = [f"on {data.header['device']}"] if "device" in data.header else []
-    if isinstance(batch, dict) and {"batch_size", "frames"} <= batch.keys():
-        conditions.append(f"a batch of {batch['batch_size']} samples of {batch['frames']} frames")
+    if isinstance(batch, dict):
+        sizes = [f"{name} {value}" for name, value in batch.items() if name not in ("seed", "data", "labels")]
+        conditions.append(f"on a batch with {', '.join(sizes)}")
     if not conditions:
         return ""
     return f"Ours: {enumerated(conditions)}; the time of computations that proxies share is divided equally among them."

@@ -18,7 +18,7 @@ class Palette:
         ours: proxy scores computed by archrank.
         positive: positive correlations.
         negative: negative correlations.
-        depth: sequential ramp, from the fewest layers to the most.
+        ramp: sequential ramp, from the lowest stratum to the highest.
         series: categorical colors.
     """
 
@@ -32,12 +32,12 @@ class Palette:
     ours: str
     positive: str
     negative: str
-    depth: tuple[str, ...]
+    ramp: tuple[str, ...]
     series: tuple[str, ...]
 
     @property
     def css_variables(self) -> dict[str, str]:
-        """CSS custom properties and their values, such as `--ink` and `--depth-0`."""
+        """CSS custom properties and their values, such as `--ink` and `--ramp-0`."""
         variables: dict[str, str] = {}
         for role in fields(self):
             value: str | tuple[str, ...] = getattr(self, role.name)
@@ -59,7 +59,7 @@ LIGHT = Palette(
     ours="#0b63b5",
     positive="#00805e",
     negative="#8a3a9e",
-    depth=("#e87059", "#d35171", "#b83289", "#9613a1", "#6f00a8", "#44039e", "#0d0887"),
+    ramp=("#e87059", "#d35171", "#b83289", "#9613a1", "#6f00a8", "#44039e", "#0d0887"),
     series=("#0b63b5", "#c65100", "#00805e", "#b0568a", "#57606a", "#8a6d00"),
 )
 DARK = Palette(
@@ -73,7 +73,7 @@ DARK = Palette(
     ours="#6cb2ff",
     positive="#3ec79b",
     negative="#d58be6",
-    depth=("#b6308b", "#cd4a76", "#e06363", "#f07f4f", "#fa9c3c", "#febe2a", "#f7e425"),
+    ramp=("#b6308b", "#cd4a76", "#e06363", "#f07f4f", "#fa9c3c", "#febe2a", "#f7e425"),
     series=("#6cb2ff", "#ff8f4d", "#3ec79b", "#e59ac3", "#9aa4af", "#d6bd4c"),
 )
 THEME = Palette(
@@ -87,7 +87,7 @@ THEME = Palette(
     ours="#000012",
     positive="#000021",
     negative="#000022",
-    depth=tuple(f"#00003{i}" for i in range(7)),
+    ramp=tuple(f"#00003{i}" for i in range(7)),
     series=tuple(f"#00004{i}" for i in range(6)),
 )
 """Placeholder colors of figures inside a page, which `svg.render` replaces by CSS variables that follow its theme."""

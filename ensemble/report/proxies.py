@@ -15,7 +15,7 @@ from ensemble.evaluation.metrics import Metrics, spearman
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, LegendEntry, Missing, Section, enumerated
 from ensemble.report.palette import THEME
-from ensemble.report.report_data import LAYERS, SOURCE_COLORS, ReportData
+from ensemble.report.report_data import SOURCE_COLORS, ReportData
 from ensemble.report.tables import Column, Table, format_number, names_column
 
 Array = NDArray[np.float64]
@@ -43,7 +43,7 @@ def correlations(data: ReportData) -> Section:
         return Section(key, title, (NO_SCORES, _correlation_table(data)))
     text = (
         "Spearman’s ρ and Kendall’s τ-b of each score with accuracy, without any fitting or change of sign. A stratum "
-        "is the set of architectures with the same number of layers. Partial ρ: correlation of the ranks less their "
+        f"is the set of architectures with the same {data.stratum}. Partial ρ: correlation of the ranks less their "
         "mean over the stratum. Within-stratum ρ: mean over strata of the ρ among the architectures of a stratum."
     )
     return Section(key, title, (text, _correlation_figures(data), _correlation_table(data)))
@@ -71,10 +71,10 @@ def _values(metrics: dict[str, Metrics], rows: Sequence[str], metric: str) -> li
 
 def _correlation_figures(data: ReportData) -> Figures:
     drawings = []
-    layers = data.baselines[LAYERS]["spearman"]
+    baseline = data.baselines[data.stratum]["spearman"]
     half_width = null_half_width(data)
     for metric, axis, line, band in (
-        ("spearman", "Spearman’s ρ with accuracy", layers, None),
+        ("spearman", "Spearman’s ρ with accuracy", baseline, None),
         ("within_stratum_spearman", "within-stratum ρ", None, (-half_width, half_width) if half_width else None),
     ):
         series = [
@@ -84,7 +84,7 @@ def _correlation_figures(data: ReportData) -> Figures:
         label = f"Dot plot: {axis} for each proxy, {enumerated(list(data.proxies))}."
         key = metric.replace("_", "-")
         drawings.append(figures.dots(key, label, data.names, series, axis, line, band))
-    return Figures(_correlation_caption(data, layers, half_width), drawings, source_legend(data))
+    return Figures(_correlation_caption(data, baseline, half_width), drawings, source_legend(data))
 
 
 def source_legend(data: ReportData) -> list[LegendEntry]:
@@ -104,12 +104,12 @@ def null_half_width(data: ReportData) -> float | None:
     return 1.96 * float(np.sqrt(sum(1 / (size - 1) for size in sizes))) / len(sizes) if sizes else None
 
 
-def _correlation_caption(data: ReportData, layers: float | None, half_width: float | None) -> str:
+def _correlation_caption(data: ReportData, baseline: float | None, half_width: float | None) -> str:
     sentences = []
-    if layers is not None:
-        counts = _counts_above(data, "spearman", abs(layers))
+    if baseline is not None:
+        counts = _counts_above(data, "spearman", abs(baseline))
         sentences.append(
-            f"Overall: the dashed line is the number of layers alone, ρ = {format_number(layers)}; "
+            f"Overall: the dashed line is the {data.stratum} alone, ρ = {format_number(baseline)}; "
             f"{counts} scores have a larger |ρ|."
         )
     if half_width is not None:
@@ -237,7 +237,7 @@ def scatters(data: ReportData) -> Section:
     caption = (
         "Accuracy against each score, min–max normalized; one dot per architecture, "
         f"{enumerated(data.strata_sizes)}. Where the colors are separate but each is flat, the score distinguishes "
-        "numbers of layers and nothing else. A few large outliers compress the other scores to one side, which does "
+        "strata and nothing else. A few large outliers compress the other scores to one side, which does "
         "not affect rank correlations."
     )
     return Section(key, title, (Figures(caption, drawings, data.strata_legend),))

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.data.benchmark import Benchmark, ProxyScores
-from ensemble.data.features import PROXY, FeatureTable, as_number
+from ensemble.data.benchmark import Benchmark, ProxyScores, stratum_label
+from ensemble.data.columns import PROXY, Columns
+from ensemble.data.features import FeatureTable, as_number
 from ensemble.data.scores import ScoreTable
 from ensemble.errors import BenchmarkError
+from ensemble.evaluation.baselines import PARAMS_COLUMN
 from ensemble.evaluation.metrics import Metrics, prediction_metrics
 from ensemble.evaluation.protocol import benchmark_features, proxy_metrics
 from ensemble.report.blocks import LegendEntry
@@ -21,7 +23,7 @@ Array = NDArray[np.float64]
 
 SOURCE_COLORS = {"published": THEME.published, "ours": THEME.ours}
 """Sources of proxy scores and their colors."""
-LAYERS, PARAMETERS = "number of layers", "parameters"
+PARAMETERS = "parameters"
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,10 @@ class ReportData:
 
     @cached_property
     def baselines(self) -> dict[str, Metrics]:
-        """Metrics of the structural baselines without any fitting."""
-        columns = {LAYERS: self.benchmark.strata.astype(float), PARAMETERS: self._structure("cost.log_params")}
+        """Metrics of the stratum and, in a costed space, of the number of parameters, without any fitting."""
+        columns = {self.stratum: self.benchmark.strata.astype(float)}
+        if PARAMS_COLUMN in self.structure.names:
+            columns[PARAMETERS] = self.structure.select([PARAMS_COLUMN])[:, 0]
         return {
             name: prediction_metrics(column, self.benchmark.accuracy, self.benchmark.strata, absolute=False)
             for name, column in columns.items()
@@ -122,23 +126,33 @@ class ReportData:
 
     @cached_property
     def strata(self) -> list[int]:
-        """Strata of the benchmark, by number of layers."""
+        """Strata of the benchmark, increasing."""
         return [int(stratum) for stratum in np.unique(self.benchmark.strata)]
 
     @property
     def strata_sizes(self) -> list[str]:
         """Number of architectures of each stratum, as phrases."""
-        return [f"{int((self.benchmark.strata == stratum).sum())} with {stratum} layers" for stratum in self.strata]
+        sizes = ((stratum, int((self.benchmark.strata == stratum).sum())) for stratum in self.strata)
+        return [f"{size} with {self.stratum_title(stratum)}" for stratum, size in sizes]
+
+    @property
+    def stratum(self) -> str:
+        """The stratum in words."""
+        return stratum_label(self.benchmark.space) or "stratum"
+
+    def stratum_title(self, stratum: int) -> str:
+        """Return the name of a stratum."""
+        return f"{self.stratum} {stratum}"
 
     @property
     def strata_legend(self) -> list[LegendEntry]:
         """Legend of the strata's colors."""
-        return [LegendEntry(f"{stratum} layers", self.stratum_color(stratum)) for stratum in self.strata]
+        return [LegendEntry(self.stratum_title(stratum), self.stratum_color(stratum)) for stratum in self.strata]
 
     def stratum_color(self, stratum: int) -> str:
         """Return the color of a stratum on the sequential ramp."""
         position = self.strata.index(stratum) / max(len(self.strata) - 1, 1)
-        return THEME.depth[round(position * (len(THEME.depth) - 1))]
+        return THEME.ramp[round(position * (len(THEME.ramp) - 1))]
 
     def column(self, source: str, proxy: str) -> Array | None:
         """Return the scores of a proxy, shape (n,); None where the source has none."""
@@ -147,13 +161,10 @@ class ReportData:
             return None
         return table.select([PROXY + proxy])[:, 0]
 
-    def _structure(self, name: str) -> Array:
-        return self.structure.select([name])[:, 0]
-
 
 def _proxy_columns(benchmark: Benchmark, scores: ScoreTable) -> FeatureTable:
     """Make the table of proxy scores alone; an architecture without a row has missing scores."""
     no_scores: ProxyScores = {}
     rows = [scores.features.get(arch.fingerprint, no_scores) for arch in benchmark.architectures]
     values = np.array([[as_number(row.get(proxy)) for proxy in scores.proxies] for row in rows])
-    return FeatureTable(tuple(PROXY + proxy for proxy in scores.proxies), values.reshape(len(rows), -1))
+    return FeatureTable(Columns(tuple(PROXY + proxy for proxy in scores.proxies)), values.reshape(len(rows), -1))

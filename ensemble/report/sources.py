@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.data.benchmark import (
-    UNTRAINED_SCORES,
-    Benchmark,
-    Entry,
-    ProxyScores,
-    as_finite,
-    parse_scores,
-    public_scores,
-    read_public_records,
-)
+from ensemble.data.benchmark import Benchmark, Entry, ProxyScores, as_finite, parse_scores
+from ensemble.data.gcn_nas import READER, UNTRAINED_SCORES, public_scores, read_public_records
 from ensemble.data.scores import read_rows
 from ensemble.errors import BenchmarkError
 from models import InputError
@@ -87,6 +79,8 @@ def score_seconds(path: str | Path, benchmark: Benchmark) -> dict[str, Array]:
 
 def _records(path: Path, benchmark: Benchmark) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield file name, fingerprint and record of each public file."""
+    if benchmark.space.name != READER.space:
+        return
     known = {arch.fingerprint for arch in benchmark.architectures}
     for name, record in read_public_records(path):
         try:

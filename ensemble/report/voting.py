@@ -11,7 +11,7 @@ from ensemble.combiners.vote import MajorityVote
 from ensemble.evaluation.metrics import Metrics, prediction_metrics
 from ensemble.report.blocks import Missing, Section
 from ensemble.report.proxies import NO_SCORES
-from ensemble.report.report_data import LAYERS, ReportData
+from ensemble.report.report_data import ReportData
 from ensemble.report.tables import Column, Table, format_number, names_column, summary_column
 
 Array = NDArray[np.float64]
@@ -34,7 +34,7 @@ def votes(data: ReportData) -> Section:
     voters = {source: MajorityVote().fit(values, data.benchmark.accuracy) for source, values in X.items()}
     means = {source: WeightedMean().fit(values, data.benchmark.accuracy) for source, values in X.items()}
     models: dict[str, Mapping[str, Any]] = {"vote": voters, "mean": means}
-    rows = [(LAYERS, "no fit", data.baselines[LAYERS])]
+    rows = [(data.stratum, "no fit", data.baselines[data.stratum])]
     for name, by_source in models.items():
         for source, model in by_source.items():
             rows.append((f"{COMBINER_TITLES[name]}, {source}", IN_SAMPLE, _in_sample(data, model.predict(X[source]))))

@@ -9,7 +9,7 @@ from ensemble.evaluation.protocol import proxy_metrics
 from ensemble.report import figures
 from ensemble.report.blocks import Block, Figures, Folded, LegendEntry, Missing, Section, enumerated
 from ensemble.report.palette import THEME
-from ensemble.report.report_data import LAYERS, ReportData
+from ensemble.report.report_data import ReportData
 from ensemble.report.tables import Column, Table, format_number, names_column
 
 UNTRAINED = -1
@@ -45,16 +45,16 @@ def epochs(data: ReportData) -> Section:
     curves = _curves(data) if data.by_epoch else {}
     if not curves:
         return Section(key, title, (Missing("The benchmark contains no scores from after the start of training."),))
-    layers = data.baselines[LAYERS]["spearman"]
+    baseline = data.baselines[data.stratum]["spearman"]
     values = [value for curve in curves.values() for value in (*curve.spearman, *curve.within_stratum)]
     defined = [value for value in values if value is not None]
-    limit = min(1.0, 1.08 * max(map(abs, [*defined, layers or 0.0])))
-    drawings = [_drawing(name, curve, layers, limit) for name, curve in curves.items()]
+    limit = min(1.0, 1.08 * max(map(abs, [*defined, baseline or 0.0])))
+    drawings = [_drawing(name, curve, baseline, limit) for name, curve in curves.items()]
     best = {name: curve.best(curve.spearman) for name, curve in curves.items()}
     better = [
         name
         for name, curve in curves.items()
-        if layers is not None and (i := best[name]) is not None and abs(curve.spearman[i] or 0.0) > abs(layers)
+        if baseline is not None and (i := best[name]) is not None and abs(curve.spearman[i] or 0.0) > abs(baseline)
     ]
     last = max(epoch for curve in curves.values() for epoch in curve.epochs)
     text = (
@@ -66,7 +66,7 @@ def epochs(data: ReportData) -> Section:
     )
     caption = (
         "Spearman’s ρ of the published scores with accuracy by training epoch, overall and within strata. Dashed: "
-        f"±{format_number(layers)}, the ρ of the number of layers alone; at their best epoch {len(better)} of "
+        f"±{format_number(baseline)}, the ρ of the {data.stratum} alone; at their best epoch {len(better)} of "
         f"{len(curves)} scores have a larger |ρ|{': ' + enumerated(better) if better else ''}."
     )
     legend = [
@@ -102,7 +102,7 @@ def _curves(data: ReportData) -> dict[str, EpochCurve]:
     return curves
 
 
-def _drawing(name: str, curve: EpochCurve, layers: float | None, limit: float) -> str:
+def _drawing(name: str, curve: EpochCurve, baseline: float | None, limit: float) -> str:
     faint = [not covered for covered in curve.is_covered]
     series = [
         figures.Series(curve.spearman, THEME.published, None, faint=faint),
@@ -112,7 +112,7 @@ def _drawing(name: str, curve: EpochCurve, layers: float | None, limit: float) -
     best = curve.best(curve.spearman)
     if best is not None:
         label += f" Largest |ρ| after epoch {curve.epochs[best]}: {format_number(curve.spearman[best])}."
-    lines = [] if layers is None else [-layers, layers]
+    lines = [] if baseline is None else [-baseline, baseline]
     axes = ("epoch", "")
     limits = (-limit, limit)
     return figures.curves(f"epochs-{name}", label, curve.epochs, series, axes, name, lines, small=True, limits=limits)

@@ -19,7 +19,7 @@ from ensemble.evaluation.protocol import check_size
 from ensemble.report import calibration, combiners, costs, proxies, voting, warmup
 from ensemble.report.blocks import Section, enumerated
 from ensemble.report.page import GENERATOR, page
-from ensemble.report.report_data import LAYERS, ReportData
+from ensemble.report.report_data import ReportData
 from ensemble.report.tables import format_number, mean_and_std
 
 Array = NDArray[np.float64]
@@ -115,9 +115,9 @@ def _versions(evaluation: Mapping[str, Any]) -> str:
 def _summary(data: ReportData) -> list[str]:
     """Summarize the main results in a few sentences."""
     sentences = []
-    layers = data.baselines[LAYERS]["spearman"]
-    if layers is not None:
-        sentences.append(f"The number of layers alone has ρ = {format_number(layers)} with accuracy.")
+    baseline = data.baselines[data.stratum]["spearman"]
+    if baseline is not None:
+        sentences.append(f"The {data.stratum} alone has ρ = {format_number(baseline)} with accuracy.")
     for source, rows in data.metrics.items():
         parts = []
         for metric, name in (("spearman", "overall"), ("within_stratum_spearman", "within strata")):

@@ -2,6 +2,6 @@
 
 from models.nas_bench_201.architecture import NasBench201Architecture
 from models.nas_bench_201.space import NasBench201
-from models.nas_bench_201.task import ImageBatchSpec, ImageTask
+from models.nas_bench_201.task import ImageTask
 
-__all__ = ["ImageBatchSpec", "ImageTask", "NasBench201", "NasBench201Architecture"]
+__all__ = ["ImageTask", "NasBench201", "NasBench201Architecture"]

@@ -3,7 +3,7 @@
 import itertools
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
@@ -95,6 +95,48 @@ def to_json(arch: NasBench201Architecture) -> dict[str, Any]:
     return {"space": NAME, "arch": arch.arch}
 
 
+def from_index(index: int) -> NasBench201Architecture:
+    """Return the architecture of a number, from 0 to 15,624."""
+    return NasBench201Architecture(_ops_by_index()[index])
+
+
+def with_operation(arch: NasBench201Architecture, edge: int, op: int) -> NasBench201Architecture:
+    """Return the architecture with another operation on one edge."""
+    return NasBench201Architecture(_operations([*arch.ops[:edge], op, *arch.ops[edge + 1 :]]))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an architecture."""
+    meanings = ", ".join(f"{number} {name}" for number, name in enumerate(OPERATIONS))
+    name = f"({'|'.join(OPERATIONS)})"
+    groups = "[+]".join("[|]" + "".join(f"{name}~{source}[|]" for source in range(node)) for node in (1, 2, 3))
+    return {
+        "type": "object",
+        "title": f"Architecture of {NAME}",
+        "description": f"Exactly one of {', '.join(NOTATIONS)}. Edges: {_edge_names()}.",
+        "properties": {
+            "space": {"const": NAME},
+            "arch": {"type": "string", "pattern": f"^{groups}$", "description": f"e.g. {ARCH_EXAMPLE}"},
+            "ops": {
+                "type": "array",
+                "items": {"enum": list(OPERATIONS)},
+                "minItems": len(EDGES),
+                "maxItems": len(EDGES),
+                "description": "operation of each edge",
+            },
+            "digits": {"type": "string", "pattern": "^[0-4]{6}$", "description": f"one digit an edge: {meanings}"},
+            "index": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": NUM_ARCHITECTURES - 1,
+                "description": "number of the architecture in the benchmark",
+            },
+        },
+        "oneOf": [{"required": [notation]} for notation in NOTATIONS],
+        "additionalProperties": False,
+    }
+
+
 def _notation(obj: Any) -> tuple[str, Any]:
     """Notation and value of an architecture."""
     if isinstance(obj, str):
@@ -150,7 +192,12 @@ def _from_index(index: Any) -> Operations:
     return _ops_by_index()[index]
 
 
-_READERS = {"arch": _from_string, "ops": _from_names, "digits": _from_digits, "index": _from_index}
+_READERS: dict[str, Callable[[Any], Operations]] = {
+    "arch": _from_string,
+    "ops": _from_names,
+    "digits": _from_digits,
+    "index": _from_index,
+}
 
 
 def _operations(numbers: list[int]) -> Operations:

@@ -26,18 +26,18 @@ def live_edges(ops: Sequence[int]) -> tuple[int, ...]:
 
 
 def expression(ops: Sequence[int]) -> str:
-    """Return a canonical expression of the output; isomorphic cells have the same.
+    """Return the expression of the output that identifies isomorphic cells.
 
-    A node is the sorted sum of its terms. `none`, and an operation on a node without terms, adds no term; a skip
-    connection adds its source's sum. The cells have 5,390 expressions. This is the benchmark's own definition
-    (Dong & Yang 2020, Sec. 3.1): a sum keeps its place inside the sum that it is skipped into, and an operation whose
-    result is used twice counts as two.
+    A node is the sorted sum of its terms, `0` for the input. `none`, and an operation on a node without terms, adds no
+    term; a skip connection adds its source's sum as one term; another operation adds `(…)@operation`. The cells have
+    5,390 expressions. These are the classes of NATS-Bench (Dong et al. 2021); they are not exactly the cells that are
+    equal as functions: a skipped sum is not merged into the sum that it joins, and a shared result is written twice.
     """
-    nodes = ["x"]
+    nodes = ["0"]
     for node in range(1, OUTPUT + 1):
         terms = []
         for op, (source, target) in zip(ops, EDGES, strict=True):
             if target == node and op != NONE and nodes[source]:
-                terms.append(nodes[source] if op == SKIP else f"{OPERATIONS[op]}({nodes[source]})")
-        nodes.append(" + ".join(sorted(terms)))
+                terms.append(nodes[source] if op == SKIP else f"({nodes[source]})@{OPERATIONS[op]}")
+        nodes.append("+".join(sorted(terms)))
     return nodes[OUTPUT]

@@ -1,9 +1,10 @@
 """Parameters and FLOPs of a `nas-bench-201` network, counted analytically."""
 
-from models.base import Cost, Shapes
+from models.base import Cost
 from models.nas_bench_201.architecture import NasBench201Architecture
 from models.nas_bench_201.cell import CONV_1X1, CONV_3X3
 from models.nas_bench_201.macro import CELLS_PER_STAGE, CHANNELS, WIDTHS
+from models.task import Shapes
 
 KERNEL_AREA = {CONV_1X1: 1, CONV_3X3: 9}
 """Positions of a convolution's kernel."""

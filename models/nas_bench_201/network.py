@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.base import Shapes
 from models.nas_bench_201.architecture import NasBench201Architecture
 from models.nas_bench_201.cell import AVG_POOL, CONV_1X1, CONV_3X3, EDGES, OUTPUT
 from models.nas_bench_201.cost import network_cost
 from models.nas_bench_201.macro import CELLS_PER_STAGE, CHANNELS, WIDTHS
+from models.task import Shapes
 
 
 class ReluConvNorm(nn.Module):

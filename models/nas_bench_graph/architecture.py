@@ -8,7 +8,7 @@ import numpy as np
 
 from common.errors import ArchitectureError
 from models.base import Architecture
-from models.nas_bench_graph.canonical import ALL_SKIP, LINKS, NODES, RAW_LINKS, Link, canonical_keys
+from models.nas_bench_graph.canonical import ALL_SKIP, LINKS, NODES, RAW_LINKS, SKIP, Link, canonical_keys
 from models.nas_bench_graph.datasets import OPERATIONS
 
 NAME = "nas-bench-graph"
@@ -46,7 +46,7 @@ def from_key(key: int) -> NasBenchGraphArchitecture:
     Args:
         key: one of `all_keys()`.
     """
-    link, *ops = (key // 10**place % 10 for place in range(NODES, -1, -1))
+    link, *ops = map(int, f"{key:05d}")
     first, second, third, fourth = (OPERATIONS[op] for op in ops)
     return NasBenchGraphArchitecture(LINKS[link], (first, second, third, fourth))
 
@@ -56,7 +56,7 @@ def parse(obj: Any, operations: Sequence[str] = OPERATIONS) -> NasBenchGraphArch
 
     Args:
         obj: `{"key": "88811"}`, `{"link": [0, 1, 2, 3], "ops": ["skip", "skip", "gcn", "gcn"]}`, or the key alone.
-            Operations may be given by index, a key as an integer.
+            Operations may be given by index.
         operations: operations that the data set has.
 
     Returns:
@@ -66,7 +66,7 @@ def parse(obj: Any, operations: Sequence[str] = OPERATIONS) -> NasBenchGraphArch
         ArchitectureError: the object is malformed; the error names field, value and allowed values.
     """
     obj = _plain(obj)
-    if isinstance(obj, str | int):
+    if isinstance(obj, str):
         obj = {"key": obj}
     if not isinstance(obj, Mapping):
         raise ArchitectureError("architecture", obj, f"a JSON object, {NOTATION}")
@@ -96,9 +96,10 @@ def to_json(arch: NasBenchGraphArchitecture) -> dict[str, Any]:
 def json_schema(operations: Sequence[str] = OPERATIONS) -> dict[str, Any]:
     """Return the JSON Schema of an architecture."""
     indices = [OPERATIONS.index(op) for op in operations]
+    layers = [op for op in (*operations, *indices) if op not in ("skip", SKIP)]
     four = {"type": "array", "minItems": NODES, "maxItems": NODES}
     inputs = [{"type": "integer", "minimum": 0, "maximum": node} for node in range(NODES)]
-    keys = {"type": "string", "pattern": f"^[0-{len(LINKS) - 1}][{''.join(map(str, indices))}]{{{NODES}}}$"}
+    only_skips, digit = str(SKIP) * NODES, "".join(map(str, indices))
     return {
         "type": "object",
         "title": f"Architecture of {NAME}",
@@ -106,9 +107,9 @@ def json_schema(operations: Sequence[str] = OPERATIONS) -> dict[str, Any]:
         "cell's input, k for node k), and `ops`, its operation; at least one other than skip.",
         "properties": {
             "space": {"const": NAME},
-            "key": {"oneOf": [keys, {"type": "integer", "minimum": 0, "maximum": ALL_SKIP - 1}]},
+            "key": {"type": "string", "pattern": f"^[0-{len(LINKS) - 1}](?!{only_skips})[{digit}]{{{NODES}}}$"},
             "link": {**four, "prefixItems": inputs, "items": False},
-            "ops": {**four, "items": {"enum": [*operations, *indices]}},
+            "ops": {**four, "items": {"enum": [*operations, *indices]}, "contains": {"enum": layers}},
         },
         "oneOf": [{"required": ["key"]}, {"required": ["link", "ops"]}],
         "additionalProperties": False,
@@ -125,11 +126,10 @@ def _is_integer(value: Any, end: int) -> bool:
 
 
 def _key(key: Any) -> tuple[Link, list[int]]:
-    text = f"{key:05d}" if _is_integer(key, 10 ** (NODES + 1)) else key
-    allowed = f"five digits, each from 0 to {len(OPERATIONS) - 1}: topology, then four operations"
-    if not isinstance(text, str) or len(text) != NODES + 1 or not set(text) <= set("012345678"):
+    if not isinstance(key, str) or len(key) != NODES + 1 or not set(key) <= set("012345678"):
+        allowed = f"a text of five digits, each from 0 to {len(OPERATIONS) - 1}: topology, then four operations"
         raise ArchitectureError("key", key, allowed)
-    return LINKS[int(text[0])], [int(digit) for digit in text[1:]]
+    return LINKS[int(key[0])], [int(digit) for digit in key[1:]]
 
 
 def _four(values: Any, field: str) -> list[Any]:

@@ -24,10 +24,12 @@ class ParetoSearch(Strategy):
 
     Raises:
         MissingExtraError: pymoo is not installed.
+        CapabilityError: the domain has no mutations or no costs.
     """
 
     name = "pareto"
     summary = "accuracy against FLOPs: NSGA-II (Deb et al. 2002, pymoo)"
+    needs_costs = True
     required_extra = ("search", "pymoo")
 
     def __init__(

@@ -12,6 +12,7 @@ class RandomSearch(Strategy):
 
     name = "random"
     summary = "random search: every architecture is sampled independently"
+    needs_mutations = False
 
     def ask(self, n: int) -> list[Architecture]:
         """Propose up to `n` new random architectures."""

@@ -1,13 +1,13 @@
 /** Client of the HTTP API: JSON requests and responses, failures as errors. */
 
 import { load, save } from "./browser-storage.js";
-import { forPeople } from "./format.js";
+import { withoutIndex } from "./format.js";
 
 const KEY_NAME = "archrank-key";
 const TIMEOUT_MS = 15000;
 const MAX_RETRY_AFTER_S = 3600; // a timer of more than 24 days fires at once
 
-/** Error response (RFC 9457). The message is for people. */
+/** Error response (RFC 9457). The message is for people; `errors` are the refused values with their fields. */
 export class Problem extends Error {
   /**
    * @param {number} status
@@ -16,8 +16,9 @@ export class Problem extends Error {
    */
   constructor(status, document, retryAfter = 0) {
     const detail = typeof document?.detail === "string" ? document.detail : `the server answered ${status}`;
-    super(forPeople(detail));
+    super(withoutIndex(detail));
     this.status = status;
+    this.errors = Array.isArray(document?.errors) ? document.errors : [];
     this.retryAfter = Math.min(Math.max(retryAfter, 0), MAX_RETRY_AFTER_S);
   }
 }

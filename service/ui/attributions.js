@@ -1,15 +1,16 @@
 /** Contributions to the prediction, and mutations that would raise it. */
 
-import { withModule } from "./architecture.js";
 import { byId, el, replaceKeepingFocus, showProblem } from "./dom.js";
-import { count, forPeople, percent, percentagePoints } from "./format.js";
+import { count, percent, percentagePoints } from "./format.js";
 import { currentExplanation } from "./live-prediction.js";
+import { editorOf } from "./spaces/index.js";
 
 const MAX_MUTATIONS = 8;
 const MIN_SHOWN = 0.00005; // fraction; less is 0.00 percentage points
 
 export function mountAttributions(store, edit) {
-  store.watch(["explanation", "scored", "architecture"], (state) => {
+  store.watch(["explanation", "scored", "architecture", "task"], (state) => {
+    byId("explanation").hidden = !state.task?.ensemble;
     const { item, isCurrent } = currentExplanation(state);
     const [attributions, mutations] = [byId("attributions"), byId("mutations")];
     showProblem(byId("explanation-problem"), state.explanation?.problem);
@@ -21,12 +22,14 @@ export function mountAttributions(store, edit) {
       mutations.replaceChildren();
       return;
     }
-    attributions.replaceChildren(attributionTable(item.explanation));
-    replaceKeepingFocus(mutations, ...mutationItems(item.suggested_mutations, state, isCurrent, edit));
+    const space = state.spaces[state.task.space];
+    const editor = editorOf(space);
+    attributions.replaceChildren(attributionTable(item.explanation, editor));
+    replaceKeepingFocus(mutations, ...mutationItems(item.suggested_mutations ?? [], space, isCurrent, edit));
   });
 }
 
-function attributionTable({ base_value: baseValue, combiner, attributions }) {
+function attributionTable({ base_value: baseValue, combiner, attributions }, editor) {
   const largest = Math.max(...attributions.map(({ contribution }) => Math.abs(contribution)));
   const row = ({ feature_group: group, contribution }) => {
     const bar = el("span", { class: contribution < 0 ? "bar negative" : "bar positive" });
@@ -34,7 +37,7 @@ function attributionTable({ base_value: baseValue, combiner, attributions }) {
     return el(
       "tr",
       {},
-      el("th", { scope: "row" }, forPeople(group)),
+      el("th", { scope: "row" }, editor.inWords(group)),
       el("td", { class: "bars", "aria-hidden": "true" }, bar),
       el("td", { class: "number" }, percentagePoints(contribution)),
     );
@@ -54,16 +57,15 @@ function sum(attributions) {
   return { feature_group: count(attributions.length, "smaller contribution"), contribution: total };
 }
 
-function mutationItems(suggested, { architecture, spaces }, isCurrent, edit) {
+function mutationItems(suggested, space, isCurrent, edit) {
   const shown = suggested.filter((suggestion) => suggestion.accuracy_gain >= MIN_SHOWN);
   if (!shown.length) return [el("li", { class: "muted" }, "No single mutation raises the prediction.")];
-  const space = spaces[architecture.space];
-  const button = ({ mutation: { layer, module, action }, accuracy_gain: gain }, i) => {
-    const isAddition = action === "add";
-    const text = isAddition ? `add ${module} to layer ${layer + 1}` : `remove ${module} from layer ${layer + 1}`;
-    const onclick = () => isCurrent && edit(withModule(architecture, layer, module, isAddition, space));
+  const editor = editorOf(space);
+  const button = ({ mutation, architecture, accuracy_gain: gain }, i) => {
+    const onclick = () => isCurrent && edit(editor.read(architecture, space));
     // Not disabled: that would take the keyboard focus away while the next suggestions are loading.
     const attributes = { "aria-disabled": String(!isCurrent), "data-focus-key": `mutation-${i}`, onclick };
+    const text = editor.describeMutation(mutation);
     return el("button", { type: "button", ...attributes }, text, el("b", {}, percentagePoints(gain)));
   };
   return shown.slice(0, MAX_MUTATIONS).map((suggestion, i) => el("li", {}, button(suggestion, i)));

@@ -2,11 +2,12 @@
 
 import { byId, el, table } from "./dom.js";
 import { percent, withMinusSign } from "./format.js";
+import { taskText } from "./task.js";
 
 const inPoints = (value) => (100 * value).toFixed(2);
 const COLUMNS = [
   ["Spearman\u2019s \u03c1", (metrics) => metrics.spearman, (value) => value.toFixed(3)],
-  ["\u03c1 within a depth", (metrics) => metrics.within_stratum_spearman, (value) => value.toFixed(3)],
+  ["\u03c1 within a stratum", (metrics) => metrics.within_stratum_spearman, (value) => value.toFixed(3)],
   ["pairwise accuracy", (metrics) => metrics.pairwise_accuracy, (value) => percent(value, 1)],
   ["mean absolute error, points", (metrics) => metrics.mae, inPoints],
   ["interval coverage", (metrics) => metrics.coverage?.overall, (value) => percent(value, 1)],
@@ -15,17 +16,22 @@ const COLUMNS = [
 
 export function mountCard(store) {
   const content = byId("card").querySelector("div");
-  store.watch(["card"], ({ card }) => {
-    content.replaceChildren(...(card ? cardElements(card) : [el("p", { class: "muted" }, "Not loaded yet.")]));
+  store.watch(["task", "ensembles"], ({ task, ensembles, spaces }) => {
+    const card = task && ensembles[task.ensemble];
+    const note = task ? `The server has no ensemble of ${taskText(task)}.` : "Not loaded yet.";
+    const elements = card ? cardElements(card, spaces[task.space]) : [el("p", { class: "muted" }, note)];
+    content.replaceChildren(...elements);
   });
 }
 
-function cardElements({ name, benchmark, features, baselines, metrics, method, seed, limitations }) {
-  const strata = Object.entries(benchmark.by_stratum).map(([depth, n]) => `${n} of ${depth} layers`);
+function cardElements(card, { stratum_label: stratumLabel }) {
+  const { name, benchmark, features, baselines, metrics, method, seed, limitations } = card;
+  const strata = Object.entries(benchmark.by_stratum).map(([stratum, n]) => `${n} at ${stratum}`);
   const [worst, best] = benchmark.accuracy_range;
   const facts = {
     ensemble: name,
-    benchmark: `${benchmark.name}: ${benchmark.size} trained architectures, ${strata.join(", ")}`,
+    benchmark: `${benchmark.name}: ${benchmark.size} trained architectures`,
+    [stratumLabel]: strata.join(", "),
     "range of accuracy": `${percent(worst)} to ${percent(best)}`,
     features: Object.entries(features).map(([kind, n]) => `${n} of ${kind}`).join(", "),
     "weights and random draws": `seed ${seed}`,

@@ -1,14 +1,18 @@
 /** Up to four architectures side by side, with the probability for each pair that one is better than the other. */
 
 import { isAbort, Problem } from "./api.js";
-import { describe, serialize } from "./architecture.js";
+import { keyOf } from "./architecture.js";
 import { announce, byId, el, replaceKeepingFocus, showProblem, svg, table } from "./dom.js";
 import { count, percent, percentRange, probability } from "./format.js";
 import { requestPredictions } from "./jobs.js";
+import { costText } from "./prediction.js";
+import { scoreText } from "./proxies.js";
+import { editorOf } from "./spaces/index.js";
+import { comparedArchitectures, taskKey } from "./task.js";
+import { validateAll } from "./validation.js";
 
 const LABELS = ["A", "B", "C", "D"];
 const MAX_COMPARED = LABELS.length;
-const CELL_PX = 10;
 
 export function mountComparison(store, api, edit, score) {
   const container = byId("comparison");
@@ -17,60 +21,75 @@ export function mountComparison(store, api, edit, score) {
 
   byId("add-to-comparison").addEventListener("click", () => {
     const { architecture, comparison } = store.state;
+    announce(`Added to the comparison as ${LABELS[comparedArchitectures(store.state).length]}`);
     store.set({ comparison: [...comparison, architecture] });
-    announce(`Added to the comparison as ${LABELS[comparison.length]}`);
   });
 
-  store.watch(["architecture", "comparison"], ({ architecture, comparison }) => {
-    const isAdded = architecture && comparison.some((other) => serialize(other) === serialize(architecture));
-    const isFull = comparison.length >= MAX_COMPARED;
+  store.watch(["architecture", "comparison"], (state) => {
+    const { architecture } = state;
+    const compared = comparedArchitectures(state);
+    const isAdded = architecture && compared.some((other) => keyOf(other) === keyOf(architecture));
+    const isFull = compared.length >= MAX_COMPARED;
     byId("add-to-comparison").disabled = isAdded || isFull;
     byId("add-to-comparison").textContent = isAdded ? "In the comparison" : "Add to comparison";
     byId("comparison-full").textContent = !isAdded && isFull ? "at most four" : "";
   });
 
-  store.watch(["comparison", "scored", "refreshes"], compare);
-  store.watch(["comparison", "compared", "spaces", "job"], render);
+  store.watch(["comparison", "task", "scored", "refreshes"], compare);
+  store.watch(["comparison", "compared", "task", "spaces", "job"], render);
 
   /** Compare from structure until all have been scored, then with the scores, which the server has stored. */
-  async function compare({ comparison, scored }) {
+  async function compare(state) {
     running.abort();
     clearTimeout(retry);
-    if (!comparison.length) return store.set({ compared: null });
+    const [architectures, keys] = [comparedArchitectures(state), comparedKeys(state)];
+    if (!architectures.length) return store.set({ compared: null });
     const { signal } = (running = new AbortController());
-    const withProxies = comparison.every((architecture) => scored.has(serialize(architecture)));
-    const body = { architectures: comparison, compare: true, ...(withProxies ? {} : { proxies: [] }) };
+    const withProxies = keys.every((key) => state.scored.has(key));
     try {
-      const { predictions: items, win_probability: winProbability } = await requestPredictions(api, body, signal);
-      store.set({ compared: { architectures: comparison, items, winProbability, withProxies, problem: null } });
+      const { items, winProbability } = await request(state.task, architectures, withProxies, signal);
+      store.set({ compared: { keys, items, winProbability, withProxies, problem: null } });
     } catch (error) {
       if (isAbort(error)) return;
       const problem = error instanceof Problem ? error : null;
-      store.set({ compared: { ...store.state.compared, problem, ...(problem ? { architectures: null } : {}) } });
+      store.set({ compared: { ...store.state.compared, problem, ...(problem ? { keys: [] } : {}) } });
       if (problem?.retryAfter) retry = setTimeout(() => compare(store.state), 1000 * problem.retryAfter);
     }
   }
 
-  function render({ comparison, compared, spaces, job }) {
+  async function request(task, architectures, withProxies, signal) {
+    const { ensemble } = task;
+    if (!ensemble) return { items: await validateAll(api, task, architectures, signal), winProbability: null };
+    const body = { architectures, ensemble, compare: true, ...(withProxies ? {} : { proxies: [] }) };
+    const { predictions, win_probability: winProbability } = await requestPredictions(api, body, signal);
+    return { items: predictions, winProbability };
+  }
+
+  function render(state) {
+    const { compared, spaces, task, job, scored } = state;
+    const architectures = comparedArchitectures(state);
     showProblem(byId("comparison-problem"), compared?.problem);
-    if (!comparison.length) {
-      const text = `Up to ${count(MAX_COMPARED, "architecture")} can be compared side by side.`;
+    if (!architectures.length) {
+      const text = `Up to ${count(MAX_COMPARED, "architecture")} of a search space can be compared side by side.`;
       container.replaceChildren(el("p", { class: "muted" }, text));
       return;
     }
-    const isCurrent = compared?.architectures === comparison;
-    const items = comparison.map((architecture) => lastItem(architecture, compared));
+    const keys = comparedKeys(state);
+    const isCurrent = compared?.keys?.join() === keys.join();
+    // The prediction of an architecture does not depend on the others of the comparison.
+    const items = keys.map((key) => compared?.items?.[compared.keys.indexOf(key)]);
     const bounds = items.flatMap((item) => (item?.interval ? [item.interval.low, item.interval.high] : []));
     const range = { low: Math.min(...bounds), high: Math.max(...bounds) };
-    const rows = Math.max(...comparison.map(({ layers }) => layers.length)); // the same height for all: cards line up
-    const cards = comparison.map((architecture, i) => {
-      return card(architecture, i, items[i], range, thumbnail(architecture, spaces[architecture.space], rows));
+    const editor = editorOf(spaces[task.space]);
+    const cards = architectures.map((architecture, i) => {
+      return card(architecture, i, items[i], range, editor.picture(architecture, spaces[task.space]));
     });
     const parts = [el("ul", { class: "cards" }, ...cards)];
-    if (isCurrent && compared.winProbability && comparison.length > 1) {
+    if (isCurrent && compared.winProbability && architectures.length > 1) {
       parts.push(winProbabilityTable(compared.winProbability));
     }
-    if (isCurrent) parts.push(scoreAll(comparison, compared.withProxies, job));
+    if (isCurrent && compared.withProxies && !task.ensemble) parts.push(scoreTable(keys.map((key) => scored.get(key))));
+    if (isCurrent) parts.push(scoreAll(architectures, compared.withProxies, job));
     replaceKeepingFocus(container, ...parts);
   }
 
@@ -85,23 +104,21 @@ export function mountComparison(store, api, edit, score) {
       "li",
       {},
       el("h3", {}, label),
-      picture,
+      ...picture,
       ...itemElements(item, range),
       el("div", { class: "toolbar" }, ...buttons),
     );
   }
 
-  function scoreAll(comparison, withProxies, job) {
+  function scoreAll(architectures, withProxies, job) {
     if (withProxies) return el("p", { class: "muted" }, "With the scores of all proxies.");
-    const start = () => score(comparison);
+    const start = () => score(architectures);
     return el("button", { type: "button", disabled: Boolean(job), onclick: start }, "Score all with proxies");
   }
 }
 
-/** The last prediction of an architecture, which does not depend on the others of the comparison. */
-function lastItem(architecture, compared) {
-  const index = compared?.architectures?.findIndex((other) => serialize(other) === serialize(architecture)) ?? -1;
-  return index < 0 ? null : compared.items[index];
+function comparedKeys(state) {
+  return comparedArchitectures(state).map((architecture) => taskKey(state.task, architecture));
 }
 
 function button(text, label, onclick) {
@@ -110,8 +127,9 @@ function button(text, label, onclick) {
 }
 
 function itemElements(item, range) {
-  if (!item) return [el("p", { class: "muted" }, "predicting")];
+  if (!item) return [el("p", { class: "muted" }, "waiting for the server")];
   if (item.error) return [el("p", { class: "problem" }, new Problem(item.error.status, item.error).message)];
+  if (!item.interval) return [el("p", { class: "muted" }, costText(item))];
   const { level } = item.interval;
   const position = `predicted above ${percent(item.percentile, 1)} of the reference set; by ${item.combiner}`;
   return [
@@ -135,18 +153,6 @@ function intervalBar({ accuracy, interval: { low, high } }, range) {
   );
 }
 
-/** The grid as a small picture. */
-function thumbnail(architecture, { modules }, rows) {
-  const cells = architecture.layers.flatMap((layer, y) =>
-    modules.map((module, x) => {
-      const state = layer.includes(module) ? "on" : "off";
-      return svg("rect", { x: x * CELL_PX, y: y * CELL_PX, width: CELL_PX - 2, height: CELL_PX - 2, class: state });
-    }),
-  );
-  const size = { width: modules.length * CELL_PX, height: rows * CELL_PX };
-  return svg("svg", { ...size, role: "img", "aria-label": describe(architecture) }, ...cells);
-}
-
 function winProbabilityTable(winProbability) {
   const labels = LABELS.slice(0, winProbability.length);
   const rows = winProbability.map((row, i) => [
@@ -156,4 +162,14 @@ function winProbabilityTable(winProbability) {
   const name = "Probability that one is better than another";
   const element = table(name, ["", ...labels.map((label) => `than ${label}`)], rows);
   return el("div", {}, el("h3", {}, name), element);
+}
+
+/** Scores of all proxies, where no ensemble combines them. */
+function scoreTable(items) {
+  const name = "Proxy scores by architecture";
+  const names = Object.keys(items[0].scores);
+  const rows = names.map((proxy) => [proxy, ...items.map(({ scores }) => scoreText(scores[proxy]))]);
+  const element = table(name, ["proxy", ...LABELS.slice(0, items.length)], rows);
+  const region = { class: "scroll", role: "region", "aria-label": name, tabindex: "0" };
+  return el("div", {}, el("h3", {}, name), el("div", region, element));
 }

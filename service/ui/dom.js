@@ -33,8 +33,16 @@ export function showProblem(element, problem) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Table of text or elements, with a name for screen readers. The first cell of a row is its heading. */
+/**
+ * Table of text or elements, with a name for screen readers. The first cell of a row is its heading, the last extends to
+ * the last column.
+ */
 export function table(name, headings, rows) {
+  const cells = (contents) =>
+    contents.map((content, i) => {
+      const colspan = i === contents.length - 1 ? headings.length - contents.length : 1;
+      return el("td", colspan > 1 ? { colspan } : {}, content);
+    });
   return el(
     "table",
     { "aria-label": name },
@@ -46,10 +54,6 @@ export function table(name, headings, rows) {
 /** Announce a text to screen readers; it replaces the one before. */
 export function announce(text) {
   byId("status").textContent = text;
-}
-
-function cells(contents) {
-  return contents.map((content) => el("td", {}, content));
 }
 
 function fill(element, attributes, children) {

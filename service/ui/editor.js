@@ -1,19 +1,38 @@
-/** Controls around the grid: number of layers, presets, undo and redo. */
+/** The architecture's editor and the controls around it: presets, random architectures and mutations, undo and redo. */
 
 import { isAbort } from "./api.js";
-import { withDepth } from "./architecture.js";
 import { announce, byId, el, showProblem } from "./dom.js";
+import { currentPrediction } from "./live-prediction.js";
+import { editorOf } from "./spaces/index.js";
+import { makeTask } from "./task.js";
+import { validate } from "./validation.js";
 
+/** Mount the editor; returns the function that shows a first architecture of a space. */
 export function mountEditor(store, api, history) {
-  const depth = byId("depth");
-  const memory = new Map(); // layers by slot, of the depths shown before
+  const [container, controls] = [byId("canvas"), byId("editor-controls")];
+  let view = null; // of the mounted editor
+  let mounted = null; // description of its space
+  let running = new AbortController();
 
-  store.watch(["architecture"], ({ architecture, spaces }) => {
+  store.watch(["architecture", "task"], ({ architecture, spaces }) => {
+    running.abort(); // its architecture would replace a newer one
     if (!architecture) return;
     const space = spaces[architecture.space];
-    if (!depth.options.length) depth.append(...space.depths.map((number) => el("option", {}, String(number))));
-    depth.value = String(architecture.layers.length);
-    space.slots[architecture.layers.length].forEach((slot, i) => memory.set(slot, architecture.layers[i]));
+    if (mounted !== space) {
+      container.replaceChildren();
+      controls.replaceChildren();
+      const edit = (other) => mounted === space && history.edit(other);
+      const parts = { container, controls, space, edit, validate: validateHere };
+      view = editorOf(space).mount(parts);
+      mounted = space;
+      byId("presets").replaceChildren(...presetButtons(space));
+    }
+    view.show(architecture);
+  });
+
+  store.watch(["architecture", "prediction", "scored"], (state) => {
+    const { item, state: condition } = currentPrediction(state);
+    if (item && condition === "current") view?.showCanonical?.(item.architecture);
   });
 
   store.watch(["canUndo", "canRedo"], ({ canUndo, canRedo }) => {
@@ -21,17 +40,9 @@ export function mountEditor(store, api, history) {
     byId("redo").disabled = !canRedo;
   });
 
-  store.watch(["spaces"], ({ spaces }) => {
-    const presets = Object.values(spaces).flatMap((space) => Object.entries(space.presets ?? {}));
-    const button = ([name, architecture]) =>
-      el("button", { type: "button", onclick: () => replace(architecture) }, name);
-    const random = el("button", { type: "button", onclick: sample }, "Random");
-    byId("presets").replaceChildren(...presets.map(button), random);
-  });
-
-  depth.addEventListener("change", () => {
-    const { architecture, spaces } = store.state;
-    history.edit(withDepth(architecture, Number(depth.value), spaces[architecture.space], memory));
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the URL fragment holds the architecture
+    container.focus();
   });
   byId("undo").addEventListener("click", () => history.undo());
   byId("redo").addEventListener("click", () => history.redo());
@@ -44,22 +55,71 @@ export function mountEditor(store, api, history) {
     else history.undo();
   });
 
-  function replace(architecture) {
-    memory.clear();
-    history.edit(architecture);
+  function validateHere(architecture, signal) {
+    return validate(api, store.state.task, architecture, signal);
   }
 
-  async function sample() {
-    const { space, layers } = store.state.architecture;
-    const [seed] = crypto.getRandomValues(new Uint32Array(1));
+  function presetButtons({ presets, capabilities }) {
+    const button = (text, action) => {
+      const onclick = () => {
+        showProblem(byId("editor-problem"), null);
+        attempt(action);
+      };
+      return el("button", { type: "button", onclick }, text);
+    };
+    const named = Object.entries(presets).map(([name, preset]) => {
+      return button(name, (signal) => openPreset(store.state.task, preset, signal));
+    });
+    const random = button("Random", sample);
+    const mutation = capabilities.includes("edit") ? [button("Mutate", mutate)] : [];
+    return [...named, random, ...mutation];
+  }
+
+  /** Call `action` with a signal that an edit or another action aborts. */
+  async function attempt(action) {
+    running.abort();
+    running = new AbortController();
     try {
-      const query = `n=1&seed=${seed}&depth=${layers.length}`;
-      const { architectures } = await api.get(`v1/spaces/${space}/sample?${query}`);
-      showProblem(byId("editor-problem"), null);
-      replace(architectures[0]);
-      announce("A random architecture");
+      await action(running.signal);
     } catch (error) {
       if (!isAbort(error)) showProblem(byId("editor-problem"), error);
     }
   }
+
+  async function openPreset(task, preset, signal) {
+    const space = store.state.spaces[task.space];
+    const editor = editorOf(space);
+    const architecture = editor.read(preset, space);
+    history.edit(architecture ?? editor.read((await validate(api, task, preset, signal)).architecture, space), task);
+  }
+
+  async function sample(signal) {
+    const { task, architecture, spaces } = store.state;
+    const fixed = editorOf(spaces[task.space]).fixed(architecture);
+    await request(task, "sample", { number: 1, fixed }, signal);
+    announce("A random architecture");
+  }
+
+  async function mutate(signal) {
+    const { task, architecture } = store.state;
+    await request(task, "mutate", { architecture }, signal);
+    announce("A random mutation");
+  }
+
+  /** Show the architecture that the server draws. */
+  async function request(task, action, body, signal) {
+    const [seed] = crypto.getRandomValues(new Uint32Array(1));
+    const path = `v1/spaces/${encodeURIComponent(task.space)}/${action}`;
+    const { architectures } = await api.post(path, { ...body, seed, settings: task.settings }, { signal });
+    const space = store.state.spaces[task.space];
+    history.edit(editorOf(space).read(architectures[0], space), task);
+  }
+
+  return async (space) => {
+    const task = makeTask(store.state, space);
+    const [preset] = Object.values(store.state.spaces[space].presets);
+    await attempt((signal) => {
+      return preset ? openPreset(task, preset, signal) : request(task, "sample", { number: 1 }, signal);
+    });
+  };
 }

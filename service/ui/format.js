@@ -53,10 +53,9 @@ export function duration(seconds) {
   return `${Math.round(seconds / 60)}${NO_BREAK_SPACE}min`;
 }
 
-/** A text of the API without the index of the architecture, and with layers counted from 1. */
-export function forPeople(text) {
-  const withoutIndex = text.replace(/\barchitectures\[\d+\](: |\.)/g, "");
-  return withoutIndex.replace(/\blayers\[(\d+)\]/g, (_, layer) => `layer ${Number(layer) + 1}`);
+/** A text of the API without the index of the architecture. */
+export function withoutIndex(text) {
+  return text.replace(/\barchitectures\[\d+\](: |\.)/g, "");
 }
 
 /** "3 networks", "1 network". */

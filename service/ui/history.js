@@ -1,6 +1,6 @@
-/** Undo history of the edited architecture. */
+/** Undo history of the edited architecture and its task. */
 
-import { serialize } from "./architecture.js";
+import { taskKey } from "./task.js";
 
 const MAX_UNDO_STEPS = 500;
 
@@ -13,29 +13,34 @@ export class History {
     this.#store = store;
   }
 
-  /** Replace the architecture. */
-  edit(architecture) {
-    const before = this.#store.state.architecture;
-    if (before && serialize(before) === serialize(architecture)) return;
-    if (before) this.#past = [...this.#past.slice(1 - MAX_UNDO_STEPS), before];
+  /** Replace the architecture, and the task if another is given. */
+  edit(architecture, task = this.#store.state.task) {
+    const before = this.#entry();
+    if (before.architecture && taskKey(before.task, before.architecture) === taskKey(task, architecture)) return;
+    if (before.architecture) this.#past = [...this.#past.slice(1 - MAX_UNDO_STEPS), before];
     this.#future = [];
-    this.#apply(architecture);
+    this.#apply({ architecture, task });
   }
 
   undo() {
     if (!this.#past.length) return;
-    this.#future.push(this.#store.state.architecture);
+    this.#future.push(this.#entry());
     this.#apply(this.#past.pop());
   }
 
   redo() {
     if (!this.#future.length) return;
-    this.#past.push(this.#store.state.architecture);
+    this.#past.push(this.#entry());
     this.#apply(this.#future.pop());
   }
 
-  #apply(architecture) {
+  #entry() {
+    const { architecture, task } = this.#store.state;
+    return { architecture, task };
+  }
+
+  #apply(entry) {
     performance.mark("edit");
-    this.#store.set({ architecture, canUndo: this.#past.length > 0, canRedo: this.#future.length > 0 });
+    this.#store.set({ ...entry, canUndo: this.#past.length > 0, canRedo: this.#future.length > 0 });
   }
 }

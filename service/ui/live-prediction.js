@@ -1,20 +1,26 @@
-/** The prediction from structure, updated after every edit. */
+/**
+ * The prediction from structure, updated after every edit. Without an ensemble, the item is the validated architecture
+ * with its cost.
+ */
 
 import { isAbort, Problem } from "./api.js";
-import { serialize } from "./architecture.js";
 import { requestPredictions } from "./jobs.js";
+import { scoredItem, taskKey } from "./task.js";
+import { validate } from "./validation.js";
 
 /** Prediction of the edited architecture: with proxies if it was scored, else from structure. */
-export function currentPrediction({ architecture, scored, prediction }) {
-  const item = architecture && scored.get(serialize(architecture));
-  return item ? { item, state: "current", problem: null } : prediction;
+export function currentPrediction(state) {
+  const item = state.task?.ensemble && scoredItem(state);
+  return item ? { item, state: "current", problem: null } : state.prediction;
 }
 
 /** Item with the explanation, and whether it belongs to the edited architecture. */
-export function currentExplanation({ architecture, scored, explanation }) {
-  const key = architecture && serialize(architecture);
-  const item = scored.get(key);
-  return item ? { item, isCurrent: true } : { item: explanation?.item, isCurrent: explanation?.key === key };
+export function currentExplanation(state) {
+  const { task, architecture, explanation } = state;
+  const item = task?.ensemble && scoredItem(state);
+  if (item) return { item, isCurrent: true };
+  const isCurrent = Boolean(architecture) && explanation?.key === taskKey(task, architecture);
+  return { item: explanation?.item, isCurrent };
 }
 
 /** Predict whenever the architecture changes, and again when the server is back. */
@@ -23,25 +29,26 @@ export function startPredicting(store, api) {
   let retry = 0;
 
   async function predict() {
-    const { architecture, prediction } = store.state;
+    const { architecture, task, prediction } = store.state;
     running.abort();
     clearTimeout(retry);
     if (!architecture) return;
     const { signal } = (running = new AbortController());
-    const state = prediction.item ? "stale" : "loading";
-    store.set({ prediction: { ...prediction, state } });
+    const item = prediction.task === task ? prediction.item : null; // never shown for another data set
+    store.set({ prediction: { item, task, state: item ? "stale" : "loading", problem: null } });
     try {
-      const { item, ensemble } = await request(architecture, false, signal);
-      store.set({ prediction: { item, state: "current", problem: null }, ensemble: ensemble ?? store.state.ensemble });
+      const newItem = await request(task, architecture, false, signal);
+      store.set({ prediction: { item: newItem, task, state: "current", problem: null } });
       measure();
     } catch (error) {
       if (!isAbort(error)) handleError(error);
       return;
     }
+    if (!task.ensemble) return;
     // Explain in a second request, which takes several times as long.
     try {
-      const { item } = await request(architecture, true, signal);
-      store.set({ explanation: { item, key: serialize(architecture), problem: null } });
+      const explained = await request(task, architecture, true, signal);
+      store.set({ explanation: { item: explained, key: taskKey(task, architecture), problem: null } });
     } catch (error) {
       if (error instanceof Problem) store.set({ explanation: { item: null, key: null, problem: error } });
     }
@@ -54,19 +61,20 @@ export function startPredicting(store, api) {
       store.set({ prediction: { ...prediction, state: prediction.item ? "stale" : "loading", problem: null } });
       return;
     }
-    store.set({ prediction: { item: null, state: "error", problem }, explanation: null });
+    store.set({ prediction: { ...prediction, item: null, state: "error", problem }, explanation: null });
     if (problem.retryAfter) retry = setTimeout(predict, 1000 * problem.retryAfter);
   }
 
-  async function request(architecture, explain, signal) {
-    const body = { architectures: [architecture], proxies: [], explain };
-    const response = await requestPredictions(api, body, signal);
-    const [item] = response.predictions;
+  async function request(task, architecture, explain, signal) {
+    if (!task.ensemble) return validate(api, task, architecture, signal);
+    const body = { architectures: [architecture], proxies: [], explain, ensemble: task.ensemble };
+    const { predictions } = await requestPredictions(api, body, signal);
+    const [item] = predictions;
     if (item.error) throw new Problem(item.error.status, item.error);
-    return { item, ensemble: response.ensemble };
+    return item;
   }
 
-  store.watch(["architecture", "refreshes"], predict);
+  store.watch(["architecture", "task", "refreshes"], predict);
 }
 
 /** Measure the time from the edit to the frame that shows the prediction. */

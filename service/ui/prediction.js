@@ -1,15 +1,23 @@
 /** The prediction: accuracy, interval, percentile, estimates of the combiners, warnings. */
 
 import { announce, byId, el, showProblem, table } from "./dom.js";
-import { count, forPeople, percent, percentRange } from "./format.js";
+import { count, number, percent, percentRange, withoutIndex } from "./format.js";
 import { currentPrediction } from "./live-prediction.js";
+import { editorOf } from "./spaces/index.js";
+import { taskText } from "./task.js";
 
 const ANNOUNCEMENT_DELAY_MS = 900; // without an edit
+const OUTPUTS = ["accuracy", "compact-accuracy", "interval", "percentile", "source", "combiners"];
 
 export function mountPrediction(store) {
   let announcement = 0;
 
-  store.watch(["prediction", "scored", "architecture", "referenceSet"], (state) => {
+  store.watch(["task"], ({ task }) => {
+    byId("combiner-estimates").hidden = !task?.ensemble;
+    byId("accuracy").hidden = Boolean(task) && !task.ensemble;
+    showProblem(byId("ensemble-note"), task && !task.ensemble ? { message: ensembleNote(task) } : null);
+  });
+  store.watch(["prediction", "scored", "architecture", "task", "referenceSet"], (state) => {
     const { item, state: condition, problem } = currentPrediction(state);
     for (const element of [byId("prediction"), byId("combiners"), byId("compact-accuracy")]) {
       element.dataset.state = condition;
@@ -17,25 +25,41 @@ export function mountPrediction(store) {
     }
     showProblem(byId("prediction-problem"), problem);
     clearTimeout(announcement);
-    if (!item) {
-      for (const id of ["accuracy", "compact-accuracy", "interval", "percentile", "source", "combiners", "warnings"]) {
-        byId(id).replaceChildren();
-      }
-      return;
-    }
-    for (const id of ["accuracy", "compact-accuracy"]) byId(id).textContent = percent(item.accuracy);
-    byId("interval").textContent = `${percent(item.interval.level, 0)} interval ${percentRange(item.interval)}`;
-    byId("percentile").textContent = percentileText(item, state.referenceSet);
-    byId("source").textContent = sourceText(item);
-    byId("combiners").replaceChildren(combinerTable(item));
-    const warnings = warningItems(item);
+    const texts = item ? outputs(item, state.referenceSet) : {};
+    for (const id of OUTPUTS) byId(id).replaceChildren(texts[id] ?? "");
+    byId("warnings").replaceChildren();
+    if (!item) return;
+    const warnings = warningItems(item, editorOf(state.spaces[state.task.space]));
     byId("warnings").replaceChildren(...warnings);
     if (condition !== "current") return;
     document.body.dataset.ready = "true";
-    const parts = [`Accuracy ${percent(item.accuracy)}`, percentileText(item, state.referenceSet)];
+    const parts = item.interval ? [`Accuracy ${texts.accuracy}`, texts.percentile] : [texts.source];
     if (warnings.length) parts.push(count(warnings.length, "warning"));
     announcement = setTimeout(() => announce(parts.join(", ")), ANNOUNCEMENT_DELAY_MS);
   });
+}
+
+function ensembleNote(task) {
+  return `The server has no ensemble of ${taskText(task)}: its architectures are scored, not predicted.`;
+}
+
+/** Texts and tables of a prediction by the id of their element; of a validated architecture, its cost. */
+function outputs(item, referenceSet) {
+  if (!item.interval) return { source: costText(item) };
+  const accuracy = percent(item.accuracy);
+  return {
+    accuracy,
+    "compact-accuracy": accuracy,
+    interval: `${percent(item.interval.level, 0)} interval ${percentRange(item.interval)}`,
+    percentile: percentileText(item, referenceSet),
+    source: sourceText(item),
+    combiners: combinerTable(item),
+  };
+}
+
+/** Parameters and FLOPs of a validated architecture; empty if its space cannot count them. */
+export function costText({ parameters, flops }) {
+  return parameters == null ? "" : `${number(parameters)} parameters, ${number(flops)} FLOPs`;
 }
 
 /** The percentile is among predictions for the reference set, not among its measured accuracies. */
@@ -53,15 +77,15 @@ function combinerTable({ combiner, combiners, scores, interval }) {
   const missing = Object.keys(scores).length ? "none" : "needs proxies";
   const rows = Object.entries(combiners).map(([name, estimate]) => {
     const label = name === combiner ? el("strong", {}, name) : name;
-    if (!estimate) return [label, el("span", { class: "muted" }, missing), "", ""];
+    if (!estimate) return [label, el("span", { class: "muted" }, missing)];
     return [label, percent(estimate.accuracy), percentRange(estimate.interval), percent(estimate.percentile, 1)];
   });
   const headings = ["combiner", "accuracy", `${percent(interval.level, 0)} interval`, "percentile"];
   return table("Estimates of the combiners", headings, rows);
 }
 
-function warningItems({ warnings, interval_scale: scale }) {
-  const texts = warnings.map(forPeople);
+function warningItems({ warnings, interval_scale: scale }, editor) {
+  const texts = warnings.map((text) => editor.inWords(withoutIndex(text)));
   if (scale > 1) texts.push(`the interval is at least ${scale.toFixed(1)} times as wide as inside the reference set`);
   return texts.map((text) => el("li", {}, text));
 }

@@ -1,13 +1,14 @@
 /** Proxy scores, with their computing time and their percentile in the reference set. */
 
-import { serialize } from "./architecture.js";
 import { byId, el, table } from "./dom.js";
 import { duration, number, percent } from "./format.js";
+import { scoredItem } from "./task.js";
 
 export function mountProxies(store) {
   const container = byId("proxies");
-  store.watch(["architecture", "scored", "referenceSet"], ({ architecture, scored, referenceSet }) => {
-    const item = architecture && scored.get(serialize(architecture));
+  store.watch(["architecture", "task", "scored", "referenceSet"], (state) => {
+    const { referenceSet } = state;
+    const item = scoredItem(state);
     if (!item) {
       container.replaceChildren(el("p", { class: "muted" }, "Not scored yet: scoring builds and measures a network."));
       return;
@@ -17,11 +18,17 @@ export function mountProxies(store) {
   });
 }
 
+/** Value of a score; the reason where there is none. */
+export function scoreText({ status, value, log, note, error }) {
+  if (status === "not_applicable") return el("span", { class: "muted reason" }, `not applicable: ${note}`);
+  if (status !== "ok") return el("span", { class: "failed" }, `failed: ${error}`);
+  return log === null ? number(value) : `log ${number(log)}`;
+}
+
 function row(name, score, quantiles) {
-  if (score.status !== "ok") return [name, el("span", { class: "failed" }, `failed: ${score.error}`), "", ""];
+  if (score.status !== "ok") return [name, scoreText(score)];
   const value = score.log ?? score.value;
-  const text = score.log === null ? number(value) : `log ${number(value)}`;
-  return [name, text, quantiles ? percent(percentile(value, quantiles), 1) : "", duration(score.seconds)];
+  return [name, scoreText(score), quantiles ? percent(percentile(value, quantiles), 1) : "", duration(score.seconds)];
 }
 
 /** Fraction of the reference set below a value, interpolated in its evenly spaced quantiles from 0 to 1. */

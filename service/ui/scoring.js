@@ -1,10 +1,10 @@
 /** Scoring with proxies: a job, its progress and its results. */
 
 import { isAbort, Problem } from "./api.js";
-import { serialize } from "./architecture.js";
 import { announce, byId, el, showProblem } from "./dom.js";
 import { count, duration } from "./format.js";
 import { fetchResults, followJob, withRetries } from "./jobs.js";
+import { scoredItem, taskKey } from "./task.js";
 
 const ANNOUNCEMENTS = { done: "Scored.", cancelled: "Cancelled.", failed: "The job failed." };
 
@@ -12,16 +12,17 @@ export function mountScoring(store, api) {
   const progress = byId("progress");
   let running = null;
 
-  /** Score architectures; the server takes scores that it knows from its store. */
+  /** Score architectures of the task; the server takes scores that it knows from its store. */
   async function score(architectures) {
+    const { task } = store.state;
     const { signal } = (running = new AbortController());
     store.set({ job: { status: null, architectures }, jobProblem: null });
     try {
-      const { id } = await submit(architectures, signal);
+      const { id } = await submit(task, architectures, signal);
       announce(`Scoring ${count(architectures.length, "architecture")}`);
       const onStatus = (status) => store.set({ job: { status, architectures } });
       const { state } = await followJob(api, id, onStatus, signal);
-      addResults(architectures, await fetchResults(api, id, signal));
+      addResults(task, architectures, await fetchResults(api, id, signal));
       announce(ANNOUNCEMENTS[state]);
     } catch (error) {
       if (!isAbort(error)) store.set({ jobProblem: error });
@@ -31,15 +32,17 @@ export function mountScoring(store, api) {
   }
 
   /** Submit the job. Attempts share an idempotency key, so that they create one job. */
-  function submit(architectures, signal) {
+  function submit(task, architectures, signal) {
+    const { space, settings, ensemble } = task;
+    const query = ensemble ? { explain: true, ensemble } : { kind: "scores", space, settings };
     const headers = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
-    return withRetries(() => api.post("v1/jobs", { architectures, explain: true }, { headers, signal }), signal);
+    return withRetries(() => api.post("v1/jobs", { architectures, ...query }, { headers, signal }), signal);
   }
 
-  function addResults(architectures, results) {
+  function addResults(task, architectures, results) {
     const scored = new Map(store.state.scored);
     architectures.forEach((architecture, i) => {
-      if (results[i] && !results[i].error) scored.set(serialize(architecture), results[i]);
+      if (results[i] && !results[i].error) scored.set(taskKey(task, architecture), results[i]);
     });
     const failed = results.find((result) => result?.error)?.error;
     store.set({ scored, jobProblem: failed ? new Problem(failed.status, failed) : null });
@@ -61,9 +64,10 @@ export function mountScoring(store, api) {
   progress.append(bar, button, text); // the text comes last: its length changes
 
   byId("score-button").addEventListener("click", () => score([store.state.architecture]));
-  store.watch(["architecture"], () => store.set({ jobProblem: null })); // it concerned another architecture
-  store.watch(["job", "jobProblem", "architecture", "scored"], ({ job, jobProblem, architecture, scored }) => {
-    const isScored = architecture && scored.has(serialize(architecture));
+  store.watch(["architecture", "task"], () => store.set({ jobProblem: null })); // it concerned another architecture
+  store.watch(["job", "jobProblem", "architecture", "task", "scored"], (state) => {
+    const { job, jobProblem } = state;
+    const isScored = Boolean(scoredItem(state));
     byId("score-button").disabled = Boolean(job) || isScored;
     byId("score-button").textContent = isScored ? "Scored with proxies" : "Score with proxies";
     showProblem(byId("score-problem"), jobProblem);

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, Ensemble, Entry, FeatureTable, card, get_combiner, shortcomings
-from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.baselines import baselines
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import structural_folds, summarize
 from models import EncodedSpace, require
@@ -33,7 +33,7 @@ def metrics() -> Metrics:
     return {
         "method": {"repeats": 2, "folds": 10, "seed": 0},
         "baselines": {
-            "depth": row(spearman=0.8, within_stratum_spearman=None),
+            "stratum": row(spearman=0.8, within_stratum_spearman=None),
             "params": row(spearman=0.7, within_stratum_spearman=0.2),
         },
         "combiners": {"stacked": good, "structure": good},
@@ -72,7 +72,7 @@ def test_only_default_combiners_have_shortcomings(metrics: Metrics) -> None:
 def test_predictions_of_noise_exceed_no_baseline(benchmark: Benchmark, table: FeatureTable) -> None:
     shuffled = benchmark.accuracy[np.random.default_rng(5).permutation(len(benchmark))]
     entries = tuple(Entry(entry.architecture, float(y)) for entry, y in zip(benchmark.entries, shuffled, strict=True))
-    infos = [*BASELINES, get_combiner("structure")]
+    infos = [*baselines(table.columns), get_combiner("structure")]
     held_out = held_out_predictions(infos, table, shuffled, [structural_folds(table, shuffled, 2, 0)])
     metrics = summarize(held_out, Benchmark("noise", benchmark.space, entries))
     (structure,) = metrics["combiners"].values()
@@ -102,8 +102,8 @@ def test_a_card_is_plain_data_about_the_ensemble(ensemble: Ensemble, benchmark: 
         "structure": len(require(benchmark.space, EncodedSpace).feature_names),
         "cost": 2,
     }
-    assert result["baselines"] == ["depth", "params"]
-    assert set(result["metrics"]) == {"depth", "params", "stacked", "structure"}
+    assert result["baselines"] == ["stratum", "params"]
+    assert set(result["metrics"]) == {"stratum", "params", "stacked", "structure"}
     assert result["metrics"]["stacked"] == {
         **dict.fromkeys(("partial_spearman", "kendall", "pairwise_accuracy")),
         **row(spearman=0.9, within_stratum_spearman=0.5, mae=0.002),
@@ -134,7 +134,8 @@ def test_limitations_name_the_data_and_the_gain_of_proxies(
     limitations = card_with(ensemble, metrics)["limitations"]
     y = benchmark.accuracy
     assert limitations[0].startswith(
-        f"Fitted on 60 networks of 4, 6, 8, 10 layers with accuracies from {y.min():.4f} to {y.max():.4f}"
+        f"Fitted on 60 networks (number of layers: 4, 6, 8, 10) with accuracy from {y.min():.4f} to {y.max():.4f} "
+        "on ntu, trained with one recipe."
     )
     assert "Proxies change the within-stratum ρ of the default prediction by +0.030." in limitations
     assert not any("intervals" in limitation or "noise" in limitation for limitation in limitations)
@@ -168,15 +169,15 @@ def test_coverage_far_from_the_nominal_level_is_a_limitation(
         assert limitations == []
     else:
         sentence = f"90% intervals of structure cover {coverage:.1%}"
-        assert limitations == [f"{sentence}.", f"{sentence} for 8 layers."]
+        assert limitations == [f"{sentence}.", f"{sentence} for number of layers 8."]
 
 
 def test_the_card_of_an_ensemble_with_its_own_evaluation(plain: Ensemble) -> None:
     result = card(plain.manifest)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert set(result["metrics"]) == {"depth", "params", "ridge", "structure"}
+    assert set(result["metrics"]) == {"stratum", "params", "ridge", "structure"}
     for name, metrics in result["metrics"].items():
         unknown = {metric for metric, value in metrics.items() if value is None}
-        assert unknown <= ({"partial_spearman", "within_stratum_spearman"} if name == "depth" else set())
+        assert unknown <= ({"partial_spearman", "within_stratum_spearman"} if name == "stratum" else set())
     assert result["method"] == {"repeats": 1, "folds": 2, "seed": 0}
     assert result["features"]["proxies"] == 0

@@ -15,7 +15,7 @@ def incomplete(table: FeatureTable) -> FeatureTable:
     """The benchmark's features, with a missing score in each of the first five rows."""
     values = table.values.copy()
     values[:5, 0] = np.nan
-    return FeatureTable(table.names, values)
+    return FeatureTable(table.columns, values)
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_outside_of_the_reference_set(ensemble: Ensemble, benchmark: Benchmark) 
     (prediction,) = ensemble.predict([outlier])
     of_space = benchmark.space.warnings(outlier)
     assert prediction.warnings[: len(of_space)] == of_space != []
-    assert any("modules are unlike" in warning for warning in prediction.warnings)
+    assert any("structure is unlike" in warning for warning in prediction.warnings)
     assert prediction.interval_scale >= MIN_INTERVAL_SCALE
     inlier = next(arch for arch in benchmark.architectures if len(arch.mask) == 4)  # type: ignore[attr-defined]
     (inside,) = ensemble.predict([inlier])

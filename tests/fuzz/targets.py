@@ -130,7 +130,7 @@ def _read_scores(content: bytes, folder: Path) -> None:
     table = load_scores(path)
     get_space(table.header["space"], **table.header["settings"])
     score_seconds(path, _benchmark())
-    table.drop_sparse_proxies(_benchmark())
+    table.leave_out_sparse_proxies(_benchmark())
 
 
 def _evaluation() -> list[bytes]:

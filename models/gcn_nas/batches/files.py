@@ -1,19 +1,16 @@
 """Probe batches from recorded data: NTU-style arrays and ragged `.npz` files. Pickles are never read."""
 
-import lzma
-import tokenize
-import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from common.errors import BatchError, InputError, check_seed
-from common.files import check_file, read_json
+from common.files import read_json
 from models.gcn_nas.task import SkeletonTask
+from models.npz import UNREADABLE, check_data_file, load_npz
 from models.task import ProbeBatch
 
 PICKLE_HELP = (
@@ -21,12 +18,6 @@ PICKLE_HELP = (
     "python -c \"import json, pickle; labels = pickle.load(open('val_label.pkl', 'rb'))[1]; "
     "json.dump([int(label) for label in labels], open('val_label.json', 'w'))\""
 )
-UNREADABLE = (
-    *(OSError, ValueError, LookupError, EOFError, TypeError, ArithmeticError, MemoryError, RuntimeError, SyntaxError),
-    *(BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
-)
-"""Errors that NumPy and its dependencies raise for malformed files."""
-MAX_UNPACKED_BYTES = 2**32
 IGNORE_OVERFLOW = np.errstate(all="ignore")
 """Numbers too large for float32 become infinite, which `check_batch` refuses."""
 NUMERIC_KINDS = "iuf"
@@ -88,7 +79,7 @@ def npz_batch(task: SkeletonTask, path: str | Path, batch_size: int, frames: int
     Raises:
         BatchError: the file is missing or malformed, or a shape or label does not fit the task.
     """
-    points, lengths, y = _load_npz(path)
+    points, lengths, y = load_npz(path, ("frames", "lengths", "label"))
     ((_, channels, _, joints, num_persons),) = task.input_shapes(batch_size=batch_size, frames=frames)
     if points.ndim != 3 or points.shape[1:] != (joints, channels) or points.dtype.kind not in NUMERIC_KINDS:
         allowed = f"numbers, (frames of all sequences, {joints}, {channels})"
@@ -118,24 +109,10 @@ def _make_batch(task: SkeletonTask, x: NDArray[Any], y: NDArray[Any], source: st
     return batch
 
 
-def _load_npz(path: str | Path) -> list[NDArray[Any]]:
-    names = ("frames", "lengths", "label")
-    _check_file(path, "data")
-    try:
-        with ZipFile(path) as archive:
-            if sum(archive.getinfo(f"{name}.npy").file_size for name in names) > MAX_UNPACKED_BYTES:
-                raise ValueError(f"more than {MAX_UNPACKED_BYTES} bytes unpacked")
-        with np.load(path, allow_pickle=False) as arrays:
-            return [np.asarray(arrays[name]) for name in names]
-    except UNREADABLE as error:
-        allowed = f"an .npz with arrays frames, lengths and label ({error})"
-        raise BatchError("data", str(path), allowed) from error
-
-
 def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
     if Path(path).suffix != ".npy":
         raise BatchError(field, str(path), "a .npy file")
-    _check_file(path, field)
+    check_data_file(path, field)
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE as error:
@@ -143,13 +120,6 @@ def _load_npy(path: str | Path, field: str) -> NDArray[Any]:
     if array.dtype.kind not in NUMERIC_KINDS or 0 in array.shape:
         raise BatchError(field, (array.shape, str(array.dtype)), "at least one number in every dimension")
     return array
-
-
-def _check_file(path: str | Path, field: str) -> None:
-    try:
-        check_file(Path(path), field)
-    except InputError as error:
-        raise error.renamed(field, BatchError) from error
 
 
 def _labels(path: str | Path) -> NDArray[np.int64]:

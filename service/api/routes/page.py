@@ -1,8 +1,10 @@
 """Static pages: the web page at `/`, and Swagger UI at `/docs`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
@@ -57,9 +59,10 @@ def page_router() -> APIRouter:
 
 def _add_folder(router: APIRouter, folder: str, index_path: str, path: str) -> None:
     """Add a folder's `index.html` at `index_path`, and its other files below `path`."""
-    named = ((file.name, file.name.rpartition(".")[2], file) for file in (files("service") / folder).iterdir())
     assets = {
-        name: Asset.from_content(file.read_bytes(), suffix) for name, suffix, file in named if suffix in MEDIA_TYPES
+        name: Asset.from_content(file.read_bytes(), suffix)
+        for name, file in _files(files("service") / folder)
+        if (suffix := name.rpartition(".")[2]) in MEDIA_TYPES
     }
     index = assets.pop("index.html")
 
@@ -67,8 +70,17 @@ def _add_folder(router: APIRouter, folder: str, index_path: str, path: str) -> N
     async def get_index(request: Request) -> Response:
         return index.respond(request)
 
-    @router.get(f"{path}/{{file}}")
+    @router.get(f"{path}/{{file:path}}")
     async def get_asset(file: str, request: Request) -> Response:
         if file not in assets:
             raise HTTPException(404)
         return assets[file].respond(request)
+
+
+def _files(folder: Traversable) -> Iterator[tuple[str, Traversable]]:
+    """Iterate over the files of a folder and its subfolders, with their paths in it."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from ((f"{entry.name}/{name}", file) for name, file in _files(entry))
+        else:
+            yield entry.name, entry

@@ -19,6 +19,7 @@ from ensemble.calibration.applicability import (
     ReferenceSet,
 )
 from ensemble.combiners import State
+from ensemble.data.columns import Columns
 from models import Architecture, get_space
 
 SPACE = get_space("gcn-nas")
@@ -42,7 +43,7 @@ def first_row(table: FeatureTable, **values: float) -> FeatureTable:
     row = table.values[:1].copy()
     for name, value in values.items():
         row[0, table.names.index(name.replace("__", "."))] = value
-    return FeatureTable(table.names, row)
+    return FeatureTable(table.columns, row)
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +68,10 @@ def test_new_networks_of_the_same_distribution_have_few(reference_set: Reference
 
 def test_a_mismatch_is_the_same_alone_and_in_a_batch(reference_set: ReferenceSet) -> None:
     new = random_table(20, 3, (4,))
-    rows = [FeatureTable(new.names, new.values[i : i + 1]) for i in range(20)]
+    rows = [FeatureTable(new.columns, new.values[i : i + 1]) for i in range(20)]
     alone = [mismatch for row in rows for mismatch in reference_set.mismatches(row)]
     assert alone == reference_set.mismatches(new)
-    assert reference_set.mismatches(FeatureTable(new.names, new.values[:0])) == []
+    assert reference_set.mismatches(FeatureTable(new.columns, new.values[:0])) == []
 
 
 def test_distances_are_the_mean_over_the_nearest_neighbors(reference_set: ReferenceSet, known: FeatureTable) -> None:
@@ -97,7 +98,7 @@ def test_a_small_reference_set_has_fewer_neighbors() -> None:
 def test_an_unknown_depth() -> None:
     shallow = ReferenceSet.from_table(random_table(200, 0, (4, 6, 8)))
     for mismatch in shallow.mismatches(random_table(5, 1, (10,))):
-        assert mismatch.reasons[0] == "it has 10 layers, the ensemble was fitted on networks of 4, 6, 8"
+        assert mismatch.reasons[0] == "number of layers: 10, the ensemble was fitted on 4, 6, 8"
         assert mismatch.interval_scale >= MIN_INTERVAL_SCALE
 
 
@@ -105,7 +106,7 @@ def test_modules_unlike_any_others(reference_set: ReferenceSet) -> None:
     all_modules = SPACE.parse({"mask": [[1] * 8] * 8})
     (mismatch,) = reference_set.mismatches(single_table(all_modules))
     assert re.fullmatch(
-        r"its modules are unlike those of any network that the ensemble was fitted on "
+        r"its structure is unlike that of any architecture that the ensemble was fitted on "
         r"\(distance [\d.]+, theirs at most [\d.]+\)",
         mismatch.reasons[0],
     )
@@ -141,7 +142,7 @@ def test_properties_of_mismatches(zen: float, farther: float, reference_set: Ref
 
 
 def test_the_reported_distance_exceeds_the_limit(reference_set: ReferenceSet, known: FeatureTable) -> None:
-    shifted = FeatureTable(known.names, known.values[:1] + 5 * column_scale(known))
+    shifted = FeatureTable(known.columns, known.values[:1] + 5 * column_scale(known))
     (mismatch,) = reference_set.mismatches(shifted)
     distance, limit = map(float, re.findall(r"[\d.]+\d", mismatch.reasons[0]))
     assert distance > limit > 0
@@ -177,12 +178,12 @@ def test_a_score_out_of_range(reference_set: ReferenceSet, known: FeatureTable) 
 def test_only_the_features_with_the_largest_excess_are_named(reference_set: ReferenceSet, known: FeatureTable) -> None:
     values = {"network__T": 20.0, "network__S": 30.0, "proxy__zen": 1e6, "network__L": 10.0, "cost__log_flops": 24.5}
     (mismatch,) = reference_set.mismatches(first_row(known, **values))
-    reasons = [reason for reason in mismatch.reasons if "modules are unlike" not in reason]
+    reasons = [reason for reason in mismatch.reasons if "structure is unlike" not in reason]
     assert len(reasons) == MAX_NAMED_FEATURES + 1
     assert [reason.split(":")[0] for reason in reasons[:-1]] == ["zen", "network.S", "network.T"]
     assert reasons[-1] == "2 more features outside of the reference set's range"
     (described,) = reference_set.mismatches(first_row(known, **values), SPACE.describe_feature)
-    reasons = [reason for reason in described.reasons if "modules are unlike" not in reason]
+    reasons = [reason for reason in described.reasons if "structure is unlike" not in reason]
     assert [reason.split(":")[0] for reason in reasons[:-1]] == [
         "zen",
         "share of layers with S",
@@ -192,7 +193,7 @@ def test_only_the_features_with_the_largest_excess_are_named(reference_set: Refe
 
 def test_a_proxy_without_scores_is_no_mismatch(known: FeatureTable) -> None:
     column = known.names.index("proxy.zen")
-    unscored = FeatureTable(known.names, known.values[:100].copy())
+    unscored = FeatureTable(known.columns, known.values[:100].copy())
     unscored.values[:, column] = np.nan
     reference_set = ReferenceSet.from_table(unscored)
     (mismatch,) = reference_set.mismatches(first_row(known, proxy__zen=3.0))
@@ -209,7 +210,7 @@ def test_proxy_quantiles_are_the_percentiles_of_the_scores(reference_set: Refere
 
 
 def test_any_other_value_of_a_constant_feature_is_a_mismatch(known: FeatureTable) -> None:
-    constant = FeatureTable(known.names, known.values[:100].copy())
+    constant = FeatureTable(known.columns, known.values[:100].copy())
     constant.values[:, known.names.index("proxy.zen")] = 3.0
     reference_set = ReferenceSet.from_table(constant)
     assert reference_set.mismatches(first_row(constant))[0].reasons == []
@@ -220,7 +221,7 @@ def test_any_other_value_of_a_constant_feature_is_a_mismatch(known: FeatureTable
 
 def test_state_round_trip_is_exact(reference_set: ReferenceSet, known: FeatureTable) -> None:
     state = reference_set.get_state()
-    restored = ReferenceSet.from_state(state, known.names)
+    restored = ReferenceSet.from_state(state, known.columns)
     assert set(state.arrays) == set(ARRAYS)
     for name in ARRAYS:
         assert np.array_equal(getattr(restored, name), state.arrays[name]), name
@@ -242,7 +243,7 @@ def small_reference_set(**changes: NDArray[np.float64]) -> ReferenceSet:
     }
     arrays |= changes
     return ReferenceSet(
-        ("proxy.zen", "depth", "a", "b"),
+        Columns(("proxy.zen", "level", "a", "b"), stratum="level"),
         **arrays | {"rows": arrays["rows"].astype(np.float32)},
     )
 
@@ -250,13 +251,13 @@ def small_reference_set(**changes: NDArray[np.float64]) -> ReferenceSet:
 def small_mismatch(
     reference_set: ReferenceSet, zen: float = 5, depth: float = 4, a: float = 0, b: float = 0
 ) -> Mismatch:
-    table = FeatureTable(reference_set.names, np.array([[zen, depth, a, b]]))
+    table = FeatureTable(reference_set.columns, np.array([[zen, depth, a, b]]))
     (mismatch,) = reference_set.mismatches(table)
     return mismatch
 
 
 def distance_reason(distance: float, limit: float) -> str:
-    modules = "its modules are unlike those of any network that the ensemble was fitted on"
+    modules = "its structure is unlike that of any architecture that the ensemble was fitted on"
     return f"{modules} (distance {distance:.1f}, theirs at most {limit:.1f})"
 
 
@@ -265,7 +266,9 @@ def test_rows_are_standardized_and_clipped() -> None:
     values = np.zeros((101, 4))
     values[:, 1] = 4
     values[-1, 2:] = 50, -50
-    rows = ReferenceSet.from_table(FeatureTable(("proxy.zen", "depth", "a", "b"), values)).rows
+    rows = ReferenceSet.from_table(
+        FeatureTable(Columns(("proxy.zen", "level", "a", "b"), stratum="level"), values)
+    ).rows
     assert rows.dtype == np.float32
     assert rows[-1].tolist() == [0, 4, -4]
     assert rows[0] == pytest.approx([0, -0.1, 0.1])
@@ -273,7 +276,7 @@ def test_rows_are_standardized_and_clipped() -> None:
 
 def test_missing_scores_do_not_count_for_the_range() -> None:
     values = np.array([[1.0, 4, 0], [np.nan, 4, 1], [3, 4, 2]])
-    reference_set = ReferenceSet.from_table(FeatureTable(("proxy.zen", "depth", "a"), values))
+    reference_set = ReferenceSet.from_table(FeatureTable(Columns(("proxy.zen", "level", "a"), stratum="level"), values))
     assert [reference_set.low.tolist(), reference_set.high.tolist()] == [[1, 4, 0], [3, 4, 2]]
     assert reference_set.proxy_quantiles["zen"][[0, 50, 100]].tolist() == [1, 2, 3]
 
@@ -299,7 +302,7 @@ def test_without_any_distance_between_its_rows_a_reference_set_has_no_limit() ->
 
 
 def test_an_unknown_depth_within_the_range_has_the_largest_limit() -> None:
-    reason = "it has 5 layers, the ensemble was fitted on networks of 4, 6"
+    reason = "level: 5, the ensemble was fitted on 4, 6"
     assert small_mismatch(small_reference_set(), depth=5).reasons == [reason]
     assert small_mismatch(small_reference_set(), depth=5, a=2).reasons == [reason]
     assert small_mismatch(small_reference_set(), depth=5, a=3.5).reasons == [reason, distance_reason(3.5, 3)]
@@ -339,6 +342,6 @@ def test_a_feature_at_the_tolerated_excess_is_not_named() -> None:
 def test_a_state_that_does_not_fit_is_refused(reference_set: ReferenceSet, known: FeatureTable, name: str) -> None:
     arrays = reference_set.get_state().arrays
     with pytest.raises(ValueError, match=r"^the reference set's rows do not fit its columns$"):
-        ReferenceSet.from_state(State(arrays | {name: arrays[name][1:]}), known.names)
+        ReferenceSet.from_state(State(arrays | {name: arrays[name][1:]}), known.columns)
     with pytest.raises(ValueError, match=r"^the reference set's rows do not fit its columns$"):
-        ReferenceSet.from_state(State(arrays), known.names[1:])
+        ReferenceSet.from_state(State(arrays), known.columns.select(known.names[1:]))

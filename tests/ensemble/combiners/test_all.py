@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from ensemble import COMBINERS, Benchmark, CombinerInfo, FeatureTable, combiner_names, get_combiner
+from ensemble import Benchmark, CombinerInfo, FeatureTable, combiner_infos, combiner_names, get_combiner
 from ensemble.combiners import Combiner, State
 from ensemble.combiners.calibrated import Calibrated, _interpolate
 from ensemble.combiners.fitting import _fits, stored_out_of_fold_predictions
-from ensemble.combiners.registry import _check_unique
 from ensemble.combiners.stacked import Stacked
 from ensemble.data.folds import seeded_folds
 from models import InputError, UnknownNameError
@@ -24,7 +23,7 @@ from tests.ensemble.conftest import SIZE
 Array = NDArray[np.float64]
 
 
-@pytest.fixture(scope="module", params=COMBINERS, ids=lambda info: info.name)
+@pytest.fixture(scope="module", params=combiner_infos(), ids=lambda info: info.name)
 def info(request: pytest.FixtureRequest) -> CombinerInfo:
     info: CombinerInfo = request.param
     return info
@@ -37,7 +36,7 @@ def X(info: CombinerInfo, table: FeatureTable) -> Array:  # noqa: N802  # the na
 
 @pytest.fixture(scope="module")
 def fitted(info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable) -> Combiner:
-    return info.build(table.names, 0).fit(X, benchmark.accuracy)
+    return info.build(table.columns, 0).fit(X, benchmark.accuracy)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def alone(fitted: Combiner, X: Array) -> Array:
 
 
 def test_clone_and_parameters(info: CombinerInfo, table: FeatureTable) -> None:
-    model = info.build(table.names, 3)
+    model = info.build(table.columns, 3)
     copy = clone(model)
     assert set(copy.get_params(deep=False)) == set(model.get_params(deep=False))
     assert not any(name.endswith("_") for name in vars(model))
@@ -100,7 +99,7 @@ def test_same_data_same_model_and_no_global_randomness(
 ) -> None:
     _fits.clear()  # earlier fits must not be reused
     before = torch.get_rng_state(), numpy_state()
-    again = info.build(table.names, 0).fit(X, benchmark.accuracy)
+    again = info.build(table.columns, 0).fit(X, benchmark.accuracy)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert numpy_state() == before[1]
     assert np.array_equal(again.predict(X), fitted.predict(X))
@@ -110,7 +109,7 @@ def test_order_of_training_rows_is_irrelevant(
     info: CombinerInfo, fitted: Combiner, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
     order = np.random.default_rng(1).permutation(len(X))
-    shuffled = info.build(table.names, 0).fit(X[order], benchmark.accuracy[order])
+    shuffled = info.build(table.columns, 0).fit(X[order], benchmark.accuracy[order])
     assert shuffled.predict(X) == pytest.approx(fitted.predict(X), abs=2e-5)
 
 
@@ -130,7 +129,7 @@ def test_missing_scores(info: CombinerInfo, fitted: Combiner, X: Array) -> None:
 def test_missing_scores_in_training(info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable) -> None:
     incomplete = X.copy()
     incomplete[::7, 0] = np.nan
-    model = info.build(table.names, 0)
+    model = info.build(table.columns, 0)
     if info.accepts_missing:
         assert np.isfinite(model.fit(incomplete, benchmark.accuracy).predict(X)).all()
     else:
@@ -140,9 +139,9 @@ def test_missing_scores_in_training(info: CombinerInfo, X: Array, benchmark: Ben
 
 def test_not_fitted_and_wrong_width(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
     with pytest.raises(NotFittedError):
-        info.build(table.names, 0).predict(X)
+        info.build(table.columns, 0).predict(X)
     with pytest.raises(NotFittedError):
-        info.build(table.names, 0).get_state()
+        info.build(table.columns, 0).get_state()
     with pytest.raises(ValueError, match="features"):
         fitted.predict(X[:, 1:])
 
@@ -150,10 +149,10 @@ def test_not_fitted_and_wrong_width(info: CombinerInfo, fitted: Combiner, X: Arr
 def test_state_round_trip(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
     state = fitted.get_state()
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in state.arrays.values())
-    restored = info.build(table.names, 0).set_state(state)
+    restored = info.build(table.columns, 0).set_state(state)
     assert np.array_equal(restored.predict(X), fitted.predict(X))
     with pytest.raises(KeyError):
-        info.build(table.names, 0).set_state(State())
+        info.build(table.columns, 0).set_state(State())
 
 
 def test_contributions_sum_to_the_prediction(fitted: Combiner, X: Array) -> None:
@@ -170,7 +169,7 @@ def test_contributions_sum_to_the_prediction(fitted: Combiner, X: Array) -> None
 def test_a_second_fit_replaces_the_first(
     info: CombinerInfo, fitted: Combiner, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
-    model = info.build(table.names, 0).fit(X[:30], benchmark.accuracy[:30])
+    model = info.build(table.columns, 0).fit(X[:30], benchmark.accuracy[:30])
     predicted = model.predict(X)
     if model.additive:
         model.contributions(X[:1])
@@ -184,7 +183,7 @@ def test_a_second_fit_replaces_the_first(
 def test_a_constant_column_contributes_nothing(
     info: CombinerInfo, X: Array, benchmark: Benchmark, table: FeatureTable
 ) -> None:
-    model = info.build(table.names, 0)
+    model = info.build(table.columns, 0)
     if not model.additive:
         return
     column = info.columns(table.names).index("network.T")
@@ -196,7 +195,7 @@ def test_a_constant_column_contributes_nothing(
 
 
 def test_state_keeps_contributions(info: CombinerInfo, fitted: Combiner, X: Array, table: FeatureTable) -> None:
-    restored = info.build(table.names, 0).set_state(fitted.get_state())
+    restored = info.build(table.columns, 0).set_state(fitted.get_state())
     assert restored.additive == fitted.additive
     if fitted.additive:
         assert np.array_equal(restored.contributions(X), fitted.contributions(X))
@@ -231,7 +230,7 @@ def test_two_stacks_fit_a_common_estimator_once(benchmark: Benchmark, table: Fea
     stacks = []
     for info in (get_combiner("stacked"), get_combiner("structure")):
         X = table.select(info.columns(table.names))[rows]
-        stacks.append(info.build(table.names, 0).fit(X, benchmark.accuracy[rows]))
+        stacks.append(info.build(table.columns, 0).fit(X, benchmark.accuracy[rows]))
     stacked, structure = stacks
     assert isinstance(stacked, Stacked)
     assert isinstance(structure, Stacked)
@@ -240,10 +239,8 @@ def test_two_stacks_fit_a_common_estimator_once(benchmark: Benchmark, table: Fea
 
 
 def test_registry(table: FeatureTable) -> None:
-    assert combiner_names() == [info.name for info in COMBINERS]
+    assert combiner_names() == [info.name for info in combiner_infos()]
     with pytest.raises(UnknownNameError, match="stacked"):
         get_combiner("best")
-    with pytest.raises(ValueError, match="not unique"):
-        _check_unique((*COMBINERS, COMBINERS[0]))
     assert get_combiner("vote").columns(table.names) == tuple(n for n in table.names if n.startswith("proxy."))
     assert get_combiner("stacked").columns(table.names) == table.names

@@ -17,6 +17,8 @@ from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import ALPHAS, Ridge
 from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.vote import MajorityVote
+from ensemble.data.columns import Columns
+from models import FeatureGroup
 
 Array = NDArray[np.float64]
 RNG = np.random.default_rng(0)
@@ -144,9 +146,11 @@ def test_a_forest_with_broken_nodes_is_refused(rng: np.random.Generator) -> None
 
 
 def test_a_process_of_other_columns_is_refused(rng: np.random.Generator) -> None:
-    names, X = ("depth", "slot1.S", "slot1.fixed=1"), rng.integers(0, 2, (20, 3)).astype(float)
-    state = AdditiveGaussianProcess(names).fit(X, X[:, 1] + rng.normal(size=20)).get_state()
+    X = rng.integers(0, 2, (20, 3)).astype(float)
+    group = FeatureGroup("a", indicators=("a.on",), counts={"a.number=1": 1.0})
+    columns = Columns(("level", "a.on", "a.number=1"), (group,), "level")
+    state = AdditiveGaussianProcess(columns).fit(X, X[:, 1] + rng.normal(size=20)).get_state()
     for name in ("X_train_", "mean_", "scale_"):
         cut = State(state.arrays | {name: state.arrays[name][..., :2]})
         with pytest.raises(ValueError, match="do not fit its columns"):
-            AdditiveGaussianProcess(names).set_state(cut)
+            AdditiveGaussianProcess(columns).set_state(cut)

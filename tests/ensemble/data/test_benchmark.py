@@ -142,5 +142,5 @@ def test_published_correlations_to_four_digits(benchmark_folder: Path) -> None:
     correlations = {proxy: metrics["spearman"] for proxy, metrics in evaluation["published"].items()}
     assert len(benchmark) == 593
     assert correlations == pytest.approx(PUBLISHED, abs=5e-5)
-    assert evaluation["depth"]["spearman"] == pytest.approx(0.7822, abs=5e-5)
-    assert evaluation["depth"]["within_stratum_spearman"] is None
+    assert evaluation["stratum"]["spearman"] == pytest.approx(0.7822, abs=5e-5)
+    assert evaluation["stratum"]["within_stratum_spearman"] is None

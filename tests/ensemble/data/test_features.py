@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 
 from ensemble import Benchmark, feature_table
-from ensemble.data.features import feature_names
+from ensemble.data.columns import Columns
 
 
 def test_columns_and_missing_scores(benchmark: Benchmark) -> None:
@@ -22,5 +22,5 @@ def test_columns_and_missing_scores(benchmark: Benchmark) -> None:
 
 def test_no_architectures_and_no_proxies(benchmark: Benchmark) -> None:
     table = feature_table(benchmark.space, [])
-    assert table.names == feature_names(benchmark.space)
+    assert table.columns == Columns.from_space(benchmark.space)
     assert table.values.shape == (0, len(table.names))

@@ -90,10 +90,10 @@ def test_scores_have_to_cover_half_of_the_benchmark(benchmark: Benchmark, share:
     part = names[: round(share * len(names))]
     table = ScoreTable(HEADER, {name: {"zen": 1.0, "synflow": 2.0} for name in part})
     if share > 0.5:
-        assert table.drop_sparse_proxies(benchmark).proxies == ("zen", "synflow")
+        assert table.leave_out_sparse_proxies(benchmark).proxies == ("zen", "synflow")
     else:
         with pytest.raises(BenchmarkError, match=f"scores of {len(part)} of the {len(names)} architectures"):
-            table.drop_sparse_proxies(benchmark)
+            table.leave_out_sparse_proxies(benchmark)
 
 
 def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> None:
@@ -104,7 +104,7 @@ def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> 
         for name in chosen:
             rows[name][proxy] = 1.0
     with pytest.raises(BenchmarkError, match=f"scores of [01] of the {len(names)} architectures"):
-        ScoreTable(HEADER, rows).drop_sparse_proxies(benchmark)
+        ScoreTable(HEADER, rows).leave_out_sparse_proxies(benchmark)
 
 
 @pytest.mark.parametrize(

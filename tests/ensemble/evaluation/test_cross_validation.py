@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ensemble import Benchmark, FeatureTable, get_combiner
+from ensemble.data.columns import Columns
 from ensemble.data.folds import Split, seeded_folds
-from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.baselines import baselines
 from ensemble.evaluation.cross_validation import (
     HeldOutPredictions,
     fit_combiner,
@@ -43,8 +44,8 @@ def test_pairs_are_those_of_a_fold_with_their_outcome(
 ) -> None:
     y, strata = benchmark.accuracy, benchmark.strata
     train, test = repeats[0][0]
-    model, residuals = fit_combiner(RIDGE, FeatureTable(table.names, table.values[train]), y[train], 0)
-    test_table = FeatureTable(table.names, table.values[test])
+    model, residuals = fit_combiner(RIDGE, FeatureTable(table.columns, table.values[train]), y[train], 0)
+    test_table = FeatureTable(table.columns, table.values[test])
     accuracy = predict_combiner(RIDGE, model, test_table)
     win_probability = residuals.win_probability(accuracy, strata[test])
     k = 0
@@ -61,21 +62,23 @@ def test_pairs_are_those_of_a_fold_with_their_outcome(
 
 def test_a_tie_is_half(table: FeatureTable, repeats: list[list[Split]]) -> None:
     ties = np.tile([0.9, 0.91], len(table.values) // 2)
-    (held_out,) = held_out_predictions(BASELINES[:1], table, ties, repeats[:1]).values()
+    (held_out,) = held_out_predictions(baselines(table.columns)[:1], table, ties, repeats[:1]).values()
     assert set(held_out.outcome[0]) == {0.0, 0.5, 1.0}
 
 
 def test_intervals_and_probabilities_are_those_of_the_rows_own_depth(rng: np.random.Generator) -> None:
     depths = np.repeat([4.0, 6.0], 100)
     y = 0.9 + np.where(depths == 4, 0.001, 0.01) * rng.normal(size=200)
-    table = FeatureTable(("depth",), depths[:, None])
-    (held_out,) = held_out_predictions(BASELINES[:1], table, y, [seeded_folds(table.values, y, 4, 0)]).values()
+    table = FeatureTable(Columns(("depth",), stratum="depth"), depths[:, None])
+    (held_out,) = held_out_predictions(
+        baselines(table.columns), table, y, [seeded_folds(table.values, y, 4, 0)]
+    ).values()
     width = held_out.interval[0, :, 1] - held_out.interval[0, :, 0]
     assert width[depths == 6].min() > 5 * width[depths == 4].max()
 
 
 def test_rows_without_a_prediction_are_in_no_pair(benchmark: Benchmark, table: FeatureTable) -> None:
-    incomplete = FeatureTable(table.names, table.values.copy())
+    incomplete = FeatureTable(table.columns, table.values.copy())
     incomplete.values[:5, 0] = np.nan
     splits = [(np.arange(20, 60), np.arange(20))]
     (held_out,) = held_out_predictions([get_combiner("xgboost")], incomplete, benchmark.accuracy, [splits]).values()

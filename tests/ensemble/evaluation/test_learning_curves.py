@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ensemble import Benchmark, CombinerInfo, FeatureTable, get_combiner
 from ensemble.combiners import Combiner
 from ensemble.combiners.ridge import Ridge
+from ensemble.data.columns import Columns
 from ensemble.data.features import feature_table
 from ensemble.data.folds import Split, seeded_folds
-from ensemble.evaluation.baselines import BASELINES
+from ensemble.evaluation.baselines import baselines
 from ensemble.evaluation.cross_validation import HeldOutPredictions, held_out_predictions
 from ensemble.evaluation.diagnostics import estimate_noise, shuffled_label_control
 from ensemble.evaluation.learning_curves import compute_learning_curves, smaller_sizes
@@ -87,6 +88,7 @@ def test_noise_is_found_beside_what_modules_explain() -> None:
     table = feature_table(space, archs)
     true = table.select(["depth", "slot9.L2", "slot8.S", "slot1.L"]) @ [0.004, 0.012, 0.008, 0.006]
     result = estimate_noise(table, 0.9 + true + std * rng.normal(size=150), table.select(["depth"])[:, 0].astype(int))
+    assert result is not None
     assert std / 2 < result["std"] < 2 * std
     fraction, ceiling = result["variance_fraction"]["by_stratum"], result["spearman_ceiling"]["by_stratum"]
     assert set(fraction) == set(ceiling) == {"4", "6", "8", "10"}
@@ -95,6 +97,7 @@ def test_noise_is_found_beside_what_modules_explain() -> None:
     for stratum, part in fraction.items():
         assert ceiling[stratum] == pytest.approx((1 - part) ** 0.5)
     quiet = estimate_noise(table, 0.9 + true + 0.001 * rng.normal(size=150), table.select(["depth"])[:, 0].astype(int))
+    assert quiet is not None
     assert quiet["std"] < result["std"] / 2
     assert quiet["spearman_ceiling"]["within_stratum"] > result["spearman_ceiling"]["within_stratum"]
 
@@ -137,9 +140,12 @@ def unpredictable() -> list[tuple[FeatureTable, Array]]:
     """Three samples of 800 columns and of accuracies that are independent of them."""
     rng = np.random.default_rng(0)
     depths = np.repeat([4.0, 6, 8, 10], 100)
-    names = ("depth", *(f"noise.{i}" for i in range(800)))
+    columns = Columns(("depth", *(f"noise.{i}" for i in range(800))), stratum="depth")
     return [
-        (FeatureTable(names, np.column_stack([depths, rng.normal(size=(400, 800))])), 0.9 + 0.01 * rng.normal(size=400))
+        (
+            FeatureTable(columns, np.column_stack([depths, rng.normal(size=(400, 800))])),
+            0.9 + 0.01 * rng.normal(size=400),
+        )
         for _ in range(3)
     ]
 
@@ -196,7 +202,7 @@ def test_the_control_shuffles_within_strata(benchmark: Benchmark, table: Feature
     def prepare(received: FeatureTable, shuffled: Array) -> Sequence[CombinerInfo]:
         assert received is table
         calls.append(shuffled)
-        return BASELINES
+        return baselines(table.columns)
 
     splits = structural_folds(table, y, 4, 0)
     result = shuffled_label_control(prepare, table, y, strata, splits, seed=3)
@@ -204,6 +210,6 @@ def test_the_control_shuffles_within_strata(benchmark: Benchmark, table: Feature
     assert not np.array_equal(shuffled, y)
     for stratum in np.unique(strata):
         assert sorted(shuffled[strata == stratum]) == sorted(y[strata == stratum])
-    assert set(result) == {"depth", "params"}
-    assert (result["depth"]["spearman"] or 0) > 0.6, "the depth is as informative as before"
-    assert result == shuffled_label_control(lambda *_: BASELINES, table, y, strata, splits, seed=3)
+    assert set(result) == {"stratum", "params"}
+    assert (result["stratum"]["spearman"] or 0) > 0.6, "the depth is as informative as before"
+    assert result == shuffled_label_control(lambda *_: baselines(table.columns), table, y, strata, splits, seed=3)

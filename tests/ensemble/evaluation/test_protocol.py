@@ -21,7 +21,7 @@ def test_report(benchmark: Benchmark, scores: ScoreTable) -> None:
     assert calls == [(i, 20) for i in range(1, 21)]
     assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
     assert set(evaluation["combiners"]) == {"vote", "mean", "ridge"}
-    ridge, depth = evaluation["combiners"]["ridge"], evaluation["baselines"]["depth"]
+    ridge, depth = evaluation["combiners"]["ridge"], evaluation["baselines"]["stratum"]
     assert ridge["spearman"]["mean"] > depth["spearman"]["mean"] > 0.5
     assert ridge["mae"]["mean"] < depth["mae"]["mean"] < 0.02
     assert ridge["precision_at_10"]["mean"] > depth["precision_at_10"]["mean"]
@@ -36,7 +36,7 @@ def test_report(benchmark: Benchmark, scores: ScoreTable) -> None:
 
 def test_calibration_learning_curves_control_and_noise(benchmark: Benchmark, scores: ScoreTable) -> None:
     evaluation = evaluate(benchmark, scores, 1, 4, jobs=1, combiners=["mean", "ridge"])
-    models = {"depth", "params", "mean", "ridge"}
+    models = {"stratum", "params", "mean", "ridge"}
     assert evaluation["intervals"]["level"] == 0.9
     assert set(evaluation["intervals"]["combiners"]) == set(evaluation["pairs"]["combiners"]) == models
     for name in models:
@@ -53,13 +53,13 @@ def test_calibration_learning_curves_control_and_noise(benchmark: Benchmark, sco
     assert ridge < mean
     ridge, mean = (briers[name]["brier"]["overall"]["mean"] for name in ("ridge", "mean"))
     assert ridge < mean < 0.2
-    learners = {"depth", "params", "ridge"}
+    learners = {"stratum", "params", "ridge"}
     assert set(evaluation["learning_curves"]) == set(evaluation["control"]) == learners
     assert [row["n_train"] for row in evaluation["learning_curves"]["ridge"]] == [25, 45]
     assert evaluation["learning_curves"]["ridge"][-1]["spearman"] == evaluation["combiners"]["ridge"]["spearman"]
     control, combiner = (evaluation[part]["ridge"]["within_stratum_spearman"] for part in ("control", "combiners"))
     assert abs(control) < 0.4 < combiner["mean"]
-    assert evaluation["control"]["depth"]["spearman"] > 0.5
+    assert evaluation["control"]["stratum"]["spearman"] > 0.5
     assert set(evaluation["noise"]) == {"std", "variance_fraction", "spearman_ceiling"}
 
 
@@ -106,7 +106,7 @@ def test_no_combiner_sees_test_rows(benchmark: Benchmark, table: FeatureTable) -
         assert np.array_equal(first.probability[0], second.probability[0])
         assert np.isnan(first.accuracy[0, train]).all()
         assert np.isfinite(first.accuracy[0, test]).all()
-    alone, _ = fit_combiner(infos[2], FeatureTable(table.names, table.values[train]), benchmark.accuracy[train], 0)
+    alone, _ = fit_combiner(infos[2], FeatureTable(table.columns, table.values[train]), benchmark.accuracy[train], 0)
     row = table.select(infos[2].columns(table.names))[test[:1]]
     assert alone.predict(row) == pytest.approx(original["mean"].accuracy[0, test[:1]])
 

@@ -92,7 +92,7 @@ def test_fractions_of_accuracy_are_percentage_points(page: Path, evaluation: dic
     assert float(row["mae_points"]) == pytest.approx(100 * mae["mean"])
     assert float(row["mae_points_std"]) == pytest.approx(100 * mae["std"])
     width = evaluation["intervals"]["combiners"]["ridge"]["interval_width"]["by_stratum"]["4"]["mean"]
-    assert float(read(page, "interval_width")["ridge"]["4_layers"]) == pytest.approx(100 * width)
+    assert float(read(page, "interval_width")["ridge"]["stratum_4"]) == pytest.approx(100 * width)
 
 
 def test_votes_name_the_source_of_their_scores(page: Path) -> None:

@@ -89,7 +89,7 @@ def test_colors_stand_out_from_the_paper(palette: Palette) -> None:
         if name not in ("--paper", "--rule", "--shade"):
             assert contrast(color, palette.paper) >= 3
     # Lightness tells depths apart for readers with any color vision.
-    ramp = [luminance(color) for color in palette.depth]
+    ramp = [luminance(color) for color in palette.ramp]
     assert ramp == sorted(ramp, reverse=palette is LIGHT)
 
 

@@ -1,40 +1,42 @@
 /** The architecture as a grid of checkboxes: a row a layer, a column a module. Arrow keys move, Space toggles. */
 
+import { el } from "../../dom.js";
 import { withModule } from "./architecture.js";
-import { byId, el } from "./dom.js";
 
 const DIRECTIONS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const HELP =
+  "Arrow keys move, the space bar adds or removes a module. A slot is a layer's position in a network of ten layers.";
 
-export function mountGrid(store, edit) {
-  const grid = byId("grid");
+/** Add the grid to a container; returns the function that shows an architecture. */
+export function mountGrid(container, space, edit) {
+  const attributes = { id: "grid", role: "grid", "aria-label": "Modules by layer", "aria-describedby": "grid-help" };
+  const grid = el("table", attributes);
+  container.append(grid, el("p", { id: "grid-help", class: "muted" }, HELP));
+  let shown = null; // architecture
   let cells = []; // checkboxes by layer and module
-  let layout = ""; // space and depth of the cells
 
-  store.watch(["architecture"], ({ architecture, spaces }) => {
-    if (!architecture) return;
-    const space = spaces[architecture.space];
-    const newLayout = `${space.name} ${architecture.layers.length}`;
-    if (layout !== newLayout) {
+  function show(architecture) {
+    shown = architecture;
+    if (cells.length !== architecture.layers.length) {
       const hadFocus = grid.contains(document.activeElement);
-      draw(space, architecture.layers.length);
-      layout = newLayout;
+      draw(architecture.layers.length);
       if (hadFocus) cells[0][0].focus();
     }
     cells.forEach((row, layer) =>
       row.forEach((box, i) => (box.checked = architecture.layers[layer].includes(space.modules[i]))),
     );
-  });
+  }
 
-  function draw(space, depth) {
+  function draw(depth) {
     const slots = space.slots[depth];
-    cells = slots.map((_, layer) => space.modules.map((module) => checkbox(space, layer, module)));
+    cells = slots.map((_, layer) => space.modules.map((module) => checkbox(layer, module)));
     cells[0][0].tabIndex = 0;
-    const rows = cells.map((boxes, layer) => tableRow(boxes, layer, slots[layer]));
+    const rows = cells.map((boxes, layer) => tableRow(boxes, layer, slots[layer], space));
     grid.replaceChildren(tableHead(space), el("tbody", {}, ...rows));
   }
 
-  function checkbox(space, layer, module) {
-    const toggle = (event) => edit(withModule(store.state.architecture, layer, module, event.target.checked, space));
+  function checkbox(layer, module) {
+    const toggle = (event) => edit(withModule(shown, layer, module, event.target.checked, space));
     const name = `layer ${layer + 1}, module ${module}`;
     return el("input", { type: "checkbox", tabindex: "-1", "aria-label": name, onchange: toggle });
   }
@@ -60,28 +62,31 @@ export function mountGrid(store, edit) {
     const [row, column] = position(event.target);
     if (row >= 0) moveFocus(row, column, event);
   });
-  byId("skip").addEventListener("click", (event) => {
-    event.preventDefault(); // the URL fragment holds the architecture
-    grid.focus();
-  });
   // One stop of the Tab key: the cell that last had the focus.
   grid.addEventListener("focusin", (event) => {
     if (position(event.target)[0] < 0) return;
     for (const box of cells.flat()) box.tabIndex = box === event.target ? 0 : -1;
   });
+  return show;
 }
 
 function tableHead({ modules, fixed_graph_modules: fixed, dynamic_graph_modules: dynamic }) {
   const group = (text, span) => el("th", { scope: "colgroup", colspan: span, class: "group" }, text);
+  const heading = (module) => el("th", { scope: "col", class: gap(module, fixed) }, module);
   return el(
     "thead",
     {},
     el("tr", {}, el("td"), group("fixed graph", fixed.length), group("dynamic graph", dynamic.length)),
-    el("tr", {}, el("td"), ...modules.map((module) => el("th", { scope: "col" }, module))),
+    el("tr", {}, el("td"), ...modules.map(heading)),
   );
 }
 
-function tableRow(boxes, layer, slot) {
-  const heading = el("th", { scope: "row" }, `${layer + 1}`, el("span", { class: "slot" }, ` slot ${slot}`));
-  return el("tr", {}, heading, ...boxes.map((box) => el("td", {}, box)));
+function tableRow(boxes, layer, slot, { modules, fixed_graph_modules: fixed }) {
+  const heading = el("th", { scope: "row" }, `${layer + 1}`, el("span", { class: "detail" }, ` slot ${slot}`));
+  return el("tr", {}, heading, ...boxes.map((box, i) => el("td", { class: gap(modules[i], fixed) }, box)));
+}
+
+/** Class of the column that ends a group. */
+function gap(module, group) {
+  return module === group.at(-1) ? "gap" : "";
 }

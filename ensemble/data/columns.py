@@ -1,0 +1,66 @@
+"""Description of the columns of a feature table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from models import CostedSpace, EncodedSpace, FeatureGroup, SearchSpace
+
+PROXY = "proxy."
+"""Prefix of the names of proxy columns."""
+COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
+"""Names of the cost columns and the costs in words; the columns hold natural logarithms."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names, groups and stratum of the columns of a feature table.
+
+    Attributes:
+        names: names of the d columns: `proxy.<name>` for proxies, the space's own names for structural features, those
+            of `COSTS` for costs.
+        groups: parts of an architecture and the structural features that describe them, as the space declares them.
+        stratum: name of the column that holds the stratum; None for a table without one.
+    """
+
+    names: tuple[str, ...]
+    groups: tuple[FeatureGroup, ...] = ()
+    stratum: str | None = None
+
+    @classmethod
+    def from_space(cls, space: SearchSpace[Any], proxies: Sequence[str] = ()) -> "Columns":
+        """Describe the feature tables of a space.
+
+        Args:
+            space: the search space. One that is not encoded has no structural features, one that is not costed no
+                costs.
+            proxies: names of the proxies.
+        """
+        names = [PROXY + proxy for proxy in proxies]
+        costs = tuple(COSTS) if isinstance(space, CostedSpace) else ()
+        if not isinstance(space, EncodedSpace):
+            return cls((*names, *costs))
+        return cls((*names, *space.feature_names, *costs), space.feature_groups, space.stratum_feature)
+
+    @cached_property
+    def proxies(self) -> tuple[str, ...]:
+        """Names of the proxy columns."""
+        return tuple(name for name in self.names if name.startswith(PROXY))
+
+    @cached_property
+    def structure(self) -> tuple[str, ...]:
+        """Names of the columns of structural features, without costs."""
+        return tuple(name for name in self.names if not name.startswith(PROXY) and name not in COSTS)
+
+    def select(self, names: Sequence[str]) -> "Columns":
+        """Describe a table of some of the columns, in the order of `names`."""
+        return replace(self, names=tuple(names), stratum=self.stratum if self.stratum in names else None)
+
+    def indices(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return the positions of columns, given by name; names without a column are left out."""
+        return tuple(self._positions[name] for name in names if name in self._positions)
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
