@@ -61,8 +61,8 @@ def measure(scored: int, items: int) -> dict[str, str]:
     }
 
 
-def _sample(client: httpx.Client, n: int, **more: int) -> list[dict[str, Any]]:
-    response = client.get("/v1/spaces/gcn-nas/sample", params={"n": n, **more}).raise_for_status()
+def _sample(client: httpx.Client, n: int, **fixed: int) -> list[dict[str, Any]]:
+    response = client.post("/v1/spaces/gcn-nas/sample", json={"number": n, "fixed": fixed}).raise_for_status()
     return list(response.json()["architectures"])
 
 

@@ -51,11 +51,13 @@ class SuggestedMutation:
 
     Attributes:
         mutation: as the search space describes it, plain JSON.
+        architecture: the mutated architecture, as JSON.
         accuracy: predicted from the structure of the mutated architecture, a fraction.
         accuracy_gain: `accuracy` minus the prediction of the same model for the unchanged architecture.
     """
 
     mutation: dict[str, Any]
+    architecture: dict[str, Any]
     accuracy: float
     accuracy_gain: float
 
@@ -148,7 +150,10 @@ def improving_mutations(
     current, *mutated = predict([architecture, *neighbors])
     mutations = (
         SuggestedMutation(
-            editable.describe_mutation(architecture, neighbor), float(accuracy), float(accuracy - current)
+            editable.describe_mutation(architecture, neighbor),
+            space.to_json(neighbor),
+            float(accuracy),
+            float(accuracy - current),
         )
         for neighbor, accuracy in zip(neighbors, mutated, strict=True)
         if accuracy > current

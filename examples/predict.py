@@ -31,8 +31,8 @@ def main(url: str) -> None:
     best: dict[str, Any] = {"accuracy": 0.0}
     with httpx.Client(base_url=url, timeout=300) as client:
         for generation in range(GENERATIONS):
-            params = {"n": SAMPLE_SIZE, "seed": generation}
-            sample = client.get("/v1/spaces/gcn-nas/sample", params=params).raise_for_status().json()
+            body = {"number": SAMPLE_SIZE, "seed": generation}
+            sample = client.post("/v1/spaces/gcn-nas/sample", json=body).raise_for_status().json()
             preselected = predict(client, **sample, proxies=[])[:PRESELECTED]
             predictions = predict(client, architectures=[item["architecture"] for item in preselected])
             best = max(best, *predictions, key=lambda item: item["accuracy"])

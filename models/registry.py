@@ -9,9 +9,10 @@ from common.plugins import load_plugins, refuse_plugin
 from models.base import Architecture, SearchSpace
 from models.gcn_nas import GcnNas
 from models.nas_bench_201 import NasBench201
+from models.nas_bench_graph import NasBenchGraph
 
 ENTRY_POINTS = "archrank.spaces"
-BUILT_IN: tuple[type[SearchSpace[Any]], ...] = (GcnNas, NasBench201)
+BUILT_IN: tuple[type[SearchSpace[Any]], ...] = (GcnNas, NasBenchGraph, NasBench201)
 
 
 @dataclass(frozen=True)

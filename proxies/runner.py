@@ -112,8 +112,8 @@ def score_batch(
     timeout: float | None = None,
 ) -> dict[str, Score]:
     """Compute zero-cost proxies of one network on a probe batch of its task, as `score` does."""
-    options = {"rows": batch.rows, "sample_axis": batch.sample_axis}
-    return score(network, batch.inputs, batch.targets, proxies, seed, repeats, timeout, **options)
+    inputs, y, rows, axis = batch.inputs, batch.targets, batch.rows, batch.sample_axis
+    return score(network, inputs, y, proxies, seed, repeats, timeout, rows=rows, sample_axis=axis)
 
 
 def _check_network(network: Any, timeout: Any) -> None:

@@ -111,7 +111,7 @@ def create_app(
 
 
 def make_backend(settings: Settings, ensembles: EnsembleRegistry) -> Backend:
-    """Build the backend for the probe batches of all ensembles."""
+    """Build the backend, with the probe batches of all ensembles."""
     batches = _probe_batches(ensembles)
     if settings.backend == "inline":
         return InlineBackend(batches, str(ensembles.device))
@@ -151,5 +151,6 @@ def make_context(
 
 
 def _probe_batches(ensembles: EnsembleRegistry) -> dict[str, ProbeBatch]:
-    contexts = [ensembles.default_context, *(loaded.context for loaded in ensembles.ensembles.values())]
-    return {context.batch.fingerprint: context.batch for context in contexts}
+    """Return the batches that ensembles were fitted on; workers make all others."""
+    batches = (loaded.ensemble.batch for loaded in ensembles.ensembles.values())
+    return {batch.fingerprint: batch for batch in batches if batch is not None}

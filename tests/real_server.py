@@ -52,8 +52,8 @@ class Server:
 
     def architectures(self, n: int, seed: int = 1, depth: int = 4) -> list[Any]:
         """Sample distinct architectures."""
-        query = {"n": n, "depth": depth, "seed": seed}
-        architectures: list[Any] = self.client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+        body = {"number": n, "seed": seed, "fixed": {"depth": depth}}
+        architectures: list[Any] = self.client.post("/v1/spaces/gcn-nas/sample", json=body).json()["architectures"]
         return architectures
 
     def submit(self, architectures: Sequence[Any], key: str | None = None, **more: Any) -> str:

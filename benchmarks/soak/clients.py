@@ -29,7 +29,7 @@ BAD_REQUESTS: list[tuple[str, str, bytes, dict[str, str], int]] = [
     ("POST", "/v1/jobs", b'{"architectures": [{}], "compare": true}', JSON, 422),
     ("GET", "/v1/jobs/none", b"", {}, 422),
     ("GET", f"/v1/jobs/{'0' * 32}", b"", {}, 404),
-    ("GET", "/v1/spaces/none/sample", b"", {}, 404),
+    ("POST", "/v1/spaces/none/sample", b"{}", {"Content-Type": "application/json"}, 404),
     ("GET", "/nothing", b"", {}, 404),
     ("PUT", "/v1/jobs", b"{}", JSON, 405),
 ]

@@ -1,4 +1,4 @@
-"""Client of archrank, which predicts the accuracy of graph-convolutional architectures without training them.
+"""Client of archrank, which predicts the accuracy of neural architectures without training them.
 
 The package needs neither torch nor the server's packages:
 

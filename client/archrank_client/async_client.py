@@ -1,6 +1,6 @@
 """Client for asyncio."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -42,10 +42,12 @@ class AsyncClient:
         ensemble: str | None = None,
         combiner: str | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
         progress: Progress = False,
     ) -> list[Prediction | Failure]:
         """As `Client.predict`."""
-        options = request_options(proxies, explain, ensemble, combiner, seed)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
         return await self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
 
     async def rank(
@@ -57,10 +59,12 @@ class AsyncClient:
         ensemble: str | None = None,
         combiner: str | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
         progress: Progress = False,
     ) -> list[Ranked]:
         """As `Client.rank`."""
-        options = request_options(proxies, explain, ensemble, combiner, seed)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
         call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
         return rank_results(await call)
 
@@ -70,15 +74,26 @@ class AsyncClient:
         *,
         proxies: Sequence[str] | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        batch: Mapping[str, int] | None = None,
         progress: Progress = False,
     ) -> list[Scores | Failure]:
         """As `Client.score`."""
-        options = request_options(proxies, seed=seed)
+        options = request_options(proxies, seed=seed, space=space, settings=settings, batch=batch)
         return await self._operations.run_batch(SCORES, architectures, options, progress_callback(progress))
 
-    async def validate(self, architectures: Iterable[Any], *, progress: Progress = False) -> list[Validation | Failure]:
+    async def validate(
+        self,
+        architectures: Iterable[Any],
+        *,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        progress: Progress = False,
+    ) -> list[Validation | Failure]:
         """As `Client.validate`."""
-        return await self._operations.run_batch(VALIDATIONS, architectures, {}, progress_callback(progress))
+        options = request_options(space=space, settings=settings)
+        return await self._operations.run_batch(VALIDATIONS, architectures, options, progress_callback(progress))
 
     async def submit(
         self,
@@ -90,10 +105,13 @@ class AsyncClient:
         ensemble: str | None = None,
         combiner: str | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        batch: Mapping[str, int] | None = None,
         idempotency_key: str | None = None,
     ) -> "AsyncJob":
         """As `Client.submit`."""
-        options = request_options(proxies, explain, ensemble, combiner, seed)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch)
         status = await self._operations.submit(kind, architectures, options, idempotency_key)
         return AsyncJob(self._operations, status)
 
@@ -110,10 +128,28 @@ class AsyncClient:
         return await self._operations.spaces()
 
     async def sample(
-        self, n: int, *, space: str = "gcn-nas", seed: int = 0, depth: int | None = None
+        self,
+        n: int,
+        *,
+        space: str | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        **fixed: Any,
     ) -> list[Architecture]:
         """As `Client.sample`."""
-        return await self._operations.sample(n, space, seed, depth)
+        return await self._operations.sample(n, space, seed, settings, fixed)
+
+    async def mutate(
+        self,
+        architecture: Architecture,
+        n: int = 1,
+        *,
+        space: str | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[Architecture]:
+        """As `Client.mutate`."""
+        return await self._operations.mutate(architecture, n, space, seed, settings)
 
     async def ensembles(self) -> dict[str, Ensemble]:
         """As `Client.ensembles`."""

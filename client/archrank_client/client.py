@@ -1,6 +1,6 @@
 """Blocking client."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -55,6 +55,8 @@ class Client:
         ensemble: str | None = None,
         combiner: str | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
         progress: Progress = False,
     ) -> list[Prediction | Failure]:
         """Predict the accuracy of architectures.
@@ -64,9 +66,11 @@ class Client:
             proxies: names of the proxies to compute; all that the ensemble uses if None; none if empty, which predicts
                 from structure alone and builds no network.
             explain: explain each prediction, and suggest mutations that raise it.
-            ensemble: name of the ensemble; the server's default if None.
+            ensemble: name of the ensemble; if None, the server's default if it is of the space, else the space's first.
             combiner: name of the combiner; the ensemble's choice if None.
             seed: seed of weights and random draws; the ensemble's if None.
+            space: name of the search space, of all architectures; the one that they name if None.
+            settings: settings of the space that the ensemble must have, e.g. `{"dataset": "cora"}`.
             progress: True for a bar on a terminal, or a function of the number done and the total.
 
         Returns:
@@ -81,7 +85,7 @@ class Client:
             >>> prediction.interval.low < prediction.accuracy < prediction.interval.high
             True
         """
-        options = request_options(proxies, explain, ensemble, combiner, seed)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
         return run(self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress)))
 
     def rank(
@@ -93,6 +97,8 @@ class Client:
         ensemble: str | None = None,
         combiner: str | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
         progress: Progress = False,
     ) -> list[Ranked]:
         """Rank architectures by their predicted accuracy. The arguments are those of `predict`.
@@ -109,7 +115,7 @@ class Client:
             >>> best.rank, all(best.accuracy >= other.accuracy for other in others)
             (1, True)
         """
-        options = request_options(proxies, explain, ensemble, combiner, seed)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
         call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
         return rank_results(run(call))
 
@@ -119,9 +125,21 @@ class Client:
         *,
         proxies: Sequence[str] | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        batch: Mapping[str, int] | None = None,
         progress: Progress = False,
     ) -> list[Scores | Failure]:
-        """Compute proxy scores of architectures. The arguments are those of `predict`.
+        """Compute proxy scores of architectures, also of a space without an ensemble.
+
+        Args:
+            architectures: as for `predict`.
+            proxies: names of the proxies; all if None.
+            seed: as for `predict`.
+            space: as for `predict`.
+            settings: settings of the space; those of its ensemble if None, else the space's defaults.
+            batch: seed and sizes of a synthetic probe batch, e.g. `{"batch_size": 8}`; the ensemble's batch if None.
+            progress: as for `predict`.
 
         Returns:
             The result of each architecture, in order: its `Scores`, or a `Failure`.
@@ -129,11 +147,24 @@ class Client:
         Raises:
             ArchrankError: the whole call failed.
         """
-        options = request_options(proxies, seed=seed)
+        options = request_options(proxies, seed=seed, space=space, settings=settings, batch=batch)
         return run(self._operations.run_batch(SCORES, architectures, options, progress_callback(progress)))
 
-    def validate(self, architectures: Iterable[Any], *, progress: Progress = False) -> list[Validation | Failure]:
+    def validate(
+        self,
+        architectures: Iterable[Any],
+        *,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        progress: Progress = False,
+    ) -> list[Validation | Failure]:
         """Validate architectures, and count their parameters and FLOPs, without building a network.
+
+        Args:
+            architectures: as for `predict`.
+            space: as for `predict`.
+            settings: as for `score`.
+            progress: as for `predict`.
 
         Returns:
             The result of each architecture, in order: a `Validation`, or a `Failure`.
@@ -141,7 +172,8 @@ class Client:
         Raises:
             ArchrankError: the whole call failed.
         """
-        return run(self._operations.run_batch(VALIDATIONS, architectures, {}, progress_callback(progress)))
+        options = request_options(space=space, settings=settings)
+        return run(self._operations.run_batch(VALIDATIONS, architectures, options, progress_callback(progress)))
 
     def submit(
         self,
@@ -153,6 +185,9 @@ class Client:
         ensemble: str | None = None,
         combiner: str | None = None,
         seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        batch: Mapping[str, int] | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Submit a job, which continues without this process and over restarts of the server.
@@ -166,6 +201,9 @@ class Client:
             ensemble: as for `predict`.
             combiner: as for `predict`.
             seed: as for `predict`.
+            space: as for `predict`.
+            settings: as for `predict` or `score`.
+            batch: as for `score`.
             idempotency_key: submissions of the same architectures with the same key create one job.
 
         Raises:
@@ -178,7 +216,7 @@ class Client:
             ...     job.status().state, len(accuracies)
             ('done', 3)
         """
-        options = request_options(proxies, explain, ensemble, combiner, seed)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch)
         status = run(self._operations.submit(kind, architectures, options, idempotency_key))
         return Job(self._operations, status)
 
@@ -191,19 +229,54 @@ class Client:
         return run(self._operations.jobs(limit))
 
     def spaces(self) -> dict[str, dict[str, Any]]:
-        """Return the search spaces by name, with the notation of their architectures."""
+        """Return the search spaces by name: capabilities, settings, presets, JSON Schema of the architectures."""
         return run(self._operations.spaces())
 
-    def sample(self, n: int, *, space: str = "gcn-nas", seed: int = 0, depth: int | None = None) -> list[Architecture]:
+    def sample(
+        self,
+        n: int,
+        *,
+        space: str | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        **fixed: Any,
+    ) -> list[Architecture]:
         """Draw distinct random architectures.
 
         Args:
             n: number of architectures.
-            space: name of the search space.
+            space: name of the search space; the server's first one with an ensemble if None.
             seed: seed of the draw.
-            depth: number of layers; drawn if None.
+            settings: settings of the space; its defaults if None.
+            fixed: properties that the space can hold fixed, e.g. `depth=6` in `gcn-nas`.
+
+        Raises:
+            ArchrankError: the call failed, or the space has fewer architectures.
         """
-        return run(self._operations.sample(n, space, seed, depth))
+        return run(self._operations.sample(n, space, seed, settings, fixed))
+
+    def mutate(
+        self,
+        architecture: Architecture,
+        n: int = 1,
+        *,
+        space: str | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[Architecture]:
+        """Draw distinct random mutations of an architecture.
+
+        Args:
+            architecture: the architecture as JSON.
+            n: number of mutations, at most `limits().max_sample_size`; there may be fewer.
+            space: name of the search space; the one that the architecture names if None.
+            seed: as for `sample`.
+            settings: as for `sample`.
+
+        Raises:
+            ArchrankError: the call failed.
+        """
+        return run(self._operations.mutate(architecture, n, space, seed, settings))
 
     def ensembles(self) -> dict[str, Ensemble]:
         """Return the ensembles' cards by name."""

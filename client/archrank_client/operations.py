@@ -28,6 +28,7 @@ from archrank_client.errors import (
     split_by_architecture,
 )
 from archrank_client.events import JobEvents
+from archrank_client.options import request_options
 from archrank_client.payloads import (
     Payload,
     Payloads,
@@ -114,27 +115,55 @@ class Operations:
         """Return the ensembles' cards by name."""
         return read(Ensembles, await self._get("/v1/ensembles")).root
 
-    async def sample(self, n: int, space: str, seed: int, depth: int | None) -> list[Architecture]:
+    async def sample(
+        self,
+        n: int,
+        space: str | None,
+        seed: int,
+        settings: Mapping[str, Any] | None,
+        fixed: Mapping[str, Any],
+    ) -> list[Architecture]:
         """Return distinct random architectures; a larger sample begins with a smaller one of the same seed."""
         max_sample_size = (await self.limits()).max_sample_size
+        name = await self._default_space() if space is None else space
+        options = {**request_options(settings=settings), **({"fixed": dict(fixed)} if fixed else {})}
         sampled, without_new = dict[str, Architecture](), 0
         for part in count():
-            query = {"n": min(n, max_sample_size), "seed": (seed + part * SEED_STRIDE) % 2**32 if part else seed}
-            query |= {} if depth is None else {"depth": depth}
-            path = f"/v1/spaces/{quote(space, safe='')}/sample"
-            response = await self._transport.send(Request("GET", path, items=query["n"], params=query))
+            number, part_seed = min(n, max_sample_size), (seed + part * SEED_STRIDE) % 2**32 if part else seed
             before = len(sampled)
-            try:
-                architectures = read(Sample, response).architectures
-                sampled |= {canonical_json(architecture): architecture for architecture in architectures}
-            except ValueError as error:
-                raise unexpected_response(response, f"architectures: {error}") from error
+            sampled |= await self._draw(name, "sample", {"number": number, "seed": part_seed, **options})
             without_new = 0 if len(sampled) > before else without_new + 1
             if len(sampled) >= n:
                 break
             if without_new >= MAX_SAMPLES_WITHOUT_NEW:
                 raise InvalidRequestError(f"n: got {n}; allowed: at most {len(sampled)}, more were not found")
         return list(sampled.values())[:n]
+
+    async def mutate(
+        self, architecture: Architecture, n: int, space: str | None, seed: int, settings: Mapping[str, Any] | None
+    ) -> list[Architecture]:
+        """Return distinct random mutations of an architecture."""
+        name = space or architecture.get("space") or await self._default_space()
+        body = {"architecture": architecture, "number": n, "seed": seed, **request_options(settings=settings)}
+        return list((await self._draw(name, "mutate", body)).values())
+
+    async def _draw(self, space: str, action: str, body: Mapping[str, Any]) -> dict[str, Architecture]:
+        """Return drawn architectures by their canonical JSON."""
+        path = f"/v1/spaces/{quote(space, safe='')}/{action}"
+        request = Request("POST", path, items=body["number"], body=canonical_json(body).encode())
+        response = await self._transport.send(request)
+        try:
+            architectures = read(Sample, response).architectures
+            return {canonical_json(architecture): architecture for architecture in architectures}
+        except ValueError as error:
+            raise unexpected_response(response, f"architectures: {error}") from error
+
+    async def _default_space(self) -> str:
+        """Return the name of the first space with an ensemble, else of the first space."""
+        spaces = await self.spaces()
+        if not spaces:
+            raise UnexpectedResponseError("the server has no search space")
+        return next((name for name, space in spaces.items() if space.get("ensembles")), next(iter(spaces)))
 
     async def run_batch(
         self,

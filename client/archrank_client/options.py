@@ -1,15 +1,18 @@
 """Options of a request, as they are sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def request_options(
-    proxies: Sequence[str] | None,
+    proxies: Sequence[str] | None = None,
     explain: bool = False,
     ensemble: str | None = None,
     combiner: str | None = None,
     seed: int | None = None,
+    space: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    batch: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return the options that are set; the server chooses the others.
 
@@ -18,6 +21,14 @@ def request_options(
     """
     if isinstance(proxies, str):
         raise TypeError(f"proxies: got {proxies!r}; allowed: a list of names")
-    names = None if proxies is None else list(proxies)
-    options = {"proxies": names, "explain": explain or None, "ensemble": ensemble, "combiner": combiner, "seed": seed}
+    options = {
+        "proxies": None if proxies is None else list(proxies),
+        "explain": explain or None,
+        "ensemble": ensemble,
+        "combiner": combiner,
+        "seed": seed,
+        "space": space,
+        "settings": None if settings is None else dict(settings),
+        "batch": None if batch is None else dict(batch),
+    }
     return {name: value for name, value in options.items() if value is not None}

@@ -24,7 +24,7 @@ Count = Annotated[int, Field(ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Limit = Annotated[int, Field(ge=1, lt=2**63)]
 Architecture = dict[str, Any]
-"""An architecture as JSON, e.g. `{"space": "gcn-nas", "layers": [["L2", "S"], …]}`."""
+"""An architecture as JSON, with its `space`; `Client.spaces` returns the JSON Schema of its other fields."""
 
 
 class Document(BaseModel):
@@ -37,7 +37,7 @@ class FieldProblem(Document):
     """One refused value.
 
     Attributes:
-        field: path of the value in the request, e.g. `architectures[0].layers[2][1]`.
+        field: path of the value in the request, e.g. `architectures[0].space`.
         value: the refused value, as text.
         allowed: description of the allowed values.
     """
@@ -72,11 +72,11 @@ class ProxyScore(Document):
 
     Attributes:
         value: the score; None where it is not finite.
-        log: natural logarithm of the score, for proxies whose values explode with depth.
-        status: `ok` or `failed`.
+        log: natural logarithm of the score, for proxies whose values explode with the number of layers.
+        status: `ok`, `failed`, or `not_applicable` if the space's networks or task lack what the proxy needs.
         seconds: computing time, also of a cached score.
         error: reason of a failure.
-        note: remark of the proxy.
+        note: remark of the proxy; the reason where it is not applicable.
     """
 
     value: float | None
@@ -138,7 +138,7 @@ class Attribution(Document):
     """Shapley value of one feature group.
 
     Attributes:
-        feature_group: a layer's modules, the depth or a proxy.
+        feature_group: a part of the architecture, the stratum or a proxy.
         contribution: change of the predicted accuracy, a fraction.
     """
 
@@ -164,12 +164,14 @@ class SuggestedMutation(Document):
     """Mutation that raises the prediction from structure.
 
     Attributes:
-        mutation: `layer` (from 0), `module` and `action` (`add` or `remove`).
-        accuracy: predicted accuracy of the mutated architecture, a fraction.
+        mutation: the mutation in the words of the search space.
+        architecture: the mutated architecture.
+        accuracy: its predicted accuracy, a fraction.
         accuracy_gain: increase of the predicted accuracy, a fraction.
     """
 
     mutation: dict[str, Any]
+    architecture: dict[str, Any]
     accuracy: Fraction
     accuracy_gain: float
 
@@ -181,6 +183,7 @@ class Prediction(Document):
         accuracy: predicted accuracy, a fraction.
         interval: prediction interval of the accuracy.
         percentile: fraction of the reference set that is predicted worse.
+        stratum: stratum of the architecture, e.g. its number of layers; None in a space without features.
         ensemble: name of the ensemble; None from a server that does not name it.
         ensemble_hash: SHA-256 of the ensemble's artifact; None from a server that does not name it.
         combiner: name of the combiner that made this estimate.
@@ -200,6 +203,7 @@ class Prediction(Document):
     accuracy: Fraction
     interval: Interval
     percentile: Fraction
+    stratum: int | None = None
     ensemble: str | None = None
     ensemble_hash: str | None = None
     combiner: str
@@ -221,18 +225,20 @@ class Validation(Document):
     Attributes:
         architecture: the architecture in the server's notation.
         fingerprint: hash of the network, independent of the architecture's notation.
-        layers: number of layers.
-        parameters: number of weights.
-        flops: FLOPs of one forward pass of the probe batch.
+        stratum: stratum of the architecture, e.g. its number of layers; None in a space without features.
+        stratum_label: name of the stratum, e.g. `number of layers`.
+        parameters: number of weights; None in a space without costs.
+        flops: FLOPs of one forward pass of the probe batch; None in a space without costs.
         warnings: ways in which the architecture differs from the reference set.
     """
 
     ok: ClassVar[Literal[True]] = True
     architecture: Architecture
     fingerprint: str
-    layers: int
-    parameters: int
-    flops: int
+    stratum: int | None = None
+    stratum_label: str | None = None
+    parameters: int | None
+    flops: int | None
     warnings: FailFastList[str] = []
 
 
@@ -366,6 +372,8 @@ class Ensemble(Document):
         created_by: version of archrank that fitted the ensemble.
         space: name of the search space.
         settings: settings of the search space.
+        task: name of the data set, and name and range of the metric.
+        stratum_label: name of the strata, e.g. `number of layers`.
         benchmark: name, size and range of the benchmark.
         proxies: versions by proxy.
         batch: specification of the probe batch; None for an ensemble without proxies.
@@ -385,6 +393,8 @@ class Ensemble(Document):
     created_by: str | None = None
     space: str
     settings: dict[str, Any] = {}
+    task: dict[str, Any] | None = None
+    stratum_label: str | None = None
     benchmark: dict[str, Any]
     proxies: dict[str, str]
     batch: dict[str, Any] | None = None

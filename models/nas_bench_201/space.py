@@ -59,11 +59,10 @@ class NasBench201(
         """Return operations, edges, data sets and presets, as plain JSON."""
         return {
             "name": self.name,
-            "operations": list(OPERATIONS),
-            "edges": [f"{source}-{target}" for source, target in EDGES],
+            "editor": {"kind": "cell", "edges": [list(edge) for edge in EDGES], "operations": list(OPERATIONS)},
             "notations": list(architecture.NOTATIONS),
             "size": NUM_ARCHITECTURES,
-            "datasets": list(DATASETS),
+            "setting_choices": {"dataset": list(DATASETS)},
             "presets": dict(self.presets),
             "settings": self.settings,
         }
@@ -153,7 +152,7 @@ class NasBench201(
         return features.feature_group(arch, feature)
 
     def describe_mutation(self, before: NasBench201Architecture, after: NasBench201Architecture) -> dict[str, Any]:
-        """Describe a mutation as `{"edge", "before", "after"}`."""
+        """Describe a mutation as `{"edge", "from", "to"}`."""
         (edge,) = (i for i, (old, new) in enumerate(zip(before.ops, after.ops, strict=True)) if old != new)
         source, target = EDGES[edge]
-        return {"edge": f"{source}-{target}", "before": before.names[edge], "after": after.names[edge]}
+        return {"edge": f"{source}-{target}", "from": before.names[edge], "to": after.names[edge]}

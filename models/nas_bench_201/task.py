@@ -12,7 +12,7 @@ from models.task import ProbeBatch, Shapes, Task, check_batch
 if TYPE_CHECKING:
     from models.batch_spec import BatchSpec
 
-DEFAULT_BATCH_SIZE = 16
+DEFAULT_BATCH_SIZE = 8
 MAX_BATCH_SIZE = 1024
 
 

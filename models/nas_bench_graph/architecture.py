@@ -46,7 +46,7 @@ def from_key(key: int) -> NasBenchGraphArchitecture:
     Args:
         key: one of `all_keys()`.
     """
-    link, *ops = (key // 10**place % 10 for place in range(NODES, -1, -1))
+    link, *ops = map(int, f"{key:05d}")
     first, second, third, fourth = (OPERATIONS[op] for op in ops)
     return NasBenchGraphArchitecture(LINKS[link], (first, second, third, fourth))
 

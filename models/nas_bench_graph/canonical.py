@@ -41,6 +41,8 @@ INTERCHANGEABLE: dict[Link, slice] = {
 """Leaves with the same input, by topology."""
 TWO_CHAINS: Link = (0, 0, 1, 2)
 """The topology of two chains of two nodes, interchangeable as a whole."""
+PLACES = 10 ** np.arange(NODES, -1, -1)
+"""Value of each digit of a key."""
 SKIP = OPERATIONS.index("skip")
 ALL_SKIP = 88_888
 """The number that a cell of skips alone would have as a key."""
@@ -64,9 +66,27 @@ def all_keys() -> Ints:
     return keys
 
 
-def digits(keys: Ints) -> Ints:
-    """Return topology and operations of keys as their digits, (n, 5)."""
-    return keys[:, None] // 10 ** np.arange(NODES, -1, -1) % 10
+def lookup(link: Ints, ops: Ints) -> Ints:
+    """Return the keys of raw cells, (n,), those of skips alone as `ALL_SKIP`.
+
+    Args:
+        link: input of each node, (n, 4).
+        ops: index of each node's operation, (n, 4).
+    """
+    keys: Ints = canonical_keys()[(_raw_index(link), *ops.T)]
+    return keys
+
+
+def link_and_ops(keys: Ints) -> tuple[Ints, Ints]:
+    """Return inputs and operations of the nodes of keys, each (n, 4)."""
+    digits = keys[:, None] // PLACES % 10
+    return np.array(LINKS)[digits[:, 0]], digits[:, 1:]
+
+
+def _raw_index(link: Ints) -> Ints:
+    """Index of each topology in `RAW_LINKS`, (n,)."""
+    index: Ints = link @ np.array([0, 12, 4, 1])
+    return index
 
 
 def _keys(link: Ints, ops: Ints) -> Ints:
@@ -74,7 +94,7 @@ def _keys(link: Ints, ops: Ints) -> Ints:
     link, ops = _skips_first(link, ops)
     index, ops = _relabeled(link, ops)
     ops = _sorted(index, ops)
-    return np.column_stack([index, ops]) @ 10 ** np.arange(NODES, -1, -1)
+    return np.column_stack([index, ops]) @ PLACES
 
 
 def _skips_first(link: Ints, ops: Ints) -> tuple[Ints, Ints]:
@@ -108,7 +128,7 @@ def _is_raw(link: Ints, ops: Ints) -> NDArray[np.bool_]:
 def _relabeled(link: Ints, ops: Ints) -> tuple[Ints, Ints]:
     """Index of the isomorphic canonical topology, (n,), and the operations of its nodes, (n, 4)."""
     table = np.array([_relabeling(raw) for raw in RAW_LINKS])
-    row = table[link @ [0, 12, 4, 1]]
+    row = table[_raw_index(link)]
     return row[:, 0], np.take_along_axis(ops, row[:, 1:], axis=1)
 
 

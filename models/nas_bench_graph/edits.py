@@ -7,56 +7,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.nas_bench_graph.architecture import NasBenchGraphArchitecture, from_key
-from models.nas_bench_graph.canonical import ALL_SKIP, LINKS, NODES, RAW_LINKS, Ints, all_keys, canonical_keys, digits
+from models.nas_bench_graph.canonical import (
+    ALL_SKIP,
+    NODES,
+    RAW_LINKS,
+    SKIP,
+    Ints,
+    all_keys,
+    canonical_keys,
+    link_and_ops,
+    lookup,
+)
 from models.nas_bench_graph.datasets import OPERATIONS
+from models.nas_bench_graph.features import path_sums
 
 
 def neighbor_keys(key: int, operations: tuple[str, ...]) -> Ints:
     """Return the keys of an architecture's neighbors, increasing.
 
     Two architectures are neighbors if one choice, the operation or the input of one node, turns the canonical form of
-    one of them into a cell of the other.
+    one of them into a description of the other.
 
     Args:
         key: key of the architecture.
         operations: operations that neighbors may have.
     """
-    keys, starts, neighbors = _adjacency()
-    row = int(np.searchsorted(keys, key))
-    found = neighbors[starts[row] : starts[row + 1]]
-    return found[has_operations(found, operations)]
+    forward = lookup(*_changed(*link_and_ops(np.array([key]))))
+    index, *ops = np.nonzero(canonical_keys() == key)
+    raw_cells = _changed(np.array(RAW_LINKS)[index], np.stack(ops, axis=1))
+    backward = lookup(*raw_cells)
+    is_canonical = (np.hstack(link_and_ops(backward)) == np.hstack(raw_cells)).all(axis=1)
+    neighbors = np.setdiff1d(np.concatenate([forward, backward[is_canonical]]), [key, ALL_SKIP])
+    return neighbors[has_operations(neighbors, operations)]
+
+
+def _changed(link: Ints, ops: Ints) -> tuple[Ints, Ints]:
+    """Inputs and operations of all cells that one choice makes of n cells, each (46 n, 4)."""
+    links, operations = [], []
+    for node in range(NODES):
+        for op in range(len(OPERATIONS)):
+            links.append(link)
+            operations.append(_with(ops, node, op))
+        for source in range(node + 1):
+            links.append(_with(link, node, source))
+            operations.append(ops)
+    return np.concatenate(links), np.concatenate(operations)
+
+
+def _with(cells: Ints, node: int, value: int) -> Ints:
+    """Copy of inputs or operations, (n, 4), with one value for a node of all cells."""
+    cells = cells.copy()
+    cells[:, node] = value
+    return cells
+
+
+@lru_cache(maxsize=16)
+def support(operations: tuple[str, ...], depth: int | None = None) -> Ints:
+    """Return the keys with only some operations, increasing; those of one depth if it is given."""
+    keys: Ints = all_keys()[has_operations(all_keys(), operations)]
+    if depth is not None:
+        link, ops = link_and_ops(keys)
+        keys = keys[path_sums(link, ops != SKIP).max(axis=1) == depth]
+    return keys
 
 
 def has_operations(keys: Ints, operations: tuple[str, ...]) -> NDArray[np.bool_]:
     """Return true for the keys that have only some operations, (n,)."""
-    return np.isin(digits(keys)[:, 1:], [OPERATIONS.index(op) for op in operations]).all(axis=1)
-
-
-@lru_cache(maxsize=1)
-def _adjacency() -> tuple[Ints, Ints, Ints]:
-    """All keys, increasing, the start of each key's neighbors, and the neighbors of all keys one after another."""
-    keys, table = all_keys(), canonical_keys()
-    cells = digits(keys)
-    cells[:, 0] = np.array([RAW_LINKS.index(link) for link in LINKS])[cells[:, 0]]
-    changed = [table[tuple(cells.T)]]
-    for node in range(NODES):
-        for op in range(len(OPERATIONS)):
-            changed.append(table[tuple(_with(cells, node + 1, np.array(op)).T)])
-        for source in range(node + 1):
-            raw = [RAW_LINKS.index((*link[:node], source, *link[node + 1 :])) for link in RAW_LINKS]
-            changed.append(table[tuple(_with(cells, 0, np.array(raw)[cells[:, 0]]).T)])
-    after = np.concatenate(changed)
-    before = np.tile(keys, len(changed))
-    different = (after != before) & (after != ALL_SKIP)
-    before, after = before[different], after[different]
-    edges = np.unique(np.concatenate([before * 10**5 + after, after * 10**5 + before]))
-    return keys, np.searchsorted(edges, np.append(keys, 10**5) * 10**5), edges % 10**5
-
-
-def _with(cells: Ints, column: int, values: Ints) -> Ints:
-    cells = cells.copy()
-    cells[:, column] = values
-    return cells
+    _, ops = link_and_ops(keys)
+    allowed = np.isin(ops, [OPERATIONS.index(op) for op in operations])
+    has_only: NDArray[np.bool_] = np.logical_and.reduce(allowed, axis=1)
+    return has_only
 
 
 def mutate(
@@ -70,12 +90,9 @@ def crossover(
     first: NasBenchGraphArchitecture, second: NasBenchGraphArchitecture, rng: np.random.Generator
 ) -> NasBenchGraphArchitecture:
     """Take input and operation of each node from a random parent; a cell of skips alone becomes the first parent."""
-    parents = [(arch.link, [OPERATIONS.index(op) for op in arch.ops]) for arch in (first, second)]
-    chosen = [parents[int(index)] for index in rng.integers(2, size=NODES)]
-    link = tuple(parent[0][node] for node, parent in enumerate(chosen))
-    ops = [parent[1][node] for node, parent in enumerate(chosen)]
-    index = next(i for i, raw in enumerate(RAW_LINKS) if raw == link)
-    key = int(canonical_keys()[(index, *ops)])
+    link, ops = link_and_ops(np.array([int(first.digits), int(second.digits)]))
+    parent, nodes = rng.integers(2, size=NODES), np.arange(NODES)
+    key = int(lookup(link[parent, nodes][None], ops[parent, nodes][None])[0])
     return first if key == ALL_SKIP else from_key(key)
 
 

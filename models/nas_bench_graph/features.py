@@ -6,7 +6,7 @@ left out; the depth of an architecture is that of its deepest leaf. A *leaf* is 
 Names by group: `link=8` (one-hot topology), `node2.gat` (operation by node of the canonical form), `all.gat`,
 `leaf.gat`, `input.gat` and `depth2.gat` (number of nodes with an operation: anywhere, among the leaves, reading the
 cell's input, at a depth), `pair.gcn.gat` (number of gat that read a gcn), `sum.nodes`, `sum.path_max`, `sum.path_min`
-and `sum.path_mean` (number of operations of a kind: in the cell, on the paths to its leaves), and the shape of the cell.
+and `sum.path_mean` (number of operations of a kind, in the cell and on the paths to its leaves), and the cell's shape.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def feature_values(archs: Sequence[NasBenchGraphArchitecture]) -> Array:
     ops = np.array([[OPERATIONS.index(op) for op in arch.ops] for arch in archs], dtype=np.int64).reshape(-1, NODES)
     link, is_leaf, is_skip = _INPUTS[index], _IS_LEAF[index], ops == SKIP
     one_hot = np.eye(len(OPERATIONS))[ops]
-    depth, rows = _path_sums(link, ~is_skip), np.arange(len(ops))[:, None]
+    depth, rows = path_sums(link, ~is_skip), np.arange(len(ops))[:, None]
     is_input = depth[rows, link] == 0
     operation = np.column_stack([np.full(len(ops), SKIP), ops])
     parents = np.where(is_input, SKIP, operation[rows, link])
@@ -82,7 +82,7 @@ def _count(nodes: NDArray[np.bool_]) -> Ints:
     return np.count_nonzero(nodes, axis=1, keepdims=True)
 
 
-def _path_sums(link: Ints, values: NDArray[np.bool_]) -> Array:
+def path_sums(link: Ints, values: NDArray[np.bool_]) -> Array:
     """Sum values of nodes, (n, 4), along the path from the cell's input to each state, (n, 5)."""
     sums, rows = np.zeros((len(link), NODES + 1)), np.arange(len(link))
     for node in range(NODES):
@@ -99,7 +99,7 @@ def _leaf_statistics(values: Array, is_leaf: NDArray[np.bool_]) -> Array:
 
 def _kind_statistics(link: Ints, is_leaf: NDArray[np.bool_], is_kind: NDArray[np.bool_]) -> Array:
     """`PATH_STATISTICS` of a kind of operations, (n, 4)."""
-    paths = _path_sums(link, is_kind)[:, 1:]
+    paths = path_sums(link, is_kind)[:, 1:]
     return np.column_stack([is_kind.sum(axis=1), _leaf_statistics(paths, is_leaf)])
 
 

@@ -1,14 +1,16 @@
 """The `nas-bench-graph` network (Qin et al., NeurIPS 2022): one cell of four nodes over a graph."""
 
 import zlib
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.nas_bench_graph.architecture import NasBenchGraphArchitecture
+from models.nas_bench_graph.cost import network_cost
 from models.nas_bench_graph.datasets import Dataset
 from models.nas_bench_graph.layers import LAYERS, Attention, FullyConnected, Graph, Layer
+from models.task import Shapes
 
 
 class Node(nn.Module):
@@ -41,19 +43,18 @@ class Cell(nn.Module):
     """Four nodes, each with one input: (nodes, F or d) → the leaves' states side by side, (nodes, leaves · d).
 
     Args:
-        link: input of each node: 0 for the cell's, k for node k.
-        ops: operation of each node.
-        dataset: data set, which sets F, d and dropout.
+        arch: architecture.
+        dataset: data set, which sets F and d.
         dropout: dropout probability.
     """
 
-    def __init__(self, link: Sequence[int], ops: Sequence[str], dataset: Dataset, dropout: float) -> None:
+    def __init__(self, arch: NasBenchGraphArchitecture, dataset: Dataset, dropout: float) -> None:
         super().__init__()
-        self.link = tuple(link)
-        self.leaves = tuple(state for state in range(1, len(link) + 1) if state not in link)
+        self.link = arch.link
+        self.leaves = tuple(state for state in range(1, len(arch.link) + 1) if state not in arch.link)
         self.nodes = nn.ModuleList()
         raw = [not dataset.has_pre]
-        for source, op in zip(link, ops, strict=True):
+        for source, op in zip(arch.link, arch.ops, strict=True):
             features = dataset.num_features if raw[source] else dataset.width
             if op == "gat":
                 layer: Layer = Attention(features, dataset.width, self_loops=not dataset.is_multilabel)
@@ -76,20 +77,19 @@ class NasBenchGraphNetwork(nn.Module):
     Edges are int64 pairs (source, target), both directions of each link, without self-loops.
 
     Args:
-        link: input of each node: 0 for the cell's, k for node k.
-        ops: operation of each node.
+        arch: architecture.
         dataset: data set, which sets F, C, d and the layers around the cell.
         dropout: dropout probability, in front of the network and of each node's layer.
     """
 
     supports_tape = True
 
-    def __init__(self, link: Sequence[int], ops: Sequence[str], dataset: Dataset, dropout: float = 0.0) -> None:
+    def __init__(self, arch: NasBenchGraphArchitecture, dataset: Dataset, dropout: float = 0.0) -> None:
         super().__init__()
-        self.ops, self.dropout = tuple(ops), dropout
+        self.arch, self.dataset, self.dropout = arch, dataset, dropout
         width, outputs = dataset.width, dataset.num_outputs
         self.pre = FullyConnected(dataset.num_features, width) if dataset.has_pre else None
-        self.cell = Cell(link, ops, dataset, dropout)
+        self.cell = Cell(arch, dataset, dropout)
         self.fc = FullyConnected(len(self.cell.leaves) * width, width if dataset.has_post else outputs)
         self.post = FullyConnected(width, outputs) if dataset.has_post else None
 
@@ -101,7 +101,11 @@ class NasBenchGraphNetwork(nn.Module):
     @property
     def units(self) -> tuple[nn.Module, ...]:
         """Nodes that compute, those that skip left out, in the order of execution (used by meco)."""
-        return tuple(node for node, op in zip(self.cell.nodes, self.ops, strict=True) if op != "skip")
+        return tuple(node for node, op in zip(self.cell.nodes, self.arch.ops, strict=True) if op != "skip")
+
+    def flops(self, shapes: Shapes) -> int:
+        """Count the FLOPs of one forward pass of (nodes, F) and (2, E), as `network_cost` does."""
+        return network_cost(self.arch.link, self.arch.ops, self.dataset, shapes).flops
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Map (nodes, F) and (2, E) to logits (nodes, C)."""
@@ -115,9 +119,7 @@ class NasBenchGraphNetwork(nn.Module):
         return x
 
 
-def build(
-    link: Sequence[int], ops: Sequence[str], dataset: Dataset, seed: int, dropout: float = 0.0
-) -> NasBenchGraphNetwork:
+def build(arch: NasBenchGraphArchitecture, dataset: Dataset, seed: int, dropout: float = 0.0) -> NasBenchGraphNetwork:
     """Build a network at initialization.
 
     Every tensor has its own random generator, seeded by (seed, key): the same operation at the same node has the same
@@ -125,14 +127,13 @@ def build(
     construction nor the global random state matters. The distributions are `Layer.init_bound`'s.
 
     Args:
-        link: input of each node: 0 for the cell's, k for node k.
-        ops: operation of each node.
+        arch: architecture.
         dataset: data set.
         seed: seed of the initial weights.
         dropout: dropout probability; 0 for scores, which are not to be random, `dataset.dropout` for training.
     """
     with torch.device("meta"):
-        network = NasBenchGraphNetwork(link, ops, dataset, dropout)
+        network = NasBenchGraphNetwork(arch, dataset, dropout)
     network.to_empty(device="cpu")
     with torch.no_grad():
         for prefix, module in network.named_modules():

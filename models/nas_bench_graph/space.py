@@ -11,7 +11,7 @@ from common.errors import InputError
 from models.base import BuildableSpace, Cost, CostedSpace, EditableSpace, EncodedSpace, FeatureGroup
 from models.nas_bench_graph import architecture, edits, feature_descriptions
 from models.nas_bench_graph.architecture import NasBenchGraphArchitecture, from_key
-from models.nas_bench_graph.canonical import LINKS, NODES, all_keys
+from models.nas_bench_graph.canonical import LINKS, NODES
 from models.nas_bench_graph.cost import network_cost
 from models.nas_bench_graph.datasets import DATASETS, OPERATIONS, get_dataset
 from models.nas_bench_graph.features import DEPTHS, FEATURE_NAMES, KINDS, LAYERS, PATH_STATISTICS, SHAPE, feature_values
@@ -58,13 +58,14 @@ class NasBenchGraph(
         """Return topologies, operations, data set and presets, as plain JSON."""
         return {
             "name": self.name,
-            "nodes": NODES,
-            "operations": list(self._operations),
+            "editor": {"kind": "cell", "nodes": NODES, "operations": list(self._operations)},
             "links": [list(link) for link in LINKS],
-            "size": int(edits.has_operations(all_keys(), self._operations).sum()),
+            "size": len(edits.support(self._operations)),
             "dataset": {**asdict(self._task.dataset), "operations": list(self._operations)},
-            "datasets": list(DATASETS),
-            "presets": dict(self.presets),
+            "setting_choices": {"dataset": list(DATASETS)},
+            "presets": {
+                name: preset for name, preset in self.presets.items() if set(preset["ops"]) <= set(self._operations)
+            },
             "settings": self.settings,
         }
 
@@ -82,7 +83,7 @@ class NasBenchGraph(
 
     def build(self, arch: NasBenchGraphArchitecture, seed: int = 0) -> NasBenchGraphNetwork:
         """Build a network at initialization, without dropout."""
-        return build(arch.link, arch.ops, self._task.dataset, seed)
+        return build(arch, self._task.dataset, seed)
 
     def cost(self, arch: NasBenchGraphArchitecture, shapes: Shapes | None = None) -> Cost:
         """Count parameters, and FLOPs of one forward pass; by default of the data set's whole graph."""
@@ -94,7 +95,7 @@ class NasBenchGraph(
     @property
     def largest(self) -> NasBenchGraphArchitecture:
         """Four leaves that have two weight matrices each, and pass messages of the cell's input."""
-        return NasBenchGraphArchitecture((0, 0, 0, 0), ("sage",) * NODES)
+        return NasBenchGraphArchitecture((0, 0, 0, 0), ("sage", "sage", "sage", "sage"))
 
     @property
     def feature_names(self) -> tuple[str, ...]:

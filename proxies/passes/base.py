@@ -105,7 +105,7 @@ class ProxyInput:
         """Trace a forward pass, in float64 if the network fails in its own precision."""
         with self.isolated_rng():
             traced = attempt(lambda: trace_forward(self.copy(), batch.inputs))
-            if not isinstance(traced, Exception):
+            if isinstance(traced, ForwardTrace):
                 return traced
             return trace_forward(in_double(self.copy()), batch.double().inputs)
 

@@ -18,7 +18,7 @@ WeightHook = WeightNorm | SpectralNorm | BasePruningMethod
 
 TAPE_MODULES = frozenset(
     {nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.ReLU, nn.Identity}
-    | {nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d}
+    | {nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d}
     | {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 )
 """PyTorch modules that a network with `supports_tape` may contain."""

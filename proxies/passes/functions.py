@@ -12,12 +12,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from typing_extensions import override
 
 from proxies.passes import tie_aware_softmax
+from proxies.passes.products import product_of
 
 Function = Callable[..., Any]
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 TRANSPOSED = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)
 LINEAR = (functional.linear,)
-BATCH_NORMS = (functional.batch_norm, torch.batch_norm)
+LAYERS = CONVOLUTIONS + TRANSPOSED + LINEAR
+BATCH_NORMS = {functional.batch_norm: 2, torch.batch_norm: 4}
+"""Functions, with the position of the argument `running_var`."""
 DROPOUTS = (
     *(functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d, functional.alpha_dropout),
     *(functional.feature_alpha_dropout, torch.dropout, torch.alpha_dropout, torch.feature_dropout),
@@ -77,17 +80,19 @@ class TieAwareSoftmax(FunctionMode):
 
 @dataclass(frozen=True)
 class LayerCall:
-    """Call of a convolution or linear layer.
+    """Call of a convolution, linear layer or matrix product with a weight.
 
     Attributes:
         weight: W as it was used, an alias for this call alone.
         z: the output, before anything is written into it.
-        channels: the dimension of z with W's output channels; 0 for a single row without a dimension of rows.
+        channels: the dimension of z with W's output channels.
+        is_single: True if z is a single row, without a dimension of rows.
     """
 
     weight: Tensor
     z: Tensor
     channels: int
+    is_single: bool = False
 
     @property
     def weights_per_channel(self) -> int:
@@ -96,11 +101,11 @@ class LayerCall:
 
     def rows(self, tensor: Tensor) -> Tensor:
         """Return z, or a tensor shaped as z, as (rows, channels, …)."""
-        return tensor[None] if self.channels == 0 else tensor.movedim(self.channels, 1)
+        return tensor[None] if self.is_single else tensor.movedim(self.channels, 1)
 
 
 class CallRecorder(FunctionMode):
-    """Mode that records calls of convolutions and linear layers, in the order in which they run.
+    """Mode that records calls of layers, in the order in which they run.
 
     Attributes:
         calls: recorded until the mode ends; a checkpoint that recomputes its part in the backward pass adds none.
@@ -112,15 +117,21 @@ class CallRecorder(FunctionMode):
 
     @override
     def call(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        is_convolution = func in CONVOLUTIONS + TRANSPOSED
-        if not is_convolution and func not in LINEAR:
+        product = product_of(func, args, kwargs)
+        if product is not None:
+            alias = product.weight.view_as(product.weight)
+            z = product.apply(product.x, alias)
+            self.calls.append(LayerCall(alias, z, product.channels))
+            return product.added(z)
+        if func not in LAYERS:
             return func(*args, **kwargs)
         x, weight = argument("input", 0, args, kwargs), argument("weight", 1, args, kwargs)
         alias = weight.view_as(weight)
         rest = {name: value for name, value in kwargs.items() if name not in ("input", "weight")}
         z = func(x, alias, *args[2:], **rest)
-        channels = (1 if z.ndim == weight.ndim else 0) if is_convolution else z.ndim - 1
-        self.calls.append(LayerCall(alias, z, channels))
+        is_single = z.ndim < weight.ndim
+        channels = z.ndim - 1 if func in LINEAR else z.ndim - (weight.ndim - 1)
+        self.calls.append(LayerCall(alias, z, channels, is_single))
         return z.clone()
 
 

@@ -40,31 +40,33 @@ class GradientSignPass(Pass):
         weights = inputs.weights(network)
         sums: list[Tensor] = []
         for part in gradient_rows(inputs.batch).chunks(chunks):
-            chunk = (_signs if part.has_samples else _signs_on_graph)(network, weights, part)
+            chunk = (_signs if part.has_samples else _signs_on_graph)(inputs, network, part)
             sums = [total.add_(more) for total, more in zip(sums, chunk, strict=True)] if sums else chunk
         yield Need.GRADIENT_SIGNS, GradientSigns(sums, sum(weight.numel() for weight in weights))
 
 
-def _signs(network: nn.Module, weights: Sequence[Tensor], batch: Batch) -> list[Tensor]:
+def _signs(inputs: ProxyInput, network: nn.Module, batch: Batch) -> list[Tensor]:
     """Return `Σ_n sign(g_n)` by weight, with the gradient of one sample and one weight in memory at a time."""
-    with Tape(without_batch_norm=True) as tape:
+    with Tape(without_batch_norm=True, with_products=not inputs.supports_tape) as tape:
         logits = forward_logits(network, batch, as_leaf(batch.x))
     uses: dict[Tensor, list[BackwardRecord]] = {}
     for record in tape.differentiate(loss_of(logits, batch, reduction="sum")):
         uses.setdefault(record.call.weight, []).append(record)
     samples = len(batch.y)
-    sums = gather_by_weight(weights, list(uses), [_sum_of_signs(records, samples) for records in uses.values()])
+    sums = gather_by_weight(
+        inputs.weights(network), list(uses), [_sum_of_signs(records, samples) for records in uses.values()]
+    )
     return [total for _, total in sums]
 
 
-def _signs_on_graph(network: nn.Module, weights: Sequence[Tensor], batch: Batch) -> list[Tensor]:
+def _signs_on_graph(inputs: ProxyInput, network: nn.Module, batch: Batch) -> list[Tensor]:
     """Return `Σ_n sign(g_n)` by weight, n the labelled rows of one graph."""
-    with Tape(without_batch_norm=True) as tape:
+    with Tape(without_batch_norm=True, with_products=not inputs.supports_tape) as tape:
         logits = forward_logits(network, batch, as_leaf(batch.x))
     sums: list[Tensor] = []
     for n in range(len(batch.y)):
         records = tape.differentiate(loss_of(logits, batch.with_labels([n])), retain_graph=True)
-        signs = [gradient.sign_() for _, gradient in weight_gradients(weights, records)]
+        signs = [gradient.sign_() for _, gradient in weight_gradients(inputs.weights(network), records)]
         sums = [total.add_(more) for total, more in zip(sums, signs, strict=True)] if sums else signs
     return sums
 

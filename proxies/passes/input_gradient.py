@@ -44,6 +44,6 @@ class InputGradientPass(Pass):
 
 def _input_gradient(network: nn.Module, batch: Batch) -> Tensor:
     x = as_leaf(batch.x)
-    with Tape(backward_in=torch.float32, without_batch_norm=True):
+    with Tape(backward_in=torch.float32, without_batch_norm=True, with_products=False):
         logits = forward_logits(network, batch, x)
     return input_gradient(logits, x, batch)

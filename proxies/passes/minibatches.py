@@ -1,6 +1,6 @@
 """Pass of zico: the gradients of each half of the labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,7 @@ class MinibatchPass(Pass):
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = inputs.copy(in_place=False)
-        weights = inputs.weights(network)
-        gradients = [_gradients(network, weights, half) for half in minibatches(inputs.batch)]
+        gradients = [_gradients(inputs, network, half) for half in minibatches(inputs.batch)]
         yield Need.MINIBATCH_GRADIENTS, [torch.stack(both) for both in zip(*gradients, strict=True)]
 
 
@@ -40,7 +39,10 @@ def minibatches(batch: Batch) -> list[Batch]:
     return [batch.with_labels(range(i, len(batch.y), NUM_MINIBATCHES)) for i in range(NUM_MINIBATCHES)]
 
 
-def _gradients(network: nn.Module, weights: Sequence[Tensor], batch: Batch) -> list[Tensor]:
-    with Tape() as tape:
+def _gradients(inputs: ProxyInput, network: nn.Module, batch: Batch) -> list[Tensor]:
+    with Tape(with_products=not inputs.supports_tape) as tape:
         logits = forward_logits(network, batch, as_leaf(batch.x))
-    return [gradient for _, gradient in weight_gradients(weights, tape.differentiate(loss_of(logits, batch)))]
+    return [
+        gradient
+        for _, gradient in weight_gradients(inputs.weights(network), tape.differentiate(loss_of(logits, batch)))
+    ]

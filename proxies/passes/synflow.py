@@ -26,7 +26,7 @@ class SynflowPass(Pass):
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = take_absolute(inputs.copy(in_place=False))
-        with Tape(tie_aware=True, without_batch_norm=True) as tape:
+        with Tape(tie_aware=True, without_batch_norm=True, with_products=not inputs.supports_tape) as tape:
             total = network(*input_of_ones(inputs.batch).arguments()).sum()
         yield Need.SYNFLOW, weight_gradients(inputs.weights(network), tape.differentiate(total))
 

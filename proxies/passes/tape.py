@@ -1,4 +1,4 @@
-"""Tape of a forward pass: every call of a convolution, linear layer, ReLU and batch norm.
+"""Tape of a forward pass: every call of a layer, ReLU and batch norm.
 
 Calls are intercepted as functions, whichever module makes them; one call may do the work of several modules with their
 weights concatenated.
@@ -17,6 +17,7 @@ from proxies.passes import convolution, tie_aware_softmax
 from proxies.passes.base import WeightGradient
 from proxies.passes.functions import BATCH_NORMS, CONVOLUTIONS, LINEAR, SOFTMAXES, Function, FunctionMode, argument
 from proxies.passes.normalisation import batch_norm
+from proxies.passes.products import Product, product_of
 
 RELUS = (torch.relu, functional.relu, Tensor.relu)
 RELUS_IN_PLACE = (torch.relu_, Tensor.relu_)
@@ -24,29 +25,35 @@ RELUS_IN_PLACE = (torch.relu_, Tensor.relu_)
 
 @dataclass(frozen=True)
 class TapedCall:
-    """Call of a convolution or linear layer.
+    """Call of a convolution, linear layer or matrix product with a weight.
 
     Attributes:
         x: the input, an alias for this call alone, so that ∂/∂x is the part of this call.
         weight: W as it was used, which may be computed from several parameters.
         z: the output.
         bias: the bias, or None.
-        options: of a convolution; None for a linear layer.
+        options: of a convolution; None for any other call.
+        product: the matrix product; None for a convolution or linear layer.
     """
 
     x: Tensor
     weight: Tensor
     z: Tensor
     bias: Tensor | None
-    options: convolution.ConvolutionOptions | None
+    options: convolution.ConvolutionOptions | None = None
+    product: Product | None = None
 
     @property
     def channels(self) -> int:
         """The dimension of z with W's output channels."""
+        if self.product is not None:
+            return self.product.channels
         return self.z.ndim - 1 if self.options is None else 1
 
     def apply(self, weight: Tensor) -> Tensor:
         """Return z with another weight and without bias."""
+        if self.product is not None:
+            return self.product.apply(self.x, weight)
         if self.options is None:
             return self.x @ weight.T
         return convolution.forward(self.x, weight, self.options)
@@ -64,6 +71,11 @@ class TapedCall:
     def weight_gradient(self, gradient: Tensor, rows: slice = slice(None)) -> Tensor:
         """Return ∂/∂W, shaped as the weight, from ∂/∂z, for the given rows of the input. No autograd."""
         x, gradient = self.x[rows], gradient[rows]
+        if self.product is not None:
+            with torch.enable_grad():
+                weight = self.weight.detach().requires_grad_()
+                z = self.product.apply(x.detach(), weight)
+            return torch.autograd.grad(z, weight, gradient)[0]
         if self.options is None:
             return gradient.flatten(0, -2).T @ x.flatten(0, -2)
         return convolution.weight_gradient(x, gradient, self.weight, self.options)
@@ -93,16 +105,23 @@ class Tape(FunctionMode):
         backward_in: precision of the convolutions' input gradients; that of their inputs where None.
         tie_aware: a softmax treats entries that differ by rounding as equal.
         without_batch_norm: every batch norm is the identity.
+        with_products: matrix products with a weight are layers; False for a network without any, which saves the search
+            for weights among the factors of all products.
 
     Attributes:
-        calls: calls of convolutions and linear layers, in their order.
+        calls: calls of layers, in their order.
         relu_inputs: inputs of ReLUs, in the order of the calls.
     """
 
     def __init__(
-        self, backward_in: torch.dtype | None = None, tie_aware: bool = False, without_batch_norm: bool = False
+        self,
+        backward_in: torch.dtype | None = None,
+        tie_aware: bool = False,
+        without_batch_norm: bool = False,
+        with_products: bool = True,
     ) -> None:
         super().__init__()
+        self._with_products = with_products
         self._backward_in, self._tie_aware, self._without_batch_norm = backward_in, tie_aware, without_batch_norm
         self.calls: list[TapedCall] = []
         self.relu_inputs: list[Tensor] = []
@@ -117,6 +136,8 @@ class Tape(FunctionMode):
             if self._without_batch_norm:
                 return argument("input", 0, args, kwargs)
             return batch_norm(*args, **kwargs) if func is functional.batch_norm else func(*args, **kwargs)
+        if self._with_products and (product := product_of(func, args, kwargs)) is not None:
+            return self._multiply(product)
         if func in SOFTMAXES and self._tie_aware:
             return tie_aware_softmax.softmax(*args, **kwargs)
         if func in RELUS_IN_PLACE or (func in RELUS and kwargs.get("inplace")):
@@ -157,8 +178,14 @@ class Tape(FunctionMode):
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
         x, b = input.view_as(input), None if bias is None else bias.detach()
         z = functional.linear(x, weight.detach(), b)
-        self.calls.append(TapedCall(x, weight, z, b, None))
+        self.calls.append(TapedCall(x, weight, z, b))
         return z
+
+    def _multiply(self, product: Product) -> Tensor:
+        x = product.x.view_as(product.x)
+        z = product.apply(x, product.weight.detach())
+        self.calls.append(TapedCall(x, product.weight, z, None, product=product))
+        return product.added(z)
 
 
 def gather_by_weight(

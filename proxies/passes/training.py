@@ -50,7 +50,7 @@ class TrainingPass(Pass):
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network, batch, x = inputs.copy(in_place=False), inputs.batch, as_leaf(inputs.x)
-        with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape() as tape:
+        with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape(with_products=not inputs.supports_tape) as tape:
             logits = forward_logits(network, batch, x)
         if Need.RELU_INPUTS in needs:
             yield Need.RELU_INPUTS, attempt(lambda: kernel_rows(tape.relu_inputs, logits, batch))

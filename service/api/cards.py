@@ -2,16 +2,55 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from proxies import ProxyInfo
-from service.api.schemas import Document
+from service.api.page_sizes import MAX_SAMPLE_SIZE
+from service.api.schemas import ArchitectureJson, Document, Integer, Request, Seed, Settings
+
+
+class SpaceCard(Document):
+    """Description of a search space. Fields beyond these are the space's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    origin: str = Field(examples=["built in"], description="`built in`, or the distribution of the plug-in")
+    capabilities: list[str] = Field(
+        description="`build`: networks and their scores; `cost`: parameters and FLOPs; `features`: predictions; "
+        "`edit`: mutations"
+    )
+    settings: dict[str, Any] = Field(description="the settings and their defaults")
+    presets: dict[str, Any] = Field(description="published architectures by name")
+    json_schema: dict[str, Any] = Field(alias="schema", description="JSON Schema of an architecture")
+    stratum_label: str | None = Field(
+        examples=["number of layers"], description="name of the number that intervals depend on; null without features"
+    )
+    ensembles: list[str] = Field(description="names of its ensembles; the first predicts if a request names none")
+
+
+class _DrawRequest(Request):
+    number: Integer = Field(1, ge=1, le=MAX_SAMPLE_SIZE, description="number of architectures")
+    seed: Seed = Field(0, description="seed of the random generator")
+    settings: Settings = None
+
+
+class SampleRequest(_DrawRequest):
+    """Random architectures to draw."""
+
+    fixed: dict[str, Any] = Field({}, description="properties that the space can hold fixed, e.g. `depth`")
+
+
+class MutationRequest(_DrawRequest):
+    """Random mutations to draw."""
+
+    architecture: ArchitectureJson
 
 
 class Sample(Document):
-    """Random architectures, in the form that `POST /v1/predictions` takes."""
+    """Distinct random architectures, in the form that `POST /v1/predictions` takes."""
 
-    architectures: list[dict[str, Any]]
+    architectures: list[dict[str, Any]] = Field(description="fewer than requested if no more were found")
 
 
 class Limits(Document):
@@ -34,7 +73,7 @@ class HeldOutPredictions(Document):
     """Cross-validated predictions of one combiner for the reference set."""
 
     accuracy: list[float] = Field(description="fractions, increasing")
-    layers: list[int] = Field(description="numbers of layers of the same architectures, in the same order")
+    strata: list[int] = Field(description="strata of the same architectures, in the same order")
 
 
 class ReferenceSet(Document):
@@ -58,14 +97,14 @@ class IntervalMetric(Document):
     """A metric of prediction intervals."""
 
     overall: Summary | None
-    by_stratum: dict[str, Summary | None] = Field(description="by number of layers")
+    by_stratum: dict[str, Summary | None] = Field(description="by stratum")
 
 
 class PairMetric(Document):
     """A metric of pairwise win probabilities."""
 
     overall: Summary | None
-    within_stratum: Summary | None = Field(description="over pairs with the same number of layers")
+    within_stratum: Summary | None = Field(description="over pairs within a stratum")
 
 
 class CombinerMetrics(Document):
@@ -91,7 +130,7 @@ class EnsembleCard(Document):
     space: str
     settings: dict[str, Any]
     task: dict[str, Any] | None = Field(description="name of the data set, name and range of the metric")
-    stratum: str | None = Field(description="the stratum in words, e.g. number of layers; null for a space without")
+    stratum_label: str | None = Field(examples=["number of layers"], description="name of the strata; null without any")
     benchmark: dict[str, Any] = Field(description="name, number of architectures, strata, range of accuracy, hash")
     proxies: dict[str, str] = Field(description="versions by name")
     batch: dict[str, Any] | None
@@ -126,7 +165,7 @@ class ProxyCard(Document):
     cost: float = Field(description="approximate cost in forward passes, if computed alone")
     source: str
     log_feature: bool
-    additive: bool = Field(description="true for a sum over layers, which grows with depth")
+    additive: bool = Field(description="true for a sum over layers, which grows with their number")
 
     @classmethod
     def from_info(cls, info: ProxyInfo) -> "ProxyCard":

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 import ensemble
 from ensemble import card
-from models import Architecture, InputError
-from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet
+from ensemble.data.benchmark import stratum_label
+from models import Architecture, InputError, capabilities, get_space
+from models.registry import SpaceInfo
+from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet, SpaceCard
 from service.api.problems import problem
 from service.api.schemas import (
     Estimate,
@@ -28,7 +30,7 @@ from service.api.schemas import (
     ScoreResponse,
     SuggestedMutation,
 )
-from service.inference.registry import LoadedEnsemble
+from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.inference.results import (
     ItemResult,
     PredictedArchitecture,
@@ -47,8 +49,7 @@ def score_response(result: ScoreResult) -> ScoreResponse:
     """Convert the result of a scoring request."""
     return ScoreResponse(
         scores=[_item(item, i, scored_item) for i, item in enumerate(result.items)],
-        device=str(result.context.device),
-        probe_batch=_probe_batch(result.context),
+        **_context_fields(result.context),
         seconds=result.seconds,
     )
 
@@ -61,8 +62,8 @@ def prediction_response(result: PredictionResult) -> PredictionResponse:
         win_probability=None if matrix is None else [[_finite(value) for value in row] for row in matrix.tolist()],
         ensemble=result.ensemble.name,
         ensemble_hash=result.ensemble.hash,
-        device=str(result.context.device),
-        probe_batch=_probe_batch(result.context),
+        stratum_label=stratum_label(result.ensemble.space),
+        **_context_fields(result.context),
         seconds=result.seconds,
     )
 
@@ -104,8 +105,8 @@ def estimated_item(result: PredictedArchitecture) -> EstimatedItem:
 def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
     """Describe the reference set of an ensemble."""
     held_out = {
-        name: HeldOutPredictions(accuracy=accuracy.tolist(), layers=layers.astype(int).tolist())
-        for name, (accuracy, layers) in loaded.ensemble.held_out_predictions.items()
+        name: HeldOutPredictions(accuracy=accuracy.tolist(), strata=strata.astype(int).tolist())
+        for name, (accuracy, strata) in loaded.ensemble.held_out_predictions.items()
     }
     proxies = {name: quantiles.tolist() for name, quantiles in loaded.ensemble.reference_set.proxy_quantiles.items()}
     return ReferenceSet(size=loaded.manifest["benchmark"]["size"], combiners=held_out, proxies=proxies)
@@ -114,6 +115,24 @@ def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
 def ensemble_card(manifest: Mapping[str, Any]) -> EnsembleCard:
     """Make the card of an ensemble from its manifest."""
     return EnsembleCard.model_validate(card(manifest))
+
+
+def space_card(info: SpaceInfo, ensembles: EnsembleRegistry) -> SpaceCard:
+    """Describe a search space, with its default settings."""
+    space = get_space(info.name)
+    return SpaceCard.model_validate(
+        {
+            **space.describe(),
+            "name": space.name,
+            "origin": info.origin,
+            "capabilities": capabilities(space),
+            "settings": space.settings,
+            "presets": dict(space.presets),
+            "schema": space.json_schema(),
+            "stratum_label": stratum_label(space),
+            "ensembles": [loaded.name for loaded in ensembles.of_space(space.name)],
+        }
+    )
 
 
 def _item(result: Result | Exception, position: int, make: Callable[[Result], Item]) -> Item | FailedItem:
@@ -150,6 +169,7 @@ def _estimated_fields(result: PredictedArchitecture) -> dict[str, Any]:
     return {
         **_scored_fields(result),
         **_estimate_fields(prediction),
+        "stratum": result.stratum,
         "ensemble": result.ensemble.name,
         "ensemble_hash": result.ensemble.hash,
         "combiner": prediction.combiner,
@@ -173,9 +193,13 @@ def _estimate_fields(estimate: ensemble.Estimate) -> dict[str, Any]:
     }
 
 
-def _probe_batch(context: ScoringContext) -> ProbeBatchInfo:
+def _context_fields(context: ScoringContext) -> dict[str, Any]:
     batch = context.batch
-    return ProbeBatchInfo(fingerprint=batch.fingerprint, source=batch.source, shape=list(batch.shapes[0]))
+    info = batch and ProbeBatchInfo(
+        fingerprint=batch.fingerprint, source=batch.source, shapes=[list(shape) for shape in batch.shapes]
+    )
+    space, device = context.space, str(context.device)
+    return {"space": space.name, "settings": space.settings, "device": device, "probe_batch": info}
 
 
 def _finite(number: float) -> float | None:

@@ -56,9 +56,9 @@ _ALLOWED = {
 class FieldProblem(BaseModel):
     """A refused value."""
 
-    field: str = Field(examples=["architectures[0].layers[2][0]"])
-    value: str = Field(examples=["'L5'"], description="the refused value, shortened")
-    allowed: str = Field(examples=["one of L, L4n, L4, L3, L2, S, T, ST"])
+    field: str = Field(examples=["architectures[0].space"])
+    value: str = Field(examples=["'nas'"], description="the refused value, shortened")
+    allowed: str = Field(examples=["'gcn-nas', the space of this request"])
 
 
 class Problem(BaseModel):

@@ -17,45 +17,31 @@ from pydantic import (
 )
 
 from common.errors import InputError, UnknownNameError
-from models.gcn_nas import PENG
+from models.registry import BUILT_IN
 from proxies import Score
+from proxies.base import Status
 from service.api.problems import Problem
 from service.inference.queries import PredictionQuery, ScoreQuery
 from service.storage import Job
 
-FOUR_LAYERS: dict[str, Any] = {
-    "space": "gcn-nas",
-    "mask": [
-        [1, 0, 0, 0, 1, 1, 0, 0],
-        [0, 1, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 1, 0, 0, 1, 1],
-        [0, 1, 0, 0, 1, 1, 0, 0],
-    ],
-}
-
-
-def _rows(cell: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "minItems": 1, "items": {"type": "array", "items": cell}}
-
-
+EXAMPLE: dict[str, Any] = next(iter(BUILT_IN[0].presets.values()))
+"""A published architecture of the first search space."""
 ArchitectureJson = Annotated[
     Any,
     WithJsonSchema(
         {
             "type": "object",
             "title": "Architecture",
-            "description": "Exactly one of `layers` (module names), `mask` (0 or 1) and `weights`, one row per layer; "
-            "`GET /v1/spaces` describes the rows.",
-            "properties": {
-                "space": {"type": "string"},
-                "layers": _rows({"type": "string"}),
-                "mask": _rows({"enum": [0, 1, False, True]}),
-                "weights": _rows({"type": "number"}),
-            },
-            "oneOf": [{"required": [form]} for form in ("layers", "mask", "weights")],
-            "additionalProperties": False,
+            "description": "An architecture in a notation of its search space: `GET /v1/spaces` has the JSON Schema of "
+            "each. Without `space`, it is of the request's space.",
+            "properties": {"space": {"type": "string"}},
+            "examples": [EXAMPLE],
         }
     ),
+]
+Settings = Annotated[
+    dict[str, Any] | None,
+    Field(description="settings of the search space, which choose the task; by default those of the ensemble"),
 ]
 
 
@@ -64,13 +50,14 @@ def _as_integer(number: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_as_integer)]
+Integer = Annotated[StrictInt, BeforeValidator(_as_integer)]
+Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
 
 
-class _ArchitecturesRequest(BaseModel):
+class Request(BaseModel):
+    """Base of request documents. Unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid")
-
-    architectures: list[ArchitectureJson] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -81,19 +68,37 @@ class _ArchitecturesRequest(BaseModel):
         return data
 
 
+class _ArchitecturesRequest(Request):
+    architectures: list[ArchitectureJson] = Field(min_length=1)
+    space: StrictStr | None = Field(
+        None,
+        description="search space of all architectures; by default that of the ensemble, or the first that they name, "
+        "or the default ensemble's",
+    )
+    settings: Settings = None
+
+
 class _ProxiesRequest(_ArchitecturesRequest):
     proxies: list[StrictStr] | None = Field(None, description="names of proxies; by default all that are used")
     seed: Seed | None = Field(None, description="seed of initial weights and random inputs; by default the ensemble's")
 
 
+BatchFields = Annotated[
+    dict[str, Seed] | None,
+    Field(description="seed and sizes of a synthetic probe batch, e.g. `batch_size`; by default the ensemble's batch"),
+]
+
+
 class ScoreRequest(_ProxiesRequest):
     """Architectures to score by zero-cost proxies."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [FOUR_LAYERS], "proxies": ["nwot"]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [EXAMPLE], "proxies": ["nwot"]}]})
+
+    batch: BatchFields = None
 
     def to_query(self) -> ScoreQuery:
         """Return the parameters of the request."""
-        return ScoreQuery(proxies=self.proxies, seed=self.seed)
+        return ScoreQuery(self.proxies, self.seed, self.space, self.settings, self.batch)
 
 
 class PredictionRequest(_ProxiesRequest):
@@ -101,14 +106,18 @@ class PredictionRequest(_ProxiesRequest):
 
     explain: StrictBool = Field(False, description="add `explanation` and `suggested_mutations` to each prediction")
     compare: StrictBool = Field(False, description="add `win_probability`, the pairwise comparison")
-    ensemble: StrictStr | None = Field(None, description="name of the ensemble; by default the server's")
+    ensemble: StrictStr | None = Field(
+        None, description="name of the ensemble; by default the server's, if it is of the space, else the space's first"
+    )
     combiner: StrictStr | None = Field(None, description="name of the combiner; by default the ensemble's")
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [EXAMPLE]}]})
 
     def to_query(self) -> PredictionQuery:
         """Return the parameters of the request, apart from `compare`."""
-        return PredictionQuery(self.proxies, self.seed, self.ensemble, self.combiner, self.explain)
+        return PredictionQuery(
+            self.proxies, self.seed, self.ensemble, self.combiner, self.explain, self.space, self.settings
+        )
 
 
 class Document(BaseModel):
@@ -122,16 +131,19 @@ class ProxyScore(Document):
 
     value: float | None = Field(examples=[391.2])
     log: float | None = Field(description="natural logarithm, for proxies whose values grow exponentially with depth")
-    status: str = Field(examples=["ok"], description="`ok` or `failed`")
+    status: Status = Field(
+        examples=["ok"],
+        description="`not_applicable`: undefined for the space's networks or task, for the reason `note`",
+    )
     seconds: float = Field(description="time of the computation, also for a cached score")
     error: str | None
     note: str | None
 
     @classmethod
     def from_score(cls, score: Score) -> "ProxyScore":
-        """Convert a score. Infinities and NaN become null; a score without a finite number has failed."""
+        """Convert a score. Infinities and NaN become null; an applicable score without a finite number has failed."""
         value, logarithm = _finite(score.value), _finite(score.log)
-        failed = value is None and logarithm is None
+        failed = value is None and logarithm is None and score.status != "not_applicable"
         return cls(
             value=value,
             log=logarithm,
@@ -151,7 +163,7 @@ class FailedItem(Document):
 class ScoredItem(Document):
     """An architecture and its proxy scores."""
 
-    architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
+    architecture: dict[str, Any] = Field(examples=[EXAMPLE])
     fingerprint: str = Field(description="hash of the network, independent of the notation")
     scores: dict[str, ProxyScore]
     cached: bool = Field(description="true if nothing was computed for this response")
@@ -181,8 +193,8 @@ class Attribution(Document):
 
     feature_group: str = Field(examples=["layers[3] (L2, T)"], description="a part of the architecture, or a proxy")
     contribution: float = Field(
-        description="fraction of accuracy; of the depth relative to the whole reference set, of all else relative to "
-        "the mean contribution at that depth"
+        description="fraction of accuracy; of the stratum relative to the whole reference set, of all else relative to "
+        "the mean contribution in that stratum"
     )
 
 
@@ -197,10 +209,10 @@ class Explanation(Document):
 
 
 class SuggestedMutation(Document):
-    """Addition or removal of one module."""
+    """Change of one choice in the architecture."""
 
     mutation: dict[str, Any] = Field(
-        examples=[{"layer": 3, "module": "S", "action": "add"}], description="layers are counted from 0"
+        examples=[{"layer": 3, "module": "S", "action": "add"}], description="in the words of the search space"
     )
     accuracy: float = Field(description="prediction from structure for the mutated architecture, a fraction")
     accuracy_gain: float = Field(description="difference to the prediction from structure for the architecture itself")
@@ -209,6 +221,9 @@ class SuggestedMutation(Document):
 class EstimatedItem(ScoredItem, Estimate):
     """An architecture and its prediction."""
 
+    stratum: int | None = Field(
+        examples=[10], description="e.g. the number of layers; null for a space without features"
+    )
     ensemble: str = Field(examples=["gcn-nas-ntu"], description="name of the ensemble")
     ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")
     combiner: str = Field(description="combiner of `accuracy`, `interval` and `percentile`")
@@ -234,7 +249,7 @@ class ProbeBatchInfo(Document):
 
     fingerprint: str
     source: str = Field(examples=["synthetic motion, seed 0"])
-    shape: tuple[int, int, int, int, int] = Field(description="samples, coordinates, frames, joints, persons")
+    shapes: list[list[int]] = Field(examples=[[[4, 3, 8, 25, 2]]], description="shapes of the networks' arguments")
 
 
 Seconds = Annotated[float, Field(description="time from the request to the response, including queueing")]
@@ -244,8 +259,10 @@ class ScoreResponse(Document):
     """Scores, in the order of the request."""
 
     scores: list[ScoredItem | FailedItem]
+    space: str
+    settings: dict[str, Any] = Field(description="settings of the search space")
     device: str = Field(examples=["cpu"])
-    probe_batch: ProbeBatchInfo
+    probe_batch: ProbeBatchInfo | None = Field(description="null for a space whose networks cannot be built")
     seconds: Seconds
 
 
@@ -259,25 +276,35 @@ class PredictionResponse(Document):
     )
     ensemble: str
     ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")
+    space: str
+    settings: dict[str, Any] = Field(description="settings of the search space")
+    stratum_label: str | None = Field(examples=["number of layers"], description="name of `stratum`; null without one")
     device: str = Field(examples=["cpu"])
-    probe_batch: ProbeBatchInfo
+    probe_batch: ProbeBatchInfo | None = Field(description="null for a space whose networks cannot be built")
     seconds: Seconds
 
 
 class ValidationRequest(_ArchitecturesRequest):
     """Architectures to validate. No network is built."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [EXAMPLE]}]})
+
+    def to_query(self) -> ScoreQuery:
+        """Return the parameters of a scoring request with the same space."""
+        return ScoreQuery(proxies=[], space=self.space, settings=self.settings)
 
 
 class ValidItem(Document):
     """A valid architecture and its cost."""
 
-    architecture: dict[str, Any] = Field(examples=[FOUR_LAYERS])
+    architecture: dict[str, Any] = Field(examples=[EXAMPLE])
     fingerprint: str = Field(description="hash of the network, independent of the notation")
-    layers: int
-    parameters: int
-    flops: int = Field(description="FLOPs of a forward pass of the default ensemble's probe batch, as proxy `flops`")
+    stratum: int | None = Field(examples=[10], description="null for a space without features")
+    stratum_label: str | None = Field(examples=["number of layers"], description="name of `stratum`")
+    parameters: int | None = Field(description="null for a space without costs")
+    flops: int | None = Field(
+        description="FLOPs of a forward pass of the probe batch of `POST /v1/scores`, as proxy `flops`; null as above"
+    )
     warnings: list[str] = Field(description="differences from the architectures of the space's benchmark")
 
 
@@ -290,6 +317,7 @@ class ValidationResponse(Document):
 class JobRequest(PredictionRequest):
     """Architectures to process in the background."""
 
+    batch: BatchFields = None
     kind: Literal["predictions", "scores"] = Field("predictions", description="kind of result for each architecture")
     compare: StrictBool = Field(
         False,
@@ -297,7 +325,7 @@ class JobRequest(PredictionRequest):
         json_schema_extra={"const": False},
     )
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [PENG, FOUR_LAYERS]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [EXAMPLE]}]})
 
     def to_request(self) -> PredictionRequest | ScoreRequest:
         """Convert to the equivalent synchronous request. Raises `InputError` for fields that it does not have."""
@@ -326,7 +354,7 @@ class JobStatus(Document):
     kind: Literal["predictions", "scores"]
     ensemble: str | None = Field(
         description="name of the ensemble that the job is bound to: it predicts, or supplies probe batch and seed of "
-        "the scores; null on a server without ensembles"
+        "the scores; null for scores that no ensemble determines"
     )
     ensemble_hash: str | None = Field(description="SHA-256 of the ensemble's artifact; null as above")
     state: Literal["queued", "running", "done", "cancelled", "failed"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,6 +63,7 @@ benchmark_app = typer.Typer(help="Read and score benchmarks of trained architect
 app.add_typer(benchmark_app, name="benchmark")
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+Folder = Annotated[Path | None, typer.Option("--ensembles-dir", help="directory with one folder per fitted ensemble")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda")]
 
 

@@ -1,11 +1,11 @@
-"""`archrank demo`: predict the example architectures with a server of its own, over HTTP."""
+"""`archrank demo`: predict or score architectures with a server of its own, over HTTP."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from rich.console import Console
 
 from common.errors import ArchrankError, InputError
 from common.files import read_json
-from service.api.schemas import PredictionResponse
-from service.cli.tables import explanation, predictions, ranked
+from models import SearchSpace
+from service.api.schemas import PredictionResponse, ScoreResponse
+from service.cli import tables
 
 EXAMPLES_DIR = Path("examples")
+MAX_PRESETS, NUM_SAMPLES = 5, 4
+"""Presets of a space, and random architectures, that are shown."""
 TIMEOUT_S = 120
 """Timeout of the server's start, and of its response."""
 
@@ -27,22 +30,73 @@ class DemoError(ArchrankError):
     """The server did not start, or sent an error."""
 
 
-def run(folder: Path) -> None:
+def run_examples(folder: Path) -> None:
     """Predict and rank the architectures of `architectures.json`, whose names are in `names.json`."""
     body, names = read_examples(folder)
-    console = Console()
+    with _client() as client:
+        _predict(client, body, names)
+
+
+def run_space(space: SearchSpace[Any], settings: Mapping[str, Any]) -> None:
+    """Predict and rank presets and random architectures of a space; score them if it has no ensemble.
+
+    Args:
+        space: the search space.
+        settings: settings that the ensemble must have; those of `space` without an ensemble.
+    """
+    with _client() as client:
+        path = f"/v1/spaces/{space.name}"
+        named = dict(list(_checked(client.get(path)).json()["presets"].items())[:MAX_PRESETS])
+        draw = {"number": NUM_SAMPLES, "seed": 0, "settings": space.settings}
+        samples = _checked(client.post(f"{path}/sample", json=draw)).json()["architectures"]
+        named |= {f"random {i}": sample for i, sample in enumerate(samples, start=1)}
+        body = {"architectures": list(named.values()), "space": space.name, "settings": dict(settings) or None}
+        cards = _checked(client.get("/v1/ensembles")).json().values()
+        fitting = [
+            card for card in cards if card["space"] == space.name and settings.items() <= card["settings"].items()
+        ]
+        if fitting:
+            _predict(client, body, list(named))
+        else:
+            _score(client, body, list(named))
+
+
+@contextmanager
+def _client() -> Iterator[httpx.Client]:
+    """Start a server, and yield a client of it."""
     settings = {"ARCHRANK_SYNC_TIMEOUT": str(TIMEOUT_S)}  # on a slow machine the request would become a job
     with server(settings) as url, httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
-        console.print(f"posting {len(names)} architectures to {url}/v1/predictions")
-        with console.status("scoring and explaining each"):
-            response = client.post("/v1/predictions", json={**body, "explain": True})
-        if response.is_error:
-            raise DemoError(f"the server answered {response.status_code}: {response.json().get('detail')}")
-        document = PredictionResponse.model_validate(response.json())
-    table = predictions(document, names)
+        yield client
+
+
+def _predict(client: httpx.Client, body: Mapping[str, Any], names: Sequence[str]) -> None:
+    console = Console()
+    console.print(f"posting {len(names)} architectures to {client.base_url}v1/predictions")
+    with console.status("scoring and explaining each"):
+        response = _checked(client.post("/v1/predictions", json={**body, "explain": True}))
+    document = PredictionResponse.model_validate(response.json())
+    table = tables.predictions(document, names)
     table.title = f"{document.ensemble}, on {document.device}, {document.seconds:.1f} s"
     console.print(table)
-    console.print(explanation(*ranked(document, names)[0]))
+    console.print(tables.explanation(*tables.ranked(document, names)[0]))
+
+
+def _score(client: httpx.Client, body: Mapping[str, Any], names: Sequence[str]) -> None:
+    console = Console()
+    console.print(f"posting {len(names)} architectures to {client.base_url}v1/scores")
+    with console.status("scoring each"):
+        response = _checked(client.post("/v1/scores", json=body))
+    document = ScoreResponse.model_validate(response.json())
+    table = tables.scores(document, names)
+    table.title = f"{document.space}, which has no ensemble, on {document.device}, {document.seconds:.1f} s"
+    console.print(table)
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    """Return a successful response. Raises `DemoError` for any other."""
+    if response.is_error:
+        raise DemoError(f"the server answered {response.status_code}: {response.json().get('detail')}")
+    return response
 
 
 @contextmanager

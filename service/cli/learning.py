@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.common import Device, app, benchmark_app, progress_bar, show
+from service.cli.options import BatchFields, SettingFields, Space, chosen_space, default_space, parse_fields
 
 if TYPE_CHECKING:
     from ensemble import Benchmark, ScoreTable
+    from models import SearchSpace
 
 CORES = os.cpu_count() or 1
 BenchmarkArgument = Annotated[Path, typer.Argument(help="folder of the public JSON files, or a JSON Lines file")]
@@ -25,11 +27,11 @@ Seed = Annotated[int, typer.Option(help="seed of folds and combiners")]
 
 
 @benchmark_app.command()
-def validate(path: BenchmarkArgument) -> None:
+def validate(path: BenchmarkArgument, space: Space = None, setting: SettingFields = None) -> None:
     """Check a benchmark and print a summary."""
     from ensemble import load_benchmark
 
-    benchmark = load_benchmark(path)
+    benchmark = load_benchmark(path, chosen_space(space, setting) or default_space())
     low, high = benchmark.accuracy.min(), benchmark.accuracy.max()
     typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, accuracy {low:.4f} to {high:.4f}")
     typer.echo(f"published scores: {', '.join(benchmark.proxies) or 'none'}")
@@ -40,18 +42,12 @@ def validate(path: BenchmarkArgument) -> None:
 def score_benchmark(
     path: BenchmarkArgument,
     out: Annotated[Path, typer.Option(help="table of scores, JSON Lines; an existing one is completed")],
-    batch_size: Annotated[int, typer.Option(help="samples in the probe batch")] = 4,
-    frames: Annotated[int, typer.Option(help="frames per sample")] = 8,
-    source: Annotated[str, typer.Option(help="source of the probe batch: synthetic, ntu or npz")] = "synthetic",
-    data: Annotated[str | None, typer.Option(help="recorded data: data.npy for ntu, an .npz file for npz")] = None,
-    labels: Annotated[str | None, typer.Option(help="labels of the ntu data, .npy or .json")] = None,
-    batch_seed: Annotated[int, typer.Option(help="seed of the probe batch")] = 0,
+    space: Space = None,
+    setting: SettingFields = None,
+    batch: BatchFields = None,
     seed: Annotated[int, typer.Option(help="seed of weights and random draws")] = 0,
     repeats: Annotated[int, typer.Option(help="random draws that zen averages")] = 1,
     proxies: Annotated[str | None, typer.Option(help="comma-separated names; all by default")] = None,
-    skeleton: Annotated[str, typer.Option(help="ntu (25 joints) or kinect (20 joints)")] = "ntu",
-    num_persons: Annotated[int, typer.Option(help="persons per sample")] = 2,
-    num_classes: Annotated[int, typer.Option(help="number of classes")] = 60,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="number of processes; by default one per core, or one on a GPU")
     ] = None,
@@ -60,21 +56,19 @@ def score_benchmark(
 ) -> None:
     """Compute the proxy scores of a benchmark; can be interrupted and resumed."""
     from common.atomic_files import check_new_file
-    from models import get_space
+    from models import BuildableSpace, require
     from service.cli import score_benchmark as scoring
     from service.inference.registry import find_device
 
     check_new_file(out)
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
-    space = get_space("gcn-nas", skeleton=skeleton, num_persons=num_persons, num_classes=num_classes)
-    batch = space.task.batch_spec(
-        source=source, batch_size=batch_size, frames=frames, seed=batch_seed, data=data, labels=labels
-    )
+    scored_space = chosen_space(space, setting) or default_space()
+    spec = require(scored_space, BuildableSpace).task.batch_spec(**parse_fields("batch", batch))
     device_type = find_device(device or "auto").type
     jobs = jobs or (1 if device_type == "cuda" else CORES)
     with progress_bar("scoring") as progress:
         added = scoring.score_benchmark(
-            path, out, batch, seed, repeats, names, jobs, limit, device_type, space, progress
+            path, out, spec, seed, repeats, names, jobs, limit, device_type, scored_space, progress
         )
     typer.echo(f"{added} rows added to {out}")
 
@@ -84,6 +78,8 @@ def fit(
     benchmark: BenchmarkOption,
     out: Annotated[Path, typer.Option(help="folder of the new ensemble")],
     scores: ScoresOption = None,
+    space: Space = None,
+    setting: SettingFields = None,
     name: Annotated[str | None, typer.Option(help="name of the ensemble; by default the folder's")] = None,
     folds: Folds = 10,
     seed: Seed = 0,
@@ -100,7 +96,7 @@ def fit(
     from service.cli import metric_tables
 
     check_replaceable(out)
-    trained, table, _ = _load(benchmark, scores)
+    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
     metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
@@ -124,6 +120,8 @@ def fit(
 def evaluate(
     benchmark: BenchmarkOption,
     scores: ScoresOption = None,
+    space: Space = None,
+    setting: SettingFields = None,
     repeats: Repeats = 5,
     folds: Folds = 10,
     seed: Seed = 0,
@@ -137,7 +135,7 @@ def evaluate(
 
     from service.cli import metric_tables
 
-    trained, table, _ = _load(benchmark, scores)
+    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
     evaluation = _evaluate(trained, table, repeats, folds, seed, jobs)
     if as_json:
         typer.echo(json.dumps(evaluation, allow_nan=False))
@@ -150,6 +148,8 @@ def report(
     benchmark: BenchmarkOption,
     out: Annotated[Path, typer.Option(help="folder of the report")],
     scores: ScoresOption = None,
+    space: Space = None,
+    setting: SettingFields = None,
     evaluation: Annotated[
         Path | None, typer.Option(help="JSON of `evaluate --json`; by default evaluated now, which takes minutes")
     ] = None,
@@ -165,7 +165,7 @@ def report(
     from ensemble.report import check_report_folder, load_epochs, published_seconds, score_seconds, write_report
 
     check_report_folder(out)
-    trained, table, source = _load(benchmark, scores)
+    trained, table, source = _load(benchmark, scores, chosen_space(space, setting))
     results = (
         load_evaluation(evaluation, trained) if evaluation else _evaluate(trained, table, repeats, folds, seed, jobs)
     )
@@ -191,18 +191,20 @@ def _evaluate(
         return evaluate(trained, table, repeats, folds, seed, progress, jobs)
 
 
-def _load(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable | None, Path | None]":
+def _load(
+    benchmark: Path, scores: Path | None, space: "SearchSpace[Any] | None"
+) -> "tuple[Benchmark, ScoreTable | None, Path | None]":
     """Load a benchmark, its scores and their path.
 
-    The header of the scores sets the search space. Without a path, the shipped scores are used if they cover the
-    benchmark.
+    The header of the scores sets the search space, if no option does. Without a path, the shipped scores are used if
+    they cover the benchmark.
     """
     from ensemble import load_benchmark, load_scores
     from models import get_space
     from service.settings import SHIPPED
 
     if scores is None:
-        trained = load_benchmark(benchmark)
+        trained = load_benchmark(benchmark, space or default_space())
         shipped = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
         table = load_scores(shipped) if shipped.is_file() else None
         if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():
@@ -210,4 +212,5 @@ def _load(benchmark: Path, scores: Path | None) -> "tuple[Benchmark, ScoreTable 
         typer.echo(f"using the scores in {shipped}", err=True)
         return trained, table, shipped
     table = load_scores(scores)
-    return load_benchmark(benchmark, get_space(table.header["space"], **table.header["settings"])), table, scores
+    space = space or get_space(table.header["space"], **table.header["settings"])
+    return load_benchmark(benchmark, space), table, scores

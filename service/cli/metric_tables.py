@@ -53,11 +53,11 @@ def evaluation_tables(evaluation: Row) -> list[Table]:
     method, benchmark, noise = evaluation["method"], evaluation["benchmark"], evaluation["noise"]
     strata, label = list(benchmark["by_stratum"]), benchmark["stratum"] or "stratum"
     scores = {label: evaluation["stratum"], **scores}
-    by_stratum = {f"spearman_by_stratum.{stratum}": f"{label} {stratum}" for stratum in strata}
+    by_stratum = {f"spearman_by_stratum.{stratum}": stratum for stratum in strata}
     ceiling = {"noise ceiling": {"spearman_by_stratum": noise["spearman_ceiling"]["by_stratum"]}} if noise else {}
     coverage = {
         "coverage.overall": "overall",
-        **{f"coverage.by_stratum.{stratum}": f"{label} {stratum}" for stratum in strata},
+        **{f"coverage.by_stratum.{stratum}": stratum for stratum in strata},
         "interval_width.overall": "width",
     }
     brier = {"brier.overall": "overall", "brier.within_stratum": "within strata"}
@@ -65,10 +65,10 @@ def evaluation_tables(evaluation: Row) -> list[Table]:
     curves = evaluation["learning_curves"]
     tables = [
         metrics_table("scores, not fitted", scores, METRICS),
-        metrics_table("within-stratum ρ of scores, not fitted", scores, by_stratum),
+        metrics_table(f"ρ of scores within a {label}, not fitted", scores, by_stratum),
         metrics_table("cross-validated", models, METRICS),
-        metrics_table("within-stratum ρ", {**models, **ceiling}, by_stratum),
-        metrics_table("coverage of 90 % intervals", evaluation["intervals"]["combiners"], coverage),
+        metrics_table(f"ρ within a {label}", {**models, **ceiling}, by_stratum),
+        metrics_table(f"coverage of 90 % intervals, by {label}", evaluation["intervals"]["combiners"], coverage),
         metrics_table("Brier score of pairs", evaluation["pairs"]["combiners"], brier),
         _learning_table(
             "learning curves", curves, {"spearman": "ρ", "within_stratum_spearman": "within", **SEARCH_METRICS}
@@ -91,12 +91,12 @@ def card_tables(card: EnsembleCard) -> Group:
     """Make the tables of an ensemble's card, followed by its limitations."""
     facts = Table(box=box.SIMPLE, show_header=False, padding=(0, 1, 0, 0))
     benchmark = card.benchmark
-    strata = ", ".join(f"{count} with {stratum} layers" for stratum, count in benchmark["by_stratum"].items())
+    strata = ", ".join(f"{stratum} ({count})" for stratum, count in benchmark["by_stratum"].items())
     rows = {
         "ensemble": f"{card.name}, {card.created_by}",
         "hash": card.hash or "not saved yet",
-        "search space": card.space,
-        "fitted on": f"{benchmark['size']} architectures of {benchmark['name']}: {strata}",
+        "search space": ", ".join([card.space, *(f"{name} {value}" for name, value in card.settings.items())]),
+        "fitted on": f"{benchmark['size']} architectures of {benchmark['name']}, by {card.stratum_label}: {strata}",
         "features": ", ".join(f"{count} {kind}" for kind, count in card.features.items()),
         "proxies": ", ".join(card.proxies) or "none",
         "evaluated by": f"{card.method['repeats']} × {card.method['folds']}-fold" if card.method else "not evaluated",

@@ -16,11 +16,11 @@ from ensemble.data.benchmark import Benchmark
 from ensemble.data.loading import load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
 from ensemble.errors import BenchmarkError
-from models import BuildableSpace, ProbeBatch, SearchSpace, get_space, require
+from models import BuildableSpace, ProbeBatch, SearchSpace, get_space, require, space_names
 from models.batch_spec import BatchSpec
-from proxies import proxy_versions, score
+from proxies import proxy_versions
 from proxies.memory import keep_freed_memory
-from proxies.runner import DEFAULT_REPEATS, check_options
+from proxies.runner import DEFAULT_REPEATS, check_options, score_batch
 from service.workers.worker_main import exit_with_parent
 
 Progress = Callable[[int, int], None]
@@ -47,14 +47,14 @@ def score_benchmark(
     Args:
         benchmark_path: the benchmark, as `load_benchmark` reads it.
         out: the table, JSON Lines.
-        batch: the probe batch.
+        batch: the probe batch; the task's default if None.
         seed: seed of the initial weights and of the proxies' random draws.
         repeats: number of random draws that zen averages.
         proxies: names of the proxies; all if None.
         jobs: number of processes, which share the machine's cores or the GPU.
         limit: total number of rows to stop at; None for no limit.
         device: torch device.
-        space: search space of the benchmark; `gcn-nas` with NTU's skeleton if None.
+        space: search space of the benchmark; the first one if None.
         progress: called after every row.
 
     Returns:
@@ -66,7 +66,7 @@ def score_benchmark(
         UnknownNameError: no proxy has one of the names.
     """
     check_options(seed, repeats)
-    benchmark = load_benchmark(benchmark_path, space or get_space("gcn-nas"))
+    benchmark = load_benchmark(benchmark_path, space or get_space(space_names()[0]))
     task, out = require(benchmark.space, BuildableSpace).task, Path(out)
     spec = batch or task.batch_spec()
     header = {
@@ -170,7 +170,7 @@ def _score_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
     space = require(get_space(header["space"], **header["settings"]), BuildableSpace)
     arch = space.parse(architecture)
     network = space.build(arch, seed=header["seed"]).to(_Worker.device)
-    scores = score(network, batch.x, batch.y, list(header["proxies"]), seed=header["seed"], repeats=header["repeats"])
+    scores = score_batch(network, batch, list(header["proxies"]), header["seed"], header["repeats"])
     return {
         "fingerprint": arch.fingerprint,
         "architecture": space.to_json(arch),

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.common import Device, Json, app, settings
+from service.cli.options import FixedFields, SettingFields, Space, parse_fields
 
 if TYPE_CHECKING:
     from search import Strategy, TrialResult
     from search.loop import ProgressCallback
     from service.cli.search_evaluators import Evaluator
+    from service.inference.queries import PredictionQuery
 
 
 LOG = "search.jsonl"
@@ -26,8 +28,9 @@ def search(
         str, typer.Option(help="random, evolution, warm-up, move, local or pareto; docs/search.md compares them")
     ] = "warm-up",
     budget: Annotated[int, typer.Option(help="number of trials; may be raised when a search is resumed")] = 1000,
-    space: Annotated[str, typer.Option(help="search space")] = "gcn-nas",
-    depth: Annotated[int | None, typer.Option(help="number of layers; any if not given")] = None,
+    space: Space = None,
+    setting: SettingFields = None,
+    fix: FixedFields = None,
     max_flops: Annotated[
         float | None, typer.Option(help="maximum FLOPs per forward pass of the probe batch, e.g. 4e9")
     ] = None,
@@ -68,8 +71,10 @@ def search(
     from search import SearchLog, SpaceDomain, get_strategy, run_search
     from search.loop import check_options
     from service.cli import search_results
+    from service.inference.queries import PredictionQuery
 
     strategy_class, proxy_names = get_strategy(strategy), _proxy_names(proxies)
+    fixed, space_settings = parse_fields("fix", fix), parse_fields("setting", setting)
     flops_limit, params_limit = _limit("max_flops", max_flops), _limit("max_params", max_params)
     check_options(budget, batch_size)
     check_seed(seed)
@@ -77,17 +82,14 @@ def search(
     folder = out or Path("runs") / f"search-{strategy}-{seed}"
     for name in (LOG, *search_results.FILES):
         check_new_file(folder / name)
-    with _evaluator(
-        space, ensemble, combiner, proxy_names, url, device=device, ensembles_dir=ensembles_dir
-    ) as evaluator:
-        domain = SpaceDomain(
-            evaluator.space, {} if depth is None else {"depth": depth}, flops_limit, params_limit, evaluator.shapes
-        )
+    query = PredictionQuery(proxy_names, None, ensemble, combiner, False, space, space_settings or None)
+    with _evaluator(query, url, device=device, ensembles_dir=ensembles_dir) as evaluator:
+        domain = SpaceDomain(evaluator.space, fixed, flops_limit, params_limit, evaluator.shapes)
         header = {
             "strategy": strategy,
             "space": evaluator.space.name,
             "settings": evaluator.space.settings,
-            "depth": depth,
+            "fixed": fixed,
             "max_flops": flops_limit,
             "max_params": params_limit,
             "ensemble": evaluator.identity,
@@ -128,24 +130,17 @@ def search(
         raise typer.Exit(INTERRUPTED)
 
 
-def _evaluator(
-    space: str,
-    ensemble: str | None,
-    combiner: str | None,
-    proxies: list[str] | None,
-    url: str | None,
-    **local_settings: Any,
-) -> "AbstractContextManager[Evaluator]":
+def _evaluator(query: "PredictionQuery", url: str | None, **local_settings: Any) -> "AbstractContextManager[Evaluator]":
     """Evaluator in this process, or of the server at `url`, which takes no local settings."""
     from models import InputError
     from service.cli.search_evaluators import local_evaluator, remote_evaluator
 
     if url is None:
-        return local_evaluator(settings(**local_settings), space, ensemble, combiner, proxies)
+        return local_evaluator(settings(**local_settings), query)
     for name, value in local_settings.items():
         if value is not None:
             raise InputError(name, str(value), "nothing with --url: the server has its own")
-    return remote_evaluator(url, space, ensemble, combiner, proxies)
+    return remote_evaluator(url, query)
 
 
 def _proxy_names(proxies: str) -> list[str] | None:

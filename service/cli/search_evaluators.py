@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Thread
 from typing import Any
 
@@ -15,13 +15,13 @@ from models import (
     ArchrankError,
     BuildableSpace,
     CostedSpace,
+    InputError,
     SearchSpace,
     Shapes,
     UnknownNameError,
     get_space,
     require,
 )
-from models.batch_spec import BatchSpec
 from proxies import proxy_versions
 from search import Interval, TrialResult
 from service.api.cards import EnsembleCard
@@ -34,10 +34,9 @@ from service.inference.plan import Plan
 from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
+from service.inference.scoring_context import batch_spec
 from service.settings import Settings
 
-Proxies = list[str] | None
-"""Names of proxies: none if empty, all that the ensemble uses if None."""
 IDENTITY_FIELDS = ("name", "hash", "created_by", "benchmark", "proxies", "batch_fingerprint", "seed")
 """Fields of an ensemble's card that identify the ensemble."""
 
@@ -53,14 +52,14 @@ class Evaluator:
     Attributes:
         card: card of the ensemble.
         space: its search space.
-        shapes: shapes of its probe batch, which FLOPs are counted for.
+        shapes: shapes of its probe batch, which FLOPs are counted for; None for the space's reference input.
         predict: returns the fields of a `TrialResult` for each architecture.
         surrogate: returns accuracies predicted from structure alone.
     """
 
     card: Mapping[str, Any]
     space: SearchSpace[Any]
-    shapes: Shapes
+    shapes: Shapes | None
     predict: Callable[[Sequence[Architecture]], list[dict[str, Any]]]
     surrogate: Callable[[Sequence[Architecture]], list[float]]
 
@@ -70,46 +69,45 @@ class Evaluator:
         return {name: self.card[name] for name in IDENTITY_FIELDS}
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[TrialResult]:
-        """Predict architectures and count their cost, in their order."""
-        costs = [require(self.space, CostedSpace).cost(arch, self.shapes) for arch in architectures]
+        """Predict architectures and count their cost, in their order; None in a space without costs."""
         return [
-            TrialResult(architecture=arch, flops=cost.flops, params=cost.params, **prediction)
-            for arch, cost, prediction in zip(architectures, costs, self.predict(architectures), strict=True)
+            TrialResult(architecture=arch, **self._cost(arch), **prediction)
+            for arch, prediction in zip(architectures, self.predict(architectures), strict=True)
         ]
+
+    def _cost(self, architecture: Architecture) -> dict[str, Any]:
+        if not isinstance(self.space, CostedSpace):
+            return {"flops": None, "params": None}
+        return asdict(self.space.cost(architecture, self.shapes))
 
 
 @contextmanager
-def local_evaluator(
-    settings: Settings, space: str, ensemble: str | None, combiner: str | None, proxies: Proxies
-) -> Iterator[Evaluator]:
+def local_evaluator(settings: Settings, query: PredictionQuery) -> Iterator[Evaluator]:
     """Evaluate with an ensemble in this process.
 
     Args:
         settings: ensembles, and the backend that computes proxies.
-        space: name of the search space.
-        ensemble: name of the ensemble; None for the default one.
-        combiner: name of the combiner; None for the ensemble's default.
-        proxies: proxies to compute.
+        query: parameters of the predictions.
 
     Yields:
         The evaluator.
 
     Raises:
-        InputError: there is no such ensemble, combiner or proxy, or the ensemble is of another space.
+        InputError: there is no such space, ensemble, combiner or proxy, or the ensemble is of another space.
     """
-    if proxies is not None and not proxies:  # nothing to score, so no worker process is needed
+    if query.proxies is not None and not query.proxies:  # nothing to score, so no worker process is needed
         settings = settings.model_copy(update={"backend": "inline"})
     registry = EnsembleRegistry.load(settings)
-    query = PredictionQuery(proxies=proxies, ensemble=ensemble, combiner=combiner)
-    plan, loaded = Plan.from_query(query, registry), registry.get(ensemble)
-    _check_space(space, loaded.context.space)
+    plan = Plan.from_query(query, registry)
+    loaded = plan.ensemble
+    assert loaded is not None, "the plan of a prediction has an ensemble"
     backend = make_backend(settings, registry)
 
     async def open_context() -> AppContext:
         return make_context(settings, registry, backend, None)
 
     def surrogate(architectures: Sequence[Architecture]) -> list[float]:
-        return [prediction.accuracy for prediction in loaded.ensemble.predict(architectures, combiner=combiner)]
+        return [prediction.accuracy for prediction in loaded.ensemble.predict(architectures, combiner=query.combiner)]
 
     backend.start()
     try:
@@ -129,23 +127,18 @@ def local_evaluator(
 
 
 @contextmanager
-def remote_evaluator(
-    url: str, space: str, ensemble: str | None, combiner: str | None, proxies: Proxies
-) -> Iterator[Evaluator]:
+def remote_evaluator(url: str, query: PredictionQuery) -> Iterator[Evaluator]:
     """Evaluate with an ensemble of a server; its API key is read from `ARCHRANK_KEY`.
 
     Args:
         url: address of the server.
-        space: name of the search space.
-        ensemble: name of the ensemble; may be None if the server has only one.
-        combiner: name of the combiner; None for the ensemble's default.
-        proxies: proxies to compute.
+        query: parameters of the predictions; they need not name the ensemble if the server has only one of the space.
 
     Yields:
         The evaluator.
 
     Raises:
-        InputError: there is no such ensemble, combiner or proxy, or the ensemble is of another space.
+        InputError: there is no such space, ensemble, combiner or proxy, or the ensemble is of another space.
         EvaluatorError: the client is not installed, or a request failed for good.
     """
     try:
@@ -159,28 +152,25 @@ def remote_evaluator(
         raise EvaluatorError(str(error)) from error
     try:
         with connection as client:
-            name, card = _select_card(client.ensembles(), ensemble)
-            server_space, batch = _read_card(name, card)
-            if combiner is not None and combiner not in card["combiners"]:
-                raise UnknownNameError("combiner", combiner, card["combiners"])
-            proxy_versions(proxies)
-            _check_space(space, server_space)
+            name, card = _select_card(client.ensembles(), query)
+            space, shapes = _read_card(name, card)
+            if query.combiner is not None and query.combiner not in card["combiners"]:
+                raise UnknownNameError("combiner", query.combiner, card["combiners"])
+            proxy_versions(query.proxies)
 
-            def request(architectures: Sequence[Architecture], proxies: Proxies) -> Any:
-                documents = [server_space.to_json(arch) for arch in architectures]
-                return client.predict(documents, proxies=proxies, ensemble=name, combiner=combiner)
+            def request(architectures: Sequence[Architecture], proxies: Sequence[str] | None) -> Any:
+                documents = [space.to_json(arch) for arch in architectures]
+                return client.predict(documents, proxies=proxies, ensemble=name, combiner=query.combiner)
 
             def predict(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
-                return [
-                    _success(item) if item.ok else _failure(str(item.error)) for item in request(architectures, proxies)
-                ]
+                items = request(architectures, query.proxies)
+                return [_success(item) if item.ok else _failure(str(item.error)) for item in items]
 
             def surrogate(architectures: Sequence[Architecture]) -> list[float]:
                 # `accuracy` of a failed item raises its error.
                 return [item.accuracy for item in request(architectures, [])]
 
-            shapes = batch.shapes(require(server_space, BuildableSpace).task)
-            yield Evaluator(card, server_space, shapes, predict, surrogate)
+            yield Evaluator(card, space, shapes, predict, surrogate)
     except archrank_client.ArchrankError as error:
         raise EvaluatorError(f"{url}: {error}") from error
 
@@ -213,16 +203,24 @@ def _event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
         loop.close()
 
 
-def _select_card(cards: Mapping[str, Any], ensemble: str | None) -> tuple[str, dict[str, Any]]:
-    """Name and card of the named ensemble, or of the only one: servers do not name their default."""
-    name = next(iter(cards)) if ensemble is None and len(cards) == 1 else ensemble
-    if name is None or name not in cards:
-        raise UnknownNameError("ensemble", name, list(cards) or ["(none is installed)"])
-    return name, dict(cards[name].model_dump(mode="json"))
+def _select_card(cards: Mapping[str, Any], query: PredictionQuery) -> tuple[str, dict[str, Any]]:
+    """Name and card of the named ensemble, or of the only one of the space and settings."""
+    settings = query.settings or {}
+    fitting = {
+        name: card
+        for name, card in cards.items()
+        if query.space in (None, card.space) and settings.items() <= card.settings.items()
+    }
+    if not fitting and query.space is not None and query.space not in [card.space for card in cards.values()]:
+        raise UnknownNameError("space", query.space, list(dict.fromkeys(card.space for card in cards.values())))
+    name = next(iter(fitting)) if query.ensemble is None and len(fitting) == 1 else query.ensemble
+    if name is None or name not in fitting:
+        raise UnknownNameError("ensemble", name, list(fitting) or ["(none is installed)"])
+    return name, dict(fitting[name].model_dump(mode="json"))
 
 
-def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Any], BatchSpec]:
-    """Search space and probe batch of a server's ensemble.
+def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Any], Shapes | None]:
+    """Search space of a server's ensemble, and shapes of its probe batch.
 
     Raises:
         EvaluatorError: this version cannot read the card.
@@ -230,18 +228,14 @@ def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Any], Ba
     try:
         EnsembleCard.model_validate(card)
         space = get_space(card["space"], **card["settings"])
-        return space, require(space, BuildableSpace).task.batch_spec(**(card["batch"] or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise EvaluatorError(
-            f"the server's ensemble {name!r} cannot be used by this version: {field}: {first['msg']}"
-        ) from error
-
-
-def _check_space(name: str, space: SearchSpace[Any]) -> None:
-    if name != space.name:
-        raise UnknownNameError("space", name, [space.name])
+        spec = batch_spec(space, card["batch"])
+        return space, None if spec is None else spec.shapes(require(space, BuildableSpace).task)
+    except (ValidationError, InputError) as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise EvaluatorError(f"the server's ensemble {name!r} cannot be used by this version: {reason}") from error
 
 
 def _success(prediction: Any) -> dict[str, Any]:

@@ -18,14 +18,21 @@ SIZE = (8.0, 3.2)
 
 
 def search_figure(
-    title: str, trials: Sequence[TrialResult], depths: Sequence[int], front: Sequence[TrialResult]
+    title: str,
+    trials: Sequence[TrialResult],
+    strata: Sequence[int | None],
+    stratum_label: str | None,
+    front: Sequence[TrialResult],
 ) -> bytes:
     """Draw the figure of a search as an SVG file with a background of its own.
+
+    Without costs, there is no plot of accuracy against cost.
 
     Args:
         title: title of the figure.
         trials: trials in the order in which they were proposed.
-        depths: number of layers of each trial.
+        strata: stratum of each trial; None in a space without features.
+        stratum_label: name of the strata; None likewise.
         front: Pareto-optimal trials, by ascending FLOPs.
 
     Returns:
@@ -33,28 +40,38 @@ def search_figure(
     """
     with figure_style(LIGHT):
         figure = Figure(figsize=SIZE, layout="constrained", facecolor=LIGHT.paper)
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        has_costs = all(trial.flops is not None for trial in trials)
+        *left, right = figure.subplots(1, 2, width_ratios=(3, 2)) if has_costs else [figure.subplots()]
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
-        _plot_costs(left, trials, depths, front)
+        for axes in left:
+            _plot_costs(axes, trials, strata, stratum_label, front)
         _plot_progress(right, trials)
         svg = io.StringIO()
         figure.savefig(svg, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
     return svg.getvalue().encode()
 
 
-def _plot_costs(axes: Axes, trials: Sequence[TrialResult], depths: Sequence[int], front: Sequence[TrialResult]) -> None:
-    distinct = sorted(set(depths))
-    for i, depth in enumerate(distinct):
+def _plot_costs(
+    axes: Axes,
+    trials: Sequence[TrialResult],
+    strata: Sequence[int | None],
+    stratum_label: str | None,
+    front: Sequence[TrialResult],
+) -> None:
+    distinct = sorted(set(strata), key=lambda stratum: stratum or 0)
+    for i, stratum in enumerate(distinct):
         color = LIGHT.ramp[round(i / max(1, len(distinct) - 1) * (len(LIGHT.ramp) - 1))]
-        selected = [trial for trial, trial_depth in zip(trials, depths, strict=True) if trial_depth == depth]
-        points = [(1e-9 * trial.flops, 100 * trial.accuracy) for trial in selected if trial.accuracy is not None]
+        selected = [trial for trial, its_stratum in zip(trials, strata, strict=True) if its_stratum == stratum]
+        points = [(_gigaflops(trial), 100 * trial.accuracy) for trial in selected if trial.accuracy is not None]
         if points:
             # Lines of length zero: in SVG a twentieth of the size of a marker each.
             x, y = np.array([row for x, y in points for row in ((x, y), (x, y), (np.nan, np.nan))]).T
-            (line,) = axes.plot(x, y, color=color, lw=2.6, alpha=0.7, label=f"{depth} layers")
+            (line,) = axes.plot(
+                x, y, color=color, lw=2.6, alpha=0.7, label=None if stratum is None else f"{stratum_label} {stratum}"
+            )
             line.set_solid_capstyle("round")
     if front:
-        x, y = np.array([(1e-9 * trial.flops, 100 * (trial.accuracy or 0.0)) for trial in front]).T
+        x, y = np.array([(_gigaflops(trial), 100 * (trial.accuracy or 0.0)) for trial in front]).T
         style: dict[str, Any] = {"lw": 1.0, "marker": "o", "ms": 3.4, "mfc": "none", "drawstyle": "steps-post"}
         axes.plot(x, y, color=LIGHT.ink, label="Pareto front", **style)
         _add_legend(axes)
@@ -62,6 +79,10 @@ def _plot_costs(axes: Axes, trials: Sequence[TrialResult], depths: Sequence[int]
     axes.set_xlabel("GFLOPs per forward pass of the probe batch")
     axes.set_ylabel("predicted accuracy, %")
     axes.grid(axis="both")
+
+
+def _gigaflops(trial: TrialResult) -> float:
+    return 1e-9 * (trial.flops or 0)
 
 
 def _plot_progress(axes: Axes, trials: Sequence[TrialResult]) -> None:

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from common.atomic_files import write_atomically
 from common.extras import MissingExtraError, require_extra
-from models import EncodedSpace, SearchSpace, require
+from ensemble.data.benchmark import stratum_label
+from models import EncodedSpace, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
 from service.cli.tables import number_table
 
@@ -39,7 +40,10 @@ def write_results(
         The content of `result.json`.
     """
     trials, front = log.trials, pareto_front(log.trials)
-    depths = [require(space, EncodedSpace).stratum(trial.architecture) for trial in trials]
+    strata: list[int | None] = [None] * len(trials)
+    if isinstance(space, EncodedSpace) and trials:
+        strata = space.strata([trial.architecture for trial in trials]).tolist()
+    stratum_of = {trial.architecture: stratum for trial, stratum in zip(trials, strata, strict=True)}
     numbers = {trial.architecture: number for number, trial in enumerate(trials, start=1)}
 
     def summary(trial: TrialResult) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def write_results(
             "trial": numbers[trial.architecture],
             "accuracy": trial.accuracy,
             "interval": None if trial.interval is None else asdict(trial.interval),
-            "depth": require(space, EncodedSpace).stratum(trial.architecture),
+            "stratum": stratum_of[trial.architecture],
             "flops": trial.flops,
             "params": trial.params,
             "fingerprint": trial.architecture.fingerprint,
@@ -57,6 +61,7 @@ def write_results(
 
     result = {
         **header,
+        "stratum_label": stratum_label(space),
         "num_trials": len(trials),
         "num_failed": sum(trial.accuracy is None for trial in trials),
         "seconds": round(log.seconds, 3),
@@ -66,7 +71,7 @@ def write_results(
     }
     title = f"{header['strategy']} search of {space.name}, {len(trials)} architectures, seed {header['seed']}"
     text = json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"
-    contents = {"trials.csv": _csv(space, trials, front)}
+    contents = {"trials.csv": _csv(space, trials, strata, front)}
     try:
         require_extra("report", "matplotlib", "jinja2")
         from service.cli.search_figure import search_figure
@@ -74,7 +79,7 @@ def write_results(
         typer.echo(f"NOTE: no search.svg: {error}", err=True)
         (folder / "search.svg").unlink(missing_ok=True)
     else:
-        contents["search.svg"] = search_figure(title, trials, depths, front)
+        contents["search.svg"] = search_figure(title, trials, strata, stratum_label(space), front)
     for name, content in {**contents, "result.json": text}.items():
         write_atomically(folder / name, content)
     return result
@@ -82,12 +87,19 @@ def write_results(
 
 def best_trials(result: Mapping[str, Any]) -> Table:
     """Table of the best trials, with each of their warnings once below it."""
-    table = number_table("trial", "accuracy", "90 % interval", "layers", "GFLOPs", "parameters")
+    table = number_table(
+        "trial", "accuracy", "90 % interval", result["stratum_label"] or "stratum", "GFLOPs", "parameters"
+    )
     table.columns[2].no_wrap = True
     warnings: dict[str, list[str]] = {}
     for trial in result["best"]:
         title, interval = f"#{trial['trial']}", f"{trial['interval']['low']:.4f}–{trial['interval']['high']:.4f}"
-        numbers = (str(trial["depth"]), f"{1e-9 * trial['flops']:.3f}", f"{trial['params']:,}")
+        flops, params = trial["flops"], trial["params"]
+        numbers = (
+            "" if trial["stratum"] is None else str(trial["stratum"]),
+            "" if flops is None else f"{1e-9 * flops:.3f}",
+            "" if params is None else f"{params:,}",
+        )
         table.add_row(title, f"{trial['accuracy']:.4f}", interval, *numbers)
         for warning in trial["warnings"]:
             warnings.setdefault(warning, []).append(title)
@@ -97,17 +109,18 @@ def best_trials(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _csv(space: SearchSpace[Any], trials: Sequence[TrialResult], front: Sequence[TrialResult]) -> bytes:
+def _csv(
+    space: SearchSpace[Any], trials: Sequence[TrialResult], strata: Sequence[int | None], front: Sequence[TrialResult]
+) -> bytes:
     """All trials in the order in which they were proposed, one row each."""
     text = io.StringIO()
     writer = csv.writer(text)
-    columns = ["trial", "accuracy", "interval_low", "interval_high", "depth", "flops", "params", "pareto_optimal"]
+    columns = ["trial", "accuracy", "interval_low", "interval_high", "stratum", "flops", "params", "pareto_optimal"]
     writer.writerow([*columns, "fingerprint", "architecture", "warnings", "error"])
     optimal = {trial.architecture for trial in front}
-    for number, trial in enumerate(trials, start=1):
+    for number, (trial, stratum) in enumerate(zip(trials, strata, strict=True), start=1):
         arch = trial.architecture
         bounds = (None, None) if trial.interval is None else (trial.interval.low, trial.interval.high)
-        stratum = require(space, EncodedSpace).stratum(arch)
         numbers = [number, trial.accuracy, *bounds, stratum, trial.flops, trial.params, int(arch in optimal)]
         texts = [arch.fingerprint, json.dumps(space.to_json(arch)), "; ".join(trial.warnings), trial.error]
         writer.writerow([*numbers, *texts])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from service.cli.common import Device, Json, app, settings, show
+from service.cli.common import Device, Folder, Json, app, settings, show
+from service.cli.options import BatchFields, SettingFields, Space, chosen_space, parse_fields
 
 if TYPE_CHECKING:
     from service.inference.context import AppContext
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="body of the HTTP request, as JSON; -: standard input", allow_dash=True)]
-Folder = Annotated[Path | None, typer.Option("--ensembles-dir", help="directory with one folder per fitted ensemble")]
 
 Result = TypeVar("Result")
 
@@ -39,11 +39,13 @@ def predict(
     file: File,
     explain: Annotated[bool, typer.Option("--explain", help="explain each prediction and suggest mutations")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="compare the architectures pairwise")] = False,
+    space: Space = None,
+    setting: SettingFields = None,
     as_json: Json = False,
     device: Device = None,
     ensembles: Folder = None,
 ) -> None:
-    """Predict the accuracy, percentile and rank of the architectures in FILE."""
+    """Predict the accuracy, percentile and rank of the architectures in FILE. Options override its fields."""
     from dataclasses import replace
 
     from service.api.documents import prediction_response
@@ -53,7 +55,7 @@ def predict(
 
     options = settings(device=device, ensembles_dir=ensembles)
     body = PredictionRequest.model_validate(_json(file, options))
-    query = replace(body.to_query(), explain=explain or body.explain)
+    query = replace(body.to_query(), explain=explain or body.explain, **_space_fields(space, setting))
 
     def work(context: "AppContext", requester: "Requester") -> "Coroutine[Any, Any, PredictionResult]":
         return pipeline.predict(body.architectures, query, context, requester, compare or body.compare)
@@ -63,8 +65,18 @@ def predict(
 
 
 @app.command()
-def score(file: File, as_json: Json = False, device: Device = None, ensembles: Folder = None) -> None:
-    """Compute the zero-cost proxies of the architectures in FILE."""
+def score(
+    file: File,
+    space: Space = None,
+    setting: SettingFields = None,
+    batch: BatchFields = None,
+    as_json: Json = False,
+    device: Device = None,
+    ensembles: Folder = None,
+) -> None:
+    """Compute the zero-cost proxies of the architectures in FILE. Options override its fields."""
+    from dataclasses import replace
+
     from service.api.documents import score_response
     from service.api.schemas import ScoreRequest
     from service.cli import tables
@@ -72,9 +84,13 @@ def score(file: File, as_json: Json = False, device: Device = None, ensembles: F
 
     options = settings(device=device, ensembles_dir=ensembles)
     body = ScoreRequest.model_validate(_json(file, options))
+    query = replace(body.to_query(), **_space_fields(space, setting))
+    if batch:
+        query = replace(query, batch=parse_fields("batch", batch))
+        options = options.model_copy(update={"max_flops_ratio": float("inf")})  # the batch may be of recorded data
 
     def work(context: "AppContext", requester: "Requester") -> "Coroutine[Any, Any, ScoreResult]":
-        return pipeline.score(body.architectures, body.to_query(), context, requester)
+        return pipeline.score(body.architectures, query, context, requester)
 
     show(score_response(_run(work, options)), as_json, tables.scores)
 
@@ -98,11 +114,23 @@ def ensembles(
 @app.command()
 def demo(
     examples: Annotated[Path | None, typer.Option(help="directory with architectures.json and names.json")] = None,
+    space: Space = None,
+    setting: SettingFields = None,
 ) -> None:
-    """Start a server, predict the example architectures over HTTP, and rank them."""
-    from service.cli.demo import EXAMPLES_DIR, run
+    """Start a server, predict the example architectures over HTTP, and rank them.
 
-    run(examples or EXAMPLES_DIR)
+    With --space, the architectures are presets and samples of the space; they are scored if it has no ensemble.
+    """
+    from models import InputError
+    from service.cli.demo import EXAMPLES_DIR, run_examples, run_space
+
+    chosen = chosen_space(space, setting)
+    if chosen is None:
+        run_examples(examples or EXAMPLES_DIR)
+    elif examples is not None:
+        raise InputError("examples", str(examples), "none with --space")
+    else:
+        run_space(chosen, parse_fields("setting", setting))
 
 
 @app.command()
@@ -136,6 +164,12 @@ def openapi(
 
     document = create_app().openapi()
     typer.echo((render_markdown(document) if markdown else json.dumps(document, indent=1)).encode(), nl=not markdown)
+
+
+def _space_fields(space: str | None, setting: list[str] | None) -> dict[str, Any]:
+    """Fields of a query for the options that are given."""
+    fields = {"space": space, "settings": parse_fields("setting", setting) or None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _json(file: Path, settings: "Settings") -> Any:

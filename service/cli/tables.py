@@ -1,25 +1,25 @@
 """Tables of predictions, explanations and scores."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 
-from service.api.schemas import FailedItem, PredictedItem, PredictionResponse, ScoreResponse
+from service.api.schemas import FailedItem, PredictedItem, PredictionResponse, ProxyScore, ScoreResponse
 
 
 def predictions(response: PredictionResponse, names: Sequence[str] | None = None) -> Table:
     """Return a table of the architectures, best first and failed ones last, with warnings as its caption."""
-    table = number_table("architecture", "layers", "accuracy", "90 % interval", "percentile", "rank", "s")
-    table.columns[3].no_wrap = True
+    strata = [] if response.stratum_label is None else [response.stratum_label]
+    table = number_table("architecture", *strata, "accuracy", "90 % interval", "percentile", "rank", "s")
+    table.columns[2 + len(strata)].no_wrap = True
     notes = []
     for name, item in ranked(response, names):
         seconds = sum(score.seconds for score in item.scores.values())
         interval = f"{item.interval.low:.4f}–{item.interval.high:.4f}"
         numbers = (f"{item.accuracy:.4f}", interval, f"{100 * item.percentile:.1f}", str(item.rank), f"{seconds:.2f}")
-        table.add_row(name, _num_layers(item.architecture), *numbers)
+        table.add_row(name, *([str(item.stratum)] if strata else []), *numbers)
         notes += [f"{name}: {warning}" for warning in item.warnings]
     for name, failed in zip(_names(response, names), response.predictions, strict=True):
         if isinstance(failed, FailedItem):
@@ -70,14 +70,23 @@ def explanation(name: str, item: PredictedItem, max_attributions: int = 8, max_m
     return table
 
 
-def scores(response: ScoreResponse) -> Table:
-    """Return a table with a row per proxy and a column per architecture."""
-    scored = [(f"#{i}", item) for i, item in enumerate(response.scores) if not isinstance(item, FailedItem)]
+def scores(response: ScoreResponse, names: Sequence[str] | None = None) -> Table:
+    """Return a table with a row per proxy and a column per architecture, with remarks as its caption."""
+    titles = list(names) if names is not None else [f"#{i}" for i in range(len(response.scores))]
+    items = list(zip(titles, response.scores, strict=True))
+    scored = [(title, item) for title, item in items if not isinstance(item, FailedItem)]
     table = number_table("proxy", *(title for title, _ in scored))
     for proxy in dict.fromkeys(proxy for _, item in scored for proxy in item.scores):
-        table.add_row(proxy, *(_number(item.scores[proxy].value, item.scores[proxy].log) for _, item in scored))
-    failed = [f"#{i}: {item.error.detail}" for i, item in enumerate(response.scores) if isinstance(item, FailedItem)]
-    table.caption = "\n".join(failed) or None
+        table.add_row(proxy, *(_score_text(item.scores[proxy]) for _, item in scored))
+    notes = [f"{title}: {item.error.detail}" for title, item in items if isinstance(item, FailedItem)]
+    notes += dict.fromkeys(
+        f"{proxy} is not applicable: {score.note}"
+        for _, item in scored
+        for proxy, score in item.scores.items()
+        if score.status == "not_applicable"
+    )
+    if notes:
+        table.caption, table.caption_justify = "\n".join(notes), "left"
     return table
 
 
@@ -94,12 +103,7 @@ def _names(response: PredictionResponse, names: Sequence[str] | None) -> list[st
     return list(names) if names is not None else [f"#{i}" for i in range(len(response.predictions))]
 
 
-def _num_layers(architecture: dict[str, Any]) -> str:
-    layers = architecture.get("layers")
-    return str(len(layers)) if isinstance(layers, list) else ""
-
-
-def _number(value: float | None, logarithm: float | None) -> str:
-    if logarithm is not None:
-        return f"e^{logarithm:.3g}"
-    return "failed" if value is None else f"{value:.3g}"
+def _score_text(score: ProxyScore) -> str:
+    if score.log is not None:
+        return f"e^{score.log:.3g}"
+    return score.status.replace("_", " ") if score.value is None else f"{score.value:.3g}"

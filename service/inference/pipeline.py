@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from common.errors import ArchrankError
 from ensemble import Prediction
-from models import Architecture, InputError
+from models import Architecture, EncodedSpace, InputError
 from proxies import Score
 from service.inference.cache import NO_CACHE
 from service.inference.context import AppContext
-from service.inference.plan import Plan
-from service.inference.queries import PredictionQuery, ScoreQuery
+from service.inference.plan import Plan, with_space
+from service.inference.queries import PredictionQuery, Query, ScoreQuery
 from service.inference.registry import LoadedEnsemble
 from service.inference.results import (
     ItemResult,
@@ -64,11 +64,11 @@ async def predict(
         compare: compute the win probabilities.
 
     Raises:
-        InputError: a name in the query is unknown.
+        InputError: a name in the query is unknown, or the space lacks what it needs.
         NoValidArchitectureError: all architectures are malformed.
         QueueFullError: something has to be computed and the queue is full.
     """
-    plan = Plan.from_query(query, context.ensembles)
+    plan = await make_plan(architectures, query, context, requester)
     parsed, started = parse_valid(architectures, context.limits.parser(plan.context)), perf_counter()
     items = await _run(plan, parsed, context, requester, "request")
     assert plan.ensemble is not None, "the plan of a prediction has an ensemble"
@@ -83,10 +83,26 @@ async def score(
     architectures: Sequence[Any], query: ScoreQuery, context: AppContext, requester: Requester
 ) -> ScoreResult:
     """Score architectures. Arguments and exceptions are those of `predict`."""
-    plan = Plan.from_query(query, context.ensembles)
+    plan = await make_plan(architectures, query, context, requester)
     parsed, started = parse_valid(architectures, context.limits.parser(plan.context)), perf_counter()
     items = await _run(plan, parsed, context, requester, "request")
     return ScoreResult(items, plan.context, perf_counter() - started)
+
+
+async def make_plan(architectures: Sequence[Any], query: Query, context: AppContext, requester: Requester) -> Plan:
+    """Resolve a query of some architectures, in the thread, as this may make a probe batch.
+
+    Args:
+        architectures: JSON data of the architectures, which may name the space.
+        query: parameters of the request.
+        context: resources.
+        requester: the request.
+
+    Raises:
+        InputError: a name in the query is unknown, or the space lacks what it needs.
+    """
+    query = with_space(query, architectures, context.ensembles)
+    return await context.run_brief(requester, Plan.from_query, query, context.ensembles, context.limits)
 
 
 async def run_plan(
@@ -223,6 +239,10 @@ async def _predict(
         )
         cache.predictions.put({keys[architecture]: prediction for architecture, prediction in new.items()})
         predictions |= new
+    architectures = list(scored.scores)
+    strata: dict[Architecture, int] = {}
+    if isinstance(ensemble.space, EncodedSpace) and architectures:
+        strata = dict(zip(architectures, ensemble.space.strata(architectures).tolist(), strict=True))
 
     async def result(architecture: Architecture) -> PredictedArchitecture:
         scores = scored.scores[architecture]
@@ -236,6 +256,7 @@ async def _predict(
             architecture not in scored.computed,
             ensemble,
             predictions[architecture],
+            strata.get(architecture),
             explanation,
             mutations,
         )

@@ -1,7 +1,8 @@
 """Parameters of scoring and prediction, apart from the architectures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -10,11 +11,17 @@ class ScoreQuery:
 
     Attributes:
         proxies: names of the proxies; None for all.
-        seed: seed of initial weights and random inputs; None for the default ensemble's.
+        seed: seed of initial weights and random inputs; None for the ensemble's, or 0 for a space without one.
+        space: name of the search space; None for the default ensemble's.
+        settings: settings of the space; None for the ensemble's, or the space's defaults.
+        batch: fields of the probe batch's specification; None for the ensemble's batch, or the task's default.
     """
 
     proxies: Sequence[str] | None = None
     seed: int | None = None
+    space: str | None = None
+    settings: Mapping[str, Any] | None = None
+    batch: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,11 @@ class PredictionQuery:
         proxies: names of the proxies; None for all that the ensemble uses. Without any, the prediction is from
             structure alone.
         seed: seed of initial weights and random inputs; None for the ensemble's.
-        ensemble: name of the ensemble; None for the default one.
+        ensemble: name of the ensemble; None for the one of the space.
         combiner: name of the combiner; None for the ensemble's default.
         explain: add explanations and suggested mutations.
+        space: name of the search space; None for the ensemble's.
+        settings: settings of the space that the ensemble must have; None for any.
     """
 
     proxies: Sequence[str] | None = None
@@ -35,6 +44,8 @@ class PredictionQuery:
     ensemble: str | None = None
     combiner: str | None = None
     explain: bool = False
+    space: str | None = None
+    settings: Mapping[str, Any] | None = None
 
 
 Query = ScoreQuery | PredictionQuery

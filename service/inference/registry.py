@@ -2,18 +2,18 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 
 from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
-from models import Architecture, BuildableSpace, InputError, UnknownNameError, get_space, require, space_names
+from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import Score, proxy_versions
 from proxies.runner import DEFAULT_REPEATS
 from service.inference.cache import PredictionKey
-from service.inference.scoring_context import ScoringContext
+from service.inference.scoring_context import ScoringContext, ScoringContexts
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,11 @@ class LoadedEnsemble:
     def manifest(self) -> dict[str, Any]:
         """Provenance of the ensemble, as JSON data."""
         return self.ensemble.manifest
+
+    @property
+    def space(self) -> SearchSpace[Any]:
+        """Search space of its architectures."""
+        return self.context.space
 
     @property
     def hash(self) -> str:
@@ -128,16 +133,23 @@ class EnsembleRegistry:
     def load(cls, settings: Settings) -> "EnsembleRegistry":
         """Load every ensemble of the settings' folder.
 
+        An ensemble whose search space is not installed is left out with a warning.
+
         Raises:
             InputError: the device does not exist, or the default ensemble is not in the folder.
             ArtifactError: an ensemble is broken.
         """
         device = find_device(settings.device)
         folder = settings.ensembles_dir
-        ensembles = {
-            path.parent.name: _load(path.parent.name, Ensemble.load(path.parent), device)
-            for path in sorted(folder.glob("[!.]*/manifest.json"))
-        }
+        ensembles = {}
+        for path in sorted(folder.glob("[!.]*/manifest.json")):
+            name = path.parent.name
+            try:
+                ensembles[name] = _load(name, Ensemble.load(path.parent), device)
+            except UnknownNameError as error:
+                if name == settings.default_ensemble:
+                    raise
+                log.warning("ensemble %s is left out: %s", name, error)
         if not ensembles:
             log.warning("%s holds no ensemble: scores are available, predictions are not", folder)
         elif settings.default_ensemble not in ensembles:
@@ -151,13 +163,38 @@ class EnsembleRegistry:
             raise UnknownNameError("ensemble", name, list(self.ensembles) or ["(none is installed)"])
         return self.ensembles[name]
 
+    @property
+    def default_space(self) -> str:
+        """Name of the default ensemble's search space; without ensembles that of the first space."""
+        default = self.ensembles.get(self.default)
+        return space_names()[0] if default is None else default.space.name
+
+    def of_space(self, space: str, settings: Mapping[str, Any] | None = None) -> list[LoadedEnsemble]:
+        """Return the ensembles of a search space: the default one, those of the space's default settings, all others.
+
+        Args:
+            space: name of the space.
+            settings: settings that the ensembles have; None for any.
+
+        Raises:
+            UnknownNameError: there is no such space.
+            InputError: the space does not take a setting.
+        """
+        defaults, wanted = get_space(space).settings, {}
+        if settings:
+            complete = get_space(space, **settings).settings  # in the form that ensembles have them
+            wanted = {name: complete[name] for name in settings}
+        fitting = (
+            each
+            for each in self.ensembles.values()
+            if each.space.name == space and wanted.items() <= each.space.settings.items()
+        )
+        return sorted(fitting, key=lambda each: (each.name != self.default, each.space.settings != defaults))
+
     @cached_property
-    def default_context(self) -> ScoringContext:
-        """Context of scores that belong to no ensemble: that of the default ensemble, if there is one."""
-        if self.default in self.ensembles:
-            return self.ensembles[self.default].context
-        space = require(get_space(space_names()[0]), BuildableSpace)
-        return ScoringContext(space, space.task.batch_spec().make(space.task), self.device)
+    def contexts(self) -> ScoringContexts:
+        """Contexts of scores that belong to no ensemble."""
+        return ScoringContexts(self.device)
 
 
 def find_device(name: str) -> torch.device:
@@ -176,12 +213,8 @@ def _features(scores: Mapping[str, Score]) -> dict[str, float | None]:
 
 def _load(name: str, ensemble: Ensemble, device: torch.device) -> LoadedEnsemble:
     manifest = ensemble.manifest
-    task = require(ensemble.space, BuildableSpace).task
-    context = ScoringContext(
-        ensemble.space,
-        ensemble.batch or task.batch_spec().make(task),  # an ensemble without proxies has no batch
-        device,
-        seed=manifest["proxy_seed"] or 0,
-        repeats=manifest.get("proxy_repeats") or DEFAULT_REPEATS,
-    )
-    return LoadedEnsemble(name, ensemble, context)
+    context = ScoringContext(ensemble.space, ensemble.batch, device)
+    if ensemble.batch is None:  # fitted without proxies
+        context = ScoringContexts(device).get(ensemble.space)
+    seed, repeats = manifest["proxy_seed"] or 0, manifest.get("proxy_repeats") or DEFAULT_REPEATS
+    return LoadedEnsemble(name, ensemble, replace(context, seed=seed, repeats=repeats))

@@ -42,12 +42,14 @@ class PredictedArchitecture(ScoredArchitecture):
     Attributes:
         ensemble: the ensemble that predicted.
         prediction: estimates of its combiners.
+        stratum: stratum of the architecture; None in a space without features.
         explanation: attributions of the prediction, if requested.
         suggested_mutations: mutations that raise the prediction, best first, if requested.
     """
 
     ensemble: LoadedEnsemble
     prediction: Prediction
+    stratum: int | None
     explanation: Explanation | None = None
     suggested_mutations: Sequence[SuggestedMutation] | None = None
 

@@ -33,6 +33,7 @@ MAX_UNWRITTEN_SCORES = 2**16
 class ScoringKey(NamedTuple):
     """Identity of a computation; two with the same key never run at the same time."""
 
+    space: str
     architecture: Architecture
     batch: str
     seed: int
@@ -112,8 +113,8 @@ class CachedScorer:
         Raises:
             ScoringError: the network could not be scored at all.
         """
-        keys = context.score_keys(architecture, proxies)
-        scoring_key = ScoringKey(architecture, context.batch.fingerprint, context.seed, context.repeats)
+        keys, batch = context.score_keys(architecture, proxies), context.probe_batch.fingerprint
+        scoring_key = ScoringKey(context.space_json, architecture, batch, context.seed, context.repeats)
         async with self._locks.setdefault(scoring_key, asyncio.Lock()):  # concurrent requests share a computation
             if scoring_key in self._running:  # started by a request that was cancelled
                 await asyncio.wait((self._running[scoring_key],))
@@ -141,7 +142,7 @@ class CachedScorer:
         try:
             await requester.on_start()
             with self._tracing.span("score", architecture=architecture.fingerprint, proxies=list(keys)) as span:
-                task = _make_task(architecture, context, list(keys))
+                task = make_task(architecture, context, list(keys))
                 outcome = await asyncio.wrap_future(await self._submit(task))
                 failure = outcome.failure and outcome.failure.kind
                 set_attributes(
@@ -153,9 +154,9 @@ class CachedScorer:
         if outcome.failure is not None:
             self._metrics.record_scoring_failure(outcome.failure.kind)
             raise ScoringError(outcome)
-        succeeded = {name: score for name, score in computed.items() if score.status == "ok"}
-        self._metrics.record_scoring(outcome.seconds, {name: score.seconds for name, score in succeeded.items()})
-        kept = {keys[name]: score for name, score in succeeded.items()}
+        seconds = {name: score.seconds for name, score in computed.items() if score.status == "ok"}
+        self._metrics.record_scoring(outcome.seconds, seconds)
+        kept = {keys[name]: score for name, score in computed.items() if score.status != "failed"}
         self.cache.scores.put(kept)
         if self.store is not None and len(self._unwritten) < MAX_UNWRITTEN_SCORES:
             self._unwritten.add(list(kept.items()))
@@ -189,13 +190,15 @@ class CachedScorer:
                 await asyncio.sleep(SUBMIT_INTERVAL_S)  # a process is being replaced
 
 
-def _make_task(architecture: Architecture, context: ScoringContext, proxies: list[str]) -> Task:
+def make_task(architecture: Architecture, context: ScoringContext, proxies: list[str]) -> Task:
+    """Make the task of scoring an architecture, with an id of its own."""
     return Task(
         id=f"{architecture.fingerprint}.{uuid4().hex}",  # links log lines of tasks to architectures
         space=context.space.name,
         settings=context.space.settings,
         architecture=context.space.to_json(architecture),
-        probe_batch=context.batch.fingerprint,
+        probe_batch=context.probe_batch.fingerprint,
+        batch_fields=context.batch_fields,
         seed=context.seed,
         repeats=context.repeats,
         proxies=proxies,

@@ -175,14 +175,14 @@ class JobRunner:
 
     async def _process_job(self, claims: Sequence[Claim], job: Job) -> None:
         """Process items of one job: those with known scores at once, all others concurrently."""
+        requester = Requester(job.owner, request_id=job.id, is_batch=True)
         try:
-            plan = await self._plan(job)
+            plan = await self._plan(job, requester)
         except StoreError as error:
             log.error("a job cannot be bound yet: %s", error)
             await asyncio.sleep(RETRY_INTERVAL_S)
             await self._requeue(claims)
             return
-        requester = Requester(job.owner, request_id=job.id, is_batch=True)
         architectures = [plan.context.space.parse(claim.architecture) for claim in claims]
         known = await self._context.scorer.recall(list(dict.fromkeys(architectures)), plan.context, plan.proxies)
         # Items with earlier attempts are processed separately, so that no other item shares the blame for a crash.
@@ -196,13 +196,14 @@ class JobRunner:
             for i in sorted(set(range(len(claims))) - set(batch)):
                 group.create_task(self._settle([claims[i]], [architectures[i]], plan, requester))
 
-    async def _plan(self, job: Job) -> Plan:
+    async def _plan(self, job: Job, requester: Requester) -> Plan:
         """Resolve a job's query. Raises what `Plan.from_query` and `Plan.from_basis` raise, and `StoreError`."""
         query = (PredictionQuery if job.kind == "predictions" else ScoreQuery)(**job.options)
+        context = self._context
         if job.proxies is None:  # created by an earlier version
-            basis = Plan.from_query(query, self._context.ensembles).basis
-            job = await asyncio.to_thread(self._store.jobs.bind, job.id, basis)
-        return Plan.from_basis(query, job.basis, self._context.ensembles)
+            plan = await context.run_brief(requester, Plan.from_query, query, context.ensembles)
+            query, job = plan.query, await asyncio.to_thread(self._store.jobs.bind, job.id, plan.basis)
+        return await context.run_brief(requester, Plan.from_basis, query, job.basis, context.ensembles)
 
     async def _begin(self, claims: Sequence[Claim]) -> None:
         """Store an attempt at each item once, without waiting long for an unavailable store."""

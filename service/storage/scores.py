@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
@@ -56,8 +56,8 @@ class ScoreRepository:
         return scores
 
     def put(self, scores: "Mapping[ScoreKey, Score]") -> None:
-        """Store the scores with status `ok`; a score that is stored already is replaced. Raises `StoreError`."""
-        valid = {key: score for key, score in scores.items() if score.status == "ok"}
+        """Store the scores that have not failed; a score that is stored already is replaced. Raises `StoreError`."""
+        valid = {key: score for key, score in scores.items() if score.status != "failed"}
         for context, by_architecture in _group_by_context(valid).items():
             for chunk in _chunks(by_architecture):
                 packed = {
@@ -152,7 +152,7 @@ def _name(key: ScoreKey) -> str:
 
 
 def _pack(score: "Score") -> PackedScore:
-    """Convert a score to a list, which both databases merge as a whole."""
+    """Convert a score to a list, which both databases merge as a whole. Without a number it is not applicable."""
     return [score.value, score.log, score.seconds, score.note]
 
 
@@ -160,7 +160,8 @@ def _unpack(packed: Sequence[Any]) -> "Score":
     from proxies import Score
 
     value, log, seconds, note = packed
-    return Score(_to_float(value), _to_float(log), "ok", float(seconds), note=note)
+    status: Literal["ok", "not_applicable"] = "not_applicable" if value is None and log is None else "ok"
+    return Score(_to_float(value), _to_float(log), status, float(seconds), note=note)
 
 
 def _to_float(number: float | None) -> float | None:

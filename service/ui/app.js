@@ -68,13 +68,15 @@ store.watch(["task", "refreshes"], loadReferenceSet);
 async function start() {
   if (store.state.architecture) return;
   try {
-    const [spaces, ensembles] = await Promise.all([api.get("v1/spaces"), api.get("v1/ensembles")]);
+    const spaces = await api.get("v1/spaces");
+    const ensembles = await api.get("v1/ensembles");
     if (store.state.architecture) return;
     showProblem(byId("startup-problem"), null);
     store.set({ spaces, ensembles });
     applyFragment();
     const [defaultEnsemble] = Object.values(ensembles);
     if (!store.state.architecture) await openSpace(defaultEnsemble?.space ?? Object.keys(spaces)[0]);
+    if (!store.state.architecture) return; // the server could not be reached, and all is repeated
     syncFragment(store, applyFragment);
     startPredicting(store, api);
   } catch (error) {

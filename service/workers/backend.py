@@ -26,7 +26,9 @@ class Task:
         space: name of the search space.
         settings: settings of the search space.
         architecture: the architecture, as returned by `SearchSpace.to_json`.
-        probe_batch: name of one of the backend's probe batches.
+        probe_batch: fingerprint of the probe batch.
+        batch_fields: fields of the batch's specification, from which a worker makes it; None for one of the backend's
+            own batches.
         seed: seed of the initial weights and random inputs.
         repeats: number of random inputs that a proxy averages over.
         proxies: names of the proxies.
@@ -40,6 +42,7 @@ class Task:
     seed: int
     repeats: int
     proxies: Sequence[str]
+    batch_fields: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialise the task to one line. Raises `InputError` if a field is not JSON data."""

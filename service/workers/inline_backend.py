@@ -44,7 +44,7 @@ class InlineBackend(Backend):
     at once, but the thread is busy until its scores are computed; `stop` waits for that.
 
     Args:
-        batches: probe batches by the names in tasks.
+        batches: probe batches by fingerprint; tasks specify all others.
         device: torch device.
     """
 

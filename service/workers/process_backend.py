@@ -94,7 +94,7 @@ class ProcessBackend(Backend):
     kills its process, the only way to stop it.
 
     Args:
-        batches: probe batches by the names in tasks; sent to every process when it starts.
+        batches: probe batches by fingerprint, sent to every process when it starts; tasks specify all others.
         options: options of the workers.
     """
 

@@ -10,25 +10,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import ArchrankError, UnknownNameError
-from models import BuildableSpace, ProbeBatch, get_space, require
-from proxies import score
+from models import BatchError, BuildableSpace, ProbeBatch, get_space, require
+from models import Task as SpaceTask
 from proxies.passes.base import is_out_of_memory
-from proxies.runner import check_options
+from proxies.runner import check_options, score_batch
 from service.failures import FailureKind
 from service.workers.backend import OUT_OF_MEMORY, Failure, Task, TaskOutcome
 
 log = logging.getLogger(__name__)
+MAX_MADE_BATCHES = 16
+"""Batches that a process has made and keeps."""
 
 
 class TaskScorer:
     """Scores tasks, one at a time, on one device.
 
     Args:
-        batches: probe batches by the names in tasks.
+        batches: probe batches by fingerprint; tasks specify all others.
         device: device of the networks.
         score_timeout: maximum time of a proxy in seconds, see `proxies.runner.score`; no limit if None.
     """
@@ -38,6 +41,7 @@ class TaskScorer:
     ) -> None:
         self.device, self._score_timeout = device, score_timeout
         self._batches = {name: batch.to(device) for name, batch in batches.items()}
+        self._made: LRUCache[str, ProbeBatch] = LRUCache(MAX_MADE_BATCHES)
 
     def __call__(self, task: Task) -> TaskOutcome:
         """Score a task. Exceptions become failures."""
@@ -54,14 +58,27 @@ class TaskScorer:
         return TaskOutcome(task.id, scores, perf_counter() - started, failure)
 
     def _score(self, task: Task) -> dict[str, dict[str, Any]]:
-        if task.probe_batch not in self._batches:
-            raise UnknownNameError("probe_batch", task.probe_batch, list(self._batches))
         check_options(task.seed, task.repeats)
-        space, batch = require(get_space(task.space, **task.settings), BuildableSpace), self._batches[task.probe_batch]
+        space = require(get_space(task.space, **task.settings), BuildableSpace)
+        batch = self._batch(task, space.task)
         space.task.check(batch)
         network = space.build(space.parse(task.architecture), task.seed).to(self.device)
-        scores = score(network, batch.x, batch.y, task.proxies, task.seed, task.repeats, self._score_timeout)
+        scores = score_batch(network, batch, task.proxies, task.seed, task.repeats, self._score_timeout)
         return {proxy: asdict(proxy_score) for proxy, proxy_score in scores.items()}
+
+    def _batch(self, task: Task, space_task: SpaceTask) -> ProbeBatch:
+        """Return the task's probe batch, on the device."""
+        name = task.probe_batch
+        if name in self._batches:
+            return self._batches[name]
+        if task.batch_fields is None:
+            raise UnknownNameError("probe_batch", name, list(self._batches))
+        if name not in self._made:
+            made = space_task.batch_spec(**task.batch_fields).make(space_task)
+            if made.fingerprint != name:  # its data have changed, or differ from those on the server's machine
+                raise BatchError("probe_batch", made.fingerprint, f"{name}, that of the server")
+            self._made[name] = made.to(self.device)
+        return self._made[name]
 
     def _device_error(self) -> str | None:
         """Return the error of a GPU that is lost to this process: after some errors every later call fails."""

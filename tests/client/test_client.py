@@ -254,7 +254,7 @@ def test_validations(client: Any) -> None:
     architectures = client.sample(100, seed=4)
     *validations, failure = client.validate([*architectures, INVALID])
     assert all(isinstance(validation, Validation) for validation in validations)
-    assert [validation.layers for validation in validations] == [len(arch["layers"]) for arch in architectures]
+    assert [validation.stratum for validation in validations] == [len(arch["layers"]) for arch in architectures]
     assert all(validation.flops > 0 < validation.parameters for validation in validations)
     assert not failure.ok
 

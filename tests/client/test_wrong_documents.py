@@ -41,7 +41,7 @@ DOCUMENTS: dict[str, Any] = {
     "/v1/spaces/gcn-nas/sample": {"architectures": ARCHITECTURES},
     "/v1/predictions": {"predictions": [PREDICTION, {"error": PROBLEM}]},
     "/v1/scores": job_status(state="running"),
-    "/v1/architectures/validate": {"validations": [ITEM | {"layers": 4, "parameters": 1, "flops": 1}] * 2},
+    "/v1/architectures/validate": {"validations": [ITEM | {"stratum": 4, "parameters": 1, "flops": 1}] * 2},
     "/v1/jobs": {"jobs": [job_status()]},
     f"/v1/jobs/{JOB}": job_status(),
     f"/v1/jobs/{JOB}/results": json.loads(results_page([1, 0])),

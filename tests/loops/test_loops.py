@@ -45,8 +45,8 @@ def assert_good(api: httpx.Client, results: list[LoopResult]) -> None:
     """The printed accuracies are the server's, and the best exceeds the upper quartile of a random sample."""
     accuracies = predict(api, [result.architecture for result in results])
     assert [result.accuracy for result in results] == pytest.approx(accuracies, abs=1e-9)
-    params = {"n": 200, "seed": 1}
-    sample = api.get("/v1/spaces/gcn-nas/sample", params=params).raise_for_status().json()["architectures"]
+    body = {"number": 200, "seed": 1}
+    sample = api.post("/v1/spaces/gcn-nas/sample", json=body).raise_for_status().json()["architectures"]
     assert max(accuracies) > np.quantile(predict(api, sample), 0.75)
 
 

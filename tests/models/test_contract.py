@@ -9,6 +9,8 @@ from typing_extensions import override
 
 from models import SearchSpace, get_space
 from models.gcn_nas.architecture import MODULES, THRESHOLD
+from models.nas_bench_graph.canonical import RAW_LINKS, canonical_keys
+from models.nas_bench_graph.datasets import OPERATIONS
 from models.registry import BUILT_IN
 from models.testing import SearchSpaceContract
 from tests.conftest import ROOT
@@ -41,6 +43,22 @@ class TestGcnNas(SearchSpaceContract):
             [float(np.nextafter(THRESHOLD, 1)) if present else THRESHOLD for present in row] for row in arch.mask
         ]
         return [{"mask": mask}, {"weights": weights}, layers, mask, weights]
+
+
+class TestNasBenchGraph(SearchSpaceContract):
+    space = get_space("nas-bench-graph")
+
+    @override
+    def notations(self, arch: Any) -> list[Any]:
+        """The key, operations by index, and descriptions of the same cell that are not canonical."""
+        indices = [OPERATIONS.index(op) for op in arch.ops]
+        raw = np.argwhere(canonical_keys() == int(arch.digits))[:4].tolist()
+        return [
+            {"key": arch.digits},
+            {"link": list(arch.link), "ops": indices},
+            *({"link": list(RAW_LINKS[link]), "ops": ops} for link, *ops in raw),
+            arch.digits,
+        ]
 
 
 def test_every_built_in_space_is_tested() -> None:

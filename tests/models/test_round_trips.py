@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from common.strict_json import loads
 from models import Architecture, ArchitectureError, get_space
 from models.gcn_nas.architecture import MODULES, THRESHOLD
+from models.nas_bench_graph.canonical import RAW_LINKS, canonical_keys
+from models.nas_bench_graph.datasets import OPERATIONS
 from models.registry import BUILT_IN
 
 EXAMPLES = settings(max_examples=60)
@@ -31,9 +33,27 @@ def gcn_nas_notations(arch: Any) -> list[Any]:
     return [*named, *({"space": "gcn-nas", **obj} for obj in named), *(rows for _, rows in forms)]
 
 
-NOTATIONS: dict[str, Callable[[Any], list[Any]]] = {"gcn-nas": gcn_nas_notations}
+def nas_bench_graph_notations(arch: Any) -> list[Any]:
+    """All notations of an architecture: ten of the cells with its key, operations by name and by index, and the key."""
+    raw = np.argwhere(canonical_keys() == int(arch.digits))[:10].tolist()
+    cells = [(list(RAW_LINKS[link]), ops) for link, *ops in raw]
+    forms: list[dict[str, Any]] = [
+        *({"link": link, "ops": ops} for link, ops in cells),
+        *({"link": link, "ops": [OPERATIONS[op] for op in ops]} for link, ops in cells),
+        {"key": arch.digits},
+    ]
+    return [*forms, *({"space": "nas-bench-graph", **obj} for obj in forms), arch.digits]
+
+
+NOTATIONS: dict[str, Callable[[Any], list[Any]]] = {
+    "gcn-nas": gcn_nas_notations,
+    "nas-bench-graph": nas_bench_graph_notations,
+}
 """Notations by space."""
-PINNED = {"gcn-nas": ({"layers": [["L2", "S"], ["S"], [], ["L", "ST"]]}, "94498fe2e7830d7a68a74f3a84102989")}
+PINNED: dict[str, tuple[dict[str, Any], str]] = {
+    "gcn-nas": ({"layers": [["L2", "S"], ["S"], [], ["L", "ST"]]}, "94498fe2e7830d7a68a74f3a84102989"),
+    "nas-bench-graph": ({"key": "88811"}, "e0ea5c6a2dbf9e9a692b84a6e295dfe0"),
+}
 """An architecture and its fingerprint by space. Stored scores depend on fingerprints, so they never change."""
 
 

@@ -1,5 +1,6 @@
 """Driver of the page, which locates elements by role and accessible name."""
 
+import json
 import re
 from collections.abc import Callable
 from time import monotonic
@@ -135,8 +136,32 @@ def predict(api: httpx.Client, architecture: Any, **options: Any) -> Any:
     return item
 
 
+def sample(api: httpx.Client, n: int = 1, seed: int = 0, space: str = "gcn-nas", **fixed: Any) -> list[Any]:
+    """Return random architectures of the API."""
+    response = api.post(f"/v1/spaces/{space}/sample", json={"number": n, "seed": seed, "fixed": fixed})
+    assert response.status_code == 200, response.text
+    architectures: list[Any] = response.json()["architectures"]
+    return architectures
+
+
+def open_space(driver: PageDriver, name: str) -> None:
+    """Select a search space, and wait for its first architecture."""
+    driver.page.get_by_role("combobox", name="Search space").select_option(name)
+    driver.wait_for(lambda: driver.page.url.split("#")[1].startswith(f"{name}/"))
+    driver.wait_until_current()
+
+
+def copied_json(driver: PageDriver) -> Any:
+    """Return the edited architecture, copied as JSON."""
+    note = driver.page.locator("#copy-note")
+    note.evaluate("(note) => { note.hidden = true; }")  # of an earlier copy
+    driver.button("Copy as JSON").click()
+    expect(note).to_be_visible()
+    return json.loads(driver.page.evaluate("navigator.clipboard.readText()"))
+
+
 def fragment(*architectures: Any) -> str:
-    """Return the URL fragment of the edited architecture, followed by those of the comparison."""
+    """Return the URL fragment of the edited architecture, followed by those of the comparison, all of `gcn-nas`."""
     texts = ["/".join([item["space"], *(".".join(layer) for layer in item["layers"])]) for item in architectures]
     return "#" + "&".join(texts)
 

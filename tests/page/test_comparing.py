@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import OpenPage
-from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, compare, fragment, predict
-from tests.page.test_scoring import FOUR_LAYERS, sample
+from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, compare, fragment, predict, sample
+from tests.page.test_scoring import FOUR_LAYERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,7 +65,7 @@ def test_a_link_to_one_architecture_keeps_the_comparison(driver: PageDriver) -> 
 
 
 def test_a_link_to_more_than_four_states_the_number_left_out(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    six = sample(6, api, depth=4, seed=0)
+    six = sample(api, 6, depth=4)
     driver = open_page(url, fragment(FOUR_LAYERS, *six))
     expect(driver.page.locator("#comparison li")).to_have_count(4)
     expect(driver.page.locator("#editor-problem")).to_contain_text("2 of them")
@@ -74,7 +74,7 @@ def test_a_link_to_more_than_four_states_the_number_left_out(open_page: OpenPage
 
 
 def test_probabilities_are_never_shown_as_0_or_100(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    (best,), (worst,) = (sample(1, api, depth=depth, seed=0) for depth in (10, 4))
+    (best,), (worst,) = (sample(api, depth=depth) for depth in (10, 4))
     body = {"architectures": [best, worst], "proxies": [], "compare": True}
     assert api.post("/v1/predictions", json=body).json()["win_probability"][0][1] >= 0.995
     driver = open_page(url, fragment(FOUR_LAYERS, best, worst))

@@ -9,7 +9,7 @@ from playwright.sync_api import Route, expect
 
 from models.gcn_nas import PENG
 from tests.page.conftest import OpenPage
-from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, fragment, predict
+from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, fragment, predict, sample
 
 
 def test_a_click_edits_the_architecture_and_its_prediction_follows(driver: PageDriver, api: httpx.Client) -> None:
@@ -43,10 +43,10 @@ def test_estimates_of_the_combiners_are_those_of_the_api(driver: PageDriver, api
     assert rows.count() == len(estimates)
 
 
-def sample(driver: PageDriver) -> None:
-    """Replace the architecture by a random one."""
+def draw(driver: PageDriver, button: str) -> None:
+    """Replace the architecture by a random one, or by a random mutation."""
     before = driver.architecture()
-    driver.button("Random").click()
+    driver.button(button).click()
     driver.wait_for(lambda: driver.architecture() != before)
     driver.wait_until_current()
 
@@ -54,10 +54,13 @@ def sample(driver: PageDriver) -> None:
 def test_presets_and_random_architectures(driver: PageDriver, api: httpx.Client) -> None:
     sampled: list[dict[str, Any]] = []
     for _ in range(3):
-        sample(driver)
+        draw(driver, "Random")
         sampled.append(driver.architecture())
         driver.assert_shows(predict(api, sampled[-1]))
     assert sampled[0] != sampled[1] != sampled[2]
+    assert all(len(architecture["layers"]) == 10 for architecture in sampled)  # as many as before
+    draw(driver, "Mutate")
+    driver.assert_shows(predict(api, driver.architecture()))
     driver.button("Peng et al. 2020").click()
     driver.wait_until_current()
     assert driver.architecture() == PENG
@@ -96,8 +99,7 @@ def test_a_suggested_mutation_is_applied_by_a_click(driver: PageDriver, api: htt
     expect(buttons.first).to_contain_text(f"{100 * best['accuracy_gain']:.2f}")
     buttons.first.click()
     driver.wait_until_current()
-    layer, module, action = (best["mutation"][name] for name in ("layer", "module", "action"))
-    assert (module in driver.architecture()["layers"][layer]) is (action == "add")
+    assert driver.architecture() == best["architecture"]
     assert driver.numbers("#accuracy") == [pytest.approx(100 * best["accuracy"], abs=PERCENT_TOLERANCE)]
 
 
@@ -117,8 +119,7 @@ def test_warnings_outside_the_reference_set(driver: PageDriver, api: httpx.Clien
     warnings = driver.page.locator("#warnings li")
     assert predict(api, PENG)["warnings"]
     expect(warnings).not_to_have_count(0)
-    query = {"n": 1, "depth": 8, "seed": 0}
-    (typical,) = api.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+    (typical,) = sample(api, depth=8)
     assert predict(api, typical)["warnings"] == []
     other = open_page(driver.url, fragment(typical))
     expect(other.page.locator("#warnings li")).to_have_count(0)

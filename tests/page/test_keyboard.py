@@ -67,10 +67,10 @@ def test_the_grid_is_one_stop_of_the_tab_key(driver: PageDriver) -> None:
     assert focused_name(driver.page) == "layer 2, module L4n"
 
 
-def test_the_skip_link_leads_to_the_grid(driver: PageDriver) -> None:
+def test_the_skip_link_leads_to_the_architecture(driver: PageDriver) -> None:
     before = driver.architecture()
     press(driver.page, "Tab")
-    assert focused_name(driver.page) == "Skip to the grid"
+    assert focused_name(driver.page) == "Skip to the architecture"
     press(driver.page, "Enter", "Tab")
     assert focused_name(driver.page) == "layer 1, module L"
     expect(driver.page.locator("#editor-problem")).to_be_hidden()
@@ -85,7 +85,7 @@ def test_the_focus_is_visible_everywhere_and_cycles(open_page: OpenPage, url: st
     driver = open_page(url, fragment(FOUR_LAYERS))
     compare(driver, "L4n", "ST")
     score(driver)
-    driver.page.get_by_role("link", name="Skip to the grid").focus()
+    driver.page.get_by_role("link", name="Skip to the architecture").focus()
     visible: dict[str, bool] = {}
     for _ in range(200):
         press(driver.page, "Tab")

@@ -11,16 +11,9 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.page_driver import PageDriver, compare, fragment, predict
+from tests.page.page_driver import PageDriver, compare, fragment, predict, sample
 
 FOUR_LAYERS: dict[str, Any] = {"space": "gcn-nas", "layers": [["L2", "S"], ["L4", "T"], ["L3", "S", "ST"], ["L", "T"]]}
-
-
-def sample(n: int, api: httpx.Client, **query: Any) -> list[Any]:
-    """Return random architectures that no other test requests."""
-    params = {"n": n, **query}
-    architectures: list[Any] = api.get("/v1/spaces/gcn-nas/sample", params=params).json()["architectures"]
-    return architectures
 
 
 def score(driver: PageDriver) -> None:
@@ -40,7 +33,7 @@ def parse_number(text: str) -> float:
 
 
 def test_a_job_shows_its_progress_and_the_results_of_the_api(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    (architecture,) = sample(1, api, depth=10, seed=601)
+    (architecture,) = sample(api, depth=10, seed=601)
     driver = open_page(url, fragment(architecture))
     assert driver.architecture() == architecture
     driver.button("Score with proxies").click()
@@ -82,7 +75,7 @@ def test_scores_are_hidden_after_an_edit_and_found_again_after_undoing_it(open_p
 
 
 def test_a_job_is_cancelled(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    driver = open_page(url, fragment(sample(1, api, depth=10, seed=602)[0]))
+    driver = open_page(url, fragment(sample(api, depth=10, seed=602)[0]))
     compare(driver, "L", "L4n", "L4", "L3")
     driver.button("Score all with proxies").click()
     progress = driver.page.locator("#progress")

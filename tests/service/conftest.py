@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from models.gcn_nas import PENG
-from service.api.schemas import FOUR_LAYERS
 from service.app import make_backend, make_context
 from service.inference.cache import ResultCache
 from service.inference.queries import Query
@@ -22,6 +21,15 @@ SMALL: dict[str, Any] = {
     "layers": [["L4", "L2", "S"], ["L3", "T"], ["L", "L2", "ST"], ["L", "L4n", "S", "T"]],
 }
 SIX: dict[str, Any] = {"space": "gcn-nas", "layers": [["S"], ["L", "T"], ["ST"], ["L3", "S"], ["T"], ["L2", "ST"]]}
+FOUR_LAYERS: dict[str, Any] = {
+    "space": "gcn-nas",
+    "mask": [
+        [1, 0, 0, 0, 1, 1, 0, 0],
+        [0, 1, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 1, 0, 0, 1, 1],
+        [0, 1, 0, 0, 1, 1, 0, 0],
+    ],
+}
 ARCHITECTURES = [SMALL, PENG, FOUR_LAYERS, SIX]
 CHEAP = ["params", "nwot"]
 HEADERS: dict[str, str] = {}

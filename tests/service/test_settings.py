@@ -151,7 +151,7 @@ def test_default_ensemble_has_to_exist(tmp_path: Path) -> None:
     library = EnsembleRegistry.load(Settings(ensembles_dir=tmp_path, device="cpu"))
     with pytest.raises(UnknownNameError, match="none is installed"):
         library.get()
-    assert library.default_context.space.name == "gcn-nas"
+    assert library.default_space == "gcn-nas"
 
 
 @given(VALUES)

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.errors import BatchError, check_seed
+from common.errors import check_seed
 from models.nas_bench_graph.datasets import Dataset
+from models.nas_bench_graph.graphs.sampling import labeled_nodes
+from models.nas_bench_graph.graphs.sizes import NUM_COMMUNITIES, check_num_nodes, num_communities
 from models.task import ProbeBatch
 
-DEFAULT_NUM_NODES = 128
 MAX_NUM_NODES = 2048
 """Largest size, as all pairs of nodes are drawn at once."""
-LABELED_PER_CLASS = 20
 HOMOPHILY = 0.8
 """Share of the links that are within a class; .65 to .93 in the data sets."""
 TAIL_EXPONENT = 2.5
@@ -25,21 +25,12 @@ MAX_DENSITY = 1 / 8
 """Largest mean degree, relative to the number of nodes: where a data set's graph has more, its sample has less."""
 WORDS = {"cora": 18, "citeseer": 32, "pubmed": 50, "cs": 60, "physics": 33, "photo": 259, "computers": 267}
 """Mean number of features of a node that are not 0, in the data sets with binary features or word frequencies."""
-NUM_COMMUNITIES = 8
-"""Communities of a multi-label graph, in the place of classes."""
 
 
 def num_links(dataset: Dataset, num_nodes: int) -> int:
     """Number of links of a synthetic graph: the data set's per node, at most `MAX_DENSITY`, at least one per node."""
     degree = min(dataset.num_edges / dataset.num_nodes, MAX_DENSITY * num_nodes)
     return max(num_nodes, round(num_nodes * degree / 2))
-
-
-def check_num_nodes(dataset: Dataset, num_nodes: int) -> None:
-    """Check the size of a synthetic graph. Raises `BatchError`."""
-    minimum = 2 * _num_communities(dataset)
-    if type(num_nodes) is not int or not minimum <= num_nodes <= MAX_NUM_NODES:
-        raise BatchError("num_nodes", num_nodes, f"a whole number from {minimum} to {MAX_NUM_NODES}")
 
 
 def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
@@ -49,7 +40,7 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
 
     Args:
         dataset: data set, which sets numbers of features, outputs, and links per node.
-        num_nodes: number of nodes, at least two per class.
+        num_nodes: number of nodes.
         seed: seed of the graph; the same seed gives the same graph on every machine.
 
     Returns:
@@ -59,16 +50,16 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
         BatchError: the number of nodes is out of range.
         InputError: the seed is out of range.
     """
-    check_num_nodes(dataset, num_nodes)
+    check_num_nodes(dataset, num_nodes, MAX_NUM_NODES)
     check_seed(seed)
     links_rng, features_rng, rows_rng = (np.random.default_rng((seed, stream)) for stream in range(3))
-    communities = links_rng.permutation(np.arange(num_nodes) % _num_communities(dataset))
+    communities = links_rng.permutation(np.arange(num_nodes) % num_communities(dataset))
     links = _links(communities, num_links(dataset, num_nodes), links_rng)
     if dataset.is_multilabel:
         x, targets = _multilabel(communities, dataset, features_rng)
     else:
         x, targets = _features(communities, dataset, features_rng), communities
-    rows = labeled_rows(communities, num_nodes // 2, rows_rng)
+    rows = labeled_nodes(communities, np.arange(num_nodes), num_nodes // 2, rows_rng)
     return ProbeBatch(
         (torch.from_numpy(x.astype(np.float32)), torch.from_numpy(np.concatenate([links, links[::-1]], axis=1))),
         torch.from_numpy(targets[rows]),
@@ -76,28 +67,6 @@ def synthetic_batch(dataset: Dataset, num_nodes: int, seed: int) -> ProbeBatch:
         torch.from_numpy(rows),
         sample_axis=None,
     )
-
-
-def labeled_rows(classes: NDArray[np.int64], limit: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw nodes to label: at most 20 per class, the same number of each class as far as possible.
-
-    Args:
-        classes: class of each node; negative: not to be labeled.
-        limit: largest number of nodes.
-        rng: source of randomness.
-
-    Returns:
-        Node indices in increasing order.
-    """
-    present = np.unique(classes[classes >= 0])
-    order = rng.permutation(len(classes))
-    members = [order[classes[order] == c][:LABELED_PER_CLASS] for c in present]
-    rounds = [m[i : i + 1] for i in range(LABELED_PER_CLASS) for m in members]
-    return np.sort(np.concatenate(rounds)[:limit])
-
-
-def _num_communities(dataset: Dataset) -> int:
-    return NUM_COMMUNITIES if dataset.is_multilabel else dataset.num_outputs
 
 
 def _links(communities: NDArray[np.int64], number: int, rng: np.random.Generator) -> NDArray[np.int64]:

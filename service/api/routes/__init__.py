@@ -1,6 +1,6 @@
 """Routes of the HTTP API."""
 
-from service.api.routes import catalog, health, jobs, metrics, predictions, scores, validations
+from service.api.routes import catalog, draws, health, jobs, metrics, predictions, scores, validations
 
 ROUTERS = (
     predictions.router,
@@ -9,6 +9,7 @@ ROUTERS = (
     jobs.router,
     validations.router,
     catalog.router,
+    draws.router,
     health.router,
     metrics.router,
 )

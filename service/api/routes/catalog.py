@@ -1,29 +1,28 @@
 """Search spaces, ensembles, proxies and limits."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
-from models import Architecture, SearchSpace, UnknownNameError, get_space, space_names
+from models import UnknownNameError
+from models.registry import SpaceInfo, space_infos
 from proxies import proxy_infos
-from service.api.cards import EnsembleCard, Limits, ProxyCard, ReferenceSet, Sample
-from service.api.deps import DIGITS, AuthenticatedRoute, CallerDep, ContextDep, RequesterDep, SettingsDep
-from service.api.documents import ensemble_card, reference_set
+from service.api.cards import EnsembleCard, Limits, ProxyCard, ReferenceSet, SpaceCard
+from service.api.deps import AuthenticatedRoute, CallerDep, ContextDep, SettingsDep
+from service.api.documents import ensemble_card, reference_set, space_card
 from service.api.page_sizes import MAX_PAGE_SIZE, MAX_SAMPLE_SIZE
 from service.api.problems import ProblemError, problem_responses
 from service.inference.registry import LoadedEnsemble
 
 router = APIRouter(prefix="/v1", tags=["catalog"], route_class=AuthenticatedRoute)
-SAMPLES_PER_TURN = 100
-"""Random architectures that are drawn before other requests have their turn."""
 
 
-def _space(name: str) -> SearchSpace[Any]:
-    try:
-        return get_space(name)
-    except UnknownNameError as error:
-        raise ProblemError(404, str(error), [error]) from error
+def _space(name: str) -> SpaceInfo:
+    for info in space_infos():
+        if info.name == name:
+            return info
+    error = UnknownNameError("space", name, [info.name for info in space_infos()])
+    raise ProblemError(404, str(error), [error])
 
 
 def _ensemble(name: str, context: ContextDep) -> LoadedEnsemble:
@@ -34,34 +33,15 @@ def _ensemble(name: str, context: ContextDep) -> LoadedEnsemble:
 
 
 @router.get("/spaces", responses=problem_responses())
-def list_spaces() -> dict[str, dict[str, Any]]:
-    """Describe the search spaces by name, with their modules and the notation of architectures."""
-    return {name: get_space(name).describe() for name in space_names()}
+def list_spaces(context: ContextDep) -> dict[str, SpaceCard]:
+    """Describe the search spaces by name, with the notations of their architectures."""
+    return {info.name: space_card(info, context.ensembles) for info in space_infos()}
 
 
-@router.get("/spaces/{name}/sample", responses=problem_responses(404, 422))
-async def sample_architectures(
-    context: ContextDep,
-    requester: RequesterDep,
-    space: Annotated[SearchSpace[Any], Depends(_space)],
-    n: Annotated[int, Query(ge=1, le=MAX_SAMPLE_SIZE, description="number of architectures"), DIGITS] = 1,
-    seed: Annotated[int, Query(ge=0, lt=2**32, description="seed of the random generator"), DIGITS] = 0,
-    depth: Annotated[
-        int | None, Query(ge=1, le=1000, description="number of layers; by default random"), DIGITS
-    ] = None,
-) -> Sample:
-    """Sample distinct random architectures from the distribution of the space's benchmark."""
-    rng = np.random.default_rng(seed)
-    fixed = {} if depth is None else {"depth": depth}
-    sample: dict[Architecture, None] = {}
-
-    def draw() -> None:
-        for _ in range(min(SAMPLES_PER_TURN, n - len(sample))):
-            sample[space.sample(rng, **fixed)] = None
-
-    while len(sample) < n:
-        await context.run_brief(requester, draw)
-    return Sample(architectures=[space.to_json(architecture) for architecture in sample])
+@router.get("/spaces/{name}", responses=problem_responses(404, 422))
+def get_space(space: Annotated[SpaceInfo, Depends(_space)], context: ContextDep) -> SpaceCard:
+    """Describe a search space, with the notations of its architectures."""
+    return space_card(space, context.ensembles)
 
 
 @router.get("/ensembles", responses=problem_responses())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -30,8 +31,9 @@ from service.api.page_sizes import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from service.api.problems import NoContentError, ProblemError, problem, problem_responses
 from service.api.schemas import JobList, JobRequest, JobResults, JobStatus, PredictionRequest, ScoreRequest
 from service.inference.limits import SizeLimits
-from service.inference.pipeline import parse_valid
+from service.inference.pipeline import make_plan, parse_valid
 from service.inference.plan import Plan
+from service.inference.scheduler import Requester
 from service.jobs.runner import JobRunner
 from service.settings import Settings
 from service.storage import Job, JobEvent, NewItem, NotFoundError, Store, StoreError
@@ -84,11 +86,14 @@ async def accept_job(
         NoValidArchitectureError: all architectures are malformed.
     """
     state, caller = request.app.state, request.state.caller
-    plan = Plan.from_query(body.to_query(), state.context.ensembles)
+    requester = Requester(caller.id, caller.queue_share)
+    plan = await make_plan(body.architectures, body.to_query(), state.context, requester)
     if plan.ensemble is not None and plan.ensemble.ensemble.depends_on_set(plan.combiner):
         raise InputError("combiner", plan.combiner, "one that predicts each architecture independently, in a job")
     items = await asyncio.to_thread(_new_items, body.architectures, plan, state.context.limits)
-    options = body.model_dump(mode="json", exclude={"architectures", "compare"}, exclude_defaults=True)
+    options = {
+        field.name: value for field in fields(plan.query) if (value := getattr(plan.query, field.name)) != field.default
+    }
     kind: JobKind = "predictions" if isinstance(body, PredictionRequest) else "scores"
     store: Store = state.store
     job, _ = await asyncio.to_thread(

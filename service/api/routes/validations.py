@@ -2,12 +2,13 @@
 
 from fastapi import APIRouter
 
-from models import Architecture, CostedSpace, EncodedSpace, require
+from ensemble.data.benchmark import stratum_label
+from models import Architecture, CostedSpace, EncodedSpace
 from service.api.deps import ContextDep, JsonRoute, RequesterDep, SettingsDep, check_number
 from service.api.documents import validated_items
 from service.api.problems import problem_responses
 from service.api.schemas import ValidationRequest, ValidationResponse, ValidItem
-from service.inference.pipeline import parse
+from service.inference.pipeline import make_plan, parse
 
 router = APIRouter(prefix="/v1", tags=["predictions"], route_class=JsonRoute)
 
@@ -21,22 +22,23 @@ async def validate_architectures(
     Validations are in the order of the request, with an `error` for each architecture that is malformed or too large.
     """
     check_number(len(body.architectures), settings.max_architectures)
-    scoring_context = context.ensembles.default_context
-    space, shapes = scoring_context.space, scoring_context.shapes
+    plan = await make_plan(body.architectures, body.to_query(), context, requester)
+    space, shapes = plan.context.space, plan.context.shapes
 
     def valid_item(architecture: Architecture) -> ValidItem:
-        cost = require(space, CostedSpace).cost(architecture, shapes)
+        cost = space.cost(architecture, shapes) if isinstance(space, CostedSpace) else None
         return ValidItem(
             architecture=space.to_json(architecture),
             fingerprint=architecture.fingerprint,
-            layers=require(space, EncodedSpace).stratum(architecture),
-            parameters=cost.params,
-            flops=cost.flops,
+            stratum=space.stratum(architecture) if isinstance(space, EncodedSpace) else None,
+            stratum_label=stratum_label(space),
+            parameters=cost and cost.params,
+            flops=cost and cost.flops,
             warnings=space.warnings(architecture),
         )
 
     def validate() -> ValidationResponse:
-        parsed = parse(body.architectures, context.limits.parser(scoring_context))
+        parsed = parse(body.architectures, context.limits.parser(plan.context))
         return ValidationResponse(validations=validated_items(parsed, valid_item))
 
     return await context.run_brief(requester, validate)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic, perf_counter, sleep
 
+import numpy as np
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, exc, func, select
@@ -14,18 +15,19 @@ from common.errors import ArchrankError, InputError
 from common.extras import MissingExtraError
 from proxies import proxy_versions
 from service.api.authentication import is_loopback
-from service.api.schemas import FOUR_LAYERS
 from service.api_keys import NO_KEY_HINT
 from service.app import worker_options
 from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
+from service.inference.plan import Plan
+from service.inference.queries import PredictionQuery, Query, ScoreQuery
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
+from service.inference.scorer import make_task
 from service.settings import Settings
 from service.storage.database import create_postgres_engine, parse_url
 from service.storage.errors import StoreError
 from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
 from service.storage.store import FILE_NAME
-from service.workers.backend import Task
 from service.workers.process_backend import ProcessBackend
 
 MAX_WRITE_S = 0.5
@@ -107,23 +109,26 @@ def proxies(installation: Installation) -> Finding:
 def scoring(installation: Installation) -> Finding:
     """A worker can be started, and scores a small architecture."""
     settings, registry = installation.settings, installation.registry
-    probe = registry.default_context
-    names = registry.get().proxies if registry.ensembles else ["params"]
+    query: Query = PredictionQuery() if registry.ensembles else ScoreQuery(["params"])
+    plan = Plan.from_query(query, registry)
+    if plan.context.batch is None:
+        raise SkippedError("the networks of the default ensemble's search space cannot be built")
+    context, space, names = plan.context, plan.context.space, list(plan.proxies)
+    presets = [space.parse(preset) for preset in space.presets.values()]
+    architecture = presets[0] if presets else space.sample(np.random.default_rng(0))
     options = worker_options(settings.model_copy(update={"num_workers": 1}), registry.device)
-    architecture = probe.space.to_json(probe.space.parse(FOUR_LAYERS))
-    task = Task(
-        "doctor", probe.space.name, probe.space.settings, architecture, "probe", probe.seed, probe.repeats, names
-    )
+    task = make_task(architecture, context, names or ["params"])
+    batches = {task.probe_batch: context.probe_batch}
     started = perf_counter()
     try:
-        with _running(ProcessBackend({"probe": probe.batch}, replace(options, gpus=options.gpus[:1]))) as backend:
+        with _running(ProcessBackend(batches, replace(options, gpus=options.gpus[:1]))) as backend:
             ready = perf_counter()
             outcome = backend.submit(task).result(WORKER_TIMEOUT_S)
     except TimeoutError as timeout:
         return error(str(timeout) or f"one architecture takes more than {WORKER_TIMEOUT_S:g} s", SCORING_ADVICE)
     if outcome.failure is not None:
         return error(f"{outcome.failure.kind}: {outcome.failure.detail}", SCORING_ADVICE)
-    failed = {name: score["error"] for name, score in (outcome.scores or {}).items() if score["status"] != "ok"}
+    failed = {name: score["error"] for name, score in (outcome.scores or {}).items() if score["status"] == "failed"}
     if failed:
         return error("; ".join(f"{name}: {reason}" for name, reason in failed.items()), "see docs/proxies.md")
     return ok(f"{len(names)} proxies in {outcome.seconds:.2f} s; the worker started in {ready - started:.1f} s")

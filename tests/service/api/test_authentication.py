@@ -13,14 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from service.api.authentication import REFRESH_INTERVAL_S
-from service.api.schemas import FOUR_LAYERS
 from service.api_keys import create_key, matches
 from service.app import create_app
 from service.cli import app
 from service.cli.demo import server
 from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
-from tests.service.conftest import SMALL
+from tests.service.conftest import FOUR_LAYERS, SMALL
 
 BODY = {"architectures": [SMALL], "proxies": []}
 
@@ -155,7 +154,9 @@ def test_rate_limit(keyed: Keyed, new_key: Callable[..., str]) -> None:
 
 def test_max_active_jobs(keyed: Keyed, new_key: Callable[..., str]) -> None:
     with keyed.client(new_key(max_active_jobs=1)) as client:
-        many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 20, "depth": 10}).json()["architectures"]
+        many = client.post("/v1/spaces/gcn-nas/sample", json={"number": 20, "fixed": {"depth": 10}}).json()[
+            "architectures"
+        ]
 
         def post_first() -> httpx.Response:
             return client.post("/v1/jobs", json={"architectures": many}, headers={"Idempotency-Key": "first"})

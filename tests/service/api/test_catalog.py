@@ -6,14 +6,46 @@ import httpx
 import numpy as np
 import pytest
 
-from models import get_space
+from models import capabilities, get_space, space_names
 from proxies import proxy_versions
 from service.settings import Settings
 from tests.service.conftest import SMALL, Post
 
+GENERIC = {"name", "origin", "capabilities", "settings", "presets", "schema", "stratum_label", "ensembles"}
+"""Fields of a card that every space has."""
+
 
 def test_spaces(client: httpx.Client) -> None:
-    assert client.get("/v1/spaces").json() == {"gcn-nas": get_space("gcn-nas").describe()}
+    cards = client.get("/v1/spaces").json()
+    assert list(cards) == space_names()
+    for name, card in cards.items():
+        space = get_space(name)
+        assert client.get(f"/v1/spaces/{name}").json() == card
+        assert card["capabilities"] == list(capabilities(space))
+        assert (card["settings"], card["schema"]) == (space.settings, space.json_schema())
+        assert card["presets"] == dict(space.presets)
+        assert card.items() >= {key: value for key, value in space.describe().items() if key not in GENERIC}.items()
+    assert cards["gcn-nas"]["ensembles"][0] == "gcn-nas-ntu"
+    assert (cards["gcn-nas"]["origin"], cards["gcn-nas"]["stratum_label"]) == ("built in", "number of layers")
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_samples_are_distinct_and_seeded(name: str, post: Post) -> None:
+    path = f"/v1/spaces/{name}/sample"
+    sample = post(path, number=20, seed=3)["architectures"]
+    space = get_space(name)
+    assert len({space.parse(architecture) for architecture in sample}) == 20
+    assert post(path, number=20, seed=3)["architectures"] == sample
+    assert post(path, number=20, seed=4)["architectures"] != sample
+
+
+def test_mutations_are_those_of_the_space(post: Post) -> None:
+    space = get_space("gcn-nas")
+    mutants = post("/v1/spaces/gcn-nas/mutate", architecture=SMALL, number=5, seed=1)["architectures"]
+    assert mutants == post("/v1/spaces/gcn-nas/mutate", architecture=SMALL, number=5, seed=1)["architectures"]
+    assert len({space.parse(mutant) for mutant in mutants}) == 5
+    rng = np.random.default_rng(1)
+    assert mutants[0] == space.to_json(space.mutate(space.parse(SMALL), rng))
 
 
 def test_proxies(client: httpx.Client) -> None:
@@ -27,7 +59,7 @@ def test_ensembles(client: httpx.Client) -> None:
     assert "gcn-nas-ntu" in cards
     for name, card in cards.items():
         assert client.get(f"/v1/ensembles/{name}").json() == card
-        assert card["space"] == "gcn-nas"
+        assert card["space"] in space_names()
         assert card["benchmark"]["size"] > 0
         assert set(card["metrics"]) == {*card["combiners"], *card["baselines"]}
         assert card["metrics"]["structure"]["spearman"]["mean"] > card["metrics"]["depth"]["spearman"]["mean"]
@@ -41,7 +73,7 @@ def test_percentiles_refer_to_the_reference_set(client: httpx.Client, post: Post
         assert set(reference_set["combiners"]) == set(card["combiners"])
         for held_out in reference_set["combiners"].values():
             assert held_out["accuracy"] == sorted(held_out["accuracy"])
-            assert Counter(map(str, held_out["layers"])) == card["benchmark"]["by_stratum"]
+            assert Counter(map(str, held_out["strata"])) == card["benchmark"]["by_stratum"]
         assert set(reference_set["proxies"]) == set(card["proxies"])
         for quantiles in reference_set["proxies"].values():
             assert len(quantiles) == 101
@@ -71,9 +103,10 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
         "queue_share": 1.0,
     }
     sample_size, page_size = limits["max_sample_size"], limits["max_page_size"]
-    for path in (f"/v1/spaces/gcn-nas/sample?n={sample_size}", f"/v1/jobs?limit={page_size}"):
-        assert client.get(path).status_code == 200
-        assert client.get(path.replace("=1000", "=1001")).status_code == 422
+    assert client.get(f"/v1/jobs?limit={page_size}").status_code == 200
+    assert client.get(f"/v1/jobs?limit={page_size + 1}").status_code == 422
+    assert client.post("/v1/spaces/gcn-nas/sample", json={"number": sample_size}).status_code == 200
+    assert client.post("/v1/spaces/gcn-nas/sample", json={"number": sample_size + 1}).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

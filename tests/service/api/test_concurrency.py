@@ -53,7 +53,9 @@ def small_queue() -> Iterator[httpx.Client]:
 
 
 def test_full_queue_is_503_and_an_abandoned_request_makes_room(small_queue: httpx.Client) -> None:
-    many = small_queue.get("/v1/spaces/gcn-nas/sample", params={"n": 64, "depth": 10}).json()["architectures"]
+    many = small_queue.post("/v1/spaces/gcn-nas/sample", json={"number": 64, "fixed": {"depth": 10}}).json()[
+        "architectures"
+    ]
     with pytest.raises(httpx.ReadTimeout):  # the client disconnects while its request is computed
         httpx.post(f"{small_queue.base_url}/v1/scores", json={"architectures": many}, timeout=1)
     refused = False

@@ -13,10 +13,9 @@ import pytest
 from archrank_client import Client
 
 from models.gcn_nas import PENG
-from service.api.schemas import FOUR_LAYERS
 from service.cli.demo import server
 from tests.service.api.test_protection import until_closed
-from tests.service.conftest import SMALL
+from tests.service.conftest import FOUR_LAYERS, SMALL
 from tests.service.workers.conftest import wait_until
 
 PUBLIC = "https://archrank.example/archrank/"
@@ -181,8 +180,8 @@ def test_a_half_closed_connection_gets_no_response_to_half_a_request(client: htt
 @pytest.fixture
 def long_architectures(client: httpx.Client) -> list[Any]:
     """Architectures whose scoring takes longer than the test."""
-    query = {"n": 64, "depth": 10, "seed": 3}
-    architectures: list[Any] = client.get("/v1/spaces/gcn-nas/sample", params=query).json()["architectures"]
+    body = {"number": 64, "seed": 3, "fixed": {"depth": 10}}
+    architectures: list[Any] = client.post("/v1/spaces/gcn-nas/sample", json=body).json()["architectures"]
     return architectures
 
 

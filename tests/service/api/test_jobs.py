@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from models.gcn_nas import PENG
-from service.api.schemas import FOUR_LAYERS
 from tests.real_server import parse_events
-from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
+from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, without_costs
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
 
@@ -98,7 +97,9 @@ def test_no_content_after_the_last_event(client: httpx.Client) -> None:
 
 
 def test_a_stream_after_a_future_event_ends_with_the_job(client: httpx.Client) -> None:
-    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 3, "depth": 10, "seed": 8}).json()["architectures"]
+    many = client.post("/v1/spaces/gcn-nas/sample", json={"number": 3, "seed": 8, "fixed": {"depth": 10}}).json()[
+        "architectures"
+    ]
     place = submit(client, *many, proxies=None)
     received = list(events(client, place, after=2**31 - 1))
     assert not received or received[-1][1] == "done"
@@ -114,7 +115,9 @@ def test_the_same_idempotency_key_returns_the_same_job(client: httpx.Client) -> 
 
 
 def test_a_cancelled_job_keeps_its_results(client: httpx.Client) -> None:
-    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 40, "depth": 10, "seed": 5}).json()["architectures"]
+    many = client.post("/v1/spaces/gcn-nas/sample", json={"number": 40, "seed": 5, "fixed": {"depth": 10}}).json()[
+        "architectures"
+    ]
     place = submit(client, SMALL, *many, proxies=None)
     job = client.delete(place).json()
     assert job["state"] == "cancelled"
@@ -124,7 +127,9 @@ def test_a_cancelled_job_keeps_its_results(client: httpx.Client) -> None:
 
 
 def test_a_cancelled_job_is_not_continued(client: httpx.Client) -> None:
-    sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": 61, "depth": 4, "seed": 7}).json()["architectures"]
+    sample = client.post("/v1/spaces/gcn-nas/sample", json={"number": 61, "seed": 7, "fixed": {"depth": 4}}).json()[
+        "architectures"
+    ]
     cancelled, other = submit(client, *sample[:60], proxies=["nwot"]), submit(client, sample[60], proxies=["nwot"])
     client.delete(cancelled)
     assert wait(client, other)["state"] == "done"
@@ -138,7 +143,9 @@ def test_a_cancelled_job_is_not_continued(client: httpx.Client) -> None:
 
 
 def test_a_request_is_not_delayed_by_a_job(client: httpx.Client) -> None:
-    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 30, "depth": 10, "seed": 6}).json()["architectures"]
+    many = client.post("/v1/spaces/gcn-nas/sample", json={"number": 30, "seed": 6, "fixed": {"depth": 10}}).json()[
+        "architectures"
+    ]
     place = submit(client, *many, proxies=None)
     response = client.post("/v1/predictions", json={"architectures": [PENG], "proxies": ["params"], "seed": 77})
     assert response.status_code == 200

@@ -19,9 +19,8 @@ import httpx
 import pytest
 
 from models.gcn_nas import PENG
-from service.api.schemas import FOUR_LAYERS
 from service.cli.demo import server
-from tests.service.conftest import HEADERS
+from tests.service.conftest import FOUR_LAYERS, HEADERS
 
 DATA = Path(__file__).parents[2] / "data"
 INTERNALS = re.compile(rb'Traceback|File \\?"|\.py\b|site-packages|/home/|/root/|/tmp/')

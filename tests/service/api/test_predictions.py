@@ -43,7 +43,7 @@ def test_fields_of_a_prediction(post: Post) -> None:
     assert (item["explanation"], item["suggested_mutations"], response["win_probability"]) == (None, None, None)
     assert response["device"] in ("cpu", "cuda")
     assert response["seconds"] > 0
-    assert response["probe_batch"]["shape"][1] == 3
+    assert response["probe_batch"]["shapes"][0][1] == 3
     for score in item["scores"].values():
         assert score["status"] == "ok"
         assert score["error"] is None
@@ -138,15 +138,17 @@ def test_scores_default_to_all_proxies(post: Post, client: httpx.Client) -> None
 
 
 def test_sampled_architectures_can_be_posted(post: Post, client: httpx.Client) -> None:
-    sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": 5, "seed": 3, "depth": 6}).json()
+    sample = client.post("/v1/spaces/gcn-nas/sample", json={"number": 5, "seed": 3, "fixed": {"depth": 6}}).json()
     items = post("/v1/predictions", **sample, proxies=[])["predictions"]
     assert [item["architecture"] for item in items] == sample["architectures"]
-    assert client.get("/v1/spaces/gcn-nas/sample", params={"n": 5, "seed": 3, "depth": 6}).json() == sample
+    assert (
+        client.post("/v1/spaces/gcn-nas/sample", json={"number": 5, "seed": 3, "fixed": {"depth": 6}}).json() == sample
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/predictions", "/v1/scores"])
 def test_max_architectures(path: str, client: httpx.Client) -> None:
-    many = client.get("/v1/spaces/gcn-nas/sample", params={"n": 65}).json()["architectures"]
+    many = client.post("/v1/spaces/gcn-nas/sample", json={"number": 65}).json()["architectures"]
     assert client.post(path, json={"architectures": many[:64], "proxies": []}).status_code == 200
     refused = client.post(path, json={"architectures": many, "proxies": []})
     assert refused.status_code == 422

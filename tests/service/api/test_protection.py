@@ -154,7 +154,7 @@ def test_endless_trailers(strict: httpx.Client) -> None:
 
 @pytest.fixture
 def long_job(strict: httpx.Client) -> Iterator[str]:
-    sample = strict.get("/v1/spaces/gcn-nas/sample", params={"n": 40, "depth": 8, "seed": 9}).json()
+    sample = strict.post("/v1/spaces/gcn-nas/sample", json={"number": 40, "seed": 9, "fixed": {"depth": 8}}).json()
     place = submit(strict, *sample["architectures"], proxies=None)
     yield place
     strict.delete(place)

@@ -53,7 +53,7 @@ class Listener:
 
 def long_body(client: httpx.Client, n: int, seed: int = 0) -> dict[str, Any]:
     """Return a request body whose scoring takes minutes."""
-    sample = client.get("/v1/spaces/gcn-nas/sample", params={"n": n, "depth": 10, "seed": seed}).json()
+    sample = client.post("/v1/spaces/gcn-nas/sample", json={"number": n, "seed": seed, "fixed": {"depth": 10}}).json()
     return {"architectures": sample["architectures"]}
 
 

@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from models.gcn_nas import PENG
-from service.api.schemas import FOUR_LAYERS
 from tests.real_server import Server, serving
 from tests.service.api.test_jobs import events
-from tests.service.conftest import CHEAP, SMALL
+from tests.service.conftest import CHEAP, FOUR_LAYERS, SMALL
 from tests.service.observability.test_logs import lines
 from tests.service.observability.test_metrics import read, value
 from tests.service.workers.conftest import wait_until

@@ -13,14 +13,15 @@ def test_validations_are_those_of_the_space(post: Post, client: httpx.Client) ->
     validations = post("/v1/architectures/validate", architectures=ARCHITECTURES)["validations"]
     space = get_space("gcn-nas")
     scores = client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["flops"]}).json()
-    shape = scores["probe_batch"]["shape"]
+    shapes = tuple(map(tuple, scores["probe_batch"]["shapes"]))
     for text, validation in zip(ARCHITECTURES, validations, strict=True):
         arch = space.parse(text)
-        cost = space.cost(arch, tuple(shape))
+        cost = space.cost(arch, shapes)
         assert validation == {
             "architecture": space.to_json(arch),
             "fingerprint": arch.fingerprint,
-            "layers": arch.depth,
+            "stratum": arch.depth,
+            "stratum_label": "number of layers",
             "parameters": cost.params,
             "flops": cost.flops,
             "warnings": space.warnings(arch),

@@ -60,7 +60,7 @@ WRONG: list[tuple[list[str], str, str]] = [
     (["serve", "--host", "0.0.0.0"], "", "host: got '0.0.0.0'; allowed: a loopback address"),
     (["serve", "--port", "99999"], "", "port: got 99999; allowed: less than or equal to 65535"),
     (["benchmark", "validate", "missing"], "", "benchmark: got 'missing'; allowed:"),
-    (["benchmark", "score", "missing", "--out", "x", "--batch-size", "0"], "", "batch_size: got 0; allowed:"),
+    (["benchmark", "score", "missing", "--out", "x", "--batch", "batch_size=0"], "", "batch_size: got 0; allowed:"),
     (["fit", "--benchmark", "missing", "--out", "x"], "", "benchmark: got 'missing'; allowed:"),
     (["evaluate", "--benchmark", "missing"], "", "benchmark: got 'missing'; allowed:"),
     (["report", "--benchmark", "missing", "--out", "x"], "", "benchmark: got 'missing'; allowed:"),

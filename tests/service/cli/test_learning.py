@@ -94,7 +94,7 @@ def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     ("option", "value", "allowed"),
     [
         ("--device", "gpu", "device: got 'gpu'; allowed: one of auto, cpu, cuda"),
-        ("--data", "recorded.npz", "data: got 'recorded.npz'; allowed: none with source 'synthetic'"),
+        ("--batch", "data=recorded.npz", "data: got 'recorded.npz'; allowed: none with source 'synthetic'"),
         ("--limit", "-1", "greater than or equal to 0"),
     ],
 )

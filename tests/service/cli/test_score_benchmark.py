@@ -35,7 +35,18 @@ def table(tmp_path_factory: pytest.TempPathFactory, space: Any) -> Path:
 
 
 def command(table: Path, out: Path) -> list[str]:
-    options = ["--batch-size", "2", "--frames", "8", "--repeats", "1", "--jobs", "2", "--proxies", ",".join(PROXIES)]
+    options = [
+        "--batch",
+        "batch_size=2",
+        "--batch",
+        "frames=8",
+        "--repeats",
+        "1",
+        "--jobs",
+        "2",
+        "--proxies",
+        ",".join(PROXIES),
+    ]
     return [sys.executable, "-m", "service.cli", "benchmark", "score", str(table), "--out", str(out), *options]
 
 

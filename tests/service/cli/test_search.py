@@ -61,7 +61,7 @@ def trials(out: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", strategy_names())
 def test_output_files_of_every_strategy_agree(name: str, tmp_path: Path) -> None:
     out = tmp_path / "runs" / name
-    result = searched(out, "--strategy", name, "--budget", str(BUDGET), "--depth", "6", "--max-flops", "4e9")
+    result = searched(out, "--strategy", name, "--budget", str(BUDGET), "--fix", "depth=6", "--max-flops", "4e9")
     assert {path.name for path in out.iterdir()} == FILES
     assert (result["num_trials"], result["num_failed"], result["state"]) == (BUDGET, 0, "done")
     logged = trials(out)
@@ -74,7 +74,7 @@ def test_output_files_of_every_strategy_agree(name: str, tmp_path: Path) -> None
         numbers = [trial["accuracy"], interval["low"], interval["high"]]
         assert [float(row[name]) for name in ("accuracy", "interval_low", "interval_high")] == numbers
         assert (int(row["flops"]), int(row["params"])) == (trial["flops"], trial["params"])
-        assert int(row["depth"]) == len(trial["architecture"]["layers"]) == 6
+        assert int(row["stratum"]) == len(trial["architecture"]["layers"]) == 6
         assert trial["flops"] <= 4e9
         assert interval["low"] < trial["accuracy"] < interval["high"]
         assert interval["level"] == 0.9
@@ -181,7 +181,7 @@ def test_a_server_and_this_process_find_the_same(options: tuple[str, ...], url: 
 def test_with_proxies(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHRANK_NUM_WORKERS", "1")
     monkeypatch.setenv("ARCHRANK_NUM_THREADS", "1")
-    options = ("--strategy", "random", "--depth", "4", "--budget", "3", "--batch-size", "2")
+    options = ("--strategy", "random", "--fix", "depth=4", "--budget", "3", "--batch-size", "2")
     plain = searched(tmp_path / "plain", *options)
     cheap = searched(tmp_path / "cheap", *options, "--proxies", "params, nwot")
     assert cheap["proxies"] == ["params", "nwot"]
@@ -235,12 +235,15 @@ INVALID_OPTIONS = [
         "population_size: got 16; allowed: nothing: local has no population",
     ),
     (["--seed", "-1"], "seed: got -1; allowed: a whole number from 0 to 2**32 - 1"),
-    (["--space", "nas-bench-201"], "space: got 'nas-bench-201'; allowed: one of gcn-nas"),
-    (["--depth", "5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
+    (["--space", "darts"], "space: got 'darts'; allowed: one of gcn-nas"),
+    (["--setting", "num_classes=10"], "settings: got {'num_classes': 10}; allowed: those of an ensemble"),
+    (["--fix", "depth"], "fix: got 'depth'; allowed: KEY=VALUE"),
+    (["--fix", "depth=4", "--fix", "depth=6"], "fix: got 'depth=6'; allowed: each key once"),
+    (["--fix", "depth=5"], "depth: got 5; allowed: 4, 6, 8 or 10"),
     (["--max-flops", "1e6"], "max_flops: got 1000000; allowed: at least"),
     (["--max-flops", "nan"], "max_flops: got nan; allowed: a number above 0"),
     (["--max-params", "-1"], "max_params: got -1.0; allowed: a number above 0"),
-    (["--max-params", "1000", "--depth", "10"], "max_params: got 1000; allowed: at least"),
+    (["--max-params", "1000", "--fix", "depth=10"], "max_params: got 1000; allowed: at least"),
     (["--ensemble", "x"], "ensemble: got 'x'; allowed: one of gcn-nas-ntu"),
     (["--combiner", "x"], "combiner: got 'x'; allowed: one of"),
     (["--proxies", "zen,zenith"], "proxies[1]: got 'zenith'; allowed: one of"),
@@ -308,7 +311,7 @@ def test_a_folder_holds_one_search(tmp_path: Path) -> None:
         (("--strategy", "evolution"), "strategy: got 'random'; allowed: 'evolution', as in this search"),
         (("--seed", "1"), "seed: got 0; allowed: 1, as"),
         (("--batch-size", "4"), "batch_size: got 16; allowed: 4, as"),
-        (("--depth", "4"), "depth: got None; allowed: 4, as"),
+        (("--fix", "depth=4"), "fixed: got {}; allowed: {'depth': 4}, as"),
         (("--max-params", "5e6"), "max_params: got None; allowed: 5000000, as"),
         (("--proxies", "params"), "proxies: got []; allowed: ['params'], as"),
         (("--combiner", "ridge"), "combiner: got None; allowed: 'ridge', as"),

@@ -15,10 +15,11 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from models import get_space
 from models.gcn_nas import GcnNas
-from proxies import Score, score
+from proxies import Score
+from proxies.runner import score_batch
 from service.api.documents import prediction_response
-from service.api.schemas import FOUR_LAYERS
 from service.app import create_app
 from service.inference import pipeline
 from service.inference.cache import Cache, ResultCache
@@ -26,7 +27,7 @@ from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
 from service.workers import task_scorer
-from tests.service.conftest import CHEAP, SIX, SMALL, run_inline, without_costs
+from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, run_inline, without_costs
 
 Scored = list[list[str]]
 
@@ -45,11 +46,11 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Scored:
 def count(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Score]], dict[str, Score]]) -> Scored:
     calls: Scored = []
 
-    def counted(network: Any, x: Any, y: Any, proxies: Sequence[str], *more: int) -> dict[str, Score]:
+    def counted(network: Any, batch: Any, proxies: Sequence[str], *more: int) -> dict[str, Score]:
         calls.append(list(proxies))
-        return change(score(network, x, y, proxies, *more))
+        return change(score_batch(network, batch, proxies, *more))
 
-    monkeypatch.setattr(task_scorer, "score", counted)
+    monkeypatch.setattr(task_scorer, "score_batch", counted)
     return calls
 
 
@@ -181,7 +182,7 @@ def test_failed_scores_are_computed_again(ensembles: EnsembleRegistry, monkeypat
 
 
 def test_failed_networks_are_built_again(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, [ensembles.default_context.space.parse(SMALL)]
+    build, broken = GcnNas.build, [get_space("gcn-nas").parse(SMALL)]
 
     def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
         if arch in broken:

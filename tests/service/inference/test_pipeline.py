@@ -11,6 +11,7 @@ import torch
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 
+from models import get_space
 from models.gcn_nas import GcnNas
 from proxies import Score
 from service.api.documents import prediction_response, score_response
@@ -35,7 +36,7 @@ def ensembles() -> EnsembleRegistry:
 
 
 def test_failure_stays_with_its_architecture(ensembles: EnsembleRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, broken = GcnNas.build, ensembles.default_context.space.parse(SIX)
+    build, broken = GcnNas.build, get_space("gcn-nas").parse(SIX)
 
     def build_or_fail(space: GcnNas, arch: Any, seed: int = 0) -> Any:
         if arch == broken:

@@ -12,14 +12,13 @@ import pytest
 from models.gcn_nas import PENG
 from proxies import proxy_versions
 from service.api.documents import stored_item
-from service.api.schemas import FOUR_LAYERS
 from service.app import make_backend, make_context
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.jobs.runner import MAX_HELD_ITEMS, JobRunner
 from service.settings import Settings
 from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
-from tests.service.conftest import SIX, SMALL, without_costs
+from tests.service.conftest import FOUR_LAYERS, SIX, SMALL, without_costs
 from tests.service.storage.conftest import get_items
 
 
@@ -149,8 +148,14 @@ def test_scores_of_a_server_that_had_no_ensemble(store: Store, ensembles: Ensemb
     empty = replace(ensembles, ensembles={})
     assert run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), empty).done == 1
     job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES)), ensembles)
+    assert job.done == 1  # its batch and its seed are those of a server without ensembles
+
+
+def test_scores_of_a_space_that_is_gone(store: Store, ensembles: EnsembleRegistry) -> None:
+    basis = Basis(None, None, PROXIES)
+    job = run(store, create(store, [SMALL], "scores", basis, proxies=list(PROXIES), space="gone"), ensembles)
     assert job.failed == 1
-    assert "created on a server without ensembles" in details(store, job.id).pop()
+    assert "search space 'gone' is not installed" in details(store, job.id).pop()
 
 
 def test_what_was_begun_before_is_begun_by_itself(

@@ -28,7 +28,7 @@ def score_task(monkeypatch: pytest.MonkeyPatch, batch: ProbeBatch, result: Any) 
             raise result
         return result
 
-    monkeypatch.setattr(task_scorer, "score", score)
+    monkeypatch.setattr(task_scorer, "score_batch", score)
     return TaskScorer({"small": batch}, torch.device("cpu"))(task())
 
 

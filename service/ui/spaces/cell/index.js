@@ -15,7 +15,7 @@ export const cell = {
     el("p", { class: "muted", "aria-hidden": "true" }, shortText(architecture)),
   ],
   inWords: (text) => text,
-  describeMutation: (mutation) => Object.entries(mutation).map((entry) => entry.join(" ")).join(", "),
+  describeMutation,
   fixed: () => ({}),
   mount,
 };
@@ -42,6 +42,12 @@ function mount({ container, space, edit }) {
     canonical.textContent = differs ? `The same network in canonical form: ${describe(readable, space)}.` : "";
   }
   return { show, showCanonical };
+}
+
+/** The changed operation, or the new cell. */
+function describeMutation({ node, edge, from, to, ...cell }) {
+  if (node !== undefined) return `node ${node}: ${from} \u2192 ${to}`;
+  return edge === undefined ? shortText(cell) : `edge ${edge}: ${from} \u2192 ${to}`;
 }
 
 /** The architecture in one line. */
