@@ -105,7 +105,7 @@ def evaluate(material: Material, fit: Fit) -> dict[str, Any]:
     train, test = split_rows(material, POPULATIONS[fit.population], fit.split, fit.draw)
     names = info.columns(material.table.names)
     X, y = material.table.select(names), material.accuracy
-    usable = np.full(len(y), True) if info.accepts_missing else np.isfinite(X).all(axis=1)
+    usable = np.array([info.accepts_missing or bool(np.isfinite(row).all()) for row in X])
     train, test = train[: fit.rows], test[usable[test]]
     train = train[usable[train]]
     started = time.perf_counter()

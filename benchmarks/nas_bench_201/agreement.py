@@ -33,10 +33,8 @@ def make_table(folder: Path, scores: Path) -> str:
         features = [source.features[entry.architecture.fingerprint].get(name) for entry in entries]
         return np.array([np.nan if feature is None else feature for feature in features], dtype=np.float64)
 
-    rows = [
-        ("proxy", "scores", "with the published", "ours with accuracy", "published with accuracy", "agrees", "reason"),
-        ("---",) * 7,
-    ]
+    head = ("proxy", "scores", "with the published", "with accuracy", "published with accuracy", "agrees", "reason")
+    rows: list[tuple[str, ...]] = [head, ("---",) * len(head)]
     for name in table.header["proxies"]:
         ours, theirs = column(table, name), column(published, name)
         both = ~np.isnan(ours) & ~np.isnan(theirs)
