@@ -40,6 +40,7 @@ SLOW = (
     "tests/ensemble/evaluation/test_learning_curves",
     "tests/ensemble/evaluation/test_protocol",
     "tests/ensemble/report",
+    "tests/proxies/test_contract",
     "tests/proxies/test_time_limit",
     "tests/proxies/test_zoo",
     "tests/search/test_replay",
