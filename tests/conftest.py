@@ -36,6 +36,7 @@ TIERS = {
 SLOW = (
     "tests/benchmarks/test_gpu",
     "tests/client/test_faulty_proxy",
+    "tests/ensemble/combiners/test_spaces",
     "tests/ensemble/evaluation/test_cross_validation",
     "tests/ensemble/evaluation/test_learning_curves",
     "tests/ensemble/evaluation/test_protocol",
