@@ -17,9 +17,7 @@ IMAGES: dict[str, Any] = {
     "ops": ["nor_conv_3x3", "none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3", "nor_conv_3x3"],
 }
 GRAPH_LINK = "#nas-bench-graph/0.0.1.2/gcn.gat.sage.skip&dataset=cora"
-IMAGES_LINK = (
-    "#nas-bench-201/nor_conv_3x3.none.skip_connect.nor_conv_1x1.avg_pool_3x3.nor_conv_3x3&dataset=cifar10"
-)
+IMAGES_LINK = "#nas-bench-201/nor_conv_3x3.none.skip_connect.nor_conv_1x1.avg_pool_3x3.nor_conv_3x3&dataset=cifar10"
 
 
 def drawing(driver: PageDriver) -> Locator:
