@@ -22,8 +22,18 @@ from models.nas_bench_graph.graphs.synthetic import WORDS, num_links, synthetic_
 from models.nas_bench_graph.task import GraphTask, check_edges
 from models.task import ProbeBatch
 from tests.conftest import data_folder
+from tests.models.nas_bench_graph.graph_files import (
+    CORA,
+    OTHERS,
+    PHOTO,
+    TEST_INDEX,
+    TRAIN,
+    photo_arrays,
+    planetoid,
+    ring,
+    save,
+)
 
-CORA, PHOTO = get_dataset("cora"), get_dataset("photo")
 FILES = {"cora": "planetoid", "citeseer": "planetoid"} | {
     name: f"graphs/{name}.npz" for name in ("photo", "computers", "cs", "physics")
 }
@@ -123,14 +133,6 @@ def test_published_graphs(name: str) -> None:
     assert set(batch.targets.tolist()) == set(range(dataset.num_outputs))
 
 
-def ring(nodes: int) -> GraphData:
-    """Ring of nodes whose features are their numbers, classes 0 and 1 in turn."""
-    pairs = np.arange(nodes), (np.arange(nodes) + 1) % nodes
-    half = sparse.csr_array((np.ones(nodes), pairs), shape=(nodes, nodes))
-    features = sparse.csr_array(np.arange(1.0, nodes + 1)[:, None])
-    return GraphData(features, sparse.csr_array(half + half.T), np.arange(nodes) % 2)
-
-
 def test_samples_are_induced_subgraphs() -> None:
     batch = sample_batch(ring(100), 40, seed=0, source="ring")
     numbers = batch.x[:, 0].long() - 1
@@ -167,27 +169,6 @@ def test_samples_go_on_where_a_component_ends() -> None:
 
 
 # Files of index arrays
-
-
-def photo_arrays() -> dict[str, NDArray[Any]]:
-    """Graph of 40 nodes in a ring, in the form of the published files; the last node is in no component."""
-    adjacency = ring(40).adjacency.tocsr()
-    features = sparse.csr_array((np.random.default_rng(0).random((40, PHOTO.num_features)) < 0.1).astype(np.int8))
-    return {
-        "adj_indptr": adjacency.indptr.astype(np.int32),
-        "adj_indices": adjacency.indices.astype(np.int32),
-        "x_indptr": features.indptr.astype(np.int32),
-        "x_indices": features.indices.astype(np.int16),
-        "x_shape": np.array([40, PHOTO.num_features]),
-        "y": (np.arange(40) % 8).astype(np.int8),
-        "lcc": np.arange(40) < 39,
-    }
-
-
-def save(folder: Path, **changes: Any) -> Path:
-    arrays = photo_arrays() | changes
-    np.savez(folder / "photo.npz", **{name: array for name, array in arrays.items() if array is not None})
-    return folder / "photo.npz"
 
 
 def test_index_arrays_are_read_and_reduced_to_the_largest_component(tmp_path: Path) -> None:
@@ -252,33 +233,6 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 # Planetoid's files
-
-TRAIN, OTHERS = 14, 40
-TEST_INDEX = [44, 42, 40, 41, 43, 50, 49, 48, 47, 46]
-"""Test nodes follow the others; node 45 has no features, and is left out."""
-
-
-def planetoid(folder: Path, **changes: Any) -> Path:
-    """Write a small data set in the form of cora's files."""
-    rng = np.random.default_rng(0)
-    features = (rng.random((OTHERS + 10, CORA.num_features)) < 0.02).astype(np.float32)
-    one_hot = np.eye(7, dtype=np.int32)[np.arange(OTHERS + 10) % 7]
-    neighbors = defaultdict(list, {node: [(node + 1) % 51, (node - 1) % 51, node] for node in range(51)})
-    parts: dict[str, Any] = {
-        "x": sparse.csr_matrix(features[:TRAIN]),
-        "allx": sparse.csr_matrix(features[:OTHERS]),
-        "tx": sparse.csr_matrix(features[OTHERS:]),
-        "y": one_hot[:TRAIN],
-        "ally": one_hot[:OTHERS],
-        "ty": one_hot[OTHERS:],
-        "graph": neighbors,
-    } | changes
-    index = parts.pop("index", "\n".join(map(str, TEST_INDEX)).encode())
-    (folder / "ind.cora.test.index").write_bytes(index)
-    for part, value in parts.items():
-        content = value if isinstance(value, bytes) else pickle.dumps(value, protocol=3)
-        (folder / f"ind.cora.{part}").write_bytes(content)
-    return folder
 
 
 def test_planetoid_files_are_read_in_the_order_of_the_nodes(tmp_path: Path) -> None:
