@@ -43,7 +43,7 @@ def load_plugins(group: str, taken: Collection[str]) -> list[Plugin]:
             continue
         try:
             plugins[entry.name] = Plugin(entry.name, _origin(entry), entry.load())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             refuse_plugin(group, entry.name, _origin(entry), f"{type(error).__name__}: {error}")
     return list(plugins.values())
 

@@ -1,13 +1,16 @@
 """File format of a fitted ensemble: a folder with a manifest and parts.
 
-The manifest states the size and SHA-256 of every part. Arrays are stored as safetensors, models of other libraries in
-the formats of those libraries. Nothing is a pickle, so that loading runs no code.
+The manifest states the size and SHA-256 of every part. Arrays are stored as safetensors, compressed by gzip or not,
+models of other libraries in the formats of those libraries. Nothing is a pickle, so that loading runs no code.
 """
 
+import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,11 @@ from models import InputError
 FORMAT = 4
 """Version of the format, incremented by every incompatible change."""
 MANIFEST = "manifest.json"
-ARRAYS = "arrays.safetensors"
+ARRAYS, COMPRESSED_ARRAYS = "arrays.safetensors", "arrays.safetensors.gz"
+MAX_ARRAYS_BYTES = 2**30
+"""Largest size of the uncompressed arrays."""
+UNREADABLE = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, TypeError, ValueError, zlib.error)
+"""Errors of the standard library and NumPy on broken arrays."""
 PART_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_]+)+")
 
 
@@ -43,7 +50,9 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
     """
     check_replaceable(folder)
     arrays, copies = _distinct({name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())})
-    parts = {ARRAYS: save(arrays)} | {name.replace("/", "-"): blob for name, blob in state.blobs.items()}
+    parts = {COMPRESSED_ARRAYS: gzip.compress(save(arrays), mtime=0)} | {
+        name.replace("/", "-"): blob for name, blob in state.blobs.items()
+    }
     content = {
         **manifest,
         "format": FORMAT,
@@ -95,9 +104,10 @@ def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
         raise ArtifactError(f"{folder}: {MANIFEST} was altered: its SHA-256 does not match")
     parts = _read_parts(folder, manifest.get("parts"))
     try:
-        arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
+        compressed = parts.pop(COMPRESSED_ARRAYS, None)
+        arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS) if compressed is None else _decompressed(compressed))
         arrays |= {name: arrays[original] for name, original in manifest["copies"].items()}
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (*UNREADABLE, SafetensorError) as error:
         raise ArtifactError(f"{folder}: {ARRAYS} cannot be read ({error})") from error
     return manifest, State(arrays, {name.replace("-", "/"): part for name, part in parts.items()})
 
@@ -125,6 +135,20 @@ def _distinct(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any
         if original != name:
             copies[name] = original
     return {name: array for name, array in arrays.items() if name not in copies}, copies
+
+
+def _decompressed(content: bytes) -> bytes:
+    """Decompress arrays.
+
+    Raises:
+        OSError: the content is not compressed by gzip.
+        ValueError: the arrays are larger than `MAX_ARRAYS_BYTES`.
+    """
+    with gzip.GzipFile(fileobj=BytesIO(content)) as file:
+        arrays = file.read(MAX_ARRAYS_BYTES + 1)
+    if len(arrays) > MAX_ARRAYS_BYTES:
+        raise ValueError(f"the arrays are larger than {MAX_ARRAYS_BYTES} bytes")
+    return arrays
 
 
 def _read_parts(folder: Path, entries: Any) -> dict[str, bytes]:

@@ -11,7 +11,6 @@ from ensemble.evaluation.baselines import PARAMS
 from models import SearchSpace, get_space
 
 METRICS = ("spearman", "within_stratum_spearman", "partial_spearman", "kendall", "pairwise_accuracy", "mae")
-HEADLINE_COMBINERS = (DEFAULT, STRUCTURE)
 MIN_COVERAGE, MAX_COVERAGE = 0.88, 0.93
 """Range of coverage that counts as the nominal level."""
 
@@ -74,9 +73,9 @@ def shortcomings(manifest: Mapping[str, Any]) -> list[str]:
         One sentence for each baseline that is not exceeded in ρ or within-stratum ρ, and for each correlation that is
         not defined.
     """
-    metrics, sentences = manifest["metrics"], []
+    metrics, sentences = manifest["metrics"], list[str]()
     label = stratum_label(get_space(manifest["space"], **manifest["settings"]))
-    for name in HEADLINE_COMBINERS:
+    for name in _headline_combiners(manifest):
         for metric, symbol in (("spearman", "ρ"), ("within_stratum_spearman", "within-stratum ρ")):
             if name not in metrics.get("combiners", {}):
                 continue
@@ -93,6 +92,11 @@ def shortcomings(manifest: Mapping[str, Any]) -> list[str]:
                         f"{reference:.3f}."
                     )
     return sentences
+
+
+def _headline_combiners(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Default combiners with and without proxy scores."""
+    return DEFAULT, manifest.get("default", STRUCTURE)
 
 
 def _mean(row: Mapping[str, Any] | None, metric: str) -> float | None:
@@ -118,7 +122,8 @@ def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[s
         *shortcomings(manifest),
     ]
     with_proxies, without = (
-        _mean(metrics.get("combiners", {}).get(name), "within_stratum_spearman") for name in HEADLINE_COMBINERS
+        _mean(metrics.get("combiners", {}).get(name), "within_stratum_spearman")
+        for name in _headline_combiners(manifest)
     )
     if with_proxies is not None and without is not None:
         gain = with_proxies - without
@@ -130,7 +135,7 @@ def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[s
             "percentage points, which limits the within-stratum ρ of a perfect prediction to about "
             f"{noise['spearman_ceiling']['within_stratum']:.2f}."
         )
-    for name in HEADLINE_COMBINERS:
+    for name in _headline_combiners(manifest):
         coverage = metrics.get("intervals", {}).get("combiners", {}).get(name, {}).get("coverage")
         if coverage is None:
             continue

@@ -85,6 +85,12 @@ class Ensemble:
         """Names of the combiners."""
         return tuple(self._fitted)
 
+    @property
+    def default_combiner(self) -> str | None:
+        """Name of the combiner that predicts from structure by default; None if all combiners need proxy scores."""
+        name: str = self.manifest.get("default", STRUCTURE)
+        return name if name in self._fitted else None
+
     def depends_on_set(self, combiner: str | None) -> bool:
         """Return whether the `ranking_score` of a prediction depends on the other architectures of the same call.
 
@@ -93,7 +99,7 @@ class Ensemble:
         Args:
             combiner: name of a combiner; None for the default.
         """
-        names = [combiner] if combiner is not None else [DEFAULT, STRUCTURE]
+        names = [combiner] if combiner is not None else [DEFAULT, self.default_combiner]
         return any(self._fitted[name].info.depends_on_set for name in names if name in self._fitted)
 
     @property
@@ -114,6 +120,7 @@ class Ensemble:
         seed: int = 0,
         folds: int = 10,
         combiners: Sequence[str] | None = None,
+        default: str = STRUCTURE,
         metrics: Mapping[str, Any] | None = None,
         jobs: int = 2,
         progress: Progress | None = None,
@@ -126,14 +133,15 @@ class Ensemble:
             name: name of the ensemble, by default that of the benchmark.
             seed: seed of the combiners and of the folds.
             folds: number of folds of the cross-validation that yields percentiles and metrics.
-            combiners: names of the combiners to fit, by default all; `structure` is always included. One that needs
-                what the benchmark or its space lacks is left out, with the reason in the manifest.
+            combiners: names of the combiners to fit, by default all. One that needs what the benchmark or its space
+                lacks is left out, with the reason in the manifest.
+            default: name of the combiner that predicts from structure by default; it is always included.
             metrics: result of `evaluate`, stored in the manifest instead of the metrics of this cross-validation.
             jobs: number of worker processes for the cross-validation.
             progress: called after each fold.
 
         Raises:
-            InputError: the seed is out of range.
+            InputError: the seed is out of range, or the default needs proxy scores.
             BenchmarkError: the benchmark is too small, no combiner can be fitted to it, or the scores' probe batch
                 cannot be made again.
             UnknownNameError: a combiner does not exist.
@@ -154,7 +162,9 @@ class Ensemble:
         scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
         header = scores.header if scores is not None else {}
         batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
-        names = combiners if combiners is None or STRUCTURE in combiners else [*combiners, STRUCTURE]
+        if get_combiner(default).needs_proxies:
+            raise InputError("default", default, "a combiner that needs no proxy scores")
+        names = combiners if combiners is None or default in combiners else [*combiners, default]
         table, y = benchmark_features(benchmark, scores), benchmark.accuracy
         infos, left_out = usable_combiners(table.columns, names)
         if not infos:
@@ -184,6 +194,7 @@ class Ensemble:
             "seed": seed,
             "benchmark": benchmark.summary,
             "combiners": [info.name for info in infos],
+            "default": default,
             "columns": list(table.names),
             "created_by": f"archrank {archrank_version()}",
             "metrics": dict(metrics or measured),
@@ -249,7 +260,7 @@ class Ensemble:
         architecture = self.space.sample(np.random.default_rng(0))
         medians = {name: row[50] for name, row in self.reference_set.proxy_quantiles.items()}
         for scores in (None, [medians]):
-            if scores is None and not self._predicts_from_structure:
+            if scores is None and self.default_combiner is None:
                 continue
             (prediction,) = self.predict([architecture], scores)
             for estimate in (prediction, *prediction.combiners.values()):
@@ -258,7 +269,7 @@ class Ensemble:
                 low, high = estimate.interval.low, estimate.interval.high
                 if not (0 <= low <= high <= 1 and 0 <= estimate.accuracy <= 1):
                     raise ValueError(f"a prediction of {estimate.accuracy} from {low} to {high}")
-        if self._predicts_from_structure:
+        if self.default_combiner is not None and self._fitted[self.default_combiner].estimator.additive:
             self.explain(architecture)
 
     def predict(
@@ -274,8 +285,8 @@ class Ensemble:
             architectures: architectures of the ensemble's space.
             scores: for each architecture, its proxy scores by name (None for a failed one), computed as the manifest
                 states; None to predict from structure alone.
-            combiner: name of the combiner whose estimate is the prediction; by default `stacked` with scores and
-                `structure` without. Where it lacks a score, `structure` replaces it, with a warning.
+            combiner: name of the combiner whose estimate is the prediction; by default `stacked` with scores
+                and `default_combiner` without. Where it lacks a score, `default_combiner` replaces it, with a warning.
             score_mismatches: differences between the computation of the scores and the manifest. Each becomes a
                 warning, and the intervals are widened.
 
@@ -320,8 +331,9 @@ class Ensemble:
     def win_probability(self, architectures: Sequence[Architecture], predictions: Sequence[Prediction]) -> Array:
         """Compute the probability that one architecture is better than another, for all pairs.
 
-        A pair is compared by the combiner of both predictions; if these differ, by `structure`, or by the first
-        combiner of an ensemble without. The probability of a pair therefore does not depend on any third architecture.
+        A pair is compared by the combiner of both predictions; if these differ, by `default_combiner`, or by the
+        first combiner of an ensemble without. The probability of a pair therefore does not depend on any third
+        architecture.
 
         Args:
             architectures: m architectures.
@@ -338,7 +350,7 @@ class Ensemble:
             accuracy = np.array([estimate.accuracy for estimate in estimates if estimate is not None])
             return self._fitted[combiner].residuals.win_probability(accuracy, strata[rows], scale[rows])
 
-        common = STRUCTURE if self._predicts_from_structure else self.combiners[0]
+        common = self.default_combiner or self.combiners[0]
         result = win_probability(common, range(len(predictions)))
         for name in {prediction.combiner for prediction in predictions}:
             rows = [i for i, prediction in enumerate(predictions) if prediction.combiner == name]
@@ -350,8 +362,7 @@ class Ensemble:
     ) -> Explanation:
         """Attribute a prediction to parts of the architecture and to proxies.
 
-        `structure` is explained in place of a combiner that lacks scores or has no additive contributions, i.e. that
-        only orders.
+        `default_combiner` is explained in place of a combiner that lacks scores or has no additive contributions.
 
         Args:
             architecture: an architecture of the ensemble's space.
@@ -385,9 +396,10 @@ class Ensemble:
         fitted = self._fitted[combiner or self._default(score_rows)]
         columns = fitted.info.columns(table.names)
         if fitted.mean_contributions is None or np.isnan(table.select(columns)).any():
-            fitted = self._fitted[STRUCTURE]
+            fitted = self._fitted[self.default_combiner or self.combiners[0]]
             columns = fitted.info.columns(table.names)
-        assert fitted.mean_contributions is not None, "structure is additive"
+        if fitted.mean_contributions is None:
+            raise InputError("combiner", fitted.info.name, "a combiner with contributions, to explain a prediction")
         return explain_row(
             fitted.info.name,
             fitted.estimator,
@@ -408,9 +420,10 @@ class Ensemble:
             CapabilityError: the space has no neighbors or no structural features.
         """
         require(self.space, EncodedSpace)
+        fitted = self._fitted[self.default_combiner or self.combiners[0]]
 
         def predict(architectures: Sequence[Architecture]) -> Array:
-            return self._fitted[STRUCTURE].predict(feature_table(self.space, architectures, None, self.proxies))
+            return fitted.predict(feature_table(self.space, architectures, None, self.proxies))
 
         return improving_mutations(self.space, architecture, predict)
 
@@ -425,12 +438,7 @@ class Ensemble:
     def _default(self, scores: Scores | None) -> str:
         if scores is not None and DEFAULT in self._fitted:
             return DEFAULT
-        return STRUCTURE if self._predicts_from_structure else self.combiners[0]
-
-    @property
-    def _predicts_from_structure(self) -> bool:
-        """True if predictions need no proxy scores."""
-        return STRUCTURE in self._fitted
+        return self.default_combiner or self.combiners[0]
 
     def _mismatches(
         self, table: FeatureTable, architectures: Sequence[Architecture], score_mismatches: Sequence[str]
@@ -478,14 +486,15 @@ class Ensemble:
         """
         reason = "proxy scores" if missing is None else f"scores of {', '.join(missing)}"
         combiner, estimate = headline, estimates[headline]
-        if estimate is None and not self._predicts_from_structure:
+        default = self.default_combiner
+        if estimate is None and default is None:
             raise InputError("scores", None, f"{reason}: {headline} predicts from proxy scores only")
-        if estimate is None:
-            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {STRUCTURE}")
-            combiner, estimate = STRUCTURE, estimates[STRUCTURE]
+        if estimate is None and default is not None:
+            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {default}")
+            combiner, estimate = default, estimates[default]
         elif missing:
             warnings.append(f"no {reason}")
-        assert estimate is not None, "structure has no missing columns"
+        assert estimate is not None, "structural features are never missing"
         ranking_score = estimate.accuracy if ranking_score is None else ranking_score
         return Prediction(
             estimate.accuracy,

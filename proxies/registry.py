@@ -1,8 +1,10 @@
-"""Registry of the proxies."""
+"""Registry of proxies: those built in, then plug-ins of the entry point group `archrank.proxies`."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from common.errors import InputError, UnknownNameError
+from common.plugins import load_plugins, refuse_plugin
 from proxies.base import Proxy, ProxyInfo
 from proxies.epe_nas import EpeNas
 from proxies.fisher import Fisher
@@ -16,6 +18,7 @@ from proxies.meco import Meco
 from proxies.meco_opt import MecoOpt
 from proxies.nwot import Nwot
 from proxies.params import Params
+from proxies.passes import PASSES
 from proxies.plain import Plain
 from proxies.sed import Sed
 from proxies.snip import Snip
@@ -23,7 +26,8 @@ from proxies.synflow import Synflow
 from proxies.zen import Zen
 from proxies.zico import Zico
 
-PROXIES: tuple[Proxy, ...] = (
+ENTRY_POINTS = "archrank.proxies"
+BUILT_IN: tuple[Proxy, ...] = (
     EpeNas(),
     Fisher(),
     Flops(),
@@ -43,19 +47,44 @@ PROXIES: tuple[Proxy, ...] = (
     Zen(),
     Zico(),
 )
-_BY_NAME = {proxy.info.name: proxy for proxy in PROXIES}
-if len(_BY_NAME) != len(PROXIES):
-    raise RuntimeError("two proxies share a name")
+
+
+@lru_cache(maxsize=1)
+def proxies_by_name() -> dict[str, Proxy]:
+    """Return all registered proxies by name, the built-in ones first.
+
+    A plug-in is a subclass of `Proxy` that takes no arguments, whose name is that of its entry point, and whose formula
+    reads measurements of the shared passes.
+    """
+    proxies = {proxy.info.name: proxy for proxy in BUILT_IN}
+    if len(proxies) != len(BUILT_IN):
+        raise RuntimeError("two proxies share a name")
+    for plugin in load_plugins(ENTRY_POINTS, list(proxies)):
+        kind = plugin.value
+        info = getattr(kind, "info", None)
+        if not isinstance(kind, type) or not issubclass(kind, Proxy):
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, "it is no subclass of Proxy")
+        elif not isinstance(info, ProxyInfo) or info.name != plugin.name:
+            reason = f"the name of its proxy is {getattr(info, 'name', None)!r}"
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, reason)
+        elif not info.needs or not any(info.needs <= shared_pass.provides for shared_pass in PASSES):
+            refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, "no pass provides all measurements that it needs")
+        else:
+            try:
+                proxies[plugin.name] = kind()
+            except Exception as error:
+                refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, f"{type(error).__name__}: {error}")
+    return proxies
 
 
 def proxy_infos() -> tuple[ProxyInfo, ...]:
-    """Return the metadata of every proxy, ordered by name."""
-    return tuple(proxy.info for proxy in PROXIES)
+    """Return the metadata of every proxy: the built-in ones ordered by name, then plug-ins."""
+    return tuple(proxy.info for proxy in proxies_by_name().values())
 
 
 def proxy_names() -> list[str]:
-    """Return the names of all proxies in alphabetical order."""
-    return [proxy.info.name for proxy in PROXIES]
+    """Return the names of all proxies: the built-in ones in alphabetical order, then plug-ins."""
+    return list(proxies_by_name())
 
 
 def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
@@ -75,11 +104,12 @@ def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
         UnknownNameError: no proxy has such a name.
         InputError: `names` is not a list.
     """
+    by_name = proxies_by_name()
     if names is None:
-        return list(PROXIES)
+        return list(by_name.values())
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise InputError("proxies", names, "a list of names")
     for i, name in enumerate(names):
-        if not isinstance(name, str) or name not in _BY_NAME:
-            raise UnknownNameError(f"proxies[{i}]", name, list(_BY_NAME))
-    return [_BY_NAME[name] for name in dict.fromkeys(names)]
+        if not isinstance(name, str) or name not in by_name:
+            raise UnknownNameError(f"proxies[{i}]", name, list(by_name))
+    return [by_name[name] for name in dict.fromkeys(names)]

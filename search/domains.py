@@ -58,8 +58,7 @@ class SpaceDomain:
             self.check_costed()
         arch = self.sample(np.random.default_rng(0))
         for name in self.fixed:
-            if not hasattr(arch, name):
-                raise InputError(f"fixed, {name}", self.fixed[name], f"a property of the architectures of {space.name}")
+            self._property(arch, name)
 
     def check_editable(self) -> None:
         """Raise `CapabilityError` if the space has no mutations."""
@@ -115,7 +114,15 @@ class SpaceDomain:
     def _is_within_limits(self, arch: Architecture) -> bool:
         cost = self.cost(arch)
         fits = cost is None or self._is_affordable(cost)
-        return fits and all(getattr(arch, name) == value for name, value in self.fixed.items())
+        return fits and all(self._property(arch, name) == value for name, value in self.fixed.items())
+
+    def _property(self, arch: Architecture, name: str) -> Any:
+        """Return a property of an architecture: one of its attributes, or a structural feature."""
+        if hasattr(arch, name):
+            return getattr(arch, name)
+        if isinstance(self.space, EncodedSpace) and name in self.space.feature_names:
+            return self.space.features(arch)[name]
+        raise InputError(f"fixed, {name}", self.fixed[name], f"a property of the architectures of {self.space.name}")
 
     def _is_affordable(self, cost: Cost) -> bool:
         return (self.max_flops is None or cost.flops <= self.max_flops) and (

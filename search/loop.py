@@ -48,7 +48,7 @@ def run_search(
         >>> from models import get_space
         >>> from search import SearchLog, SpaceDomain, TrialResult, get_strategy, pareto_front, run_search
         >>> space = get_space("gcn-nas")
-        >>> domain = SpaceDomain(space, depth=6)
+        >>> domain = SpaceDomain(space, {"depth": 6})
         >>> def evaluate(architectures):
         ...     costs = [domain.cost(arch) for arch in architectures]
         ...     accuracies = [0.9 - 1e-9 * cost.params for cost in costs]  # train or predict here

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import Benchmark, get_combiner
-from ensemble.data.features import PROXY, FeatureTable
+from ensemble.data.columns import PROXY
+from ensemble.data.features import FeatureTable
 from ensemble.data.scores import ScoreTable
 from ensemble.evaluation.cross_validation import held_out_predictions
 from ensemble.evaluation.protocol import benchmark_features, structural_folds

@@ -9,6 +9,7 @@ from sklearn.isotonic import isotonic_regression
 from ensemble.combiners.base import Array, Combiner, MetaCombiner
 from ensemble.combiners.fitting import out_of_fold_predictions
 from ensemble.combiners.ranknet import RankNet
+from ensemble.rowwise import row_sums
 
 
 class Calibrated(MetaCombiner):
@@ -48,6 +49,11 @@ class Calibrated(MetaCombiner):
         return self.base_estimator.accepts_missing
 
     @property
+    def additive(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
+        """True if the wrapped combiner is additive."""
+        return self.base_estimator.additive
+
+    @property
     def base_estimator(self) -> Combiner:
         """The wrapped, unfitted combiner."""
         return self.estimator if self.estimator is not None else RankNet()
@@ -58,14 +64,32 @@ class Calibrated(MetaCombiner):
         scores = out_of_fold_predictions(self.base_estimator, X, y, self.cv, self.random_state)
         valid = ~np.isnan(scores)
         self.knots_ = _increasing_knots(scores[valid], y[valid], self.n_bins)
-        self.out_of_fold_ = _interpolate(scores, *self.knots_)
+        self.out_of_fold_ = self.calibrate(scores)
         self.estimator_ = clone(self.base_estimator).fit(X, y)
         return self
 
     def predict(self, X: Array) -> Array:
         """Predict accuracies, (m,), fractions."""
+        return self.calibrate(self.estimator_.predict(self._check_input(X)))
+
+    def calibrate(self, scores: Array) -> Array:
+        """Map scores of the wrapped combiner, (m,), to accuracies."""
+        return _interpolate(scores, *self.knots_)
+
+    def contributions(self, X: Array) -> Array:
+        """Contributions of the wrapped combiner, (m, d + 1), scaled in each row so that they sum to the accuracy.
+
+        The map is not linear. Every contribution to a score is multiplied by the slope of the map's secant from the
+        base value to the score, as in DeepLIFT's rescale rule (Shrikumar et al. 2017).
+        """
         X = self._check_input(X)
-        return _interpolate(self.estimator_.predict(X), *self.knots_)
+        contributions = self.estimator_.contributions(X)
+        base = contributions[:, -1]
+        base_accuracy = self.calibrate(base)
+        difference = row_sums(contributions[:, :-1])
+        gain = self.predict(X) - base_accuracy
+        slope = np.divide(gain, difference, where=difference != 0, out=np.zeros(len(X)))
+        return np.column_stack([contributions[:, :-1] * slope[:, None], base_accuracy])
 
     def ranking_scores(self, X: Array) -> Array:
         """Sort keys of the wrapped combiner, (m,)."""

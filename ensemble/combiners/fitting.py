@@ -28,6 +28,11 @@ def fit_cached(estimator: Combiner, X: Array, y: Array) -> Combiner:
     return _fits[key]
 
 
+def clear_cached_fits() -> None:
+    """Forget earlier fits."""
+    _fits.clear()
+
+
 def out_of_fold_predictions(estimator: Combiner, X: Array, y: Array, cv: int, seed: int) -> Array:
     """Predict every row by a clone that was fitted without the row's fold.
 

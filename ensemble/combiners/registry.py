@@ -11,6 +11,7 @@ from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
 from ensemble.combiners.mean import WeightedMean
+from ensemble.combiners.rank_trees import RankTrees
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import NamedEstimator, Stacked
@@ -23,7 +24,7 @@ from models import UnknownNameError
 DEFAULT = "stacked"
 """Default combiner for architectures with proxy scores."""
 STRUCTURE = "structure"
-"""Default combiner for architectures without proxy scores, and the fallback if a score is missing."""
+"""Default combiner for architectures without proxy scores, unless an ensemble is fitted with another one."""
 
 Names = tuple[str, ...]
 
@@ -127,6 +128,11 @@ def _xgboost(columns: Columns, seed: int) -> Combiner:
     return _stratum_residual(Boosting(random_state=seed), columns)
 
 
+def _rank_trees(columns: Columns, seed: int) -> Combiner:
+    trees = Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=seed)
+    return RankTrees((trees, Boosting(n_estimators=400, max_depth=4, learning_rate=0.05, random_state=seed)))
+
+
 def _ridge(columns: Columns, seed: int) -> Combiner:
     return Ridge()
 
@@ -141,6 +147,7 @@ BUILT_IN = (
     CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),
     CombinerInfo("xgboost", _xgboost, "proxies+structure", "accuracy"),
     CombinerInfo("ridge", _ridge, "structure", "accuracy"),
+    CombinerInfo("rank_trees", _rank_trees, "structure", "ranking"),
 )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,16 @@ class Benchmark:
             "accuracy_range": [float(self.accuracy.min()), float(self.accuracy.max())],
             "by_stratum": {str(stratum): int(count) for stratum, count in zip(strata, counts, strict=True)},
         }
+
+    def sample(self, size: int, seed: int = 0) -> "Benchmark":
+        """Draw a random part of the benchmark; all of it if it is not larger.
+
+        Args:
+            size: number of architectures.
+            seed: seed of the draw.
+        """
+        rows = np.sort(np.random.default_rng(seed).permutation(len(self))[:size])
+        return replace(self, entries=tuple(self.entries[i] for i in rows))
 
     @cached_property
     def proxies(self) -> tuple[str, ...]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from common.atomic_files import json_line, write_atomically
 from common.files import check_file
-from ensemble.data import gcn_nas, nas_bench_201
+from ensemble.data import gcn_nas, nas_bench_201, nas_bench_graph
 from ensemble.data.benchmark import Benchmark, Entry, as_finite, is_number, metric_of, parse_scores
 from ensemble.data.json_files import parse_object, read_content
 from ensemble.data.readers import BenchmarkReader, Row
 from ensemble.errors import BenchmarkError
 from models import InputError, Metric, SearchSpace, get_space
 
-READERS: tuple[BenchmarkReader, ...] = (gcn_nas.READER, nas_bench_201.READER)
+READERS: tuple[BenchmarkReader, ...] = (gcn_nas.READER, nas_bench_graph.READER, nas_bench_201.READER)
 """Readers of published formats. The first one that reads a path is used."""
 DEFAULT_SPACE = "gcn-nas"
 """Search space of a table whose first architecture does not name one."""

@@ -70,13 +70,13 @@ class GraphTask(Task):
         features, multilabel = self.dataset.num_features, self.dataset.is_multilabel
         if len(batch.inputs) != 2 or batch.x.ndim != 2 or batch.x.shape[1] != features or len(batch.x) == 0:
             raise BatchError("x (shape)", batch.shapes, f"features (nodes, {features}) and edges (2, E)")
+        if batch.sample_axis is not None or len(batch.targets) == 0:
+            raise BatchError("batch", (batch.sample_axis, len(batch.targets)), "sample_axis None and at least one row")
         check_edges(batch.inputs[1], len(batch.x))
         check_batch(batch, self.num_outputs)
         if multilabel != batch.targets.is_floating_point():
             raise BatchError("y", str(batch.targets.dtype), "float32 targets" if multilabel else "int64 labels")
         rows = batch.rows
-        if batch.sample_axis is not None or len(batch.targets) == 0:
-            raise BatchError("batch", (batch.sample_axis, len(batch.targets)), "sample_axis None and at least one row")
         if (len(batch.targets) if rows is None else int(rows.max()) + 1) > len(batch.x):
             raise BatchError("rows", None if rows is None else int(rows.max()), f"nodes from 0 to {len(batch.x) - 1}")
 

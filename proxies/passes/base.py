@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -148,6 +149,10 @@ class Requirement:
 
 
 CLASS_LABELS = Requirement("the task has several labels a row, not one class", lambda inputs: inputs.batch.has_classes)
+REPEATED_CLASS = Requirement(
+    "no class has two labelled rows, which epe_nas compares",
+    lambda inputs: inputs.batch.has_samples or len(set(inputs.batch.y.tolist())) < len(inputs.batch.y),
+)
 TWO_LABELS = Requirement(
     "the batch has one label, which makes no two minibatches", lambda inputs: len(inputs.batch.y) > 1
 )
@@ -286,15 +291,26 @@ def loss_of(logits: Tensor, batch: Batch, reduction: str = "mean") -> Tensor:
 
 MAX_GRADIENT_ROWS = 16
 """Rows of one graph of which a proxy takes gradients row by row, each by a backward pass of the whole graph."""
+ROWS_PER_CLASS = 4
+"""Of these rows, those of one class."""
 MAX_KERNEL_ROWS = 128
 """Rows of one graph that nwot compares with each other."""
 
 
 def gradient_rows(batch: Batch) -> Batch:
-    """Return the batch, of one graph with at most 16 labels, evenly spaced, whose gradients are taken row by row."""
+    """Return the batch, of one graph with at most 16 labels, whose gradients are taken row by row.
+
+    They are the first 4 rows of each of the most frequent classes, of the lower one among equally frequent ones, so
+    that rows of a class can be compared; evenly spaced where a row has several labels.
+    """
     if batch.has_samples:
         return batch
-    return batch.with_labels(evenly_spaced(len(batch.y), MAX_GRADIENT_ROWS))
+    if not batch.has_classes:
+        return batch.with_labels(evenly_spaced(len(batch.y), MAX_GRADIENT_ROWS))
+    labels = batch.y.tolist()
+    classes = sorted(set(labels), key=lambda label: (-labels.count(label), label))
+    rows = [[i for i, label in enumerate(labels) if label == kind][:ROWS_PER_CLASS] for kind in classes]
+    return batch.with_labels(list(chain.from_iterable(rows))[:MAX_GRADIENT_ROWS])
 
 
 def check_same_rows(tensor: Tensor, logits: Tensor, what: str) -> None:
@@ -322,7 +338,7 @@ def input_gradient(logits: Tensor, x: Tensor, batch: Batch) -> Tensor:
     """Return the gradients of the data, (rows, …), with the autograd graph retained.
 
     With independent samples ∂(Σ logits)/∂x. On one graph row i is ∂(Σ_c logits_ic)/∂x_i of each labelled row: of its
-    own logits by its own data.
+    own logits by its own data; of fewer rows than a row has numbers, as the correlation of more is singular.
 
     Raises:
         NotApplicableError: rows of the graph's data are not rows of the output.
@@ -330,7 +346,9 @@ def input_gradient(logits: Tensor, x: Tensor, batch: Batch) -> Tensor:
     if batch.has_samples:
         return torch.autograd.grad(logits.sum(), x, retain_graph=True)[0]
     check_same_rows(x, logits, "the data")
-    rows = range(len(logits)) if batch.rows is None else batch.rows.tolist()
+    rows = (range(len(logits)) if batch.rows is None else batch.rows.tolist())[: x[0].numel() - 1]
+    if not rows:
+        raise NotApplicableError("a row of the data is one number, so that its gradients have no correlation")
     return torch.stack([torch.autograd.grad(logits[row].sum(), x, retain_graph=True)[0][row] for row in rows])
 
 

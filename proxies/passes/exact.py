@@ -179,7 +179,8 @@ def input_gradient_without_batch_norm(inputs: ProxyInput) -> tuple[Tensor, Tenso
     """Measure INPUT_GRADIENT_WITHOUT_BATCH_NORM. Raises `ValueError` where batch norm cannot be switched off."""
     network = in_double(_copy_without_batch_norm(inputs))
     with WithoutBatchNorm():
-        return _input_gradient(network, inputs.batch.double()), gradient_rows(inputs.batch).y
+        gradient = _input_gradient(network, inputs.batch.double())
+        return gradient, gradient_rows(inputs.batch).y[: len(gradient)]
 
 
 def gradient_signs(inputs: ProxyInput) -> GradientSigns:

@@ -9,6 +9,7 @@ from typing_extensions import override
 from proxies.base import Need
 from proxies.passes.base import (
     CLASS_LABELS,
+    REPEATED_CLASS,
     Measurement,
     Pass,
     ProxyInput,
@@ -25,21 +26,26 @@ from proxies.passes.tape import Tape
 class InputGradientPass(Pass):
     """INPUT_GRADIENT_WITHOUT_BATCH_NORM: gradients of the data, (rows, …), and the rows' classes.
 
-    With independent samples ∂(Σ logits)/∂x; on one graph ∂(Σ logits of a row)/∂(x of the row) of up to 16 labelled
-    rows. Forward in float64: without batch norm a ten-layer network may amplify float32's rounding to several per cent
-    of epe_nas, so that thread counts and devices would disagree. The backward pass, which is linear, runs in float32.
+    With independent samples ∂(Σ logits)/∂x, forward in float64: without batch norm a ten-layer network may amplify
+    float32's rounding to several per cent of epe_nas, so that thread counts and devices would disagree. The backward
+    pass, which is linear, runs in float32. On one graph ∂(Σ logits of a row)/∂(x of the row) of up to 16 labelled rows,
+    in the network's precision.
     """
 
     provides = frozenset({Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM})
-    requires = ((Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, CLASS_LABELS),)
+    requires = (
+        (Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, CLASS_LABELS),
+        (Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, REPEATED_CLASS),
+    )
     chunkable = True
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        network = in_double(inputs.copy(in_place=False)).requires_grad_(False)
-        batch = gradient_rows(inputs.batch)
-        gradients = [_input_gradient(network, part.double()) for part in batch.chunks(chunks)]
-        yield Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, (torch.cat(gradients), batch.y)
+        network, batch = inputs.copy(in_place=False).requires_grad_(False), gradient_rows(inputs.batch)
+        if batch.has_samples:
+            network, batch = in_double(network), batch.double()
+        gradients = torch.cat([_input_gradient(network, part) for part in batch.chunks(chunks)])
+        yield Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, (gradients, batch.y[: len(gradients)])
 
 
 def _input_gradient(network: nn.Module, batch: Batch) -> Tensor:

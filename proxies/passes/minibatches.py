@@ -1,6 +1,6 @@
 """Pass of zico: the gradients of each half of the labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ class MinibatchPass(Pass):
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network = inputs.copy(in_place=False)
-        gradients = [_gradients(inputs, network, half) for half in minibatches(inputs.batch)]
+        gradients = _gradients(inputs, network, minibatches(inputs.batch))
         yield Need.MINIBATCH_GRADIENTS, [torch.stack(both) for both in zip(*gradients, strict=True)]
 
 
@@ -39,10 +39,13 @@ def minibatches(batch: Batch) -> list[Batch]:
     return [batch.with_labels(range(i, len(batch.y), NUM_MINIBATCHES)) for i in range(NUM_MINIBATCHES)]
 
 
-def _gradients(inputs: ProxyInput, network: nn.Module, batch: Batch) -> list[Tensor]:
-    with Tape(with_products=not inputs.supports_tape) as tape:
-        logits = forward_logits(network, batch, as_leaf(batch.x))
-    return [
-        gradient
-        for _, gradient in weight_gradients(inputs.weights(network), tape.differentiate(loss_of(logits, batch)))
-    ]
+def _gradients(inputs: ProxyInput, network: nn.Module, halves: Sequence[Batch]) -> list[list[Tensor]]:
+    """Return ∂L/∂W by half and weight. The halves of one graph share a forward pass."""
+    gradients, tape, logits = [], None, None
+    for half in halves:
+        if tape is None or logits is None or half.has_samples:
+            with Tape(with_products=not inputs.supports_tape) as tape:
+                logits = forward_logits(network, half, as_leaf(half.x))
+        records = tape.differentiate(loss_of(logits, half), retain_graph=not half.has_samples)
+        gradients.append([gradient for _, gradient in weight_gradients(inputs.weights(network), records)])
+    return gradients

@@ -214,7 +214,8 @@ class SuggestedMutation(Document):
     mutation: dict[str, Any] = Field(
         examples=[{"layer": 3, "module": "S", "action": "add"}], description="in the words of the search space"
     )
-    accuracy: float = Field(description="prediction from structure for the mutated architecture, a fraction")
+    architecture: dict[str, Any] = Field(examples=[EXAMPLE], description="the mutated architecture")
+    accuracy: float = Field(description="its prediction from structure, a fraction")
     accuracy_gain: float = Field(description="difference to the prediction from structure for the architecture itself")
 
 

@@ -81,6 +81,11 @@ def fit(
     space: Space = None,
     setting: SettingFields = None,
     name: Annotated[str | None, typer.Option(help="name of the ensemble; by default the folder's")] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=20, help="number of random architectures to fit to; all by default")
+    ] = None,
+    combiners: Annotated[str | None, typer.Option(help="comma-separated names; all by default")] = None,
+    default: Annotated[str, typer.Option(help="combiner that predicts from structure by default")] = "structure",
     folds: Folds = 10,
     seed: Seed = 0,
     evaluation: Annotated[
@@ -97,6 +102,7 @@ def fit(
 
     check_replaceable(out)
     trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
+    trained = trained if rows is None else trained.sample(rows, seed)
     metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
         ensemble = Ensemble.fit(
@@ -105,6 +111,8 @@ def fit(
             name or out.resolve().name,
             seed=seed,
             folds=folds,
+            combiners=combiners.split(",") if combiners is not None else None,
+            default=default,
             metrics=metrics,
             jobs=jobs,
             progress=progress,

@@ -76,6 +76,7 @@ async function start() {
     applyFragment();
     const [defaultEnsemble] = Object.values(ensembles);
     if (!store.state.architecture) await openSpace(defaultEnsemble?.space ?? Object.keys(spaces)[0]);
+    if (!store.state.architecture) return; // the server could not be reached, and all is repeated
     syncFragment(store, applyFragment);
     startPredicting(store, api);
   } catch (error) {

@@ -60,12 +60,18 @@ export function mountEditor(store, api, history) {
   }
 
   function presetButtons({ presets, capabilities }) {
-    const button = (text, onclick) => el("button", { type: "button", onclick }, text);
+    const button = (text, action) => {
+      const onclick = () => {
+        showProblem(byId("editor-problem"), null);
+        attempt(action);
+      };
+      return el("button", { type: "button", onclick }, text);
+    };
     const named = Object.entries(presets).map(([name, preset]) => {
-      return button(name, () => attempt((signal) => openPreset(store.state.task, preset, signal)));
+      return button(name, (signal) => openPreset(store.state.task, preset, signal));
     });
-    const random = button("Random", () => attempt(sample));
-    const mutation = capabilities.includes("edit") ? [button("Mutate", () => attempt(mutate))] : [];
+    const random = button("Random", sample);
+    const mutation = capabilities.includes("edit") ? [button("Mutate", mutate)] : [];
     return [...named, random, ...mutation];
   }
 
@@ -75,7 +81,6 @@ export function mountEditor(store, api, history) {
     running = new AbortController();
     try {
       await action(running.signal);
-      showProblem(byId("editor-problem"), null);
     } catch (error) {
       if (!isAbort(error)) showProblem(byId("editor-problem"), error);
     }

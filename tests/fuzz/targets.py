@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,7 +34,7 @@ from models.gcn_nas.batches import npz_batch, ntu_batch
 from search import Interval, SearchLog, TrialResult
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings
-from tests.fuzz import http_head
+from tests.fuzz import graph_files, http_head
 
 SPACE = get_space("gcn-nas")
 ROWS = 24
@@ -355,6 +355,17 @@ TARGETS = (
     Target("npz-member", lambda: [_npy(_sequences()["frames"])], _read_npz_member, (BatchError,), KINDS),
     Target("npy", lambda: [_npy(np.ones((2, 3, 4, 25, 2), "f4"))], _read_npy, (BatchError,), KINDS),
     Target("labels", lambda: [b"[0, 1]", _npy(np.array([0, 1]))], _read_labels, (BatchError,), KINDS),
+    Target("graph-indices", graph_files.index_seeds, graph_files.read_indices, (BatchError,), KINDS),
+    *(
+        Target(
+            f"planetoid-{part}",
+            partial(graph_files.pickle_seeds, part),
+            partial(graph_files.read_pickled, part),
+            (BatchError,),
+            graph_files.NAMES,
+        )
+        for part in ("tx", "ty", "graph")
+    ),
     Target("manifest", _manifest, _read_manifest, (ArtifactError,)),
     Target("arrays", lambda: [_artifact()[ARRAYS]], _read_arrays, (ArtifactError,)),
     Target("array-head", _array_head, _read_array_head, (ArtifactError,), TYPES),

@@ -1,16 +1,34 @@
 """Contract of every registered search space and of the example plug-in."""
 
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
-from models import get_space
+from models import SearchSpace, get_space
 from models.gcn_nas.architecture import MODULES, THRESHOLD
 from models.nas_bench_graph.canonical import RAW_LINKS, canonical_keys
 from models.nas_bench_graph.datasets import OPERATIONS
 from models.registry import BUILT_IN
 from models.testing import SearchSpaceContract
+from tests.conftest import ROOT
+
+
+def example_space() -> SearchSpace[Any]:
+    """Return the space of the example plug-in, which is not installed here."""
+    spec = spec_from_file_location("tiny_gcn", ROOT / "examples" / "own_space" / "tiny_gcn.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["tiny_gcn"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    space: SearchSpace[Any] = module.TinyGcn()
+    return space
+
+
+class TestExample(SearchSpaceContract):
+    space = example_space()
 
 
 class TestGcnNas(SearchSpaceContract):

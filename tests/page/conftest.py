@@ -1,6 +1,8 @@
 """The page in Chromium. A test fails on every browser error that it does not expect."""
 
 import asyncio
+import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Protocol
@@ -10,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks.chromium import chromium, installed
+from service.cli.demo import server
+from tests.conftest import ROOT
 from tests.page.page_driver import TIMEOUT_S, BrowserErrors, PageDriver
 
 
@@ -81,3 +85,19 @@ def api(url: str) -> Iterator[httpx.Client]:
     """The HTTP API of the same server."""
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def plugin_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server with the search space of `examples/own_space`, which has no ensemble and no editor of its own."""
+    source, folder = ROOT / "examples" / "own_space", tmp_path_factory.mktemp("plugin")
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+    shutil.copy(source / "tiny_gcn.py", folder)
+    metadata = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    groups = project["entry-points"].items()
+    lines = [line for group, points in groups for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
+    with server({"ARCHRANK_NUM_THREADS": "1", "PYTHONPATH": str(folder)}) as address:
+        yield address

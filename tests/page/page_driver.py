@@ -1,5 +1,6 @@
 """Driver of the page, which locates elements by role and accessible name."""
 
+import json
 import re
 from collections.abc import Callable
 from time import monotonic
@@ -141,6 +142,22 @@ def sample(api: httpx.Client, n: int = 1, seed: int = 0, space: str = "gcn-nas",
     assert response.status_code == 200, response.text
     architectures: list[Any] = response.json()["architectures"]
     return architectures
+
+
+def open_space(driver: PageDriver, name: str) -> None:
+    """Select a search space, and wait for its first architecture."""
+    driver.page.get_by_role("combobox", name="Search space").select_option(name)
+    driver.wait_for(lambda: driver.page.url.split("#")[1].startswith(f"{name}/"))
+    driver.wait_until_current()
+
+
+def copied_json(driver: PageDriver) -> Any:
+    """Return the edited architecture, copied as JSON."""
+    note = driver.page.locator("#copy-note")
+    note.evaluate("(note) => { note.hidden = true; }")  # of an earlier copy
+    driver.button("Copy as JSON").click()
+    expect(note).to_be_visible()
+    return json.loads(driver.page.evaluate("navigator.clipboard.readText()"))
 
 
 def fragment(*architectures: Any) -> str:

@@ -55,18 +55,14 @@ class _Lists(_Record):
         self.items[key] = value
 
 
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
-
-
 class _Unpickler(pickle._Unpickler):
     """The unpickler written in Python, whose memo is a dictionary: a large index in a file reserves no memory."""
 
     names: ClassVar[dict[tuple[str, str], Any]] = {
         ("numpy", "dtype"): _DType,
         ("numpy", "ndarray"): _Array,
-        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
         ("scipy.sparse.csr", "csr_matrix"): _Matrix,
         ("scipy.sparse._csr", "csr_matrix"): _Matrix,
         ("collections", "defaultdict"): _Lists,

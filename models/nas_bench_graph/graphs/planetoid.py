@@ -16,7 +16,7 @@ MATRICES, LABELS = ("x", "tx", "allx"), ("y", "ty", "ally")
 
 
 def load_planetoid(name: str, folder: Path) -> GraphData:
-    """Read a citation graph, with its public training split: the nodes of `x`, which come first.
+    """Read a citation graph, with its public split: the nodes of `x`, which come first, and those of `tx`.
 
     `allx` holds the features of all nodes but the test nodes, `tx` those of the test nodes in the order of
     `test.index`. Test nodes that the index leaves out have no features, and label 0, which no split uses.
@@ -51,7 +51,7 @@ def load_planetoid(name: str, folder: Path) -> GraphData:
     features = sparse.vstack([allx, with_empty_row[order]], format="csr")
     labels = np.concatenate([ally, np.append(ty, 0)[order]])
     adjacency = _adjacency(files["graph"], nodes)
-    return GraphData(sparse.csr_array(features), adjacency, labels, np.arange(len(y)))
+    return GraphData(sparse.csr_array(features), adjacency, labels, np.arange(len(y)), np.sort(test))
 
 
 def _read(path: Path) -> Any:

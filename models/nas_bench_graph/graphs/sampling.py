@@ -21,13 +21,14 @@ class GraphData:
         features: (nodes, F), sparse.
         adjacency: (nodes, nodes), sparse and symmetric, without a diagonal.
         labels: class of each node, (nodes,).
-        train: nodes of the published training split; None if it is not published.
+        train, test: nodes of the published split; None if it is not published.
     """
 
     features: sparse.csr_array
     adjacency: sparse.csr_array
     labels: NDArray[np.int64]
     train: NDArray[np.int64] | None = None
+    test: NDArray[np.int64] | None = None
 
 
 def labeled_nodes(
