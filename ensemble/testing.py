@@ -9,8 +9,11 @@ Example:
     ...     space = get_space("gcn-nas")
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +25,7 @@ from sklearn.exceptions import NotFittedError
 
 from ensemble.combiners import Combiner, CombinerInfo, State
 from ensemble.combiners.calibrated import Calibrated
-from ensemble.combiners.fitting import out_of_fold_predictions, stored_out_of_fold_predictions
+from ensemble.combiners.fitting import clear_cached_fits, out_of_fold_predictions, stored_out_of_fold_predictions
 from ensemble.combiners.stacked import Stacked
 from ensemble.data.columns import PROXY
 from ensemble.data.features import FeatureTable, feature_table
@@ -85,7 +88,7 @@ class CombinerContract:
     space: ClassVar[SearchSpace[Any]]
     size: ClassVar[int] = 60
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def synthetic(self) -> SyntheticTable:
         """The synthetic table."""
         synthetic = _synthetic_table(self.space, self.size)
@@ -93,27 +96,27 @@ class CombinerContract:
             pytest.skip(f"{self.info.name} on {self.space.name}: {reason}")
         return synthetic
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def X(self, synthetic: SyntheticTable) -> Array:  # noqa: N802  # the name in scikit-learn's interface
         """Columns that the combiner uses."""
         return synthetic.table.select(self.info.columns(synthetic.table.names))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def y(self, synthetic: SyntheticTable) -> Array:
         """Accuracies."""
         return synthetic.accuracy
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def unfitted(self, synthetic: SyntheticTable) -> Combiner:
         """The combiner, not fitted."""
         return self.info.build(synthetic.table.columns, 0)
 
-    @pytest.fixture(scope="class")
-    def fitted(self, unfitted: Combiner, X: Array, y: Array) -> Combiner:
-        """The combiner, fitted to the table."""
-        return self._new(unfitted).fit(X, y)
+    @pytest.fixture
+    def fitted(self, synthetic: SyntheticTable) -> Combiner:
+        """The combiner, fitted to the table; the tests of a class share it."""
+        return _fitted(self.info, self.space, self.size)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def alone(self, fitted: Combiner, X: Array) -> Array:
         """Predictions of single rows."""
         return np.concatenate([fitted.predict(X[i : i + 1]) for i in range(len(X))])
@@ -161,8 +164,6 @@ class CombinerContract:
     def test_same_data_same_model_and_no_global_randomness(
         self, unfitted: Combiner, fitted: Combiner, X: Array, y: Array
     ) -> None:
-        from ensemble.combiners.fitting import clear_cached_fits
-
         clear_cached_fits()  # earlier fits must not be reused
         before = torch.get_rng_state(), _numpy_state()
         again = self._new(unfitted).fit(X, y)
@@ -279,9 +280,27 @@ class CombinerContract:
         assert any(name.startswith(PROXY) for name in names) == self.info.needs_proxies
 
 
+def contract_classes(
+    infos: Iterable[CombinerInfo], spaces: Iterable[SearchSpace[Any]]
+) -> dict[str, type[CombinerContract]]:
+    """Make a test class by name for each combiner and space, to be added to the names of a test module."""
+    classes = {}
+    for info, space in product(infos, spaces):
+        name = "Test" + "".join(part.title() for part in re.split(r"\W|_", f"{info.name}-{space.name}"))
+        classes[name] = type(name, (CombinerContract,), {"info": info, "space": space})
+    return classes
+
+
 @lru_cache(maxsize=8)
 def _synthetic_table(space: SearchSpace[Any], size: int) -> SyntheticTable:
     return synthetic_table(space, size)
+
+
+@lru_cache(maxsize=4)
+def _fitted(info: CombinerInfo, space: SearchSpace[Any], size: int) -> Combiner:
+    synthetic = _synthetic_table(space, size)
+    X = synthetic.table.select(info.columns(synthetic.table.names))
+    return info.build(synthetic.table.columns, 0).fit(X, synthetic.accuracy)
 
 
 def _numpy_state() -> list[int]:

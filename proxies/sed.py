@@ -11,15 +11,15 @@ from models.topology import UnitTopology
 from proxies.base import Measured, Need, Proxy, ProxyInfo
 
 EPSILON = 1e-3
-"""ε, which keeps the entropy of an average, a singular map, finite: each joint made equal costs ½·log(1/ε)."""
+"""ε, which keeps the entropy of an average, a singular map, finite: each node made equal costs ½·log(1/ε)."""
 
 
 class Sed(Proxy):
     """Σ of increases of entropy − Σ of decreases − share of the paths through the network that only skip.
 
-    An adaptation to graph networks, without data and weights. An aggregation changes the entropy of independent joints
-    by h = ½·mean over joints v of log det(Σ_v), Σ_v the block of Σ_k P_kᵀP_k + ε·I of v and its neighbours, ε = 1e-3;
-    convolution over k frames by ½·log k; stride s by −½·log s; a skip by 0.
+    An adaptation to graph networks, without data and weights. An aggregation changes the entropy of independent nodes
+    by h = ½·mean over nodes v of log det(Σ_v), Σ_v the block of Σ_k P_kᵀP_k + ε·I of v and its neighbours, ε = 1e-3;
+    convolution over k positions by ½·log k; stride s by −½·log s; a skip by 0.
     """
 
     info = ProxyInfo(
@@ -51,15 +51,15 @@ def entropy_changes(unit: UnitTopology) -> list[float]:
 def aggregation_entropy(matrices: NDArray[np.floating[Any]], ball: NDArray[np.bool_]) -> float:
     """Return h of an aggregation.
 
-    Features are rows, x·P, so that joints have the covariance PᵀP, not P·Pᵀ.
+    Features are rows, x·P, so that nodes have the covariance PᵀP, not P·Pᵀ.
 
     Args:
         matrices: P_k, (K, V, V).
-        ball: (V, V), True for a joint and its neighbours.
+        ball: (V, V), True for a node and its neighbours.
     """
     identity = np.eye(len(ball))
     covariance = np.einsum("kuv,kuw->vw", matrices, matrices) + EPSILON * identity
-    # The identity outside the ball leaves the determinant unchanged, so that all joints fit in one array.
+    # The identity outside the ball leaves the determinant unchanged, so that all nodes fit in one array.
     inside = ball[:, :, None] & ball[:, None, :]
     _, log_determinants = np.linalg.slogdet(np.where(inside, covariance, identity))
     return float(0.5 * log_determinants.mean())

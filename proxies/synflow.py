@@ -10,7 +10,7 @@ class Synflow(Proxy):
     """Σ Σ abs(W⊙∂R/∂W), R the sum of the logits on an input of ones, with absolute values of all weights.
 
     It grows exponentially with depth, so its logarithm is the feature. Attention scores that differ by rounding alone
-    count as equal: otherwise rounding decides between joints that are equivalent by the symmetry of the skeleton, and
+    count as equal: otherwise rounding decides between nodes that are equivalent by the symmetry of a graph, and
     the score moves by tens of orders of magnitude with the order of summation.
     """
 

@@ -36,10 +36,12 @@ TIERS = {
 SLOW = (
     "tests/benchmarks/test_gpu",
     "tests/client/test_faulty_proxy",
+    "tests/ensemble/combiners/test_spaces",
     "tests/ensemble/evaluation/test_cross_validation",
     "tests/ensemble/evaluation/test_learning_curves",
     "tests/ensemble/evaluation/test_protocol",
     "tests/ensemble/report",
+    "tests/proxies/test_contract",
     "tests/proxies/test_time_limit",
     "tests/proxies/test_zoo",
     "tests/search/test_replay",

@@ -72,7 +72,7 @@ def _plot(
         figure.legend(
             lines, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=THEME.ink
         )
-        return _standalone(render(figure, name, label))
+        return standalone(render(figure, name, label))
 
 
 def _plot_panel(axes: Axes, trainings: Sequence[int], curves: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -93,7 +93,7 @@ def _plot_panel(axes: Axes, trainings: Sequence[int], curves: Mapping[str, Any],
     axes.grid(axis="y")
 
 
-def _standalone(svg: str) -> str:
+def standalone(svg: str) -> str:
     """Turn a figure of the report into an SVG file with its own background and the colors of both themes."""
     light, dark = (
         " ".join(f"{name}:{color};" for name, color in palette.css_variables.items()) for palette in (LIGHT, DARK)

@@ -34,7 +34,7 @@ class NasBenchGraph(
 
     name: ClassVar[str] = architecture.NAME
     stratum_feature: ClassVar[str] = "depth"
-    stratum_label: ClassVar[str] = "number of operations on the longest path, skips left out"
+    stratum_label: ClassVar[str] = "depth without skips"
     presets: ClassVar[Mapping[str, Any]] = {
         f"{op} × 2": {"space": architecture.NAME, "link": [0, 1, 2, 3], "ops": ["skip", "skip", op, op]}
         for op in ("gcn", "gat", "sage", "gin")

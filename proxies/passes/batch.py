@@ -117,8 +117,9 @@ def checked_batch(x: Any, y: Any, rows: Any, sample_axis: Any) -> Batch:
             raise InputError(f"x[{i}]", _described(tensor), f"{len(inputs[0])} samples along the first dimension")
     count = _checked_rows(rows, len(inputs[0]) if has_samples else None)
     _check_labels(y, len(inputs[0]) if has_samples and rows is None else count)
-    batch = Batch(inputs, y, None if has_samples else rows, has_samples)
-    return batch if rows is None or not has_samples else replace(batch.part(rows.tolist()), y=y)
+    if has_samples and rows is not None:
+        inputs, rows = tuple(tensor[rows.to(tensor.device)] for tensor in inputs), None
+    return Batch(inputs, y, rows, has_samples)
 
 
 ALLOWED_DATA = "a floating-point tensor with samples first"

@@ -17,9 +17,9 @@ def applies(x: Tensor, weight: Tensor, stride: tuple[int, ...], padding: tuple[i
 
 def forward(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int) -> Tensor:
     """Return z, (rows, C', T', V)."""
-    rows, _, frames, joints = x.shape
+    rows, _, frames, nodes = x.shape
     frames_out = (frames + 2 * padding - dilation * (weight.shape[2] - 1) - 1) // stride + 1
-    z = x.new_zeros(rows, len(weight), frames_out, joints)
+    z = x.new_zeros(rows, len(weight), frames_out, nodes)
     if bias is not None:
         z += bias[:, None, None]
     matrices = weight[..., 0].permute(2, 0, 1).contiguous()

@@ -1,7 +1,7 @@
 """Softmax over large numbers, in which entries that differ by rounding are equal.
 
-Without batch norm, on an input of ones, attention scores reach 1e40, where the rounding of float64 is 1e24. Joints that
-are equivalent by the symmetry of the skeleton have the same score and share the attention; with rounding one of them
+Without batch norm, on an input of ones, attention scores reach 1e40, where the rounding of float64 is 1e24. Nodes that
+are equivalent by the symmetry of a graph have the same score and share the attention; with rounding one of them
 takes it all, a different one for every order of summation.
 """
 

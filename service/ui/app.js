@@ -30,7 +30,7 @@ const store = new Store({
   canUndo: false,
   canRedo: false,
   prediction: { item: null, task: null, state: "loading", problem: null }, // of the architecture if current
-  explanation: null, // {item, key of its architecture, problem}
+  explanation: null, // {item, task, key of its architecture, problem}
   scored: new Map(), // predictions or scores with proxies, by task and architecture
   referenceSet: null, // of the task's ensemble
   job: null, // {status, architectures} of the running job

@@ -30,7 +30,7 @@ export function mountEditor(store, api, history) {
     view.show(architecture);
   });
 
-  store.watch(["architecture", "prediction", "scored"], (state) => {
+  store.watch(["prediction", "scored"], (state) => {
     const { item, state: condition } = currentPrediction(state);
     if (item && condition === "current") view?.showCanonical?.(item.architecture);
   });

@@ -8,10 +8,13 @@ import { requestPredictions } from "./jobs.js";
 import { scoredItem, taskKey } from "./task.js";
 import { validate } from "./validation.js";
 
+const NOTHING = { item: null, state: "loading", problem: null };
+
 /** Prediction of the edited architecture: with proxies if it was scored, else from structure. */
 export function currentPrediction(state) {
   const item = state.task?.ensemble && scoredItem(state);
-  return item ? { item, state: "current", problem: null } : state.prediction;
+  if (item) return { item, state: "current", problem: null };
+  return state.prediction.task === state.task ? state.prediction : NOTHING;
 }
 
 /** Item with the explanation, and whether it belongs to the edited architecture. */
@@ -19,8 +22,8 @@ export function currentExplanation(state) {
   const { task, architecture, explanation } = state;
   const item = task?.ensemble && scoredItem(state);
   if (item) return { item, isCurrent: true };
-  const isCurrent = Boolean(architecture) && explanation?.key === taskKey(task, architecture);
-  return { item: explanation?.item, isCurrent };
+  if (!explanation || explanation.task !== task) return { item: null, isCurrent: false };
+  return { item: explanation.item, isCurrent: explanation.key === taskKey(task, architecture) };
 }
 
 /** Predict whenever the architecture changes, and again when the server is back. */
@@ -34,7 +37,7 @@ export function startPredicting(store, api) {
     clearTimeout(retry);
     if (!architecture) return;
     const { signal } = (running = new AbortController());
-    const item = prediction.task === task ? prediction.item : null; // never shown for another data set
+    const item = prediction.task === task ? prediction.item : null;
     store.set({ prediction: { item, task, state: item ? "stale" : "loading", problem: null } });
     try {
       const newItem = await request(task, architecture, false, signal);
@@ -48,9 +51,9 @@ export function startPredicting(store, api) {
     // Explain in a second request, which takes several times as long.
     try {
       const explained = await request(task, architecture, true, signal);
-      store.set({ explanation: { item: explained, key: taskKey(task, architecture), problem: null } });
+      store.set({ explanation: { item: explained, task, key: taskKey(task, architecture), problem: null } });
     } catch (error) {
-      if (error instanceof Problem) store.set({ explanation: { item: null, key: null, problem: error } });
+      if (error instanceof Problem) store.set({ explanation: { item: null, task, key: null, problem: error } });
     }
   }
 

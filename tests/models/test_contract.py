@@ -61,6 +61,18 @@ class TestNasBenchGraph(SearchSpaceContract):
         ]
 
 
+class TestNasBenchGraph(SearchSpaceContract):
+    space = get_space("nas-bench-graph")
+
+
+class TestNasBenchGraphProteins(SearchSpaceContract):
+    space = get_space("nas-bench-graph", dataset="proteins")
+
+
+class TestNasBench201(SearchSpaceContract):
+    space = get_space("nas-bench-201")
+
+
 def test_every_built_in_space_is_tested() -> None:
     tested = {kind.space.name for kind in SearchSpaceContract.__subclasses__()}
     assert {space.name for space in BUILT_IN} <= tested

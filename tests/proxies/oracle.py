@@ -24,9 +24,12 @@ SEED = 0
 
 
 def trained(case: ZooCase) -> nn.Module:
-    """Build the network in train mode, with plain parameters and seeded random modules."""
+    """Build the network in train mode, without dropout, with plain parameters and seeded random modules."""
     network = case.network()
     network.train()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
     case.baked(network)
     torch.manual_seed(SEED)
     return network

@@ -16,7 +16,7 @@ from proxies.passes import temporal_convolution
 from proxies.passes.copies import working_copy
 from proxies.passes.functions import WithoutBatchNorm
 from tests.proxies.layers import layers
-from tests.proxies.test_contract import Small
+from tests.proxies.test_runner import Small
 
 
 def test_grad_sign_equals_a_loop_over_samples(space: Any, batch: ProbeBatch) -> None:

@@ -24,7 +24,7 @@ from proxies import Score, score
 from proxies import time_limit as time_limits
 from proxies.snip import Snip
 from proxies.time_limit import TimeLimitError, time_limit
-from tests.proxies.test_contract import Small
+from tests.proxies.test_runner import Small
 
 Batch = tuple[Tensor, Tensor]
 FOREVER = 60.0

@@ -102,7 +102,7 @@ def test_proposals_are_valid_distinct_and_seeded(name: str) -> None:
         batch_sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6),
     )
     def check(seed: int, depth: int | None, batch_sizes: list[int]) -> None:
-        domain = SpaceDomain(SPACE, depth=depth)
+        domain = SpaceDomain(SPACE, {} if depth is None else {"depth": depth})
         searches = [make_strategy(name, domain, seed) for _ in range(2)]
         proposed: list[Architecture] = []
         for n in batch_sizes:
@@ -153,7 +153,7 @@ def test_searches_continue_after_failures_only(name: str) -> None:
 
 def test_stays_within_limits(name: str) -> None:
     limit = 4_000_000_000
-    domain = SpaceDomain(SPACE, depth=6, max_flops=limit)
+    domain = SpaceDomain(SPACE, {"depth": 6}, max_flops=limit)
     for trial in flatten(run(make_strategy(name, domain), 160)):
         assert SPACE.stratum(trial.architecture) == 6
         assert trial.flops <= limit
@@ -269,7 +269,7 @@ def test_three_of_four_moves_go_to_the_predicted_best_neighbor() -> None:
 
 
 def test_local_search_tries_neighbors_of_the_best_and_restarts_at_a_peak() -> None:
-    strategy = make_strategy("local", SpaceDomain(SPACE, depth=4))
+    strategy = make_strategy("local", SpaceDomain(SPACE, {"depth": 4}))
     log = flatten(run(strategy, 400, 1))
     first, climb = log[:10], log[10:]
     center = max(first, key=lambda trial: trial.accuracy or 0)

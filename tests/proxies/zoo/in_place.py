@@ -225,6 +225,6 @@ add(
 )
 add(
     "dropout",
-    lambda m, x: m.fc(F.dropout(pooled(m.drop(torch.relu(m.b(torch.relu(m.a(x)))))), training=True)),
+    lambda m, x: m.fc(m.drop(pooled(m.drop(torch.relu(m.b(torch.relu(m.a(x)))))))),
     lambda: convs() | {"drop": nn.Dropout(0.3)},
 )

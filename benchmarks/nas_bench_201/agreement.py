@@ -1,0 +1,50 @@
+"""Our proxy scores against the published ones, by rank correlation."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.nas_bench_201.tables import markdown, short
+from ensemble.data.loading import load_benchmark
+from ensemble.data.scores import ScoreTable, load_scores
+from ensemble.evaluation.metrics import spearman
+from models import get_space
+
+AGREES = 0.95
+"""Smallest Spearman's ρ at which two rankings are said to agree."""
+REASONS: dict[str, str] = {}
+"""Reasons for a difference, by proxy."""
+
+
+def make_table(folder: Path, scores: Path) -> str:
+    """Markdown table of the rank correlations of our scores with the published ones and with the accuracy.
+
+    Args:
+        folder: folder of the published tables.
+        scores: table of our scores, of architectures of `proxies_9445.csv`.
+    """
+    table = load_scores(scores)
+    benchmark = load_benchmark(folder / "proxies_9445.csv", get_space("nas-bench-201", **table.header["settings"]))
+    published = ScoreTable.from_published(benchmark)
+    entries = [entry for entry in benchmark.entries if entry.architecture.fingerprint in table.features]
+    accuracy = np.array([entry.accuracy for entry in entries])
+
+    def column(source: ScoreTable, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        features = [source.features[entry.architecture.fingerprint].get(name) for entry in entries]
+        return np.array([np.nan if feature is None else feature for feature in features], dtype=np.float64)
+
+    head = ("proxy", "scores", "with the published", "with accuracy", "published with accuracy", "agrees", "reason")
+    rows: list[tuple[str, ...]] = [head, ("---",) * len(head)]
+    for name in table.header["proxies"]:
+        ours, theirs = column(table, name), column(published, name)
+        both = ~np.isnan(ours) & ~np.isnan(theirs)
+        rho = spearman(ours[both], theirs[both])
+        verdict = "not published" if rho is None else "yes" if rho >= AGREES else "no"
+        reason = REASONS.get(name, "")
+        cells = [_cell(rho), _cell(spearman(ours, accuracy)), _cell(spearman(theirs, accuracy))]
+        rows.append((f"`{name}`", str(int((~np.isnan(ours)).sum())), *cells, verdict, reason))
+    return markdown(rows)
+
+
+def _cell(rho: float | None) -> str:
+    return "–" if rho is None else short(rho)

@@ -1,0 +1,1 @@
+"""Quality of predictors on NAS-Bench-Graph."""

@@ -1,0 +1,136 @@
+"""The example plug-in as a user installs it, and the commands of docs/own-space.md in their order."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+from tests.packaging.test_extras import archrank, create_environment
+
+PAGE = (ROOT / "docs" / "own-space.md").read_text()
+COMMANDS = re.findall(r"^((?:ARCHRANK_\w+=\S+ )*)archrank (.*)$", PAGE, flags=re.MULTILINE)
+EXAMPLE = Path("examples", "own_space")
+NUM_ROWS = 40
+"""Rows of the table that are scored and fitted."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy of the example with a part of its table, so that nothing is written into the checkout."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(
+        ROOT / EXAMPLE, folder / EXAMPLE, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
+    )
+    rows = (ROOT / EXAMPLE / "table.jsonl").read_text().splitlines(keepends=True)
+    (folder / EXAMPLE / "table.jsonl").write_text("".join(rows[:NUM_ROWS]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path) -> Path:
+    """Environment with archrank and the example."""
+    base = create_environment(folder / "base", str(ROOT))
+    return create_environment(folder / "venv", str(folder / EXAMPLE), base)
+
+
+@pytest.fixture(scope="module")
+def outputs(environment: Path, folder: Path) -> dict[str, str]:
+    """Output of each command of the page but `serve`, by its first words."""
+    run, outputs = archrank(environment, folder), {}
+    for prefix, command in COMMANDS:
+        words = shlex.split(command)
+        if words != ["serve"]:
+            completed = run(*words, **dict(setting.split("=") for setting in prefix.split()))
+            assert completed.returncode == 0, f"{command}: {completed.stderr}"
+            outputs[" ".join(word for word in words[:2] if word.isalpha())] = completed.stdout
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def server(environment: Path, folder: Path, outputs: dict[str, str]) -> Iterator[httpx.Client]:
+    """Client of a server with the fitted ensemble."""
+    (prefix,) = (prefix for prefix, command in COMMANDS if command == "serve")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    settings = {"ARCHRANK_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"}
+    settings |= dict(setting.split("=") for setting in prefix.split())
+    command = [str(environment / "bin" / "python"), "-I", "-m", "service.cli", "serve", "--port", str(port)]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=inherited | settings, stdout=log, stderr=log)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+                _wait_until_ready(client, process)
+                yield client
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
+    end = monotonic() + 120
+    while monotonic() < end and process.poll() is None:
+        try:
+            if client.get("/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        sleep(0.2)
+    pytest.fail("the server does not start")
+
+
+def request() -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((ROOT / EXAMPLE / "architectures.json").read_text())
+    return body
+
+
+def test_the_commands_of_the_page_run(outputs: dict[str, str]) -> None:
+    assert "tiny-gcn" in outputs["spaces list"]
+    assert "archrank-tiny-gcn" in outputs["spaces list"]
+    assert f"{NUM_ROWS} architectures of tiny-gcn" in outputs["benchmark validate"]
+    assert "nwot" in outputs["score"]
+    assert "structure" in outputs["fit"]
+    assert "number of" in outputs["predict"]
+    assert '"tiny-gcn"' in outputs["search"]
+
+
+def test_the_server_lists_the_space(server: httpx.Client) -> None:
+    spaces = {space["name"]: space for space in server.get("/v1/spaces").raise_for_status().json()["spaces"]}
+    assert set(spaces["tiny-gcn"]["capabilities"]) == {"build", "cost", "features", "edit"}
+
+
+def test_the_server_scores_and_predicts(server: httpx.Client) -> None:
+    scores = server.post("/v1/scores", json=request()).raise_for_status().json()
+    assert "nwot" in json.dumps(scores)
+    predictions = server.post("/v1/predictions", json=request()).raise_for_status().json()["predictions"]
+    assert all(0 < prediction["accuracy"] < 1 for prediction in predictions)
+    assert [prediction["rank"] for prediction in predictions][-1] == 3, "without graph convolutions accuracy is chance"
+
+
+def test_a_malformed_architecture_is_refused_by_field(server: httpx.Client) -> None:
+    body = {"architectures": [{"space": "tiny-gcn", "layers": ["octopus"], "width": 8}], "proxies": []}
+    response = server.post("/v1/predictions", json=body)
+    assert "layers[0]" in response.text
+
+
+def test_training_reproduces_the_table(environment: Path, folder: Path) -> None:
+    command = [str(environment / "bin" / "python"), "-I", str(folder / EXAMPLE / "train.py"), "2"]
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    rows = [json.loads(row) for row in completed.stdout.splitlines()]
+    table = [json.loads(row) for row in (folder / EXAMPLE / "table.jsonl").read_text().splitlines()]
+    assert len(rows) == 2
+    for row, expected in zip(rows, table, strict=False):
+        assert row["architecture"] == expected["architecture"]
+        assert row["accuracy"] == pytest.approx(expected["accuracy"], abs=0.1)
