@@ -82,5 +82,5 @@ def test_malformed_tables_are_refused(folder: Path, text: str, message: str) -> 
 
 def test_scores_without_accuracies_are_refused(folder: Path) -> None:
     (folder / "accuracy.csv").unlink()
-    with pytest.raises(BenchmarkError, match="scores.csv, c10: got None; allowed: accuracies"):
+    with pytest.raises(BenchmarkError, match=r"scores\.csv, c10: got None; allowed: accuracies"):
         load_benchmark(folder / "scores.csv", space())
