@@ -141,7 +141,7 @@ class CombinerContract:
         for size in (1, 2, 3, 5, 8, 17, 33, 64, 80):
             rows = rng.integers(0, len(X), size)
             for layout in ("C", "F"):
-                assert np.array_equal(fitted.predict(np.asarray(X[rows], order=layout)), alone[rows])  # type: ignore[call-overload]
+                assert np.array_equal(fitted.predict(np.asarray(X[rows], order=layout)), alone[rows])
 
     def test_a_prediction_has_the_same_bits_in_a_large_batch(self, fitted: Combiner, X: Array, alone: Array) -> None:
         """A batch larger than any chunk that a combiner may divide it into."""

@@ -1,4 +1,4 @@
-"""Connectivity of a graph network's units over nodes, and over time, independent of the weights, for the proxy `sed`."""
+"""Connectivity of a graph network's units over nodes and time, independent of the weights, for the proxy `sed`."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -10,7 +10,8 @@ from proxies.base import Measured, Need, Proxy, ProxyInfo
 class Meco(Proxy):
     """Σ over units of λ_min(P), P the Pearson correlation of a unit's channels over its positions.
 
-    The input is one random sample, or random features of one graph. A unit with more channels than positions adds nothing.
+    The input is one random sample, or random features of one graph. A unit with more channels than positions adds
+    nothing.
     """
 
     info = ProxyInfo(

@@ -18,9 +18,8 @@ from service.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 OWN_BENCHMARK = (ROOT / "docs" / "own-benchmark.md").read_text()
-PAGES = "\n".join(
-    (README, OWN_BENCHMARK, *((ROOT / "docs" / name).read_text() for name in ("deploy.md", "results.md")))
-)
+OTHERS = ("deploy.md", "own-space.md", "results.md")
+PAGES = "\n".join((README, OWN_BENCHMARK, *((ROOT / "docs" / name).read_text() for name in OTHERS)))
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGES, flags=re.DOTALL | re.MULTILINE)
 
 

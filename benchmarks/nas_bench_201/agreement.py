@@ -12,7 +12,14 @@ from models import get_space
 
 AGREES = 0.95
 """Smallest Spearman's ρ at which two rankings are said to agree."""
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "epe_nas": "correlations within the classes of one batch: depends on images, labels and batch size",
+    "grasp": "a signed sum of second derivatives: depends on weights and images",
+    "jacov": "eigenvalues of an N × N correlation matrix: depends on images and batch size",
+    "l2_norm": "counts convolutions; among as many, the random weights decide",
+    "plain": "a signed sum whose sign the random weights and labels decide",
+    "sed": "not applicable: the network states no topology",
+}
 """Reasons for a difference, by proxy."""
 
 

@@ -115,7 +115,7 @@ def output_gradients(inputs: ProxyInput) -> list[OutputGradient]:
 
     def record(network: nn.Module, batch: Batch) -> Recorded:
         with CallRecorder() as recorder:
-            logits = forward_logits(network, batch)
+            logits = forward_logits(network, batch, as_leaf(batch.x))
         return logits.detach(), [call.rows(call.z.detach()) for call in recorder.calls]
 
     network = inputs.copy()

@@ -55,7 +55,7 @@ def test_predictions_are_fractions(table: FeatureTable) -> None:
 
 
 def test_state_round_trip(fitted: FittedCombiner, incomplete: FeatureTable) -> None:
-    restored = FittedCombiner.from_state(FOREST, incomplete.names, 0, fitted.get_state())
+    restored = FittedCombiner.from_state(FOREST, incomplete.columns, 0, fitted.get_state())
     assert np.array_equal(restored.predict(incomplete), fitted.predict(incomplete), equal_nan=True)
     assert np.array_equal(restored.held_out, fitted.held_out)
     assert np.array_equal(restored.strata, fitted.strata)
@@ -72,7 +72,7 @@ def test_contributions_that_do_not_fit_are_refused(
     arrays = fitted.get_state().arrays
     arrays["mean_contributions/means"] = arrays["mean_contributions/means"][cut]
     with pytest.raises(ValueError, match="do not fit the columns"):
-        FittedCombiner.from_state(FOREST, incomplete.names, 0, State(arrays))
+        FittedCombiner.from_state(FOREST, incomplete.columns, 0, State(arrays))
 
 
 def test_only_additive_combiners_have_mean_contributions(table: FeatureTable, benchmark: Benchmark) -> None:
@@ -80,4 +80,4 @@ def test_only_additive_combiners_have_mean_contributions(table: FeatureTable, be
     assert fitted.mean_contributions is None
     state = fitted.get_state()
     assert not any(name.startswith("mean_contributions/") for name in state.arrays)
-    assert FittedCombiner.from_state(fitted.info, table.names, 0, state).mean_contributions is None
+    assert FittedCombiner.from_state(fitted.info, table.columns, 0, state).mean_contributions is None

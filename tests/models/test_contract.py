@@ -61,14 +61,6 @@ class TestNasBenchGraph(SearchSpaceContract):
         ]
 
 
-class TestNasBenchGraph(SearchSpaceContract):
-    space = get_space("nas-bench-graph")
-
-
-class TestNasBenchGraphProteins(SearchSpaceContract):
-    space = get_space("nas-bench-graph", dataset="proteins")
-
-
 class TestNasBench201(SearchSpaceContract):
     space = get_space("nas-bench-201")
 

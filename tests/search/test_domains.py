@@ -127,7 +127,7 @@ class Plain(SearchSpace[Any]):
     """A space that only parses and samples."""
 
     name = "plain"
-    settings: ClassVar[dict[str, Any]] = {}  # type: ignore[assignment]
+    settings: ClassVar[dict[str, Any]] = {}
 
     def describe(self) -> dict[str, Any]:
         return {}
@@ -139,7 +139,7 @@ class Plain(SearchSpace[Any]):
         return SPACE.parse(obj)
 
     def to_json(self, arch: Any) -> dict[str, Any]:
-        return SPACE.to_json(arch)
+        return dict(SPACE.to_json(arch))
 
     def sample(self, rng: np.random.Generator, **fixed: Any) -> Any:
         return SPACE.sample(rng, **fixed)

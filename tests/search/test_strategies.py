@@ -31,7 +31,7 @@ def accuracy(arch: Architecture) -> float:
 
 
 def make_trial(arch: Architecture, value: float | None) -> Trial:
-    cost = DOMAIN.cost(arch)
+    cost = SPACE.cost(arch, DOMAIN.shapes)
     return Trial(arch, value, cost.flops, cost.params)
 
 
@@ -156,6 +156,7 @@ def test_stays_within_limits(name: str) -> None:
     domain = SpaceDomain(SPACE, {"depth": 6}, max_flops=limit)
     for trial in flatten(run(make_strategy(name, domain), 160)):
         assert SPACE.stratum(trial.architecture) == 6
+        assert trial.flops is not None
         assert trial.flops <= limit
 
 

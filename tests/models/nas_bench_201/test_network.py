@@ -161,7 +161,7 @@ def test_malformed_images_are_refused(
     images: dict[str, Any], tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "images.npz"
-    np.savez(path, **images | changes, allow_pickle=True)  # type: ignore[arg-type]
+    np.savez(path, **images | changes, allow_pickle=True)
     with pytest.raises(BatchError, match=message):
         SPACE.task.batch_spec(source="npz", data=str(path), batch_size=12).make(SPACE.task)
 

@@ -30,11 +30,11 @@ def test_scores_of_a_space_without_an_ensemble(architecture: dict[str, Any], pos
     assert (document["space"], document["settings"]) == (space.name, space.settings)
     (item,) = document["scores"]
     assert item["architecture"] == space.to_json(space.parse(architecture))
-    cost = space.cost(space.parse(architecture), tuple(map(tuple, document["probe_batch"]["shapes"])))  # type: ignore[attr-defined]
+    cost = space.cost(space.parse(architecture), tuple(map(tuple, document["probe_batch"]["shapes"])))
     assert (item["scores"]["params"]["value"], item["scores"]["flops"]["value"]) == (cost.params, cost.flops)
     (validation,) = post("/v1/architectures/validate", architectures=[architecture])["validations"]
     assert (validation["parameters"], validation["flops"]) == (cost.params, cost.flops)
-    assert validation["stratum_label"] == space.stratum_label  # type: ignore[attr-defined]
+    assert validation["stratum_label"] == space.stratum_label
 
 
 def test_a_proxy_that_is_not_applicable_is_neither_a_number_nor_a_failure(post: Post) -> None:
