@@ -3,10 +3,10 @@
 import { absoluteUrl } from "./api.js";
 import { announce, byId, el } from "./dom.js";
 
-const FORMATS = { JSON: (architecture) => JSON.stringify(architecture), curl, Python: python };
+const FORMATS = { JSON: (architecture) => JSON.stringify(architecture), curl: curlCommand, Python: pythonProgram };
 
 /** Command that predicts the architecture, or scores it where the task has no ensemble. */
-function curl(architecture, { space, settings, ensemble }, key) {
+function curlCommand(architecture, { space, settings, ensemble }, key) {
   const header = key ? ' -H "Authorization: Bearer $ARCHRANK_KEY"' : "";
   const query = ensemble ? { ensemble } : { space, settings };
   const body = shellQuote(JSON.stringify({ architectures: [architecture], ...query }));
@@ -15,7 +15,7 @@ function curl(architecture, { space, settings, ensemble }, key) {
 }
 
 /** The same as a program. The client reads the key from ARCHRANK_KEY. */
-function python(architecture, { space, settings, ensemble }) {
+function pythonProgram(architecture, { space, settings, ensemble }) {
   const call = ensemble
     ? `(prediction,) = client.predict([architecture], ensemble=${literal(ensemble)})`
     : `(scores,) = client.score([architecture], space=${literal(space)}, settings=${literal(settings)})`;

@@ -151,6 +151,7 @@ def test_a_json_box_shows_the_errors_of_its_fields(
     expect(box).to_have_value(text)
     driver.button("Undo").click()
     assert json.loads(box.input_value()) == before
+    driver.page.wait_for_timeout(300)  # the URL is updated with a delay
     driver.page.reload()
     driver.wait_until_current()
     assert json.loads(box.input_value()) == before

@@ -7,7 +7,7 @@ import { el } from "../dom.js";
 const DELAY_MS = 250; // without a key press
 
 export const json = {
-  read: (architecture, { name }) => ({ ...architecture, space: name }),
+  read: ({ space, ...fields }, { name }) => ({ space: name, ...fields }),
   serialize: ({ space, ...fields }) => JSON.stringify(fields),
   parse,
   describe: shortText,
@@ -21,7 +21,7 @@ export const json = {
 function parse(text, { name }) {
   try {
     const fields = JSON.parse(text);
-    if (isObject(fields)) return { ...fields, space: name };
+    if (isObject(fields)) return { space: name, ...fields };
   } catch {
     // the same message as for other values
   }

@@ -1,5 +1,6 @@
 """Static files of the page as a real server sends them. `tests/page` tests the page in a browser."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from service.storage import Store
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "service" / "ui"
-NAMES = sorted(file.name for file in FOLDER.iterdir())
+NAMES = sorted(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*") if file.is_file())
 TEXTS = {name: (FOLDER / name).read_text() for name in NAMES}
 SCRIPTS = [name for name in NAMES if name.endswith(".js")]
 SWAGGER_UI = ROOT / "service" / "swagger_ui"
@@ -100,7 +101,7 @@ def test_metrics_have_two_routes_for_the_page(client: httpx.Client) -> None:
     client.get("/page/app.js")
     metrics = client.get("/metrics").text
     assert 'method="GET",route="/",' in metrics
-    assert 'method="GET",route="/page/{file}",' in metrics
+    assert 'method="GET",route="/page/{file:path}",' in metrics
     assert "app.js" not in metrics
 
 
@@ -120,9 +121,14 @@ def test_the_page_requires_no_key(keyed: str) -> None:
         assert [client.get(path).status_code for path in FILES] == [200] * len(FILES)
 
 
+def resolve(name: str, path: str) -> str:
+    """Return the file that a script imports by a relative path."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+
+
 def test_every_file_is_used_and_every_used_file_exists() -> None:
     linked = set(matches(r'(?:href|src)="page/([^"]+)"', "index.html"))
-    imported = {name: set(matches(r'from "\./([^"]+)"', name)) for name in SCRIPTS}
+    imported = {name: {resolve(name, path) for path in matches(r'from "(\.[^"]+)"', name)} for name in SCRIPTS}
     used, pending = set(), linked
     while pending:
         used |= pending
