@@ -26,7 +26,7 @@ from benchmarks.nas_bench_graph.measuring import ALL, CALIBRATED_SIZE, COMBINER,
 from benchmarks.nas_bench_graph.tables import DATASETS, DRAWS, OTHER_DRAWS, SIZES, tables
 from common.atomic_files import write_atomically
 
-RESULTS = Path(__file__).resolve().parents[2] / "docs" / "data" / "nas-bench-graph-predictors.json"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "nas-bench-graph-predictors.json"
 Task = tuple[str, int, int]
 """Data set, number of training rows and number of the draw."""
 

@@ -45,7 +45,7 @@ def tables(results: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", f"{symbol} of `{COMBINER}` by the number of training labels.", "")
         yield f"| data set | {' | '.join(f'{size:,}' for size in SIZES)} |"
         yield "|---" * (len(SIZES) + 1) + "|"
-        for dataset in results:
+        for dataset in (name for name in DATASETS if name in results):
             values = [_number(_mean(results[dataset], size, COMBINER, metric)) for size in SIZES]
             yield f"| {dataset} | {' | '.join(values)} |"
     yield ""

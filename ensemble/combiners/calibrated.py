@@ -70,7 +70,8 @@ class Calibrated(MetaCombiner):
 
     def predict(self, X: Array) -> Array:
         """Predict accuracies, (m,), fractions."""
-        return self.calibrate(self.estimator_.predict(self._check_input(X)))
+        X = self._check_input(X)  # before the wrapped combiner is looked up, which exists once fitted
+        return self.calibrate(self.estimator_.predict(X))
 
     def calibrate(self, scores: Array) -> Array:
         """Map scores of the wrapped combiner, (m,), to accuracies."""
