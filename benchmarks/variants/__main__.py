@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
+from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import track
 

@@ -1,6 +1,6 @@
 """Cached fits and out-of-fold predictions."""
 
-import joblib  # type: ignore[import-untyped]
+import joblib
 import numpy as np
 from cachetools import FIFOCache
 from sklearn.base import clone

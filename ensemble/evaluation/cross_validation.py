@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Thread
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 
 from ensemble.calibration.conformal import ConformalResiduals
