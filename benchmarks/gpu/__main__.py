@@ -8,9 +8,10 @@ It needs Python, PyTorch, numpy and a checkout; `tests` also needs pytest, and `
 skipped. Results are printed and written to `--out` one by one, with a table at the end. The exit code is 1 if a check
 failed.
 
-tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. times: seconds, architectures per
-second, and a profile of the slowest pass. faults: out of memory, and a lost GPU. http: two processes on one GPU behind
-a server. scores: the benchmark's architectures at N = 16, T = 64; resumable.
+tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. spaces: the same for networks of
+the other spaces. times: seconds, architectures per second, and a profile of the slowest pass. faults: out of memory, and
+a lost GPU. http: two processes on one GPU behind a server. scores: the benchmark's architectures at N = 16, T = 64;
+resumable.
 """
 
 import argparse

@@ -19,6 +19,7 @@ from service.workers.worker_main import exit_with_parent
 PARTS = {
     "tests": ("benchmarks.gpu.suite", 75),
     "agreement": ("benchmarks.gpu.agreement", 110),
+    "spaces": ("benchmarks.gpu.spaces", 60),
     "times": ("benchmarks.gpu.times", 130),
     "faults": ("benchmarks.gpu.faults", 90),
     "http": ("benchmarks.gpu.serving", 75),
