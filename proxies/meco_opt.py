@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
-from proxies.meco import smallest_eigenvalue
+from proxies.meco import smallest_eigenvalues
 
 
 class MecoOpt(Proxy):
@@ -24,7 +24,8 @@ class MecoOpt(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
+        units = measured[Need.UNIT_OUTPUTS]
+        values = smallest_eigenvalues([features[sampled] for features, sampled in units])
         return sum(
-            len(features) / len(sampled) * smallest_eigenvalue(features[sampled])
-            for features, sampled in measured[Need.UNIT_OUTPUTS]
+            len(features) / len(sampled) * value for (features, sampled), value in zip(units, values, strict=True)
         )

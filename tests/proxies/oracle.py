@@ -126,6 +126,41 @@ def without_batch_norm() -> Any:
     return replaced(("batch_norm",), lambda name, original: lambda x, *args, **kwargs: x.clone())
 
 
+class WeightProducts(TorchFunctionMode):
+    """Mode that records products of data and a matrix that requires gradients and does not depend on x.
+
+    Attributes:
+        calls: result without addend, the dimension that comes from the matrix, and the entries of the matrix.
+    """
+
+    def __init__(self, x: Tensor, calls: list[tuple[Tensor, int, int]]) -> None:
+        self.x, self.calls = x, calls
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name not in ("matmul", "__matmul__", "mm", "addmm", "einsum") or kwargs:
+            return func(*args, **(kwargs or {}))
+        a, b = args[-2:]
+        constant = [self._is_constant(factor) for factor in (a, b)]
+        matrix = a if constant[0] else b
+        if sum(constant) != 1 or matrix.ndim != 2:
+            return func(*args)
+        z = torch.einsum(args[0], a, b) if name == "einsum" else a @ b
+        if name == "einsum":
+            letters, result = args[0].split("->")
+            (letter,) = set(letters.split(",")[constant.index(True)]) & set(result)
+            channels = result.index(letter)
+        else:
+            channels = z.ndim - (2 if constant[0] else 1)
+        self.calls.append((z, channels, matrix.numel()))
+        return args[0] + z if name == "addmm" else z.clone()
+
+    def _is_constant(self, factor: Tensor) -> bool:
+        if not factor.requires_grad:
+            return False
+        return torch.autograd.grad(factor.sum(), self.x, retain_graph=True, allow_unused=True) == (None,)
+
+
 def fisher(case: ZooCase) -> float:
     calls: list[tuple[Tensor, int, int]] = []
 
@@ -139,8 +174,9 @@ def fisher(case: ZooCase) -> float:
         return call
 
     network = trained(case)
-    with replaced((*CONVOLUTIONS, *TRANSPOSED, "linear"), recording):
-        loss = loss_of(network, case.x.clone().requires_grad_(), case.y)  # a frozen layer counts, too
+    x = case.x.clone().requires_grad_()  # a frozen layer counts, too
+    with replaced((*CONVOLUTIONS, *TRANSPOSED, "linear"), recording), WeightProducts(x, calls):
+        loss = loss_of(network, x, case.y)
     total = 0.0
     for z, channels, numel in calls:
         if not z.requires_grad:

@@ -75,11 +75,15 @@ def test_a_row_correlates_with_itself() -> None:
     assert correlation(torch.tensor([[1.0, 2.0]])).tolist() == [[1]]
 
 
-@pytest.mark.parametrize("row", [[1.0, 1.0], [math.nan, 1.0], [math.inf, 1.0]])
+@pytest.mark.parametrize("row", [[1.0, 1.0], [1.0, 1 + 2**-23], [math.nan, 1.0], [math.inf, 1.0]])
 def test_a_constant_or_infinite_row_has_no_correlation(row: list[float]) -> None:
     sentence = "^a row of the input gradient is constant or not finite, so it has no correlation$"
     with pytest.raises(ArithmeticError, match=sentence):
         correlation(torch.tensor([[1.0, 2.0], row]))
+
+
+def test_a_row_that_hardly_varies_has_a_correlation() -> None:
+    assert correlation(torch.tensor([[1.0, 2.0], [1.0, 1 + 1e-5]]))[0].tolist() == [1, 1]
 
 
 # Formulas over the input gradient.

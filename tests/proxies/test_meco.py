@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from proxies import score
-from proxies.base import Need
+from proxies.base import Need, NotApplicableError
 from proxies.meco import Meco, smallest_eigenvalue
 from proxies.meco_opt import MecoOpt
 from proxies.passes.random_input import RandomInputPass, UnitOutput
@@ -87,6 +87,51 @@ def test_constant_channels_and_too_many_channels_give_zero() -> None:
 
 
 def test_what_is_not_finite_is_a_failure() -> None:
-    rows = torch.tensor([[1.0, 2.0], [float("nan"), 0.0]])
+    rows = torch.tensor([[1.0, 2.0, 3.0], [float("nan"), 0.0, 1.0]])
     with pytest.raises(ArithmeticError, match="not finite"):
         Meco().compute({Need.UNIT_OUTPUTS: [UnitOutput(rows, torch.arange(2))]})
+
+
+REASON = "at least as many channels as positions"
+
+
+@pytest.mark.parametrize("channels", [6, 9])
+def test_singular_correlations_alone_are_not_applicable(channels: int) -> None:
+    maps = [torch.randn(channels, 6, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    units = [UnitOutput(features, torch.arange(min(channels, 8))) for features in maps]
+    for proxy in (Meco(), MecoOpt()):
+        with pytest.raises(NotApplicableError, match=REASON):
+            proxy.compute({Need.UNIT_OUTPUTS: units})
+
+
+def test_a_singular_correlation_adds_nothing_to_others() -> None:
+    wide, narrow = (torch.randn(c, 6, generator=torch.Generator().manual_seed(c)) for c in (7, 3))
+    units = [UnitOutput(features, torch.arange(len(features))) for features in (wide, narrow)]
+    for proxy in (Meco(), MecoOpt()):
+        assert proxy.compute({Need.UNIT_OUTPUTS: units}) == pytest.approx(lowest(narrow.numpy()), rel=1e-5)
+
+
+def test_sampled_channels_may_be_fewer_than_positions() -> None:
+    """16 channels of 12 positions are singular, and 8 of them are not."""
+    features = torch.randn(16, 12, generator=torch.Generator().manual_seed(0))
+    units = {Need.UNIT_OUTPUTS: [UnitOutput(features, torch.arange(8))]}
+    with pytest.raises(NotApplicableError, match=REASON):
+        Meco().compute(units)
+    assert MecoOpt().compute(units) == pytest.approx(2 * lowest(features[:8].numpy()), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_linearly_dependent_channels_alone_are_not_applicable(toy: Toy, dtype: torch.dtype) -> None:
+    """16 combinations of the 3 channels of the data."""
+    toy.body, toy.fc = toy.body[:1], nn.Linear(16, 4)  # type: ignore[assignment]
+    for result in score(toy.to(dtype), X.to(dtype), Y, ["meco", "meco_opt"]).values():
+        assert (result.status, result.value) == ("not_applicable", None)
+        assert "depend linearly" in str(result.note)
+
+
+def test_a_small_eigenvalue_is_no_rounding() -> None:
+    rows = torch.randn(2, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows[1] = rows[0] + 1e-5 * rows[1]
+    expected = lowest(rows.numpy())
+    assert expected == pytest.approx(5e-11, rel=0.9)
+    assert Meco().compute({Need.UNIT_OUTPUTS: [UnitOutput(rows, torch.arange(2))]}) == pytest.approx(expected, rel=1e-3)

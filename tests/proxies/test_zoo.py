@@ -32,8 +32,10 @@ FAST = (
     "weight_norm",
     "pruned",
     "dropout",
+    "einsum",
+    "learned adjacency",
 )
-EXACT = ("F.relu in place", "slices written", "einsum", "MultiheadAttention", "GRU", "hypernetwork")
+EXACT = ("F.relu in place", "slices written", "baddbmm", "MultiheadAttention", "GRU", "hypernetwork")
 
 
 def exact_engine_only(shared_pass: Pass, inputs: ProxyInput, needs: frozenset[Need]) -> frozenset[Need]:

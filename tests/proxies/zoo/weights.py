@@ -26,12 +26,11 @@ for name, forward in {
     "matmul of W.t()": lambda m, x: m.fc(torch.relu(features(m, x) @ m.p.weight.t() + m.p.bias)),
     "addmm": lambda m, x: m.fc(torch.relu(torch.addmm(m.p.bias, features(m, x), m.p.weight.t()))),
 }.items():
-    add(name, forward, dense, fails=failing(f"{NO_CALL} p.weight", "fisher"))
+    add(name, forward, dense)
 add(
     "einsum",
     lambda m, x: m.fc(torch.relu(torch.einsum("nc,oc->no", features(m, x), m.p.weight))),
     dense,
-    fails=failing(NO_CALL, "fisher"),
     more_flops=2 * 4 * 6 * 6,
 )
 add(
@@ -68,7 +67,6 @@ add(
     "learned adjacency",
     lambda m, x: m.fc(torch.relu(torch.einsum("ncv,vw->ncw", m.c(x).flatten(2), m.a)).mean(2)),
     lambda: {"c": conv(), "a": parameter(25, 25), "fc": head()},
-    fails=failing(f"{NO_CALL} a,", "fisher"),
     more_flops=2 * 4 * 6 * 25 * 25,
 )
 add(
@@ -81,7 +79,6 @@ add(
     "matmul of bare parameters alone",
     lambda m, x: torch.relu(x.flatten(1) @ m.a) @ m.b,
     lambda: {"a": parameter(75, 8), "b": parameter(8, 4)},
-    fails=failing(NO_CALL, "fisher"),
 )
 add(
     "convolution of a bare parameter",
@@ -110,7 +107,6 @@ add(
     "LoRA",
     lambda m, x: m.fc(torch.relu(m.p(features(m, x)) + features(m, x) @ m.down @ m.up)),
     adapted,
-    fails=failing(NO_CALL, "fisher"),
 )
 
 # Weights recomputed in each call.
@@ -219,13 +215,11 @@ add(
     "convolution by unfolding",
     lambda m, x: m.fc(torch.relu(m.c.weight.flatten(1) @ F.unfold(x, 3, padding=1)).mean(2)),
     dense,
-    fails=failing(NO_CALL, "fisher"),
 )
 add(
     "slice of a bare parameter",
     lambda m, x: m.fc(torch.relu(x.flatten(1) @ m.w[:, :6])),
     lambda: {"w": parameter(75, 9), "fc": head()},
-    fails=failing(NO_CALL, "fisher"),
 )
 add(
     "weight in parts",
