@@ -35,7 +35,7 @@ class BatchSpec(BaseModel, ABC):
             BatchError: a value is not allowed.
         """
         for name in fields:
-            if name not in cls.model_fields and cls.model_config.get("extra") == "forbid":
+            if name not in cls.model_fields and (name == "self" or cls.model_config.get("extra") == "forbid"):
                 raise UnknownNameError("batch", name, list(cls.model_fields))
         try:
             return cls(**fields)

@@ -165,13 +165,13 @@ class SuggestedMutation(Document):
 
     Attributes:
         mutation: the mutation in the words of the search space.
-        architecture: the mutated architecture.
+        architecture: the mutated architecture; None in results that earlier versions stored.
         accuracy: its predicted accuracy, a fraction.
         accuracy_gain: increase of the predicted accuracy, a fraction.
     """
 
     mutation: dict[str, Any]
-    architecture: dict[str, Any]
+    architecture: Architecture | None = None
     accuracy: Fraction
     accuracy_gain: float
 
@@ -183,7 +183,8 @@ class Prediction(Document):
         accuracy: predicted accuracy, a fraction.
         interval: prediction interval of the accuracy.
         percentile: fraction of the reference set that is predicted worse.
-        stratum: stratum of the architecture, e.g. its number of layers; None in a space without features.
+        stratum: stratum of the architecture, e.g. its number of layers; None in a space without features, and
+            in results that earlier versions stored.
         ensemble: name of the ensemble; None from a server that does not name it.
         ensemble_hash: SHA-256 of the ensemble's artifact; None from a server that does not name it.
         combiner: name of the combiner that made this estimate.
@@ -381,6 +382,7 @@ class Ensemble(Document):
         seed: seed of weights and random draws.
         features: numbers of features by kind.
         combiners: names of the combiners.
+        left_out: reasons, by name, for the `combiners` and the `proxies` that are not used.
         interval_level: nominal coverage of the prediction intervals.
         method: repeats and folds of the cross-validation.
         baselines: rows of `metrics` that are baselines.
@@ -402,6 +404,7 @@ class Ensemble(Document):
     seed: int
     features: dict[str, int] = {}
     combiners: FailFastList[str]
+    left_out: dict[str, dict[str, str]] = {}
     interval_level: float
     method: dict[str, Any] | None = None
     baselines: FailFastList[str] = []

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from proxies import ProxyInfo
 from service.api.page_sizes import MAX_SAMPLE_SIZE
-from service.api.schemas import ArchitectureJson, Document, Integer, Request, Seed, Settings
+from service.api.schemas import EXAMPLE, ArchitectureJson, Document, Integer, Request, Seed, Settings
 
 
 class SpaceCard(Document):
@@ -38,11 +38,15 @@ class _DrawRequest(Request):
 class SampleRequest(_DrawRequest):
     """Random architectures to draw."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"number": 2, "seed": 1}]})
+
     fixed: dict[str, Any] = Field({}, description="properties that the space can hold fixed, e.g. `depth`")
 
 
 class MutationRequest(_DrawRequest):
     """Random mutations to draw."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"architecture": EXAMPLE, "number": 2}]})
 
     architecture: ArchitectureJson
 

@@ -214,7 +214,9 @@ class SuggestedMutation(Document):
     mutation: dict[str, Any] = Field(
         examples=[{"layer": 3, "module": "S", "action": "add"}], description="in the words of the search space"
     )
-    architecture: dict[str, Any] = Field(examples=[EXAMPLE], description="the mutated architecture")
+    architecture: dict[str, Any] | None = Field(
+        None, examples=[EXAMPLE], description="the mutated architecture; null in results of earlier versions"
+    )
     accuracy: float = Field(description="its prediction from structure, a fraction")
     accuracy_gain: float = Field(description="difference to the prediction from structure for the architecture itself")
 
@@ -223,7 +225,9 @@ class EstimatedItem(ScoredItem, Estimate):
     """An architecture and its prediction."""
 
     stratum: int | None = Field(
-        examples=[10], description="e.g. the number of layers; null for a space without features"
+        None,
+        examples=[10],
+        description="e.g. the number of layers; null for a space without features and in results of earlier versions",
     )
     ensemble: str = Field(examples=["gcn-nas-ntu"], description="name of the ensemble")
     ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")

@@ -90,7 +90,9 @@ async def score(
 
 
 async def make_plan(architectures: Sequence[Any], query: Query, context: AppContext, requester: Requester) -> Plan:
-    """Resolve a query of some architectures, in the thread, as this may make a probe batch.
+    """Resolve a query of some architectures.
+
+    A query of scores is resolved in the thread, as it may make a probe batch; ensembles have theirs.
 
     Args:
         architectures: JSON data of the architectures, which may name the space.
@@ -102,6 +104,8 @@ async def make_plan(architectures: Sequence[Any], query: Query, context: AppCont
         InputError: a name in the query is unknown, or the space lacks what it needs.
     """
     query = with_space(query, architectures, context.ensembles)
+    if isinstance(query, PredictionQuery):
+        return Plan.from_query(query, context.ensembles, context.limits)
     return await context.run_brief(requester, Plan.from_query, query, context.ensembles, context.limits)
 
 

@@ -111,7 +111,7 @@ def test_an_invalid_option_is_raised(client: Any) -> None:
         client.score(architectures, proxies=["nonsense"])
     with pytest.raises(NotFoundError, match="got 'nonsense'; allowed: one of gcn-nas"):
         client.sample(1, space="nonsense")
-    with pytest.raises(InvalidRequestError, match="n: got"):
+    with pytest.raises(InvalidRequestError, match="number: got 0"):
         client.sample(0)
     with pytest.raises(NotFoundError):
         client.job("0" * 32)

@@ -49,20 +49,28 @@ NOT_READ = {
     "HealthStatus": "for orchestrators",
     "HeldOutPredictions": "for the page's chart",
     "JobRequest": "a request",
+    "MutationRequest": "a request",
     "PredictionRequest": "a request",
     "ProbeBatchInfo": "part of response fields that are not read",
     "ProxyCard": "the client lists no proxies",
     "ReferenceSet": "for the page's chart",
+    "SampleRequest": "a request",
     "ScoreRequest": "a request",
+    "SpaceCard": "its fields beyond the common ones are the space's own; the client returns it as it is",
     "ValidationRequest": "a request",
 }
 FIELDS_NOT_READ = {
     ("PredictionResponse", "win_probability"): "requested by `compare`, which the client does not send",
     ("PredictionResponse", "ensemble"): "each prediction names it",
     ("PredictionResponse", "ensemble_hash"): "each prediction names it",
+    ("PredictionResponse", "space"): "each architecture names it",
+    ("PredictionResponse", "settings"): "belong to the ensemble's card",
+    ("PredictionResponse", "stratum_label"): "belongs to the ensemble's card",
     ("PredictionResponse", "device"): "results do not depend on it",
     ("PredictionResponse", "probe_batch"): "belongs to the ensemble's card",
     ("PredictionResponse", "seconds"): "each score has its own",
+    ("ScoreResponse", "space"): "each architecture names it",
+    ("ScoreResponse", "settings"): "requested by the caller, or the defaults of the space's card",
     ("ScoreResponse", "device"): "results do not depend on it",
     ("ScoreResponse", "probe_batch"): "belongs to the ensemble's card",
     ("ScoreResponse", "seconds"): "each score has its own",
@@ -71,7 +79,7 @@ OPTIONAL_IN_CLIENT = {
     "CombinerMetrics": {*SERVER["CombinerMetrics"]["properties"]},
     "EnsembleCard": {
         *("hash", "created_by", "settings", "batch", "batch_fingerprint", "features", "method", "baselines"),
-        "limitations",
+        *("limitations", "task", "stratum_label", "left_out"),
     },
     "IntervalMetric": {"overall", "by_stratum"},
     "JobCounts": {"cached"},
@@ -82,12 +90,13 @@ OPTIONAL_IN_CLIENT = {
     "PairMetric": {"overall", "within_stratum"},
     "PredictedItem": {
         *("ensemble", "ensemble_hash", "combiners", "interval_scale", "scores", "explanation", "suggested_mutations"),
-        *("cached", "warnings", "rank"),
+        *("cached", "warnings", "rank", "stratum"),
     },
     "Problem": {"title", "detail", "type", "instance", "errors"},
     "ProxyScore": {"log", "error", "note"},
     "ScoredItem": {"cached", "warnings"},
-    "ValidItem": {"warnings"},
+    "SuggestedMutation": {"architecture"},
+    "ValidItem": {"warnings", "stratum", "stratum_label"},
 }
 """Fields that the client does without, as an older server or a reverse proxy may omit them."""
 
@@ -196,5 +205,7 @@ def test_documents_by_name() -> None:
     def response(path: str) -> Any:
         return OPENAPI["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
 
-    for path, model in (("/v1/ensembles", schemas.Ensembles), ("/v1/spaces", schemas.Spaces)):
-        assert normalize(response(path)) == normalize(model.model_json_schema())
+    assert normalize(response("/v1/ensembles")) == normalize(schemas.Ensembles.model_json_schema())
+    assert normalize(response("/v1/spaces")) == ("object", "SpaceCard")
+    assert normalize(schemas.Spaces.model_json_schema()) == ("object", normalize({"type": "object"}))
+    assert SERVER["SpaceCard"]["additionalProperties"] is True

@@ -44,8 +44,7 @@ def test_it_fails_with_one_sentence(
 ) -> None:
     monkeypatch.setattr("archrank_client.transport.FIRST_CONTACT_TIMEOUT_S", 0.5)
     changes, line = FAULTS[fault]
-    cards = server.client.get("/v1/ensembles").json()
-    (name,) = cards
+    cards, name = server.client.get("/v1/ensembles").json(), "gcn-nas-ntu"
     card_changes = {key: value for key, value in changes.items() if not key.startswith("/")}
     bodies = {"/v1/ensembles": {name: cards[name] | card_changes}} | changes
 
@@ -73,8 +72,8 @@ def test_it_fails_with_one_sentence(
 
 
 def test_warnings_are_printed_as_text(server: SharedServer, tmp_path: Path) -> None:
-    cards = server.client.get("/v1/ensembles").json()
-    bodies: dict[str, Any] = {"/v1/ensembles": cards} | predictions(warnings=["[/b] [red]x\x1b[2J\ny"])
+    cards, name = server.client.get("/v1/ensembles").json(), "gcn-nas-ntu"
+    bodies: dict[str, Any] = {"/v1/ensembles": {name: cards[name]}} | predictions(warnings=["[/b] [red]x\x1b[2J\ny"])
 
     def respond(path: str) -> Chunks:
         return [http_response(json.dumps(bodies[path]).encode())]

@@ -23,6 +23,8 @@ EXAMPLES = {
     "PredictionRequest": ("/v1/predictions", 200),
     "JobRequest": ("/v1/jobs", 202),
     "ValidationRequest": ("/v1/architectures/validate", 200),
+    "SampleRequest": ("/v1/spaces/gcn-nas/sample", 200),
+    "MutationRequest": ("/v1/spaces/gcn-nas/mutate", 200),
 }
 
 

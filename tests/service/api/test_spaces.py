@@ -11,6 +11,7 @@ import pytest
 
 from models import get_space
 from service.cli.demo import server
+from service.settings import SHIPPED
 from tests.service.conftest import HEADERS, SIX, SMALL, Post
 
 GRAPH = {"space": "nas-bench-graph", "link": [0, 0, 1, 2], "ops": ["gcn", "sage", "skip", "gat"]}
@@ -58,18 +59,37 @@ def test_an_architecture_of_another_space_is_refused_with_the_reason(post: Post)
             assert error["allowed"] == "'gcn-nas', the space of this request"
 
 
-def test_predictions_prefer_a_space_with_an_ensemble(post: Post) -> None:
-    refused, predicted = post("/v1/predictions", architectures=[GRAPH, SMALL], proxies=[])["predictions"]
+@pytest.fixture(scope="module")
+def one_ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A server with an ensemble of one space alone."""
+    folder = tmp_path_factory.mktemp("ensembles")
+    (folder / "gcn-nas-ntu").symlink_to(SHIPPED / "gcn-nas-ntu", target_is_directory=True)
+    with (
+        server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_ENSEMBLES_DIR": str(folder)}) as url,
+        httpx.Client(base_url=url, headers=HEADERS, timeout=60) as client,
+    ):
+        yield client
+
+
+def test_predictions_prefer_a_space_with_an_ensemble(one_ensemble: httpx.Client) -> None:
+    body = {"architectures": [GRAPH, SMALL], "proxies": []}
+    refused, predicted = one_ensemble.post("/v1/predictions", json=body).json()["predictions"]
     assert refused["error"]["errors"][0]["field"] == "architectures[0].space"
     assert predicted["rank"] == 1
 
 
-def test_predictions_without_an_ensemble_of_the_space(client: httpx.Client) -> None:
-    spaces = {card["space"] for card in client.get("/v1/ensembles").json().values()}
-    architecture = next((each for each in (GRAPH, IMAGE) if each["space"] not in spaces), None)
-    if architecture is None:
-        pytest.skip("every space has an ensemble")
-    document = problem(client.post("/v1/predictions", json={"architectures": [architecture]}))
+def test_predictions_take_the_space_of_the_first_architecture(client: httpx.Client, post: Post) -> None:
+    assert {"gcn-nas", "nas-bench-graph"} <= {card["space"] for card in client.get("/v1/ensembles").json().values()}
+    for first, second in ((GRAPH, SMALL), (SMALL, GRAPH)):
+        document = post("/v1/predictions", architectures=[first, second], proxies=[])
+        predicted, refused = document["predictions"]
+        assert (document["space"], predicted["rank"]) == (first["space"], 1)
+        assert refused["error"]["errors"][0]["field"] == "architectures[1].space"
+
+
+@pytest.mark.parametrize("architecture", [GRAPH, IMAGE], ids=["graph", "image"])
+def test_predictions_without_an_ensemble_of_the_space(architecture: dict[str, Any], one_ensemble: httpx.Client) -> None:
+    document = problem(one_ensemble.post("/v1/predictions", json={"architectures": [architecture]}))
     assert document["errors"][0]["value"] == repr(architecture["space"])
     assert "one with an ensemble: gcn-nas" in document["detail"]
 

@@ -129,12 +129,20 @@ def store(empty_url: str) -> Any:
         yield store
 
 
+def with_absent_fields(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the fields that the documents of that version did not have, as null."""
+    mutations = document["suggested_mutations"]
+    absent = None if mutations is None else [{**mutation, "architecture": None} for mutation in mutations]
+    return {**document, "stratum": None, "suggested_mutations": absent}
+
+
 def test_documents_have_the_names_of_the_schemas() -> None:
     assert result(ESTIMATED) == NEW_ESTIMATED
     assert result(PLAIN) == NEW_PLAIN
     assert result(SCORED) == SCORED | {"scores": NEW_SCORES}
     for document in (ESTIMATED, PLAIN):
-        assert EstimatedItem.model_validate(result(document)).model_dump(mode="json") == result(document)
+        read = EstimatedItem.model_validate(result(document)).model_dump(mode="json")
+        assert read == with_absent_fields(result(document))
     assert ScoredItem.model_validate(result(SCORED)).model_dump(mode="json") == result(SCORED)
 
 
