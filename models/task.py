@@ -142,7 +142,7 @@ class Task(ABC):
     def input_shapes(self, **sizes: int) -> Shapes:
         """Return the shapes of the network's arguments for a batch of some sizes."""
 
-    def batch_spec(self, **fields: Any) -> "BatchSpec":
+    def batch_spec(self, /, **fields: Any) -> "BatchSpec":
         """Return the serializable specification of a probe batch; by default a synthetic one.
 
         Args:

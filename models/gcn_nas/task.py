@@ -65,7 +65,7 @@ class SkeletonTask(Task):
         return ((batch_size, COORDINATES, frames, self.skeleton.joints, self.num_persons),)
 
     @override
-    def batch_spec(self, **fields: Any) -> "BatchSpec":
+    def batch_spec(self, /, **fields: Any) -> "BatchSpec":
         from models.gcn_nas.batches import MotionBatchSpec
 
         return MotionBatchSpec.parse(fields)

@@ -48,7 +48,7 @@ class ImageTask(Task):
         return ((_batch_size(**sizes), CHANNELS, size, size),)
 
     @override
-    def batch_spec(self, **fields: Any) -> "BatchSpec":
+    def batch_spec(self, /, **fields: Any) -> "BatchSpec":
         from models.nas_bench_201.batch_spec import ImageBatchSpec
 
         return ImageBatchSpec.parse(fields)

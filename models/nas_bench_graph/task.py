@@ -60,7 +60,7 @@ class GraphTask(Task):
         return (num_nodes, self.dataset.num_features), (2, 2 * num_links(self.dataset, num_nodes))
 
     @override
-    def batch_spec(self, **fields: Any) -> "BatchSpec":
+    def batch_spec(self, /, **fields: Any) -> "BatchSpec":
         from models.nas_bench_graph.graphs.spec import GraphBatchSpec
 
         return GraphBatchSpec.parse({"num_nodes": default_num_nodes(self.dataset)} | fields)
