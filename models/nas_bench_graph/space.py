@@ -66,7 +66,18 @@ class NasBenchGraph(
         """Return topologies, operations, data set and presets, as plain JSON."""
         return {
             "name": self.name,
-            "editor": {"kind": "cell", "nodes": NODES, "operations": list(self._operations)},
+            "editor": {
+                "kind": "cell",
+                "nodes": NODES,
+                "operations": list(OPERATIONS),
+                "restricted_operations": {
+                    "dataset": {
+                        name: list(dataset.operations)
+                        for name, dataset in DATASETS.items()
+                        if dataset.operations != OPERATIONS
+                    }
+                },
+            },
             "links": [list(link) for link in LINKS],
             "size": len(edits.support(self._operations)),
             "dataset": {**asdict(self._task.dataset), "operations": list(self._operations)},
