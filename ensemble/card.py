@@ -145,7 +145,7 @@ def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[s
             if summary and not MIN_COVERAGE <= summary["mean"] <= MAX_COVERAGE:
                 limitations.append(f"{LEVEL:.0%} intervals of {name} cover {summary['mean']:.1%}{scope}.")
     limitations.append(
-        "The hyperparameters of the combiners were chosen on public benchmarks, gcn-nas and for rank_trees "
-        "nas-bench-graph; metrics on these are slightly optimistic."
+        "The hyperparameters of the combiners were chosen on public benchmarks; metrics on these are slightly "
+        "optimistic."
     )
     return limitations

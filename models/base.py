@@ -92,8 +92,10 @@ class SearchSpace(ABC, Generic[ArchT]):
     ability: ClassVar[str] = "architectures"
     """The capability in words, as `require` says what a space does not have."""
 
-    presets: ClassVar[Mapping[str, Any]] = {}
-    """Published architectures by name, in a form that `parse` reads."""
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """Published architectures by name, in a form that `parse` reads; none by default."""
+        return {}
 
     @property
     @abstractmethod

@@ -45,7 +45,7 @@ EMPTY_REASONS: Mapping[Need, str] = {
     Need.NUM_PARAMETERS: "the network has no trainable parameter",
     Need.FLOPS: "the network has no convolution, linear layer or matrix product",
     Need.GRADIENTS: "the loss depends on no weight",
-    Need.OUTPUT_GRADIENTS: "the loss depends on no output of a convolution or linear layer",
+    Need.OUTPUT_GRADIENTS: "the loss depends on no output of a convolution, linear layer or product with a parameter",
     Need.GRADIENT_SIGNS: "the loss depends on no weight",
     Need.SYNFLOW: "the output depends on no weight",
     Need.UNIT_OUTPUTS: "the network ran none of its `units`",

@@ -279,6 +279,7 @@ def _seeded_python(seed: int) -> Iterator[None]:
 def _full_precision() -> Iterator[None]:
     """Run convolutions and matrix products of a GPU in full float32, convolutions by a deterministic algorithm."""
     before = _precision()
+    deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         legacy: str | None = torch.get_float32_matmul_precision()
     except RuntimeError:  # the caller's newer setting has no legacy equivalent
@@ -287,8 +288,10 @@ def _full_precision() -> Iterator[None]:
         if legacy is not None:
             torch.set_float32_matmul_precision("highest")
         _set_precision("ieee", "ieee", True, False)
+        torch.use_deterministic_algorithms(True, warn_only=True)  # sums over the links of a graph
         yield
     finally:
+        torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
         if legacy is not None:
             torch.set_float32_matmul_precision(legacy)
         _set_precision(*before)

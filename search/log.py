@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.documents import check_fields
 from common.files import check_file, parse_json
-from models import InputError, SearchSpace
+from models import CostedSpace, InputError, SearchSpace
 from search.trials import Interval, TrialResult
 
 FORMAT = 2
@@ -117,6 +117,10 @@ class SearchLog:
     def _read_trial(self, line: bytes, place: str) -> None:
         row = check_fields(_LoggedTrial, parse_json(line, place), place)
         fields = {name: getattr(row, name) for name in _LoggedTrial.model_fields.keys() - {"architecture", "seconds"}}
+        for name in ("flops", "params"):
+            if (fields[name] is None) == isinstance(self._space, CostedSpace):
+                allowed = "a whole number" if fields[name] is None else f"null: {self._space.name} has no costs"
+                raise InputError(f"{place}, {name}", fields[name], allowed)
         try:
             self.trials.append(TrialResult(architecture=self._space.parse(row.architecture), **fields))
         except InputError as error:

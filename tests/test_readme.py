@@ -24,9 +24,11 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGES, flags=re.DOTALL | re.MULTILI
 
 
 def lines(pattern: str) -> list[str]:
-    """Return the lines of the code blocks that match, without variable assignments."""
+    """Return the commands of the code blocks that match, continued lines joined, without variable assignments."""
     matches = re.findall(
-        rf"^(?:[A-Z_]+=\S+ )*({pattern}.*)$", "\n".join(text for _, text in BLOCKS), flags=re.MULTILINE
+        rf"^(?:[A-Z_]+=\S+ )*({pattern}.*)$",
+        "\n".join(text for _, text in BLOCKS).replace("\\\n", " "),
+        flags=re.MULTILINE,
     )
     assert matches
     return matches
@@ -35,7 +37,9 @@ def lines(pattern: str) -> list[str]:
 @pytest.mark.parametrize("command", lines("archrank "))
 def test_commands_and_their_options_exist(command: str) -> None:
     words = shlex.split(command, comments=True)[1:]
-    names = [word for word in words if re.fullmatch("[a-z]+", word)][: 2 if words[0] in ("benchmark", "keys") else 1]
+    names = [word for word in words if re.fullmatch("[a-z]+", word)][
+        : 2 if words[0] in ("benchmark", "keys", "spaces") else 1
+    ]
     result = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert result.exit_code == 0
     for option in (word for word in words if word.startswith("--")):

@@ -9,8 +9,8 @@ skipped. Results are printed and written to `--out` one by one, with a table at 
 failed.
 
 tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. spaces: the same for networks of
-the other spaces. times: seconds, architectures per second, and a profile of the slowest pass. faults: out of memory, and
-a lost GPU. http: two processes on one GPU behind a server. scores: the benchmark's architectures at N = 16, T = 64;
+the other spaces. times: seconds, architectures per second, and a profile of the slowest pass. faults: out of memory,
+and a lost GPU. http: two processes on one GPU behind a server. scores: the benchmark's architectures at N = 16, T = 64;
 resumable.
 """
 

@@ -21,7 +21,7 @@ from common.documents import check_fields
 from common.files import BYTE_ORDER_MARK, parse_json, read_file
 from ensemble.data.benchmark import Benchmark, ProxyScores, as_finite
 from ensemble.errors import BenchmarkError
-from models import InputError
+from models import BuildableSpace, InputError, get_space, require
 
 log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)
@@ -169,10 +169,7 @@ def read_rows(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], b
     if not lines:
         raise BenchmarkError(f"{path.name} line 1", rest.decode(errors="replace"), "a header line")
     header = _object(lines[0], f"{path.name} line 1", "proxies")
-    try:
-        check_fields(_Header, header, f"{path.name} line 1")
-    except InputError as error:
-        raise error.renamed(error.field, BenchmarkError) from error
+    _check_header(header, f"{path.name} line 1")
     rows: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(lines[1:], start=2):
         place = f"{path.name} line {number}"
@@ -186,6 +183,24 @@ def read_rows(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], b
                 raise BenchmarkError(f"{place}, scores.{name}", score, allowed)
         rows[fingerprint] = row
     return header, list(rows.values()), bool(rest)
+
+
+def _check_header(header: dict[str, Any], place: str) -> None:
+    """Check the fields of a header, and its batch by the task of its space."""
+    try:
+        check_fields(_Header, header, place)
+    except InputError as error:
+        raise error.renamed(error.field, BenchmarkError) from error
+    if header.get("batch") is None:
+        return
+    try:
+        task = require(get_space(header["space"], **header["settings"]), BuildableSpace).task
+    except InputError as error:
+        raise error.renamed(f"{place}, {error.field}", BenchmarkError) from error
+    try:
+        task.batch_spec(**header["batch"])
+    except InputError as error:
+        raise error.renamed(f"{place}, batch.{error.field}", BenchmarkError) from error
 
 
 def start_scores(path: str | Path, header: dict[str, Any]) -> None:

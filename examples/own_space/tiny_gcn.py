@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +79,6 @@ class TinyGcn(
     """One to four graph convolutions of one width, and the mean over the nodes."""
 
     name, settings, task = "tiny-gcn", {}, GraphTask()
-    presets: ClassVar = {"two gcn layers": {"layers": ["gcn", "gcn"], "width": 16}}
     largest = Stack(("gcn",) * MAX_LAYERS, max(WIDTHS))
     stratum_feature, stratum_label = "num_layers", "number of layers"
     feature_names = ("num_layers", *(name for names in LAYER_FEATURES for name in names), *WIDTH_FEATURES)
@@ -87,6 +86,10 @@ class TinyGcn(
         *(models.FeatureGroup(f"layer{i}", names) for i, names in enumerate(LAYER_FEATURES)),
         models.FeatureGroup("width", counts=WIDTH_FEATURES),
     )
+
+    @property
+    def presets(self) -> dict[str, Any]:
+        return {"two gcn layers": {"layers": ["gcn", "gcn"], "width": 16}}
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "operations": [*OPERATIONS], "widths": [*WIDTHS], "max_layers": MAX_LAYERS}

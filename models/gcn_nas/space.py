@@ -50,7 +50,6 @@ class GcnNas(
     name: ClassVar[str] = architecture.NAME
     stratum_feature: ClassVar[str] = "depth"
     stratum_label: ClassVar[str] = "number of layers"
-    presets: ClassVar[Mapping[str, Any]] = {"Peng et al. 2020": architecture.PENG}
 
     def __init__(
         self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", num_persons: int = 2, num_classes: int = 60
@@ -72,6 +71,11 @@ class GcnNas(
             "num_classes": task.num_classes,
         }
 
+    @property
+    def presets(self) -> dict[str, Any]:
+        """Architecture of the publication."""
+        return {"Peng et al. 2020": architecture.PENG}
+
     def describe(self) -> dict[str, Any]:
         """Return modules, depths, slots and presets, as plain JSON."""
         return {
@@ -84,7 +88,7 @@ class GcnNas(
             "slots": {str(depth): list(slots) for depth, slots in SLOTS.items()},
             "weight_threshold": architecture.THRESHOLD,
             "skeletons": list(SKELETONS),
-            "presets": dict(self.presets),
+            "presets": self.presets,
             "settings": self.settings,
         }
 

@@ -1,6 +1,6 @@
 """The `nas-bench-201` search space for image classification (Dong & Yang, ICLR 2020)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,13 +32,6 @@ class NasBench201(
     name: ClassVar[str] = architecture.NAME
     stratum_feature: ClassVar[str] = features.STRATUM
     stratum_label: ClassVar[str] = "number of convolutions"
-    presets: ClassVar[Mapping[str, Any]] = {
-        "residual block": {"digits": "300103"},
-        "all 3×3 convolutions": {"digits": "333333"},
-        "best on CIFAR-10": {"digits": "333132"},
-        "best on CIFAR-100": {"digits": "333133"},
-        "best on ImageNet16-120": {"digits": "223133"},
-    }
 
     def __init__(self, dataset: str = "cifar10") -> None:
         if not isinstance(dataset, str) or dataset not in DATASETS:
@@ -55,6 +48,17 @@ class NasBench201(
         """Name of the data set, as plain JSON."""
         return {"dataset": self._task.name}
 
+    @property
+    def presets(self) -> dict[str, Any]:
+        """The residual block, the largest cell, and the best cell on each data set."""
+        return {
+            "residual block": {"digits": "300103"},
+            "all 3×3 convolutions": {"digits": "333333"},
+            "best on CIFAR-10": {"digits": "333132"},
+            "best on CIFAR-100": {"digits": "333133"},
+            "best on ImageNet16-120": {"digits": "223133"},
+        }
+
     def describe(self) -> dict[str, Any]:
         """Return operations, edges, data sets and presets, as plain JSON."""
         return {
@@ -63,7 +67,7 @@ class NasBench201(
             "notations": list(architecture.NOTATIONS),
             "size": NUM_ARCHITECTURES,
             "setting_choices": {"dataset": list(DATASETS)},
-            "presets": dict(self.presets),
+            "presets": self.presets,
             "settings": self.settings,
         }
 

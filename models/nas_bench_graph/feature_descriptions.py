@@ -28,7 +28,7 @@ DESCRIPTIONS: tuple[tuple[str, str], ...] = (
     *((rf"{kind}\.path_max", f"most {words} on a path to a leaf") for kind, words in KINDS.items()),
     *((rf"{kind}\.path_min", f"fewest {words} on a path to a leaf") for kind, words in KINDS.items()),
     *((rf"{kind}\.path_mean", f"mean number of {words} on a path to a leaf") for kind, words in KINDS.items()),
-    (r"depth", "depth: most operations on a path to a leaf, skips left out"),
+    (r"depth", "depth (most operations on a path to a leaf, skips left out)"),
     (r"depth_min", "fewest operations on a path to a leaf, skips left out"),
     (r"depth_mean", "mean number of operations on a path to a leaf, skips left out"),
     (r"leaves", "number of leaves"),

@@ -1,6 +1,6 @@
 """The `nas-bench-graph` search space for node classification (Qin et al., NeurIPS 2022)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -34,11 +34,7 @@ class NasBenchGraph(
 
     name: ClassVar[str] = architecture.NAME
     stratum_feature: ClassVar[str] = "depth"
-    stratum_label: ClassVar[str] = "depth without skips"
-    presets: ClassVar[Mapping[str, Any]] = {
-        f"{op} × 2": {"space": architecture.NAME, "link": [0, 1, 2, 3], "ops": ["skip", "skip", op, op]}
-        for op in ("gcn", "gat", "sage", "gin")
-    } | {"fc × 4": {"space": architecture.NAME, "link": [0, 1, 2, 3], "ops": ["fc"] * 4}}
+    stratum_label: ClassVar[str] = "depth"
 
     def __init__(self, dataset: str = "cora") -> None:
         self._task = GraphTask(get_dataset(dataset))
@@ -54,18 +50,39 @@ class NasBenchGraph(
         """Name of the data set, as plain JSON."""
         return {"dataset": self._task.dataset.name}
 
+    @property
+    def presets(self) -> dict[str, Any]:
+        """Chains of two equal layers, and a perceptron; those whose operations the data set's networks have."""
+        chains = {f"{op} × 2": ["skip", "skip", op, op] for op in ("gcn", "gat", "sage", "gin")} | {
+            "fc × 4": ["fc"] * 4
+        }
+        return {
+            name: {"space": self.name, "link": [0, 1, 2, 3], "ops": ops}
+            for name, ops in chains.items()
+            if set(ops) <= set(self._operations)
+        }
+
     def describe(self) -> dict[str, Any]:
         """Return topologies, operations, data set and presets, as plain JSON."""
         return {
             "name": self.name,
-            "editor": {"kind": "cell", "nodes": NODES, "operations": list(self._operations)},
+            "editor": {
+                "kind": "cell",
+                "nodes": NODES,
+                "operations": list(OPERATIONS),
+                "restricted_operations": {
+                    "dataset": {
+                        name: list(dataset.operations)
+                        for name, dataset in DATASETS.items()
+                        if dataset.operations != OPERATIONS
+                    }
+                },
+            },
             "links": [list(link) for link in LINKS],
             "size": len(edits.support(self._operations)),
             "dataset": {**asdict(self._task.dataset), "operations": list(self._operations)},
             "setting_choices": {"dataset": list(DATASETS)},
-            "presets": {
-                name: preset for name, preset in self.presets.items() if set(preset["ops"]) <= set(self._operations)
-            },
+            "presets": self.presets,
             "settings": self.settings,
         }
 

@@ -24,7 +24,7 @@ from service.api.problems import Problem
 from service.inference.queries import PredictionQuery, ScoreQuery
 from service.storage import Job
 
-EXAMPLE: dict[str, Any] = next(iter(BUILT_IN[0].presets.values()))
+EXAMPLE: dict[str, Any] = next(iter(BUILT_IN[0]().presets.values()))
 """A published architecture of the first search space."""
 ArchitectureJson = Annotated[
     Any,

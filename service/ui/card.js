@@ -2,7 +2,7 @@
 
 import { byId, el, table } from "./dom.js";
 import { percent, withMinusSign } from "./format.js";
-import { taskText } from "./task.js";
+import { metricName, taskText } from "./task.js";
 
 const inPoints = (value) => (100 * value).toFixed(2);
 const COLUMNS = [
@@ -16,15 +16,16 @@ const COLUMNS = [
 
 export function mountCard(store) {
   const content = byId("card").querySelector("div");
-  store.watch(["task", "ensembles"], ({ task, ensembles, spaces }) => {
+  store.watch(["task", "ensembles"], (state) => {
+    const { task, ensembles, spaces } = state;
     const card = task && ensembles[task.ensemble];
     const note = task ? `The server has no ensemble of ${taskText(task)}.` : "Not loaded yet.";
-    const elements = card ? cardElements(card, spaces[task.space]) : [el("p", { class: "muted" }, note)];
+    const elements = card ? cardElements(card, spaces[task.space], metricName(state)) : [el("p", { class: "muted" }, note)];
     content.replaceChildren(...elements);
   });
 }
 
-function cardElements(card, { stratum_label: stratumLabel }) {
+function cardElements(card, { stratum_label: stratumLabel }, metric) {
   const { name, benchmark, features, baselines, metrics, method, seed, limitations } = card;
   const strata = Object.entries(benchmark.by_stratum).map(([stratum, n]) => `${n} at ${stratum}`);
   const [worst, best] = benchmark.accuracy_range;
@@ -32,7 +33,7 @@ function cardElements(card, { stratum_label: stratumLabel }) {
     ensemble: name,
     benchmark: `${benchmark.name}: ${benchmark.size} trained architectures`,
     [stratumLabel]: strata.join(", "),
-    "range of accuracy": `${percent(worst)} to ${percent(best)}`,
+    [`range of ${metric}`]: `${percent(worst)} to ${percent(best)}`,
     features: Object.entries(features).map(([kind, n]) => `${n} of ${kind}`).join(", "),
     "weights and random draws": `seed ${seed}`,
   };

@@ -14,7 +14,7 @@ export function mountEditor(store, api, history) {
   let mounted = null; // description of its space
   let running = new AbortController();
 
-  store.watch(["architecture", "task"], ({ architecture, spaces }) => {
+  store.watch(["architecture", "task"], ({ architecture, task, spaces }) => {
     running.abort(); // its architecture would replace a newer one
     if (!architecture) return;
     const space = spaces[architecture.space];
@@ -27,7 +27,8 @@ export function mountEditor(store, api, history) {
       mounted = space;
       byId("presets").replaceChildren(...presetButtons(space));
     }
-    view.show(architecture);
+    view.show(architecture, task.settings);
+    updatePresets(task, space);
   });
 
   store.watch(["prediction", "scored"], (state) => {
@@ -57,6 +58,16 @@ export function mountEditor(store, api, history) {
 
   function validateHere(architecture, signal) {
     return validate(api, store.state.task, architecture, signal);
+  }
+
+  /** Disable the presets that the task's settings do not allow. */
+  function updatePresets({ settings }, space) {
+    const { allows, read } = editorOf(space);
+    if (!allows) return;
+    Object.values(space.presets).forEach((preset, i) => {
+      const architecture = read(preset, space);
+      byId("presets").children[i].disabled = Boolean(architecture) && !allows(architecture, space, settings);
+    });
   }
 
   function presetButtons({ presets, capabilities }) {

@@ -58,6 +58,11 @@ export function withoutIndex(text) {
   return text.replace(/\barchitectures\[\d+\](: |\.)/g, "");
 }
 
+/** The text with its first letter in upper case. */
+export function capitalized(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
 /** "3 networks", "1 network". */
 export function count(n, noun) {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;

@@ -1,10 +1,10 @@
 /** The prediction: accuracy, interval, percentile, estimates of the combiners, warnings. */
 
 import { announce, byId, el, showProblem, table } from "./dom.js";
-import { count, number, percent, percentRange, withoutIndex } from "./format.js";
+import { capitalized, count, number, percent, percentRange, withoutIndex } from "./format.js";
 import { currentPrediction } from "./live-prediction.js";
 import { editorOf } from "./spaces/index.js";
-import { taskText } from "./task.js";
+import { metricName, taskText } from "./task.js";
 
 const ANNOUNCEMENT_DELAY_MS = 900; // without an edit
 const OUTPUTS = ["accuracy", "compact-accuracy", "interval", "percentile", "source", "combiners"];
@@ -12,7 +12,9 @@ const OUTPUTS = ["accuracy", "compact-accuracy", "interval", "percentile", "sour
 export function mountPrediction(store) {
   let announcement = 0;
 
-  store.watch(["task"], ({ task }) => {
+  store.watch(["task"], (state) => {
+    const { task } = state;
+    byId("prediction-heading").textContent = task && !task.ensemble ? "Prediction" : `Predicted ${metricName(state)}`;
     byId("combiner-estimates").hidden = !task?.ensemble;
     byId("accuracy").hidden = Boolean(task) && !task.ensemble;
     showProblem(byId("ensemble-note"), task && !task.ensemble ? { message: ensembleNote(task) } : null);
@@ -25,7 +27,7 @@ export function mountPrediction(store) {
     }
     showProblem(byId("prediction-problem"), problem);
     clearTimeout(announcement);
-    const texts = item ? outputs(item, state.referenceSet) : {};
+    const texts = item ? outputs(item, metricName(state), state.referenceSet) : {};
     for (const id of OUTPUTS) byId(id).replaceChildren(texts[id] ?? "");
     byId("warnings").replaceChildren();
     if (!item) return;
@@ -33,7 +35,7 @@ export function mountPrediction(store) {
     byId("warnings").replaceChildren(...warnings);
     if (condition !== "current") return;
     document.body.dataset.ready = "true";
-    const parts = item.interval ? [`Accuracy ${texts.accuracy}`, texts.percentile] : [texts.source];
+    const parts = item.interval ? [`${capitalized(metricName(state))} ${texts.accuracy}`, texts.percentile] : [texts.source];
     if (warnings.length) parts.push(count(warnings.length, "warning"));
     announcement = setTimeout(() => announce(parts.join(", ")), ANNOUNCEMENT_DELAY_MS);
   });
@@ -44,7 +46,7 @@ function ensembleNote(task) {
 }
 
 /** Texts and tables of a prediction by the id of their element; of a validated architecture, its cost. */
-function outputs(item, referenceSet) {
+function outputs(item, metric, referenceSet) {
   if (!item.interval) return { source: costText(item) };
   const accuracy = percent(item.accuracy);
   return {
@@ -53,7 +55,7 @@ function outputs(item, referenceSet) {
     interval: `${percent(item.interval.level, 0)} interval ${percentRange(item.interval)}`,
     percentile: percentileText(item, referenceSet),
     source: sourceText(item),
-    combiners: combinerTable(item),
+    combiners: combinerTable(item, metric),
   };
 }
 
@@ -73,14 +75,14 @@ function sourceText({ combiner, scores }) {
   return n ? `${combiner}, from structure and ${count(n, "proxy score")}` : "from structure alone";
 }
 
-function combinerTable({ combiner, combiners, scores, interval }) {
+function combinerTable({ combiner, combiners, scores, interval }, metric) {
   const missing = Object.keys(scores).length ? "none" : "needs proxies";
   const rows = Object.entries(combiners).map(([name, estimate]) => {
     const label = name === combiner ? el("strong", {}, name) : name;
     if (!estimate) return [label, el("span", { class: "muted" }, missing)];
     return [label, percent(estimate.accuracy), percentRange(estimate.interval), percent(estimate.percentile, 1)];
   });
-  const headings = ["combiner", "accuracy", `${percent(interval.level, 0)} interval`, "percentile"];
+  const headings = ["combiner", metric, `${percent(interval.level, 0)} interval`, "percentile"];
   return table("Estimates of the combiners", headings, rows);
 }
 

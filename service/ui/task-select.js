@@ -1,6 +1,7 @@
 /** Selects of the search space, its settings and the ensemble. */
 
 import { byId, el, replaceKeepingFocus } from "./dom.js";
+import { capitalized } from "./format.js";
 import { ensembleNames, makeTask } from "./task.js";
 
 /**
@@ -34,7 +35,7 @@ export function mountTaskSelect(store, history, open) {
     if (names.length > 1) fields.push(select("Search space", names, task.space, changeSpace));
     for (const [name, values] of Object.entries(spaces[task.space].setting_choices ?? {})) {
       const change = (text) => changeTask({ [name]: values.find((value) => String(value) === text) }, null);
-      fields.push(select(settingLabel(name), values, task.settings[name], change));
+      fields.push(select(capitalized(name.replaceAll("_", " ")), values, task.settings[name], change));
     }
     const choices = ensembleNames(state, task.space, task.settings);
     if (choices.length > 1) {
@@ -43,11 +44,6 @@ export function mountTaskSelect(store, history, open) {
     byId("task").hidden = !fields.length;
     replaceKeepingFocus(byId("task"), ...fields);
   });
-}
-
-function settingLabel(name) {
-  const words = name.replaceAll("_", " ");
-  return words[0].toUpperCase() + words.slice(1);
 }
 
 function select(label, values, selected, onChange) {

@@ -20,6 +20,11 @@ export function ensembleNames({ spaces, ensembles }, space, settings) {
   return spaces[space].ensembles.filter((name) => isOfTask(ensembles[name]));
 }
 
+/** Name of the metric that the task's ensemble predicts, e.g. accuracy. */
+export function metricName({ task, ensembles }) {
+  return ensembles[task?.ensemble]?.task?.metric.name ?? "accuracy";
+}
+
 /** Text that is equal for equal architectures of equal tasks: the key of their predictions and scores. */
 export function taskKey(task, architecture) {
   return JSON.stringify(task) + keyOf(architecture);

@@ -48,7 +48,7 @@ def test_without_proxies_structure_answers_and_nothing_is_warned_of(
         assert prediction.combiner == "structure"
         assert prediction.warnings == []
         available = {name for name, estimate in prediction.combiners.items() if estimate is not None}
-        assert available == {"structure", "ridge"}
+        assert available == {"structure", "ridge", "rank_trees"}
 
 
 def test_a_failed_proxy_stays_with_its_architecture(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:

@@ -1,6 +1,7 @@
 """Readers of untrusted bytes, with valid inputs and the errors that they may raise; any other error is a crash."""
 
 import asyncio
+import gzip
 import hashlib
 import io
 import json
@@ -25,7 +26,7 @@ from uvicorn.server import ServerState
 
 from common.strict_json import loads
 from ensemble import Ensemble, load_benchmark, load_scores
-from ensemble.artifact import ARRAYS, MANIFEST
+from ensemble.artifact import ARRAYS, COMPRESSED_ARRAYS, MANIFEST
 from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluation.schema import load_evaluation
 from ensemble.report import score_seconds
@@ -147,8 +148,8 @@ def _evaluation() -> list[bytes]:
         "method": {"repeats": 1, "folds": 2, "seed": 0},
         "published": {"zen": {"spearman": 0.5}},
         "scores": {},
-        "depth": {"spearman": 0.5, "spearman_by_stratum": {"4": None}},
-        "baselines": {"depth": summary},
+        "stratum": {"spearman": 0.5, "spearman_by_stratum": {"4": None}},
+        "baselines": {"stratum": summary},
         "combiners": {"structure": summary},
         "intervals": {"level": 0.9, "combiners": {"structure": {"coverage": interval, "interval_width": interval}}},
         "pairs": {"combiners": {"structure": pairs}},
@@ -273,22 +274,29 @@ def _read_manifest(content: bytes, folder: Path) -> None:
     _load(folder, {**_artifact(), MANIFEST: content})
 
 
-def _read_arrays(content: bytes, folder: Path) -> None:
-    manifest = json.loads(_artifact()[MANIFEST])
-    manifest["parts"][ARRAYS] = {"sha256": _sha256(content), "bytes": len(content)}
-    _load(folder, {**_artifact(), ARRAYS: content, MANIFEST: _signed(manifest)})
+def _arrays() -> bytes:
+    return gzip.decompress(_artifact()[COMPRESSED_ARRAYS])
+
+
+def _read_arrays(name: str, content: bytes, folder: Path) -> None:
+    """Read an artifact with other arrays, compressed or not as the name of their file says."""
+    files = dict(_artifact())
+    manifest = json.loads(files[MANIFEST])
+    del files[COMPRESSED_ARRAYS], manifest["parts"][COMPRESSED_ARRAYS]
+    manifest["parts"][name] = {"sha256": _sha256(content), "bytes": len(content)}
+    _load(folder, {**files, name: content, MANIFEST: _signed(manifest)})
 
 
 def _array_head() -> list[bytes]:
-    content = _artifact()[ARRAYS]
+    content = _arrays()
     return [content[8 : 8 + struct.unpack("<Q", content[:8])[0]]]
 
 
 def _read_array_head(content: bytes, folder: Path) -> None:
     """Read an array header in front of the valid numbers."""
-    whole = _artifact()[ARRAYS]
+    whole = _arrays()
     rest = whole[8 + struct.unpack("<Q", whole[:8])[0] :]
-    _read_arrays(struct.pack("<Q", len(content)) + content + rest, folder)
+    _read_arrays(ARRAYS, struct.pack("<Q", len(content)) + content + rest, folder)
 
 
 def _read_events(content: bytes, folder: Path) -> None:
@@ -367,7 +375,13 @@ TARGETS = (
         for part in ("tx", "ty", "graph")
     ),
     Target("manifest", _manifest, _read_manifest, (ArtifactError,)),
-    Target("arrays", lambda: [_artifact()[ARRAYS]], _read_arrays, (ArtifactError,)),
+    Target("arrays", lambda: [_arrays()], partial(_read_arrays, ARRAYS), (ArtifactError,)),
+    Target(
+        "compressed-arrays",
+        lambda: [_artifact()[COMPRESSED_ARRAYS]],
+        partial(_read_arrays, COMPRESSED_ARRAYS),
+        (ArtifactError,),
+    ),
     Target("array-head", _array_head, _read_array_head, (ArtifactError,), TYPES),
     Target("events", lambda: [EVENTS, EVENTS.replace(b"\n", b"\r\n")], _read_events, (UnexpectedResponseError,)),
     Target("http", lambda: [*HTTP, CHUNKED], _read_http, (), FIELDS),

@@ -61,8 +61,20 @@ class TestNasBenchGraph(SearchSpaceContract):
         ]
 
 
+class TestNasBenchGraphProteins(TestNasBenchGraph):
+    """Another number of operations, and independent targets in place of classes."""
+
+    space = get_space("nas-bench-graph", dataset="proteins")
+
+
 class TestNasBench201(SearchSpaceContract):
     space = get_space("nas-bench-201")
+
+    @override
+    def notations(self, arch: Any) -> list[Any]:
+        """All four notations; string, names and digits also without the name of the field."""
+        plain = {"arch": arch.arch, "ops": list(arch.names), "digits": arch.digits}
+        return [*({name: value} for name, value in plain.items()), {"index": arch.index}, *plain.values()]
 
 
 def test_every_built_in_space_is_tested() -> None:

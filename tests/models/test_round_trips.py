@@ -45,14 +45,23 @@ def nas_bench_graph_notations(arch: Any) -> list[Any]:
     return [*forms, *({"space": "nas-bench-graph", **obj} for obj in forms), arch.digits]
 
 
+def nas_bench_201_notations(arch: Any) -> list[Any]:
+    """All notations of an architecture; string, names and digits also without the name of the field."""
+    plain = {"arch": arch.arch, "ops": list(arch.names), "digits": arch.digits}
+    forms: list[dict[str, Any]] = [*({name: value} for name, value in plain.items()), {"index": arch.index}]
+    return [*forms, *({"space": "nas-bench-201", **obj} for obj in forms), *plain.values()]
+
+
 NOTATIONS: dict[str, Callable[[Any], list[Any]]] = {
     "gcn-nas": gcn_nas_notations,
     "nas-bench-graph": nas_bench_graph_notations,
+    "nas-bench-201": nas_bench_201_notations,
 }
 """Notations by space."""
 PINNED: dict[str, tuple[dict[str, Any], str]] = {
     "gcn-nas": ({"layers": [["L2", "S"], ["S"], [], ["L", "ST"]]}, "94498fe2e7830d7a68a74f3a84102989"),
     "nas-bench-graph": ({"key": "88811"}, "e0ea5c6a2dbf9e9a692b84a6e295dfe0"),
+    "nas-bench-201": ({"digits": "312401"}, "e9dc3416e44eaa522ff335ef5350bf35"),
 }
 """An architecture and its fingerprint by space. Stored scores depend on fingerprints, so they never change."""
 

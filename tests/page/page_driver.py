@@ -147,7 +147,7 @@ def sample(api: httpx.Client, n: int = 1, seed: int = 0, space: str = "gcn-nas",
 def open_space(driver: PageDriver, name: str) -> None:
     """Select a search space, and wait for its first architecture."""
     driver.page.get_by_role("combobox", name="Search space").select_option(name)
-    driver.wait_for(lambda: driver.page.url.split("#")[1].startswith(f"{name}/"))
+    driver.wait_for(lambda: f"#{name}/" in driver.page.url)
     driver.wait_until_current()
 
 

@@ -137,3 +137,22 @@ def link_of(architecture: Any) -> str:
 def test_an_invalid_link_is_refused(open_page: OpenPage, url: str, link: str, message: str) -> None:
     driver = open_page(url, link)
     expect(driver.page.locator("#editor-problem")).to_contain_text(message)
+
+
+def test_a_data_set_restricts_operations_and_presets(open_page: OpenPage, url: str, api: httpx.Client) -> None:
+    driver = open_page(url, GRAPH_LINK)
+    options = driver.page.get_by_role("combobox", name="node 1, operation", exact=True).locator("option")
+    assert options.and_(driver.page.locator(":disabled")).count() == 0
+    expect(driver.button("gat × 2")).to_be_enabled()
+    choose(driver, "Dataset", "proteins")
+    expect(driver.button("gat × 2")).to_be_disabled()
+    expect(driver.button("gcn × 2")).to_be_enabled()
+    expect(driver.page.locator("#prediction-problem")).to_contain_text("'gat'")  # of node 2, as it was
+    for operation in options.all():
+        body = {"space": "nas-bench-graph", "settings": {"dataset": "proteins"}}
+        architecture = {**GRAPH, "ops": [operation.inner_text(), "skip", "skip", "skip"]}
+        response = api.post("/v1/architectures/validate", json={"architectures": [architecture], **body}).json()
+        assert ("error" in response["validations"][0]) is operation.is_disabled(), operation.inner_text()
+    choose(driver, "node 2, operation", "fc")
+    driver.wait_until_current()
+    expect(driver.page.locator("#prediction-problem")).to_be_hidden()

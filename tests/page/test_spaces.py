@@ -157,6 +157,20 @@ def test_a_json_box_shows_the_errors_of_its_fields(
     assert json.loads(box.input_value()) == before
 
 
+def test_the_metric_of_the_ensemble_is_named(open_page: OpenPage, url: str, api: httpx.Client) -> None:
+    cards = api.get("/v1/ensembles").json()
+    cards["gcn-nas-ntu"]["task"]["metric"]["name"] = "ROC-AUC"
+    driver = open_page(url, wait=False)
+    expect(driver.page.get_by_role("heading", name="Predicted accuracy", exact=True)).to_be_visible()
+    driver.page.route("**/v1/ensembles", lambda route: route.fulfill(json=cards))
+    driver.page.reload()
+    expect(driver.page.get_by_role("heading", name="Predicted ROC-AUC", exact=True)).to_be_visible()
+    headings = driver.page.get_by_role("table", name="Estimates of the combiners").get_by_role("columnheader")
+    expect(headings.nth(1)).to_have_text("ROC-AUC")
+    driver.page.get_by_text("About the ensemble").click()
+    expect(driver.page.locator("#card")).to_contain_text("range of ROC-AUC")
+
+
 def test_the_schema_is_beside_the_json_box(open_page: OpenPage, plugin_url: str, plugin_api: httpx.Client) -> None:
     driver = open_page(plugin_url)
     open_space(driver, PLUGIN)

@@ -126,6 +126,11 @@ def without_batch_norm() -> Any:
     return replaced(("batch_norm",), lambda name, original: lambda x, *args, **kwargs: x.clone())
 
 
+def without_dropout() -> Any:
+    """Make dropout that a network calls as a function the identity."""
+    return replaced(("dropout",), lambda name, original: lambda x, *args, **kwargs: x.clone())
+
+
 class WeightProducts(TorchFunctionMode):
     """Mode that records products of data and a matrix that requires gradients and does not depend on x.
 
@@ -158,7 +163,7 @@ class WeightProducts(TorchFunctionMode):
     def _is_constant(self, factor: Tensor) -> bool:
         if not factor.requires_grad:
             return False
-        return torch.autograd.grad(factor.sum(), self.x, retain_graph=True, allow_unused=True) == (None,)
+        return torch.autograd.grad(factor.sum(), self.x, retain_graph=True, allow_unused=True)[0] is None
 
 
 def fisher(case: ZooCase) -> float:

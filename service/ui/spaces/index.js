@@ -12,10 +12,11 @@
  * @property {(text: string) => string} inWords text of the API in the editor's words
  * @property {(mutation: object) => string} describeMutation description of a mutation by the API in words
  * @property {(architecture) => object} fixed properties that a random architecture keeps
+ * @property {((architecture, space, settings) => boolean) | undefined} allows tells if the settings allow an architecture
  * @property {(parts: {container: Element, controls: Element, space, edit, validate}) => View} mount build the editor
  *
  * @typedef {object} View
- * @property {(architecture) => void} show show an architecture
+ * @property {(architecture, settings) => void} show show an architecture
  * @property {((architecture) => void) | undefined} showCanonical show the server's notation of the shown architecture
  */
 

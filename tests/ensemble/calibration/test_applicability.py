@@ -97,7 +97,7 @@ def test_a_small_reference_set_has_fewer_neighbors() -> None:
 
 def test_an_unknown_depth() -> None:
     shallow = ReferenceSet.from_table(random_table(200, 0, (4, 6, 8)))
-    for mismatch in shallow.mismatches(random_table(5, 1, (10,))):
+    for mismatch in shallow.mismatches(random_table(5, 1, (10,)), SPACE.describe_feature):
         assert mismatch.reasons[0] == "number of layers: 10, the ensemble was fitted on 4, 6, 8"
         assert mismatch.interval_scale >= MIN_INTERVAL_SCALE
 

@@ -70,8 +70,9 @@ def test_proteins_has_five_operations() -> None:
     for arch in (PROTEINS.sample(rng) for _ in range(50)):
         for edited in (*PROTEINS.neighbors(arch), PROTEINS.mutate(arch, rng)):
             assert PROTEINS.parse(PROTEINS.to_json(edited)) == edited
-    assert "gat × 2" not in PROTEINS.describe()["presets"]
-    for preset in PROTEINS.describe()["presets"].values():
+    assert set(PROTEINS.presets) == {"gcn × 2", "sage × 2", "fc × 4"}
+    assert PROTEINS.describe()["presets"] == PROTEINS.presets
+    for preset in PROTEINS.presets.values():
         PROTEINS.parse(preset)
 
 

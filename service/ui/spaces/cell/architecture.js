@@ -3,7 +3,8 @@
  *
  * A space describes its cells as `editor`: `{"kind": "cell", "operations": […]}` with either `"nodes": n`, where
  * `ops[i]` is the operation of node i + 1 and `link[i]` its input (0 is the cell's input, k is node k), or
- * `"edges": [[0, 1], …]`, where `ops[i]` is the operation of edge i.
+ * `"edges": [[0, 1], …]`, where `ops[i]` is the operation of edge i. `"restricted_operations"`, e.g.
+ * `{"dataset": {"proteins": […]}}`, names those that are allowed with a value of a setting.
  *
  * @typedef {{space: string, link?: number[], ops: string[]}} Architecture
  */
@@ -48,6 +49,12 @@ export function parse(text, { name, editor }) {
     throw new LinkError(`the link has ${value}; allowed: ${n} of ${editor.operations.join(", ")}`);
   }
   return { space: name, ...(link ? { link } : {}), ops };
+}
+
+/** Operations that the settings allow. */
+export function allowedOperations({ operations, restricted_operations: restrictions = {} }, settings) {
+  const allowed = Object.entries(restrictions).map(([name, byValue]) => byValue[settings[name]] ?? operations);
+  return operations.filter((operation) => allowed.every((names) => names.includes(operation)));
 }
 
 /** Copy with another operation of node or edge `i`. */

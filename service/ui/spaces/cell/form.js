@@ -1,7 +1,7 @@
 /** The cell as a table of selects: a row a node or an edge. */
 
 import { el } from "../../dom.js";
-import { INPUT, placeName, sourceName, withLink, withOperation } from "./architecture.js";
+import { allowedOperations, INPUT, placeName, sourceName, withLink, withOperation } from "./architecture.js";
 
 /** Build the form; returns its element and the function that shows an architecture. */
 export function buildForm(space, edit) {
@@ -30,8 +30,12 @@ export function buildForm(space, edit) {
   const name = edges ? "Operations by edge" : "Inputs and operations by node";
   const element = el("table", { class: "cell-form", "aria-label": name }, el("thead", {}, head), el("tbody", {}, ...rows));
 
-  function show(architecture) {
+  function show(architecture, settings) {
     shown = architecture;
+    const allowed = allowedOperations(space.editor, settings);
+    for (const option of operationSelects.flatMap(({ options }) => [...options])) {
+      option.disabled = !allowed.includes(option.value);
+    }
     operationSelects.forEach((box, i) => (box.value = architecture.ops[i]));
     linkSelects.forEach((box, i) => (box.value = String(architecture.link[i])));
   }

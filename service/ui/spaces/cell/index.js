@@ -1,7 +1,7 @@
 /** Editor of cells: selects of links and operations beside a drawing. */
 
 import { el } from "../../dom.js";
-import { describe, parse, read, serialize } from "./architecture.js";
+import { allowedOperations, describe, parse, read, serialize } from "./architecture.js";
 import { diagram } from "./diagram.js";
 import { buildForm } from "./form.js";
 
@@ -17,6 +17,7 @@ export const cell = {
   inWords: (text) => text,
   describeMutation,
   fixed: () => ({}),
+  allows: ({ ops }, { editor }, settings) => ops.every((name) => allowedOperations(editor, settings).includes(name)),
   mount,
 };
 
@@ -28,9 +29,9 @@ function mount({ container, space, edit }) {
 
   let shown = null; // architecture
 
-  function show(architecture) {
+  function show(architecture, settings) {
     shown = architecture;
-    form.show(architecture);
+    form.show(architecture, settings);
     drawing.replaceChildren(diagram(architecture, space, describe(architecture, space)));
     canonical.textContent = "";
   }
