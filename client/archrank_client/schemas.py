@@ -192,7 +192,8 @@ class Prediction(Document):
         interval_scale: 1 inside the reference set's range; else the least factor by which the interval was widened.
         scores: scores by proxy.
         explanation: explanation of the prediction; None unless requested by `explain`.
-        suggested_mutations: mutations that raise the prediction, best first; None unless requested by `explain`.
+        suggested_mutations: mutations that raise the prediction, best first; None unless requested by `explain`,
+            and in a space without neighbors.
         architecture: the architecture in the server's notation.
         fingerprint: hash of the network, independent of the architecture's notation.
         cached: True if nothing was computed for this request.

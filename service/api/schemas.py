@@ -239,7 +239,8 @@ class EstimatedItem(ScoredItem, Estimate):
     )
     explanation: Explanation | None = Field(description="null without `explain`")
     suggested_mutations: list[SuggestedMutation] | None = Field(
-        description="single mutations that raise the prediction, best first; null without `explain`"
+        description="single mutations that raise the prediction, best first; null without `explain` and for a space "
+        "without neighbors"
     )
 
 

@@ -132,7 +132,7 @@ def remote_evaluator(url: str, query: PredictionQuery) -> Iterator[Evaluator]:
 
     Args:
         url: address of the server.
-        query: parameters of the predictions; they need not name the ensemble if the server has only one of the space.
+        query: parameters of the predictions. By default, the first ensemble of the first space that fits them predicts.
 
     Yields:
         The evaluator.
@@ -152,7 +152,7 @@ def remote_evaluator(url: str, query: PredictionQuery) -> Iterator[Evaluator]:
         raise EvaluatorError(str(error)) from error
     try:
         with connection as client:
-            name, card = _select_card(client.ensembles(), query)
+            name, card = _select_card(client.ensembles(), query, client.spaces)
             space, shapes = _read_card(name, card)
             if query.combiner is not None and query.combiner not in card["combiners"]:
                 raise UnknownNameError("combiner", query.combiner, card["combiners"])
@@ -203,8 +203,13 @@ def _event_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
         loop.close()
 
 
-def _select_card(cards: Mapping[str, Any], query: PredictionQuery) -> tuple[str, dict[str, Any]]:
-    """Name and card of the named ensemble, or of the only one of the space and settings."""
+def _select_card(
+    cards: Mapping[str, Any], query: PredictionQuery, spaces: Callable[[], Mapping[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    """Name and card of the named ensemble, or of the first one of the space and settings.
+
+    `spaces` returns the server's spaces, which list their ensembles in order; it is called if several ensembles fit.
+    """
     settings = query.settings or {}
     fitting = {
         name: card
@@ -213,10 +218,19 @@ def _select_card(cards: Mapping[str, Any], query: PredictionQuery) -> tuple[str,
     }
     if not fitting and query.space is not None and query.space not in [card.space for card in cards.values()]:
         raise UnknownNameError("space", query.space, list(dict.fromkeys(card.space for card in cards.values())))
-    name = next(iter(fitting)) if query.ensemble is None and len(fitting) == 1 else query.ensemble
+    name = query.ensemble
+    if name is None and fitting:
+        listed = _listed_ensembles(spaces()) if len(fitting) > 1 else []
+        name = min(fitting, key=lambda each: listed.index(each) if each in listed else len(listed))
     if name is None or name not in fitting:
         raise UnknownNameError("ensemble", name, list(fitting) or ["(none is installed)"])
     return name, dict(fitting[name].model_dump(mode="json"))
+
+
+def _listed_ensembles(spaces: Mapping[str, Any]) -> list[Any]:
+    """Ensembles that the cards of a server's spaces list, in order."""
+    lists = (card.get("ensembles") for card in spaces.values())
+    return [name for names in lists if isinstance(names, list) for name in names]
 
 
 def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Any], Shapes | None]:

@@ -222,8 +222,11 @@ async def _score(
 
 async def _predict(
     ensemble: LoadedEnsemble, scored: _Scored, plan: Plan, context: AppContext, requester: Requester
-) -> dict[Architecture, PredictedArchitecture]:
-    """Predict distinct architectures that have scores, and explain the predictions if requested."""
+) -> dict[Architecture, ItemResult]:
+    """Predict distinct architectures that have scores, and explain the predictions if requested.
+
+    The result of an architecture whose prediction cannot be explained is the error.
+    """
     # A prediction that depends on the set holds for this request only.
     cache = NO_CACHE if ensemble.ensemble.depends_on_set(plan.combiner) else context.cache
     keys = {
@@ -248,11 +251,16 @@ async def _predict(
     if isinstance(ensemble.space, EncodedSpace) and architectures:
         strata = dict(zip(architectures, ensemble.space.strata(architectures).tolist(), strict=True))
 
-    async def result(architecture: Architecture) -> PredictedArchitecture:
+    async def result(architecture: Architecture) -> ItemResult:
         scores = scored.scores[architecture]
         explanation, mutations = None, None
         if plan.explain:
-            explanation, mutations = await context.run(requester, ensemble.explain, architecture, scores, plan.combiner)
+            try:
+                explanation, mutations = await context.run(
+                    requester, ensemble.explain, architecture, scores, plan.combiner
+                )
+            except InputError as error:
+                return error
         return PredictedArchitecture(
             architecture,
             plan.context,

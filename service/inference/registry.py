@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
-from models import Architecture, InputError, SearchSpace, UnknownNameError, get_space, space_names
+from models import Architecture, CapabilityError, InputError, SearchSpace, UnknownNameError, get_space, space_names
 from proxies import Score, proxy_versions
 from proxies.runner import DEFAULT_REPEATS
 from service.inference.cache import PredictionKey
@@ -94,14 +94,21 @@ class LoadedEnsemble:
 
     def explain(
         self, architecture: Architecture, scores: Mapping[str, Score], combiner: str | None
-    ) -> tuple[Explanation, list[SuggestedMutation]]:
+    ) -> tuple[Explanation, list[SuggestedMutation] | None]:
         """Explain the prediction of an architecture.
 
         Returns:
-            The explanation, and the mutations that raise the prediction.
+            The explanation, and the mutations that raise the prediction; None in a space without neighbors.
+
+        Raises:
+            CapabilityError: the space has no structural features.
+            InputError: no combiner that could be explained has contributions.
         """
         explanation = self.ensemble.explain(architecture, _features(scores) or None, combiner)
-        return explanation, self.ensemble.suggest_mutations(architecture)
+        try:
+            return explanation, self.ensemble.suggest_mutations(architecture)
+        except CapabilityError:
+            return explanation, None
 
     def _mismatches(self, context: ScoringContext) -> list[str]:
         """Differences between the context and that of the ensemble's training, as sentences."""

@@ -49,7 +49,7 @@ def ensembles(table: Path) -> Path:
     result = archrank("fit", "--benchmark", table, "--out", folder / "own", "--folds", "3", "--jobs", "1")
     assert result.exit_code == 0, result.stderr
     assert "NOTE" not in result.stderr
-    for shown in ("40 architectures of own", "3-fold", "structure", "depth", "params", "coverage", "Fitted on 40"):
+    for shown in ("40 architectures of own", "3-fold", "structure", "stratum", "params", "coverage", "Fitted on 40"):
         assert shown in result.stdout
     assert max(len(line) for line in result.stdout.splitlines() if str(folder) not in line) <= 80
     return folder
@@ -69,7 +69,7 @@ def test_its_card_is_shown(ensembles: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shown = archrank("ensembles", "--ensembles-dir", ensembles)
     assert "40 architectures of own" in shown.stdout
     card = json.loads(archrank("ensembles", "own", "--ensembles-dir", ensembles, "--json").stdout)
-    assert card["metrics"]["structure"]["spearman"]["mean"] > card["metrics"]["depth"]["spearman"]["mean"]
+    assert card["metrics"]["structure"]["spearman"]["mean"] > card["metrics"]["stratum"]["spearman"]["mean"]
     assert card["method"] == {"repeats": 1, "folds": 3, "seed": 0}
 
 

@@ -106,7 +106,7 @@ def test_the_table_lists_the_best_trials_and_their_warnings(tmp_path: Path) -> N
     result = json.loads((tmp_path / "result.json").read_text())
     for trial in result["best"]:
         interval = f"{trial['interval']['low']:.4f}–{trial['interval']['high']:.4f}"
-        assert f"#{trial['trial']} {trial['accuracy']:.4f} {interval} {trial['depth']}" in " ".join(
+        assert f"#{trial['trial']} {trial['accuracy']:.4f} {interval} {trial['stratum']}" in " ".join(
             shown.stdout.split()
         )
     assert json.dumps(result["best"][0]["architecture"]) in shown.stdout

@@ -4,14 +4,15 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 
-from models import get_space
+from ensemble import Ensemble
+from models import Architecture, CapabilityError, get_space
 from models.gcn_nas import GcnNas
 from proxies import Score
 from service.api.documents import prediction_response, score_response
@@ -117,3 +118,34 @@ def test_nothing_that_is_not_finite_can_be_sent(number: float) -> None:
         with pytest.raises(ValueError, match="not JSON compliant"):
             send({"results": [number]})
     assert b"null" in TypeAdapter(dict[str, Any]).dump_json({"card": number})  # as FastAPI encodes plain data
+
+
+def test_a_prediction_that_cannot_be_explained_is_an_error_of_its_architecture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def explain(self: Ensemble, architecture: Architecture, *_: Any) -> NoReturn:
+        raise CapabilityError(self.space.name, "structural features")
+
+    loaded = EnsembleRegistry.load(Settings(device="cpu"))
+    monkeypatch.setattr(Ensemble, "explain", explain)
+    result = run_inline(pipeline.predict, [SMALL], PredictionQuery([], explain=True), loaded)
+    assert isinstance(result.items[0], CapabilityError)
+    (item,) = prediction_response(result).predictions
+    assert isinstance(item, FailedItem)
+    assert item.error.status == 422
+    assert "structural features, which gcn-nas does not have" in item.error.detail
+
+
+def test_in_a_space_without_neighbors_there_are_explanations_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def suggest(self: Ensemble, architecture: Architecture) -> NoReturn:
+        raise CapabilityError(self.space.name, "neighbors")
+
+    loaded = EnsembleRegistry.load(Settings(device="cpu"))
+    monkeypatch.setattr(Ensemble, "suggest_mutations", suggest)
+    result = run_inline(pipeline.predict, [SMALL], PredictionQuery([], explain=True), loaded)
+    (item,) = prediction_response(result).predictions
+    assert isinstance(item, PredictedItem)
+    assert item.explanation is not None
+    assert item.suggested_mutations is None
