@@ -159,7 +159,9 @@ def test_engines_agree_on_the_networks_of_a_space(name: str, monkeypatch: pytest
     batch = replace(batch, inputs=(batch.x.double(), *batch.inputs[1:]))
     for arch in sorted((space.sample(rng) for _ in range(20)), key=space.stratum)[:2]:
         network = space.build(arch).double()
-        assert ProxyInput(network, Batch(batch.inputs, batch.targets, batch.rows, batch.sample_axis is not None)).supports_tape
+        assert ProxyInput(
+            network, Batch(batch.inputs, batch.targets, batch.rows, batch.sample_axis is not None)
+        ).supports_tape
         with monkeypatch.context() as patch:
             fast = score_batch(network, batch)
             patch.setattr(runner, "verified_needs", exact_engine_only)
