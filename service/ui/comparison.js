@@ -8,7 +8,7 @@ import { requestPredictions } from "./jobs.js";
 import { costText } from "./prediction.js";
 import { scoreText } from "./proxies.js";
 import { editorOf } from "./spaces/index.js";
-import { comparedArchitectures, taskKey } from "./task.js";
+import { comparedArchitectures, taskKey, usesProxies } from "./task.js";
 import { validateAll } from "./validation.js";
 
 const LABELS = ["A", "B", "C", "D"];
@@ -88,7 +88,9 @@ export function mountComparison(store, api, edit, score) {
     if (isCurrent && compared.winProbability && architectures.length > 1) {
       parts.push(winProbabilityTable(compared.winProbability));
     }
-    if (isCurrent && compared.withProxies && !task.ensemble) parts.push(scoreTable(keys.map((key) => scored.get(key))));
+    if (isCurrent && compared.withProxies && !usesProxies(state, task)) {
+      parts.push(scoreTable(keys.map((key) => scored.get(key))));
+    }
     if (isCurrent) parts.push(scoreAll(architectures, compared.withProxies, job));
     replaceKeepingFocus(container, ...parts);
   }

@@ -5,14 +5,14 @@
 
 import { isAbort, Problem } from "./api.js";
 import { requestPredictions } from "./jobs.js";
-import { scoredItem, taskKey } from "./task.js";
+import { scoredItem, taskKey, usesProxies } from "./task.js";
 import { validate } from "./validation.js";
 
 const NOTHING = { item: null, state: "loading", problem: null };
 
 /** Prediction of the edited architecture: with proxies if it was scored, else from structure. */
 export function currentPrediction(state) {
-  const item = state.task?.ensemble && scoredItem(state);
+  const item = usesProxies(state, state.task) && scoredItem(state);
   if (item) return { item, state: "current", problem: null };
   return state.prediction.task === state.task ? state.prediction : NOTHING;
 }
@@ -20,7 +20,7 @@ export function currentPrediction(state) {
 /** Item with the explanation, and whether it belongs to the edited architecture. */
 export function currentExplanation(state) {
   const { task, architecture, explanation } = state;
-  const item = task?.ensemble && scoredItem(state);
+  const item = usesProxies(state, task) && scoredItem(state);
   if (item) return { item, isCurrent: true };
   if (!explanation || explanation.task !== task) return { item: null, isCurrent: false };
   return { item: explanation.item, isCurrent: explanation.key === taskKey(task, architecture) };

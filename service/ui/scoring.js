@@ -4,7 +4,7 @@ import { isAbort, Problem } from "./api.js";
 import { announce, byId, el, showProblem } from "./dom.js";
 import { count, duration } from "./format.js";
 import { fetchResults, followJob, withRetries } from "./jobs.js";
-import { scoredItem, taskKey } from "./task.js";
+import { scoredItem, taskKey, usesProxies } from "./task.js";
 
 const ANNOUNCEMENTS = { done: "Scored.", cancelled: "Cancelled.", failed: "The job failed." };
 
@@ -34,7 +34,7 @@ export function mountScoring(store, api) {
   /** Submit the job. Attempts share an idempotency key, so that they create one job. */
   function submit(task, architectures, signal) {
     const { space, settings, ensemble } = task;
-    const query = ensemble ? { explain: true, ensemble } : { kind: "scores", space, settings };
+    const query = usesProxies(store.state, task) ? { explain: true, ensemble } : { kind: "scores", space, settings };
     const headers = { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") };
     return withRetries(() => api.post("v1/jobs", { architectures, ...query }, { headers, signal }), signal);
   }

@@ -25,6 +25,11 @@ export function metricName({ task, ensembles }) {
   return ensembles[task?.ensemble]?.task?.metric.name ?? "accuracy";
 }
 
+/** True if the task's ensemble predicts from proxy scores; else they are shown beside its prediction. */
+export function usesProxies({ ensembles }, task) {
+  return Object.keys(ensembles[task?.ensemble]?.proxies ?? {}).length > 0;
+}
+
 /** Text that is equal for equal architectures of equal tasks: the key of their predictions and scores. */
 export function taskKey(task, architecture) {
   return JSON.stringify(task) + keyOf(architecture);

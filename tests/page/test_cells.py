@@ -150,7 +150,7 @@ def test_a_data_set_restricts_operations_and_presets(open_page: OpenPage, url: s
     expect(driver.page.locator("#prediction-problem")).to_contain_text("'gat'")  # of node 2, as it was
     for operation in options.all():
         body = {"space": "nas-bench-graph", "settings": {"dataset": "proteins"}}
-        architecture = {**GRAPH, "ops": [operation.inner_text(), "skip", "skip", "skip"]}
+        architecture = {**GRAPH, "ops": [operation.inner_text(), "fc", "fc", "fc"]}
         response = api.post("/v1/architectures/validate", json={"architectures": [architecture], **body}).json()
         assert ("error" in response["validations"][0]) is operation.is_disabled(), operation.inner_text()
     choose(driver, "node 2, operation", "fc")
