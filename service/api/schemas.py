@@ -51,7 +51,7 @@ def _as_integer(number: Any) -> Any:
 
 
 Integer = Annotated[StrictInt, BeforeValidator(_as_integer)]
-Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_as_integer)]
 
 
 class Request(BaseModel):
