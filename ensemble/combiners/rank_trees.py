@@ -1,4 +1,4 @@
-"""Trees that are fitted to the ranks of the accuracies."""
+"""Trees that are fitted to ranks and accuracies in one."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -12,13 +12,15 @@ from ensemble.rowwise import row_sums
 
 
 class RankTrees(Combiner):
-    """Mean of several estimators that are fitted to the ranks of the accuracies, scaled to 0 … 1.
+    """Mean of several estimators that are fitted to a weighted mean of ranks and accuracies, which orders as both do.
 
     Squared errors of accuracies count the few networks whose training failed more than all others together; those of
-    ranks count every network alike.
+    ranks count every network alike, and poor networks no more than good ones, whose accuracies differ much less. Ranks
+    lie between 0 and 1; accuracies are shifted and scaled to the same mean and standard deviation.
 
     Args:
         estimators: unfitted, additive estimators, which get the same weight.
+        accuracy_weight: weight of the accuracies, from 0 to 1; that of the ranks is the rest.
 
     Attributes:
         estimators_: the fitted estimators.
@@ -28,18 +30,22 @@ class RankTrees(Combiner):
 
     estimators_: list[Combiner]
 
-    def __init__(self, estimators: Sequence[Combiner] = ()) -> None:
+    def __init__(self, estimators: Sequence[Combiner] = (), accuracy_weight: float = 0.25) -> None:
         self.estimators = estimators
+        self.accuracy_weight = accuracy_weight
 
     def fit(self, X: Array, y: Array) -> Self:
-        """Fit the estimators to ranks."""
+        """Fit the estimators."""
         X, y = self._check_fit_input(X, y)
         ranks = (rankdata(y) - 0.5) / len(y)
-        self.estimators_ = [clone(estimator).fit(X, ranks) for estimator in self.estimators]
+        ordered = np.sort(y)  # sums that do not depend on the order of the rows
+        scaled = 0.5 + np.sort(ranks).std() * (y - ordered.mean()) / (ordered.std() or 1.0)
+        target = (1 - self.accuracy_weight) * ranks + self.accuracy_weight * scaled
+        self.estimators_ = [clone(estimator).fit(X, target) for estimator in self.estimators]
         return self
 
     def predict(self, X: Array) -> Array:
-        """Predict scaled ranks, (m,)."""
+        """Predict ranking scores, (m,)."""
         X = self._check_input(X)
         return row_sums(np.stack([estimator.predict(X) for estimator in self.estimators_], axis=1)) / len(
             self.estimators

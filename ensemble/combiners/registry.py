@@ -130,7 +130,7 @@ def _xgboost(columns: Columns, seed: int) -> Combiner:
 
 def _rank_trees(columns: Columns, seed: int) -> Combiner:
     trees = Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=seed)
-    return RankTrees((trees, Boosting(n_estimators=400, max_depth=4, learning_rate=0.05, random_state=seed)))
+    return RankTrees((trees, Boosting(n_estimators=600, max_depth=6, learning_rate=0.03, random_state=seed)))
 
 
 def _ridge(columns: Columns, seed: int) -> Combiner:

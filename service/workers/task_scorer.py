@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from service.workers.backend import OUT_OF_MEMORY, Failure, Task, TaskOutcome
 
 log = logging.getLogger(__name__)
 MAX_MADE_BATCHES = 16
-"""Batches that a process has made and keeps."""
+"""Batches that a process has made and keeps; the oldest goes first."""
 
 
 class TaskScorer:
@@ -41,7 +40,7 @@ class TaskScorer:
     ) -> None:
         self.device, self._score_timeout = device, score_timeout
         self._batches = {name: batch.to(device) for name, batch in batches.items()}
-        self._made: LRUCache[str, ProbeBatch] = LRUCache(MAX_MADE_BATCHES)
+        self._made: dict[str, ProbeBatch] = {}
 
     def __call__(self, task: Task) -> TaskOutcome:
         """Score a task. Exceptions become failures."""
@@ -77,6 +76,8 @@ class TaskScorer:
             made = space_task.batch_spec(**task.batch_fields).make(space_task)
             if made.fingerprint != name:  # its data have changed, or differ from those on the server's machine
                 raise BatchError("probe_batch", made.fingerprint, f"{name}, that of the server")
+            if len(self._made) == MAX_MADE_BATCHES:
+                del self._made[next(iter(self._made))]
             self._made[name] = made.to(self.device)
         return self._made[name]
 

@@ -259,6 +259,7 @@ def test_all_parts_run_on_the_cpu_with_pytorch_and_numpy_alone(tmp_path: Path) -
     assert by_part == {
         "tests": {"skipped"},
         "agreement": {"pass", "stated"},
+        "spaces": {"pass", "stated"},
         "times": {"pass", "stated"},
         "faults": {"pass"},
         "http": {"skipped"},

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from common.errors import check_seed
+from models.nas_bench_graph.graphs.labels import labeled_nodes
 from models.task import ProbeBatch
-
-LABELED_PER_CLASS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,26 +28,6 @@ class GraphData:
     labels: NDArray[np.int64]
     train: NDArray[np.int64] | None = None
     test: NDArray[np.int64] | None = None
-
-
-def labeled_nodes(
-    classes: NDArray[np.int64], candidates: NDArray[np.int64], limit: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw nodes to label: at most 20 per class, and the same number of each class as far as possible.
-
-    Args:
-        classes: class of each node.
-        candidates: nodes to draw from.
-        limit: maximum number of nodes.
-        rng: source of randomness.
-
-    Returns:
-        Nodes in increasing order.
-    """
-    order = rng.permutation(candidates)
-    members = [order[classes[order] == label][:LABELED_PER_CLASS] for label in np.unique(classes[candidates])]
-    rounds = [nodes[i : i + 1] for i in range(LABELED_PER_CLASS) for nodes in members]
-    return np.sort(np.concatenate(rounds)[:limit])
 
 
 def sample_batch(graph: GraphData, num_nodes: int, seed: int, source: str) -> ProbeBatch:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common.errors import check_seed
 from models.nas_bench_graph.datasets import Dataset
-from models.nas_bench_graph.graphs.sampling import labeled_nodes
+from models.nas_bench_graph.graphs.labels import labeled_nodes
 from models.nas_bench_graph.graphs.sizes import NUM_COMMUNITIES, check_num_nodes, num_communities
 from models.task import ProbeBatch
 

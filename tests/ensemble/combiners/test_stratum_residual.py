@@ -4,32 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ensemble.combiners import Combiner, State
+from ensemble.combiners import State
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stratum_residual import StratumResidual
+from tests.ensemble.combiners.recorder import Recorder
 
 Array = NDArray[np.float64]
 X = np.array([[0.0, 4], [1, 4], [2, 4], [3, 8]])
 Y = np.array([0.90, 0.92, 0.94, 0.96])
 MEAN = 0.93
 MEANS = [(0.90 + 0.92 + 0.94 + MEAN) / 4, (0.96 + MEAN) / 2]
-
-
-class Recorder(Combiner):
-    """Records its targets and predicts 0."""
-
-    fitted_arrays = ("y_",)
-    additive = True
-
-    def fit(self, X: Array, y: Array) -> "Recorder":
-        X, self.y_ = self._check_fit_input(X, y)
-        return self
-
-    def predict(self, X: Array) -> Array:
-        return np.zeros(len(self._check_input(X)))
-
-    def contributions(self, X: Array) -> Array:
-        return np.zeros((len(X), X.shape[1] + 1))
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from common.errors import BatchError, InputError
 from models.nas_bench_graph.datasets import DATASETS, Dataset, get_dataset
 from models.nas_bench_graph.graphs.array_pickle import PickleError, read_pickle
 from models.nas_bench_graph.graphs.files import ARRAYS, load_graph
-from models.nas_bench_graph.graphs.sampling import GraphData, labeled_nodes, sample_batch
+from models.nas_bench_graph.graphs.labels import labeled_nodes
+from models.nas_bench_graph.graphs.sampling import GraphData, sample_batch
 from models.nas_bench_graph.graphs.sizes import default_num_nodes
 from models.nas_bench_graph.graphs.synthetic import WORDS, num_links, synthetic_batch
 from models.nas_bench_graph.task import GraphTask, check_edges
