@@ -27,12 +27,15 @@ class Zico(Proxy):
     def compute(self, measured: Measured) -> float:
         sums = []
         for gradients in measured[Need.MINIBATCH_GRADIENTS]:
-            sizes = gradients.double().abs()
-            mean = sizes.mean(0)
-            deviation = (sizes - mean).square().mean(0).sqrt()  # ten times faster than `std` over two rows
-            varies = deviation != 0  # True for NaN, which thereby becomes a failure
-            if varies.any():
-                sums.append(torch.where(varies, mean / deviation, 0.0).sum())
+            sizes = gradients.abs()
+            varies = (sizes != sizes[0]).any(0)  # True for NaN, which thereby becomes a failure
+            if not varies.all():
+                sizes = sizes[:, varies]
+            if sizes.numel():
+                sizes = sizes.double()
+                mean = sizes.mean(0)
+                deviation = (sizes - mean).square().mean(0).sqrt()  # ten times faster than `std` over two rows
+                sums.append((mean / deviation).sum())
         if not sums:
             raise ArithmeticError("no gradient differs between the minibatches")
         return float(torch.stack(sums).log().sum())

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,13 @@ from models.protocols import HasFeatureUnit, HasTopology, HasUnits, offers
 from proxies.base import Need, NotApplicableError
 from proxies.passes.batch import Batch, evenly_spaced
 from proxies.passes.copies import in_double, is_modified, working_copy
+from proxies.passes.row_gradients import row_gradients
 from proxies.passes.trace import ForwardTrace, trace_forward
 from proxies.passes.weights import weight_names
 from proxies.time_limit import TimeLimitError
+
+if TYPE_CHECKING:
+    from proxies.passes.tape import TapedCall
 
 
 class WeightGradient(NamedTuple):
@@ -334,11 +338,17 @@ def kernel_rows(relu_inputs: list[Tensor], logits: Tensor, batch: Batch) -> list
     return [chosen.labelled(tensor) for tensor in relu_inputs]
 
 
-def input_gradient(logits: Tensor, x: Tensor, batch: Batch) -> Tensor:
+def input_gradient(logits: Tensor, x: Tensor, batch: Batch, calls: Sequence["TapedCall"] = ()) -> Tensor:
     """Return the gradients of the data, (rows, …), with the autograd graph retained.
 
     With independent samples ∂(Σ logits)/∂x. On one graph row i is ∂(Σ_c logits_ic)/∂x_i of each labelled row: of its
     own logits by its own data; of fewer rows than a row has numbers, as the correlation of more is singular.
+
+    Args:
+        logits: output of the network.
+        x: the data, a leaf.
+        batch: labels and their rows.
+        calls: calls of layers that a tape has recorded, which make it faster.
 
     Raises:
         NotApplicableError: rows of the graph's data are not rows of the output.
@@ -349,7 +359,7 @@ def input_gradient(logits: Tensor, x: Tensor, batch: Batch) -> Tensor:
     rows = (range(len(logits)) if batch.rows is None else batch.rows.tolist())[: x[0].numel() - 1]
     if not rows:
         raise NotApplicableError("a row of the data is one number, so that its gradients have no correlation")
-    return torch.stack([torch.autograd.grad(logits[row].sum(), x, retain_graph=True)[0][row] for row in rows])
+    return row_gradients(logits, x, rows, calls)
 
 
 def standard_normal(like: Tensor, generator: torch.Generator) -> Tensor:

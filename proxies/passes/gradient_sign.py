@@ -10,7 +10,7 @@ from typing_extensions import override
 from proxies.base import Need
 from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, forward_logits, gradient_rows, loss_of
 from proxies.passes.batch import Batch
-from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight, weight_gradients
+from proxies.passes.tape import BackwardRecord, Tape, TapedCall, gather_by_weight
 
 
 class GradientSigns(NamedTuple):
@@ -63,12 +63,23 @@ def _signs_on_graph(inputs: ProxyInput, network: nn.Module, batch: Batch) -> lis
     """Return `Σ_n sign(g_n)` by weight, n the labelled rows of one graph."""
     with Tape(without_batch_norm=True, with_products=not inputs.supports_tape) as tape:
         logits = forward_logits(network, batch, as_leaf(batch.x))
-    sums: list[Tensor] = []
+    uses: dict[Tensor, list[TapedCall]] = {}
+    for call in tape.calls:
+        uses.setdefault(call.weight, []).append(call)
+    sums: dict[Tensor, Tensor] = {}
     for n in range(len(batch.y)):
-        records = tape.differentiate(loss_of(logits, batch.with_labels([n])), retain_graph=True)
-        signs = [gradient.sign_() for _, gradient in weight_gradients(inputs.weights(network), records)]
-        sums = [total.add_(more) for total, more in zip(sums, signs, strict=True)] if sums else signs
-    return sums
+        gradients: dict[Tensor, Tensor] = {}
+        for call, grad_output, _ in tape.differentiate(loss_of(logits, batch.with_labels([n])), retain_graph=True):
+            weight = call.weight
+            if len(uses[weight]) == 1:
+                gradients[weight] = call.nonzero_weight_gradient(grad_output)
+            else:
+                gradient = call.weight_gradient(grad_output)
+                gradients[weight] = gradients[weight] + gradient if weight in gradients else gradient
+        for weight, gradient in gradients.items():
+            sums[weight] = sums[weight].add_(gradient.sign_()) if weight in sums else gradient.sign_()
+    by_use = [uses[w][0].with_zero_columns(total) if len(uses[w]) == 1 else total for w, total in sums.items()]
+    return [total for _, total in gather_by_weight(inputs.weights(network), list(sums), by_use)]
 
 
 def _sum_of_signs(records: Sequence[BackwardRecord], samples: int) -> Tensor:

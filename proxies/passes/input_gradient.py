@@ -50,6 +50,6 @@ class InputGradientPass(Pass):
 
 def _input_gradient(network: nn.Module, batch: Batch) -> Tensor:
     x = as_leaf(batch.x)
-    with Tape(backward_in=torch.float32, without_batch_norm=True, with_products=False):
+    with Tape(backward_in=torch.float32, without_batch_norm=True, with_products=False) as tape:
         logits = forward_logits(network, batch, x)
-    return input_gradient(logits, x, batch)
+    return input_gradient(logits, x, batch, tape.calls)

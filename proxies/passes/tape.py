@@ -6,6 +6,7 @@ weights concatenated.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -44,6 +45,11 @@ class TapedCall:
     product: Product | None = None
 
     @property
+    def is_linear(self) -> bool:
+        """True for a linear layer, False for a convolution or matrix product."""
+        return self.options is None and self.product is None
+
+    @property
     def channels(self) -> int:
         """The dimension of z with W's output channels."""
         if self.product is not None:
@@ -79,6 +85,28 @@ class TapedCall:
         if self.options is None:
             return gradient.flatten(0, -2).T @ x.flatten(0, -2)
         return convolution.weight_gradient(x, gradient, self.weight, self.options)
+
+    @cached_property
+    def _nonzero(self) -> tuple[Tensor, Tensor] | None:
+        """Columns of a linear layer's input that are not all 0, and these columns, where they are less than half."""
+        if not self.is_linear or self.x.ndim != 2:
+            return None
+        x = self.x.detach()
+        columns = x.any(0).nonzero().squeeze(1)
+        return (columns, x[:, columns]) if 2 * len(columns) < x.shape[1] else None
+
+    @torch.no_grad()
+    def nonzero_weight_gradient(self, gradient: Tensor) -> Tensor:
+        """Return `weight_gradient` without the columns of W whose inputs are all 0, where these are most columns."""
+        if self._nonzero is None:
+            return self.weight_gradient(gradient)
+        return gradient.T @ self._nonzero[1]
+
+    def with_zero_columns(self, values: Tensor) -> Tensor:
+        """Return values with the shape of `nonzero_weight_gradient` in the shape of W."""
+        if self._nonzero is None:
+            return values
+        return values.new_zeros(self.weight.shape).index_copy_(1, self._nonzero[0], values)
 
 
 def inner_product(a: Tensor, b: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class TrainingPass(Pass):
         if Need.RELU_INPUTS in needs:
             yield Need.RELU_INPUTS, attempt(lambda: kernel_rows(tape.relu_inputs, logits, batch))
         if Need.INPUT_GRADIENT in needs:
-            yield Need.INPUT_GRADIENT, attempt(lambda: input_gradient(logits, x, gradient_rows(batch)))
+            yield Need.INPUT_GRADIENT, attempt(lambda: input_gradient(logits, x, gradient_rows(batch), tape.calls))
         if not needs & BY_LOSS:
             return
         records = tape.differentiate(loss_of(logits, batch), create_graph=Need.CURVATURE in needs)
