@@ -1,7 +1,8 @@
 """File format of a fitted ensemble: a folder with a manifest and parts.
 
-The manifest states the size and SHA-256 of every part. Arrays are stored as safetensors, compressed by gzip or not,
-models of other libraries in the formats of those libraries. Nothing is a pickle, so that loading runs no code.
+The manifest states the size and SHA-256 of every part. Arrays are stored as safetensors, models of other libraries in
+the formats of those libraries, both compressed by gzip (`.gz`) or not. Nothing is a pickle, so that loading runs no
+code.
 """
 
 import gzip
@@ -29,9 +30,10 @@ from models import InputError
 FORMAT = 4
 """Version of the format, incremented by every incompatible change."""
 MANIFEST = "manifest.json"
-ARRAYS, COMPRESSED_ARRAYS = "arrays.safetensors", "arrays.safetensors.gz"
-MAX_ARRAYS_BYTES = 2**30
-"""Largest size of the uncompressed arrays."""
+ARRAYS = "arrays.safetensors"
+COMPRESSED = ".gz"
+MAX_PART_BYTES = 2**30
+"""Largest size of an uncompressed part."""
 UNREADABLE = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, TypeError, ValueError, zlib.error)
 """Errors of the standard library and NumPy on broken arrays."""
 PART_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_]+)+")
@@ -50,9 +52,8 @@ def save_artifact(folder: Path, manifest: Mapping[str, Any], state: State) -> No
     """
     check_replaceable(folder)
     arrays, copies = _distinct({name: np.asarray(array, order="C") for name, array in sorted(state.arrays.items())})
-    parts = {COMPRESSED_ARRAYS: gzip.compress(save(arrays), mtime=0)} | {
-        name.replace("/", "-"): blob for name, blob in state.blobs.items()
-    }
+    blobs = {name.replace("/", "-"): blob for name, blob in state.blobs.items()}
+    parts = {name + COMPRESSED: gzip.compress(part, mtime=0) for name, part in ({ARRAYS: save(arrays)} | blobs).items()}
     content = {
         **manifest,
         "format": FORMAT,
@@ -104,8 +105,7 @@ def load_artifact(folder: Path) -> tuple[dict[str, Any], State]:
         raise ArtifactError(f"{folder}: {MANIFEST} was altered: its SHA-256 does not match")
     parts = _read_parts(folder, manifest.get("parts"))
     try:
-        compressed = parts.pop(COMPRESSED_ARRAYS, None)
-        arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS) if compressed is None else _decompressed(compressed))
+        arrays: dict[str, NDArray[Any]] = load(parts.pop(ARRAYS))
         arrays |= {name: arrays[original] for name, original in manifest["copies"].items()}
     except (*UNREADABLE, SafetensorError) as error:
         raise ArtifactError(f"{folder}: {ARRAYS} cannot be read ({error})") from error
@@ -138,21 +138,21 @@ def _distinct(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any
 
 
 def _decompressed(content: bytes) -> bytes:
-    """Decompress arrays.
+    """Decompress a part.
 
     Raises:
         OSError: the content is not compressed by gzip.
-        ValueError: the arrays are larger than `MAX_ARRAYS_BYTES`.
+        ValueError: the part is larger than `MAX_PART_BYTES`.
     """
     with gzip.GzipFile(fileobj=BytesIO(content)) as file:
-        arrays = file.read(MAX_ARRAYS_BYTES + 1)
-    if len(arrays) > MAX_ARRAYS_BYTES:
-        raise ValueError(f"the arrays are larger than {MAX_ARRAYS_BYTES} bytes")
-    return arrays
+        part = file.read(MAX_PART_BYTES + 1)
+    if len(part) > MAX_PART_BYTES:
+        raise ValueError(f"it is larger than {MAX_PART_BYTES} bytes")
+    return part
 
 
 def _read_parts(folder: Path, entries: Any) -> dict[str, bytes]:
-    """Read the parts and compare them with the manifest's entries."""
+    """Read the parts, compare them with the manifest's entries, and decompress them; names are those without `.gz`."""
     if not isinstance(entries, dict) or not all(PART_NAME.fullmatch(name) for name in entries):
         raise ArtifactError(f"{folder}: {MANIFEST} names parts that are not plain file names")
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
@@ -168,7 +168,12 @@ def _read_parts(folder: Path, entries: Any) -> dict[str, bytes]:
             raise ArtifactError(f"{folder}: {name} cannot be read ({error})") from error
         if {"bytes": len(part), "sha256": _sha256(part)} != expected:
             raise ArtifactError(f"{folder}: {name} was altered: its size or SHA-256 does not match the manifest")
-        parts[name] = part
+        if name.removesuffix(COMPRESSED) in parts:
+            raise ArtifactError(f"{folder}: {MANIFEST} names a part twice, compressed and not: {name}")
+        try:
+            parts[name.removesuffix(COMPRESSED)] = _decompressed(part) if name.endswith(COMPRESSED) else part
+        except UNREADABLE as error:
+            raise ArtifactError(f"{folder}: {name} cannot be read ({error})") from error
     return parts
 
 

@@ -1,5 +1,6 @@
 """Saved ensembles: round trip, damage and invalid manifests."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 
 from ensemble import ArtifactError, Benchmark, Ensemble, ScoreTable
-from ensemble.artifact import COMPRESSED_ARRAYS, MANIFEST, _manifest_hash, load_artifact, save_artifact
+from ensemble.artifact import ARRAYS, COMPRESSED, MANIFEST, _manifest_hash, load_artifact, save_artifact
 from ensemble.combiners import State
 
+COMPRESSED_ARRAYS = ARRAYS + COMPRESSED
 PARTS = (
     COMPRESSED_ARRAYS,
-    "xgboost-estimator-estimator-booster.ubj",
-    "stacked-estimator-xgboost-estimator-booster.ubj",
+    "xgboost-estimator-estimator-booster.ubj.gz",
+    "stacked-estimator-xgboost-estimator-booster.ubj.gz",
 )
 
 
@@ -87,6 +89,17 @@ def test_common_estimators_of_stacks_are_stored_once(folder: Path) -> None:
     manifest, state = load_artifact(folder)
     assert any("estimator/extra_trees/" in name for name in manifest["copies"])
     assert (folder / COMPRESSED_ARRAYS).stat().st_size < 0.9 * sum(array.nbytes for array in state.arrays.values())
+
+
+def test_a_part_is_named_once(ensemble: Ensemble, folder: Path) -> None:
+    manifest, _ = load_artifact(folder)
+    plain = b"another"
+    (folder / ARRAYS).write_bytes(plain)
+    manifest["parts"][ARRAYS] = {"sha256": hashlib.sha256(plain).hexdigest(), "bytes": len(plain)}
+    manifest["manifest_sha256"] = _manifest_hash(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="a part twice"):
+        Ensemble.load(folder)
 
 
 def flip(path: Path) -> None:

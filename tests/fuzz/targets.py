@@ -26,7 +26,7 @@ from uvicorn.server import ServerState
 
 from common.strict_json import loads
 from ensemble import Ensemble, load_benchmark, load_scores
-from ensemble.artifact import ARRAYS, COMPRESSED_ARRAYS, MANIFEST
+from ensemble.artifact import ARRAYS, COMPRESSED, MANIFEST
 from ensemble.errors import ArtifactError, BenchmarkError
 from ensemble.evaluation.schema import load_evaluation
 from ensemble.report import score_seconds
@@ -38,6 +38,7 @@ from service.settings import Settings
 from tests.fuzz import graph_files, http_head
 
 SPACE = get_space("gcn-nas")
+COMPRESSED_ARRAYS = ARRAYS + COMPRESSED
 ROWS = 24
 RESPONSE_TIMEOUT_S = 20.0
 
