@@ -30,10 +30,11 @@ Seed = Annotated[int, typer.Option(help="seed of folds and combiners")]
 def validate(path: BenchmarkArgument, space: Space = None, setting: SettingFields = None) -> None:
     """Check a benchmark and print a summary."""
     from ensemble import load_benchmark
+    from ensemble.data.benchmark import metric_of
 
     benchmark = load_benchmark(path, chosen_space(space, setting) or default_space())
-    low, high = benchmark.accuracy.min(), benchmark.accuracy.max()
-    typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, accuracy {low:.4f} to {high:.4f}")
+    low, high, metric = benchmark.accuracy.min(), benchmark.accuracy.max(), metric_of(benchmark.space).label
+    typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, {metric} {low:.4f} to {high:.4f}")
     typer.echo(f"published scores: {', '.join(benchmark.proxies) or 'none'}")
     typer.echo(f"data hash: {benchmark.data_hash}")
 
