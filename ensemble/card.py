@@ -112,7 +112,7 @@ def _feature_counts(columns: list[str]) -> dict[str, int]:
 
 def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[str]:
     benchmark, metrics = manifest["benchmark"], manifest["metrics"]
-    label, metric, task = stratum_label(space), metric_of(space).name, task_summary(space)
+    label, metric, task = stratum_label(space), metric_of(space).label, task_summary(space)
     strata = f" ({label}: {', '.join(benchmark['by_stratum'])})" if label else ""
     low, high = benchmark["accuracy_range"]
     limitations = [

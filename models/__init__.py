@@ -21,9 +21,10 @@ from models.base import (
     require,
 )
 from models.registry import get_space, space_names
-from models.task import Metric, ProbeBatch, Shapes, Task
+from models.task import ACCURACY, Metric, ProbeBatch, Shapes, Task
 
 __all__ = [
+    "ACCURACY",
     "Architecture",
     "ArchitectureError",
     "ArchrankError",

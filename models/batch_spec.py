@@ -1,5 +1,6 @@
 """Serializable specification of a probe batch, as score tables and ensembles store it."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -74,3 +75,22 @@ class SyntheticSpec(BatchSpec):
     def shapes(self, task: Task) -> Shapes:
         """Return the shapes of the network's arguments."""
         return task.input_shapes(**(self.model_extra or {}))
+
+
+def make_batch_spec(task: Task, fields: Mapping[str, Any]) -> BatchSpec:
+    """Make the specification of a task's probe batch from fields of any name.
+
+    Args:
+        task: the task.
+        fields: values by field.
+
+    Raises:
+        InputError: a field is unknown, `self` included, or a value is not allowed.
+    """
+    signature = inspect.signature(type(task).batch_spec)
+    for name, value in fields.items():
+        try:
+            signature.bind(task, **{name: value})
+        except TypeError as error:
+            raise BatchError(name, value, f"fields of the probe batch of {task.name}") from error
+    return task.batch_spec(**fields)

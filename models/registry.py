@@ -60,7 +60,7 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Any]:
 
     Args:
         name: name of the space, one of `space_names()`.
-        settings: keyword arguments of the space; `gcn-nas` takes `skeleton`, `num_persons` and `num_classes`.
+        settings: keyword arguments of the space, see its `settings`.
 
     Returns:
         The space, which parses, writes, describes and samples architectures; other capabilities vary, see

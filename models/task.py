@@ -26,13 +26,19 @@ class Metric:
     """Quality measure of trained networks; higher is better.
 
     Attributes:
-        name: name, e.g. `accuracy`.
+        name: identifier, e.g. `roc_auc`.
+        label: name in sentences and headings, e.g. `ROC-AUC`.
         low, high: range of its values.
     """
 
-    name: str = "accuracy"
+    name: str
+    label: str
     low: float = 0.0
     high: float = 1.0
+
+
+ACCURACY = Metric("accuracy", "accuracy")
+"""Fraction of correctly classified samples."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class Task(ABC):
     @property
     def metric(self) -> Metric:
         """Quality measure of trained networks."""
-        return Metric()
+        return ACCURACY
 
     @abstractmethod
     def synthetic_batch(self, seed: int = 0, **sizes: int) -> ProbeBatch:

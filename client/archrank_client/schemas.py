@@ -374,7 +374,7 @@ class Ensemble(Document):
         created_by: version of archrank that fitted the ensemble.
         space: name of the search space.
         settings: settings of the search space.
-        task: name of the data set, and name and range of the metric.
+        task: name of the data set; name, name in words and range of the metric.
         stratum_label: name of the strata, e.g. `number of layers`.
         benchmark: name, size and range of the benchmark.
         proxies: versions by proxy.

@@ -171,7 +171,8 @@ class ReferenceSet:
             label = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else describe(name))
             reasons.append(f"{label}: {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
         if rest := exceeding[MAX_NAMED_FEATURES:]:
-            reasons.append(f"{len(rest)} more features outside of the reference set's range")
+            features = "1 more feature" if len(rest) == 1 else f"{len(rest)} more features"
+            reasons.append(f"{features} outside of the reference set's range")
         return reasons
 
     def get_state(self) -> State:

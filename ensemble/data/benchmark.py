@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import BenchmarkError
-from models import Architecture, BuildableSpace, EncodedSpace, Metric, SearchSpace
+from models import ACCURACY, Architecture, BuildableSpace, EncodedSpace, Metric, SearchSpace
 
 ProxyScores = dict[str, float | None]
 """Score by proxy; None where it is missing or not finite."""
@@ -106,7 +106,7 @@ class Benchmark:
 
 
 def task_summary(space: SearchSpace[Any]) -> dict[str, Any] | None:
-    """Describe the task of a space's networks as plain data: its name, and the name and range of its metric.
+    """Describe the task of a space's networks as plain data: its name and its metric: name, name in words and range.
 
     Args:
         space: the search space.
@@ -116,8 +116,7 @@ def task_summary(space: SearchSpace[Any]) -> dict[str, Any] | None:
     """
     if not isinstance(space, BuildableSpace):
         return None
-    metric = space.task.metric
-    return {"name": space.task.name, "metric": {"name": metric.name, "low": metric.low, "high": metric.high}}
+    return {"name": space.task.name, "metric": asdict(space.task.metric)}
 
 
 def stratum_label(space: SearchSpace[Any]) -> str | None:
@@ -127,7 +126,7 @@ def stratum_label(space: SearchSpace[Any]) -> str | None:
 
 def metric_of(space: SearchSpace[Any]) -> Metric:
     """Return the metric of a space's task; accuracy for a space whose networks cannot be built."""
-    return space.task.metric if isinstance(space, BuildableSpace) else Metric()
+    return space.task.metric if isinstance(space, BuildableSpace) else ACCURACY
 
 
 def parse_scores(value: Any, place: str) -> ProxyScores:

@@ -11,7 +11,7 @@ from common.errors import BatchError
 from models.nas_bench_graph.datasets import Dataset
 from models.nas_bench_graph.graphs.sizes import check_num_nodes, default_num_nodes
 from models.nas_bench_graph.graphs.synthetic import MAX_NUM_NODES, num_links, synthetic_batch
-from models.task import Metric, ProbeBatch, Shapes, Task, check_batch
+from models.task import ACCURACY, Metric, ProbeBatch, Shapes, Task, check_batch
 
 if TYPE_CHECKING:
     from models.batch_spec import BatchSpec
@@ -47,7 +47,7 @@ class GraphTask(Task):
     @property
     @override
     def metric(self) -> Metric:
-        return Metric("roc_auc" if self.dataset.is_multilabel else "accuracy")
+        return Metric("roc_auc", "ROC-AUC") if self.dataset.is_multilabel else ACCURACY
 
     @override
     def synthetic_batch(self, seed: int = 0, **sizes: int) -> ProbeBatch:

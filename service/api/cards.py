@@ -133,7 +133,7 @@ class EnsembleCard(Document):
     created_by: str
     space: str
     settings: dict[str, Any]
-    task: dict[str, Any] | None = Field(description="name of the data set, name and range of the metric")
+    task: dict[str, Any] | None = Field(description="name of the data set; name, name in words and range of the metric")
     stratum_label: str | None = Field(examples=["number of layers"], description="name of the strata; null without any")
     benchmark: dict[str, Any] = Field(description="name, number of architectures, strata, range of accuracy, hash")
     proxies: dict[str, str] = Field(description="versions by name")

@@ -30,10 +30,11 @@ Seed = Annotated[int, typer.Option(help="seed of folds and combiners")]
 def validate(path: BenchmarkArgument, space: Space = None, setting: SettingFields = None) -> None:
     """Check a benchmark and print a summary."""
     from ensemble import load_benchmark
+    from ensemble.data.benchmark import metric_of
 
     benchmark = load_benchmark(path, chosen_space(space, setting) or default_space())
-    low, high = benchmark.accuracy.min(), benchmark.accuracy.max()
-    typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, accuracy {low:.4f} to {high:.4f}")
+    low, high, metric = benchmark.accuracy.min(), benchmark.accuracy.max(), metric_of(benchmark.space).label
+    typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, {metric} {low:.4f} to {high:.4f}")
     typer.echo(f"published scores: {', '.join(benchmark.proxies) or 'none'}")
     typer.echo(f"data hash: {benchmark.data_hash}")
 
@@ -57,13 +58,14 @@ def score_benchmark(
     """Compute the proxy scores of a benchmark; can be interrupted and resumed."""
     from common.atomic_files import check_new_file
     from models import BuildableSpace, require
+    from models.batch_spec import make_batch_spec
     from service.cli import score_benchmark as scoring
     from service.inference.registry import find_device
 
     check_new_file(out)
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
     scored_space = chosen_space(space, setting) or default_space()
-    spec = require(scored_space, BuildableSpace).task.batch_spec(**parse_fields("batch", batch))
+    spec = make_batch_spec(require(scored_space, BuildableSpace).task, parse_fields("batch", batch))
     device_type = find_device(device or "auto").type
     jobs = jobs or (1 if device_type == "cuda" else CORES)
     with progress_bar("scoring") as progress:

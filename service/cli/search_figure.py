@@ -1,4 +1,4 @@
-"""Figure of a search: accuracy against cost, and the best accuracy by number of trials."""
+"""Figure of a search: predictions against cost, and the best prediction by number of trials."""
 
 import io
 from collections.abc import Sequence
@@ -23,10 +23,11 @@ def search_figure(
     strata: Sequence[int | None],
     stratum_label: str | None,
     front: Sequence[TrialResult],
+    metric: str,
 ) -> bytes:
     """Draw the figure of a search as an SVG file with a background of its own.
 
-    Without costs, there is no plot of accuracy against cost.
+    Without costs, there is no plot against cost.
 
     Args:
         title: title of the figure.
@@ -34,6 +35,7 @@ def search_figure(
         strata: stratum of each trial; None in a space without features.
         stratum_label: name of the strata; None likewise.
         front: Pareto-optimal trials, by ascending FLOPs.
+        metric: name of the predicted metric in words, e.g. `accuracy`.
 
     Returns:
         The content of the file.
@@ -44,8 +46,8 @@ def search_figure(
         *left, right = figure.subplots(1, 2, width_ratios=(3, 2)) if has_costs else [figure.subplots()]
         figure.suptitle(title, x=0.01, ha="left", fontsize=9)
         for axes in left:
-            _plot_costs(axes, trials, strata, stratum_label, front)
-        _plot_progress(right, trials)
+            _plot_costs(axes, trials, strata, stratum_label, front, metric)
+        _plot_progress(right, trials, metric)
         svg = io.StringIO()
         figure.savefig(svg, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
     return svg.getvalue().encode()
@@ -57,6 +59,7 @@ def _plot_costs(
     strata: Sequence[int | None],
     stratum_label: str | None,
     front: Sequence[TrialResult],
+    metric: str,
 ) -> None:
     distinct = sorted(set(strata), key=lambda stratum: stratum or 0)
     for i, stratum in enumerate(distinct):
@@ -75,9 +78,9 @@ def _plot_costs(
         style: dict[str, Any] = {"lw": 1.0, "marker": "o", "ms": 3.4, "mfc": "none", "drawstyle": "steps-post"}
         axes.plot(x, y, color=LIGHT.ink, label="Pareto front", **style)
         _add_legend(axes)
-    axes.set_title("accuracy against cost")
+    axes.set_title(f"{metric} against cost")
     axes.set_xlabel("GFLOPs per forward pass of the probe batch")
-    axes.set_ylabel("predicted accuracy, %")
+    axes.set_ylabel(f"predicted {metric}, %")
     axes.grid(axis="both")
 
 
@@ -85,7 +88,7 @@ def _gigaflops(trial: TrialResult) -> float:
     return 1e-9 * (trial.flops or 0)
 
 
-def _plot_progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
+def _plot_progress(axes: Axes, trials: Sequence[TrialResult], metric: str) -> None:
     improvements: list[tuple[int, float, Interval]] = []
     for number, trial in enumerate(trials, start=1):
         if trial.accuracy is None or trial.interval is None:
@@ -98,11 +101,11 @@ def _plot_progress(axes: Axes, trials: Sequence[TrialResult]) -> None:
         numbers, accuracy, low, high = np.array([(i, value, ends.low, ends.high) for i, value, ends in steps]).T
         label = f"{100 * interval.level:.0f} % interval"
         axes.fill_between(numbers, 100 * low, 100 * high, step="post", color=LIGHT.muted, alpha=0.2, lw=0, label=label)
-        axes.plot(numbers, 100 * accuracy, color=LIGHT.series[0], drawstyle="steps-post", label="accuracy")
+        axes.plot(numbers, 100 * accuracy, color=LIGHT.series[0], drawstyle="steps-post", label=metric)
         _add_legend(axes)
-    axes.set_title("best accuracy")
+    axes.set_title(f"best {metric}")
     axes.set_xlabel("trials")
-    axes.set_ylabel("predicted accuracy, %")
+    axes.set_ylabel(f"predicted {metric}, %")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="y")
 

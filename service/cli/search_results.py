@@ -14,7 +14,7 @@ from rich.table import Table
 
 from common.atomic_files import write_atomically
 from common.extras import MissingExtraError, require_extra
-from ensemble.data.benchmark import stratum_label
+from ensemble.data.benchmark import metric_of, stratum_label
 from models import EncodedSpace, SearchSpace
 from search import SearchLog, TrialResult, pareto_front, sort_by_accuracy
 from service.cli.tables import number_table
@@ -61,6 +61,7 @@ def write_results(
 
     result = {
         **header,
+        "metric_label": metric_of(space).label,
         "stratum_label": stratum_label(space),
         "num_trials": len(trials),
         "num_failed": sum(trial.accuracy is None for trial in trials),
@@ -79,7 +80,9 @@ def write_results(
         typer.echo(f"NOTE: no search.svg: {error}", err=True)
         (folder / "search.svg").unlink(missing_ok=True)
     else:
-        contents["search.svg"] = search_figure(title, trials, strata, stratum_label(space), front)
+        contents["search.svg"] = search_figure(
+            title, trials, strata, stratum_label(space), front, metric_of(space).label
+        )
     for name, content in {**contents, "result.json": text}.items():
         write_atomically(folder / name, content)
     return result
@@ -87,9 +90,8 @@ def write_results(
 
 def best_trials(result: Mapping[str, Any]) -> Table:
     """Table of the best trials, with each of their warnings once below it."""
-    table = number_table(
-        "trial", "accuracy", "90 % interval", result["stratum_label"] or "stratum", "GFLOPs", "parameters"
-    )
+    metric, stratum = result["metric_label"], result["stratum_label"] or "stratum"
+    table = number_table("trial", metric, "90 % interval", stratum, "GFLOPs", "parameters")
     table.columns[2].no_wrap = True
     warnings: dict[str, list[str]] = {}
     for trial in result["best"]:

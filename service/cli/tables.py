@@ -6,13 +6,16 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 
+from ensemble.data.benchmark import metric_of
+from models import get_space
 from service.api.schemas import FailedItem, PredictedItem, PredictionResponse, ProxyScore, ScoreResponse
 
 
 def predictions(response: PredictionResponse, names: Sequence[str] | None = None) -> Table:
     """Return a table of the architectures, best first and failed ones last, with warnings as its caption."""
     strata = [] if response.stratum_label is None else [response.stratum_label]
-    table = number_table("architecture", *strata, "accuracy", "90 % interval", "percentile", "rank", "s")
+    metric = metric_of(get_space(response.space, **response.settings)).label
+    table = number_table("architecture", *strata, metric, "90 % interval", "percentile", "rank", "s")
     table.columns[2 + len(strata)].no_wrap = True
     notes = []
     for name, item in ranked(response, names):

@@ -11,7 +11,7 @@ import torch
 from cachetools import LRUCache
 
 from models import Architecture, BuildableSpace, ProbeBatch, SearchSpace, Shapes, require
-from models.batch_spec import BatchSpec
+from models.batch_spec import BatchSpec, make_batch_spec
 from proxies.runner import DEFAULT_REPEATS
 from service.storage.score_key import ScoreKey
 
@@ -139,7 +139,7 @@ def batch_spec(space: SearchSpace[Any], fields: Mapping[str, Any] | None = None)
     """
     if fields is None and not isinstance(space, BuildableSpace):
         return None
-    return require(space, BuildableSpace).task.batch_spec(**(fields or {}))
+    return make_batch_spec(require(space, BuildableSpace).task, fields or {})
 
 
 def _space_json(space: SearchSpace[Any]) -> str:

@@ -2,7 +2,7 @@
 
 import { byId, el, table } from "./dom.js";
 import { percent, withMinusSign } from "./format.js";
-import { metricName, taskText } from "./task.js";
+import { metricLabel, taskText } from "./task.js";
 
 const inPoints = (value) => (100 * value).toFixed(2);
 const COLUMNS = [
@@ -20,7 +20,7 @@ export function mountCard(store) {
     const { task, ensembles, spaces } = state;
     const card = task && ensembles[task.ensemble];
     const note = task ? `The server has no ensemble of ${taskText(task)}.` : "Not loaded yet.";
-    const elements = card ? cardElements(card, spaces[task.space], metricName(state)) : [el("p", { class: "muted" }, note)];
+    const elements = card ? cardElements(card, spaces[task.space], metricLabel(state)) : [el("p", { class: "muted" }, note)];
     content.replaceChildren(...elements);
   });
 }

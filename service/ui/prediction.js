@@ -4,7 +4,7 @@ import { announce, byId, el, showProblem, table } from "./dom.js";
 import { capitalized, count, number, percent, percentRange, withoutIndex } from "./format.js";
 import { currentPrediction } from "./live-prediction.js";
 import { editorOf } from "./spaces/index.js";
-import { metricName, taskText } from "./task.js";
+import { metricLabel, taskText } from "./task.js";
 
 const ANNOUNCEMENT_DELAY_MS = 900; // without an edit
 const OUTPUTS = ["accuracy", "compact-accuracy", "interval", "percentile", "source", "combiners"];
@@ -14,7 +14,7 @@ export function mountPrediction(store) {
 
   store.watch(["task"], (state) => {
     const { task } = state;
-    byId("prediction-heading").textContent = task && !task.ensemble ? "Prediction" : `Predicted ${metricName(state)}`;
+    byId("prediction-heading").textContent = task && !task.ensemble ? "Prediction" : `Predicted ${metricLabel(state)}`;
     byId("combiner-estimates").hidden = !task?.ensemble;
     byId("accuracy").hidden = Boolean(task) && !task.ensemble;
     showProblem(byId("ensemble-note"), task && !task.ensemble ? { message: ensembleNote(task) } : null);
@@ -27,7 +27,7 @@ export function mountPrediction(store) {
     }
     showProblem(byId("prediction-problem"), problem);
     clearTimeout(announcement);
-    const texts = item ? outputs(item, metricName(state), state.referenceSet) : {};
+    const texts = item ? outputs(item, metricLabel(state), state.referenceSet) : {};
     for (const id of OUTPUTS) byId(id).replaceChildren(texts[id] ?? "");
     byId("warnings").replaceChildren();
     if (!item) return;
@@ -35,7 +35,7 @@ export function mountPrediction(store) {
     byId("warnings").replaceChildren(...warnings);
     if (condition !== "current") return;
     document.body.dataset.ready = "true";
-    const parts = item.interval ? [`${capitalized(metricName(state))} ${texts.accuracy}`, texts.percentile] : [texts.source];
+    const parts = item.interval ? [`${capitalized(metricLabel(state))} ${texts.accuracy}`, texts.percentile] : [texts.source];
     if (warnings.length) parts.push(count(warnings.length, "warning"));
     announcement = setTimeout(() => announce(parts.join(", ")), ANNOUNCEMENT_DELAY_MS);
   });

@@ -20,9 +20,9 @@ export function ensembleNames({ spaces, ensembles }, space, settings) {
   return spaces[space].ensembles.filter((name) => isOfTask(ensembles[name]));
 }
 
-/** Name of the metric that the task's ensemble predicts, e.g. accuracy. */
-export function metricName({ task, ensembles }) {
-  return ensembles[task?.ensemble]?.task?.metric.name ?? "accuracy";
+/** Name in words of the metric that the task's ensemble predicts, e.g. accuracy. */
+export function metricLabel({ task, ensembles }) {
+  return ensembles[task?.ensemble]?.task?.metric.label ?? "accuracy";
 }
 
 /** True if the task's ensemble predicts from proxy scores; else they are shown beside its prediction. */

@@ -175,6 +175,17 @@ def test_coverage_far_from_the_nominal_level_is_a_limitation(
         assert limitations == [f"{sentence}.", f"{sentence} for number of layers 8."]
 
 
+def test_sentences_name_the_metric_in_words(ensemble: Ensemble, metrics: Metrics) -> None:
+    metrics["noise"] = {"std": 0.001, "spearman_ceiling": {"within_stratum": 0.6}}
+    proteins = {"space": "nas-bench-graph", "settings": {"dataset": "proteins"}, "metrics": metrics}
+    result = card(ensemble.manifest | proteins)
+    assert result["task"]["metric"] == {"name": "roc_auc", "label": "ROC-AUC", "low": 0.0, "high": 1.0}
+    text = "\n".join(result["limitations"])
+    assert text.count("ROC-AUC") == 3
+    assert "roc_auc" not in text
+    assert "accuracy" not in text
+
+
 def test_the_card_of_an_ensemble_with_its_own_evaluation(plain: Ensemble) -> None:
     result = card(plain.manifest)
     assert json.loads(json.dumps(result, allow_nan=False)) == result

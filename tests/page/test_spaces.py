@@ -162,7 +162,7 @@ def test_a_json_box_shows_the_errors_of_its_fields(
 
 def test_the_metric_of_the_ensemble_is_named(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     cards = api.get("/v1/ensembles").json()
-    cards["gcn-nas-ntu"]["task"]["metric"]["name"] = "ROC-AUC"
+    cards["gcn-nas-ntu"]["task"]["metric"] |= {"name": "roc_auc", "label": "ROC-AUC"}
     driver = open_page(url, wait=False)
     expect(driver.page.get_by_role("heading", name="Predicted accuracy", exact=True)).to_be_visible()
     driver.page.route("**/v1/ensembles", lambda route: route.fulfill(json=cards))

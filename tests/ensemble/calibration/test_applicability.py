@@ -182,6 +182,10 @@ def test_only_the_features_with_the_largest_excess_are_named(reference_set: Refe
     assert len(reasons) == MAX_NAMED_FEATURES + 1
     assert [reason.split(":")[0] for reason in reasons[:-1]] == ["zen", "network.S", "network.T"]
     assert reasons[-1] == "2 more features outside of the reference set's range"
+    del values["cost__log_flops"]
+    (mismatch,) = reference_set.mismatches(first_row(known, **values))
+    reasons = [reason for reason in mismatch.reasons if "structure is unlike" not in reason]
+    assert reasons[-1] == "1 more feature outside of the reference set's range"
     (described,) = reference_set.mismatches(first_row(known, **values), SPACE.describe_feature)
     reasons = [reason for reason in described.reasons if "structure is unlike" not in reason]
     assert [reason.split(":")[0] for reason in reasons[:-1]] == [

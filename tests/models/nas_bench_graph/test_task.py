@@ -16,7 +16,8 @@ CORA, PROTEINS = GraphTask(get_dataset("cora")), GraphTask(get_dataset("proteins
 
 def test_tasks_name_metric_and_outputs() -> None:
     assert (CORA.name, CORA.metric.name, CORA.num_outputs, CORA.sample_axis) == ("cora", "accuracy", 7, None)
-    assert (PROTEINS.name, PROTEINS.metric.name, PROTEINS.num_outputs) == ("proteins", "roc_auc", 112)
+    assert (PROTEINS.name, PROTEINS.num_outputs) == ("proteins", 112)
+    assert (PROTEINS.metric.name, PROTEINS.metric.label) == ("roc_auc", "ROC-AUC")
 
 
 def test_specifications_are_complete_and_make_the_task_s_batch() -> None:

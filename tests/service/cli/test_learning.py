@@ -133,3 +133,28 @@ def test_report_refuses_a_file_that_is_no_evaluation(table: Path, tmp_path: Path
     assert result.exit_code == 2
     assert "the JSON of `archrank evaluate --json`" in result.stderr
     assert not (tmp_path / "report").exists()
+
+
+def test_tables_name_the_metric_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHRANK_DEFAULT_ENSEMBLE", "proteins")
+    space, rng = get_space("nas-bench-graph", dataset="proteins"), np.random.default_rng(0)
+    sampled = {arch.key: arch for arch in (space.sample(rng) for _ in range(4 * ROWS))}
+    architectures = [space.to_json(arch) for arch in list(sampled.values())[:ROWS]]
+    rows = [{"architecture": arch, "accuracy": 0.7 + 0.002 * i} for i, arch in enumerate(architectures)]
+    (data := tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (body := tmp_path / "body.json").write_text(json.dumps({"architectures": architectures[:2]}))
+    task = ("--space", "nas-bench-graph", "--setting", "dataset=proteins")
+    assert "ROC-AUC 0.7000 to 0.7780" in archrank("benchmark", "validate", data, *task).stdout
+    folder = tmp_path / "ensembles"
+    fit = ("--benchmark", data, "--out", folder / "proteins", "--combiners", "ridge", "--folds", "2", "--jobs", "1")
+    search = ("--ensemble", "proteins", "--strategy", "random", "--budget", "3", "--out", tmp_path / "search")
+    for command in (
+        ("fit", *fit, *task),
+        ("predict", body, "--ensembles-dir", folder),
+        ("search", *search, "--ensembles-dir", folder),
+    ):
+        result = archrank(*command)
+        assert result.exit_code == 0, result.stderr
+        assert "ROC-AUC" in result.stdout
+        assert "accuracy" not in result.stdout
+    assert "predicted ROC-AUC, %" in (tmp_path / "search" / "search.svg").read_text()
