@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from common.atomic_files import write_atomically
 from ensemble import Benchmark, load_benchmark, load_scores
-from ensemble.evaluation.metrics import partial_spearman, prediction_metrics, spearman
+from ensemble.evaluation.metrics import partial_spearman, spearman
 from models import Architecture, BuildableSpace, get_space, require
 from models.batch_spec import BatchSpec
 from models.nas_bench_graph import NasBenchGraphArchitecture
@@ -130,8 +130,9 @@ def _correlation(kind: str, values: Array, accuracy: Array, strata: NDArray[np.i
         return spearman(values, accuracy)
     if kind == "partial_spearman":
         return partial_spearman(values, accuracy, strata)
-    metric: float | None = prediction_metrics(values, accuracy, strata, absolute=False)[kind]
-    return metric
+    within = [spearman(values[strata == stratum], accuracy[strata == stratum]) for stratum in np.unique(strata)]
+    known = [rho for rho in within if rho is not None]
+    return float(np.mean(known)) if known else None
 
 
 def tables(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
