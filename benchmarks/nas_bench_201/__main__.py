@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from scipy.stats import kendalltau
 
+from benchmarks.markdown import insert_tables
 from benchmarks.nas_bench_201 import agreement, figure, tables
 from benchmarks.nas_bench_201.material import POPULATIONS, SPLITS, Material, load_material, split_rows, twin_ceiling
-from common.atomic_files import json_line, write_atomically
+from common.atomic_files import json_line
 from ensemble.combiners.registry import BUILT_IN, CombinerInfo
 from ensemble.data.scores import drop_partial_row
 from models.nas_bench_201.macro import DATASETS
@@ -59,8 +60,7 @@ def main() -> None:
     fits = read_results(results)
     ceilings = {dataset: twin_ceiling(folder, dataset) for dataset in DATASETS}
     made = tables.make_tables(fits, ceilings) | {"agreement": agreement.make_table(folder, SCORES)}
-    page = args.out / "nas-bench-201.md"
-    write_atomically(page, tables.insert_tables(page.read_text(), made).encode())
+    insert_tables(args.out / "nas-bench-201.md", made)
     figure.write_figure(fits, ceilings, args.out / "figures")
 
 

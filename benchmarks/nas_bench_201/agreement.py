@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.nas_bench_201.tables import markdown, short
+from benchmarks.markdown import markdown
+from benchmarks.nas_bench_201.tables import short
 from ensemble.data.loading import load_benchmark
 from ensemble.data.scores import ScoreTable, load_scores
 from ensemble.evaluation.metrics import spearman

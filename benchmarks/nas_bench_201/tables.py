@@ -1,12 +1,12 @@
 """Tables of docs/nas-bench-201.md, from the finished fits alone."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from benchmarks.markdown import markdown
 from benchmarks.nas_bench_201.material import POPULATIONS, SPLITS
 from ensemble.combiners.registry import BUILT_IN
 from models.nas_bench_201.macro import DATASETS
@@ -54,25 +54,3 @@ def _ceiling_table(ceilings: Mapping[str, Mapping[str, float]]) -> str:
 
 def short(value: float) -> str:
     return f"{value:.3f}".replace("0.", ".", 1).replace("-", "−")
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def insert_tables(page: str, made: Mapping[str, str]) -> str:
-    """Replace every table between its marks, `<!-- table: name -->` and `<!-- end -->`.
-
-    Args:
-        page: Markdown.
-        made: tables by name.
-
-    Raises:
-        KeyError: a mark names no table.
-    """
-    return re.sub(
-        r"(<!-- table: (.+?) -->)\n.*?(<!-- end -->)",
-        lambda mark: f"{mark[1]}\n{made[mark[2]]}{mark[3]}",
-        page,
-        flags=re.DOTALL,
-    )

@@ -2,7 +2,8 @@
 
 python -m benchmarks.nas_bench_graph --benchmarks $ARCHRANK_BENCHMARKS [--only cora …]
 
-Each result is written as soon as it is known; a second run computes those that are missing. Training rows are drawn at
+Each result is written as soon as it is known; a second run computes those that are missing. With all of them, the
+tables of the page are written. Training rows are drawn at
 random, all other rows are the test rows:
 
 - learning curves of `rank_trees`, and of the baselines, by the number of training rows, mean of 5 draws (2 for other
@@ -22,11 +23,13 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
+from benchmarks.markdown import insert_tables
 from benchmarks.nas_bench_graph.measuring import ALL, CALIBRATED_SIZE, COMBINER, measure
-from benchmarks.nas_bench_graph.tables import DATASETS, DRAWS, OTHER_DRAWS, SIZES, tables
+from benchmarks.nas_bench_graph.tables import DATASETS, DRAWS, OTHER_DRAWS, SIZES, make_tables
 from common.atomic_files import write_atomically
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "nas-bench-graph-predictors.json"
+PAGE = RESULTS.with_name("graphs.md")
 Task = tuple[str, int, int]
 """Data set, number of training rows and number of the draw."""
 
@@ -49,7 +52,8 @@ def main() -> None:
         results.setdefault(task[0], {})[_key(task)] = numbers
         write_atomically(args.results, json.dumps(results, indent=1, sort_keys=True).encode() + b"\n")
         sys.stderr.write(f"{task}: {numbers[COMBINER]['spearman']:.3f}\n")
-    sys.stdout.write("\n".join(tables(results)))
+    if all(_key(task) in results.get(task[0], {}) for task in _tasks(DATASETS)):
+        insert_tables(PAGE, make_tables(results))
 
 
 def _tasks(datasets: Sequence[str]) -> Iterator[Task]:

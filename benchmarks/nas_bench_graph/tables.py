@@ -1,10 +1,11 @@
 """Tables of the results, Markdown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from benchmarks.markdown import markdown
 from benchmarks.nas_bench_graph.measuring import ALL, CALIBRATED_SIZE, COMBINER
 
 DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
@@ -14,41 +15,35 @@ PUBLISHED = (0.725, 0.874, 0.807, 0.885, 0.885, 0.905, 0.812, 0.911, 0.759)
 """Spearman's ρ of XGBoost with 80 % of all labels (log_file/*.log of github.com/susuxy/NAS-Bench-Graph)."""
 
 
-def tables(results: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of the tables, Markdown."""
-    yield f"Mean of {DRAWS} draws of {CALIBRATED_SIZE} training labels, tested on all others; ρ ± std over the draws."
-    yield ""
-    yield (
-        "| data set | ρ | τ | coverage of 90 % intervals | width, points | ρ, depth only | ρ, parameters only "
-        "| ρ, 90 % of the labels | ρ, published XGBoost, 80 % of the labels |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|"
+def make_tables(results: Mapping[str, Any]) -> dict[str, str]:
+    """Markdown tables by name: all numbers with 500 training labels, and learning curves."""
+    head = ("data set", "ρ", "τ", "coverage of 90 % intervals", "width, points", "ρ, depth only", "ρ, parameters only")
+    more = ("ρ, 90 % of the labels", "τ, 90 % of the labels", "ρ, published XGBoost, 80 % of the labels")
+    rows = [(*head, *more), ("---",) * len(head + more)]
     for dataset, published in zip(DATASETS, PUBLISHED, strict=True):
-        rows = results.get(dataset, {})
-        draws = _draws(rows, CALIBRATED_SIZE)
-        if not draws:
-            continue
+        draws = _draws(results[dataset], CALIBRATED_SIZE)
         ranked = [draw[COMBINER] for draw in draws]
+        calibrated = next(numbers for numbers in ranked if "coverage" in numbers)
         rho = [draw["spearman"] for draw in ranked]
-        everything = _mean(rows, ALL, COMBINER, "spearman")
         cells = [
             f"**{np.mean(rho):.3f}** ± {np.std(rho):.3f}",
             f"{np.mean([draw['kendall'] for draw in ranked]):.3f}",
-            f"{np.mean([draw['coverage'] for draw in ranked if 'coverage' in draw]):.1%}",
-            f"{100 * np.mean([draw['interval_width'] for draw in ranked if 'coverage' in draw]):.1f}",
-            *(_number(_mean(rows, CALIBRATED_SIZE, name, "spearman")) for name in ("stratum", "params")),
-            _number(everything),
+            f"{calibrated['coverage']:.1%}",
+            f"{100 * calibrated['interval_width']:.1f}",
+            *(_number(_mean(results[dataset], CALIBRATED_SIZE, name, "spearman")) for name in ("stratum", "params")),
+            *(_number(_mean(results[dataset], ALL, COMBINER, metric)) for metric in ("spearman", "kendall")),
             f"{published:.3f}",
         ]
-        yield f"| {dataset} | {' | '.join(cells)} |"
-    for metric, symbol in (("spearman", "ρ"), ("kendall", "τ")):
-        yield from ("", f"{symbol} of `{COMBINER}` by the number of training labels.", "")
-        yield f"| data set | {' | '.join(f'{size:,}' for size in SIZES)} |"
-        yield "|---" * (len(SIZES) + 1) + "|"
-        for dataset in (name for name in DATASETS if name in results):
-            values = [_number(_mean(results[dataset], size, COMBINER, metric)) for size in SIZES]
-            yield f"| {dataset} | {' | '.join(values)} |"
-    yield ""
+        rows.append((dataset, *cells))
+    made = {"predictors": markdown(rows)}
+    for metric, title in (("spearman", "learning curves, ρ"), ("kendall", "learning curves, τ")):
+        curves = [("data set", *(f"{size:,}" for size in SIZES)), ("---",) * (len(SIZES) + 1)]
+        curves += [
+            (dataset, *(_number(_mean(results[dataset], size, COMBINER, metric)) for size in SIZES))
+            for dataset in DATASETS
+        ]
+        made[title] = markdown(curves)
+    return made
 
 
 def _draws(rows: Mapping[str, Any], size: int) -> list[Any]:

@@ -2,11 +2,12 @@
 
 python -m benchmarks.graph_proxies score --benchmarks $ARCHRANK_BENCHMARKS [--graphs $ARCHRANK_DATASETS] [--only cora …]
 python -m benchmarks.graph_proxies correlate --benchmarks $ARCHRANK_BENCHMARKS
+python -m benchmarks.graph_proxies show
 
 `score` computes all proxies of 500 random architectures, the same on every data set, on a synthetic graph and, with
 `--graphs`, on a sample of the published one; it can be interrupted and resumed. `correlate` computes Spearman's ρ with
 the published test accuracy, over all architectures, within effective depth, and given depth (partial), each with a
-95 % bootstrap interval.
+95 % bootstrap interval, and writes the tables of docs/graphs.md with a figure, as `show` does.
 """
 
 import argparse
@@ -14,13 +15,15 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.graph_proxies.figure import write_figure
+from benchmarks.markdown import insert_tables, markdown
 from common.atomic_files import write_atomically
 from ensemble import Benchmark, load_benchmark, load_scores
 from ensemble.evaluation.metrics import partial_spearman, spearman
@@ -29,10 +32,12 @@ from models.batch_spec import BatchSpec
 from models.nas_bench_graph import NasBenchGraphArchitecture
 from service.cli.score_benchmark import score_benchmark
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SCORES = ROOT / "docs" / "data" / "nas-bench-graph-proxies"
 """Scores as CSV, one file for each data set and graph: key, then the feature of each proxy."""
 RESULTS = ROOT / "docs" / "data" / "nas-bench-graph-proxies.json"
+PAGE = ROOT / "docs" / "graphs.md"
+FIGURE = ROOT / "docs" / "figures" / "nas-bench-graph-proxies.svg"
 SPACE = "nas-bench-graph"
 DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
 GRAPHS = {
@@ -50,26 +55,35 @@ Array = NDArray[np.float64]
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("score", "correlate"))
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder with nas-bench-graph/<data set>.npz")
+    parser.add_argument("command", choices=("score", "correlate", "show"))
+    parser.add_argument("--benchmarks", type=Path, help="folder with nas-bench-graph/<data set>.npz")
     parser.add_argument("--graphs", type=Path, help="folder with graphs/<data set>.npz and planetoid/")
     parser.add_argument("--only", nargs="*", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--number", type=int, default=NUM_ARCHITECTURES)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
+    if args.command != "show" and args.benchmarks is None:
+        parser.error(f"{args.command} needs --benchmarks")
     if args.command == "score":
         for dataset in args.only:
             score(dataset, args.benchmarks, None, args.number, args.jobs)
             if args.graphs is not None and dataset in GRAPHS:
                 score(dataset, args.benchmarks, args.graphs / GRAPHS[dataset], args.number, args.jobs)
         return
+    if args.command == "correlate":
+        correlate(args.benchmarks)
+    results = json.loads(RESULTS.read_text())
+    write_figure(results, FIGURE)
+    insert_tables(PAGE, make_tables(results))
+
+
+def correlate(benchmarks: Path) -> None:
+    """Correlate all scores in `SCORES`, and write the results."""
     results = {
-        path.stem: correlations(path, _benchmark(args.benchmarks, path.stem.partition("-")[0]))
+        path.stem: correlations(path, _benchmark(benchmarks, path.stem.partition("-")[0]))
         for path in sorted(SCORES.glob("*.csv"))
     }
-    RESULTS.parent.mkdir(exist_ok=True)
     write_atomically(RESULTS, json.dumps(results, indent=1, sort_keys=True).encode() + b"\n")
-    sys.stdout.write("\n".join(tables(results)) + "\n")
 
 
 def score(dataset: str, benchmarks: Path, graph: Path | None, number: int, jobs: int) -> None:
@@ -135,23 +149,30 @@ def _correlation(kind: str, values: Array, accuracy: Array, strata: NDArray[np.i
     return float(np.mean(known)) if known else None
 
 
-def tables(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a table for each kind of graph: ρ overall / within depth / given depth, by proxy."""
-    for source, title in (("synthetic", "Synthetic graphs"), ("graph", "Published graphs")):
+def make_tables(results: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Markdown tables by name, one for each kind of graph: ρ overall / within depth / given depth, by proxy."""
+    made = {}
+    for source, title in (("synthetic", "proxies, synthetic graphs"), ("graph", "proxies, published graphs")):
         names = [name for name in DATASETS if f"{name}-{source}" in results]
-        if not names:
-            continue
         proxies = sorted({proxy for name in names for proxy in results[f"{name}-{source}"]} - {"depth"})
-        yield f"\n{title}:\n\n| proxy | {' | '.join(names)} |\n|---|{'---|' * len(names)}"
-        for proxy in ("depth", *proxies):
-            cells = (_cell(results[f"{name}-{source}"].get(proxy)) for name in names)
-            yield f"| `{proxy}` | {' | '.join(cells)} |"
+        rows = [["proxy", *names], ["---"] * (len(names) + 1)]
+        rows += [
+            [f"`{proxy}`", *(_cell(results[f"{name}-{source}"].get(proxy)) for name in names)]
+            for proxy in ("depth", *proxies)
+        ]
+        made[title] = markdown(rows)
+    return made
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
-    return " / ".join("–" if row[kind][0] is None else f"{row[kind][0]:.2f}" for kind in KINDS)
+    return " / ".join("–" if row[kind][0] is None else _rounded(row[kind][0]) for kind in KINDS)
+
+
+def _rounded(rho: float) -> str:
+    text = f"{rho:.2f}".replace("0.", ".", 1)
+    return ".00" if text == "-.00" else text.replace("-", "−")
 
 
 def _benchmark(folder: Path, dataset: str) -> Benchmark:

@@ -1,0 +1,1 @@
+"""Correlations of zero-cost proxies with accuracy on NAS-Bench-Graph."""
