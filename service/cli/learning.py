@@ -32,7 +32,7 @@ def validate(path: BenchmarkArgument, space: Space = None, setting: SettingField
     from ensemble import load_benchmark
     from ensemble.data.benchmark import metric_of
 
-    benchmark = load_benchmark(path, chosen_space(space, setting) or default_space())
+    benchmark = load_benchmark(path, chosen_space(space, setting))
     low, high, metric = benchmark.accuracy.min(), benchmark.accuracy.max(), metric_of(benchmark.space).label
     typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, {metric} {low:.4f} to {high:.4f}")
     typer.echo(f"published scores: {', '.join(benchmark.proxies) or 'none'}")
@@ -57,6 +57,7 @@ def score_benchmark(
 ) -> None:
     """Compute the proxy scores of a benchmark; can be interrupted and resumed."""
     from common.atomic_files import check_new_file
+    from ensemble.data.loading import published_space
     from models import BuildableSpace, require
     from models.batch_spec import make_batch_spec
     from service.cli import score_benchmark as scoring
@@ -64,7 +65,7 @@ def score_benchmark(
 
     check_new_file(out)
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
-    scored_space = chosen_space(space, setting) or default_space()
+    scored_space = chosen_space(space, setting) or published_space(path) or default_space()
     spec = make_batch_spec(require(scored_space, BuildableSpace).task, parse_fields("batch", batch))
     device_type = find_device(device or "auto").type
     jobs = jobs or (1 if device_type == "cuda" else CORES)
@@ -214,7 +215,7 @@ def _load(
     from service.settings import SHIPPED
 
     if scores is None:
-        trained = load_benchmark(benchmark, space or default_space())
+        trained = load_benchmark(benchmark, space)
         shipped = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
         table = load_scores(shipped) if shipped.is_file() else None
         if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():

@@ -33,3 +33,19 @@ def test_evaluate_reads_a_table_of_nas_bench_graph(tmp_path: Path, caplog: pytes
     result = CliRunner().invoke(app, ["evaluate", "--benchmark", str(path), "--space", space.name, *wrong])
     assert result.exit_code != 0
     assert "another data set" in result.stderr
+
+
+def test_the_name_of_a_published_table_implies_space_and_data_set(tmp_path: Path) -> None:
+    space = NasBenchGraph("photo")
+    arch = space.sample(np.random.default_rng(0))
+    path, scores = tmp_path / "photo.bench", tmp_path / "scores.jsonl"
+    table = {int(arch.digits): {"perf": 0.9, "para": np.float64(space.cost(arch).params / 1e6)}}
+    path.write_bytes(pickle.dumps(table, protocol=3))
+    result = CliRunner().invoke(app, ["benchmark", "validate", str(path)])
+    assert result.exit_code == 0, result.output
+    assert f"1 architectures of {space.name}" in result.output
+    options = ["--proxies", "params", "--jobs", "1", "--device", "cpu"]
+    result = CliRunner().invoke(app, ["benchmark", "score", str(path), "--out", str(scores), *options])
+    assert result.exit_code == 0, result.output
+    header = json.loads(scores.read_text().splitlines()[0])
+    assert (header["space"], header["settings"]) == (space.name, space.settings)
