@@ -114,9 +114,9 @@ DESCRIPTIONS: tuple[tuple[str, str], ...] = (
     (r"paths\.length\.max", "number of edges of the longest path"),
     (r"paths\.length\.min", "number of edges of the shortest path"),
     (r"paths\.only\.(.+)", r"number of paths with only \1"),
-    (r"paths\.(\w+)\.max", r"most \1 on a path"),
-    (r"paths\.(\w+)\.min", r"fewest \1 on a path"),
-    (r"paths\.(\w+)\.sum", r"number of \1 on all paths together"),
+    (r"paths\.(\w+)\.max", r"most \1 on a path (-1 without a path)"),
+    (r"paths\.(\w+)\.min", r"fewest \1 on a path (-1 without a path)"),
+    (r"paths\.(\w+)\.sum", r"number of \1 on all paths together (-1 without a path)"),
     (r"node(\d)\.in\.(\w+)", r"number of \2 into node \1"),
     (r"node(\d)\.out\.(\w+)", r"number of \2 out of node \1"),
 )
