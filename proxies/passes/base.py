@@ -16,7 +16,7 @@ from models.protocols import HasFeatureUnit, HasTopology, HasUnits, offers
 from proxies.base import Need, NotApplicableError
 from proxies.passes.batch import Batch, evenly_spaced
 from proxies.passes.copies import in_double, is_modified, working_copy
-from proxies.passes.row_gradients import row_gradients
+from proxies.passes.row_gradients import depends_on, row_gradients
 from proxies.passes.trace import ForwardTrace, trace_forward
 from proxies.passes.weights import weight_names
 from proxies.time_limit import TimeLimitError
@@ -351,8 +351,11 @@ def input_gradient(logits: Tensor, x: Tensor, batch: Batch, calls: Sequence["Tap
         calls: calls of layers that a tape has recorded, which make it faster.
 
     Raises:
+        ValueError: the output does not depend on the data, or not differentiably.
         NotApplicableError: rows of the graph's data are not rows of the output.
     """
+    if not depends_on(logits, x):
+        raise ValueError("the output has no gradient with respect to the input")
     if batch.has_samples:
         return torch.autograd.grad(logits.sum(), x, retain_graph=True)[0]
     check_same_rows(x, logits, "the data")
