@@ -259,9 +259,10 @@ def forward_logits(network: nn.Module, batch: Batch, x: Tensor | None = None) ->
     logits = network(*batch.arguments(x))
     if not isinstance(logits, Tensor):
         raise TypeError(f"the network gives a {type(logits).__name__}, where logits (N, classes) are needed")
-    count = len(batch.x) if batch.has_samples else len(batch.y) if batch.rows is None else None
+    count = batch.expected_rows
     if logits.ndim != 2 or (count is not None and len(logits) != count):
-        rows = f"{len(batch.x)} samples" if batch.has_samples else f"a graph with {len(batch.y)} labels"
+        labels = len(batch.y) if count is None else count
+        rows = f"{count} samples" if batch.has_samples else f"a graph with {labels} labels"
         raise ValueError(f"the network gives {tuple(logits.shape)} for {rows}, where (N, classes) is needed")
     if batch.rows is not None and int(batch.rows.max()) >= len(logits):
         raise ValueError(f"row {int(batch.rows.max())} has a label, and the network gives {len(logits)} rows")
