@@ -43,7 +43,7 @@ class BatchSpec(BaseModel, ABC):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "batch"
-            raise BatchError(field, first["input"], first["msg"]) from error
+            raise BatchError(field, first["input"], first["msg"].removeprefix("Input should be ")) from error
 
     @abstractmethod
     def make(self, task: Task) -> ProbeBatch:

@@ -1,5 +1,7 @@
 """Registry of search spaces: those built in, then plug-ins of the entry point group `archrank.spaces`."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, overload
@@ -67,8 +69,8 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Any]:
         `models.base`.
 
     Raises:
-        UnknownNameError: no space has this name.
-        InputError: the space does not take a setting, or not this value of it.
+        UnknownNameError: no space has this name, or the space has no setting of a name.
+        InputError: the space does not take this value of a setting, or lacks one.
 
     Example:
         >>> from models import get_space
@@ -81,8 +83,20 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Any]:
     """
     for info in space_infos():
         if info.name == name:
+            _check_settings(info, settings)
             try:
                 return info.kind(**settings)
             except TypeError as error:
                 raise InputError("settings", settings, f"the settings of {name} ({error})") from error
     raise UnknownNameError("space", name, space_names())
+
+
+def _check_settings(info: SpaceInfo, settings: Mapping[str, Any]) -> None:
+    """Check names of settings. Raises `UnknownNameError`."""
+    parameters = inspect.signature(info.kind).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters) and "self" not in settings:
+        return
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    for name in settings:
+        if name not in known:
+            raise UnknownNameError(f"setting of {info.name}", name, known)

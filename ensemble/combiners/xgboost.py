@@ -82,6 +82,8 @@ class Boosting(Combiner):
     def set_state(self, state: State) -> Self:
         """Restore the fitted state."""
         super().set_state(state)
+        if not state.blobs["booster.ubj"]:  # which would end the process
+            raise ValueError("the trees are missing")
         self.booster_ = Booster({"nthread": 1})
         self.booster_.load_model(bytearray(state.blobs["booster.ubj"]))
         if self.booster_.num_features() != self.n_features_in_:

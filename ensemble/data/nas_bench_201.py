@@ -26,6 +26,8 @@ PROXIES = (
 """Published proxies; parameters and FLOPs in millions."""
 LOGARITHMS = ("synflow",)
 """Proxies that were published as their natural logarithm, or as 0 where the score is 0."""
+MAX_LOG = 709.0
+"""Largest logarithm whose score is a number."""
 FAILED = (-1e8, -math.inf)
 """Published in place of a score that could not be computed."""
 ACCURACIES = "accuracy.csv"
@@ -76,6 +78,8 @@ def _accuracies(path: Path, column: str) -> dict[str, float]:
         percent = _number(record, column, place)
         if percent is None:
             raise BenchmarkError(f"{place}, {column}", record.get(column), "an accuracy in percent")
+        if record["ops"] in accuracies:
+            raise BenchmarkError(f"{place}, ops", record["ops"], "each architecture once")
         accuracies[record["ops"]] = percent
     return accuracies
 
@@ -85,6 +89,8 @@ def _scores(record: Record, place: str) -> Mapping[str, float | None]:
     scores = {name: None if score in FAILED else score for name, score in scores.items()}
     for name in LOGARITHMS:
         if (logarithm := scores.get(name)) is not None:
+            if logarithm > MAX_LOG:
+                raise BenchmarkError(f"{place}, {name}", logarithm, f"a logarithm up to {MAX_LOG:g}")
             scores[name] = math.exp(logarithm) if logarithm else None
     return scores
 
@@ -106,13 +112,16 @@ def _records(path: Path) -> list[tuple[str, Record]]:
         records = [(f"{path.name} line {reader.line_num}", record) for record in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise BenchmarkError(path.name, str(error), "comma-separated values in UTF-8") from error
-    if "ops" not in (reader.fieldnames or ()):
+    columns = reader.fieldnames or ()
+    if "ops" not in columns:
         raise BenchmarkError(f"{path.name} line 1, ops", reader.fieldnames, "a header line with the column ops")
+    if len(set(columns)) < len(columns):
+        raise BenchmarkError(f"{path.name} line 1", list(columns), "each column once")
     if not records:
         raise BenchmarkError(path.name, "no rows", "at least one")
     for place, record in records:
         if None in record or None in record.values():
-            raise BenchmarkError(place, list(record.values()), f"{len(reader.fieldnames or ())} values")
+            raise BenchmarkError(place, list(record.values()), f"{len(columns)} values")
     return records
 
 

@@ -16,7 +16,7 @@ from models.protocols import HasFeatureUnit, HasTopology, HasUnits, offers
 from proxies.base import Need, NotApplicableError
 from proxies.passes.batch import Batch, evenly_spaced
 from proxies.passes.copies import in_double, is_modified, working_copy
-from proxies.passes.row_gradients import row_gradients
+from proxies.passes.row_gradients import depends_on, row_gradients
 from proxies.passes.trace import ForwardTrace, trace_forward
 from proxies.passes.weights import weight_names
 from proxies.time_limit import TimeLimitError
@@ -259,9 +259,10 @@ def forward_logits(network: nn.Module, batch: Batch, x: Tensor | None = None) ->
     logits = network(*batch.arguments(x))
     if not isinstance(logits, Tensor):
         raise TypeError(f"the network gives a {type(logits).__name__}, where logits (N, classes) are needed")
-    count = len(batch.x) if batch.has_samples else len(batch.y) if batch.rows is None else None
+    count = batch.expected_rows
     if logits.ndim != 2 or (count is not None and len(logits) != count):
-        rows = f"{len(batch.x)} samples" if batch.has_samples else f"a graph with {len(batch.y)} labels"
+        labels = len(batch.y) if count is None else count
+        rows = f"{count} samples" if batch.has_samples else f"a graph with {labels} labels"
         raise ValueError(f"the network gives {tuple(logits.shape)} for {rows}, where (N, classes) is needed")
     if batch.rows is not None and int(batch.rows.max()) >= len(logits):
         raise ValueError(f"row {int(batch.rows.max())} has a label, and the network gives {len(logits)} rows")
@@ -351,8 +352,11 @@ def input_gradient(logits: Tensor, x: Tensor, batch: Batch, calls: Sequence["Tap
         calls: calls of layers that a tape has recorded, which make it faster.
 
     Raises:
+        ValueError: the output does not depend on the data, or not differentiably.
         NotApplicableError: rows of the graph's data are not rows of the output.
     """
+    if not depends_on(logits, x):
+        raise ValueError("the output has no gradient with respect to the input")
     if batch.has_samples:
         return torch.autograd.grad(logits.sum(), x, retain_graph=True)[0]
     check_same_rows(x, logits, "the data")

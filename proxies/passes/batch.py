@@ -27,12 +27,21 @@ class Batch:
             independent.
         has_samples: True if samples are independent and lie along the first dimension of every argument and of the
             output: the batch can be divided. False if rows exchange messages, as the nodes of one graph do: it cannot.
+        num_rows: number of rows of the output where each had a label before labels were selected; None where unknown.
     """
 
     inputs: tuple[Tensor, ...]
     y: Tensor
     rows: Tensor | None = None
     has_samples: bool = True
+    num_rows: int | None = None
+
+    @property
+    def expected_rows(self) -> int | None:
+        """Number of rows that the output must have; None where any that has the labelled rows will do."""
+        if self.has_samples:
+            return len(self.x)
+        return len(self.y) if self.rows is None else self.num_rows
 
     @property
     def x(self) -> Tensor:
@@ -88,7 +97,7 @@ class Batch:
     def with_labels(self, index: Sequence[int]) -> "Batch":
         """Return the same arguments with some of the labels. Not for independent samples."""
         rows = torch.arange(len(self.y), device=self.y.device) if self.rows is None else self.rows
-        return replace(self, y=self.y[list(index)], rows=rows[list(index)])
+        return replace(self, y=self.y[list(index)], rows=rows[list(index)], num_rows=self.expected_rows)
 
 
 def evenly_spaced(total: int, number: int) -> list[int]:

@@ -35,6 +35,11 @@ def row_gradients(logits: Tensor, x: Tensor, rows: Sequence[int], calls: Sequenc
     return torch.stack(gradients)
 
 
+def depends_on(output: Tensor, x: Tensor) -> bool:
+    """Return True if the autograd graph of an output leads to the leaf x."""
+    return any(getattr(node, "variable", None) is x for node, _ in _edges(output.grad_fn))
+
+
 def _linear_readers(logits: Tensor, x: Tensor, calls: Sequence["TapedCall"]) -> list["TapedCall"]:
     """Return the linear layers that take the data, a matrix; none if anything else reads it."""
     inputs = {call.x.grad_fn: call for call in calls if call.x.ndim == 2 and call.is_linear}

@@ -178,13 +178,16 @@ class Tape(FunctionMode):
         self, loss: Tensor, create_graph: bool = False, retain_graph: bool | None = None
     ) -> list[BackwardRecord]:
         """Return ∂loss/∂z of each call that the loss depends on; with `create_graph` also ∂loss/∂x, differentiable."""
-        zs = [call.z for call in self.calls]
-        xs = [call.x for call in self.calls] if create_graph else []
+        calls = [call for call in self.calls if call.z.requires_grad]
+        if not calls or not loss.requires_grad:
+            return []
+        zs = [call.z for call in calls]
+        xs = [call.x for call in calls if call.x.requires_grad] if create_graph else []
         grads = torch.autograd.grad(loss, zs + xs, None, retain_graph, create_graph, allow_unused=True)
-        pairs = zip(grads, grads[len(zs) :] or [None] * len(zs), strict=False)
+        by_x = dict(zip(xs, grads[len(zs) :], strict=True))
         return [
-            BackwardRecord(call, grad_output, grad_input)
-            for call, (grad_output, grad_input) in zip(self.calls, pairs, strict=True)
+            BackwardRecord(call, grad_output, by_x.get(call.x))
+            for call, grad_output in zip(calls, grads, strict=False)
             if grad_output is not None
         ]
 
@@ -200,20 +203,27 @@ class Tape(FunctionMode):
         b = None if bias is None else bias.detach()
         convolution_options = convolution.ConvolutionOptions.from_arguments(weight.shape[2:], *options, **named)
         z = convolution.forward(x, w, convolution_options, b, self._backward_in)
-        self.calls.append(TapedCall(x, weight, z, b, convolution_options))
+        self.calls.append(TapedCall(x, weight, _differentiable(z, weight), b, convolution_options))
         return z
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
         x, b = input.view_as(input), None if bias is None else bias.detach()
         z = functional.linear(x, weight.detach(), b)
-        self.calls.append(TapedCall(x, weight, z, b))
+        self.calls.append(TapedCall(x, weight, _differentiable(z, weight), b))
         return z
 
     def _multiply(self, product: Product) -> Tensor:
         x = product.x.view_as(product.x)
         z = product.apply(x, product.weight.detach())
-        self.calls.append(TapedCall(x, product.weight, z, None, product=product))
+        self.calls.append(TapedCall(x, product.weight, _differentiable(z, product.weight), None, product=product))
         return product.added(z)
+
+
+def _differentiable(z: Tensor, weight: Tensor) -> Tensor:
+    """Return z, as a leaf that requires gradients where only the weight, which is detached, gives it one."""
+    if weight.requires_grad and not z.requires_grad and torch.is_grad_enabled():
+        z.requires_grad_()
+    return z
 
 
 def gather_by_weight(
@@ -226,13 +236,13 @@ def gather_by_weight(
         used: weights of the calls, computed from parameters.
         gradients: ∂/∂W by weight in `used`.
     """
+    if not used:
+        return []
     grads = torch.autograd.grad(used, weights, gradients, allow_unused=True, retain_graph=True)
     return [WeightGradient(w.detach(), g) for w, g in zip(weights, grads, strict=True) if g is not None]
 
 
 def weight_gradients(weights: Sequence[Tensor], records: Sequence[BackwardRecord]) -> list[WeightGradient]:
     """Return ∂loss/∂W of the parameters that the recorded calls use."""
-    used, gradients = zip(
-        *((call.weight, call.weight_gradient(grad_output)) for call, grad_output, _ in records), strict=True
-    )
-    return gather_by_weight(weights, used, gradients)
+    gradients = [call.weight_gradient(grad_output) for call, grad_output, _ in records]
+    return gather_by_weight(weights, [record.call.weight for record in records], gradients)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from proxies.base import Need
+from proxies.base import EMPTY_REASONS, Need
 from proxies.passes.base import (
     Measurement,
     Pass,
@@ -62,13 +62,12 @@ class TrainingPass(Pass):
         if Need.OUTPUT_GRADIENTS in needs:
             yield Need.OUTPUT_GRADIENTS, attempt(lambda: _output_gradients(records, logits, batch))
         if needs & {Need.GRADIENTS, Need.CURVATURE}:
-            used, gradients = zip(
-                *((call.weight, call.weight_gradient(grad_output)) for call, grad_output, _ in records), strict=True
-            )
+            used = [record.call.weight for record in records]
+            gradients = [call.weight_gradient(grad_output) for call, grad_output, _ in records]
             if Need.GRADIENTS in needs:
                 yield Need.GRADIENTS, gather_by_weight(inputs.weights(network), used, gradients)
             if Need.CURVATURE in needs:
-                yield Need.CURVATURE, _curvature(records, gradients)
+                yield Need.CURVATURE, attempt(lambda: _curvature(records, gradients))
 
 
 def _output_gradients(records: Sequence[BackwardRecord], logits: Tensor, batch: Batch) -> list[OutputGradient]:
@@ -92,12 +91,19 @@ def _curvature(records: Sequence[BackwardRecord], directions: Sequence[Tensor]) 
     and nothing else: z without its bias, and ∂L/∂x. The derivative is the sum of the inner products of these tensors
     with the slopes of ⟨v, ∇L⟩ towards them. It takes four forward passes, and no second derivative of a weight
     gradient.
+
+    Raises:
+        ArithmeticError: the loss has no second derivative by any weight.
     """
     products = [call.apply(v) for (call, _, _), v in zip(records, directions, strict=True)]
     zs, grads_z = [call.z for call, _, _ in records], [grad_output for _, grad_output, _ in records]
     grads_x = [grad_input for _, _, grad_input in records if grad_input is not None]
-    cotangents = [tensor.detach() for tensor in [*products, *grads_z]]
-    slopes = torch.autograd.grad([*grads_z, *products], [*zs, *grads_x], cotangents, allow_unused=True)
+    pairs = [*zip(grads_z, products, strict=True), *zip(products, grads_z, strict=True)]
+    varying = [(output, cotangent.detach()) for output, cotangent in pairs if output.requires_grad]
+    if not varying:
+        raise ArithmeticError(EMPTY_REASONS[Need.GRADIENTS])
+    outputs, cotangents = zip(*varying, strict=True)
+    slopes = torch.autograd.grad(outputs, [*zs, *grads_x], cotangents, allow_unused=True)
     parts = [
         call.inner_product(slope) for (call, _, _), slope in zip(records, slopes, strict=False) if slope is not None
     ]

@@ -164,6 +164,14 @@ def test_numbers_of_another_type_are_refused(folder: Path) -> None:
             Ensemble.load(folder)
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"{L"], ids=str)
+def test_models_of_other_libraries_that_are_broken(folder: Path, content: bytes) -> None:
+    manifest, state = load_artifact(folder)
+    save_artifact(folder, manifest, State(state.arrays, {**state.blobs, sorted(state.blobs)[0]: content}))
+    with pytest.raises(ArtifactError, match="do not make an ensemble"):
+        Ensemble.load(folder)
+
+
 def test_additional_files_are_refused(folder: Path) -> None:
     (folder / "extra.pkl").touch()
     with pytest.raises(ArtifactError, match=r"does not name: extra\.pkl"):

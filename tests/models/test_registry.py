@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import BatchError
 from common.plugins import PluginWarning
 from models import UnknownNameError, get_space, space_names
 from models.registry import BUILT_IN, ENTRY_POINTS, space_infos
@@ -60,3 +61,17 @@ def test_a_wrong_plugin_is_named_and_the_other_spaces_work(install: Any, name: s
     assert get_space("gcn-nas").name == "gcn-nas"
     with pytest.raises(UnknownNameError, match="another-name"):
         get_space("another-name")
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("gcn-nas", "skeleton, num_persons, num_classes"), ("nas-bench-201", "dataset")]
+)
+@pytest.mark.parametrize("setting", ["depth", "self", "größe"])
+def test_a_setting_that_a_space_does_not_have(name: str, known: str, setting: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"^setting of {name}: got '{setting}'; allowed: one of {known}$"):
+        get_space(name, **{setting: 1})
+
+
+def test_values_of_a_batch_are_named_as_allowed() -> None:
+    with pytest.raises(BatchError, match=r"^batch_size: got 0; allowed: greater than or equal to 1$"):
+        get_space("nas-bench-201").task.batch_spec(batch_size=0)  # type: ignore[attr-defined]

@@ -202,3 +202,11 @@ def test_independent_samples_without_a_label_are_left_out() -> None:
     layer, y = nn.Linear(FEATURES, CLASSES).double(), Y[:2]
     some = score(layer, X, y, rows=torch.tensor([3, 5]))
     assert some["snip"].value == score(layer, X[[3, 5]], y)["snip"].value
+
+
+def test_without_rows_every_row_has_a_label() -> None:
+    names = ["grad_norm", "grad_sign", "zico", "epe_nas", "jacov", "nwot"]
+    some = score(Graph().double(), (X, EDGES), Y, names, sample_axis=None)
+    assert {name: s.status for name, s in some.items()} == dict.fromkeys(names, "failed")
+    all_of_them = score(Graph().double(), (X, EDGES), Y.repeat(2), names, sample_axis=None)
+    assert {s.status for s in all_of_them.values()} == {"ok"}

@@ -71,6 +71,9 @@ def test_the_published_tables(benchmark_folder: Path) -> None:
         ("ops,dataset,c10\n421211,cifar100,90\n", "table.csv, dataset: got 'cifar10'"),
         ("ops,zen\n333333,1\n", "table.csv line 2, ops: got '333333'; allowed: an architecture that accuracy.csv has"),
         ('ops,c10\n"421211,90\n', "comma-separated values"),
+        ("ops,c10,c10\n421211,90,80\n", "table.csv line 1: got .*each column once"),
+        ("ops,c10,synflow\n421211,90,710\n", "table.csv line 2, synflow: got 710.0; allowed: a logarithm up to 709"),
+        ("ops,c10,synflow\n421211,90,inf\n", "table.csv line 2, synflow: got inf; allowed: a logarithm up to 709"),
     ],
 )
 def test_malformed_tables_are_refused(folder: Path, text: str, message: str) -> None:
@@ -83,4 +86,10 @@ def test_malformed_tables_are_refused(folder: Path, text: str, message: str) -> 
 def test_scores_without_accuracies_are_refused(folder: Path) -> None:
     (folder / "accuracy.csv").unlink()
     with pytest.raises(BenchmarkError, match=r"scores\.csv, c10: got None; allowed: accuracies"):
+        load_benchmark(folder / "scores.csv", space())
+
+
+def test_an_architecture_has_one_accuracy(folder: Path) -> None:
+    (folder / "accuracy.csv").write_text(ACCURACY + "2,421211,90,60,30\n")
+    with pytest.raises(BenchmarkError, match=r"accuracy\.csv line 4, ops: got '421211'; .*each .* once"):
         load_benchmark(folder / "scores.csv", space())
