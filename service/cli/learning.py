@@ -32,7 +32,7 @@ def validate(path: BenchmarkArgument, space: Space = None, setting: SettingField
     from ensemble import load_benchmark
     from ensemble.data.benchmark import metric_of
 
-    benchmark = load_benchmark(path, chosen_space(space, setting) or default_space())
+    benchmark = load_benchmark(path, chosen_space(space, setting))
     low, high, metric = benchmark.accuracy.min(), benchmark.accuracy.max(), metric_of(benchmark.space).label
     typer.echo(f"{len(benchmark)} architectures of {benchmark.space.name}, {metric} {low:.4f} to {high:.4f}")
     typer.echo(f"published scores: {', '.join(benchmark.proxies) or 'none'}")
@@ -214,10 +214,10 @@ def _load(
     from service.settings import SHIPPED
 
     if scores is None:
-        trained = load_benchmark(benchmark, space or default_space())
+        trained = load_benchmark(benchmark, space)
         shipped = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
         table = load_scores(shipped) if shipped.is_file() else None
-        if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():
+        if table is None or not table.covers(trained):
             return trained, None, None
         typer.echo(f"using the scores in {shipped}", err=True)
         return trained, table, shipped
