@@ -1,6 +1,6 @@
 """Train a `nas-bench-graph` architecture on its real graph by the benchmark's protocol.
 
-    python -m benchmarks.train_graph --dataset cora --key 88811 --data ../shared/datasets/planetoid --seeds 3
+    python -m benchmarks.train_graph --dataset cora --key 88811 --data $ARCHRANK_DATASETS/planetoid --seeds 3
 
 Prints the test accuracy at the first epoch of the best validation accuracy, for each seed. The split of cora, citeseer
 and pubmed is the public one; of the others 20 nodes a class for training and 30 for validation are drawn by the seed.

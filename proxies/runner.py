@@ -77,11 +77,10 @@ def score(
 
     Example:
         >>> from models import get_space
-        >>> from models.gcn_nas.batches import synthetic_batch
         >>> from proxies import score
         >>> space = get_space("gcn-nas")
         >>> network = space.build(space.parse([["L2", "S"], ["L", "T"], ["L3", "ST"], ["L4n"]]), seed=0)
-        >>> batch = synthetic_batch(space.task, batch_size=4, frames=8)
+        >>> batch = space.task.synthetic_batch(batch_size=4, frames=8)
         >>> scores = score(network, batch.x, batch.y, proxies=["params", "zen"])
         >>> scores["params"].value
         2400948.0

@@ -1,6 +1,6 @@
 """Combiners and proxies on NAS-Bench-201.
 
-    python -m benchmarks.nas_bench_201 --benchmarks ../shared/benchmarks --out docs
+    python -m benchmarks.nas_bench_201 --benchmarks $ARCHRANK_BENCHMARKS --out docs
 
 Fits every combiner to n architectures with published proxy scores and measures Kendall's τ on others, for two
 populations, three kinds of test, and several draws; compares our proxy scores with the published ones; writes

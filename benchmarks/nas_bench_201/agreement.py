@@ -16,11 +16,11 @@ Column = NDArray[np.float64]
 AGREES = 0.95
 """Smallest Spearman's ρ at which two rankings are said to agree."""
 REASONS: dict[str, str] = {
-    "epe_nas": "correlations within the classes of one batch: depends on images, labels and batch size",
-    "grasp": "a signed sum of second derivatives: depends on weights and images",
-    "jacov": "eigenvalues of an N × N correlation matrix: depends on images and batch size",
-    "l2_norm": "counts convolutions; among as many, the random weights decide",
-    "plain": "a signed sum whose sign the random weights and labels decide",
+    "epe_nas": "chance, and other images: two of our seeds agree little, and better than with photographs",
+    "grasp": "chance: two of our seeds agree no better",
+    "jacov": "chance: two of our seeds agree no better",
+    "l2_norm": "chance: it counts convolutions, and weights decide among as many; two of our seeds agree hardly better",
+    "plain": "chance: two of our seeds agree no better",
     "sed": "not applicable: the network states no topology",
 }
 """Reasons for a difference, by proxy."""

@@ -1,9 +1,10 @@
 """Random forest and extremely randomized trees."""
 
-from functools import cached_property
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
+from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
@@ -13,6 +14,8 @@ from ensemble.rowwise import row_sums
 
 CHUNK_ROWS = 512
 """Rows predicted at once: limits the scratch memory to about 2 MB, which fits the processor's cache."""
+MAX_FORESTS_WITH_PATHS = 4
+"""Forests whose decision paths, some 30 MB each, a process keeps: those that it explained last."""
 
 
 class Forest(Combiner):
@@ -92,19 +95,7 @@ class Forest(Combiner):
 
     def contributions(self, X: Array) -> Array:
         """Path-dependent Shapley values, (m, d + 1)."""
-        return self._paths.contributions(self._check_input(X).astype(np.float32))
-
-    @cached_property
-    def _paths(self) -> DecisionPaths:
-        return DecisionPaths.from_nodes(
-            self.roots_,
-            self.feature_,
-            self.threshold_,
-            self.children_left_,
-            self.children_right_,
-            self.value_ / len(self.roots_),
-            self.weighted_n_node_samples_.astype(np.float64),
-        )
+        return _decision_paths(self).contributions(self._check_input(X).astype(np.float32))
 
     def set_state(self, state: State) -> Self:
         """Restore the trees."""
@@ -144,7 +135,7 @@ class Forest(Combiner):
 
     def _prepare(self) -> None:
         """Arrange the nodes for the descent: siblings side by side, indices in the platform's integer type."""
-        self.__dict__.pop("_paths", None)  # those of an earlier fit
+        self._number_of_fits = getattr(self, "_number_of_fits", 0) + 1
         self._features, self._roots = self.feature_.astype(np.intp), self.roots_.astype(np.intp)
         self._children = np.stack([self.children_left_, self.children_right_], axis=1).ravel().astype(np.intp)
 
@@ -162,3 +153,16 @@ class Forest(Combiner):
 def _rounded_down(values: Array) -> NDArray[np.float32]:
     rounded = values.astype(np.float32)
     return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+@cached(LRUCache(MAX_FORESTS_WITH_PATHS), key=lambda forest: (forest, forest._number_of_fits), lock=Lock())
+def _decision_paths(forest: Forest) -> DecisionPaths:
+    return DecisionPaths.from_nodes(
+        forest.roots_,
+        forest.feature_,
+        forest.threshold_,
+        forest.children_left_,
+        forest.children_right_,
+        forest.value_ / len(forest.roots_),
+        forest.weighted_n_node_samples_.astype(np.float64),
+    )

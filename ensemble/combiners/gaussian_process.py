@@ -24,7 +24,8 @@ PRIOR_PRECISION = 0.1
 MAX_ABS_Z = 3.0
 """Standardized measures and proxies are clipped to this absolute value."""
 MAX_ROWS = 2000
-"""Training rows beyond which a fit, cubic in their number, takes minutes."""
+"""Largest number of training rows. The time of a fit is cubic in it and the memory quadratic, and a stack fits the
+process once for each of its folds and once to all rows (`benchmarks/speed/fitting.py`)."""
 PROXY_COMPONENT = "proxy"
 CHUNK_ROWS = 128
 """Rows compared at once: limits the scratch memory to about 3 MB."""

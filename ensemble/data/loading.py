@@ -38,9 +38,7 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Any] | None = None
     path = Path(path)
     _check_exists(path)
     name = space.name if isinstance(space, SearchSpace) else space
-    readers = [reader for reader in READERS if name in (None, reader.space) and reader.reads(path)]
-    if readers:
-        reader = readers[0]
+    if reader := _reader(path, name):
         space = space if isinstance(space, SearchSpace) else get_space(reader.space, **reader.settings(path))
         rows = reader.rows(path, space)
     else:
@@ -50,6 +48,18 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Any] | None = None
             rows = iter(()) if first is None else chain([first], rows)
             space = get_space(name or _named_space(first) or DEFAULT_SPACE)
     return _read_rows(path, space, rows)
+
+
+def published_space(path: str | Path) -> SearchSpace[Any] | None:
+    """Return the search space of a published format, with the settings that the path implies; None for a table."""
+    path = Path(path)
+    reader = _reader(path, None)
+    return get_space(reader.space, **reader.settings(path)) if reader else None
+
+
+def _reader(path: Path, space: str | None) -> BenchmarkReader | None:
+    """Return the first reader of a path, of those of a search space if it is given."""
+    return next((reader for reader in READERS if space in (None, reader.space) and reader.reads(path)), None)
 
 
 def _read_rows(path: Path, space: SearchSpace[Any], rows: Iterator[Row]) -> Benchmark:

@@ -71,7 +71,7 @@ def _client() -> Iterator[httpx.Client]:
 
 def _predict(client: httpx.Client, body: Mapping[str, Any], names: Sequence[str]) -> None:
     console = Console()
-    console.print(f"posting {len(names)} architectures to {client.base_url}v1/predictions")
+    console.print(f"posting {len(names)} architectures to {client.base_url.join('/v1/predictions')}")
     with console.status("scoring and explaining each"):
         response = _checked(client.post("/v1/predictions", json={**body, "explain": True}))
     document = PredictionResponse.model_validate(response.json())
@@ -83,7 +83,7 @@ def _predict(client: httpx.Client, body: Mapping[str, Any], names: Sequence[str]
 
 def _score(client: httpx.Client, body: Mapping[str, Any], names: Sequence[str]) -> None:
     console = Console()
-    console.print(f"posting {len(names)} architectures to {client.base_url}v1/scores")
+    console.print(f"posting {len(names)} architectures to {client.base_url.join('/v1/scores')}")
     with console.status("scoring each"):
         response = _checked(client.post("/v1/scores", json=body))
     document = ScoreResponse.model_validate(response.json())

@@ -57,7 +57,7 @@ def score_benchmark(
 ) -> None:
     """Compute the proxy scores of a benchmark; can be interrupted and resumed."""
     from common.atomic_files import check_new_file
-    from ensemble import load_benchmark
+    from ensemble.data.loading import published_space
     from models import BuildableSpace, require
     from models.batch_spec import make_batch_spec
     from service.cli import score_benchmark as scoring
@@ -65,7 +65,7 @@ def score_benchmark(
 
     check_new_file(out)
     names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
-    scored_space = chosen_space(space, setting) or (default_space() if path.is_fifo() else load_benchmark(path).space)
+    scored_space = chosen_space(space, setting) or published_space(path) or default_space()
     spec = make_batch_spec(require(scored_space, BuildableSpace).task, parse_fields("batch", batch))
     device_type = find_device(device or "auto").type
     jobs = jobs or (1 if device_type == "cuda" else CORES)

@@ -33,7 +33,7 @@ async def score(
     timeout: SyncTimeoutDep,
     request: Request,
 ) -> ScoreResponse | Response:
-    """Score architectures by zero-cost proxies, with seed and probe batch of the default ensemble.
+    """Score architectures by zero-cost proxies, with seed and batch of their space's ensemble, else of its task.
 
     A request that takes too long becomes a job.
     """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ensemble.combiners.forest import Forest
+from ensemble.combiners.forest import MAX_FORESTS_WITH_PATHS, Forest
 from ensemble.combiners.tree_shapley import NO_FEATURE, DecisionPaths
 from ensemble.combiners.xgboost import Boosting
 
@@ -193,3 +193,13 @@ def test_contributions_agree_with_xgboosts(rng: np.random.Generator) -> None:
     contributions = DecisionPaths.from_nodes(**xgboost_nodes(model)).contributions(X[:20].astype(np.float32))
     assert contributions[:, :-1] == pytest.approx(expected[:, :-1], abs=1e-5)
     assert np.abs(expected[:, :-1]).max() > 0.1
+
+
+def test_decision_paths_are_those_of_a_forest_and_its_last_fit(rng: np.random.Generator) -> None:
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+    forests = [Forest(n_estimators=2, random_state=seed).fit(X, y) for seed in range(MAX_FORESTS_WITH_PATHS + 1)]
+    for _ in range(2):
+        for i, forest in enumerate(forests):
+            expected = DecisionPaths.from_nodes(**forest_nodes(forest)).contributions(X.astype(np.float32))
+            assert np.array_equal(forest.contributions(X), expected)
+            forest.fit(X, y + i * X[:, 0])

@@ -35,15 +35,17 @@ def test_evaluate_reads_a_table_of_nas_bench_graph(tmp_path: Path, caplog: pytes
     assert "another data set" in result.stderr
 
 
-def test_a_published_table_names_its_space(tmp_path: Path) -> None:
-    space, rng = NasBenchGraph("photo"), np.random.default_rng(0)
-    archs = [space.sample(rng) for _ in range(3)]
-    table = {arch.digits: {"perf": 0.9, "para": np.float64(space.cost(arch).params / 1e6)} for arch in archs}
-    (tmp_path / "photo.bench").write_bytes(pickle.dumps(table, protocol=3))
-    result = CliRunner().invoke(app, ["benchmark", "validate", str(tmp_path / "photo.bench")])
-    assert result.stdout.startswith(f"{len(table)} architectures of nas-bench-graph")
-    options = ["--out", str(tmp_path / "scores.jsonl"), "--proxies", "params", "--jobs", "1"]
-    result = CliRunner().invoke(app, ["benchmark", "score", str(tmp_path / "photo.bench"), *options])
+def test_the_name_of_a_published_table_implies_space_and_data_set(tmp_path: Path) -> None:
+    space = NasBenchGraph("photo")
+    arch = space.sample(np.random.default_rng(0))
+    path, scores = tmp_path / "photo.bench", tmp_path / "scores.jsonl"
+    table = {int(arch.digits): {"perf": 0.9, "para": np.float64(space.cost(arch).params / 1e6)}}
+    path.write_bytes(pickle.dumps(table, protocol=3))
+    result = CliRunner().invoke(app, ["benchmark", "validate", str(path)])
     assert result.exit_code == 0, result.output
-    header = json.loads((tmp_path / "scores.jsonl").read_text().splitlines()[0])
-    assert (header["space"], header["settings"]) == ("nas-bench-graph", {"dataset": "photo"})
+    assert f"1 architectures of {space.name}" in result.output
+    options = ["--proxies", "params", "--jobs", "1", "--device", "cpu"]
+    result = CliRunner().invoke(app, ["benchmark", "score", str(path), "--out", str(scores), *options])
+    assert result.exit_code == 0, result.output
+    header = json.loads(scores.read_text().splitlines()[0])
+    assert (header["space"], header["settings"]) == (space.name, space.settings)
