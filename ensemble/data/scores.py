@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import json
 import logging
 import math
 import os
@@ -21,7 +22,7 @@ from common.documents import check_fields
 from common.files import BYTE_ORDER_MARK, parse_json, read_file
 from ensemble.data.benchmark import Benchmark, ProxyScores, as_finite
 from ensemble.errors import BenchmarkError
-from models import BuildableSpace, InputError, get_space, require
+from models import BuildableSpace, InputError, SearchSpace, get_space, require
 
 log = logging.getLogger(__name__)
 PUBLISHED_LOGS = ("synflow",)
@@ -51,6 +52,34 @@ class ScoreTable:
         """Names of the proxies that are not left out, in the header's order."""
         return tuple(name for name in self.header["proxies"] if name not in self.left_out)
 
+    def check_space(self, space: SearchSpace[Any]) -> None:
+        """Check that the networks that were scored are those of a search space and its settings.
+
+        Args:
+            space: the search space of a benchmark.
+
+        Raises:
+            BenchmarkError: they are others, such as the networks for another data set.
+        """
+        scored = self._space()
+        if (scored.name, scored.settings) != (space.name, space.settings):
+            allowed = f"scores of the benchmark's space, {space.name} {json.dumps(space.settings)}"
+            raise BenchmarkError("scores", f"{scored.name} {json.dumps(scored.settings)}", allowed)
+
+    def covers(self, benchmark: Benchmark) -> bool:
+        """Return True if every architecture of a benchmark has a row, of its space and settings."""
+        scored, space = self._space(), benchmark.space
+        return (scored.name, scored.settings) == (space.name, space.settings) and all(
+            arch.fingerprint in self.features for arch in benchmark.architectures
+        )
+
+    def _space(self) -> SearchSpace[Any]:
+        name: str = self.header["space"]
+        try:
+            return get_space(name, **self.header["settings"])
+        except InputError as error:
+            raise error.renamed(f"scores, {error.field}", BenchmarkError) from error
+
     def leave_out_sparse_proxies(self, benchmark: Benchmark) -> "ScoreTable":
         """Leave out the proxies with scores for fewer than half of a benchmark's architectures.
 
@@ -60,8 +89,10 @@ class ScoreTable:
             benchmark: the architectures to be learned from.
 
         Raises:
-            BenchmarkError: no proxy remains, or fewer than half of the architectures have scores of all that remain.
+            BenchmarkError: no proxy remains, fewer than half of the architectures have scores of all that remain, or
+                networks of another space or other settings were scored.
         """
+        self.check_space(benchmark.space)
         rows = [self.features.get(arch.fingerprint, {}) for arch in benchmark.architectures]
         has_score = np.array([[row.get(name) is not None for name in self.proxies] for row in rows], dtype=bool)
         min_rows = MIN_COVERED_FRACTION * len(rows)

@@ -218,7 +218,7 @@ def _load(
         trained = load_benchmark(benchmark, space)
         shipped = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
         table = load_scores(shipped) if shipped.is_file() else None
-        if table is None or not {arch.fingerprint for arch in trained.architectures} <= table.features.keys():
+        if table is None or not table.covers(trained):
             return trained, None, None
         typer.echo(f"using the scores in {shipped}", err=True)
         return trained, table, shipped

@@ -6,13 +6,17 @@ import pytest
 from ensemble import (
     Benchmark,
     BenchmarkError,
+    Ensemble,
+    Entry,
     ScoreTable,
     append_scores,
     drop_partial_row,
+    evaluate,
     load_scores,
     score_feature,
     start_scores,
 )
+from models import get_space
 
 HEADER = {"space": "gcn-nas", "settings": {}, "seed": 0, "proxies": {"zen": "1", "synflow": "2"}}
 
@@ -94,6 +98,26 @@ def test_scores_have_to_cover_half_of_the_benchmark(benchmark: Benchmark, share:
     else:
         with pytest.raises(BenchmarkError, match=f"scores of {len(part)} of the {len(names)} architectures"):
             table.leave_out_sparse_proxies(benchmark)
+
+
+@pytest.mark.parametrize(("trained", "scored"), [("cifar100", "cifar10"), ("cifar10", "cifar10")])
+def test_scores_are_of_the_networks_of_the_benchmark(trained: str, scored: str) -> None:
+    space = get_space("nas-bench-201", dataset=trained)
+    entries = [Entry(space.parse({"index": i}), 0.5 + i / 100) for i in range(20)]
+    benchmark = Benchmark("cells", space, tuple(entries))
+    header = HEADER | {"space": "nas-bench-201", "settings": {"dataset": scored}, "proxies": {"params": "1"}}
+    rows: dict[str, dict[str, float | None]] = {
+        arch.fingerprint: {"params": float(i)} for i, arch in enumerate(benchmark.architectures)
+    }
+    table = ScoreTable(header, rows)
+    assert table.covers(benchmark) == (trained == scored)
+    if trained == scored:
+        assert table.leave_out_sparse_proxies(benchmark).proxies == ("params",)
+        return
+    with pytest.raises(BenchmarkError, match=f"scores: got .*{scored}.*; allowed: scores of the .*{trained}"):
+        evaluate(benchmark, table)
+    with pytest.raises(BenchmarkError, match=f"scores: got .*{scored}.*; allowed: scores of the .*{trained}"):
+        Ensemble.fit(benchmark, table)
 
 
 def test_half_of_the_benchmark_has_to_have_every_score(benchmark: Benchmark) -> None:
