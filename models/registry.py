@@ -99,4 +99,4 @@ def _check_settings(info: SpaceInfo, settings: Mapping[str, Any]) -> None:
     known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     for name in settings:
         if name not in known:
-            raise UnknownNameError(f"setting of {info.name}", name, known)
+            raise UnknownNameError("settings", name, known)

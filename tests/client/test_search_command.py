@@ -23,7 +23,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no settings": ({"settings": None}, "gcn-nas-ntu.settings: Input should be an object"),
     "settings of another space": (
         {"settings": {"colour": "red"}},
-        "setting of gcn-nas: got 'colour'; allowed: one of skeleton",
+        "settings: got 'colour'; allowed: one of skeleton",
     ),
     "another space": ({"space": "gcn-\x1b[2J\nnas"}, "space: got "),
     "no batch": ({"batch": {"batch_size": -1}}, "cannot be used by this version: batch_size: "),

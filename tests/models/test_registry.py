@@ -68,7 +68,7 @@ def test_a_wrong_plugin_is_named_and_the_other_spaces_work(install: Any, name: s
 )
 @pytest.mark.parametrize("setting", ["depth", "self", "größe"])
 def test_a_setting_that_a_space_does_not_have(name: str, known: str, setting: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"^setting of {name}: got '{setting}'; allowed: one of {known}$"):
+    with pytest.raises(UnknownNameError, match=f"^settings: got '{setting}'; allowed: one of {known}$"):
         get_space(name, **{setting: 1})
 
 

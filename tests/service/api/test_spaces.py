@@ -126,7 +126,9 @@ def test_job_of_scores_of_another_space(client: httpx.Client) -> None:
     body = {"kind": "scores", "architectures": [IMAGE, SIX], "proxies": ["params"], "settings": {"dataset": "cifar100"}}
     headers = {"Idempotency-Key": f"spaces-{os.getpid()}"}
     job = client.post("/v1/jobs", json=body, headers=headers).json()
-    assert job["ensemble"] is None
+    assert job["ensemble"] == "nas-bench-201-cifar100"
+    without = {**body, "architectures": [SIX], "settings": {"num_classes": 10}}
+    assert client.post("/v1/jobs", json=without).json()["ensemble"] is None
     assert client.post("/v1/jobs", json=body, headers=headers).json()["id"] == job["id"]
     other = {**body, "settings": {"dataset": "cifar10"}}
     assert client.post("/v1/jobs", json=other, headers=headers).status_code == 409
