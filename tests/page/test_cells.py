@@ -144,6 +144,7 @@ def test_a_data_set_restricts_operations_and_presets(open_page: OpenPage, url: s
     options = driver.page.get_by_role("combobox", name="node 1, operation", exact=True).locator("option")
     assert options.and_(driver.page.locator(":disabled")).count() == 0
     expect(driver.button("gat × 2")).to_be_enabled()
+    driver.errors.expect("422")  # of a prediction of `gat`, which proteins does not have
     choose(driver, "Dataset", "proteins")
     expect(driver.button("gat × 2")).to_be_disabled()
     expect(driver.button("gcn × 2")).to_be_enabled()
