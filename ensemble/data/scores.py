@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,21 @@ class ScoreTable:
         Raises:
             BenchmarkError: they are others, such as the networks for another data set.
         """
-        scored = self._space()
-        if (scored.name, scored.settings) != (space.name, space.settings):
+        if not self._is_of(space):
+            scored = self._space
             allowed = f"scores of the benchmark's space, {space.name} {json.dumps(space.settings)}"
             raise BenchmarkError("scores", f"{scored.name} {json.dumps(scored.settings)}", allowed)
 
     def covers(self, benchmark: Benchmark) -> bool:
         """Return True if every architecture of a benchmark has a row, of its space and settings."""
-        scored, space = self._space(), benchmark.space
-        return (scored.name, scored.settings) == (space.name, space.settings) and all(
+        return self._is_of(benchmark.space) and all(
             arch.fingerprint in self.features for arch in benchmark.architectures
         )
 
+    def _is_of(self, space: SearchSpace[Any]) -> bool:
+        return (self._space.name, self._space.settings) == (space.name, space.settings)
+
+    @cached_property
     def _space(self) -> SearchSpace[Any]:
         name: str = self.header["space"]
         try:
