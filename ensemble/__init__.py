@@ -12,6 +12,7 @@ from ensemble.evaluation.protocol import evaluate
 from ensemble.explanation import Attribution, Explanation, SuggestedMutation
 from ensemble.prediction import Estimate, Interval, Prediction
 from ensemble.predictor import Ensemble
+from ensemble.source import Source
 
 __all__ = [
     "ArtifactError",
@@ -29,6 +30,7 @@ __all__ = [
     "Interval",
     "Prediction",
     "ScoreTable",
+    "Source",
     "SuggestedMutation",
     "append_scores",
     "card",

@@ -31,6 +31,7 @@ from ensemble.evaluation.protocol import (
 from ensemble.explanation import Explanation, SuggestedMutation, explain_row, improving_mutations
 from ensemble.fitted_combiner import FittedCombiner
 from ensemble.prediction import Estimate, Interval, Prediction
+from ensemble.source import Source
 from models import (
     Architecture,
     BuildableSpace,
@@ -409,6 +410,16 @@ class Ensemble:
             space,
             architecture,
         )
+
+    def as_source(self) -> Source:
+        """Return what another task of the same space can learn from.
+
+        Raises:
+            InputError: no combiner predicts from structure.
+        """
+        if self.default_combiner is None:
+            raise InputError("source", self.name, "an ensemble with a combiner that predicts from structure")
+        return Source(self.name, self.space, self._fitted[self.default_combiner])
 
     def suggest_mutations(self, architecture: Architecture) -> list[SuggestedMutation]:
         """Return the changes to a neighbor that raise the prediction from structure, best first.

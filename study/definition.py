@@ -1,0 +1,90 @@
+"""Definition of a study: search space, task, metric and sources."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from common.errors import InputError
+
+Direction = Literal["maximize", "minimize"]
+Unit = Literal["fraction", "percent", "number"]
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "fraction": (0.0, 1.0),
+    "percent": (0.0, 100.0),
+    "number": (-math.inf, math.inf),
+}
+"""Lowest and highest value of a metric by its unit."""
+
+
+@dataclass(frozen=True)
+class StudyMetric:
+    """Metric of a study's trained architectures.
+
+    Attributes:
+        name: name for users, e.g. `accuracy`.
+        direction: `maximize` or `minimize`.
+        unit: `fraction` (0 to 1), `percent` (0 to 100) or `number` (any finite value).
+    """
+
+    name: str = "accuracy"
+    direction: Direction = "maximize"
+    unit: Unit = "fraction"
+
+    def __post_init__(self) -> None:
+        if self.direction not in get_args(Direction):
+            raise InputError("direction", self.direction, "one of " + ", ".join(get_args(Direction)))
+        if self.unit not in BOUNDS:
+            raise InputError("unit", self.unit, "one of " + ", ".join(BOUNDS))
+
+    @property
+    def sign(self) -> float:
+        """1 if larger values are better, else -1."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
+    def check(self, value: float, name: str = "value") -> float:
+        """Return a value of the metric as a float.
+
+        Raises:
+            InputError: it is not finite, or outside the range of the unit.
+        """
+        low, high = BOUNDS[self.unit]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise InputError(name, value, "a finite number, or null for a failed training")
+        if not low <= value <= high:
+            hint = (
+                f"; write {value / 100:g} for this percentage" if self.unit == "fraction" and 1 < value <= 100 else ""
+            )
+            raise InputError(name, value, f"{low:g} to {high:g}, as the unit is {self.unit}{hint}")
+        return float(value)
+
+
+@dataclass(frozen=True)
+class StudyDefinition:
+    """Definition of a study, fixed at its creation.
+
+    Attributes:
+        name: name of the study, unique among those of its owner.
+        space: name of the search space.
+        settings: settings of the space; they set the costs among the features.
+        task: name of the task or data set, for users.
+        metric: metric of the observations.
+        sources: names of the ensembles of other tasks whose predictions are inputs; empty for none.
+    """
+
+    name: str
+    space: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
+    metric: StudyMetric = StudyMetric()
+    sources: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the definition as plain JSON, which `from_json` reads."""
+        return {**asdict(self), "settings": dict(self.settings), "sources": list(self.sources)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Restore the result of `to_json`."""
+        metric = StudyMetric(**data["metric"])
+        return cls(data["name"], data["space"], dict(data["settings"]), data["task"], metric, tuple(data["sources"]))
