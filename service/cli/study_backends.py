@@ -1,16 +1,24 @@
 """Studies behind `archrank study`: on a local folder, or of a server, with the documents of the HTTP API."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.errors import InputError
+from common.errors import ArchrankError, InputError
 from models import get_space
 from study import LocalStudy, StudyDefinition, StudyMetric, import_study, parse_observations, source_names
 from study.documents import prediction_document, state_document
 
 Document = dict[str, Any]
 DEFAULT_FOLDER = Path("runs/studies")
+WAIT = 10
+"""Seconds to wait for a fit of the server to all observations."""
+
+
+class StudyServerError(ArchrankError):
+    """The server cannot be used: no client, no connection, or a refused request."""
 
 
 class StudyBackend(Protocol):
@@ -114,6 +122,89 @@ class LocalStudies:
         return {"observations": total, "pending": 0, "notes": list(study.notes()), field: items}
 
 
+class RemoteStudies:
+    """Studies of a server, through the client; the API key is read from `ARCHRANK_KEY`.
+
+    Args:
+        url: address of the server.
+
+    Raises:
+        StudyServerError: the client is not installed, or the address is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        with self._client():
+            pass
+
+    def create(self, fields: Mapping[str, Any]) -> Document:
+        """Create a study, or open the one of the same definition."""
+        definition = {name: value for name, value in fields.items() if value not in (None, {}, "") and name != "name"}
+        with self._client() as client:
+            return _document(client.study(fields["name"], **definition).state())
+
+    def observe(self, name: str, rows: Sequence[Any]) -> Document:
+        """Add observations."""
+        with self._client() as client:
+            return _document(client.study(name).observe_many(rows))
+
+    def predict(self, name: str, architectures: Sequence[Any]) -> Document:
+        """Predict architectures."""
+        with self._client() as client:
+            answer = client.study(name).predict(architectures, wait=WAIT)
+            items = [_document(item) if item.ok else {"error": {"detail": str(item.error)}} for item in answer]
+            return _answer_document(answer, "predictions", items)
+
+    def suggest(self, name: str, number: int, seed: int) -> Document:
+        """Suggest architectures to train next; other calls do not get them for a day."""
+        with self._client() as client:
+            answer = client.study(name).suggest(number, seed=seed, wait=WAIT)
+            return _answer_document(answer, "suggestions", [_document(item) for item in answer])
+
+    def state(self, name: str) -> Document:
+        """Return the state."""
+        with self._client() as client:
+            return _document(client.study(name).state())
+
+    def export(self, name: str) -> Document:
+        """Return the study as one JSON document."""
+        with self._client() as client:
+            document: Document = client.study(name).export()
+            return document
+
+    def load(self, document: Any) -> Document:
+        """Import an exported study."""
+        with self._client() as client:
+            return _document(client.import_study(document).state())
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        try:
+            import archrank_client
+        except ImportError as error:
+            raise StudyServerError(
+                "--url needs archrank's client, which is not installed: pip install ./client"
+            ) from error
+        logging.getLogger("stamina").addHandler(logging.NullHandler())  # the final error reports the retries
+        try:
+            with archrank_client.Client(self._url) as client:
+                yield client
+        except archrank_client.ArchrankError as error:
+            raise StudyServerError(f"{self._url}: {error}") from error
+        except ValueError as error:
+            raise StudyServerError(str(error)) from error
+
+
+def _document(model: Any) -> Document:
+    document: Document = model.model_dump(mode="json")
+    return document
+
+
+def _answer_document(answer: Any, field: str, items: list[Document]) -> Document:
+    counts = {"observations": answer.observations, "pending": answer.pending, "notes": list(answer.notes)}
+    return {**counts, field: items}
+
+
 def open_studies(url: str | None, folder: Path | None, ensembles_dir: Path | None) -> StudyBackend:
     """Return the studies of a server or of a folder.
 
@@ -127,4 +218,4 @@ def open_studies(url: str | None, folder: Path | None, ensembles_dir: Path | Non
     for name, value in {"folder": folder, "ensembles_dir": ensembles_dir}.items():
         if value is not None:
             raise InputError(name, str(value), "nothing with --url: the server has its own")
-    raise InputError("url", url, "nothing yet")
+    return RemoteStudies(url)

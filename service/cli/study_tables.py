@@ -53,14 +53,17 @@ def _definition(state: Document) -> Table:
         table.add_row("task", escape(state["task"]))
     table.add_row("metric", escape(f"{metric['name']}, {metric['direction']}, {metric['unit']}"))
     table.add_row("sources", escape(", ".join(state["sources"])) or "none")
-    table.add_row("observations", f"{count['total']}: {count['trained']} trained, {count['failed']} failed")
+    table.add_row(
+        "observations",
+        f"{count['total']}; {count['trained']} trained architectures, {count['failed']} failed trainings",
+    )
     return table
 
 
 def _quality(quality: Document) -> Table:
     columns = ["ρ", "ρ sources"]
-    if quality["stratum_label"] is not None:
-        columns.append(f"ρ {quality['stratum_label']}")
+    if label := quality.get("stratum_label"):
+        columns.append(f"ρ {label}")
     table = number_table("trained", *columns, "coverage")
     for point in quality["curve"]:
         names = ("spearman", "sources_spearman", "stratum_spearman")[: len(columns)]
