@@ -16,8 +16,7 @@ from service.observability.metrics import Metrics
 from service.storage import Store, StoredObservation, StoredStudy
 from service.studies.background import BackgroundThreads, Latest
 from service.studies.definitions import loaded_sources, resolve_space
-from service.studies.pending import Quality, estimate_quality, quality_notes
-from study import Observation, StudyDefinition, StudyPredictor
+from study import Observation, Quality, StudyDefinition, StudyPredictor, estimate_quality, quality_notes
 
 MAX_FITS = 32
 """Number of studies whose predictors are kept in memory."""
@@ -60,7 +59,7 @@ class Fit:
     @cached_property
     def held_out(self) -> dict[str, float]:
         """Held-out predictions of the observed architectures by fingerprint, in the unit of the metric."""
-        return {}
+        return {arch.fingerprint: value for arch, value in self.predictor.held_out_values.items()}
 
 
 class StudyState:
@@ -97,8 +96,10 @@ class StudyState:
         notes = []
         if (fit := self.fit.value) is not None:
             notes += [*fit.notes, *fit.predictor.notes]
-        if self.quality.value is not None:
-            notes += quality_notes(self.quality.value)
+        if (quality := self.quality.value) is not None:
+            is_latest = self.quality.revision >= self.fit.revision
+            prefix = "" if is_latest else f"with {quality.observations} observations: "
+            notes += [prefix + note for note in quality_notes(quality)]
         if self.fit.error is not None:
             rest = f"; answers rest on the last fit, to {fit.predictor.num_observations} observations" if fit else ""
             notes.append(f"the last refit failed ({describe(self.fit.error)}){rest}")
@@ -179,7 +180,7 @@ class StudyFits:
         assert fit is not None, "the quality is requested after a fit"
         with self._metrics.time_fit("quality"):
             quality = await self._quality_threads.run(
-                estimate_quality, fit.definition, fit.space, fit.observations, fit.sources
+                estimate_quality, fit.definition, fit.space, fit.observations, fit.sources, predictor=fit.predictor
             )
         return fit.revision, quality
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 from models import Architecture
 from service.storage import Store
 from service.studies.fits import Fit
-from service.studies.pending import suggest
-from study import StudyPrediction
+from study import StudyPrediction, suggest
 
 RESERVATION_LIFETIME = timedelta(days=1)
 MAX_ROUNDS = 10

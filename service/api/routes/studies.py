@@ -48,9 +48,16 @@ from service.inference.registry import EnsembleRegistry
 from service.storage import NewObservation, NotFoundError, Store, StoredStudy
 from service.studies.definitions import check_imported_sources, resolve_sources, resolve_space
 from service.studies.fits import Fit, StudyFits, StudyState
-from service.studies.pending import export_study, import_study, parse_observations
 from service.studies.suggesting import suggest_reserved
-from study import Observation, StudyDefinition, StudyMetric, StudyPrediction
+from study import (
+    Observation,
+    StudyDefinition,
+    StudyMetric,
+    StudyPrediction,
+    export_study,
+    import_study,
+    parse_observations,
+)
 
 router = APIRouter(prefix="/v1", tags=["studies"], route_class=AuthenticatedRoute)
 body_router = APIRouter(prefix="/v1", tags=["studies"], route_class=JobRoute)
