@@ -10,7 +10,7 @@ import optuna
 import pytest
 from archrank_client import Client, Study
 from archrank_client.optuna import ArchrankSampler
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     RelativeSamplerTestCase,
@@ -20,7 +20,10 @@ from optuna.testing.pytest_samplers import (
 from tests.client.fake_studies import FakeStudies
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-SPACE = {"depth": IntDistribution(1, 3), **{f"layer {i}": IntDistribution(0, 9) for i in range(3)}}
+SPACE: dict[str, BaseDistribution] = {
+    "depth": IntDistribution(1, 3),
+    **{f"layer {i}": IntDistribution(0, 9) for i in range(3)},
+}
 MakeStudy = Callable[..., Study]
 
 
@@ -68,8 +71,9 @@ def candidates_of(seed: int, n: int = 64) -> list[dict[str, Any]]:
     """Return the architectures of random draws from `SPACE`."""
     draws = optuna.samplers.RandomSampler(seed)
     study = optuna.create_study(sampler=draws)
+    trial = optuna.create_trial(value=0.0)
     params = [
-        {name: draws.sample_independent(study, None, name, distribution) for name, distribution in SPACE.items()}
+        {name: draws.sample_independent(study, trial, name, distribution) for name, distribution in SPACE.items()}
         for _ in range(n)
     ]
     return [to_architecture(candidate) for candidate in params]
