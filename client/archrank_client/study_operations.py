@@ -176,9 +176,11 @@ class StudyOperations:
                     raise unexpected_response(response, f"observation {observation.id} came twice")
                 seen.add(observation.id)
                 yield observation
-            if page.next is not None and not page.observations:
-                raise unexpected_response(response, "a page is empty, but not the last")
-            path = page.next and next_path(page.next, resource, self._transport.settings.url, response)
+            path = page.next
+            if path is not None:
+                path = next_path(path, resource, self._transport.settings.url, response)
+                if not page.observations:
+                    raise unexpected_response(response, "a page is empty, but not the last")
 
     async def delete_observation(self, study: str, observation: str) -> None:
         """Delete an observation."""

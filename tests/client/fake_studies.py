@@ -102,7 +102,7 @@ class FakeStudies(ScriptedServer):
         after, limit = int(params.get("after", 0)), min(int(params["limit"]), 100)
         items = [{"id": key, **item} for key, item in self.observations[study_id].items()]
         end = after + limit
-        following = f"/v1/studies/{id}/observations?after={end}&limit={limit}" if end < len(items) else None
+        following = f"/v1/studies/{study_id}/observations?after={end}&limit={limit}" if end < len(items) else None
         return httpx.Response(200, json={"observations": items[after:end], "next": following})
 
     def state(self, study_id: str) -> dict[str, Any]:
