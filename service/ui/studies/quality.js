@@ -25,8 +25,8 @@ export function mountQuality(store) {
     const { quality } = study;
     const curve = quality?.curve ?? [];
     const series = seriesOf(study, spaces);
-    byId("quality-text").textContent = quality ? qualityText(quality) : "Not estimated yet: too few trained architectures.";
-    byId("quality-legend").replaceChildren(...(curve.length ? series.map(legendItem) : []));
+    byId("quality-text").textContent = quality ? qualityText(quality, series) : "Not estimated yet.";
+    byId("quality-legend").replaceChildren(...series.filter(({ field }) => hasValues(curve, field)).map(legendItem));
     byId("quality-details").hidden = !curve.length;
     byId("quality-table").replaceChildren(table("Quality by number of trained architectures", headings(series), rows(curve)));
     redraw();
@@ -35,7 +35,11 @@ export function mountQuality(store) {
 
 function seriesOf({ space }, spaces) {
   const stratum = spaces[space]?.stratum_label ?? "stratum";
-  return SERIES.map((series) => ({ name: `\u03c1 of counting: ${stratum}`, ...series }));
+  return SERIES.map((series) => ({ name: `\u03c1 of the ${stratum} alone`, ...series }));
+}
+
+function hasValues(curve, field) {
+  return curve.some((point) => point[field] !== null);
 }
 
 function headings(series) {
@@ -49,12 +53,11 @@ function rows(curve) {
   ]);
 }
 
-function qualityText({ observations, spearman, sources_spearman: sources, stratum_spearman: stratum, coverage }) {
-  return (
-    `Held-out \u03c1 ${correlation(spearman)}, of the sources alone ${correlation(sources)}, of the stratum alone ` +
-    `${correlation(stratum)}; coverage of the intervals ${fraction(coverage)}. ` +
-    `By cross-validation on ${observations} observations of this study.`
-  );
+function qualityText(quality, series) {
+  const isDefined = ({ field }) => quality[field] !== null;
+  const text = ({ name, field }) => `${name} ${(field === "coverage" ? fraction : correlation)(quality[field])}`;
+  const basis = `Held out, by cross-validation on ${quality.observations} observations of this study`;
+  return series.some(isDefined) ? `${basis}: ${series.filter(isDefined).map(text).join("; ")}.` : `${basis}: not defined yet.`;
 }
 
 function legendItem({ name, mark }) {

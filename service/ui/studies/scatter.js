@@ -37,7 +37,8 @@ function chart(points, metric, width) {
   const label = `${metric.name} of ${points.length} trained architectures, observed ${observed}, predicted held out ${predicted}.`;
   // One path of points without length: thousands of elements would be slow.
   const path = points.map((point) => `M${x(point.predicted)} ${y(point.value)}h0`).join("");
-  const names = { xName: `predicted ${metric.name}, held out`, yName: `observed ${metric.name}` };
+  const name = metric.unit === "percent" ? `${metric.name} in %` : metric.name;
+  const names = { xName: `predicted ${name}, held out`, yName: `observed ${name}` };
   return svg(
     "svg",
     { width, height, role: "img", "aria-label": label },
