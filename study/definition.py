@@ -1,11 +1,13 @@
 """Definition of a study: search space, task, metric and sources."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from common.errors import InputError
+from ensemble.data.benchmark import as_finite
 
 Direction = Literal["maximize", "minimize"]
 Unit = Literal["fraction", "percent", "number"]
@@ -15,6 +17,20 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "number": (-math.inf, math.inf),
 }
 """Lowest and highest value of a metric by its unit."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Names of studies, which are also names of folders."""
+MAX_TEXT_LENGTH = 200
+"""Maximum number of characters of the names of a task, of a metric and of a source."""
+
+
+def check_text(field: str, value: Any, min_length: int = 1, max_length: int = MAX_TEXT_LENGTH) -> None:
+    """Check that a value is a printable text of allowed length.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not isinstance(value, str) or not value.isprintable() or not min_length <= len(value) <= max_length:
+        raise InputError(field, value, f"a printable text of {min_length} to {max_length} characters")
 
 
 @dataclass(frozen=True)
@@ -32,10 +48,11 @@ class StudyMetric:
     unit: Unit = "fraction"
 
     def __post_init__(self) -> None:
+        check_text("metric.name", self.name)
         if self.direction not in get_args(Direction):
-            raise InputError("direction", self.direction, "one of " + ", ".join(get_args(Direction)))
+            raise InputError("metric.direction", self.direction, "one of " + ", ".join(get_args(Direction)))
         if self.unit not in BOUNDS:
-            raise InputError("unit", self.unit, "one of " + ", ".join(BOUNDS))
+            raise InputError("metric.unit", self.unit, "one of " + ", ".join(BOUNDS))
 
     @property
     def sign(self) -> float:
@@ -49,14 +66,14 @@ class StudyMetric:
             InputError: it is not finite, or outside the range of the unit.
         """
         low, high = BOUNDS[self.unit]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(name, value, "a finite number, or null for a failed training")
+        if as_finite(value) is None:
+            raise InputError(name, value, "a finite number")
         if not low <= value <= high:
             hint = (
                 f"; write {value / 100:g} for this percentage" if self.unit == "fraction" and 1 < value <= 100 else ""
             )
             raise InputError(name, value, f"{low:g} to {high:g}, as the unit is {self.unit}{hint}")
-        return float(value)
+        return float(value) + 0.0  # 0.0 for −0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,15 @@ class StudyDefinition:
     task: str = ""
     metric: StudyMetric = StudyMetric()
     sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise InputError("name", self.name, "1 to 100 letters, digits, dots, hyphens and underscores, no dot first")
+        check_text("task", self.task, min_length=0)
+        for i, source in enumerate(self.sources):
+            check_text(f"sources[{i}]", source)
+            if source in self.sources[:i]:
+                raise InputError(f"sources[{i}]", source, "each source once")
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as plain JSON, which `from_json` reads."""

@@ -33,7 +33,9 @@ class Observation:
     @cached_property
     def id(self) -> str:
         """First 128 bits of the SHA-256 of the content, in hexadecimal."""
-        content = [self.architecture.key, self.value, self.error, self.seconds, self.epochs, list(self.curve)]
+        value, seconds = (None if number is None else float(number) + 0.0 for number in (self.value, self.seconds))
+        curve = [float(number) + 0.0 for number in self.curve]  # 1 is 1.0, and −0.0 is 0.0
+        content = [self.architecture.key, value, self.error, seconds, self.epochs, curve]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()[:32]
 
     def to_json(self, space: SearchSpace[Any]) -> dict[str, Any]:

@@ -6,20 +6,24 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
 
+from common.errors import CapabilityError
+from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners.transfer import MIN_ROWS, Transfer
 from ensemble.data.features import feature_table
 from ensemble.prediction import Interval
 from ensemble.source import Source
 from models import Architecture, SearchSpace
+from study.calibration import Calibration
 from study.definition import BOUNDS, StudyDefinition
+from study.failures import FailureClassifier
 from study.observation import Observation
+from study.observed_range import ObservedRange
+from study.training_set import TrainingSet
 
 Array = NDArray[np.float64]
 SAMPLE_SIZE = 1000
 """Random architectures of the space among which percentiles are taken."""
-LEVEL = 0.9
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class StudyPrediction:
 
     Attributes:
         score: sort key, larger is better in the study's direction.
-        percentile: fraction of random architectures of the space that are predicted to be worse.
-        value: predicted metric, in its unit; None from fewer than `MIN_ROWS` successful observations.
+        percentile: fraction of random architectures of the space that are predicted to be worse; ties count half.
+        value: predicted metric, in its unit; None from fewer than `MIN_ROWS` trained architectures.
         interval: prediction interval of the metric; None where `value` is.
         failure_probability: probability that the training fails; None if too few have failed or succeeded.
         warnings: reasons to trust the prediction less.
@@ -51,21 +55,22 @@ class StudyPredictor:
     Attributes:
         definition: definition of the study.
         space: its search space.
-        num_observations: number of observations that it was fitted to, failed trainings included.
-        num_trained: number of architectures among them whose training succeeded.
-        notes: reasons not to trust it yet, and what its answers rest on.
+        sources: the sources that it was fitted to.
+        training_set: the observations that it was fitted to, by architecture.
+        model: combiner of the sources' scores and the structure.
+        notes: reasons not to trust it yet, and the basis of its answers.
     """
 
     definition: StudyDefinition
     space: SearchSpace[Any]
-    num_observations: int
-    num_trained: int
+    sources: tuple[Source, ...]
+    training_set: TrainingSet
+    model: Transfer
     notes: tuple[str, ...]
-    _sources: tuple[Source, ...]
-    _model: Transfer
     _sample: Array
-    _curve: IsotonicRegression | None
-    _tails: Array
+    _calibration: Calibration | None
+    _failures: FailureClassifier | None
+    _range: ObservedRange | None
 
     @classmethod
     def fit(
@@ -84,60 +89,143 @@ class StudyPredictor:
             observations: its observations, in any order; those of the same architecture count as their mean.
             sources: the sources that the definition names.
             seed: seed of the estimators.
+
+        Raises:
+            CapabilityError: the space has neither structural features nor costs.
         """
         self = cls()
-        self.definition, self.space, self._sources = definition, space, tuple(sources)
-        self.num_observations = len(observations)
-        values: dict[Architecture, list[float]] = {}
-        for observation in sorted(observations, key=lambda item: item.id):
-            if observation.value is not None:
-                values.setdefault(observation.architecture, []).append(observation.value)
-        architectures = sorted(values, key=lambda arch: arch.fingerprint)
-        y = np.array([np.mean(values[arch]) for arch in architectures]) * definition.metric.sign
-        self.num_trained = len(y)
-        self._model = Transfer(len(sources), seed).fit(self._features(architectures), y)
+        self.definition, self.space, self.sources = definition, space, tuple(sources)
+        self.training_set = TrainingSet.from_observations(observations)
+        trained = self.training_set.architectures
+        y = definition.metric.sign * self.training_set.values
+        X = feature_matrix(space, self.sources, trained)
+        self.model = Transfer(len(self.sources), seed).fit(X, y)
         rng = np.random.default_rng(0)
-        sample = self._model.predict(self._features([space.sample(rng) for _ in range(SAMPLE_SIZE)]))
-        self._sample = np.sort(sample)
-        self._curve = None
-        if len(y) >= MIN_ROWS:
-            self._curve = IsotonicRegression(out_of_bounds="clip").fit(self._model.held_out_, y)
-            residuals = y - self._curve.predict(self._model.held_out_)
-            self._tails = np.quantile(residuals, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        sample = [space.sample(rng) for _ in range(SAMPLE_SIZE)]
+        self._sample = np.sort(self.model.predict(feature_matrix(space, self.sources, sample)))
+        enough = len(y) >= MIN_ROWS
+        self._calibration = Calibration.fit(self.model.held_out_, y) if enough else None
+        self._range = ObservedRange.from_table(feature_table(space, trained)) if enough else None
+        self._failures = FailureClassifier.fit(space, trained, self.training_set.failed, seed)
         self.notes = self._notes()
         return self
+
+    @property
+    def num_observations(self) -> int:
+        """Number of observations that it was fitted to, failed trainings included."""
+        return self.training_set.num_observations
+
+    @property
+    def num_trained(self) -> int:
+        """Number of architectures whose training succeeded."""
+        return len(self.training_set.architectures)
+
+    @property
+    def observed(self) -> frozenset[Architecture]:
+        """All observed architectures, those whose training failed included."""
+        return frozenset((*self.training_set.architectures, *self.training_set.failed))
+
+    @property
+    def held_out_values(self) -> dict[Architecture, float]:
+        """Predicted value of each trained architecture, by models that were fitted without it.
+
+        Empty below `MIN_ROWS` trained architectures.
+        """
+        if self._calibration is None:
+            return {}
+        values = self._in_unit(self._calibration.held_out).tolist()
+        return dict(zip(self.training_set.architectures, values, strict=True))
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the scores; None below `MIN_ROWS` trained architectures."""
+        return self._calibration
 
     def predict(self, architectures: Sequence[Architecture]) -> list[StudyPrediction]:
         """Predict architectures of the study's space."""
         if not architectures:
             return []
-        scores = self._model.predict(self._features(architectures))
-        percentiles = np.searchsorted(self._sample, scores) / len(self._sample)
-        values = None if self._curve is None else self._curve.predict(scores)
-        predictions = []
-        for i, (score, percentile) in enumerate(zip(scores.tolist(), percentiles.tolist(), strict=True)):
-            value = interval = None
-            if values is not None:
-                value, interval = self._in_unit(values[i])
-            predictions.append(StudyPrediction(score, percentile, value, interval, None))
-        return predictions
+        scores = self.scores(architectures)
+        below, upto = (np.searchsorted(self._sample, scores, side=side) for side in ("left", "right"))
+        percentiles = 0.5 * (below + upto) / len(self._sample)
+        values, intervals = self._values(scores)
+        failures = self.failure_probabilities(architectures)
+        warnings = [self.space.warnings(architecture) for architecture in architectures]
+        if self._range is not None:
+            outside = self._range.warnings(self.space, feature_table(self.space, architectures))
+            warnings = [[*first, *second] for first, second in zip(warnings, outside, strict=True)]
+        return [
+            StudyPrediction(
+                float(scores[i]),
+                float(percentiles[i]),
+                values[i],
+                intervals[i],
+                None if failures is None else float(failures[i]),
+                tuple(warnings[i]),
+            )
+            for i in range(len(architectures))
+        ]
 
-    def _in_unit(self, value: float) -> tuple[float, Interval]:
+    def scores(self, architectures: Sequence[Architecture]) -> Array:
+        """Score architectures, larger is better, (m,)."""
+        return self.model.predict(self.features(architectures))
+
+    def features(self, architectures: Sequence[Architecture]) -> Array:
+        """Return the scores of the sources, the structural features and the costs, (m, columns)."""
+        return feature_matrix(self.space, self.sources, architectures)
+
+    def failure_probabilities(self, architectures: Sequence[Architecture]) -> Array | None:
+        """Return the probability that each training fails, (m,); None if too few have failed or succeeded."""
+        return None if self._failures is None else self._failures.predict(self.space, architectures)
+
+    def _values(self, scores: Array) -> tuple[list[float | None], list[Interval | None]]:
+        if self._calibration is None:
+            return [None] * len(scores), [None] * len(scores)
+        calibrated = self._calibration.predict(scores)
+        ends = np.sort(self._in_unit(self._calibration.intervals(calibrated)))  # the sign reverses them
+        return self._in_unit(calibrated).tolist(), [Interval(low, high, LEVEL) for low, high in ends.tolist()]
+
+    def _in_unit(self, values: Array) -> Array:
+        """Convert values that are larger if better to the metric and its unit."""
         low, high = BOUNDS[self.definition.metric.unit]
-        sign = self.definition.metric.sign
-        bounds = sorted(float(np.clip(sign * (value + tail), low, high)) for tail in self._tails)
-        return float(np.clip(sign * value, low, high)), Interval(bounds[0], bounds[1], LEVEL)
-
-    def _features(self, architectures: Sequence[Architecture]) -> Array:
-        columns = [source.scores(architectures) for source in self._sources]
-        table = feature_table(self.space, architectures).values
-        return np.column_stack([*columns, table]) if columns else table
+        return np.clip(self.definition.metric.sign * values, low, high) + 0.0
 
     def _notes(self) -> tuple[str, ...]:
-        if self.num_trained >= MIN_ROWS:
-            return ()
-        origin = "the sources' mean rank" if self.num_trained < 2 else f"{self.num_trained} trained architectures"
-        return (
-            f"predictions rest on {origin}: ranks and percentiles only, "
-            f"values and intervals from {MIN_ROWS} trained architectures on",
-        )
+        notes = []
+        failed = len(self.training_set.failed)
+        names = ", ".join(source.name for source in self.sources)
+        if self.num_trained < 2:
+            if self.sources:
+                notes.append(f"predictions rest on the sources alone, the mean of their scores: {names}")
+            else:
+                notes.append("there are neither sources nor two trained architectures: all scores are equal")
+        elif np.ptp(self.training_set.values) == 0:
+            notes.append(f"all {self.num_trained} trained architectures have the same value: there is no order")
+        if self.num_trained < MIN_ROWS:
+            notes.append(
+                f"{_count(self.num_trained)}: scores and percentiles only, values and intervals from {MIN_ROWS} on"
+            )
+        if failed and self._failures is None:
+            notes.append(
+                f"{failed} of {failed + self.num_trained} observed architectures failed to train: too few have failed "
+                f"or succeeded for a failure probability"
+            )
+        return tuple(notes)
+
+
+def feature_matrix(space: SearchSpace[Any], sources: Sequence[Source], architectures: Sequence[Architecture]) -> Array:
+    """Return the scores of the sources, the structural features and the costs, (m, columns).
+
+    Raises:
+        CapabilityError: the space has neither structural features nor costs.
+    """
+    table = feature_table(space, architectures).values
+    if not table.shape[1]:
+        raise CapabilityError(space.name, "structural features or costs")
+    if not architectures:
+        return np.empty((0, len(sources) + table.shape[1]))
+    return np.column_stack([*(source.scores(architectures) for source in sources), table])
+
+
+def _count(number: int) -> str:
+    return "1 trained architecture" if number == 1 else f"{number} trained architectures"

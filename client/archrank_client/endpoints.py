@@ -20,9 +20,12 @@ from archrank_client.schemas import (
     Validation,
     ValidationResponse,
 )
+from archrank_client.study_schemas import StudyPrediction
 
-Item = TypeVar("Item", Prediction, Scores, Validation)
+Item = TypeVar("Item", Prediction, Scores, Validation, StudyPrediction)
 M = TypeVar("M", bound=BaseModel)
+MAX_SYNC_WAIT_S = 20.0
+"""Time after which a request becomes a job: reverse proxies often break off after sixty seconds."""
 MAX_NAMED_ERRORS = 1000
 """Validation errors of a response up to which the first is named."""
 
@@ -36,11 +39,13 @@ class Endpoint(Generic[Item]):
         read_items: reads the items of a response.
         results_model: returns the model of a page of job results, built on first use as that takes milliseconds; None
             for an endpoint without jobs.
+        wait: seconds that the server may take for a better answer.
     """
 
     name: str
     read_items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
     results_model: Callable[[], type[JobResults[Item]]] | None = None
+    wait: float = MAX_SYNC_WAIT_S
 
 
 def read(model: type[M], response: httpx.Response) -> M:

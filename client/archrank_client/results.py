@@ -1,20 +1,24 @@
 """Results of calls, one for each architecture."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from archrank_client.errors import ArchrankError
 from archrank_client.schemas import Architecture, Prediction, Scores, Validation
+from archrank_client.study_schemas import StudyPrediction
 
-_RESULT_FIELDS = frozenset().union(*(model.model_fields for model in (Prediction, Scores, Validation)))
+T = TypeVar("T")
+_RESULTS = (Prediction, Scores, Validation, StudyPrediction)
+_RESULT_FIELDS = frozenset().union(*(model.model_fields for model in _RESULTS))
 
 
 @dataclass(frozen=True)
 class Failure:
     """Architecture without a result; the other architectures of the call are not affected.
 
-    Reading a field that a result would have, such as `accuracy`, `scores` or `flops`, raises `error`.
+    Reading a field that a result would have, such as `accuracy`, `scores` or `value`, raises `error`.
 
     Attributes:
         error: reason; `ArchitectureError` where the architecture was refused.
@@ -81,3 +85,32 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
         Ranked(None, position, result) for position, result in enumerate(results) if not isinstance(result, Prediction)
     ]
     return sorted(ranked, key=lambda entry: entry.rank or 0) + failed
+
+
+@dataclass(frozen=True)
+class StudyAnswer(Sequence[T]):
+    """Predictions or suggestions of a study: a sequence, and the observations that it rests on.
+
+    Attributes:
+        items: the predictions or suggestions.
+        observations: number of observations that they rest on; None where no architecture reached the study.
+        pending: number of later observations, which they do not rest on; None where `observations` is.
+        notes: reasons not to trust them yet, and what they rest on.
+    """
+
+    items: tuple[T, ...]
+    observations: int | None
+    pending: int | None
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        return self.items[index]

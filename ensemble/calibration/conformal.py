@@ -60,9 +60,9 @@ class ConformalResiduals:
         levels, counts = np.unique(strata, return_counts=True)
         levels = levels[counts >= MIN_RESIDUALS]
         groups = [residuals[strata == level] for level in levels] + [residuals]
-        tails = np.array([_tails(group) for group in groups])
+        tails = np.array([conformal_tails(group) for group in groups])
         std = np.array([max(float(group.std()), MIN_STD) for group in groups])
-        marginal_lower, marginal_upper = _tails(y - y.mean())
+        marginal_lower, marginal_upper = conformal_tails(y - y.mean())
         unscaled = cls(levels, tails[:, 0], tails[:, 1], std, marginal_lower, marginal_upper, 1.0)
         return replace(unscaled, slope=_fit_slope(unscaled, held_out, y, strata))
 
@@ -128,8 +128,8 @@ class ConformalResiduals:
         return np.asarray((accuracy[:, None] - accuracy[None]) / np.sqrt(std[:, None] ** 2 + std[None] ** 2))
 
 
-def _tails(residuals: Array) -> tuple[float, float]:
-    """Residuals that enclose the next one with probability `LEVEL`; the extremes where there are too few."""
+def conformal_tails(residuals: Array) -> tuple[float, float]:
+    """Return the residuals that enclose the next one with probability `LEVEL`; the extremes where there are too few."""
     n, tail = len(residuals), round((1 - LEVEL) / 2, 9)  # 0.04999… would take one rank more where 0.05·(n + 1) is whole
     ordered = np.sort(residuals)
     low, high = int(np.floor((n + 1) * tail)), int(np.ceil((n + 1) * (1 - tail)))
