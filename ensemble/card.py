@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ensemble.calibration.conformal import LEVEL
-from ensemble.combiners import DEFAULT, STRUCTURE
+from ensemble.combiners import DEFAULT, STRUCTURE, TRANSFER, get_combiner
 from ensemble.data.benchmark import metric_of, stratum_label, task_summary
-from ensemble.data.columns import COSTS, PROXY
+from ensemble.data.columns import COSTS, PROXY, SOURCE
 from ensemble.evaluation.baselines import PARAMS
+from ensemble.evaluation.protocol import MIN_ARCHITECTURES
 from models import SearchSpace, get_space
 
 METRICS = ("spearman", "within_stratum_spearman", "partial_spearman", "kendall", "pairwise_accuracy", "mae")
+SOURCE_FIELDS = ("name", "settings", "task", "rows", "data_hash")
 MIN_COVERAGE, MAX_COVERAGE = 0.88, 0.93
 """Range of coverage that counts as the nominal level."""
 
@@ -41,6 +43,8 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "task": task_summary(space),
         "stratum_label": stratum_label(space),
         "benchmark": manifest["benchmark"],
+        "sources": [{name: source[name] for name in SOURCE_FIELDS} for source in manifest.get("sources", [])],
+        "ranks_only": ranks_only(manifest),
         "proxies": manifest["proxies"],
         "batch": manifest["batch"],
         "batch_fingerprint": manifest["batch_fingerprint"],
@@ -61,6 +65,22 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
         },
         "limitations": _limitations(manifest, space),
     }
+
+
+def ranks_only(manifest: Mapping[str, Any]) -> bool:
+    """Return true for an ensemble that was fitted to too few architectures for accuracies."""
+    return bool(manifest.get("sources")) and manifest["benchmark"]["size"] < MIN_ARCHITECTURES
+
+
+def ranking_note(manifest: Mapping[str, Any]) -> str:
+    """State in a sentence what the ranks of an ensemble that only ranks rest on."""
+    size, sources = manifest["benchmark"]["size"], len(manifest["sources"])
+    origin = f"{sources} source{'s' if sources > 1 else ''}"
+    origin = f"{size} trained architecture{'s' if size > 1 else ''} and {origin}" if size else f"{origin} alone"
+    return (
+        f"ranks and percentiles only, among random architectures; they rest on {origin}: accuracies and intervals from "
+        f"{MIN_ARCHITECTURES} trained architectures on"
+    )
 
 
 def shortcomings(manifest: Mapping[str, Any]) -> list[str]:
@@ -94,9 +114,10 @@ def shortcomings(manifest: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _headline_combiners(manifest: Mapping[str, Any]) -> tuple[str, str]:
-    """Default combiners with and without proxy scores."""
-    return DEFAULT, manifest.get("default", STRUCTURE)
+def _headline_combiners(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Default combiners with and without proxy scores, which are one in an ensemble with sources."""
+    default: str = manifest.get("default", STRUCTURE)
+    return (default,) if get_combiner(default).needs_sources else (DEFAULT, default)
 
 
 def _mean(row: Mapping[str, Any] | None, metric: str) -> float | None:
@@ -104,13 +125,26 @@ def _mean(row: Mapping[str, Any] | None, metric: str) -> float | None:
     return None if summary is None else float(summary["mean"])
 
 
+def _gain(metrics: Mapping[str, Any], metric: str, combiner: str, other: str) -> str | None:
+    """Difference of a metric between two combiners, in words; None where one of them lacks it."""
+    value, reference = (_mean(metrics.get("combiners", {}).get(name), metric) for name in (combiner, other))
+    if value is None or reference is None:
+        return None
+    gain = value - reference
+    return "less than 0.001" if abs(gain) < 0.0005 else f"{gain:+.3f}"
+
+
 def _feature_counts(columns: list[str]) -> dict[str, int]:
     proxies = sum(column.startswith(PROXY) for column in columns)
+    sources = sum(column.startswith(SOURCE) for column in columns)
     cost = sum(column in COSTS for column in columns)
-    return {"proxies": proxies, "structure": len(columns) - proxies - cost, "cost": cost}
+    structure = len(columns) - proxies - sources - cost
+    return {"proxies": proxies, "sources": sources, "structure": structure, "cost": cost}
 
 
 def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[str]:
+    if ranks_only(manifest):
+        return [f"{note[0].upper()}{note[1:]}." for note in (ranking_note(manifest),)]
     benchmark, metrics = manifest["benchmark"], manifest["metrics"]
     label, metric, task = stratum_label(space), metric_of(space).label, task_summary(space)
     strata = f" ({label}: {', '.join(benchmark['by_stratum'])})" if label else ""
@@ -121,14 +155,12 @@ def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[s
         + f", trained with one recipe. On other data the ranking may hold; the predicted {metric} does not.",
         *shortcomings(manifest),
     ]
-    with_proxies, without = (
-        _mean(metrics.get("combiners", {}).get(name), "within_stratum_spearman")
-        for name in _headline_combiners(manifest)
-    )
-    if with_proxies is not None and without is not None:
-        gain = with_proxies - without
-        change = "less than 0.001" if abs(gain) < 0.0005 else f"{gain:+.3f}"
-        limitations.append(f"Proxies change the within-stratum ρ of the default prediction by {change}.")
+    default: str = manifest.get("default", STRUCTURE)
+    gain = _gain(metrics, "within_stratum_spearman", DEFAULT, default)
+    if gain is not None and DEFAULT in _headline_combiners(manifest):
+        limitations.append(f"Proxies change the within-stratum ρ of the default prediction by {gain}.")
+    if (gain := _gain(metrics, "spearman", TRANSFER, STRUCTURE)) is not None:
+        limitations.append(f"Sources change the ρ of a prediction from structure by {gain}.")
     if noise := metrics.get("noise"):
         limitations.append(
             f"The {metric} within a stratum contains noise with a standard deviation of about {100 * noise['std']:.2f} "

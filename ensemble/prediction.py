@@ -24,13 +24,13 @@ class Estimate:
     """Prediction of one combiner.
 
     Attributes:
-        accuracy: a fraction.
-        interval: prediction interval around `accuracy`.
+        accuracy: a fraction; None from an ensemble that only ranks.
+        interval: prediction interval around `accuracy`; None where there is no accuracy.
         percentile: fraction of the reference set that is predicted to be worse.
     """
 
-    accuracy: float
-    interval: Interval
+    accuracy: float | None
+    interval: Interval | None
     percentile: float
 
 
@@ -40,8 +40,9 @@ class Prediction(Estimate):
 
     Attributes:
         combiner: name of the combiner that the estimate is from.
-        ranking_score: sort key within a set, larger is better: the accuracy, or the number of contests won inside the
-            set for a combiner that compares the architectures of a set with each other.
+        ranking_score: sort key within a set, larger is better: the accuracy; the number of contests won inside the set
+            for a combiner that compares the architectures of a set with each other; a score without unit from an
+            ensemble that only ranks.
         combiners: estimate of every combiner; None for one that lacks proxy scores.
         interval_scale: 1 for an architecture and scores within the reference set's range; else the smallest factor by
             which the interval is widened.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import check_seed
-from common.version import archrank_version
 from ensemble.artifact import load_artifact, save_artifact
-from ensemble.calibration.applicability import MIN_INTERVAL_SCALE, ReferenceSet
-from ensemble.card import card
-from ensemble.combiners import DEFAULT, STRUCTURE, State, get_combiner
-from ensemble.data.benchmark import Benchmark, task_summary
+from ensemble.calibration.applicability import FITTED_ON, MIN_INTERVAL_SCALE, SAMPLED, ReferenceSet
+from ensemble.card import card, ranking_note, ranks_only
+from ensemble.combiners import DEFAULT, STRUCTURE, TRANSFER, State, get_combiner
+from ensemble.data.benchmark import Benchmark
 from ensemble.data.columns import Columns
 from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.scores import ScoreTable
-from ensemble.errors import ArtifactError, BenchmarkError
-from ensemble.evaluation.baselines import baselines
-from ensemble.evaluation.cross_validation import Progress, held_out_predictions
+from ensemble.embedded_sources import check_source, restore_sources, source_entry, source_scores, sources_state
+from ensemble.errors import ArtifactError
+from ensemble.evaluation.cross_validation import Progress
 from ensemble.evaluation.protocol import (
-    benchmark_features,
-    check_size,
-    structural_folds,
-    summarize,
-    usable_combiners,
+    MIN_ARCHITECTURES,
 )
 from ensemble.explanation import Explanation, SuggestedMutation, explain_row, improving_mutations
 from ensemble.fitted_combiner import FittedCombiner
 from ensemble.prediction import Estimate, Interval, Prediction
 from ensemble.source import Source
+from ensemble.training import feature_version, fit_combiners, fit_ranking
 from models import (
     Architecture,
     BuildableSpace,
@@ -61,8 +58,10 @@ class Ensemble:
         proxies: names of the proxies whose scores `predict` takes.
         manifest: origin of the ensemble as plain data: space and task, batch, seed, proxy versions, benchmark, metrics,
             and what was left out.
-        reference_set: structure, costs and scores of the architectures that it was fitted on.
+        reference_set: structure, costs and scores of the architectures that it was fitted on; of random ones for an
+            ensemble that only ranks.
         batch: probe batch of the scores; None for an ensemble fitted without our own scores.
+        sources: embedded sources, whose scores are inputs of the combiner `transfer`.
     """
 
     def __init__(
@@ -72,6 +71,7 @@ class Ensemble:
         fitted: Mapping[str, FittedCombiner],
         reference_set: ReferenceSet,
         batch: ProbeBatch | None = None,
+        sources: Sequence[Source] = (),
     ) -> None:
         self.manifest = manifest
         self.name: str = manifest["name"]
@@ -79,12 +79,18 @@ class Ensemble:
         self.proxies: tuple[str, ...] = tuple(manifest["proxies"])
         self.reference_set = reference_set
         self.batch = batch
+        self.sources = tuple(sources)
         self._fitted = dict(fitted)
 
     @property
     def combiners(self) -> tuple[str, ...]:
         """Names of the combiners."""
         return tuple(self._fitted)
+
+    @property
+    def ranks_only(self) -> bool:
+        """True if it was fitted to too few architectures for accuracies: its predictions are ranks and percentiles."""
+        return ranks_only(self.manifest)
 
     @property
     def default_combiner(self) -> str | None:
@@ -100,15 +106,18 @@ class Ensemble:
         Args:
             combiner: name of a combiner; None for the default.
         """
-        names = [combiner] if combiner is not None else [DEFAULT, self.default_combiner]
+        names = [combiner] if combiner is not None else [self._default([]), self.default_combiner]
         return any(self._fitted[name].info.depends_on_set for name in names if name in self._fitted)
 
     @property
     def held_out_predictions(self) -> dict[str, tuple[Array, Array]]:
         """Predictions for the reference set by combiner: sorted accuracies, (n,), and their strata, (n,).
 
-        Each is made by an estimator that was fitted without that architecture's fold.
+        Each is made by an estimator that was fitted without that architecture's fold. Empty for an ensemble that only
+        ranks.
         """
+        if self.ranks_only:
+            return {}
         return {name: (fitted.held_out, fitted.strata) for name, fitted in self._fitted.items()}
 
     @classmethod
@@ -121,12 +130,17 @@ class Ensemble:
         seed: int = 0,
         folds: int = 10,
         combiners: Sequence[str] | None = None,
-        default: str = STRUCTURE,
+        default: str | None = None,
         metrics: Mapping[str, Any] | None = None,
+        sources: Sequence["Ensemble"] = (),
         jobs: int = 2,
         progress: Progress | None = None,
     ) -> "Ensemble":
         """Fit every combiner on a whole benchmark.
+
+        With sources, ensembles of other tasks of the same search space, the combiner `transfer` also learns from their
+        predictions. They allow a benchmark of fewer than 20 architectures, or of none: the ensemble then consists of
+        `transfer` alone and only ranks.
 
         Args:
             benchmark: the trained architectures.
@@ -136,13 +150,17 @@ class Ensemble:
             folds: number of folds of the cross-validation that yields percentiles and metrics.
             combiners: names of the combiners to fit, by default all. One that needs what the benchmark or its space
                 lacks is left out, with the reason in the manifest.
-            default: name of the combiner that predicts from structure by default; it is always included.
+            default: name of the combiner that predicts from structure by default; it is always included. None for
+                `transfer` with sources, else `structure`.
             metrics: result of `evaluate`, stored in the manifest instead of the metrics of this cross-validation.
+            sources: ensembles to learn from; one that has seen accuracies of the benchmark is refused. Of each, the
+                one combiner that predicts from structure alone becomes part of the new ensemble.
             jobs: number of worker processes for the cross-validation.
             progress: called after each fold.
 
         Raises:
-            InputError: the seed is out of range, or the default needs proxy scores.
+            InputError: the seed is out of range, the default needs inputs that are not always there, or a source is of
+                another space, repeated, without such a combiner, or has seen accuracies of the benchmark.
             BenchmarkError: the benchmark is too small, no combiner can be fitted to it, or the scores' probe batch
                 cannot be made again.
             UnknownNameError: a combiner does not exist.
@@ -159,48 +177,15 @@ class Ensemble:
             ('ridge', 'structure')
         """
         check_seed(seed)
-        check_size(benchmark)
-        scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
-        header = scores.header if scores is not None else {}
-        batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
-        if get_combiner(default).needs_proxies:
-            raise InputError("default", default, "a combiner that needs no proxy scores")
-        names = combiners if combiners is None or default in combiners else [*combiners, default]
-        table, y = benchmark_features(benchmark, scores), benchmark.accuracy
-        infos, left_out = usable_combiners(table.columns, names)
-        if not infos:
-            allowed = "one that can be fitted: " + "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-            raise BenchmarkError("combiners", names, allowed)
-        splits = structural_folds(table, y, folds, seed)
-        held_out = held_out_predictions([*baselines(table.columns), *infos], table, y, [splits], seed, jobs, progress)
-        measured = summarize(held_out, benchmark) | {"method": {"repeats": 1, "folds": folds, "seed": seed}}
-        fitted = {
-            info.name: FittedCombiner.fit(info, table, y, held_out[info.name].accuracy[0], seed) for info in infos
-        }
-        for combiner in fitted.values():
-            for part, reason in combiner.left_out.items():
-                left_out[f"{part} in {combiner.info.name}"] = reason
-        manifest = {
-            "name": name or benchmark.name,
-            "space": benchmark.space.name,
-            "settings": benchmark.space.settings,
-            "task": task_summary(benchmark.space),
-            "feature_version": feature_version(benchmark.space),
-            "proxies": {proxy: header["proxies"][proxy] for proxy in scores.proxies} if scores is not None else {},
-            "left_out": {"combiners": left_out, "proxies": scores.left_out if scores is not None else {}},
-            "batch": header.get("batch"),
-            "batch_fingerprint": header.get("batch_fingerprint"),
-            "proxy_seed": header.get("seed"),
-            "proxy_repeats": header.get("repeats"),
-            "seed": seed,
-            "benchmark": benchmark.summary,
-            "combiners": [info.name for info in infos],
-            "default": default,
-            "columns": list(table.names),
-            "created_by": f"archrank {archrank_version()}",
-            "metrics": dict(metrics or measured),
-        }
-        return cls(manifest, benchmark.space, fitted, ReferenceSet.from_table(table), batch)
+        entries, embedded = _embed(benchmark, sources)
+        default = default or (TRANSFER if sources else STRUCTURE)
+        if sources and len(benchmark) < MIN_ARCHITECTURES:
+            return cls(*fit_ranking(benchmark, scores, name, seed, combiners, default, entries, embedded))
+        return cls(
+            *fit_combiners(
+                benchmark, scores, name, seed, folds, combiners, default, metrics, entries, embedded, jobs, progress
+            )
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the ensemble to a folder atomically, replacing an ensemble that is there.
@@ -213,6 +198,7 @@ class Ensemble:
         """
         parts = {name: fitted.get_state() for name, fitted in self._fitted.items()}
         parts["reference_set"] = self.reference_set.get_state()
+        parts["sources"] = sources_state(self.sources)
         if self.batch is not None:
             parts["batch"] = State({name: tensor.cpu().numpy() for name, tensor in self.batch.tensors.items()})
         save_artifact(Path(folder), self.manifest, State.merged(parts))
@@ -236,14 +222,24 @@ class Ensemble:
         manifest, state = load_artifact(Path(folder))
         try:
             space = get_space(manifest["space"], **manifest["settings"])
-            columns = Columns.from_space(space, tuple(manifest["proxies"]))
+            entries = manifest.get("sources", [])
+            columns = Columns.from_space(space, tuple(manifest["proxies"]), [entry["name"] for entry in entries])
             _check_features(folder, manifest, space, columns)
+            ranking = ranks_only(manifest)
             fitted = {
-                name: FittedCombiner.from_state(get_combiner(name), columns, manifest["seed"], state.part(name))
+                name: FittedCombiner.from_state(
+                    get_combiner(name), columns, manifest["seed"], state.part(name), ranks_only=ranking
+                )
                 for name in manifest["combiners"]
             }
-            reference_set = ReferenceSet.from_state(state.part("reference_set"), columns)
-            ensemble = cls(manifest, space, fitted, reference_set, _stored_batch(manifest, space, state.part("batch")))
+            reference_set = ReferenceSet.from_state(
+                state.part("reference_set"),
+                Columns.from_space(space, tuple(manifest["proxies"])),
+                SAMPLED if ranking else FITTED_ON,
+            )
+            batch = _stored_batch(manifest, space, state.part("batch"))
+            sources = restore_sources(entries, space, state.part("sources"))
+            ensemble = cls(manifest, space, fitted, reference_set, batch, sources)
             ensemble._smoke_test()
         except ArtifactError:
             raise
@@ -267,10 +263,14 @@ class Ensemble:
             for estimate in (prediction, *prediction.combiners.values()):
                 if estimate is None:
                     continue
+                if estimate.accuracy is None or estimate.interval is None:
+                    if not (self.ranks_only and 0 <= estimate.percentile <= 1):
+                        raise ValueError(f"a prediction without accuracy, at the percentile {estimate.percentile}")
+                    continue
                 low, high = estimate.interval.low, estimate.interval.high
                 if not (0 <= low <= high <= 1 and 0 <= estimate.accuracy <= 1):
                     raise ValueError(f"a prediction of {estimate.accuracy} from {low} to {high}")
-        if self.default_combiner is not None and self._fitted[self.default_combiner].estimator.additive:
+        if any(fitted.mean_contributions is not None for fitted in self._structural):
             self.explain(architecture)
 
     def predict(
@@ -286,13 +286,14 @@ class Ensemble:
             architectures: architectures of the ensemble's space.
             scores: for each architecture, its proxy scores by name (None for a failed one), computed as the manifest
                 states; None to predict from structure alone.
-            combiner: name of the combiner whose estimate is the prediction; by default `stacked` with scores
-                and `default_combiner` without. Where it lacks a score, `default_combiner` replaces it, with a warning.
+            combiner: name of the combiner whose estimate is the prediction; by default `transfer` with sources, else
+                `stacked` with scores and `default_combiner` without. Where it lacks a score, `default_combiner`
+                replaces it, with a warning.
             score_mismatches: differences between the computation of the scores and the manifest. Each becomes a
                 warning, and the intervals are widened.
 
         Returns:
-            One prediction for each architecture.
+            One prediction for each architecture; without accuracy and interval from an ensemble that only ranks.
 
         Raises:
             UnknownNameError: the ensemble has no combiner of that name.
@@ -311,11 +312,12 @@ class Ensemble:
         if not architectures:
             return []
         headline = combiner or self._default(scores)
-        table = feature_table(self.space, architectures, scores, self.proxies)
+        table = self._table(architectures, scores)
         scale, warnings = self._mismatches(table, architectures, score_mismatches if scores is not None else ())
         estimates = self._estimates(table, scale, with_proxies=scores is not None)
         ranking_scores: Sequence[float | None] = [None] * len(architectures)
-        if self.depends_on_set(headline) and all(by_combiner[headline] is not None for by_combiner in estimates):
+        ranks = self.ranks_only or self.depends_on_set(headline)
+        if ranks and all(by_combiner[headline] is not None for by_combiner in estimates):
             ranking_scores = self._fitted[headline].ranking_scores(table).tolist()  # else combiners would be mixed
         return [
             self._prediction(
@@ -342,14 +344,20 @@ class Ensemble:
 
         Returns:
             Probabilities that the row's architecture is better than the column's, (m, m), ½ on the diagonal.
+
+        Raises:
+            InputError: the ensemble only ranks.
         """
+        self._check_accuracies("win probabilities")
         strata = feature_table(self.space, architectures).strata
         scale = np.array([prediction.interval_scale for prediction in predictions])
 
         def win_probability(combiner: str, rows: Sequence[int]) -> Array:
             estimates = [predictions[i].combiners[combiner] for i in rows]
-            accuracy = np.array([estimate.accuracy for estimate in estimates if estimate is not None])
-            return self._fitted[combiner].residuals.win_probability(accuracy, strata[rows], scale[rows])
+            accuracy = np.array([estimate.accuracy for estimate in estimates if estimate is not None], dtype=np.float64)
+            residuals = self._fitted[combiner].residuals
+            assert residuals is not None, "the ensemble predicts accuracies"
+            return residuals.win_probability(accuracy, strata[rows], scale[rows])
 
         common = self.default_combiner or self.combiners[0]
         result = win_probability(common, range(len(predictions)))
@@ -361,9 +369,10 @@ class Ensemble:
     def explain(
         self, architecture: Architecture, scores: Mapping[str, float | None] | None = None, combiner: str | None = None
     ) -> Explanation:
-        """Attribute a prediction to parts of the architecture and to proxies.
+        """Attribute a prediction to parts of the architecture, to proxies and to sources.
 
-        `default_combiner` is explained in place of a combiner that lacks scores or has no additive contributions.
+        `default_combiner` is explained in place of a combiner that lacks scores or has no additive contributions, or
+        the first combiner with contributions that predicts from structure if it has none either.
 
         Args:
             architecture: an architecture of the ensemble's space.
@@ -376,6 +385,7 @@ class Ensemble:
         Raises:
             UnknownNameError: the ensemble has no combiner of that name.
             CapabilityError: the space has no structural features.
+            InputError: no combiner has contributions, or the ensemble only ranks.
 
         Example:
             >>> from ensemble import Ensemble
@@ -393,11 +403,13 @@ class Ensemble:
         space = require(self.space, EncodedSpace)
         score_rows = None if scores is None else [scores]
         self._check([architecture], score_rows, combiner)
-        table = feature_table(self.space, [architecture], score_rows, self.proxies)
+        self._check_accuracies("explanations")
+        table = self._table([architecture], score_rows)
         fitted = self._fitted[combiner or self._default(score_rows)]
         columns = fitted.info.columns(table.names)
         if fitted.mean_contributions is None or np.isnan(table.select(columns)).any():
-            fitted = self._fitted[self.default_combiner or self.combiners[0]]
+            additive = [other for other in self._structural if other.mean_contributions is not None]
+            fitted = next(iter(additive), fitted)
             columns = fitted.info.columns(table.names)
         if fitted.mean_contributions is None:
             raise InputError("combiner", fitted.info.name, "a combiner with contributions, to explain a prediction")
@@ -415,11 +427,12 @@ class Ensemble:
         """Return what another task of the same space can learn from.
 
         Raises:
-            InputError: no combiner predicts from structure.
+            InputError: no combiner predicts accuracies from structure alone.
         """
-        if self.default_combiner is None:
-            raise InputError("source", self.name, "an ensemble with a combiner that predicts from structure")
-        return Source(self.name, self.space, self._fitted[self.default_combiner])
+        for fitted in self._structural:
+            if not fitted.info.needs_sources:
+                return Source(self.name, self.space, replace(fitted, mean_contributions=None))
+        raise InputError("source", self.name, "an ensemble with a combiner that predicts from structure alone")
 
     def suggest_mutations(self, architecture: Architecture) -> list[SuggestedMutation]:
         """Return the changes to a neighbor that raise the prediction from structure, best first.
@@ -429,14 +442,32 @@ class Ensemble:
 
         Raises:
             CapabilityError: the space has no neighbors or no structural features.
+            InputError: the ensemble only ranks.
         """
         require(self.space, EncodedSpace)
+        self._check_accuracies("suggested mutations")
         fitted = self._fitted[self.default_combiner or self.combiners[0]]
 
         def predict(architectures: Sequence[Architecture]) -> Array:
-            return fitted.predict(feature_table(self.space, architectures, None, self.proxies))
+            return fitted.predict(self._table(architectures))
 
         return improving_mutations(self.space, architecture, predict)
+
+    @property
+    def _structural(self) -> list[FittedCombiner]:
+        """Combiners that predict accuracies without proxy scores, the default first."""
+        names = sorted(self._fitted, key=lambda name: name != self.default_combiner)
+        fitted = (self._fitted[name] for name in names)
+        return [each for each in fitted if not (each.info.needs_proxies or each.ranks_only)]
+
+    def _table(self, architectures: Sequence[Architecture], scores: Scores | None = None) -> FeatureTable:
+        from_sources = source_scores(self.sources, architectures)
+        return feature_table(self.space, architectures, scores, self.proxies, from_sources)
+
+    def _check_accuracies(self, wanted: str) -> None:
+        if self.ranks_only:
+            allowed = f"an ensemble of at least {MIN_ARCHITECTURES} trained architectures: this one only ranks"
+            raise InputError("ensemble", self.name, f"{allowed}, without {wanted}")
 
     def _check(self, architectures: Sequence[Architecture], scores: Scores | None, combiner: str | None) -> None:
         if combiner is not None and combiner not in self._fitted:
@@ -447,9 +478,12 @@ class Ensemble:
             )
 
     def _default(self, scores: Scores | None) -> str:
+        default = self.default_combiner
+        if default is not None and self._fitted[default].info.needs_sources:
+            return default
         if scores is not None and DEFAULT in self._fitted:
             return DEFAULT
-        return self.default_combiner or self.combiners[0]
+        return default or self.combiners[0]
 
     def _mismatches(
         self, table: FeatureTable, architectures: Sequence[Architecture], score_mismatches: Sequence[str]
@@ -461,6 +495,9 @@ class Ensemble:
         for i, (architecture, mismatch) in enumerate(zip(architectures, mismatches, strict=True)):
             warnings.append([*self.space.warnings(architecture), *mismatch.reasons, *score_mismatches])
             scale[i] = max(mismatch.interval_scale, MIN_INTERVAL_SCALE if warnings[i] else 1.0)
+        if self.ranks_only:  # there is no interval to be widened
+            scale[:] = 1.0
+            warnings = [[ranking_note(self.manifest), *reasons] for reasons in warnings]
         return scale, warnings
 
     def _estimates(self, table: FeatureTable, scale: Array, with_proxies: bool) -> list[dict[str, Estimate | None]]:
@@ -469,6 +506,12 @@ class Ensemble:
         strata = table.strata
         for name, fitted in self._fitted.items():
             if fitted.info.needs_proxies and not with_proxies:
+                continue
+            if fitted.residuals is None:
+                for by_combiner, percentile in zip(
+                    estimates, fitted.percentiles(fitted.ranking_scores(table)).tolist(), strict=True
+                ):
+                    by_combiner[name] = Estimate(None, None, percentile)
                 continue
             accuracy = fitted.predict(table)
             intervals = fitted.residuals.intervals(accuracy, strata, scale)
@@ -507,6 +550,7 @@ class Ensemble:
             warnings.append(f"no {reason}")
         assert estimate is not None, "structural features are never missing"
         ranking_score = estimate.accuracy if ranking_score is None else ranking_score
+        assert ranking_score is not None, "an estimate without accuracy has a ranking score"
         return Prediction(
             estimate.accuracy,
             estimate.interval,
@@ -519,9 +563,19 @@ class Ensemble:
         )
 
 
-def feature_version(space: SearchSpace[Any]) -> str | None:
-    """Return the version of a space's structural features; None for a space without."""
-    return space.feature_version if isinstance(space, EncodedSpace) else None
+def _embed(benchmark: Benchmark, ensembles: Sequence[Ensemble]) -> tuple[list[dict[str, Any]], list[Source]]:
+    """Check ensembles as sources; returns their entries in the manifest, and the sources."""
+    entries, sources = list[dict[str, Any]](), list[Source]()
+    for i, ensemble in enumerate(ensembles):
+        field = f"sources[{i}]"
+        check_source(field, ensemble.manifest, [source.name for source in sources], benchmark)
+        try:
+            source = ensemble.as_source()
+        except InputError as error:
+            raise error.renamed(field, InputError) from error
+        sources.append(source)
+        entries.append(source_entry(source, ensemble.manifest))
+    return entries, sources
 
 
 def _check_features(folder: str | Path, manifest: Mapping[str, Any], space: SearchSpace[Any], columns: Columns) -> None:
@@ -532,21 +586,6 @@ def _check_features(folder: str | Path, manifest: Mapping[str, Any], space: Sear
         raise ArtifactError(f"{folder}: it was fitted on {versions}: fit it again")
     if tuple(manifest["columns"]) != columns.names:
         raise ArtifactError(f"{folder}: it was fitted on other features than this version computes: fit it again")
-
-
-def _batch(header: Mapping[str, Any], space: SearchSpace[Any]) -> ProbeBatch | None:
-    """Make the batch that a table of scores was computed with.
-
-    Raises:
-        BenchmarkError: the batch has another fingerprint than the table states.
-    """
-    if header.get("batch") is None:
-        return None
-    task = require(space, BuildableSpace).task
-    batch = task.batch_spec(**header["batch"]).make(task)
-    if batch.fingerprint != header["batch_fingerprint"]:
-        raise BenchmarkError("scores, batch_fingerprint", header["batch_fingerprint"], f"{batch.fingerprint}, as now")
-    return batch
 
 
 def _stored_batch(manifest: Mapping[str, Any], space: SearchSpace[Any], state: State) -> ProbeBatch | None:

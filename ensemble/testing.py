@@ -27,7 +27,7 @@ from ensemble.combiners import Combiner, CombinerInfo, State
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.fitting import clear_cached_fits, out_of_fold_predictions, stored_out_of_fold_predictions
 from ensemble.combiners.stacked import Stacked
-from ensemble.data.columns import PROXY
+from ensemble.data.columns import PROXY, SOURCE
 from ensemble.data.features import FeatureTable, feature_table
 from models import EncodedSpace, InputError, SearchSpace
 
@@ -41,7 +41,7 @@ class SyntheticTable:
     """Feature table of random architectures whose accuracy depends on their features.
 
     Attributes:
-        table: features of n architectures, with proxies.
+        table: features of n architectures, with proxies and sources.
         accuracy: (n,), fractions.
     """
 
@@ -70,7 +70,9 @@ def synthetic_table(space: SearchSpace[Any], size: int, seed: int = 0) -> Synthe
     noise = rng.normal(size=(4, len(signal)))
     columns = (accuracy + 0.004 * noise[0], -accuracy + 0.008 * noise[1], signal + 0.5 * noise[2], noise[3])
     rows = [dict(zip(PROXIES, row, strict=True)) for row in np.transpose(columns).tolist()]
-    return SyntheticTable(feature_table(space, architectures, rows, PROXIES), accuracy)
+    source_noise = rng.normal(size=(2, len(signal)))
+    sources = {"similar": signal + source_noise[0], "unrelated": source_noise[1]}
+    return SyntheticTable(feature_table(space, architectures, rows, PROXIES, sources), accuracy)
 
 
 class CombinerContract:
@@ -278,6 +280,7 @@ class CombinerContract:
         names = self.info.columns(synthetic.table.names)
         assert X.shape[1] == len(names)
         assert any(name.startswith(PROXY) for name in names) == self.info.needs_proxies
+        assert any(name.startswith(SOURCE) for name in names) == self.info.needs_sources
 
 
 def contract_classes(

@@ -6,8 +6,8 @@ The package needs neither torch nor the server's packages:
         best = client.rank(client.sample(100), proxies=[])[0]
 """
 
-from archrank_client.async_client import AsyncClient, AsyncJob
-from archrank_client.client import Client, Job
+from archrank_client.async_client import AsyncClient
+from archrank_client.client import Client
 from archrank_client.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -26,8 +26,9 @@ from archrank_client.errors import (
     ServerError,
     UnexpectedResponseError,
 )
+from archrank_client.job import AsyncJob, Job
 from archrank_client.progress import ProgressBar
-from archrank_client.results import Failure, Ranked, Result
+from archrank_client.results import Failure, Ranked, Result, StudyAnswer
 from archrank_client.schemas import (
     Architecture,
     Attribution,
@@ -50,6 +51,20 @@ from archrank_client.schemas import (
     Summary,
     Validation,
 )
+from archrank_client.study import AsyncStudy, Study
+from archrank_client.study_schemas import (
+    FittedCounts,
+    ObservationCounts,
+    ObserveResult,
+    QualityPoint,
+    StudyInterval,
+    StudyMetric,
+    StudyObservation,
+    StudyPrediction,
+    StudyQuality,
+    StudyState,
+    TrainedArchitecture,
+)
 
 __all__ = [
     "APIConnectionError",
@@ -59,6 +74,7 @@ __all__ = [
     "ArchrankError",
     "AsyncClient",
     "AsyncJob",
+    "AsyncStudy",
     "Attribution",
     "AuthenticationError",
     "Client",
@@ -69,6 +85,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "FieldProblem",
+    "FittedCounts",
     "Interval",
     "IntervalMetric",
     "InvalidRequestError",
@@ -79,6 +96,8 @@ __all__ = [
     "JobStatus",
     "Limits",
     "NotFoundError",
+    "ObservationCounts",
+    "ObserveResult",
     "OverloadedError",
     "PairMetric",
     "PayloadTooLargeError",
@@ -87,13 +106,23 @@ __all__ = [
     "Problem",
     "ProgressBar",
     "ProxyScore",
+    "QualityPoint",
     "Ranked",
     "RateLimitError",
     "Result",
     "Scores",
     "ServerError",
+    "Study",
+    "StudyAnswer",
+    "StudyInterval",
+    "StudyMetric",
+    "StudyObservation",
+    "StudyPrediction",
+    "StudyQuality",
+    "StudyState",
     "SuggestedMutation",
     "Summary",
+    "TrainedArchitecture",
     "UnexpectedResponseError",
     "Validation",
 ]

@@ -1,18 +1,21 @@
 """Client for asyncio."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS, job_endpoint
+from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS
+from archrank_client.job import AsyncJob
 from archrank_client.operations import Operations
 from archrank_client.options import request_options
 from archrank_client.progress import Progress, progress_callback
-from archrank_client.results import Failure, Ranked, Result, rank_results
+from archrank_client.results import Failure, Ranked, rank_results
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
+from archrank_client.study import AsyncStudy
+from archrank_client.study_operations import StudyOperations
+from archrank_client.study_schemas import StudyState
 from archrank_client.transport import AsyncTransport, Settings
 
 
@@ -32,6 +35,7 @@ class AsyncClient:
         settings = Settings.from_arguments(url, key, timeout, max_retry_time, max_concurrency)
         self._transport = AsyncTransport(settings, transport)
         self._operations = Operations(self._transport)
+        self._studies = StudyOperations(self._transport, self._operations)
 
     async def predict(
         self,
@@ -109,19 +113,40 @@ class AsyncClient:
         settings: Mapping[str, Any] | None = None,
         batch: Mapping[str, int] | None = None,
         idempotency_key: str | None = None,
-    ) -> "AsyncJob":
+    ) -> AsyncJob:
         """As `Client.submit`."""
         options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch)
         status = await self._operations.submit(kind, architectures, options, idempotency_key)
         return AsyncJob(self._operations, status)
 
-    async def job(self, id: str) -> "AsyncJob":  # noqa: A002
+    async def job(self, id: str) -> AsyncJob:  # noqa: A002
         """As `Client.job`."""
         return AsyncJob(self._operations, await self._operations.status(id))
 
     async def jobs(self, limit: int = 100) -> list[JobStatus]:
         """As `Client.jobs`."""
         return await self._operations.jobs(limit)
+
+    async def study(
+        self,
+        name: str,
+        *,
+        space: str | None = None,
+        task: str | None = None,
+        metric: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        sources: Sequence[str] | None = None,
+    ) -> AsyncStudy:
+        """As `Client.study`."""
+        return AsyncStudy(self._studies, await self._studies.open(name, space, task, metric, settings, sources))
+
+    async def studies(self) -> list[StudyState]:
+        """As `Client.studies`."""
+        return await self._studies.studies()
+
+    async def import_study(self, document: Mapping[str, Any]) -> AsyncStudy:
+        """As `Client.import_study`."""
+        return AsyncStudy(self._studies, await self._studies.import_study(document))
 
     async def spaces(self) -> dict[str, dict[str, Any]]:
         """As `Client.spaces`."""
@@ -173,36 +198,3 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport.settings.url!r})"
-
-
-class AsyncJob:
-    """Asynchronous counterpart of `Job`."""
-
-    def __init__(self, operations: Operations, status: JobStatus) -> None:
-        self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
-
-    async def status(self) -> JobStatus:
-        """As `Job.status`."""
-        return await self._operations.status(self.id)
-
-    async def wait(self, timeout: float | None = None, *, progress: Progress = False) -> JobStatus:
-        """As `Job.wait`."""
-        return await self._operations.wait(self.id, timeout, progress_callback(progress))
-
-    async def iter(self) -> AsyncGenerator[tuple[int, Result]]:
-        """As `Job.iter`."""
-        async with aclosing(self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)) as results:
-            async for position_and_result in results:
-                yield position_and_result
-
-    async def results(self, *, progress: Progress = False) -> list[Result]:
-        """As `Job.results`."""
-        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
-        return await self._operations.results(endpoint, self.id, self._total, on_progress)
-
-    async def cancel(self) -> JobStatus:
-        """As `Job.cancel`."""
-        return await self._operations.cancel(self.id)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.id!r})"

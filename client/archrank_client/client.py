@@ -1,17 +1,21 @@
 """Blocking client."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import httpx
 
-from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS, job_endpoint
+from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS
+from archrank_client.job import Job
 from archrank_client.operations import Operations
 from archrank_client.options import request_options
 from archrank_client.progress import Progress, progress_callback
-from archrank_client.results import Failure, Ranked, Result, rank_results
+from archrank_client.results import Failure, Ranked, rank_results
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
+from archrank_client.study import Study
+from archrank_client.study_operations import StudyOperations
+from archrank_client.study_schemas import StudyState
 from archrank_client.transport import Settings, SyncTransport, run
 
 
@@ -45,6 +49,7 @@ class Client:
         settings = Settings.from_arguments(url, key, timeout, max_retry_time, max_concurrency)
         self._transport = SyncTransport(settings, transport)
         self._operations = Operations(self._transport)
+        self._studies = StudyOperations(self._transport, self._operations)
 
     def predict(
         self,
@@ -189,7 +194,7 @@ class Client:
         settings: Mapping[str, Any] | None = None,
         batch: Mapping[str, int] | None = None,
         idempotency_key: str | None = None,
-    ) -> "Job":
+    ) -> Job:
         """Submit a job, which continues without this process and over restarts of the server.
 
         Args:
@@ -220,13 +225,59 @@ class Client:
         status = run(self._operations.submit(kind, architectures, options, idempotency_key))
         return Job(self._operations, status)
 
-    def job(self, id: str) -> "Job":  # noqa: A002
+    def job(self, id: str) -> Job:  # noqa: A002
         """Return a job that this process or another submitted."""
         return Job(self._operations, run(self._operations.status(id)))
 
     def jobs(self, limit: int = 100) -> list[JobStatus]:
         """Return the status of each job, newest first."""
         return run(self._operations.jobs(limit))
+
+    def study(
+        self,
+        name: str,
+        *,
+        space: str | None = None,
+        task: str | None = None,
+        metric: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        sources: Sequence[str] | None = None,
+    ) -> Study:
+        """Create a study, or open the one of that name.
+
+        Several processes may create it at once, with the same definition. With a name alone, a study is only opened.
+
+        Args:
+            name: name of the study, unique among those of the API key.
+            space: name of the search space.
+            task: name of the task or data set, for users.
+            metric: `name`, `direction` (`maximize` or `minimize`) and `unit` (`fraction`, `percent` or `number`) of
+                the observed values; an accuracy as a fraction if None.
+            settings: settings of the space; its defaults if None.
+            sources: names of the ensembles of other tasks whose predictions are inputs; all of the space if None.
+
+        Raises:
+            NotFoundError: there is no study of that name, and no space to create it in.
+            ConflictError: the study of that name has another definition.
+            ArchrankError: the call failed.
+
+        Example:
+            >>> with Client() as client:
+            ...     study = client.study("example", space="gcn-nas", task="my data")
+            ...     for architecture in client.sample(3, seed=1):
+            ...         result = study.observe(architecture, 0.9)
+            ...     result.observations
+            3
+        """
+        return Study(self._studies, run(self._studies.open(name, space, task, metric, settings, sources)))
+
+    def studies(self) -> list[StudyState]:
+        """Return the states of all studies of the API key."""
+        return run(self._studies.studies())
+
+    def import_study(self, document: Mapping[str, Any]) -> Study:
+        """Create a study from a document of `Study.export`, or add its observations to the study of that name."""
+        return Study(self._studies, run(self._studies.import_study(document)))
 
     def spaces(self) -> dict[str, dict[str, Any]]:
         """Return the search spaces by name: capabilities, settings, presets, JSON Schema of the architectures."""
@@ -300,61 +351,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport.settings.url!r})"
-
-
-class Job:
-    """Job of the server, which continues without this process.
-
-    Attributes:
-        id: identifier; `client.job(id)` resumes the job, in another process too.
-        kind: `predictions` or `scores`.
-    """
-
-    def __init__(self, operations: Operations, status: JobStatus) -> None:
-        self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
-
-    def status(self) -> JobStatus:
-        """Return the job's status."""
-        return run(self._operations.status(self.id))
-
-    def wait(self, timeout: float | None = None, *, progress: Progress = False) -> JobStatus:
-        """Wait for the job's end and return its status.
-
-        Args:
-            timeout: seconds to wait; any number if None.
-            progress: as for `Client.predict`.
-
-        Raises:
-            APITimeoutError: the job has not ended in time; it continues.
-        """
-        return run(self._operations.wait(self.id, timeout, progress_callback(progress)))
-
-    def iter(self) -> Iterator[tuple[int, Result]]:
-        """Yield position and result of each architecture in order of completion, each once.
-
-        Raises:
-            JobCancelledError: the job was cancelled before all results were there.
-            JobFailedError: the job ended without all results.
-        """
-        results = self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)
-        try:
-            while True:
-                try:
-                    position_and_result = run(anext(results))
-                except StopAsyncIteration:
-                    return
-                yield position_and_result
-        finally:
-            run(results.aclose())
-
-    def results(self, *, progress: Progress = False) -> list[Result]:
-        """Wait for the job's end and return all results, in the order of the architectures. Raises as `iter`."""
-        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
-        return run(self._operations.results(endpoint, self.id, self._total, on_progress))
-
-    def cancel(self) -> JobStatus:
-        """Cancel the job and return its status. Finished results can still be read."""
-        return run(self._operations.cancel(self.id))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.id!r})"

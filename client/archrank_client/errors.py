@@ -74,11 +74,11 @@ class PermissionDeniedError(ArchrankError, PermissionError):
 
 
 class NotFoundError(ArchrankError, LookupError):
-    """There is no such job, space or ensemble, or the server is older than the requested feature."""
+    """There is no such job, study, space or ensemble, or the server is older than the requested feature."""
 
 
 class ConflictError(ArchrankError):
-    """The idempotency key was used for another job."""
+    """The idempotency key was used for another job, or the study of that name has another definition."""
 
 
 class OverloadedError(ArchrankError):

@@ -1,6 +1,5 @@
 """Operations of both clients, written once over a blocking or an asynchronous transport."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -29,6 +28,7 @@ from archrank_client.errors import (
 )
 from archrank_client.events import JobEvents
 from archrank_client.options import request_options
+from archrank_client.pages import next_path
 from archrank_client.payloads import (
     Payload,
     Payloads,
@@ -56,8 +56,6 @@ from archrank_client.transport import Request, Transport
 
 Outcomes = dict[str, Item | Failure]
 """Results and failures by the architecture's canonical JSON."""
-MAX_SYNC_WAIT_S = 20
-"""Time after which a request becomes a job: reverse proxies often break off after sixty seconds."""
 MAX_PAGE_SIZE = 200
 """Results of a job that are fetched at once: more would only take more memory."""
 MAX_RESUBMISSIONS = 2
@@ -68,8 +66,6 @@ MAX_EMPTY_PAGES = 2
 """Empty pages in a row after which the job's status is requested."""
 SEED_STRIDE = 2654435761
 """Difference between the seeds of a sample's parts: far from seeds that people choose."""
-NEXT_PATH = re.compile("/v1/jobs/[!-~]{1,1000}")
-"""Paths of the next page of results: the key is sent to the server itself alone."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +189,7 @@ class Operations:
         self, batch: Batch[Item], payloads: Sequence[Payload], add: Callable[[Outcomes[Item]], None]
     ) -> None:
         limits, options = await self.limits(), batch.options
-        requests = list(split_into_requests(payloads, options, limits.max_architectures, limits.max_body_bytes))
+        requests = list(split_into_requests(payloads, options, *batch.endpoint.max_request(limits)))
         # Without networks, requests are fastest. A requested combiner may compare architectures with each other, which
         # over several requests would mislead: jobs refuse it.
         prefers_requests = batch.endpoint.results_model is None or (
@@ -221,13 +217,13 @@ class Operations:
     async def _post(self, batch: Batch[Item], payloads: Sequence[Payload]) -> tuple[Outcomes[Item], list[Payload]]:
         """Return the outcomes, and the payloads whose scoring was interrupted."""
         path, body = f"/v1/{batch.endpoint.name}", request_body(payloads, batch.options)
-        headers = {"Prefer": f"wait={min(MAX_SYNC_WAIT_S, self._transport.settings.timeout / 2):.0f}"}
+        headers = {"Prefer": f"wait={min(batch.endpoint.wait, self._transport.settings.timeout / 2):.0f}"}
         try:
             request = Request("POST", path, items=len(payloads), body=body, headers=headers)
             response = await self._transport.send(request)
         except InvalidRequestError as error:
             return await _handle_refusal(error, payloads, partial(self._request, batch)), []
-        if response.status_code == 202:
+        if response.status_code == 202 and batch.endpoint.results_model is not None:
             job = read(JobStatus, response)
             return await self._follow(batch.endpoint, job, payloads, ignore_progress), []
         items = batch.endpoint.read_items(response)
@@ -353,7 +349,6 @@ class Operations:
         events = JobEvents(self._transport, _job_path(job))
         seen, empty_pages, ended = set[int](), 0, False
         path: str | None = f"{_job_path(job)}/results?limit={limit}"
-        prefix = httpx.URL(self._transport.settings.url).path.rstrip("/")  # a reverse proxy removes it
         try:
             while path is not None:
                 response = await self._transport.send(Request("GET", path, items=limit))
@@ -367,9 +362,7 @@ class Operations:
                 path = page.next
                 if path is None:
                     break
-                path = path.removeprefix(prefix)
-                if not NEXT_PATH.fullmatch(path):
-                    raise unexpected_response(response, "next is not a path of the server")
+                path = next_path(path, "/v1/jobs/", self._transport.settings.url, response)
                 if page.results:
                     events.reset_interval()
                     empty_pages = 0

@@ -1,20 +1,24 @@
 """Results of calls, one for each architecture."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
-from archrank_client.errors import ArchrankError
+from archrank_client.errors import ArchrankError, UnexpectedResponseError
 from archrank_client.schemas import Architecture, Prediction, Scores, Validation
+from archrank_client.study_schemas import StudyPrediction
 
-_RESULT_FIELDS = frozenset().union(*(model.model_fields for model in (Prediction, Scores, Validation)))
+T = TypeVar("T")
+_RESULTS = (Prediction, Scores, Validation, StudyPrediction)
+_RESULT_FIELDS = frozenset().union(*(model.model_fields for model in _RESULTS))
 
 
 @dataclass(frozen=True)
 class Failure:
     """Architecture without a result; the other architectures of the call are not affected.
 
-    Reading a field that a result would have, such as `accuracy`, `scores` or `flops`, raises `error`.
+    Reading a field that a result would have, such as `accuracy`, `scores` or `value`, raises `error`.
 
     Attributes:
         error: reason; `ArchitectureError` where the architecture was refused.
@@ -40,7 +44,7 @@ class Ranked:
     """Entry of a ranking.
 
     Attributes:
-        rank: 1 for the best; equal accuracies share a rank; None for a failure.
+        rank: 1 for the best; equal ones share a rank; None for a failure.
         position: index in the caller's list.
         result: the prediction, or the failure.
     """
@@ -61,9 +65,10 @@ class Ranked:
         return architecture
 
     @property
-    def accuracy(self) -> float:
-        """Predicted accuracy, a fraction. Raises the failure's error where there is none."""
-        return self.result.accuracy
+    def accuracy(self) -> float | None:
+        """Predicted accuracy, a fraction; None from an ensemble that only ranks. Raises a failure's error."""
+        accuracy: float | None = self.result.accuracy
+        return accuracy
 
 
 def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
@@ -71,7 +76,7 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
     predicted = [(position, result) for position, result in enumerate(results) if isinstance(result, Prediction)]
     # The server's ranks where one request had them all: the combiner `vote` ranks by contests, not by accuracy.
     has_ranks = all(result.rank is not None for _, result in predicted)
-    keys = [-(result.rank or 0) if has_ranks else result.accuracy for _, result in predicted]
+    keys = [-(result.rank or 0) if has_ranks else _sort_key(result) for _, result in predicted]
     ascending = sorted(keys)
     ranked = [
         Ranked(1 + len(ascending) - bisect_right(ascending, key), position, result)
@@ -81,3 +86,40 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
         Ranked(None, position, result) for position, result in enumerate(results) if not isinstance(result, Prediction)
     ]
     return sorted(ranked, key=lambda entry: entry.rank or 0) + failed
+
+
+def _sort_key(result: Prediction) -> float:
+    """Accuracy, or the ranking score of an ensemble without accuracies."""
+    key = result.ranking_score if result.accuracy is None else result.accuracy
+    if key is None:
+        raise UnexpectedResponseError("a prediction has neither accuracy nor ranking_score")
+    return key
+
+
+@dataclass(frozen=True)
+class StudyAnswer(Sequence[T]):
+    """Predictions or suggestions of a study: a sequence, and the observations that it rests on.
+
+    Attributes:
+        items: the predictions or suggestions.
+        observations: number of observations that they rest on; None where no architecture reached the study.
+        pending: number of later observations, which they do not rest on; None where `observations` is.
+        notes: reasons not to trust them yet, and what they rest on.
+    """
+
+    items: tuple[T, ...]
+    observations: int | None
+    pending: int | None
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        return self.items[index]

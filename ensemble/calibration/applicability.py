@@ -30,6 +30,8 @@ PERCENT = np.linspace(0, 100, 101)
 STEPS_PER_STD = 2**18
 """Quantization of standardized features. Up to `MAX_ABS_Z` the integers have 20 bits and their products 40, so that
 every sum over 2,000 columns is exact in float64, in any order."""
+FITTED_ON, SAMPLED = "the ensemble was fitted on", "a random sample of the space has"
+"""Relations of an ensemble to its reference set, in words."""
 ARRAYS = ("rows", "mean", "scale", "strata", "max_distances", "low", "high", "quantiles")
 
 
@@ -48,10 +50,10 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """Structure, costs and scores of the architectures that an ensemble was fitted on.
+    """Structure, costs and scores of the architectures that an ensemble was fitted on, or of random ones.
 
     Attributes:
-        columns: columns of the feature table.
+        columns: columns of the feature table, without those of sources: their scores follow from the structure.
         rows: (n, structural columns) float32, standardized and clipped.
         mean, scale: (structural columns,), of the standardization.
         strata: (n,), stratum of each row.
@@ -59,6 +61,7 @@ class ReferenceSet:
             neighbors.
         low, high: (columns,), smallest and largest value of each column.
         quantiles: (proxies, 101), of each proxy's scores, from 0 to 100 %; NaN for a proxy without scores.
+        relation: `FITTED_ON`, or `SAMPLED` for random architectures.
     """
 
     columns: Columns
@@ -70,10 +73,17 @@ class ReferenceSet:
     low: Array
     high: Array
     quantiles: Array
+    relation: str = FITTED_ON
 
     @classmethod
-    def from_table(cls, table: FeatureTable) -> Self:
-        """Summarize the feature table of a benchmark."""
+    def from_table(cls, table: FeatureTable, relation: str = FITTED_ON) -> Self:
+        """Summarize a feature table.
+
+        Args:
+            table: features of the architectures.
+            relation: `FITTED_ON`, or `SAMPLED` for random architectures.
+        """
+        table = table.restrict([name for name in table.names if name not in table.columns.sources])
         X = table.select(table.columns.structure)
         standardizer = Standardizer.fit(X)
         rows = np.clip(standardizer.transform(X), -MAX_ABS_Z, MAX_ABS_Z).astype(np.float32)
@@ -84,9 +94,8 @@ class ReferenceSet:
         low = np.min(table.values, axis=0, where=present, initial=np.inf)
         high = np.max(table.values, axis=0, where=present, initial=-np.inf)
         quantiles = _proxy_quantiles(table)
-        return cls(
-            table.columns, rows, standardizer.mean, standardizer.scale, strata, max_distances, low, high, quantiles
-        )
+        mean, scale = standardizer.mean, standardizer.scale
+        return cls(table.columns, rows, mean, scale, strata, max_distances, low, high, quantiles, relation)
 
     @property
     def size(self) -> int:
@@ -131,7 +140,7 @@ class ReferenceSet:
             reasons = [] if known[i] else [self._unknown_stratum(strata[i], describe)]
             if distant[i]:
                 reasons.append(
-                    f"its structure is unlike that of any architecture that the ensemble was fitted on "
+                    f"its structure is unlike that of any architecture that {self.relation} "
                     f"(distance {distances[i]:.1f}, theirs at most {limits[i]:.1f})"
                 )
             reasons += self._out_of_range(values[i], excess, describe)
@@ -148,7 +157,7 @@ class ReferenceSet:
     def _unknown_stratum(self, stratum: float, describe: Callable[[str], str]) -> str:
         known = ", ".join(f"{level:g}" for level in self.max_distances[:, 0])
         label = describe(self.columns.stratum or "stratum")
-        return f"{label}: {stratum:g}, the ensemble was fitted on {known}"
+        return f"{label}: {stratum:g}, {self.relation} {known}"
 
     def _excess(self, values: Array) -> Array:
         """Excess of each value over the reference set's range, as a fraction of that range; same shape."""
@@ -169,7 +178,7 @@ class ReferenceSet:
             if name in COSTS:
                 value, low, high = np.exp((value, low, high))
             label = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else describe(name))
-            reasons.append(f"{label}: {value:.3g}, the ensemble was fitted on {low:.3g} to {high:.3g}")
+            reasons.append(f"{label}: {value:.3g}, {self.relation} {low:.3g} to {high:.3g}")
         if rest := exceeding[MAX_NAMED_FEATURES:]:
             features = "1 more feature" if len(rest) == 1 else f"{len(rest)} more features"
             reasons.append(f"{features} outside of the reference set's range")
@@ -180,14 +189,14 @@ class ReferenceSet:
         return State({name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
-    def from_state(cls, state: State, columns: Columns) -> Self:
-        """Restore from the result of `get_state`, for a table with these columns.
+    def from_state(cls, state: State, columns: Columns, relation: str = FITTED_ON) -> Self:
+        """Restore from the result of `get_state`, for a table with these columns, none of them of sources.
 
         Raises:
             KeyError: a part is missing.
             ValueError: the parts do not fit each other.
         """
-        reference_set = cls(columns, **{name: state.floats[name] for name in ARRAYS})
+        reference_set = cls(columns, **{name: state.floats[name] for name in ARRAYS}, relation=relation)
         shape = (len(reference_set.strata), len(columns.structure))
         quantiles_shape = (len(columns.proxies), len(PERCENT))
         fits = reference_set.rows.shape == shape and reference_set.quantiles.shape == quantiles_shape

@@ -4,6 +4,7 @@ from ensemble.combiners.base import Combiner, State
 from ensemble.combiners.registry import (
     DEFAULT,
     STRUCTURE,
+    TRANSFER,
     CombinerInfo,
     combiner_infos,
     combiner_names,
@@ -13,6 +14,7 @@ from ensemble.combiners.registry import (
 __all__ = [
     "DEFAULT",
     "STRUCTURE",
+    "TRANSFER",
     "Combiner",
     "CombinerInfo",
     "State",

@@ -16,15 +16,18 @@ from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
 from ensemble.combiners.stacked import NamedEstimator, Stacked
 from ensemble.combiners.stratum_residual import StratumResidual
+from ensemble.combiners.transfer import Transfer
 from ensemble.combiners.vote import MajorityVote
 from ensemble.combiners.xgboost import Boosting
-from ensemble.data.columns import PROXY, Columns
+from ensemble.data.columns import PROXY, SOURCE, Columns
 from models import UnknownNameError
 
 DEFAULT = "stacked"
 """Default combiner for architectures with proxy scores."""
 STRUCTURE = "structure"
 """Default combiner for architectures without proxy scores, unless an ensemble is fitted with another one."""
+TRANSFER = "transfer"
+"""Default combiner of an ensemble with sources, with and without proxy scores."""
 
 Names = tuple[str, ...]
 
@@ -45,7 +48,7 @@ class CombinerInfo:
 
     name: str
     factory: Callable[[Columns, int], Combiner]
-    inputs: Literal["proxies", "proxies+structure", "structure"]
+    inputs: Literal["proxies", "proxies+structure", "structure", "sources+structure"]
     output: Literal["ranking", "accuracy"]
     accepts_missing: bool = False
     depends_on_set: bool = False
@@ -56,18 +59,25 @@ class CombinerInfo:
         return "proxies" in self.inputs
 
     @property
+    def needs_sources(self) -> bool:
+        """True if it uses scores of sources."""
+        return "sources" in self.inputs
+
+    @property
     def needs_structure(self) -> bool:
         """True if it uses structural features."""
         return "structure" in self.inputs
 
     def columns(self, names: Sequence[str]) -> Names:
         """Select the columns that it uses from the names of a feature table's columns."""
-        return _select_columns(self.needs_proxies, self.needs_structure, tuple(names))
+        return _select_columns(self.needs_proxies, self.needs_sources, self.needs_structure, tuple(names))
 
     def missing_input(self, columns: Columns) -> str | None:
         """Return what it needs and a feature table lacks, in words; None if the table has everything."""
         if self.needs_proxies and not columns.proxies:
             return "it needs proxy scores"
+        if self.needs_sources and not columns.sources:
+            return "it needs sources: ensembles of other tasks of the same search space"
         if self.needs_structure and not columns.structure:
             return "it needs structural features, which the search space does not have"
         return None
@@ -84,13 +94,16 @@ class CombinerInfo:
 
 
 @lru_cache(maxsize=64)
-def _select_columns(proxies: bool, structure: bool, names: Names) -> Names:
-    return tuple(name for name in names if (proxies if name.startswith(PROXY) else structure))
+def _select_columns(proxies: bool, sources: bool, structure: bool, names: Names) -> Names:
+    def is_selected(name: str) -> bool:
+        return proxies if name.startswith(PROXY) else sources if name.startswith(SOURCE) else structure
+
+    return tuple(name for name in names if is_selected(name))
 
 
 def _stacked(columns: Columns, seed: int) -> Combiner:
     """Stack of trees on the structure and of a process that also uses the proxies (trees gain nothing from them)."""
-    structure = columns.select([name for name in columns.names if name not in columns.proxies])
+    structure = columns.select(columns.architectural)
     indices = columns.indices(structure.names)
     trees = Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=seed)
     estimators: tuple[NamedEstimator, ...] = (
@@ -133,6 +146,10 @@ def _rank_trees(columns: Columns, seed: int) -> Combiner:
     return RankTrees((trees, Boosting(n_estimators=600, max_depth=6, learning_rate=0.03, random_state=seed)))
 
 
+def _transfer(columns: Columns, seed: int) -> Combiner:
+    return Transfer(len(columns.sources), seed)
+
+
 def _ridge(columns: Columns, seed: int) -> Combiner:
     return Ridge()
 
@@ -148,6 +165,7 @@ BUILT_IN = (
     CombinerInfo("xgboost", _xgboost, "proxies+structure", "accuracy"),
     CombinerInfo("ridge", _ridge, "structure", "accuracy"),
     CombinerInfo("rank_trees", _rank_trees, "structure", "ranking"),
+    CombinerInfo(TRANSFER, _transfer, "sources+structure", "ranking"),
 )
 
 

@@ -41,11 +41,13 @@ class Benchmark:
         name: name of the benchmark.
         space: the search space.
         entries: the architectures, unique and sorted by fingerprint.
+        drawn_from: data hash of the benchmark that the architectures are a random part of; None for all of one.
     """
 
     name: str
     space: SearchSpace[Any]
     entries: tuple[Entry, ...]
+    drawn_from: str | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -58,7 +60,7 @@ class Benchmark:
     @cached_property
     def accuracy(self) -> NDArray[np.float64]:
         """Accuracies, fractions, shape (n,)."""
-        return np.array([entry.accuracy for entry in self.entries])
+        return np.array([entry.accuracy for entry in self.entries], dtype=np.float64)
 
     @cached_property
     def strata(self) -> NDArray[np.int64]:
@@ -75,8 +77,12 @@ class Benchmark:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Summary as plain data: space, task, size, hash, range of accuracies, number of architectures by stratum."""
+        """Summary as plain data: space, task, size, hash, range of accuracies, number of architectures by stratum.
+
+        The range is None for a benchmark without architectures.
+        """
         strata, counts = np.unique(self.strata, return_counts=True)
+        accuracy_range = [float(self.accuracy.min()), float(self.accuracy.max())] if self.entries else None
         return {
             "name": self.name,
             "space": self.space.name,
@@ -85,7 +91,8 @@ class Benchmark:
             "stratum": stratum_label(self.space),
             "size": len(self),
             "data_hash": self.data_hash,
-            "accuracy_range": [float(self.accuracy.min()), float(self.accuracy.max())],
+            "drawn_from": self.drawn_from,
+            "accuracy_range": accuracy_range,
             "by_stratum": {str(stratum): int(count) for stratum, count in zip(strata, counts, strict=True)},
         }
 
@@ -97,7 +104,10 @@ class Benchmark:
             seed: seed of the draw.
         """
         rows = np.sort(np.random.default_rng(seed).permutation(len(self))[:size])
-        return replace(self, entries=tuple(self.entries[i] for i in rows))
+        if len(rows) == len(self):
+            return self
+        drawn_from = self.drawn_from or self.data_hash
+        return replace(self, entries=tuple(self.entries[i] for i in rows), drawn_from=drawn_from)
 
     @cached_property
     def proxies(self) -> tuple[str, ...]:

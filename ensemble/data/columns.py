@@ -9,6 +9,8 @@ from models import CostedSpace, EncodedSpace, FeatureGroup, SearchSpace
 
 PROXY = "proxy."
 """Prefix of the names of proxy columns."""
+SOURCE = "source."
+"""Prefix of the names of columns with the scores of sources."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 """Names of the cost columns and the costs in words; the columns hold natural logarithms."""
 
@@ -18,8 +20,8 @@ class Columns:
     """Names, groups and stratum of the columns of a feature table.
 
     Attributes:
-        names: names of the d columns: `proxy.<name>` for proxies, the space's own names for structural features, those
-            of `COSTS` for costs.
+        names: names of the d columns: `proxy.<name>` for proxies, `source.<name>` for scores of sources, the space's
+            own names for structural features, those of `COSTS` for costs.
         groups: parts of an architecture and the structural features that describe them, as the space declares them.
         stratum: name of the column that holds the stratum; None for a table without one.
     """
@@ -29,15 +31,16 @@ class Columns:
     stratum: str | None = None
 
     @classmethod
-    def from_space(cls, space: SearchSpace[Any], proxies: Sequence[str] = ()) -> "Columns":
+    def from_space(cls, space: SearchSpace[Any], proxies: Sequence[str] = (), sources: Sequence[str] = ()) -> "Columns":
         """Describe the feature tables of a space.
 
         Args:
             space: the search space. One that is not encoded has no structural features, one that is not costed no
                 costs.
             proxies: names of the proxies.
+            sources: names of the sources.
         """
-        names = [PROXY + proxy for proxy in proxies]
+        names = [PROXY + proxy for proxy in proxies] + [SOURCE + source for source in sources]
         costs = tuple(COSTS) if isinstance(space, CostedSpace) else ()
         if not isinstance(space, EncodedSpace):
             return cls((*names, *costs))
@@ -49,9 +52,19 @@ class Columns:
         return tuple(name for name in self.names if name.startswith(PROXY))
 
     @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the columns of sources."""
+        return tuple(name for name in self.names if name.startswith(SOURCE))
+
+    @cached_property
+    def architectural(self) -> tuple[str, ...]:
+        """Names of the columns that the architecture alone sets: structural features and costs."""
+        return tuple(name for name in self.names if not name.startswith((PROXY, SOURCE)))
+
+    @cached_property
     def structure(self) -> tuple[str, ...]:
         """Names of the columns of structural features, without costs."""
-        return tuple(name for name in self.names if not name.startswith(PROXY) and name not in COSTS)
+        return tuple(name for name in self.architectural if name not in COSTS)
 
     def select(self, names: Sequence[str]) -> "Columns":
         """Describe a table of some of the columns, in the order of `names`."""

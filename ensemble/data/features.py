@@ -1,4 +1,4 @@
-"""Feature tables: proxy scores, structure and cost of architectures as numbers."""
+"""Feature tables: proxy scores, scores of sources, structure and cost of architectures as numbers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -50,6 +50,10 @@ class FeatureTable:
         """
         return self.values[:, _indices(self.names, tuple(names))]
 
+    def restrict(self, names: Sequence[str]) -> "FeatureTable":
+        """Return a table of some of the columns, in the order of `names`."""
+        return FeatureTable(self.columns.select(names), self.select(names))
+
     def take(self, rows: NDArray[Any]) -> "FeatureTable":
         """Select rows by index or mask."""
         return FeatureTable(self.columns, self.values[rows])
@@ -66,6 +70,7 @@ def feature_table(
     architectures: Sequence[Architecture],
     scores: Sequence[Mapping[str, float | None]] | None = None,
     proxies: Sequence[str] = (),
+    source_scores: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> FeatureTable:
     """Make the feature table of architectures.
 
@@ -74,19 +79,22 @@ def feature_table(
         architectures: n architectures.
         scores: one mapping from proxy to score per architecture. A score that is missing, None or not finite is NaN.
         proxies: names of the proxies.
+        source_scores: scores of the architectures by the name of the source, (n,) each.
 
     Returns:
-        Columns `proxy.<name>`, then the structural features of an encoded space, then the logarithms of the parameters
-        and FLOPs of a costed one (0 for none of them).
+        Columns `proxy.<name>`, then `source.<name>`, then the structural features of an encoded space, then the
+        logarithms of the parameters and FLOPs of a costed one (0 for none of them).
     """
     rows = [{}] * len(architectures) if scores is None else scores
+    sources = dict(source_scores or {})
     parts = [_table([[as_number(row.get(proxy)) for proxy in proxies] for row in rows], len(proxies))]
+    parts += [column[:, None] for column in sources.values()]
     if isinstance(space, EncodedSpace):
         parts.append(space.feature_values(architectures))
     if isinstance(space, CostedSpace):
         costs = [space.cost(arch) for arch in architectures]
         parts.append(_table([[math.log(max(number, 1)) for number in (cost.params, cost.flops)] for cost in costs], 2))
-    return FeatureTable(Columns.from_space(space, proxies), np.hstack(parts))
+    return FeatureTable(Columns.from_space(space, proxies, tuple(sources)), np.hstack(parts))
 
 
 def as_number(score: float | None) -> float:

@@ -74,7 +74,7 @@ def estimate_noise(table: FeatureTable, y: Array, strata: NDArray[np.int64]) -> 
     """
     if not table.columns.groups or len(y) > MAX_ROWS:
         return None
-    structure = [name for name in table.names if name not in table.columns.proxies]
+    structure = table.columns.architectural
     process = AdditiveGaussianProcess(table.columns.select(structure)).fit(table.select(structure), y)
     variance = float(process.variances_[-1] * y.var())
     groups = {str(stratum): y[strata == stratum] for stratum in np.unique(strata)}

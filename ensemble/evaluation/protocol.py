@@ -52,16 +52,19 @@ def check_size(benchmark: Benchmark) -> None:
         raise BenchmarkError(f"{benchmark.name} (architectures)", len(benchmark), f"at least {MIN_ARCHITECTURES}")
 
 
-def benchmark_features(benchmark: Benchmark, scores: ScoreTable | None) -> FeatureTable:
+def benchmark_features(
+    benchmark: Benchmark, scores: ScoreTable | None, source_scores: Mapping[str, Array] | None = None
+) -> FeatureTable:
     """Feature table of a benchmark, one row per architecture.
 
     Args:
         benchmark: the architectures.
         scores: proxy scores; an architecture without a row has missing scores. None for structural features only.
+        source_scores: scores of the architectures by the name of the source, (n,) each.
     """
     proxies = scores.proxies if scores is not None else ()
     rows = [scores.features.get(arch.fingerprint, {}) for arch in benchmark.architectures] if scores else None
-    return feature_table(benchmark.space, benchmark.architectures, rows, proxies)
+    return feature_table(benchmark.space, benchmark.architectures, rows, proxies, source_scores)
 
 
 def usable_combiners(columns: Columns, names: Sequence[str] | None = None) -> tuple[list[CombinerInfo], dict[str, str]]:
@@ -166,16 +169,15 @@ class _TotalProgress:
 def structural_folds(table: FeatureTable, y: Array, folds: int, seed: int) -> list[Split]:
     """Seeded K-fold split that depends on structure and accuracy only.
 
-    Evaluations with and without scores use the same folds.
+    Evaluations with and without scores or sources use the same folds.
 
     Args:
-        table: features of n architectures; proxy columns are ignored.
+        table: features of n architectures; columns of proxies and sources are ignored.
         y: accuracies, shape (n,).
         folds: K.
         seed: seed of the split.
     """
-    structure = table.select([name for name in table.names if name not in table.columns.proxies])
-    return seeded_folds(structure, y, folds, seed)
+    return seeded_folds(table.select(table.columns.architectural), y, folds, seed)
 
 
 def summarize(held_out: Mapping[str, HeldOutPredictions], benchmark: Benchmark) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Both clients, called alike, and servers for them: a real one, and scripted ones."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from archrank_client import AsyncClient, AsyncJob, Client
+from archrank_client import AsyncClient, AsyncJob, AsyncStudy, Client
 
 
 class Blocking:
-    """An `AsyncClient` or `AsyncJob` with blocking methods."""
+    """An `AsyncClient`, `AsyncJob` or `AsyncStudy` with blocking methods."""
 
     def __init__(self, runner: asyncio.Runner, wrapped: Any) -> None:
         self._runner, self._wrapped = runner, wrapped
@@ -21,10 +22,11 @@ class Blocking:
         method = getattr(self._wrapped, name)
         if not callable(method):
             return method
-        return self.iter if name == "iter" else lambda *args, **kwargs: self._run(method(*args, **kwargs))
+        if inspect.isasyncgenfunction(method):
+            return lambda: self._iter(method())
+        return lambda *args, **kwargs: self._run(method(*args, **kwargs))
 
-    def iter(self) -> Iterator[Any]:
-        results = self._wrapped.iter()
+    def _iter(self, results: Any) -> Iterator[Any]:
         try:
             while True:
                 try:
@@ -39,7 +41,7 @@ class Blocking:
             return await awaitable
 
         result = self._runner.run(wait())
-        return Blocking(self._runner, result) if isinstance(result, AsyncJob) else result
+        return Blocking(self._runner, result) if isinstance(result, AsyncJob | AsyncStudy) else result
 
 
 MakeClient = Callable[..., Any]

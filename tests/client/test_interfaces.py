@@ -6,9 +6,10 @@ from typing import Any
 
 import archrank_client
 import pytest
-from archrank_client import AsyncClient, AsyncJob, Client, Job, errors
+from archrank_client import AsyncClient, AsyncJob, AsyncStudy, Client, Job, Study, errors
 
-PAIRS = ((Client, AsyncClient), (Job, AsyncJob))
+PAIRS = ((Client, AsyncClient), (Job, AsyncJob), (Study, AsyncStudy))
+ITERATORS = ("iter", "observations")
 
 
 def methods(cls: type) -> dict[str, Callable[..., Any]]:
@@ -40,7 +41,7 @@ def test_same_signatures(blocking: type, asynchronous: type, name: str) -> None:
 @by_case
 def test_one_blocks_and_the_other_is_awaited(blocking: type, asynchronous: type, name: str) -> None:
     assert not inspect.iscoroutinefunction(methods(blocking)[name])
-    is_async = inspect.iscoroutinefunction if name != "iter" else inspect.isasyncgenfunction
+    is_async = inspect.iscoroutinefunction if name not in ITERATORS else inspect.isasyncgenfunction
     assert is_async(methods(asynchronous)[name]) == (name != "__init__")
 
 

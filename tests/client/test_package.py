@@ -13,7 +13,7 @@ from tests.imports import imported_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "archrank_client"
-FORBIDDEN = ("torch", "numpy", "common", "models", "proxies", "ensemble", "search", "service")
+FORBIDDEN = ("torch", "numpy", "common", "models", "proxies", "ensemble", "search", "study", "service", "optuna")
 PROGRAM = f"""
 import sys
 
@@ -44,7 +44,8 @@ def test_it_is_imported_and_used_without_the_other_packages(tmp_path: Path) -> N
 @pytest.mark.parametrize("file", sorted(PACKAGE.glob("*.py")), ids=lambda file: file.name)
 def test_every_import_is_a_dependency(file: Path) -> None:
     project = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())["project"]
-    dependencies = {requirement.partition(">")[0].replace("-", "_") for requirement in project["dependencies"]}
+    requirements = project["dependencies"] + project["optional-dependencies"].get(file.stem, [])
+    dependencies = {requirement.partition(">")[0].replace("-", "_") for requirement in requirements}
     assert imported_packages(file) - sys.stdlib_module_names - {"archrank_client"} <= dependencies
 
 
