@@ -56,7 +56,9 @@ class Transfer(Combiner):
             reference: (r, J + d), rows of random architectures without a label, which show the distribution of the
                 columns; the training rows by default. With few training rows it improves the order much.
         """
-        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if len(X) >= 2:
+            X, y = self._check_fit_input(X, y)
+        self._check_missing(X)
         self.n_features_in_ = X.shape[1]
         self.process_ = TransferProcess(self.num_sources, self.random_state)
         self.trees_, self.tree_weight_ = None, np.array(0.0)
