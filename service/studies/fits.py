@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from time import monotonic
 from typing import Any
 
 from common.errors import ArchrankError
@@ -26,10 +25,6 @@ NUM_QUALITY_THREADS = 1
 
 class StudyFitError(ArchrankError):
     """The predictor of a study could not be fitted, and there is no earlier one."""
-
-
-class StudyFitTimeoutError(ArchrankError):
-    """The first predictor of a study takes longer than the request may."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,10 @@ class StudyState:
         """True while a fit or its quality is computed."""
         return self.fit.is_running or self.quality.is_running
 
-    async def wait(self, revision: int, timeout: float) -> None:
-        """Wait for fit and quality of a revision, at most `timeout` seconds, if they are not computed in vain."""
-        deadline = monotonic() + timeout
-        await self.fit.wait(revision, timeout)
-        await self.quality.wait(revision, max(0.0, deadline - monotonic()))
+    async def wait(self, revision: int) -> None:
+        """Wait for fit and quality of a revision, as long as they are computed."""
+        await self.fit.wait(revision)
+        await self.quality.wait(self.fit.revision)
 
     def notes(self) -> list[str]:
         """Return the notes of answers from the latest fit."""
@@ -134,26 +128,6 @@ class StudyFits:
         if state.fit.value is not None:
             state.rate()
         return state
-
-    async def latest(self, study: StoredStudy, wait: float, timeout: float) -> tuple[StudyState, Fit]:
-        """Return the latest fit of a study, and refit it if it is older than its observations.
-
-        Args:
-            study: the study.
-            wait: maximum time in seconds to wait for a fit to all observations, if there is an older one.
-            timeout: maximum time in seconds to wait for the first fit.
-
-        Raises:
-            StudyFitError: the first fit failed.
-            StudyFitTimeoutError: the first fit takes longer.
-        """
-        state = self.refresh(study)
-        await state.fit.wait(study.revision, timeout if state.fit.value is None else wait)
-        if state.fit.value is None:
-            if state.fit.error is not None:
-                raise StudyFitError(f"the predictor could not be fitted: {describe(state.fit.error)}")
-            raise StudyFitTimeoutError("the predictor is being fitted for the first time since the server's start")
-        return state, state.fit.value
 
     def known(self, study_id: str) -> StudyState | None:
         """Return the fit of a study without a refit; None if it is not in memory."""
