@@ -97,11 +97,10 @@ class Latest(Generic[T]):
         while self.revision < revision and self.is_running:
             await self._computed.wait()
 
-    async def stop(self) -> None:
-        """Cancel the computation; its thread continues."""
+    def cancel(self) -> None:
+        """Abandon the computation; its thread continues."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
         while self._wanted > max(self.revision, self._failed):

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from common.errors import ArchrankError
+from ensemble.combiners.transfer import MIN_ROWS
 from ensemble.source import Source
 from models import SearchSpace
 from service.inference.registry import EnsembleRegistry
@@ -80,6 +81,11 @@ class StudyState:
         """True while a fit or its quality is computed."""
         return self.fit.is_running or self.quality.is_running
 
+    def cancel(self) -> None:
+        """Abandon running computations."""
+        self.fit.cancel()
+        self.quality.cancel()
+
     async def wait(self, revision: int) -> None:
         """Wait for fit and quality of a revision, as long as they are computed."""
         await self.fit.wait(revision)
@@ -91,9 +97,10 @@ class StudyState:
         if (fit := self.fit.value) is not None:
             notes += [*fit.notes, *fit.predictor.notes]
         if (quality := self.quality.value) is not None:
-            is_latest = self.quality.revision >= self.fit.revision
-            prefix = "" if is_latest else f"with {quality.observations} observations: "
-            notes += [prefix + note for note in quality_notes(quality)]
+            if self.quality.revision >= self.fit.revision:
+                notes += quality_notes(quality)
+            elif quality.trained >= MIN_ROWS:  # below, it says nothing of the latest fit
+                notes += [f"with {quality.observations} observations: {note}" for note in quality_notes(quality)]
         if self.fit.error is not None:
             rest = f"; answers rest on the last fit, to {fit.predictor.num_observations} observations" if fit else ""
             notes.append(f"the last refit failed ({describe(self.fit.error)}){rest}")
@@ -135,11 +142,13 @@ class StudyFits:
 
     def forget(self, study_id: str) -> None:
         """Drop the fit of a deleted study."""
-        self._states.pop(study_id, None)
+        if (state := self._states.pop(study_id, None)) is not None:
+            state.cancel()
 
-    async def stop(self) -> None:
-        """Abandon running computations: nothing of them has to be kept."""
-        await asyncio.gather(*(each.stop() for state in self._states.values() for each in (state.fit, state.quality)))
+    def close(self) -> None:
+        """Abandon all computations: nothing of them has to be kept."""
+        for study_id in list(self._states):
+            self.forget(study_id)
 
     async def compute_fit(self, study_id: str) -> tuple[int, Fit]:
         """Read the observations of a study and fit its predictor."""
