@@ -86,8 +86,10 @@ class Latest(Generic[T]):
         """Compute the value of a revision or a newer one, unless it is known or has just failed."""
         if revision <= self.revision:
             return
-        if revision <= self._failed and monotonic() < self._failed_at + RETRY_INTERVAL_S:
-            return
+        if revision <= self._failed:
+            if monotonic() < self._failed_at + RETRY_INTERVAL_S:
+                return
+            self._failed = -1
         self._wanted = max(self._wanted, revision)
         if not self.is_running:
             self._task = asyncio.create_task(self._run())
