@@ -198,7 +198,7 @@ def test_the_sampler_of_optuna(server: SharedServer, name: str) -> None:
 
     with Client(server.url) as client:
         study = client.study(name, space="gcn-nas", sources=[])
-        sampler = ArchrankSampler(study, space, mask, candidates=16, seed=0, wait=WAIT_S)
+        sampler = ArchrankSampler(study, space, mask, candidates=16, seed=0, wait=0)
         optuna_study = optuna.create_study(direction="maximize", sampler=sampler)
         optuna_study.optimize(train, 6)
         observations = list(study.observations())
