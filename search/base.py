@@ -69,6 +69,8 @@ class Strategy(ABC):
     needs_surrogate: ClassVar[bool] = False
     needs_mutations: ClassVar[bool] = True
     needs_costs: ClassVar[bool] = False
+    needs_training: ClassVar[bool] = False
+    """True if it is made for measured accuracies, of which there are few."""
     required_extra: ClassVar[tuple[str, ...]] = ()
     """Extra of archrank that the strategy needs, and the modules that it imports from it."""
 
