@@ -31,8 +31,7 @@ class LoopResult:
     architecture: Any
 
 
-TRAINING = """
-
+TRAINING = """\
 def train(architecture):
     mask = architecture.get("mask")
     n_modules = [len(layer) for layer in architecture["layers"]] if mask is None else [sum(layer) for layer in mask]
