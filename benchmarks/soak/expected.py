@@ -77,9 +77,12 @@ def same(one: Facts, other: Facts) -> bool:
 
 
 def _said(one: Prediction) -> Facts:
+    assert one.accuracy is not None
+    assert one.interval is not None
     interval = {"low": one.interval.low, "high": one.interval.high}
     own = {"accuracy": one.accuracy, "percentile": one.percentile, **interval}
-    return own | {f"{name}'s": its.accuracy for name, its in one.combiners.items() if its}
+    others = {f"{name}'s": its.accuracy for name, its in one.combiners.items() if its}
+    return own | {name: accuracy for name, accuracy in others.items() if accuracy is not None}
 
 
 def _answered(

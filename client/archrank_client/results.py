@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
-from archrank_client.errors import ArchrankError
+from archrank_client.errors import ArchrankError, UnexpectedResponseError
 from archrank_client.schemas import Architecture, Prediction, Scores, Validation
 from archrank_client.study_schemas import StudyPrediction
 
@@ -44,7 +44,7 @@ class Ranked:
     """Entry of a ranking.
 
     Attributes:
-        rank: 1 for the best; equal accuracies share a rank; None for a failure.
+        rank: 1 for the best; equal ones share a rank; None for a failure.
         position: index in the caller's list.
         result: the prediction, or the failure.
     """
@@ -65,9 +65,10 @@ class Ranked:
         return architecture
 
     @property
-    def accuracy(self) -> float:
-        """Predicted accuracy, a fraction. Raises the failure's error where there is none."""
-        return self.result.accuracy
+    def accuracy(self) -> float | None:
+        """Predicted accuracy, a fraction; None from an ensemble that only ranks. Raises a failure's error."""
+        accuracy: float | None = self.result.accuracy
+        return accuracy
 
 
 def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
@@ -75,7 +76,7 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
     predicted = [(position, result) for position, result in enumerate(results) if isinstance(result, Prediction)]
     # The server's ranks where one request had them all: the combiner `vote` ranks by contests, not by accuracy.
     has_ranks = all(result.rank is not None for _, result in predicted)
-    keys = [-(result.rank or 0) if has_ranks else result.accuracy for _, result in predicted]
+    keys = [-(result.rank or 0) if has_ranks else _sort_key(result) for _, result in predicted]
     ascending = sorted(keys)
     ranked = [
         Ranked(1 + len(ascending) - bisect_right(ascending, key), position, result)
@@ -85,6 +86,14 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
         Ranked(None, position, result) for position, result in enumerate(results) if not isinstance(result, Prediction)
     ]
     return sorted(ranked, key=lambda entry: entry.rank or 0) + failed
+
+
+def _sort_key(result: Prediction) -> float:
+    """Accuracy, or the ranking score of an ensemble without accuracies."""
+    key = result.ranking_score if result.accuracy is None else result.accuracy
+    if key is None:
+        raise UnexpectedResponseError("a prediction has neither accuracy nor ranking_score")
+    return key
 
 
 @dataclass(frozen=True)

@@ -124,13 +124,13 @@ class Estimate(Document):
     """Estimate of one combiner.
 
     Attributes:
-        accuracy: predicted accuracy, a fraction.
-        interval: prediction interval of the accuracy.
+        accuracy: predicted accuracy, a fraction; None from an ensemble that only ranks.
+        interval: prediction interval of the accuracy; None where there is no accuracy.
         percentile: fraction of the reference set that is predicted worse.
     """
 
-    accuracy: Fraction
-    interval: Interval
+    accuracy: Fraction | None
+    interval: Interval | None
     percentile: Fraction
 
 
@@ -138,7 +138,7 @@ class Attribution(Document):
     """Shapley value of one feature group.
 
     Attributes:
-        feature_group: a part of the architecture, the stratum or a proxy.
+        feature_group: a part of the architecture, the stratum, a proxy or a source.
         contribution: change of the predicted accuracy, a fraction.
     """
 
@@ -180,9 +180,12 @@ class Prediction(Document):
     """Prediction of one architecture.
 
     Attributes:
-        accuracy: predicted accuracy, a fraction.
-        interval: prediction interval of the accuracy.
+        accuracy: predicted accuracy, a fraction; None from an ensemble that only ranks.
+        interval: prediction interval of the accuracy; None where there is no accuracy.
         percentile: fraction of the reference set that is predicted worse.
+        ranking_score: sort key, larger is better: the accuracy, or a score without unit from an ensemble that only
+            ranks and from a combiner that compares the architectures of a request; None from a server that does not
+            state it.
         stratum: stratum of the architecture, e.g. its number of layers; None in a space without features, and
             in results that earlier versions stored.
         ensemble: name of the ensemble; None from a server that does not name it.
@@ -202,9 +205,10 @@ class Prediction(Document):
     """
 
     ok: ClassVar[Literal[True]] = True
-    accuracy: Fraction
-    interval: Interval
+    accuracy: Fraction | None
+    interval: Interval | None
     percentile: Fraction
+    ranking_score: float | None = None
     stratum: int | None = None
     ensemble: str | None = None
     ensemble_hash: str | None = None
@@ -365,6 +369,24 @@ class CombinerMetrics(Document):
     brier: PairMetric | None = None
 
 
+class SourceCard(Document):
+    """Ensemble of another task whose predictions are inputs.
+
+    Attributes:
+        name: name of the ensemble.
+        settings: settings of the search space.
+        task: name of the data set, and metric.
+        rows: number of architectures that it was fitted to.
+        data_hash: hash of their accuracies.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    task: dict[str, Any] | None
+    rows: int
+    data_hash: str
+
+
 class Ensemble(Document):
     """Card of an ensemble: the data that it was fitted on, its metrics and its limitations.
 
@@ -377,6 +399,8 @@ class Ensemble(Document):
         task: name of the data set; name, name in words and range of the metric.
         stratum_label: name of the strata, e.g. `number of layers`.
         benchmark: name, size and range of the benchmark.
+        sources: ensembles whose predictions are inputs of some combiners.
+        ranks_only: True if it was fitted to too few architectures to predict accuracies: it ranks.
         proxies: versions by proxy.
         batch: specification of the probe batch; None for an ensemble without proxies.
         batch_fingerprint: hash of the probe batch.
@@ -399,6 +423,8 @@ class Ensemble(Document):
     task: dict[str, Any] | None = None
     stratum_label: str | None = None
     benchmark: dict[str, Any]
+    sources: FailFastList[SourceCard] = []
+    ranks_only: bool = False
     proxies: dict[str, str]
     batch: dict[str, Any] | None = None
     batch_fingerprint: str | None = None

@@ -22,7 +22,9 @@ FIELDS = ("architecture", "accuracy", "seconds", "scores")
 """Fields of a row of a JSON Lines benchmark; the first two are required."""
 
 
-def load_benchmark(path: str | Path, space: str | SearchSpace[Any] | None = None) -> Benchmark:
+def load_benchmark(
+    path: str | Path, space: str | SearchSpace[Any] | None = None, *, allow_empty: bool = False
+) -> Benchmark:
     """Read a benchmark.
 
     Args:
@@ -30,13 +32,15 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Any] | None = None
             per line; or the file or folder in which the benchmark of a search space was published.
         space: search space, or its name; by default that of the published format, or the one that the first
             architecture names.
+        allow_empty: accept a table without architectures, if the space is given.
 
     Raises:
-        BenchmarkError: the benchmark is missing or malformed. Names the file, the line and the field.
+        BenchmarkError: the benchmark is missing, malformed or empty. Names the file, the line and the field.
         UnknownNameError: no search space has that name.
     """
     path = Path(path)
     _check_exists(path)
+    allow_empty = allow_empty and space is not None
     name = space.name if isinstance(space, SearchSpace) else space
     if reader := _reader(path, name):
         space = space if isinstance(space, SearchSpace) else get_space(reader.space, **reader.settings(path))
@@ -47,7 +51,10 @@ def load_benchmark(path: str | Path, space: str | SearchSpace[Any] | None = None
             first = next(rows, None)
             rows = iter(()) if first is None else chain([first], rows)
             space = get_space(name or _named_space(first) or DEFAULT_SPACE)
-    return _read_rows(path, space, rows)
+    benchmark = _read_rows(path, space, rows)
+    if not benchmark.entries and not allow_empty:
+        raise BenchmarkError(str(path), "no architectures", "at least one")
+    return benchmark
 
 
 def published_space(path: str | Path) -> SearchSpace[Any] | None:
@@ -75,8 +82,6 @@ def _read_rows(path: Path, space: SearchSpace[Any], rows: Iterator[Row]) -> Benc
             )
         places[fingerprint] = place
         entries.append(entry)
-    if not entries:
-        raise BenchmarkError(str(path), "no architectures", "at least one")
     entries.sort(key=lambda entry: entry.architecture.fingerprint)
     return Benchmark(path.stem, space, tuple(entries))
 

@@ -81,10 +81,10 @@ class HeldOutPredictions(Document):
 
 
 class ReferenceSet(Document):
-    """The trained architectures that percentiles refer to."""
+    """The architectures that percentiles refer to: the trained ones; random ones for an ensemble that only ranks."""
 
     size: int = Field(description="number of architectures")
-    combiners: dict[str, HeldOutPredictions] = Field(description="by combiner")
+    combiners: dict[str, HeldOutPredictions] = Field(description="by combiner; empty for an ensemble that only ranks")
     proxies: dict[str, list[float]] = Field(
         description="by proxy, the 101 quantiles from 0 to 1 of `log` where the proxy has one, else of `value`"
     )
@@ -125,6 +125,16 @@ class CombinerMetrics(Document):
     brier: PairMetric | None
 
 
+class SourceCard(Document):
+    """Ensemble of another task whose predictions are inputs."""
+
+    name: str = Field(examples=["nas-bench-graph-cora"])
+    settings: dict[str, Any] = Field(description="settings of the search space")
+    task: dict[str, Any] | None = Field(description="name of the data set, and metric")
+    rows: int = Field(description="number of architectures that it was fitted to")
+    data_hash: str = Field(description="hash of their accuracies")
+
+
 class EnsembleCard(Document):
     """Training data, quality and limitations of an ensemble."""
 
@@ -136,6 +146,10 @@ class EnsembleCard(Document):
     task: dict[str, Any] | None = Field(description="name of the data set; name, name in words and range of the metric")
     stratum_label: str | None = Field(examples=["number of layers"], description="name of the strata; null without any")
     benchmark: dict[str, Any] = Field(description="name, number of architectures, strata, range of accuracy, hash")
+    sources: list[SourceCard] = Field([], description="ensembles whose predictions are inputs of some combiners")
+    ranks_only: bool = Field(
+        False, description="true if it was fitted to too few architectures to predict accuracies: it ranks"
+    )
     proxies: dict[str, str] = Field(description="versions by name")
     batch: dict[str, Any] | None
     batch_fingerprint: str | None

@@ -109,7 +109,7 @@ def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
         for name, (accuracy, strata) in loaded.ensemble.held_out_predictions.items()
     }
     proxies = {name: quantiles.tolist() for name, quantiles in loaded.ensemble.reference_set.proxy_quantiles.items()}
-    return ReferenceSet(size=loaded.manifest["benchmark"]["size"], combiners=held_out, proxies=proxies)
+    return ReferenceSet(size=loaded.ensemble.reference_set.size, combiners=held_out, proxies=proxies)
 
 
 def ensemble_card(manifest: Mapping[str, Any]) -> EnsembleCard:
@@ -177,6 +177,7 @@ def _estimated_fields(result: PredictedArchitecture) -> dict[str, Any]:
             name: Estimate(**_estimate_fields(estimate)) if estimate else None
             for name, estimate in prediction.combiners.items()
         },
+        "ranking_score": prediction.ranking_score,
         "interval_scale": prediction.interval_scale,
         "explanation": Explanation(**asdict(result.explanation)) if result.explanation else None,
         "suggested_mutations": None
@@ -188,7 +189,7 @@ def _estimated_fields(result: PredictedArchitecture) -> dict[str, Any]:
 def _estimate_fields(estimate: ensemble.Estimate) -> dict[str, Any]:
     return {
         "accuracy": estimate.accuracy,
-        "interval": Interval(**asdict(estimate.interval)),
+        "interval": Interval(**asdict(estimate.interval)) if estimate.interval else None,
         "percentile": estimate.percentile,
     }
 

@@ -181,17 +181,19 @@ class Interval(Document):
 class Estimate(Document):
     """Prediction of one combiner."""
 
-    accuracy: float = Field(examples=[0.9312], description="a fraction")
-    interval: Interval
-    percentile: float = Field(
-        examples=[0.42], description="fraction of the reference set with a lower predicted accuracy"
+    accuracy: float | None = Field(
+        examples=[0.9312], description="a fraction; null from an ensemble that only ranks (`ranks_only` of its card)"
     )
+    interval: Interval | None = Field(description="null where `accuracy` is")
+    percentile: float = Field(examples=[0.42], description="fraction of the reference set that is predicted worse")
 
 
 class Attribution(Document):
     """Contribution of one feature group to the prediction."""
 
-    feature_group: str = Field(examples=["layers[3] (L2, T)"], description="a part of the architecture, or a proxy")
+    feature_group: str = Field(
+        examples=["layers[3] (L2, T)"], description="a part of the architecture, a proxy or a source"
+    )
     contribution: float = Field(
         description="fraction of accuracy; of the stratum relative to the whole reference set, of all else relative to "
         "the mean contribution in that stratum"
@@ -233,6 +235,11 @@ class EstimatedItem(ScoredItem, Estimate):
     ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")
     combiner: str = Field(description="combiner of `accuracy`, `interval` and `percentile`")
     combiners: dict[str, Estimate | None] = Field(description="estimate of every combiner; null if it has none")
+    ranking_score: float | None = Field(
+        None,
+        description="sort key, larger is better: `accuracy`, or a score without unit from an ensemble that only ranks "
+        "and from a combiner that compares the architectures of a request; null in results of earlier versions",
+    )
     interval_scale: float = Field(
         description="minimum factor of the interval's width: 1 for architectures and scores like those of the "
         "reference set, larger for others"
@@ -247,7 +254,7 @@ class EstimatedItem(ScoredItem, Estimate):
 class PredictedItem(EstimatedItem):
     """An architecture and its prediction, ranked among the architectures of the request."""
 
-    rank: int = Field(description="1 is the best of the request; equal accuracies share a rank")
+    rank: int = Field(description="1 is the best of the request; equal `ranking_score`s share a rank")
 
 
 class ProbeBatchInfo(Document):
@@ -278,7 +285,8 @@ class PredictionResponse(Document):
     predictions: list[PredictedItem | FailedItem]
     win_probability: list[list[float | None]] | None = Field(
         description="probability that the architecture of the row has a higher accuracy than that of the column, in "
-        "the order of the request; null for architectures without a prediction; null as a whole without `compare`"
+        "the order of the request; null for architectures without a prediction; null as a whole without `compare` and "
+        "from an ensemble that only ranks"
     )
     ensemble: str
     ensemble_hash: str = Field(description="SHA-256 of the ensemble's artifact, as in its card")

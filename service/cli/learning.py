@@ -1,16 +1,17 @@
 """Commands on benchmarks: benchmark, evaluate, fit, report."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.common import Device, app, benchmark_app, progress_bar, show
+from service.cli.common import Device, Folder, app, benchmark_app, progress_bar, settings, show
 from service.cli.options import BatchFields, SettingFields, Space, chosen_space, default_space, parse_fields
 
 if TYPE_CHECKING:
-    from ensemble import Benchmark, ScoreTable
+    from ensemble import Benchmark, Ensemble, ScoreTable
     from models import SearchSpace
 
 CORES = os.cpu_count() or 1
@@ -85,26 +86,41 @@ def fit(
     setting: SettingFields = None,
     name: Annotated[str | None, typer.Option(help="name of the ensemble; by default the folder's")] = None,
     rows: Annotated[
-        int | None, typer.Option(min=20, help="number of random architectures to fit to; all by default")
+        int | None, typer.Option(min=0, help="number of random architectures to fit to; all by default")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            metavar="ENSEMBLE",
+            help="ensemble of another task of the space to learn from, by its name in --ensembles-dir or its path; may "
+            "be repeated. With sources, fewer than 20 architectures are enough for ranks",
+        ),
     ] = None,
     combiners: Annotated[str | None, typer.Option(help="comma-separated names; all by default")] = None,
-    default: Annotated[str, typer.Option(help="combiner that predicts from structure by default")] = "structure",
+    default: Annotated[
+        str | None,
+        typer.Option(help="combiner that predicts from structure by default: transfer with sources, else structure"),
+    ] = None,
     folds: Folds = 10,
     seed: Seed = 0,
     evaluation: Annotated[
         Path | None, typer.Option(help="JSON of `evaluate --json`, stored in the ensemble as its metrics")
     ] = None,
+    ensembles: Folder = None,
     jobs: Jobs = CORES,
 ) -> None:
     """Fit an ensemble of all combiners and print its card."""
     from ensemble import Ensemble, shortcomings
     from ensemble.artifact import check_replaceable
+    from ensemble.card import ranking_note
     from ensemble.evaluation.schema import load_evaluation
     from service.api.documents import ensemble_card
     from service.cli import metric_tables
 
     check_replaceable(out)
-    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
+    sources = _load_sources(source or [], settings(ensembles_dir=ensembles).ensembles_dir)
+    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
     trained = trained if rows is None else trained.sample(rows, seed)
     metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
@@ -117,11 +133,13 @@ def fit(
             combiners=combiners.split(",") if combiners is not None else None,
             default=default,
             metrics=metrics,
+            sources=sources,
             jobs=jobs,
             progress=progress,
         )
     show(ensemble_card(ensemble.manifest), False, metric_tables.card_tables)
-    for line in shortcomings(ensemble.manifest):
+    notes = [ranking_note(ensemble.manifest)] if ensemble.ranks_only else shortcomings(ensemble.manifest)
+    for line in notes:
         typer.echo(f"NOTE: {line}", err=True)
     ensemble.save(out)
     typer.echo(f"{ensemble.name}: {', '.join(ensemble.combiners)} in {out}")
@@ -202,8 +220,25 @@ def _evaluate(
         return evaluate(trained, table, repeats, folds, seed, progress, jobs)
 
 
+def _load_sources(sources: Sequence[str], folder: Path) -> "list[Ensemble]":
+    """Load ensembles by their names in a folder, or by their paths.
+
+    Raises:
+        UnknownNameError: there is no such ensemble.
+        ArtifactError: an ensemble is broken.
+    """
+    from ensemble import Ensemble
+    from models import UnknownNameError
+
+    names = sorted(path.parent.name for path in folder.glob("[!.]*/manifest.json"))
+    for source in sources:
+        if source not in names and not Path(source).is_dir():
+            raise UnknownNameError("source", source, [*names, "the path of an ensemble"])
+    return [Ensemble.load(folder / source if source in names else source) for source in sources]
+
+
 def _load(
-    benchmark: Path, scores: Path | None, space: "SearchSpace[Any] | None"
+    benchmark: Path, scores: Path | None, space: "SearchSpace[Any] | None", *, allow_empty: bool = False
 ) -> "tuple[Benchmark, ScoreTable | None, Path | None]":
     """Load a benchmark, its scores and their path.
 
@@ -215,7 +250,7 @@ def _load(
     from service.settings import SHIPPED
 
     if scores is None:
-        trained = load_benchmark(benchmark, space)
+        trained = load_benchmark(benchmark, space, allow_empty=allow_empty)
         shipped = SHIPPED.parent / "data" / f"{trained.name}.scores.jsonl"
         table = load_scores(shipped) if shipped.is_file() else None
         if table is None or not table.covers(trained):
@@ -224,4 +259,4 @@ def _load(
         return trained, table, shipped
     table = load_scores(scores)
     space = space or get_space(table.header["space"], **table.header["settings"])
-    return load_benchmark(benchmark, space), table, scores
+    return load_benchmark(benchmark, space, allow_empty=allow_empty), table, scores

@@ -96,7 +96,9 @@ def card_tables(card: EnsembleCard) -> Group:
         "ensemble": f"{card.name}, {card.created_by}",
         "hash": card.hash or "not saved yet",
         "search space": ", ".join([card.space, *(f"{name} {value}" for name, value in card.settings.items())]),
-        "fitted on": f"{benchmark['size']} architectures of {benchmark['name']}, by {card.stratum_label}: {strata}",
+        "fitted on": f"{benchmark['size']} architectures of {benchmark['name']}"
+        + (f", by {card.stratum_label}: {strata}" if strata else ""),
+        "sources": ", ".join(source.name for source in card.sources) or "none",
         "features": ", ".join(f"{count} {kind}" for kind, count in card.features.items()),
         "proxies": ", ".join(card.proxies) or "none",
         "evaluated by": f"{card.method['repeats']} × {card.method['folds']}-fold" if card.method else "not evaluated",
@@ -106,7 +108,7 @@ def card_tables(card: EnsembleCard) -> Group:
     metrics = {name: row.model_dump() for name, row in card.metrics.items()}
     return Group(
         facts,
-        metrics_table("cross-validated", metrics, CARD_METRICS),
+        *([metrics_table("cross-validated", metrics, CARD_METRICS)] if metrics else []),
         *(f"• {limitation}" for limitation in card.limitations),
     )
 

@@ -101,13 +101,15 @@ def local_evaluator(settings: Settings, query: PredictionQuery) -> Iterator[Eval
     plan = Plan.from_query(query, registry)
     loaded = plan.ensemble
     assert loaded is not None, "the plan of a prediction has an ensemble"
+    _check_accuracies(loaded.name, loaded.ensemble.ranks_only)
     backend = make_backend(settings, registry)
 
     async def open_context() -> AppContext:
         return make_context(settings, registry, backend, None)
 
     def surrogate(architectures: Sequence[Architecture]) -> list[float]:
-        return [prediction.accuracy for prediction in loaded.ensemble.predict(architectures, combiner=query.combiner)]
+        predictions = loaded.ensemble.predict(architectures, combiner=query.combiner)
+        return [prediction.accuracy for prediction in predictions if prediction.accuracy is not None]
 
     backend.start()
     try:
@@ -154,6 +156,7 @@ def remote_evaluator(url: str, query: PredictionQuery) -> Iterator[Evaluator]:
         with connection as client:
             name, card = _select_card(client.ensembles(), query, client.spaces)
             space, shapes = _read_card(name, card)
+            _check_accuracies(name, card.get("ranks_only", False))
             if query.combiner is not None and query.combiner not in card["combiners"]:
                 raise UnknownNameError("combiner", query.combiner, card["combiners"])
             proxy_versions(query.proxies)
@@ -250,6 +253,12 @@ def _read_card(name: str, card: Mapping[str, Any]) -> tuple[SearchSpace[Any], Sh
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise EvaluatorError(f"the server's ensemble {name!r} cannot be used by this version: {reason}") from error
+
+
+def _check_accuracies(name: str, ranks_only: bool) -> None:
+    """Raise `InputError` for an ensemble without accuracies, which a search compares and logs."""
+    if ranks_only:
+        raise InputError("ensemble", name, "one that predicts accuracies: this one was fitted to too few architectures")
 
 
 def _success(prediction: Any) -> dict[str, Any]:

@@ -20,8 +20,10 @@ def predictions(response: PredictionResponse, names: Sequence[str] | None = None
     notes = []
     for name, item in ranked(response, names):
         seconds = sum(score.seconds for score in item.scores.values())
-        interval = f"{item.interval.low:.4f}–{item.interval.high:.4f}"
-        numbers = (f"{item.accuracy:.4f}", interval, f"{100 * item.percentile:.1f}", str(item.rank), f"{seconds:.2f}")
+        accuracy, interval = "—", "—"
+        if item.accuracy is not None and item.interval is not None:
+            accuracy, interval = f"{item.accuracy:.4f}", f"{item.interval.low:.4f}–{item.interval.high:.4f}"
+        numbers = (accuracy, interval, f"{100 * item.percentile:.1f}", str(item.rank), f"{seconds:.2f}")
         table.add_row(name, *([str(item.stratum)] if strata else []), *numbers)
         notes += [f"{name}: {warning}" for warning in item.warnings]
     for name, failed in zip(_names(response, names), response.predictions, strict=True):

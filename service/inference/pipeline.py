@@ -74,7 +74,7 @@ async def predict(
     assert plan.ensemble is not None, "the plan of a prediction has an ensemble"
     predicted = cast("list[PredictedArchitecture | Exception]", items)
     matrix = None
-    if compare:
+    if compare and not plan.ensemble.ensemble.ranks_only:
         matrix = await context.run_brief(requester, win_probability, plan.ensemble, predicted)
     return PredictionResult(predicted, plan.ensemble, plan.context, perf_counter() - started, matrix)
 

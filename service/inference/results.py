@@ -88,7 +88,7 @@ class PredictionResult:
         context: conditions of the scores.
         seconds: time from parsing to the result, including queueing.
         win_probability: (N, N), probability that the architecture of the row has a higher accuracy than that of the
-            column; NaN for items without a prediction. None unless requested.
+            column; NaN for items without a prediction. None unless requested, and from an ensemble that only ranks.
     """
 
     items: Sequence[PredictedArchitecture | Exception]

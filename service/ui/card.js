@@ -26,14 +26,15 @@ export function mountCard(store) {
 }
 
 function cardElements(card, { stratum_label: stratumLabel }, metric) {
-  const { name, benchmark, features, baselines, metrics, method, seed, limitations } = card;
+  const { name, benchmark, features, sources, baselines, metrics, method, seed, limitations } = card;
   const strata = Object.entries(benchmark.by_stratum).map(([stratum, n]) => `${n} at ${stratum}`);
-  const [worst, best] = benchmark.accuracy_range;
+  const { accuracy_range: range } = benchmark;
   const facts = {
     ensemble: name,
     benchmark: `${benchmark.name}: ${benchmark.size} trained architectures`,
     [stratumLabel]: strata.join(", "),
-    [`range of ${metric}`]: `${percent(worst)} to ${percent(best)}`,
+    [`range of ${metric}`]: range ? `${percent(range[0])} to ${percent(range[1])}` : "",
+    ...(sources.length ? { sources: sources.map((source) => source.name).join(", ") } : {}),
     features: Object.entries(features).map(([kind, n]) => `${n} of ${kind}`).join(", "),
     "weights and random draws": `seed ${seed}`,
   };

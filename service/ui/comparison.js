@@ -3,7 +3,7 @@
 import { isAbort, Problem } from "./api.js";
 import { keyOf } from "./architecture.js";
 import { announce, byId, el, replaceKeepingFocus, showProblem, svg, table } from "./dom.js";
-import { count, percent, percentRange, probability } from "./format.js";
+import { accuracyText, count, percent, percentileText, percentRange, probability } from "./format.js";
 import { requestPredictions } from "./jobs.js";
 import { costText } from "./prediction.js";
 import { scoreText } from "./proxies.js";
@@ -131,16 +131,19 @@ function button(text, label, onclick) {
 function itemElements(item, range) {
   if (!item) return [el("p", { class: "muted" }, "waiting for the server")];
   if (item.error) return [el("p", { class: "problem" }, new Problem(item.error.status, item.error).message)];
-  if (!item.interval) return [el("p", { class: "muted" }, costText(item))];
-  const { level } = item.interval;
-  const position = `predicted above ${percent(item.percentile, 1)} of the reference set; by ${item.combiner}`;
+  if (!item.combiner) return [el("p", { class: "muted" }, costText(item))];
   return [
-    el("p", { class: "large-number" }, percent(item.accuracy)),
-    intervalBar(item, range),
-    el("p", {}, `${percent(level, 0)} interval `, el("span", { class: "nowrap" }, percentRange(item.interval))),
-    el("p", { class: "muted" }, position),
+    el("p", { class: "large-number" }, accuracyText(item)),
+    ...intervalElements(item, range),
+    el("p", { class: "muted" }, `${percentileText(item)}; by ${item.combiner}`),
     ...(item.interval_scale > 1 ? [el("p", { class: "muted" }, "with warnings: outside the reference set")] : []),
   ];
+}
+
+function intervalElements(item, range) {
+  if (!item.interval) return [el("p", {}, "rank only")];
+  const text = el("span", { class: "nowrap" }, percentRange(item.interval));
+  return [intervalBar(item, range), el("p", {}, `${percent(item.interval.level, 0)} interval `, text)];
 }
 
 /** The interval on an axis that all cards share; the text beside it says the same. */

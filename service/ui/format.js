@@ -1,6 +1,7 @@
 /** Numbers and paths in the form that people read. */
 
 const NO_BREAK_SPACE = "\u00a0";
+const NO_NUMBER = "\u2014";
 const MINUS = "\u2212";
 const SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
 const SUPERSCRIPT_MINUS = "\u207b";
@@ -15,6 +16,23 @@ export function probability(value) {
   if (value >= 0.995) return `>${NO_BREAK_SPACE}99${NO_BREAK_SPACE}%`;
   if (value < 0.005) return `<${NO_BREAK_SPACE}1${NO_BREAK_SPACE}%`;
   return percent(value, 0);
+}
+
+/** The accuracy of an estimate in percent; a dash from an ensemble that only ranks. */
+export function accuracyText({ accuracy }) {
+  return accuracy === null ? NO_NUMBER : percent(accuracy);
+}
+
+/** The interval of an estimate in percent; a dash from an ensemble that only ranks. */
+export function intervalText({ interval }) {
+  return interval ? percentRange(interval) : NO_NUMBER;
+}
+
+/** Position of a prediction among those of the reference set: random architectures for an ensemble that only ranks. */
+export function percentileText({ accuracy, percentile }, size = "") {
+  const part = percent(percentile, 1);
+  if (accuracy === null) return `ranked above ${part} of random architectures`;
+  return `predicted above ${part} of the reference set${size}`;
 }
 
 /** Both bounds of an interval in percent. */

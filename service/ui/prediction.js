@@ -1,7 +1,17 @@
 /** The prediction: accuracy, interval, percentile, estimates of the combiners, warnings. */
 
 import { announce, byId, el, showProblem, table } from "./dom.js";
-import { capitalized, count, number, percent, percentRange, withoutIndex } from "./format.js";
+import {
+  accuracyText,
+  capitalized,
+  count,
+  intervalText,
+  number,
+  percent,
+  percentileText,
+  percentRange,
+  withoutIndex,
+} from "./format.js";
 import { currentPrediction } from "./live-prediction.js";
 import { editorOf } from "./spaces/index.js";
 import { metricLabel, taskText } from "./task.js";
@@ -35,7 +45,7 @@ export function mountPrediction(store) {
     byId("warnings").replaceChildren(...warnings);
     if (condition !== "current") return;
     document.body.dataset.ready = "true";
-    const parts = item.interval ? [`${capitalized(metricLabel(state))} ${texts.accuracy}`, texts.percentile] : [texts.source];
+    const parts = item.combiner ? [`${capitalized(metricLabel(state))} ${texts.accuracy}`, texts.percentile] : [texts.source];
     if (warnings.length) parts.push(count(warnings.length, "warning"));
     announcement = setTimeout(() => announce(parts.join(", ")), ANNOUNCEMENT_DELAY_MS);
   });
@@ -47,13 +57,14 @@ function ensembleNote(task) {
 
 /** Texts and tables of a prediction by the id of their element; of a validated architecture, its cost. */
 function outputs(item, metric, referenceSet) {
-  if (!item.interval) return { source: costText(item) };
-  const accuracy = percent(item.accuracy);
+  if (!item.combiner) return { source: costText(item) };
+  const accuracy = accuracyText(item);
+  const size = ` (${referenceSet ? `${referenceSet.size} ` : ""}trained architectures)`;
   return {
     accuracy,
     "compact-accuracy": accuracy,
-    interval: `${percent(item.interval.level, 0)} interval ${percentRange(item.interval)}`,
-    percentile: percentileText(item, referenceSet),
+    interval: item.interval ? `${percent(item.interval.level, 0)} interval ${percentRange(item.interval)}` : "rank only",
+    percentile: percentileText(item, size),
     source: sourceText(item),
     combiners: combinerTable(item, metric),
   };
@@ -62,12 +73,6 @@ function outputs(item, metric, referenceSet) {
 /** Parameters and FLOPs of a validated architecture; empty if its space cannot count them. */
 export function costText({ parameters, flops }) {
   return parameters == null ? "" : `${number(parameters)} parameters, ${number(flops)} FLOPs`;
-}
-
-/** The percentile is among predictions for the reference set, not among its measured accuracies. */
-function percentileText(item, referenceSet) {
-  const size = referenceSet ? `${referenceSet.size} ` : "";
-  return `predicted above ${percent(item.percentile, 1)} of the reference set (${size}trained architectures)`;
 }
 
 function sourceText({ combiner, scores }) {
@@ -80,9 +85,10 @@ function combinerTable({ combiner, combiners, scores, interval }, metric) {
   const rows = Object.entries(combiners).map(([name, estimate]) => {
     const label = name === combiner ? el("strong", {}, name) : name;
     if (!estimate) return [label, el("span", { class: "muted" }, missing)];
-    return [label, percent(estimate.accuracy), percentRange(estimate.interval), percent(estimate.percentile, 1)];
+    return [label, accuracyText(estimate), intervalText(estimate), percent(estimate.percentile, 1)];
   });
-  const headings = ["combiner", metric, `${percent(interval.level, 0)} interval`, "percentile"];
+  const level = interval ? `${percent(interval.level, 0)} ` : "";
+  const headings = ["combiner", metric, `${level}interval`, "percentile"];
   return table("Estimates of the combiners", headings, rows);
 }
 

@@ -62,6 +62,8 @@ def test_state_round_trip(fitted: FittedCombiner, incomplete: FeatureTable) -> N
     assert restored.mean_contributions is not None
     assert fitted.mean_contributions is not None
     assert np.array_equal(restored.mean_contributions.means, fitted.mean_contributions.means)
+    assert restored.residuals is not None
+    assert fitted.residuals is not None
     assert restored.residuals.slope == fitted.residuals.slope
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ensemble import Ensemble, Estimate, Prediction
 from service.settings import SHIPPED
+from tests.estimates import accuracy_of, interval_of
 
 FROZEN = Path(__file__).parents[1] / "data" / "frozen_predictions.json"
 TOLERANCE = 1e-9
@@ -37,10 +38,10 @@ def predictions(ensemble: Ensemble, frozen: dict[str, Any]) -> dict[str, list[Pr
 
 def as_numbers(estimate: Estimate) -> dict[str, float]:
     return {
-        "accuracy": estimate.accuracy,
+        "accuracy": accuracy_of(estimate),
         "percentile": estimate.percentile,
-        "low": estimate.interval.low,
-        "high": estimate.interval.high,
+        "low": interval_of(estimate).low,
+        "high": interval_of(estimate).high,
     }
 
 

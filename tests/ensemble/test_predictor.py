@@ -9,6 +9,7 @@ from ensemble import Benchmark, BenchmarkError, Ensemble, Estimate, ScoreTable, 
 from ensemble.calibration.applicability import MIN_INTERVAL_SCALE
 from ensemble.calibration.conformal import LEVEL, ConformalResiduals
 from models import Architecture, InputError, UnknownNameError
+from tests.estimates import accuracy_of, interval_of
 
 Rows = list[dict[str, float | None]]
 
@@ -24,7 +25,8 @@ def rows(scores: ScoreTable, archs: list[Architecture]) -> Rows:
 
 
 def width(estimate: Estimate) -> float:
-    return estimate.interval.high - estimate.interval.low
+    interval = interval_of(estimate)
+    return interval.high - interval.low
 
 
 def test_with_scores_stacked_answers(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:
@@ -80,7 +82,7 @@ def test_no_architectures_have_no_predictions(ensemble: Ensemble) -> None:
 
 
 def test_percentiles_are_among_held_out_predictions(ensemble: Ensemble, benchmark: Benchmark) -> None:
-    by_accuracy = sorted(ensemble.predict(benchmark.architectures), key=lambda prediction: prediction.accuracy)
+    by_accuracy = sorted(ensemble.predict(benchmark.architectures), key=accuracy_of)
     assert by_accuracy == sorted(by_accuracy, key=lambda prediction: prediction.percentile)
     assert np.mean([prediction.percentile for prediction in by_accuracy]) == pytest.approx(0.5, abs=0.05)
 
@@ -111,11 +113,13 @@ def test_every_estimate_has_an_interval(ensemble: Ensemble, benchmark: Benchmark
         known = [estimate for estimate in estimates if estimate is not None]
         assert len(known) == len(benchmark)
         for estimate in known:
-            assert 0 <= estimate.interval.low < estimate.interval.high <= 1
-            assert estimate.interval.level == LEVEL
-        encloses = [one.interval.low <= one.accuracy <= one.interval.high for one in known]
+            assert 0 <= interval_of(estimate).low < interval_of(estimate).high <= 1
+            assert interval_of(estimate).level == LEVEL
+        intervals = [interval_of(estimate) for estimate in known]
+        predicted = [accuracy_of(estimate) for estimate in known]
+        encloses = [ends.low <= value <= ends.high for ends, value in zip(intervals, predicted, strict=True)]
         assert np.mean(encloses) > 0.9
-        covers = [one.interval.low <= y <= one.interval.high for one, y in zip(known, benchmark.accuracy, strict=True)]
+        covers = [ends.low <= y <= ends.high for ends, y in zip(intervals, benchmark.accuracy, strict=True)]
         assert np.mean(covers) > 0.85
         mean_width[name] = np.mean([width(estimate) for estimate in known])
     assert mean_width["stacked"] < mean_width["vote"], "the better combiner has the narrower intervals"
@@ -130,13 +134,13 @@ def test_the_interval_is_that_of_the_architectures_own_depth(plain: Ensemble, be
     predictions = ensemble.predict(benchmark.architectures)
     for depth, prediction in zip(benchmark.strata, predictions, strict=True):
         tails = (-0.04, 0.03) if depth == 10 else (-0.01, 0.02)
-        interval = prediction.interval
-        assert [interval.low - prediction.accuracy, interval.high - prediction.accuracy] == pytest.approx(tails)
+        interval, accuracy = interval_of(prediction), accuracy_of(prediction)
+        assert [interval.low - accuracy, interval.high - accuracy] == pytest.approx(tails)
     probability = ensemble.win_probability(benchmark.architectures, predictions)
     deep, *_ = np.flatnonzero(benchmark.strata == 10)
     first, second = np.flatnonzero(benchmark.strata == 4)[:2]
     for i, j, std in ((first, second, (2 * 0.02**2) ** 0.5), (deep, first, (0.1**2 + 0.02**2) ** 0.5)):
-        lead = predictions[i].accuracy - predictions[j].accuracy
+        lead = accuracy_of(predictions[i]) - accuracy_of(predictions[j])
         assert probability[i, j] == pytest.approx(1 / (1 + np.exp(-2 * lead / std)))
 
 
@@ -149,7 +153,8 @@ def test_scores_that_were_computed_otherwise_are_warned_of(
         assert other.warnings == reasons
         assert other.interval_scale >= MIN_INTERVAL_SCALE > plain.interval_scale
         assert other.accuracy == plain.accuracy
-        assert other.interval.low <= plain.interval.low - 0.5 * (plain.accuracy - plain.interval.low)
+        low = interval_of(plain).low
+        assert interval_of(other).low <= low - 0.5 * (accuracy_of(plain) - low)
         assert width(other) >= 1.9 * width(plain)
     assert ensemble.predict(archs, score_mismatches=reasons) == ensemble.predict(archs), "there are no scores"
 

@@ -251,6 +251,7 @@ def _load(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
     ensemble = Ensemble.load(folder)
     (prediction,) = ensemble.predict([_architectures()[0]])
+    assert prediction.accuracy is not None
     assert 0 <= prediction.accuracy <= 1
 
 

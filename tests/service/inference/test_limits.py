@@ -17,6 +17,7 @@ from service.inference.registry import EnsembleRegistry
 from service.inference.results import PredictedArchitecture, ScoredArchitecture
 from service.inference.scoring_context import ScoringContext
 from service.settings import Settings
+from tests.estimates import accuracy_of
 from tests.service.conftest import SIX, SMALL, run_inline
 
 
@@ -92,4 +93,4 @@ def test_nothing_is_built_of_what_is_too_large(ensembles: EnsembleRegistry) -> N
     assert isinstance(large, ArchitectureError)
     assert large.field == "architectures[0].architecture (FLOPs)"
     assert isinstance(small, PredictedArchitecture)
-    assert small.prediction.accuracy > 0.5
+    assert accuracy_of(small.prediction) > 0.5

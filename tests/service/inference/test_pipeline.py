@@ -27,6 +27,7 @@ from service.settings import Settings
 from service.storage import JobEvent
 from service.workers.backend import Task
 from service.workers.inline_backend import InlineBackend
+from tests.estimates import interval_of
 from tests.service.conftest import SIX, SMALL, run_inline
 
 
@@ -97,7 +98,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
         first = next(iter(predictions))
         change: dict[str, Any] = {field: math.nan}
         if field in ("low", "high"):
-            change = {"interval": replace(predictions[first].interval, **change)}
+            change = {"interval": replace(interval_of(predictions[first]), **change)}
         return {**predictions, first: replace(predictions[first], **change)}
 
     monkeypatch.setattr(LoadedEnsemble, "predict", predict_or_not)
@@ -107,6 +108,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
     assert isinstance(failed, FailedItem)
     assert failed.error.status == 500
     assert isinstance(predicted, PredictedItem)
+    assert predicted.accuracy is not None
     assert math.isfinite(predicted.accuracy)
     json.loads(response.model_dump_json(), parse_constant=pytest.fail)
 
