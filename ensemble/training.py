@@ -61,7 +61,7 @@ def fit_combiners(
 
     `entries` are those of the sources in the manifest.
     """
-    check_size(benchmark)
+    check_size(benchmark, " without sources")
     _check_default(default, with_sources=bool(sources))
     scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
     header = scores.header if scores is not None else {}
