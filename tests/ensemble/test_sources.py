@@ -127,7 +127,8 @@ def test_few_rows_give_ranks_and_no_accuracies(size: int, benchmark: Benchmark, 
 def test_the_note_says_what_ranks_rest_on(benchmark: Benchmark, sources: list[Ensemble]) -> None:
     for size, used, origin in (
         (0, sources, "on 2 sources alone:"),
-        (1, sources[:1], "on 1 trained architecture and 1 source:"),
+        (1, sources[:1], "on 1 source alone:"),
+        (2, sources, "on 2 trained architectures and 2 sources:"),
         (19, sources, "on 19 trained architectures and 2 sources:"),
     ):
         ensemble = ranks(benchmark, used, size)
