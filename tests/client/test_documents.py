@@ -84,12 +84,7 @@ NOT_READ = {
     "SuggestionRequest": "a request",
     "ValidationRequest": "a request",
 }
-FIELDS_OTHER_TYPES = {
-    ("StudyDocument", "metric"): "StudyMetric",  # an object of strings on the server
-    ("StudyPredictedItem", "interval"): frozenset({"StudyInterval", "null"}),  # not of fractions
-}
-"""Types of fields that have a model of their own in the client."""
-NOT_READ = {
+FIELDS_NOT_READ = {
     ("PredictionResponse", "win_probability"): "requested by `compare`, which the client does not send",
     ("PredictionResponse", "ensemble"): "each prediction names it",
     ("PredictionResponse", "ensemble_hash"): "each prediction names it",
@@ -109,7 +104,7 @@ OPTIONAL_IN_CLIENT = {
     "CombinerMetrics": {*SERVER["CombinerMetrics"]["properties"]},
     "EnsembleCard": {
         *("hash", "created_by", "settings", "batch", "batch_fingerprint", "features", "method", "baselines"),
-        *("limitations", "task", "stratum_label", "left_out"),
+        *("ranks_only", "sources", "limitations", "task", "stratum_label", "left_out"),
     },
     "IntervalMetric": {"overall", "by_stratum"},
     "JobCounts": {"cached"},
@@ -121,7 +116,7 @@ OPTIONAL_IN_CLIENT = {
     "PairMetric": {"overall", "within_stratum"},
     "PredictedItem": {
         *("ensemble", "ensemble_hash", "combiners", "interval_scale", "scores", "explanation", "suggested_mutations"),
-        *("cached", "warnings", "rank", "stratum"),
+        *("cached", "warnings", "rank", "ranking_score", "stratum"),
     },
     "Problem": {"title", "detail", "type", "instance", "errors"},
     "ProxyScore": {"log", "error", "note"},
