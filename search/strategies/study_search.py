@@ -48,7 +48,7 @@ class StudySearch(Strategy):
         self.proposed.update(architectures)
         return architectures
 
-    def repeat(self, proposed: Sequence[Architecture]) -> None:
+    def repeat(self, n: int, proposed: Sequence[Architecture]) -> None:
         """Restore the state without fitting the study again: only the excluded architectures and the seeds matter."""
         self._draw_seed()
         self.proposed.update(proposed)

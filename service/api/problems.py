@@ -21,7 +21,7 @@ from service.inference.plan import BasisError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
 from service.storage.errors import IdempotencyError, StoreError, StudyExistsError, TooManyJobsError
-from service.studies.fits import StudyFitError, StudyFitTimeoutError
+from service.studies.fits import StudyFitError
 from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
@@ -111,8 +111,6 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
         case QuotaExceededError() | TooManyJobsError():
             status, detail, causes = 429, str(error), []
         case QueueFullError():
-            status, detail, causes = 503, str(error), []
-        case StudyFitTimeoutError():
             status, detail, causes = 503, str(error), []
         case StudyFitError():
             status, detail, causes = 500, str(error), []
