@@ -35,6 +35,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "ScoreResponse": schemas.ScoreResponse,
     "ScoredItem": schemas.Scores,
     "SuggestedMutation": schemas.SuggestedMutation,
+    "SourceCard": schemas.SourceCard,
     "Summary": schemas.Summary,
     "ValidItem": schemas.Validation,
     "ValidationResponse": schemas.ValidationResponse,
@@ -79,7 +80,7 @@ OPTIONAL_IN_CLIENT = {
     "CombinerMetrics": {*SERVER["CombinerMetrics"]["properties"]},
     "EnsembleCard": {
         *("hash", "created_by", "settings", "batch", "batch_fingerprint", "features", "method", "baselines"),
-        *("limitations", "task", "stratum_label", "left_out"),
+        *("limitations", "task", "stratum_label", "left_out", "sources", "ranks_only"),
     },
     "IntervalMetric": {"overall", "by_stratum"},
     "JobCounts": {"cached"},
@@ -90,7 +91,7 @@ OPTIONAL_IN_CLIENT = {
     "PairMetric": {"overall", "within_stratum"},
     "PredictedItem": {
         *("ensemble", "ensemble_hash", "combiners", "interval_scale", "scores", "explanation", "suggested_mutations"),
-        *("cached", "warnings", "rank", "stratum"),
+        *("cached", "warnings", "rank", "stratum", "ranking_score"),
     },
     "Problem": {"title", "detail", "type", "instance", "errors"},
     "ProxyScore": {"log", "error", "note"},
