@@ -51,7 +51,7 @@ class Strategy(ABC):
     """Ask-and-tell search strategy.
 
     The proposals depend on the random generator and on the trials told so far, on nothing else. A search is therefore
-    resumed by asking again, with the same `n` each time, and telling the logged trials.
+    resumed by asking again, with the same `n` each time, and telling the logged trials, in the same order.
 
     Args:
         domain: domain of the search.
@@ -69,6 +69,10 @@ class Strategy(ABC):
     needs_surrogate: ClassVar[bool] = False
     needs_mutations: ClassVar[bool] = True
     needs_costs: ClassVar[bool] = False
+    needs_training: ClassVar[bool] = False
+    """True if it is made for measured accuracies, of which there are few."""
+    asynchronous: ClassVar[bool] = True
+    """True if it may be asked for one more architecture before it is told all trials of the last `ask`."""
     required_extra: ClassVar[tuple[str, ...]] = ()
     """Extra of archrank that the strategy needs, and the modules that it imports from it."""
 
@@ -94,9 +98,23 @@ class Strategy(ABC):
             an empty list if it finds nothing new.
         """
 
+    def repeat(self, n: int, proposed: Sequence[Architecture]) -> None:
+        """Repeat an `ask` of an earlier run, which proposed these architectures.
+
+        Raises:
+            InputError: it proposes other ones.
+        """
+        asked = self.ask(n)
+        if asked != list(proposed):
+            keys = [[arch.key for arch in architectures] for architectures in (proposed, asked)]
+            raise InputError("log, proposed", keys[0], f"{keys[1]}, which this version proposes here")
+
     @abstractmethod
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Report the trials of all architectures of the last `ask`, in the same order."""
+        """Report the trials of all architectures of an `ask`, in the same order.
+
+        An `asynchronous` strategy may be asked again before; any other one is told first.
+        """
 
     def _draw_new(self, draw: Callable[[], Architecture]) -> Architecture | None:
         """Draw until an architecture is new, and mark it as proposed; None after `MAX_REJECTIONS` known ones."""

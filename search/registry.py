@@ -7,6 +7,8 @@ from search.strategies.aging_evolution import AgingEvolution
 from search.strategies.local_search import LocalSearch
 from search.strategies.pareto_search import ParetoSearch
 from search.strategies.random_search import RandomSearch
+from search.strategies.robot import Robot
+from search.strategies.study_search import StudySearch
 from search.strategies.zero_cost_move import ZeroCostMove
 from search.strategies.zero_cost_warm_up import ZeroCostWarmUp
 
@@ -17,13 +19,19 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     ZeroCostMove,
     LocalSearch,
     ParetoSearch,
+    StudySearch,
+    Robot,
 )
 """In display order."""
 
 
-def strategy_names() -> list[str]:
-    """Names of all strategies, in display order."""
-    return [strategy.name for strategy in STRATEGIES]
+def strategy_names(*, training: bool = True) -> list[str]:
+    """Names of all strategies, in display order.
+
+    Args:
+        training: include those that are made for measured accuracies alone.
+    """
+    return [strategy.name for strategy in STRATEGIES if training or not strategy.needs_training]
 
 
 def get_strategy(name: str) -> type[Strategy]:

@@ -33,6 +33,7 @@ from service.settings import Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
 from service.storage.opening import open_store
+from service.studies.fits import StudyFits
 from service.workers.backend import Backend
 from service.workers.collector import BackendCollector
 from service.workers.inline_backend import InlineBackend
@@ -71,6 +72,7 @@ def create_app(
                 retention = timedelta(seconds=settings.result_retention)
                 runner = JobRunner(context, opened, retention, settings.heartbeat_timeout, stored_item)
                 app.state.context, app.state.store, app.state.runner = context, opened, runner
+                app.state.study_fits = study_fits = StudyFits(opened, loaded, metrics)
                 app.state.store_check = StoreHealthCheck(opened)
                 app.state.authenticator = authenticator = Authenticator(settings, opened)
                 await authenticator.refresh()
@@ -80,6 +82,7 @@ def create_app(
                     yield
                 finally:
                     refresh.cancel()
+                    study_fits.close()
                     await runner.stop(shutdown.remaining)
                     await asyncio.to_thread(backend.drain, shutdown.remaining)
                     await context.scorer.flush()

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     ] = 128
     max_job_architectures: Annotated[int, Field(ge=1, description="architectures in a job")] = 10_000
     max_job_body_bytes: Annotated[int, Field(ge=1, description="size of a job's body, in bytes")] = 2**23
+    max_studies: Annotated[int, Field(ge=1, description="studies of an API key")] = 100
+    max_study_observations: Annotated[int, Field(ge=1, description="observations of a study")] = 10_000
     body_timeout: Annotated[float, Field(gt=0, description="time for a request's body to arrive")] = 60.0
     header_timeout: Annotated[float, Field(gt=0, description="time for a request's line and headers to arrive")] = 10.0
     write_timeout: Annotated[

@@ -91,7 +91,7 @@ def state_document(
         extra: fields of the store, such as `id`, `created_at` and `updated_at`.
     """
     training_set = TrainingSet.from_observations(observations)
-    trained, failed = len(training_set.architectures), len(training_set.failed)
+    trained = len(training_set.architectures)
     notes = [*(predictor.notes if predictor else ()), *(quality_notes(quality) if quality else ())]
     best = training_set.best(NUM_BEST, definition.metric.sign)
     return {
@@ -100,8 +100,8 @@ def state_document(
         "observations": {
             "total": training_set.num_observations,
             "trained": trained,
-            "failed": failed,
-            "architectures": trained + failed,
+            "failed": training_set.num_failures,
+            "architectures": trained + len(training_set.failed),
         },
         "fitted": predictor and {"observations": predictor.num_observations, "trained": predictor.num_trained},
         "quality": quality and quality.to_json(),

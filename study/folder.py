@@ -23,8 +23,8 @@ from study.documents import export_study, parse_definition, state_document
 from study.observation import Observation
 from study.parsing import parse_observation
 from study.predictor import StudyPrediction, StudyPredictor
-from study.quality import Quality, estimate_quality
-from study.sources import ARTIFACTS, load_sources
+from study.quality import Quality, estimate_quality, quality_notes
+from study.sources import ARTIFACTS, check_sources, load_sources
 from study.suggestions import suggest
 
 DEFINITION, OBSERVATIONS = "study.json", "observations.jsonl"
@@ -44,6 +44,7 @@ class LocalStudy:
         self.space: SearchSpace[Any] = get_space(definition.space, **definition.settings)
         self._ensembles_dir = ensembles_dir
         self._predictor: StudyPredictor | None = None
+        self._quality: Quality | None = None
 
     @classmethod
     def create(cls, folder: str | Path, definition: StudyDefinition, ensembles_dir: Path = ARTIFACTS) -> Self:
@@ -58,7 +59,7 @@ class LocalStudy:
             InputError: the folder holds a study of another definition, or a source is unknown.
         """
         study = cls(Path(folder), definition, ensembles_dir)
-        load_sources(definition.sources, study.space, ensembles_dir)
+        check_sources(definition.sources, study.space, ensembles_dir)
         study.folder.mkdir(parents=True, exist_ok=True)
         with study._lock():
             path = study.folder / DEFINITION
@@ -133,13 +134,20 @@ class LocalStudy:
 
     def quality(self) -> Quality:
         """Estimate the quality of the predictions."""
-        predictor, observations = self.predictor(), self.observations()
-        return estimate_quality(self.definition, self.space, observations, self.sources, predictor=predictor)
+        predictor = self.predictor()
+        if self._quality is None or self._quality.observations != predictor.num_observations:
+            self._quality = estimate_quality(
+                self.definition, self.space, self.observations(), self.sources, predictor=predictor
+            )
+        return self._quality
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the reasons not to trust the predictions yet."""
+        return (*self.predictor().notes, *quality_notes(self.quality()))
 
     def state(self) -> dict[str, Any]:
-        """Return the state as plain JSON, as the service does."""
-        predictor, observations = self.predictor(), self.observations()
-        return state_document(self.definition, self.space, observations, predictor, self.quality())
+        """Return the state as plain JSON."""
+        return state_document(self.definition, self.space, self.observations(), self.predictor(), self.quality())
 
     def export(self) -> dict[str, Any]:
         """Return the study as one JSON document."""

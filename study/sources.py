@@ -22,6 +22,25 @@ def source_names(space: SearchSpace[Any], ensembles_dir: Path = ARTIFACTS) -> tu
     return tuple(folder.name for folder in folders if _is_source(read_json(folder / MANIFEST, MANIFEST), space))
 
 
+def check_sources(names: Sequence[str], space: SearchSpace[Any], ensembles_dir: Path = ARTIFACTS) -> None:
+    """Check that ensembles can be sources of a study.
+
+    Args:
+        names: names of the ensembles' folders.
+        space: search space of the study.
+        ensembles_dir: folder with one folder per ensemble.
+
+    Raises:
+        UnknownNameError: there is no such ensemble of the space, or it does not predict from structure.
+    """
+    known = source_names(space, ensembles_dir)
+    for name in names:
+        if not known:
+            raise InputError("sources", name, f"nothing: {ensembles_dir} holds no ensemble of {space.name}")
+        if name not in known:
+            raise UnknownNameError("sources", name, known)
+
+
 def load_sources(names: Sequence[str], space: SearchSpace[Any], ensembles_dir: Path = ARTIFACTS) -> tuple[Source, ...]:
     """Load the ensembles of a study's sources.
 
@@ -34,12 +53,7 @@ def load_sources(names: Sequence[str], space: SearchSpace[Any], ensembles_dir: P
         UnknownNameError: there is no such ensemble of the space, or it does not predict from structure.
         ArtifactError: an ensemble cannot be read.
     """
-    known = source_names(space, ensembles_dir)
-    for name in names:
-        if not known:
-            raise InputError("sources", name, f"nothing: {ensembles_dir} holds no ensemble of {space.name}")
-        if name not in known:
-            raise UnknownNameError("sources", name, known)
+    check_sources(names, space, ensembles_dir)
     return tuple(Ensemble.load(ensembles_dir / name).as_source() for name in names)
 
 

@@ -13,6 +13,7 @@ from archrank_client.responses import unexpected_response
 from archrank_client.schemas import (
     FailedItem,
     JobResults,
+    Limits,
     Prediction,
     PredictionResponse,
     ScoreResponse,
@@ -40,12 +41,20 @@ class Endpoint(Generic[Item]):
         results_model: returns the model of a page of job results, built on first use as that takes milliseconds; None
             for an endpoint without jobs.
         wait: seconds that the server may take for a better answer.
+        large: True if a request may be as large as a job.
     """
 
     name: str
     read_items: Callable[[httpx.Response], Sequence[Item | FailedItem]]
     results_model: Callable[[], type[JobResults[Item]]] | None = None
     wait: float = MAX_SYNC_WAIT_S
+    large: bool = False
+
+    def max_request(self, limits: Limits) -> tuple[int, int]:
+        """Return the largest number of architectures and of bytes of a request."""
+        if self.large:
+            return limits.max_job_architectures, limits.max_job_body_bytes
+        return limits.max_architectures, limits.max_body_bytes
 
 
 def read(model: type[M], response: httpx.Response) -> M:

@@ -189,7 +189,7 @@ class Operations:
         self, batch: Batch[Item], payloads: Sequence[Payload], add: Callable[[Outcomes[Item]], None]
     ) -> None:
         limits, options = await self.limits(), batch.options
-        requests = list(split_into_requests(payloads, options, limits.max_architectures, limits.max_body_bytes))
+        requests = list(split_into_requests(payloads, options, *batch.endpoint.max_request(limits)))
         # Without networks, requests are fastest. A requested combiner may compare architectures with each other, which
         # over several requests would mislead: jobs refuse it.
         prefers_requests = batch.endpoint.results_model is None or (

@@ -115,9 +115,16 @@ class Study:
         """
         return run(self._operations.suggest(self.id, n, candidates, seed, reserve, wait))
 
-    def state(self) -> StudyState:
-        """Return the study's state: numbers of observations, cross-validated quality, notes, best architectures."""
-        return run(self._operations.state(self.id))
+    def state(self, *, wait: float = 0) -> StudyState:
+        """Return the study's state: numbers of observations, cross-validated quality, notes, best architectures.
+
+        Args:
+            wait: seconds to wait for a fit to all observations and its quality, as for `predict`.
+
+        Raises:
+            ArchrankError: the call failed.
+        """
+        return run(self._operations.state(self.id, wait))
 
     def observations(self) -> Iterator[StudyObservation]:
         """Yield all observations, each once."""
@@ -207,9 +214,9 @@ class AsyncStudy:
         """As `Study.suggest`."""
         return await self._operations.suggest(self.id, n, candidates, seed, reserve, wait)
 
-    async def state(self) -> StudyState:
+    async def state(self, *, wait: float = 0) -> StudyState:
         """As `Study.state`."""
-        return await self._operations.state(self.id)
+        return await self._operations.state(self.id, wait)
 
     async def observations(self) -> AsyncGenerator[StudyObservation]:
         """As `Study.observations`."""

@@ -93,9 +93,10 @@ class StudyOperations:
         request = Request("POST", "/v1/studies/import", body=_encode("document", document))
         return read(StudyState, await self._transport.send(request))
 
-    async def state(self, study: str) -> StudyState:
+    async def state(self, study: str, wait: float = 0) -> StudyState:
         """Return the state of a study."""
-        return read(StudyState, await self._transport.send(Request("GET", _path(study), items=1)))
+        request = Request("GET", _path(study), headers=self._prefer(wait))
+        return read(StudyState, await self._transport.send(request))
 
     async def observe(self, study: str, observations: Iterable[Mapping[str, Any]]) -> ObserveResult:
         """Add observations, in as many requests as needed, and return the sums of the requests' results.
@@ -110,7 +111,7 @@ class StudyOperations:
         limits = await self._operations.limits()
         results = [
             await self._post_observations(study, part)
-            for part in split_into_requests(payloads, {}, MAX_OBSERVATIONS, limits.max_body_bytes)
+            for part in split_into_requests(payloads, {}, MAX_OBSERVATIONS, limits.max_job_body_bytes)
         ]
         if not results:
             total = (await self.state(study)).observations.total
@@ -141,7 +142,8 @@ class StudyOperations:
             bases.append(document)
             return document.predictions
 
-        endpoint = Endpoint[StudyPrediction](f"studies/{quote(study, safe='')}/predictions", read_items, wait=wait)
+        name = f"studies/{quote(study, safe='')}/predictions"
+        endpoint = Endpoint[StudyPrediction](name, read_items, wait=wait, large=True)  # one request, of one fit
         predictions = await self._operations.run_batch(endpoint, architectures, {}, ignore_progress)
         return _answer(predictions, bases)
 
@@ -152,7 +154,7 @@ class StudyOperations:
         body: dict[str, Any] = {"number": n, "seed": seed, "reserve": reserve}
         if candidates is not None:
             body["candidates"] = list(candidates)
-        headers = {"Prefer": f"wait={min(wait, self._transport.settings.timeout / 2):.0f}"}
+        headers = self._prefer(wait)
         if reserve:  # a further attempt returns what an earlier one has reserved
             headers["Idempotency-Key"] = uuid4().hex
         path, content = f"{_path(study)}/suggestions", _encode("candidates", body)
@@ -174,9 +176,11 @@ class StudyOperations:
                     raise unexpected_response(response, f"observation {observation.id} came twice")
                 seen.add(observation.id)
                 yield observation
-            if page.next is not None and not page.observations:
-                raise unexpected_response(response, "a page is empty, but not the last")
-            path = page.next and next_path(page.next, resource, self._transport.settings.url, response)
+            path = page.next
+            if path is not None:
+                path = next_path(path, resource, self._transport.settings.url, response)
+                if not page.observations:
+                    raise unexpected_response(response, "a page is empty, but not the last")
 
     async def delete_observation(self, study: str, observation: str) -> None:
         """Delete an observation."""
@@ -191,6 +195,9 @@ class StudyOperations:
     async def delete(self, study: str) -> None:
         """Delete a study."""
         await self._delete(_path(study))
+
+    def _prefer(self, wait: float) -> dict[str, str]:
+        return {"Prefer": f"wait={min(wait, self._transport.settings.timeout / 2):.0f}"}
 
     async def _delete(self, path: str) -> None:
         """Delete a resource, which an earlier attempt may have done."""

@@ -30,9 +30,9 @@ class ObservationCounts(Document):
 
     Attributes:
         total: observations, failed trainings included.
-        trained: architectures that were trained with success.
-        failed: observations of failed trainings.
-        architectures: different architectures.
+        trained: architectures with a value.
+        failed: architectures whose trainings have all failed.
+        architectures: different architectures, `trained + failed`.
     """
 
     total: Count
@@ -76,7 +76,8 @@ class StudyQuality(Document):
         sources_spearman: as in `QualityPoint`.
         stratum_spearman: as in `QualityPoint`.
         coverage: as in `QualityPoint`.
-        curve: quality by the number of trained architectures; empty in `Client.studies`.
+        stratum_label: name of the strata, e.g. `number of layers`.
+        curve: quality by the number of trained architectures; None in `Client.studies`.
     """
 
     observations: Count
@@ -85,7 +86,8 @@ class StudyQuality(Document):
     sources_spearman: Correlation | None = None
     stratum_spearman: Correlation | None = None
     coverage: Fraction | None = None
-    curve: FailFastList[QualityPoint] = Field(default_factory=list)
+    stratum_label: str | None = None
+    curve: FailFastList[QualityPoint] | None = None
 
 
 class TrainedArchitecture(Document):

@@ -59,6 +59,9 @@ class Transfer(Combiner):
                 columns; the training rows by default. With few training rows it improves the order much.
         """
         X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if len(X) >= 2:
+            X, y = self._check_fit_input(X, y)
+        self._check_missing(X)
         reference = self.reference if reference is None else reference
         self.n_features_in_ = X.shape[1]
         self.process_ = TransferProcess(self.num_sources, self.random_state)

@@ -25,6 +25,7 @@ class LocalSearch(Strategy):
 
     name = "local"
     summary = "local search from the best of ten, restarted at each peak (White et al. 2021)"
+    asynchronous = False
 
     def __init__(
         self,

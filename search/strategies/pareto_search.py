@@ -29,6 +29,7 @@ class ParetoSearch(Strategy):
 
     name = "pareto"
     summary = "accuracy against FLOPs: NSGA-II (Deb et al. 2002, pymoo)"
+    asynchronous = False
     needs_costs = True
     required_extra = ("search", "pymoo")
 

@@ -26,10 +26,14 @@ from service.inference.scheduler import Requester
 from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
+from service.studies.fits import StudyFits
 
 T = TypeVar("T")
 PREFER_DESCRIPTION = (
     "`wait=10` (RFC 7240): respond within ten seconds, with a job if necessary; other preferences are ignored"
+)
+WAIT_DESCRIPTION = (
+    "`wait=10` (RFC 7240): wait up to ten seconds for a fit to all observations; other preferences are ignored"
 )
 REVOCATION_INTERVAL_S = 0.5
 """Interval at which a waiting request checks that its API key is still valid."""
@@ -63,9 +67,23 @@ async def _requester(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
 async def _sync_timeout(
     request: Request, prefer: Annotated[str | None, Header(description=PREFER_DESCRIPTION)] = None
 ) -> float:
+    preferred, limit = _preferred_wait(prefer), request.app.state.settings.sync_timeout
+    return cast(float, limit if preferred is None else min(preferred, limit))
+
+
+def _preferred_wait(prefer: str | None) -> float | None:
+    """Return the seconds of `wait` in a `Prefer` header."""
     preferred = re.search(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)", prefer or "", re.IGNORECASE)
+    return None if preferred is None else float(preferred[1])
+
+
+async def _wait(request: Request, prefer: Annotated[str | None, Header(description=WAIT_DESCRIPTION)] = None) -> float:
     limit: float = request.app.state.settings.sync_timeout
-    return min(float(preferred[1]), limit) if preferred else limit
+    return min(_preferred_wait(prefer) or 0.0, limit)
+
+
+async def _study_fits(request: Request) -> StudyFits:
+    return cast(StudyFits, request.app.state.study_fits)
 
 
 async def _authenticator(request: Request) -> Authenticator:
@@ -100,14 +118,16 @@ AuthenticatorDep = Annotated[Authenticator, Depends(_authenticator)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 RequesterDep = Annotated[Requester, Depends(_requester)]
 SyncTimeoutDep = Annotated[float, Depends(_sync_timeout)]
+WaitDep = Annotated[float, Depends(_wait)]
+StudyFitsDep = Annotated[StudyFits, Depends(_study_fits)]
 ShutdownDep = Annotated[ShutdownState, Depends(_shutdown)]
 HoldStream = Depends(_hold_stream)
 
 
-def check_number(architectures: int, limit: int) -> None:
+def check_number(number: int, limit: int, field: str = "architectures") -> None:
     """Check the number of architectures in a request. Raises `InputError`."""
-    if architectures > limit:
-        raise InputError("architectures (number)", architectures, f"1 to {limit} in one request")
+    if number > limit:
+        raise InputError(f"{field} (number)", number, f"1 to {limit} in one request")
 
 
 async def result_within(timeout: float, request: Request, work: Coroutine[Any, Any, T]) -> T | None:
@@ -201,15 +221,17 @@ class JsonRoute(AuthenticatedRoute):
     """Route with a strict JSON body, which is parsed before it is validated."""
 
     scopes = ("predict",)
-    is_job = False
-    """True for a job: its body may be larger, and keeps its slot until the job is stored."""
+    is_large = False
+    """True for a body as large as a job's."""
+    keeps_slot = False
+    """True if the body keeps its slot until the response, by when its content is stored."""
 
     @asynccontextmanager
     async def prepare(self, request: Request) -> AsyncIterator[Request]:
         """Yield the request with its body read."""
         state = request.app.state
         settings: Settings = state.settings
-        if self.is_job:
+        if self.is_large:
             max_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
         else:
             max_bytes, architectures = settings.max_body_bytes, settings.max_architectures
@@ -218,12 +240,18 @@ class JsonRoute(AuthenticatedRoute):
             await json_request.read(settings, state.large_bodies, slot)
             if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
                 raise invalid_key()
-            if not self.is_job:
+            if not self.keeps_slot:
                 await slot.aclose()
             yield json_request
 
 
-class JobRoute(JsonRoute):
-    """Route whose body is a job."""
+class LargeRoute(JsonRoute):
+    """Route whose body may have as many architectures as a job."""
 
-    is_job = True
+    is_large = True
+
+
+class JobRoute(LargeRoute):
+    """Route whose body is stored, e.g. a job."""
+
+    keeps_slot = True

@@ -16,7 +16,16 @@ from service.observability.metrics import OTHER, Metrics
 log = logging.getLogger("service.access")
 REQUEST_ID = b"x-request-id"
 VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-QUIET_ROUTES = ("/health/live", "/health/ready", "/metrics", "/", "/page/{file:path}", "/docs", "/docs/{file:path}")
+QUIET_ROUTES = (
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/",
+    "/studies",
+    "/page/{file:path}",
+    "/docs",
+    "/docs/{file:path}",
+)
 """Routes of probes and of the page's files, which are logged at level `debug`."""
 DEFAULT_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 """Headers of every response that does not set them itself."""

@@ -20,7 +20,8 @@ from service.inference.pipeline import NoValidArchitectureError
 from service.inference.plan import BasisError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
-from service.storage.errors import IdempotencyError, StoreError, TooManyJobsError
+from service.storage.errors import IdempotencyError, StoreError, StudyExistsError, TooManyJobsError
+from service.studies.fits import StudyFitError
 from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
@@ -111,9 +112,11 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
             status, detail, causes = 429, str(error), []
         case QueueFullError():
             status, detail, causes = 503, str(error), []
+        case StudyFitError():
+            status, detail, causes = 500, str(error), []
         case StoreError():
             status, detail, causes = 503, str(error), []
-        case IdempotencyError():
+        case IdempotencyError() | StudyExistsError():
             status, detail, causes = 409, str(error), [error]
         case ScoringError():
             status, detail, causes = _SCORING_STATUS.get(error.failure.kind, 500), str(error), []

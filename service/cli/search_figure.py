@@ -53,6 +53,38 @@ def search_figure(
     return svg.getvalue().encode()
 
 
+def training_figure(title: str, values: Sequence[float | None], metric: str, sign: float) -> bytes:
+    """Draw the values of trainings and the best so far, as an SVG file with a background of its own.
+
+    Args:
+        title: title of the figure.
+        values: values in the order in which the trainings ended; None for failed ones.
+        metric: name of the metric.
+        sign: 1 if larger values are better, -1 if smaller ones are.
+
+    Returns:
+        The content of the file.
+    """
+    y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    numbers = np.arange(1, len(y) + 1)
+    with figure_style(LIGHT):
+        figure = Figure(figsize=SIZE, layout="constrained", facecolor=LIGHT.paper)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+        axes = figure.subplots()
+        if not np.isnan(y).all():
+            best = sign * np.fmax.accumulate(sign * y)
+            axes.plot(numbers, y, "o", ms=2.4, color=LIGHT.muted, label="trainings")
+            axes.plot(numbers, best, color=LIGHT.series[0], drawstyle="steps-post", label="best so far")
+            _add_legend(axes)
+        axes.set_xlabel("trained architectures")
+        axes.set_ylabel(metric)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.grid(axis="y")
+        svg = io.StringIO()
+        figure.savefig(svg, format="svg", facecolor=LIGHT.paper, metadata={"Date": None, "Title": title})
+    return svg.getvalue().encode()
+
+
 def _plot_costs(
     axes: Axes,
     trials: Sequence[TrialResult],

@@ -1,6 +1,8 @@
 """Prometheus metrics of the service; docs/service.md explains each of them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from typing import Literal, get_args
 
@@ -24,6 +26,7 @@ from service.failures import FailureKind
 RequestKind = Literal["predictions", "scores"]
 Origin = Literal["request", "job"]
 Outcome = Literal["succeeded", "invalid", "failed"]
+FitKind = Literal["predictor", "quality"]
 CACHE_RESULTS = {"score": ("memory", "store", "miss"), "prediction": ("memory", "miss")}
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of the histograms' buckets, in seconds."""
@@ -68,6 +71,10 @@ class Metrics:
         self._store_up = gauge("store_up", "1 if the store could be read, else 0")
         self._jobs = gauge("jobs", "Jobs in the store", "state")
         self._items = gauge("job_items", "Architectures of unfinished jobs", "state")
+        self._studies = gauge("studies", "Studies in the store")
+        self._observations = gauge("study_observations", "Observations of studies in the store")
+        fits = histogram("study_fit_duration_seconds", "Duration of refitting a study", "kind")
+        fit_failures = counter("study_fit_failures", "Refits of studies that failed", "kind")
         Info("archrank_build", "Version of archrank", registry=registry).info({"version": archrank_version()})
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -85,6 +92,7 @@ class Metrics:
             for result in results
         }
         self._failures = {kind: failures.labels(kind) for kind in get_args(FailureKind)}
+        self._fits = {kind: (fits.labels(kind), fit_failures.labels(kind)) for kind in get_args(FitKind)}
         self._by_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def register(self, collector: Collector) -> None:
@@ -104,10 +112,24 @@ class Metrics:
             self._items.labels(state).set(number)
 
     def set_store_down(self) -> None:
-        """Report that the store could not be read, and drop the numbers of jobs."""
+        """Report that the store could not be read, and drop the numbers of jobs and studies."""
         self._store_up.set(0)
         self._jobs.clear()
         self._items.clear()
+        self._studies.set(math.nan)
+        self._observations.set(math.nan)
+
+    def set_studies(self, studies: int, observations: int) -> None:
+        """Set the numbers of studies and of their observations, as read from the store."""
+        self._studies.set(studies)
+        self._observations.set(observations)
+
+    @contextmanager
+    def time_fit(self, kind: FitKind) -> Iterator[None]:
+        """Record the duration of a refit, or its failure."""
+        duration, failures = self._fits[kind]
+        with failures.count_exceptions(Exception), duration.time():
+            yield
 
     def record_http_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Record an HTTP request.

@@ -1,4 +1,4 @@
-"""Store of scores, jobs and API keys, on SQLite or PostgreSQL."""
+"""Store of scores, jobs, studies and API keys, on SQLite or PostgreSQL."""
 
 from service.storage.errors import (
     IdempotencyError,
@@ -8,6 +8,7 @@ from service.storage.errors import (
     StoreFullError,
     StoreSchemaError,
     StoreUnavailableError,
+    StudyExistsError,
     TooManyJobsError,
 )
 from service.storage.records import (
@@ -24,6 +25,7 @@ from service.storage.records import (
 )
 from service.storage.score_key import ScoreKey
 from service.storage.store import Store
+from service.storage.study_records import NewObservation, StoredObservation, StoredStudy, StudySummary
 
 __all__ = [
     "ApiKey",
@@ -36,6 +38,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "NewItem",
+    "NewObservation",
     "NotFoundError",
     "RequeueResult",
     "ScoreKey",
@@ -45,5 +48,9 @@ __all__ = [
     "StoreFullError",
     "StoreSchemaError",
     "StoreUnavailableError",
+    "StoredObservation",
+    "StoredStudy",
+    "StudyExistsError",
+    "StudySummary",
     "TooManyJobsError",
 ]

@@ -44,3 +44,7 @@ class IdempotencyError(InputError):
 
 class TooManyJobsError(ArchrankError):
     """The owner has the maximum number of unfinished jobs."""
+
+
+class StudyExistsError(InputError):
+    """The owner has a study of the same name with another definition."""

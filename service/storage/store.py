@@ -13,6 +13,7 @@ from service.storage.keys import ApiKeyRepository
 from service.storage.queue import JobQueue
 from service.storage.scores import ScoreRepository
 from service.storage.servers import ServerRepository
+from service.storage.studies import StudyRepository
 from service.storage.tables import HealthRow
 
 FILE_NAME = "archrank.db"
@@ -20,7 +21,7 @@ FILE_NAME = "archrank.db"
 
 
 class Store:
-    """Scores, jobs and API keys. Thread-safe; each process opens the URL itself.
+    """Scores, jobs, studies and API keys. Thread-safe; each process opens the URL itself.
 
     The store recovers from errors without being opened again.
 
@@ -30,6 +31,7 @@ class Store:
         queue: items of the jobs, for servers that process them.
         servers: registered servers.
         keys: API keys.
+        studies: studies and their observations.
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,6 +41,7 @@ class Store:
         self.queue = JobQueue(database)
         self.servers = ServerRepository(database)
         self.keys = ApiKeyRepository(database)
+        self.studies = StudyRepository(database)
 
     @classmethod
     def open(cls, url: str | URL, clock: Clock = utc_now) -> "Store":

@@ -3,7 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
@@ -38,6 +49,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         str: Text,
         int: BigInteger,
+        float: Double,
         datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
@@ -196,6 +208,55 @@ class AccessRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     anonymous: Mapped[bool]
+
+
+class StudyRow(Base):
+    """Study of a user, with counters of its observations."""
+
+    __tablename__ = "studies"
+    __table_args__ = (
+        UniqueConstraint("owner", "name", name="study_name"),
+        {"sqlite_autoincrement": True},  # numbers are never reused
+    )
+
+    number: Mapped[int] = mapped_column(AUTOINCREMENT, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    owner: Mapped[str]
+    name: Mapped[str]
+    definition: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    revision: Mapped[int]  # counts changes of the set of observations
+    total: Mapped[int]
+    last_position: Mapped[int]  # of all observations ever added
+
+
+class ObservationRow(Base):
+    """Observation of a study."""
+
+    __tablename__ = "observations"
+    __table_args__ = (
+        UniqueConstraint("study", "id", name="observed"),
+        Index("observations_fingerprint", "study", "fingerprint"),
+    )
+
+    study: Mapped[int] = mapped_column(ForeignKey("studies.number", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[str]  # hash of the content
+    fingerprint: Mapped[str]
+    value: Mapped[float | None]
+    document: Mapped[dict[str, Any]]
+
+
+class ReservationRow(Base):
+    """Suggestion of a study that a worker has received and not observed yet."""
+
+    __tablename__ = "reservations"
+
+    study: Mapped[int] = mapped_column(ForeignKey("studies.number", ondelete="CASCADE"), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    architecture: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime]
 
 
 class HealthRow(Base):

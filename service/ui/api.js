@@ -67,10 +67,11 @@ export class Api {
     return this.#send("GET", path, { headers, signal });
   }
 
-  async #json(method, path, { signal, ...options } = {}) {
-    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  async #json(method, path, { signal, timeoutMs = TIMEOUT_MS, ...options } = {}) {
+    const timeout = AbortSignal.timeout(timeoutMs);
     const signals = signal ? [signal, timeout] : [timeout];
     const response = await this.#send(method, path, { ...options, signal: AbortSignal.any(signals) });
+    if (response.status === 204) return null;
     return this.#translateErrors(() => response.json(), signal);
   }
 

@@ -86,7 +86,7 @@ async function start() {
 
 function applyFragment() {
   try {
-    const fragment = readFragment(store.state);
+    const fragment = readFragment(location.hash, store.state);
     const message =
       fragment?.omitted && `The link compares more than four architectures: ${fragment.omitted} of them are left out.`;
     showProblem(byId("editor-problem"), message ? { message } : null);

@@ -12,3 +12,8 @@ export function keyOf(architecture) {
   const fields = Object.keys(architecture).sort();
   return JSON.stringify(fields.map((field) => [field, architecture[field]]));
 }
+
+/** True for a JSON object. */
+export function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,7 +1,8 @@
 /** Buttons that copy the architecture as JSON, as a command or as a program. */
 
 import { absoluteUrl } from "./api.js";
-import { announce, byId, el } from "./dom.js";
+import { copyText } from "./clipboard.js";
+import { byId, el } from "./dom.js";
 
 const FORMATS = { JSON: (architecture) => JSON.stringify(architecture), curl: curlCommand, Python: pythonProgram };
 
@@ -43,25 +44,8 @@ function literal(value) {
 export function mountCopyButtons(store, api) {
   const [note, fallback] = [byId("copy-note"), byId("copy-fallback")];
 
-  async function copy(name) {
-    const text = FORMATS[name](store.state.architecture, store.state.task, api.key);
-    let message = `Copied as ${name}.`;
-    try {
-      await navigator.clipboard.writeText(text);
-      fallback.hidden = true;
-    } catch {
-      // Browsers restrict the clipboard to secure pages, and may refuse it to those, too.
-      message = "This browser does not let the page copy: the text is selected, Ctrl+C copies it.";
-      fallback.hidden = false;
-      const area = fallback.querySelector("textarea");
-      area.value = text;
-      area.select();
-    }
-    note.textContent = message;
-    note.hidden = false;
-    announce(message);
-  }
-
+  const copy = (name) =>
+    copyText(FORMATS[name](store.state.architecture, store.state.task, api.key), name, note, fallback);
   const button = (name) =>
     el("button", { type: "button", "aria-label": `Copy as ${name}`, onclick: () => copy(name) }, name);
   byId("copy-buttons").append(...Object.keys(FORMATS).map(button));

@@ -1,7 +1,7 @@
 /** The requester's jobs, polled while the list is open. */
 
 import { isAbort } from "./api.js";
-import { byId, el, replaceKeepingFocus, showProblem, table } from "./dom.js";
+import { byId, el, replaceKeepingFocus, saveFile, showProblem, table } from "./dom.js";
 import { percent } from "./format.js";
 import { fetchResults } from "./jobs.js";
 
@@ -71,9 +71,7 @@ export function mountJobList(store, api) {
   /** Save all results. A link would send no API key, and would give one page of them. */
   async function download(id) {
     const text = JSON.stringify({ results: await fetchResults(api, id, new AbortController().signal) });
-    const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    el("a", { href: url, download: `job-${id}.json` }).click();
-    URL.revokeObjectURL(url);
+    saveFile(`job-${id}.json`, text, "application/json");
   }
 
   details.addEventListener("toggle", poll);

@@ -12,10 +12,15 @@ import { comparedArchitectures, ensembleNames, makeTask } from "./task.js";
 const MAX_COMPARED = 4;
 const WRITE_DELAY_MS = 200; // browsers allow a few changes of the URL a second
 
-/** Task, architectures and the number of omitted ones; null if the fragment is empty. Throws `LinkError`. */
-export function readFragment(state) {
-  if (location.hash.length < 2) return null;
-  const parts = location.hash.slice(1).split("&");
+/**
+ * Task, architectures and the number of omitted ones; null if the fragment is empty. Throws `LinkError`.
+ *
+ * @param {string} hash the fragment with its `#`
+ * @param {{spaces: object, ensembles: object}} state
+ */
+export function readFragment(hash, state) {
+  if (hash.length < 2) return null;
+  const parts = hash.slice(1).split("&");
   const isSetting = (part) => part.includes("=");
   const architectures = parts.filter((part) => !isSetting(part)).map((part) => parse(decode(part), state.spaces));
   const [architecture, ...others] = architectures;
@@ -61,14 +66,14 @@ function decode(text) {
   }
 }
 
-function fragmentOf(state) {
-  const { task, architecture, spaces } = state;
-  const space = spaces[task.space];
+/** Fragment, with its `#`, that opens the first architecture and compares the others. */
+export function fragmentOf(architectures, task, state) {
+  const space = state.spaces[task.space];
   const text = (other) => `${task.space}/${encode(editorOf(space).serialize(other, space))}`;
   const settings = Object.entries(task.settings).map(([name, value]) => `${name}=${encode(String(value))}`);
   const hasChoice = ensembleNames(state, task.space, task.settings).length > 1;
   const ensemble = hasChoice ? [`ensemble=${encode(task.ensemble)}`] : [];
-  return "#" + [...[architecture, ...comparedArchitectures(state)].map(text), ...settings, ...ensemble].join("&");
+  return "#" + [...architectures.map(text), ...settings, ...ensemble].join("&");
 }
 
 /** Encode what is not part of a path, in addition to `=` and `&`. */
@@ -83,7 +88,8 @@ export function syncFragment(store, onChange) {
   const write = () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      lastWritten = fragmentOf(store.state);
+      const { architecture, task } = store.state;
+      lastWritten = fragmentOf([architecture, ...comparedArchitectures(store.state)], task, store.state);
       history.replaceState(null, "", lastWritten);
     }, WRITE_DELAY_MS);
   };

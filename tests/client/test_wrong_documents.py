@@ -32,6 +32,30 @@ PREDICTION = ITEM | {
     "combiners": {"s": None},
     "interval_scale": 1.0,
 }
+STUDY = "1" * 32
+STUDY_STATE: dict[str, Any] = {
+    "id": STUDY,
+    "name": "s",
+    "space": "gcn-nas",
+    "metric": {"name": "accuracy", "direction": "maximize", "unit": "fraction"},
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+    "observations": {"total": 1, "trained": 1, "failed": 0, "architectures": 1},
+    "fitted": {"observations": 1, "trained": 1},
+    "quality": {"observations": 1, "trained": 1, "spearman": 0.5, "curve": [{"n": 1, "spearman": None}]},
+    "notes": ["n"],
+    "best": [{"architecture": {}, "value": 0.9}],
+}
+BASIS = {"observations": 1, "pending": 0, "notes": ["n"]}
+STUDY_ITEM = {
+    "architecture": {},
+    "score": 1.0,
+    "percentile": 0.5,
+    "value": 0.9,
+    "interval": {"low": 0.8, "high": 1.0, "level": 0.9},
+    "failure_probability": 0.1,
+    "warnings": [],
+}
 PROBLEM = {"status": 422, "title": "No", "detail": "no", "errors": []}
 ENSEMBLE = {"name": "e", "space": "gcn-nas", "seed": 0, "proxies": {}, "combiners": [], "interval_level": 0.9}
 DOCUMENTS: dict[str, Any] = {
@@ -45,6 +69,16 @@ DOCUMENTS: dict[str, Any] = {
     "/v1/jobs": {"jobs": [job_status()]},
     f"/v1/jobs/{JOB}": job_status(),
     f"/v1/jobs/{JOB}/results": json.loads(results_page([1, 0])),
+    "/v1/studies": {"studies": [STUDY_STATE]},
+    "/v1/studies/import": STUDY_STATE,
+    f"/v1/studies/{STUDY}": STUDY_STATE,
+    f"/v1/studies/{STUDY}/predictions": BASIS | {"predictions": [STUDY_ITEM, {"error": PROBLEM}]},
+    f"/v1/studies/{STUDY}/suggestions": BASIS | {"suggestions": [STUDY_ITEM]},
+    f"/v1/studies/{STUDY}/observations": {
+        "observations": [{"id": "o", "architecture": {}, "value": 0.9, "predicted": 0.8}],
+        "next": None,
+    },
+    f"/v1/studies/{STUDY}/export": {"study": {}},
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
     "spaces": lambda client: client.spaces(),
@@ -58,6 +92,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "wait": lambda client: client.job(JOB).wait(),
     "iter": lambda client: list(client.job(JOB).iter()),
     "results": lambda client: client.job(JOB).results(),
+    "studies": lambda client: client.studies(),
+    "import_study": lambda client: client.import_study({}),
+    "state": lambda client: client.study("s").state(),
+    "predict by study": lambda client: client.study("s").predict(ARCHITECTURES),
+    "suggest": lambda client: client.study("s").suggest(1),
+    "observations": lambda client: list(client.study("s").observations()),
+    "export": lambda client: client.study("s").export(),
 }
 ODD_VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [

@@ -23,6 +23,7 @@ async def get_metrics(context: ContextDep, store: StoreDep) -> Response:
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             counts = await asyncio.to_thread(store.jobs.counts)
+            studies = await asyncio.to_thread(store.studies.counts)
     except (StoreError, TimeoutError):
         context.metrics.set_store_down()
     else:
@@ -30,5 +31,6 @@ async def get_metrics(context: ContextDep, store: StoreDep) -> Response:
         active = [counts[state] for state in ACTIVE_STATES if state in counts]
         items = {"queued": sum(job.queued for job in active), "running": sum(job.running for job in active)}
         context.metrics.set_jobs(jobs, items)
+        context.metrics.set_studies(*studies)
     context.metrics.queue_depth.set(context.queue_depth)
     return Response(await asyncio.to_thread(context.metrics.render), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
-"""Static pages: the web page at `/`, and Swagger UI at `/docs`."""
+"""Static pages: the web pages at `/` and `/studies`, and Swagger UI at `/docs`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -52,29 +52,32 @@ def page_router() -> APIRouter:
     The files are read once, so that a path can only name one of them.
     """
     router = APIRouter(include_in_schema=False)
-    _add_folder(router, "ui", "/", "/page")
-    _add_folder(router, "swagger_ui", "/docs", "/docs")
+    _add_folder(router, "ui", {"/": "index.html", "/studies": "studies/index.html"}, "/page")
+    _add_folder(router, "swagger_ui", {"/docs": "index.html"}, "/docs")
     return router
 
 
-def _add_folder(router: APIRouter, folder: str, index_path: str, path: str) -> None:
-    """Add a folder's `index.html` at `index_path`, and its other files below `path`."""
+def _add_folder(router: APIRouter, folder: str, pages: Mapping[str, str], path: str) -> None:
+    """Add a folder's pages at paths of their own, and its other files below `path`."""
     assets = {
         name: Asset.from_content(file.read_bytes(), suffix)
         for name, file in _files(files("service") / folder)
         if (suffix := name.rpartition(".")[2]) in MEDIA_TYPES
     }
-    index = assets.pop("index.html")
-
-    @router.get(index_path)
-    async def get_index(request: Request) -> Response:
-        return index.respond(request)
+    for page_path, name in pages.items():
+        _add_page(router, page_path, assets.pop(name))
 
     @router.get(f"{path}/{{file:path}}")
     async def get_asset(file: str, request: Request) -> Response:
         if file not in assets:
             raise HTTPException(404)
         return assets[file].respond(request)
+
+
+def _add_page(router: APIRouter, path: str, page: Asset) -> None:
+    @router.get(path)
+    async def get_page(request: Request) -> Response:
+        return page.respond(request)
 
 
 def _files(folder: Traversable) -> Iterator[tuple[str, Traversable]]:

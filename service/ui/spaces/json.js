@@ -1,7 +1,7 @@
 /** Editor of any other space: the architecture as JSON text, with the server's errors beside it. */
 
 import { isAbort, Problem } from "../api.js";
-import { keyOf, LinkError } from "../architecture.js";
+import { isObject, keyOf, LinkError } from "../architecture.js";
 import { el } from "../dom.js";
 
 const DELAY_MS = 250; // without a key press
@@ -26,10 +26,6 @@ function parse(text, { name }) {
     // the same message as for other values
   }
   throw new LinkError(`the link's architecture is ${text}; allowed: a JSON object`);
-}
-
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function shortText({ space, ...fields }) {

@@ -18,10 +18,12 @@ FOLDER = ROOT / "service" / "ui"
 NAMES = sorted(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*") if file.is_file())
 TEXTS = {name: (FOLDER / name).read_text() for name in NAMES}
 SCRIPTS = [name for name in NAMES if name.endswith(".js")]
+PAGES = {"/": "index.html", "/studies": "studies/index.html"}
+"""HTML files by path."""
 SWAGGER_UI = ROOT / "service" / "swagger_ui"
 FILES = {
-    "/": FOLDER / "index.html",
-    **{f"/page/{name}": FOLDER / name for name in NAMES if name != "index.html"},
+    **{path: FOLDER / name for path, name in PAGES.items()},
+    **{f"/page/{name}": FOLDER / name for name in NAMES if name not in PAGES.values()},
     "/docs": SWAGGER_UI / "index.html",
     **{f"/docs/{name}": SWAGGER_UI / name for name in ("initializer.js", "swagger-ui-bundle.js", "swagger-ui.css")},
 }
@@ -57,7 +59,7 @@ def test_every_file_is_sent_with_its_security_headers(client: httpx.Client, path
     assert sent["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["/", "/page/app.js"])
+@pytest.mark.parametrize("path", ["/", "/studies", "/page/app.js"])
 def test_head_is_get_without_a_body(client: httpx.Client, path: str) -> None:
     get, head = client.get(path), client.head(path)
     assert (head.status_code, head.content) == (200, b"")
@@ -79,28 +81,40 @@ def test_a_current_etag_gets_304(client: httpx.Client) -> None:
     assert client.get("/page/style.css").headers["etag"] != tag
 
 
-@pytest.mark.parametrize("path", ["/page/other.js", "/page/index.html", "/page/", "/page", "/page/..%2Fapp"])
+NOT_FILES = (
+    "/page/other.js",
+    "/page/index.html",
+    "/page/studies/index.html",
+    "/page/",
+    "/page",
+    "/page/..%2Fapp",
+    "/studies/",
+)
+
+
+@pytest.mark.parametrize("path", NOT_FILES)
 def test_no_other_file_is_sent(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/", "/page/app.js"])
+@pytest.mark.parametrize("path", ["/", "/studies", "/page/app.js"])
 def test_nothing_can_be_posted(client: httpx.Client, path: str) -> None:
     response = client.post(path)
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_the_page_is_not_part_of_the_api(client: httpx.Client) -> None:
-    assert not {path for path in client.get("/openapi.json").json()["paths"] if path == "/" or "page/" in path}
+    assert not {path for path in client.get("/openapi.json").json()["paths"] if path in PAGES or "page/" in path}
 
 
-def test_metrics_have_two_routes_for_the_page(client: httpx.Client) -> None:
-    client.get("/")
+def test_metrics_have_a_route_for_each_page_and_one_for_its_files(client: httpx.Client) -> None:
+    for path in PAGES:
+        client.get(path)
     client.get("/page/app.js")
     metrics = client.get("/metrics").text
-    assert 'method="GET",route="/",' in metrics
+    assert all(f'method="GET",route="{path}",' in metrics for path in PAGES)
     assert 'method="GET",route="/page/{file:path}",' in metrics
     assert "app.js" not in metrics
 
@@ -126,14 +140,18 @@ def resolve(name: str, path: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
 
 
-def test_every_file_is_used_and_every_used_file_exists() -> None:
-    linked = set(matches(r'(?:href|src)="page/([^"]+)"', "index.html"))
+def used_files(page: str) -> set[str]:
+    """Return the files that a page links, and those that they import."""
     imported = {name: {resolve(name, path) for path in matches(r'from "(\.[^"]+)"', name)} for name in SCRIPTS}
-    used, pending = set(), linked
+    used, pending = set[str](), set(matches(r'(?:href|src)="page/([^"]+)"', page))
     while pending:
         used |= pending
         pending = {name for file in pending for name in imported.get(file, set())} - used
-    assert used == set(NAMES) - {"index.html"}
+    return used
+
+
+def test_every_file_is_used_and_every_used_file_exists() -> None:
+    assert set[str]().union(*map(used_files, PAGES.values())) == set(NAMES) - set(PAGES.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,10 +161,11 @@ def test_no_other_host_is_named(name: str) -> None:
     assert not matches(r"@import|url\((?!#)", name)
 
 
-def test_nothing_is_inline() -> None:
-    page = TEXTS["index.html"]
+@pytest.mark.parametrize("name", PAGES.values())
+def test_nothing_is_inline(name: str) -> None:
+    page = TEXTS[name]
     (script,) = re.findall(r"<script([^>]*)>(.*?)</script>", page, flags=re.DOTALL)
-    assert script == (' type="module" src="page/app.js"', "")
+    assert script == (f' type="module" src="page/{posixpath.join(posixpath.dirname(name), "app.js")}"', "")
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
     # Relative, so that the page works behind a reverse proxy with a path prefix.
     assert not re.search(r'(?:href|src)="/', page)
@@ -165,12 +184,14 @@ def test_no_script_is_long(name: str) -> None:
     assert len(TEXTS[name].splitlines()) <= MAX_LINES
 
 
-def test_ids_are_unique_and_used_ids_exist() -> None:
-    ids = matches(r'\bid="([^"]+)"', "index.html")
+@pytest.mark.parametrize("name", PAGES.values())
+def test_ids_are_unique_and_used_ids_exist(name: str) -> None:
+    ids = matches(r'\bid="([^"]+)"', name)
     assert len(ids) == len(set(ids))
-    used = {used_id for name in SCRIPTS for used_id in matches(r'byId\("([\w-]+)"\)', name)}
+    scripts = [file for file in used_files(name) if file in SCRIPTS]
+    used = {used_id for script in scripts for used_id in matches(r'byId\("([\w-]+)"\)', script)}
     assert used
     assert used <= set(ids)
-    named = matches(r'(?:aria-(?:labelledby|describedby)|for)="([^"]+)"', "index.html")
+    named = matches(r'(?:aria-(?:labelledby|describedby)|for)="([^"]+)"', name)
     assert named
     assert set(" ".join(named).split()) <= set(ids)

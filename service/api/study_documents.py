@@ -1,0 +1,88 @@
+"""Conversion of studies to JSON documents."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from models import Architecture, SearchSpace
+from service.api.schemas import Interval
+from service.api.study_schemas import (
+    BestArchitecture,
+    FittedCounts,
+    ObservationCounts,
+    ObservedItem,
+    StudyDocument,
+    StudyPredictedItem,
+    StudyQuality,
+)
+from service.storage import StoredObservation, StoredStudy, StudySummary
+from service.studies.fits import Fit, StudyState
+from study import StudyPrediction
+
+
+def study_document(
+    study: StoredStudy, summary: StudySummary, state: StudyState | None, with_curve: bool = True
+) -> StudyDocument:
+    """Describe a study.
+
+    Args:
+        study: the study.
+        summary: its observations in numbers.
+        state: its latest fit; None if it is not in memory.
+        with_curve: include the curve of the quality.
+    """
+    fit = None if state is None else state.fit.value
+    return StudyDocument(
+        id=study.id,
+        created_at=study.created_at,
+        updated_at=study.updated_at,
+        **study.definition,
+        observations=ObservationCounts(
+            total=summary.total, trained=summary.trained, failed=summary.failed, architectures=summary.architectures
+        ),
+        fitted=fit and FittedCounts(observations=fit.predictor.num_observations, trained=fit.predictor.num_trained),
+        quality=_quality(state, with_curve),
+        notes=state.notes() if state else [],
+        best=[BestArchitecture(architecture=architecture, value=value) for architecture, value in summary.best],
+    )
+
+
+def _quality(state: StudyState | None, with_curve: bool) -> StudyQuality | None:
+    quality = None if state is None else state.quality.value
+    if quality is None:
+        return None
+    fields = asdict(quality)
+    return StudyQuality(**fields if with_curve else fields | {"curve": None})
+
+
+def predicted_item(
+    space: SearchSpace[Any], architecture: Architecture, prediction: StudyPrediction
+) -> StudyPredictedItem:
+    """Convert the prediction of an architecture."""
+    return StudyPredictedItem(
+        architecture=space.to_json(architecture),
+        score=prediction.score,
+        percentile=prediction.percentile,
+        value=prediction.value,
+        interval=prediction.interval and Interval(**asdict(prediction.interval)),
+        failure_probability=prediction.failure_probability,
+        warnings=list(prediction.warnings),
+    )
+
+
+def observed_items(rows: Sequence[StoredObservation], fit: Fit | None) -> list[ObservedItem]:
+    """Convert observations, with their held-out predictions by a fit."""
+    held_out = {} if fit is None else fit.held_out
+    return [
+        ObservedItem(
+            id=row.id,
+            architecture=row.document["architecture"],
+            value=row.value,
+            error=row.document.get("error"),
+            seconds=row.document.get("seconds"),
+            epochs=row.document.get("epochs"),
+            curve=row.document.get("curve"),
+            predicted=held_out.get(row.fingerprint),
+        )
+        for row in rows
+    ]
