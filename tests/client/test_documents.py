@@ -48,6 +48,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "StudyQuality": study_schemas.StudyQuality,
     "StudySuggestions": study_schemas.SuggestionResponse,
     "SuggestedMutation": schemas.SuggestedMutation,
+    "SourceCard": schemas.SourceCard,
     "Summary": schemas.Summary,
     "ValidItem": schemas.Validation,
     "ValidationResponse": schemas.ValidationResponse,
