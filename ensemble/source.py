@@ -12,6 +12,8 @@ from ensemble.fitted_combiner import FittedCombiner
 from models import Architecture, SearchSpace
 
 Array = NDArray[np.float64]
+NUM_KNOTS = 49
+"""Knots of the map from a source's predictions to their ranks."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,22 @@ class Source:
     fitted: FittedCombiner
 
     def scores(self, architectures: Sequence[Architecture]) -> Array:
-        """Score architectures, larger is better, (m,): standard normal over the source's reference set.
+        """Score architectures, larger is better, (m,): mean 0 and standard deviation 1 over the reference set.
 
-        Scores of several sources are therefore comparable, whatever the metrics of their tasks are.
+        A score is the rank among the held-out predictions for the reference set, linear in between and continued beyond
+        both ends. Scores of several sources are therefore comparable, whatever the metrics of their tasks are.
         """
         accuracy = self.fitted.predict(feature_table(self.space, architectures))
-        held_out = self.fitted.held_out
-        return np.asarray((accuracy - held_out.mean()) / (held_out.std() or 1.0))
+        knots, ranks = _knots(self.fitted.held_out)
+        if len(knots) < 2:
+            return np.zeros(len(accuracy))
+        piece = np.clip(np.searchsorted(knots, accuracy) - 1, 0, len(knots) - 2)
+        slope = np.diff(ranks) / np.diff(knots)
+        return np.asarray(np.sqrt(12) * (ranks[piece] + slope[piece] * (accuracy - knots[piece]) - 0.5))
+
+
+def _knots(held_out: Array) -> tuple[Array, Array]:
+    """Different quantiles of predictions, sorted, and their ranks from 0 to 1, (k,) each."""
+    probabilities = np.linspace(0.02, 0.98, NUM_KNOTS)
+    knots, first = np.unique(np.quantile(held_out, probabilities), return_index=True)
+    return knots, probabilities[first]

@@ -58,6 +58,7 @@ class StudyPredictor:
         sources: the sources that it was fitted to.
         training_set: the observations that it was fitted to, by architecture.
         model: combiner of the sources' scores and the structure.
+        reference: features of random architectures, which show the distribution of the columns.
         notes: reasons not to trust it yet, and the basis of its answers.
     """
 
@@ -66,6 +67,7 @@ class StudyPredictor:
     sources: tuple[Source, ...]
     training_set: TrainingSet
     model: Transfer
+    reference: Array
     notes: tuple[str, ...]
     _sample: Array
     _calibration: Calibration | None
@@ -99,10 +101,9 @@ class StudyPredictor:
         trained = self.training_set.architectures
         y = definition.metric.sign * self.training_set.values
         X = feature_matrix(space, self.sources, trained)
-        self.model = Transfer(len(self.sources), seed).fit(X, y)
-        rng = np.random.default_rng(0)
-        sample = [space.sample(rng) for _ in range(SAMPLE_SIZE)]
-        self._sample = np.sort(self.model.predict(feature_matrix(space, self.sources, sample)))
+        self.reference = reference_matrix(space, self.sources)
+        self.model = Transfer(len(self.sources), seed).fit(X, y, self.reference)
+        self._sample = np.sort(self.model.predict(self.reference))
         enough = len(y) >= MIN_ROWS
         self._calibration = Calibration.fit(self.model.held_out_, y) if enough else None
         self._range = ObservedRange.from_table(feature_table(space, trained)) if enough else None
@@ -225,6 +226,12 @@ def feature_matrix(space: SearchSpace[Any], sources: Sequence[Source], architect
     if not architectures:
         return np.empty((0, len(sources) + table.shape[1]))
     return np.column_stack([*(source.scores(architectures) for source in sources), table])
+
+
+def reference_matrix(space: SearchSpace[Any], sources: Sequence[Source]) -> Array:
+    """Return the features of `SAMPLE_SIZE` random architectures, always the same ones, (r, columns)."""
+    rng = np.random.default_rng(0)
+    return feature_matrix(space, sources, [space.sample(rng) for _ in range(SAMPLE_SIZE)])
 
 
 def _count(number: int) -> str:

@@ -15,7 +15,7 @@ from models import EncodedSpace, SearchSpace
 from study.calibration import FOLDS, Calibration
 from study.definition import StudyDefinition
 from study.observation import Observation
-from study.predictor import StudyPredictor, feature_matrix
+from study.predictor import StudyPredictor, feature_matrix, reference_matrix
 from study.training_set import TrainingSet
 
 Array = NDArray[np.float64]
@@ -101,10 +101,14 @@ def estimate_quality(
     if isinstance(space, EncodedSpace):
         strata = feature_table(space, training_set.architectures).strata
     sizes = [size for size in SIZES if size < len(y)] + [len(y)]
+    reference = predictor.reference if predictor is not None else reference_matrix(space, sources)
     points = []
     for size in sizes:
-        model = predictor.model if predictor is not None and size == len(y) else None
-        points.append(_point(size, X, y, strata, len(sources), model or Transfer(len(sources), seed)))
+        if predictor is not None and size == len(y):
+            model = predictor.model
+        else:
+            model = Transfer(len(sources), seed).fit(X[:size], y[:size], reference)
+        points.append(_point(size, X, y, strata, len(sources), model))
     last = points[-1]
     return Quality(
         training_set.num_observations,
@@ -135,8 +139,6 @@ def quality_notes(quality: Quality) -> tuple[str, ...]:
 
 
 def _point(size: int, X: Array, y: Array, strata: Array | None, num_sources: int, model: Transfer) -> QualityPoint:
-    if not hasattr(model, "held_out_"):
-        model.fit(X[:size], y[:size])
     rest = slice(size, None)
     scores = np.concatenate([model.held_out_, model.predict(X[rest]) if size < len(y) else np.empty(0)])
     coverage = None

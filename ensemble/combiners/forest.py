@@ -29,9 +29,12 @@ class Forest(Combiner):
         min_samples_leaf: smallest number of training rows in a leaf.
         max_features: fraction of the columns that are considered at a split.
         extra_trees: draw thresholds at random, and use all rows in every tree.
+        oob_score: draw bootstrap samples for every tree, also for extra trees, and predict each training row by the
+            trees whose sample lacks it.
         random_state: seed.
 
     Attributes:
+        oob_prediction_: (n,), out-of-bag predictions of the training rows; only with `oob_score`, and not stored.
         roots_: (n_estimators,), root node of each tree.
         feature_, threshold_, children_left_, children_right_: (nodes,), a row whose feature is at most the threshold
             goes left.
@@ -57,6 +60,7 @@ class Forest(Combiner):
     children_right_: NDArray[np.int32]
     value_: Array
     weighted_n_node_samples_: NDArray[np.float32]
+    oob_prediction_: Array
 
     def __init__(
         self,
@@ -64,12 +68,14 @@ class Forest(Combiner):
         min_samples_leaf: int = 3,
         max_features: float = 0.3,
         extra_trees: bool = False,
+        oob_score: bool = False,
         random_state: int = 0,
     ) -> None:
         self.n_estimators = n_estimators
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
         self.extra_trees = extra_trees
+        self.oob_score = oob_score
         self.random_state = random_state
 
     def fit(self, X: Array, y: Array) -> Self:
@@ -82,8 +88,13 @@ class Forest(Combiner):
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
+            bootstrap=self.oob_score or not self.extra_trees,
+            oob_score=self.oob_score,
             random_state=self.random_state,
         ).fit(X[order], y[order])
+        if self.oob_score:
+            self.oob_prediction_ = np.empty(len(y))
+            self.oob_prediction_[order] = grown.oob_prediction_
         self._set_trees([estimator.tree_ for estimator in grown.estimators_])
         return self
 

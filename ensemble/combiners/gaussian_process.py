@@ -144,7 +144,8 @@ class AdditiveGaussianProcess(Combiner):
         self.y_mean_ = np.array(y.mean())
         y_scale = y.std() or 1.0
         target = (y - y.mean()) / y_scale
-        self.variances_ = _maximize_likelihood(kernels, mean_kernel, target, self.max_iter)
+        start = np.array([INITIAL_VARIANCE] * len(kernels) + [INITIAL_NOISE])
+        self.variances_ = maximize_likelihood(kernels, mean_kernel, target, start, PRIOR_PRECISION, self.max_iter)
         covariance = mean_kernel + np.tensordot(self.variances_[:-1], kernels, 1)
         covariance[np.diag_indices(len(y))] += self.variances_[-1]
         self.dual_coef_ = y_scale * cho_solve(cho_factor(covariance, lower=True), target)
@@ -261,19 +262,23 @@ def _distinct_rows(rows: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(list(last.values())), np.array([position[key] for key in keys])
 
 
-def _maximize_likelihood(kernels: Array, mean_kernel: Array, target: Array, max_iter: int) -> Array:
+def maximize_likelihood(
+    kernels: Array, mean_kernel: Array, target: Array, start: Array, prior_precision: float, max_iter: int
+) -> Array:
     """Variances of the components and the noise that maximize the marginal likelihood times the prior.
 
     Args:
         kernels: (components, n, n), kernel matrices of the components.
         mean_kernel: (n, n), kernel matrix of the means.
         target: (n,), standardized accuracies.
+        start: (components + 1,), initial variances, the noise's last; also the modes of their log-normal priors.
+        prior_precision: precision of the priors of the log variances.
         max_iter: number of optimizer steps.
 
     Returns:
         Variances, (components + 1,).
     """
-    start = np.log(np.array([INITIAL_VARIANCE] * len(kernels) + [INITIAL_NOISE]))
+    log_start = np.log(start)
     n = len(target)
 
     def loss(log_variances: Array) -> tuple[float, Array]:
@@ -286,11 +291,11 @@ def _maximize_likelihood(kernels: Array, mean_kernel: Array, target: Array, max_
         value = 0.5 * target @ dual + np.log(np.diag(factor[0])).sum()
         curvature = inverse - np.outer(dual, dual)
         slope = np.append(np.einsum("kij,ij->k", kernels, curvature), np.trace(curvature))
-        offset = log_variances - start
+        offset = log_variances - log_start
         return float(
-            value + 0.5 * PRIOR_PRECISION * offset @ offset
-        ), 0.5 * slope * variances + PRIOR_PRECISION * offset
+            value + 0.5 * prior_precision * offset @ offset
+        ), 0.5 * slope * variances + prior_precision * offset
 
     bounds = [(-9.0, 3.0)] * len(kernels) + [(-5.0, 2.0)]
-    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": max_iter})
+    result = minimize(loss, log_start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": max_iter})
     return np.asarray(np.exp(result.x))

@@ -37,10 +37,7 @@ class RankTrees(Combiner):
     def fit(self, X: Array, y: Array) -> Self:
         """Fit the estimators."""
         X, y = self._check_fit_input(X, y)
-        ranks = (rankdata(y) - 0.5) / len(y)
-        ordered = np.sort(y)  # sums that do not depend on the order of the rows
-        scaled = 0.5 + np.sort(ranks).std() * (y - ordered.mean()) / (ordered.std() or 1.0)
-        target = (1 - self.accuracy_weight) * ranks + self.accuracy_weight * scaled
+        target = ranks_and_accuracies(y, self.accuracy_weight)
         self.estimators_ = [clone(estimator).fit(X, target) for estimator in self.estimators]
         return self
 
@@ -70,3 +67,16 @@ class RankTrees(Combiner):
             clone(estimator).set_state(state.part(str(i))) for i, estimator in enumerate(self.estimators)
         ]
         return self
+
+
+def ranks_and_accuracies(y: Array, accuracy_weight: float) -> Array:
+    """Weighted mean of ranks, from 0 to 1, and accuracies of the same mean and standard deviation, (n,).
+
+    Args:
+        y: (n,), accuracies.
+        accuracy_weight: weight of the accuracies, from 0 to 1.
+    """
+    ranks = (rankdata(y) - 0.5) / len(y)
+    ordered = np.sort(y)  # sums that do not depend on the order of the rows
+    scaled = 0.5 + np.sort(ranks).std() * (y - ordered.mean()) / (ordered.std() or 1.0)
+    return np.asarray((1 - accuracy_weight) * ranks + accuracy_weight * scaled)

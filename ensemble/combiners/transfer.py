@@ -3,66 +3,106 @@
 from typing import Self
 
 import numpy as np
-from scipy.stats import norm, rankdata
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import RidgeCV
 
-from ensemble.combiners.base import Array, Combiner
-from ensemble.rowwise import row_sums
+from ensemble.combiners.base import Array, Combiner, State
+from ensemble.combiners.forest import Forest
+from ensemble.combiners.rank_trees import ranks_and_accuracies
+from ensemble.combiners.transfer_process import TransferProcess
 
 MIN_ROWS = 20
 """Smallest number of training rows of a prediction in the unit of the metric, and of an interval."""
+ACCURACY_WEIGHT = 0.25
+"""Weight of the values in the target; that of their ranks is the rest."""
+HALF_WEIGHT_ROWS = 50
+"""Number of training rows with which the trees have half of their final weight, 1/2: with few, they know nothing."""
 
 
 class Transfer(Combiner):
     """Ranking scores from the scores of sources and the structure; from no training row on.
 
+    Weighted mean of a Gaussian process, which starts from the sources' mean, and of extremely randomized trees on the
+    same columns. Both are fitted to a weighted mean of ranks and values. Without two different values of y, the score
+    is the sources' mean.
+
     Args:
-        num_sources: number of sources; their scores are the first columns.
+        num_sources: number J of sources; their scores are the first columns, structure and costs the others.
         random_state: seed.
 
     Attributes:
-        held_out_: (n,), scores of the training rows by models that were fitted without them.
+        process_: the Gaussian process.
+        trees_: the trees; None if they were not fitted.
+        tree_weight_: weight of the trees; 0 if they were not fitted.
+        held_out_: (n,), scores of the training rows by models that were fitted without them: leave-one-out of the
+            process, out-of-bag of the trees. Not stored.
     """
 
+    fitted_arrays = ("tree_weight_",)
+
+    process_: TransferProcess
+    trees_: Forest | None
+    tree_weight_: Array
     held_out_: Array
-    _ridge: RidgeCV | None
-    _trees: ExtraTreesRegressor | None
 
     def __init__(self, num_sources: int = 0, random_state: int = 0) -> None:
         self.num_sources = num_sources
         self.random_state = random_state
 
-    def fit(self, X: Array, y: Array) -> Self:
-        """Fit to n ≥ 0 rows; y is larger for better architectures, in any unit."""
+    def fit(self, X: Array, y: Array, reference: Array | None = None) -> Self:
+        """Fit to n ≥ 0 rows.
+
+        Args:
+            X: (n, J + d), scores of the sources, then structure and costs.
+            y: (n,), larger for better architectures, in any unit.
+            reference: (r, J + d), rows of random architectures without a label, which show the distribution of the
+                columns; the training rows by default. With few training rows it improves the order much.
+        """
+        if len(X) >= 2:
+            X, y = self._check_fit_input(X, y)
+        self._check_missing(X)
         self.n_features_in_ = X.shape[1]
-        order = np.lexsort((*X.T, y))
-        X, y = X[order], y[order]
-        self._ridge = self._trees = None
-        self.held_out_ = np.empty(len(y))
-        if len(y) < 2:
-            self.held_out_[order] = self._source_mean(X)
+        self.process_ = TransferProcess(self.num_sources, self.random_state)
+        self.trees_, self.tree_weight_ = None, np.array(0.0)
+        if len(y) < 2 or (y == y[0]).all():
+            self.process_.fit(X[:0], y[:0], X if reference is None else reference)
+            self.held_out_ = self.process_.source_means(X)
             return self
-        target = norm.ppf((rankdata(y) - 0.5) / len(y))
-        held_out = []
-        if self.num_sources:
-            self._ridge = RidgeCV(np.logspace(-1, 3, 9), store_cv_results=False).fit(X[:, : self.num_sources], target)
-            held_out.append(self._ridge.predict(X[:, : self.num_sources]))
-        self._trees = ExtraTreesRegressor(
-            200, min_samples_leaf=2, max_features=0.5, bootstrap=True, oob_score=True, random_state=self.random_state
-        ).fit(X, target)
-        held_out.append(self._trees.oob_prediction_)
-        self.held_out_[order] = np.mean(held_out, axis=0)
+        target = ranks_and_accuracies(y, ACCURACY_WEIGHT)
+        ordered = np.sort(target)
+        target = (target - ordered.mean()) / ordered.std()
+        self.process_.fit(X, target, reference)
+        self.trees_ = self._unfitted_trees().fit(X, target)
+        self.tree_weight_ = np.array(0.5 * len(y) / (len(y) + HALF_WEIGHT_ROWS))
+        self.held_out_ = self._mean(self.process_.held_out_, self.trees_.oob_prediction_)
         return self
 
     def predict(self, X: Array) -> Array:
-        """Predict ranking scores, (m,): standard normal over the training rows, or over the sources' reference sets."""
-        if self._trees is None:
-            return self._source_mean(X)
-        scores = [self._trees.predict(X)]
-        if self._ridge is not None:
-            scores.append(self._ridge.predict(X[:, : self.num_sources]))
-        return np.asarray(np.mean(scores, axis=0))
+        """Predict ranking scores, (m,): standard normal over the training rows, or the sources' mean."""
+        X = self._check_input(X)
+        if self.trees_ is None:
+            return self.process_.source_means(X)
+        return self._mean(self.process_.predict(X), self.trees_.predict(X))
 
-    def _source_mean(self, X: Array) -> Array:
-        return np.asarray(row_sums(X[:, : self.num_sources]) / max(self.num_sources, 1))
+    def get_state(self) -> State:
+        """Return the fitted state of the process and the trees."""
+        parts = {"process": self.process_.get_state()}
+        if self.trees_ is not None:
+            parts["trees"] = self.trees_.get_state()
+        state, merged = super().get_state(), State.merged(parts)
+        return State({**state.arrays, **merged.arrays}, merged.blobs)
+
+    def set_state(self, state: State) -> Self:
+        """Restore the fitted state of the process and the trees."""
+        super().set_state(state)
+        process = TransferProcess(self.num_sources, self.random_state)
+        self.process_ = process.set_state(state.part("process"))
+        trees = state.part("trees")
+        self.trees_ = self._unfitted_trees().set_state(trees) if trees.arrays else None
+        return self
+
+    def _unfitted_trees(self) -> Forest:
+        return Forest(
+            min_samples_leaf=2, max_features=0.5, extra_trees=True, oob_score=True, random_state=self.random_state
+        )
+
+    def _mean(self, process: Array, trees: Array) -> Array:
+        return np.asarray((1 - self.tree_weight_) * process + self.tree_weight_ * trees)

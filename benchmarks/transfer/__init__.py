@@ -1,0 +1,1 @@
+"""Quality of transfer between the data sets of NAS-Bench-Graph."""

@@ -1,0 +1,63 @@
+"""Measurements of single fits."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmarks.transfer.sources import DATASETS, SOURCE, Array, Tables, columns_of, features, source_scores
+from ensemble import get_combiner
+from ensemble.combiners.calibrated import Calibrated
+from ensemble.combiners.transfer import Transfer
+
+NUM_REFERENCE = 1000
+"""Random architectures that show the distribution of the columns."""
+MIN_COMPARED = 100
+"""Smallest number of training rows with which `rank_trees` is fitted for comparison."""
+METHODS = ("transfer", "without sources", SOURCE, "sources alone")
+
+
+@lru_cache
+def load_tables(folder: Path) -> Tables:
+    """Read the tables, once."""
+    return Tables.load(folder)
+
+
+@lru_cache(maxsize=2)
+def _matrix(folder: Path, cache: Path, dataset: str, draw: int) -> Array:
+    """Scores of the other data sets' sources, then structure and costs, of all architectures."""
+    tables = load_tables(folder)
+    scores = [source_scores(tables, other, draw, cache) for other in DATASETS if other != dataset]
+    standardized = [(column - column.mean()) / column.std() for column in scores]
+    return np.column_stack([*standardized, features(tables, dataset, cache)])
+
+
+def measure(folder: Path, cache: Path, dataset: str, draw: int, size: int) -> dict[str, float]:
+    """Spearman's ρ on the test architectures, by method.
+
+    Args:
+        folder: folder with `nas-bench-graph/<data set>.npz`.
+        cache: folder with the sources' scores.
+        dataset: the data set whose labels are scarce.
+        draw: seed of the test and training rows.
+        size: number of training rows, the first of the draw's pool.
+    """
+    tables, X = load_tables(folder), _matrix(folder, cache, dataset, draw)
+    y, num_sources = tables.accuracy[:, DATASETS.index(dataset)], len(DATASETS) - 1
+    test, pool = tables.split(draw)
+    train = pool[:size]
+    reference = X[np.random.default_rng(draw).permutation(len(X))[:NUM_REFERENCE]]
+    models = {"transfer": Transfer(num_sources).fit(X[train], y[train], reference)}
+    predicted = {"transfer": models["transfer"].predict(X[test])}
+    if not size:
+        predicted["sources alone"] = X[test, :num_sources].mean(axis=1)
+    else:
+        structure = X[:, num_sources:]
+        alone = Transfer().fit(structure[train], y[train], reference[:, num_sources:])
+        predicted["without sources"] = alone.predict(structure[test])
+        if size >= MIN_COMPARED:
+            trees = get_combiner(SOURCE).build(columns_of(dataset))
+            assert isinstance(trees, Calibrated)
+            predicted[SOURCE] = trees.base_estimator.fit(structure[train], y[train]).predict(structure[test])
+    return {name: float(spearmanr(values, y[test]).statistic) for name, values in predicted.items()}
