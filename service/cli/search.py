@@ -125,7 +125,7 @@ def search(
     if strategy_class.needs_training and objective is None:
         raise InputError("strategy", strategy, "a strategy that predictions are enough for, or --objective")
     check_seed(seed)
-    common = {
+    common: dict[str, Any] = {
         "strategy": strategy,
         "budget": (1000 if objective is None else 100) if budget is None else budget,
         "fixed": parse_fields("fix", fix),
