@@ -107,6 +107,5 @@ function update(name, content) {
 
 /** True while observations are not in the predictor, or its quality is not estimated. */
 function isAwaitingFit(study) {
-  if (!study?.observations.total) return false;
-  return pendingCount(study) > 0 || (study.quality?.observations ?? 0) < study.observations.total;
+  return Boolean(study) && (pendingCount(study) !== 0 || study.quality?.observations !== study.observations.total);
 }
