@@ -208,7 +208,7 @@ def test_robot_computes_proxies_once(command: str, tmp_path: Path) -> None:
         (["--objective", "command:true", "--source", "x", "--no-sources"], "source: got 'x'"),
         (["--objective", "command:true", "--proxies", "zen"], "proxies: got 'zen'"),
         (["--objective", "command:true", "--num-candidates", "9"], "num_candidates: got 9"),
-        (["--objective", "command:true", "--strategy", "robot"], "proxies: got []"),
+        (["--objective", "command:true", "--strategy", "robot"], "proxies: got 'none'; allowed: all, or names"),
         (["--objective", "command:true", "--strategy", "move", "--no-sources"], "surrogate: got None"),
     ],
 )
