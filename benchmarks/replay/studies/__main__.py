@@ -22,7 +22,7 @@ from benchmarks.replay.studies import report
 from benchmarks.replay.studies.candidates import SKELETONS, Candidates, graph_candidates, skeleton_candidates
 from benchmarks.replay.studies.methods import METHODS, NEED_SOURCES, run_method
 from benchmarks.transfer.sources import DATASETS
-from common.atomic_files import json_line
+from common.atomic_files import json_line, write_atomically
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "docs" / "data" / "replay-studies.jsonl"
@@ -53,6 +53,9 @@ def main() -> None:
 
 def _replay(benchmarks: Path, names: list[str], seeds: int, results: Path, cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
+    if results.is_file():  # without the incomplete last line of a killed run
+        content = results.read_bytes()
+        write_atomically(results, content[: content.rfind(b"\n") + 1])
     done = {report.key(run) for run in report.load_runs(results)}
     tables: dict[str, Candidates] = {}
     for name, method, seed in _tasks(names, seeds):
