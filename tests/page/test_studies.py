@@ -107,7 +107,7 @@ def test_a_study_is_created_listed_and_deleted(open_page: OpenPage, url: str, ap
     driver = open_page(url)
     driver.page.get_by_role("link", name="Studies").click()
     page = driver.page
-    page.get_by_label("Name").fill("by hand")
+    page.get_by_label("Name", exact=False).first.fill("by-hand")
     page.get_by_label("Task or data set").fill("graphs of ours")
     page.get_by_label("Search space").select_option(SPACE)
     page.get_by_label("Dataset").select_option("pubmed")
@@ -116,8 +116,8 @@ def test_a_study_is_created_listed_and_deleted(open_page: OpenPage, url: str, ap
     page.get_by_label("Unit").select_option("number")
     page.get_by_role("checkbox", name=f"{SPACE}-cora").uncheck()
     driver.button("Create study").click()
-    expect(page.get_by_role("heading", name="by hand")).to_be_visible()
-    (state,) = api.get("/v1/studies", params={"name": "by hand"}).json()["studies"]
+    expect(page.get_by_role("heading", name="by-hand")).to_be_visible()
+    (state,) = api.get("/v1/studies", params={"name": "by-hand"}).json()["studies"]
     assert page.url == f"{url}/studies#{state['id']}"
     assert (state["space"], state["settings"]) == (SPACE, {"dataset": "pubmed"})
     assert state["task"] == "graphs of ours"
@@ -129,16 +129,16 @@ def test_a_study_is_created_listed_and_deleted(open_page: OpenPage, url: str, ap
 
     driver.errors.expect("409")
     page.get_by_role("link", name="All studies").click()
-    expect(page.get_by_role("table", name="Studies")).to_contain_text("by hand")
-    page.get_by_label("Name").fill("by hand")
+    expect(page.get_by_role("table", name="Studies")).to_contain_text("by-hand")
+    page.get_by_label("Name", exact=False).first.fill("by-hand")
     driver.button("Create study").click()
-    expect(page.get_by_role("list", name="Errors of the new study")).to_contain_text("by hand")
+    expect(page.get_by_role("alert", name="Errors of the new study")).to_contain_text("by-hand")
 
-    page.get_by_role("link", name="by hand").click()
+    page.get_by_role("link", name="by-hand").click()
     for answer in ("Keep", "Delete"):
         driver.button("Delete study").click()
         dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("by hand")
+        expect(dialog).to_contain_text("by-hand")
         dialog.get_by_role("button", name=answer).click()
         expect(dialog).to_be_hidden()
         if answer == "Keep":
@@ -208,7 +208,7 @@ def test_suggestions_are_those_of_the_api_and_open_in_the_editor(
 def test_observations_are_added_by_hand(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     state = create(api, "manual", metric={"name": "accuracy", "direction": "maximize", "unit": "percent"})
     driver = open_study(open_page, url, state)
-    page, errors = driver.page, driver.page.get_by_role("list", name="Errors of the observation")
+    page, errors = driver.page, driver.page.get_by_role("alert", name="Errors of the observation")
     architecture, other = sample(api, 2, seed=3, space=SPACE)
     box = page.get_by_role("textbox", name="Architecture: JSON")
     for field, text, message in (
@@ -291,7 +291,7 @@ def test_a_wrong_line_is_named(uploading: tuple[PageDriver, str], api: httpx.Cli
     driver, study_id = uploading
     lines = csv_text(observations(api, 3, failed=1)).splitlines()
     choose_csv(driver, "\n".join(edit(lines)))
-    expect(driver.page.get_by_role("list", name="Errors of the upload")).to_contain_text(message)
+    expect(driver.page.get_by_role("alert", name="Errors of the upload")).to_contain_text(message)
     expect(driver.page.locator("#upload-note")).to_contain_text("Nothing was uploaded")
     expect(driver.page.locator("#upload")).to_be_hidden()
     assert api.get(f"/v1/studies/{study_id}/observations").json()["observations"] == []
@@ -314,7 +314,7 @@ def uploading(open_page: OpenPage, url: str, empty_study: Any) -> tuple[PageDriv
 def test_a_csv_file_is_uploaded(open_page: OpenPage, url: str, api: httpx.Client, tmp_path: Path) -> None:
     state = create(api, "uploaded")
     driver = open_study(open_page, url, state)
-    page, errors = driver.page, driver.page.get_by_role("list", name="Errors of the upload")
+    page, errors = driver.page, driver.page.get_by_role("alert", name="Errors of the upload")
     rows = observations(api)
     refused = [*rows[:-1], {"architecture": rows[0]["architecture"] | {"link": [0, 9, 0, 0]}, "value": 0.5}]
     driver.errors.expect("422")
@@ -348,7 +348,7 @@ def test_a_csv_file_is_uploaded(open_page: OpenPage, url: str, api: httpx.Client
 
 
 def test_export_and_import(open_page: OpenPage, url: str, api: httpx.Client, tmp_path: Path) -> None:
-    state = create(api, "to move", observations=observations(api, 5, failed=1))
+    state = create(api, "to-move", observations=observations(api, 5, failed=1))
     driver = open_study(open_page, url, state)
     with driver.page.expect_download() as download:
         driver.button("Export").click()
@@ -362,7 +362,7 @@ def test_export_and_import(open_page: OpenPage, url: str, api: httpx.Client, tmp
     driver.page.get_by_role("link", name="All studies").click()
     field, errors = (
         driver.page.get_by_label("Exported study"),
-        driver.page.get_by_role("list", name="Errors of the import"),
+        driver.page.get_by_role("alert", name="Errors of the import"),
     )
     driver.errors.expect("422")
     for name, text, message in (("no.json", "{", "no.json"), ("other.json", "{}", "allowed")):
@@ -370,9 +370,9 @@ def test_export_and_import(open_page: OpenPage, url: str, api: httpx.Client, tmp
         expect(errors).to_contain_text(message)
     file = {"name": "study.json", "mimeType": "application/json", "buffer": exported.encode()}
     field.set_input_files([file])  # type: ignore[list-item]
-    expect(driver.page.get_by_role("heading", name="to move")).to_be_visible()
+    expect(driver.page.get_by_role("heading", name="to-move")).to_be_visible()
     expect(driver.page.locator("#definition")).to_contain_text("5: 4 trained, 1 failed")
-    (restored,) = api.get("/v1/studies", params={"name": "to move"}).json()["studies"]
+    (restored,) = api.get("/v1/studies", params={"name": "to-move"}).json()["studies"]
     assert api.get(f"/v1/studies/{restored['id']}/export").json() == json.loads(exported)
 
 
@@ -384,7 +384,7 @@ def with_everything(open_page: OpenPage, url: str, study: Any, **options: Any) -
     driver.page.get_by_text("Quality as a table").click()
     driver.page.locator("#observations summary").click()
     choose_csv(driver, "value\n1")
-    expect(driver.page.get_by_role("list", name="Errors of the upload")).to_be_visible()
+    expect(driver.page.get_by_role("alert", name="Errors of the upload")).to_be_visible()
     return driver
 
 
@@ -465,7 +465,7 @@ def test_a_lost_connection_is_shown_and_nothing_is_added_twice(
     page.route("**/health/**", lambda route: route.abort("connectionrefused"))
     driver.button("Add observation").click()
     expect(page.locator("#connection")).to_be_visible()
-    expect(page.get_by_role("list", name="Errors of the observation")).to_contain_text("did not answer")
+    expect(page.get_by_role("alert", name="Errors of the observation")).to_contain_text("did not answer")
     page.unroute("**/v1/**")
     page.unroute("**/health/**")
     expect(page.locator("#connection")).to_be_hidden()
