@@ -1,6 +1,6 @@
 """Transfer between the data sets of NAS-Bench-Graph: the numbers, tables and figure of docs/transfer.md.
 
-python -m benchmarks.transfer --benchmarks $ARCHRANK_BENCHMARKS --cache /tmp/transfer [--draws 5]
+python -m benchmarks.transfer --benchmarks $ARCHRANK_BENCHMARKS --cache /tmp/transfer [--draws 3]
 
 Each data set in turn is the new one, of which n labels are known; the sources are fitted to the labels of the seven
 others. The sources' scores go to the folder `--cache`, each result to `--results` as soon as it is known; a second run
@@ -25,7 +25,7 @@ from common.atomic_files import write_atomically
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "transfer.json"
 PAGE = RESULTS.with_name("transfer.md")
 FIGURE = RESULTS.parent / "figures" / "transfer.svg"
-DRAWS = 5
+DRAWS = 3
 
 
 def main() -> None:
