@@ -4,14 +4,13 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import FilePayload, Locator, expect
 
 from models import get_space
 from tests.page import layout
@@ -78,9 +77,12 @@ def cells(table: Locator) -> list[list[str]]:
     return rows
 
 
+def choose_file(field: Locator, name: str, text: str) -> None:
+    field.set_input_files(FilePayload(name=name, mimeType="text/plain", buffer=text.encode()))
+
+
 def choose_csv(driver: PageDriver, text: str) -> None:
-    file = {"name": "observations.csv", "mimeType": "text/csv", "buffer": text.encode()}
-    driver.page.get_by_label("CSV file").set_input_files([file])  # type: ignore[list-item]
+    choose_file(driver.page.get_by_label("CSV file"), "observations.csv", text)
 
 
 def csv_text(rows: list[Any], header: list[str] = HEADER) -> str:
@@ -219,8 +221,8 @@ def test_observations_are_added_by_hand(open_page: OpenPage, url: str, api: http
         ("Epochs", "1.5", "epochs: got 1.5, allowed: a whole number"),
     ):
         box.fill(json.dumps(architecture))
-        page.get_by_label("Value").fill("70.5")
-        page.get_by_label(field).fill(text)
+        page.get_by_role("textbox", name="Value").fill("70.5")
+        page.get_by_role("textbox", name=field).fill(text)
         driver.button("Add observation").click()
         expect(errors).to_contain_text(message)
         page.get_by_label("Seconds").fill("")
@@ -236,7 +238,7 @@ def test_observations_are_added_by_hand(open_page: OpenPage, url: str, api: http
     driver.button("Add observation").click()
     expect(errors).to_contain_text(f"an architecture of {SPACE}")
     box.fill(f"{url}/#{SPACE}/{fragment}&dataset=cora")
-    page.get_by_label("Value").fill("70.5")
+    page.get_by_role("textbox", name="Value").fill("70.5")
     page.get_by_label("Epochs").fill("20")
     driver.button("Add observation").click()
     expect(page.locator("#observe-note")).to_have_text("The observation was added.")
@@ -265,53 +267,41 @@ def test_observations_are_added_by_hand(open_page: OpenPage, url: str, api: http
     assert fitted(api, state["id"])["observations"]["total"] == 1
 
 
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (lambda lines: ["architecture,accuracy", *lines[1:]], "line 1, header: got accuracy, allowed: the columns"),
-        (lambda lines: ["architecture;value", *lines[1:]], "line 1, header: got architecture;value"),
-        (lambda lines: ["value", "0.5"], "allowed: a header with the column architecture"),
-        (lambda lines: lines[:1], "line 2, architecture: got nothing, allowed: at least one observation"),
-        (lambda lines: [*lines, '{"ops": 1},0.5,,,'], 'line 5, quotes: got {"ops": 1}'),
-        (lambda lines: [*lines, '"{""ops"": 1}'], "line 5, quotes"),
-        (lambda lines: [*lines, "{},0.5"], "line 5, cells: got 2, allowed: 5, as the header has"),
-        (
-            lambda lines: [*lines, "[],0.5,,,"],
-            "line 5, architecture: got [], allowed: an architecture as a JSON object",
-        ),
-        (lambda lines: [*lines, "{},1.5,,,"], "line 5, value: got 1.5, allowed: 0 to 1, as the unit is fraction"),
-        (lambda lines: [*lines, "{},NaN,,,"], "line 5, value: got NaN"),
-        (lambda lines: [*lines, "{},,,,"], "line 5, value: got nothing"),
-        (lambda lines: [*lines, "{},0.5,diverged,,"], "line 5, error: got diverged, allowed: nothing beside a value"),
-        (lambda lines: [*lines, "{},0.5,,1e999,"], "line 5, seconds: got 1e999"),
-        (lambda lines: [*lines, "", "{},0.5,,,-3"], "line 6, epochs: got -3, allowed: a whole number"),
-    ],
-)
-def test_a_wrong_line_is_named(uploading: tuple[PageDriver, str], api: httpx.Client, edit: Any, message: str) -> None:
-    driver, study_id = uploading
+WRONG_LINES: list[tuple[Callable[[list[str]], list[str]], str]] = [
+    (lambda lines: ["architecture,accuracy", *lines[1:]], "line 1, header: got accuracy, allowed: the columns"),
+    (lambda lines: ["architecture;value", *lines[1:]], "line 1, header: got architecture;value"),
+    (lambda lines: ["value", "0.5"], "allowed: a header with the column architecture"),
+    (lambda lines: lines[:1], "line 2, architecture: got nothing, allowed: at least one observation"),
+    (lambda lines: [*lines, '{"ops": 1},0.5,,,'], 'line 5, quotes: got {"ops": 1}'),
+    (lambda lines: [*lines, '"{""ops"": 1}'], "line 5, quotes"),
+    (lambda lines: [*lines, "{},0.5"], "line 5, cells: got 2, allowed: 5, as the header has"),
+    (
+        lambda lines: [*lines, "[],0.5,,,"],
+        "line 5, architecture: got [], allowed: an architecture as a JSON object",
+    ),
+    (lambda lines: [*lines, "{},1.5,,,"], "line 5, value: got 1.5, allowed: 0 to 1, as the unit is fraction"),
+    (lambda lines: [*lines, "{},NaN,,,"], "line 5, value: got NaN"),
+    (lambda lines: [*lines, "{},,,,"], "line 5, value: got nothing"),
+    (lambda lines: [*lines, "{},0.5,diverged,,"], "line 5, error: got diverged, allowed: nothing beside a value"),
+    (lambda lines: [*lines, "{},0.5,,1e999,"], "line 5, seconds: got 1e999"),
+    (lambda lines: [*lines, "", "{},0.5,,,-3"], "line 6, epochs: got -3, allowed: a whole number"),
+]
+"""Changes of a valid file of three observations, and the error that names the line."""
+
+
+def test_a_wrong_line_is_named_and_nothing_is_uploaded(open_page: OpenPage, url: str, api: httpx.Client) -> None:
+    state = create(api, "refused")
+    driver = open_study(open_page, url, state)
     lines = csv_text(observations(api, 3, failed=1)).splitlines()
-    choose_csv(driver, "\n".join(edit(lines)))
-    expect(driver.page.get_by_role("alert", name="Errors of the upload")).to_contain_text(message)
-    expect(driver.page.locator("#upload-note")).to_contain_text("Nothing was uploaded")
-    expect(driver.page.locator("#upload")).to_be_hidden()
-    assert api.get(f"/v1/studies/{study_id}/observations").json()["observations"] == []
+    for change, message in WRONG_LINES:
+        choose_csv(driver, "\n".join(change(lines)))
+        expect(driver.page.get_by_role("alert", name="Errors of the upload")).to_contain_text(message)
+        expect(driver.page.locator("#upload-note")).to_contain_text("Nothing was uploaded")
+        expect(driver.page.locator("#upload")).to_be_hidden()
+    assert fitted(api, state["id"])["observations"]["total"] == 0
 
 
-@pytest.fixture(scope="module")
-def empty_study(api: httpx.Client) -> Iterator[Any]:
-    """State of a study without observations, which the tests do not change."""
-    state = create(api, "empty")
-    yield state
-    api.delete(f"/v1/studies/{state['id']}")
-
-
-@pytest.fixture
-def uploading(open_page: OpenPage, url: str, empty_study: Any) -> tuple[PageDriver, str]:
-    """The page of a study without observations, and its id."""
-    return open_study(open_page, url, empty_study), empty_study["id"]
-
-
-def test_a_csv_file_is_uploaded(open_page: OpenPage, url: str, api: httpx.Client, tmp_path: Path) -> None:
+def test_a_csv_file_is_uploaded(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     state = create(api, "uploaded")
     driver = open_study(open_page, url, state)
     page, errors = driver.page, driver.page.get_by_role("alert", name="Errors of the upload")
@@ -347,7 +337,7 @@ def test_a_csv_file_is_uploaded(open_page: OpenPage, url: str, api: httpx.Client
     expect(errors).to_contain_text("line 2, value: got nothing")
 
 
-def test_export_and_import(open_page: OpenPage, url: str, api: httpx.Client, tmp_path: Path) -> None:
+def test_export_and_import(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     state = create(api, "to-move", observations=observations(api, 5, failed=1))
     driver = open_study(open_page, url, state)
     with driver.page.expect_download() as download:
@@ -366,10 +356,9 @@ def test_export_and_import(open_page: OpenPage, url: str, api: httpx.Client, tmp
     )
     driver.errors.expect("422")
     for name, text, message in (("no.json", "{", "no.json"), ("other.json", "{}", "allowed")):
-        field.set_input_files([{"name": name, "mimeType": "application/json", "buffer": text.encode()}])  # type: ignore[list-item]
+        choose_file(field, name, text)
         expect(errors).to_contain_text(message)
-    file = {"name": "study.json", "mimeType": "application/json", "buffer": exported.encode()}
-    field.set_input_files([file])  # type: ignore[list-item]
+    choose_file(field, "study.json", exported)
     expect(driver.page.get_by_role("heading", name="to-move")).to_be_visible()
     expect(driver.page.locator("#definition")).to_contain_text("5: 4 trained, 1 failed")
     (restored,) = api.get("/v1/studies", params={"name": "to-move"}).json()["studies"]
@@ -428,7 +417,6 @@ def test_a_study_is_used_without_a_mouse(open_page: OpenPage, url: str, api: htt
     (architecture,) = sample(api, space=SPACE)
     tab_to(driver, "Architecture: JSON")
     page.keyboard.insert_text(json.dumps(architecture))
-    tab_to(driver, "has a value")
     tab_to(driver, "Value")
     page.keyboard.type("0.5")
     press(page, "Enter")
@@ -460,7 +448,7 @@ def test_a_lost_connection_is_shown_and_nothing_is_added_twice(
     page = driver.page
     (architecture,) = sample(api, space=SPACE)
     page.get_by_role("textbox", name="Architecture: JSON").fill(json.dumps(architecture))
-    page.get_by_label("Value").fill("0.5")
+    page.get_by_role("textbox", name="Value").fill("0.5")
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
     page.route("**/health/**", lambda route: route.abort("connectionrefused"))
     driver.button("Add observation").click()
@@ -471,7 +459,7 @@ def test_a_lost_connection_is_shown_and_nothing_is_added_twice(
     expect(page.locator("#connection")).to_be_hidden()
     for note in ("The observation was added.", "The study had this observation already."):
         page.get_by_role("textbox", name="Architecture: JSON").fill(json.dumps(architecture))
-        page.get_by_label("Value").fill("0.5")
+        page.get_by_role("textbox", name="Value").fill("0.5")
         driver.button("Add observation").click()
         expect(page.locator("#observe-note")).to_have_text(note)
     api.delete(f"/v1/studies/{state['id']}")

@@ -63,7 +63,7 @@ addEventListener("hashchange", readHash);
 document.addEventListener("visibilitychange", load);
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the URL fragment holds the study
-  document.querySelector("main").focus();
+  byId("main").focus();
 });
 
 function readHash() {
