@@ -206,13 +206,13 @@ def install_handlers(app: FastAPI) -> None:
 
 def _allowed_methods(request: Request) -> str:
     """Methods of all routes of a path; Starlette knows those of the first one."""
-    routes = request.app.routes
-    # A path without parameters, such as /v1/studies/import, is no value of a parameter.
-    literal = [route for route in routes if getattr(route, "path", None) == request.scope["path"]]
+    literal = request.app.openapi()["paths"].get(request.scope["path"])  # /v1/studies/import is no /v1/studies/{id}
 
     def matches(method: str) -> bool:
+        if literal is not None:
+            return method.lower() in literal
         scope = {**request.scope, "method": method}
-        return any(route.matches(scope)[0] is Match.FULL for route in literal or routes)
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
     methods = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if matches(method)]
     return ", ".join(["GET", "HEAD", *methods[1:]] if "GET" in methods else methods)

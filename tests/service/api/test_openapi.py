@@ -4,6 +4,7 @@ Schemathesis generates them from the schemas' limits and from a fixed seed.
 """
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +30,8 @@ API = schemathesis.openapi.from_path(
     DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=DETERMINISTIC))
 )
 BOUNDED = settings(max_examples=25, database=None, suppress_health_check=list(HealthCheck))
+NAMES = (f"study-{number}" for number in count())
+"""Names of new studies: a response must not depend on earlier requests."""
 PROXIES = [[], ["params"], ["params", "nwot"]]
 
 
@@ -39,7 +42,8 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A server that requires an API key."""
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
+    keys = f"[{ENTRY.model_dump_json()}]"
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_KEYS": keys, "ARCHRANK_MAX_STUDIES": "1000000"}) as address:
         yield address
 
 
@@ -125,10 +129,10 @@ def _study_in_body(body: dict[str, Any], route: str) -> None:
     """Fill an existing space without sources, and architectures of it with allowed values."""
     if route == "import":
         body["format"] = "archrank-study-1"
-        definition = StudyDefinition(f"imported-{len(body['observations'])}", "gcn-nas", get_space("gcn-nas").settings)
+        definition = StudyDefinition(next(NAMES), "gcn-nas", get_space("gcn-nas").settings)
         body["study"] = definition.to_json()
     if route == "studies":
-        body |= {"name": f"study-{len(body.get('observations', ()))}", "space": "gcn-nas"}
+        body |= {"name": next(NAMES), "space": "gcn-nas"}
         for field, value in {"settings": {}, "task": "task", "sources": [], "metric": {"name": "F1"}}.items():
             if body.get(field) is not None:
                 body[field] = value
