@@ -40,12 +40,13 @@ def suggest(number: int, exclude: Any, seed: int) -> list[Architecture]:
 
 
 def make_strategy(name: str) -> Any:
-    options: dict[str, Any] = {
+    known: dict[str, dict[str, Any]] = {
         "study": {"suggest": suggest},
         "robot": {"scorer": scorer, "budget": BUDGET, "num_candidates": 60},
         "random": {},
         "local": {"num_initial": 3},
-    }.get(name, {"population_size": 6})
+    }
+    options = known.get(name, {"population_size": 6})
     if name == "warm-up":
         options |= {"num_candidates": 40}
     return get_strategy(name)(DOMAIN, np.random.default_rng(0), surrogate, **options)
@@ -112,7 +113,8 @@ def test_slots_are_filled_and_never_exceeded(tmp_path: Path) -> None:
 
 
 def test_all_trainings_are_observed_before_the_strategy_is_told(tmp_path: Path) -> None:
-    path, observed = tmp_path / "log", []
+    path = tmp_path / "log"
+    observed: list[tuple[Architecture, TrainingResult]] = []
     for budget in (5, 9):
         search(path, "random", FunctionObjective(value), budget=budget, observe=observed.extend)
     with TrainingLog.open(path, HEADER, SPACE) as log:
