@@ -72,7 +72,8 @@ class Transfer(Combiner):
             return self
         target = ranks_and_accuracies(y, ACCURACY_WEIGHT)
         ordered = np.sort(target)
-        target = (target - ordered.mean()) / ordered.std()
+        # Labels in another unit differ in the last bits, on which a split of the trees may depend.
+        target = np.round((target - ordered.mean()) / ordered.std(), 9)
         self.process_.fit(X, target, reference)
         self.trees_ = self._unfitted_trees().fit(X, target)
         self.tree_weight_ = np.array(0.5 * len(y) / (len(y) + HALF_WEIGHT_ROWS))
