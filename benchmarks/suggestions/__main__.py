@@ -104,7 +104,14 @@ def _measure(method: Method, X: Array, y: Array, num_sources: int, draw: int) ->
 
 def _table(results: dict[str, Any]) -> str:
     """Means over data sets and draws."""
-    heading = ["method", "ρ after 25", "regret after 25", "after 50", "rank of the best after 25", "after 50"]
+    heading = [
+        f"mean of {len(results)} draws",
+        "ρ after 25",
+        "regret after 25",
+        "after 50",
+        "rank of the best after 25",
+        "after 50",
+    ]
     rows = [heading, ["---", *(["---:"] * len(MEASURES))]]
     for name in METHODS:
         found = [item[name] for by_dataset in results.values() for item in by_dataset.values() if name in item]

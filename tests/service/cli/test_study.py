@@ -1,4 +1,4 @@
-"""`archrank study` and `archrank suggest`: word for word from docs/studies.md, on a folder and of a server; mistakes."""
+"""`archrank study` and `archrank suggest`: as docs/studies.md has them, on a folder and of a server; mistakes."""
 
 import json
 import os
@@ -122,7 +122,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["study", "predict", "a", "--file", "nix"], "file: got 'nix'; allowed: an existing file"),
     (["study", "import", "nix.json"], "FILE: got 'nix.json'; allowed: an existing file"),
     (["study", "show", "a", "--url", "http://127.0.0.1:1", "--folder", "b"], "folder: got 'b'; allowed: nothing with"),
-    (["study", "show", "a", "--url", "nowhere"], "nowhere"),
+    (["study", "show", "a", "--url", "nowhere"], "url: allowed: http://"),
 ]
 
 
