@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from common.errors import InputError
@@ -35,6 +36,8 @@ PREFER_DESCRIPTION = (
 WAIT_DESCRIPTION = (
     "`wait=10` (RFC 7240): wait up to ten seconds for a fit to all observations; other preferences are ignored"
 )
+NO_IDS = frozenset(("import",))
+"""Last parts of paths in whose place other methods have an id."""
 REVOCATION_INTERVAL_S = 0.5
 """Interval at which a waiting request checks that its API key is still valid."""
 
@@ -194,6 +197,8 @@ class AuthenticatedRoute(APIRoute):
             authenticator: Authenticator = request.app.state.authenticator
             caller = await authenticator.authenticate(request.headers.get("authorization"), self.scopes)
             request.state.caller = caller
+            if request.path_params.get("id") in NO_IDS:
+                raise HTTPException(405)
             if caller.id == ANONYMOUS:
                 check_host_and_origin(request, request.app.state.settings.allowed_hosts)
             for name in request.query_params:
