@@ -7,6 +7,7 @@ from scipy.linalg import cholesky, solve_triangular
 Array = NDArray[np.float64]
 MIN_STD = 1e-9
 """Standard deviation below which a feature is constant."""
+MIN_SUCCESS = 1e-3
 NOISE = 0.1
 """Variance of one training, relative to that of all architectures."""
 MAX_MEDIAN_ROWS = 200
@@ -19,9 +20,9 @@ def choose(
     """Choose n candidates by greedy maximization of a k-determinantal point process (Kulesza & Taskar 2012).
 
     The set's determinant is the product of the candidates' qualities and of the volume of their kernel matrix: each
-    step takes the candidate with the largest weight · score + ln(success) + ½ ln(variance), where the variance is that
-    of a Gaussian process that has observed the reference and the candidates chosen before. The kernel is Gaussian, in
-    the features and in the sources' scores; its length is the median distance.
+    step takes the candidate with the largest weight · score + max(weight, 1) · ln(success) + ½ ln(variance), where the
+    variance is that of a Gaussian process that has observed the reference and the candidates chosen before. The kernel
+    is Gaussian, in the features and in the sources' scores; its length is the median distance.
 
     Args:
         scores: (m,), predicted scores, larger is better, standard normal over all architectures.
@@ -44,7 +45,7 @@ def choose(
     if len(observed):
         factor = solve_triangular(cholesky(covariances, lower=True), factor, lower=True)
     variance = 1 - (factor**2).sum(axis=0)
-    quality = weight * scores + np.log(np.maximum(success, MIN_STD))
+    quality = weight * scores + max(weight, 1.0) * np.log(np.maximum(success, MIN_SUCCESS))
     chosen: list[int] = []
     for _ in range(min(n, len(X))):
         utility = quality + 0.5 * np.log(np.maximum(variance, MIN_STD))
