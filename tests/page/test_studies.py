@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import FilePayload, Locator, expect
+from playwright.sync_api import FilePayload, Locator, Route, expect
 
 from models import get_space
 from tests.page import layout
@@ -428,7 +428,8 @@ def test_a_study_is_used_without_a_mouse(open_page: OpenPage, url: str, api: htt
     press(page, "Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     assert layout.focused_name(page) == "Delete study"
-    visible = {}
+    page.get_by_role("link", name="Skip to the studies").focus()
+    visible: dict[str, bool] = {}
     for _ in range(100):
         press(page, "Tab")
         if (name := layout.focused_name(page)) in visible or name == "BODY":
@@ -463,3 +464,27 @@ def test_a_lost_connection_is_shown_and_nothing_is_added_twice(
         driver.button("Add observation").click()
         expect(page.locator("#observe-note")).to_have_text(note)
     api.delete(f"/v1/studies/{state['id']}")
+
+
+def test_an_api_key_is_requested_and_sent(open_page: OpenPage, url: str, study: Any) -> None:
+    driver = open_page(url)
+    driver.errors.expect("401")
+    sent = []
+
+    def require_key(route: Route) -> None:
+        sent.append(key := route.request.headers.get("authorization"))
+        if key == "Bearer ak_test":
+            route.continue_()
+        else:
+            route.fulfill(status=401, content_type="application/problem+json", body='{"detail": "an API key is needed"}')
+
+    driver.page.route("**/v1/**", require_key)
+    driver.open("studies", wait=False)
+    field = driver.page.get_by_role("textbox", name="API key")
+    field.fill("ak_test")
+    field.press("Enter")
+    expect(driver.page.get_by_role("link", name=study["name"])).to_be_visible()
+    expect(field).to_be_hidden()
+    assert (sent[0], sent[-1]) == (None, "Bearer ak_test")
+    driver.button("Remove it").click()
+    expect(field).to_be_visible()

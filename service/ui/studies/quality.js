@@ -57,7 +57,8 @@ function qualityText(quality, series) {
   const isDefined = ({ field }) => quality[field] !== null;
   const text = ({ name, field }) => `${name} ${(field === "coverage" ? fraction : correlation)(quality[field])}`;
   const basis = `Held out, by cross-validation on ${quality.observations} observations of this study`;
-  return series.some(isDefined) ? `${basis}: ${series.filter(isDefined).map(text).join("; ")}.` : `${basis}: not defined yet.`;
+  if (!series.some(isDefined)) return "Not defined yet: too few trained architectures.";
+  return `${basis}: ${series.filter(isDefined).map(text).join("; ")}.`;
 }
 
 function legendItem({ name, mark }) {
