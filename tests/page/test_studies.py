@@ -476,7 +476,9 @@ def test_an_api_key_is_requested_and_sent(open_page: OpenPage, url: str, study: 
         if key == "Bearer ak_test":
             route.continue_()
         else:
-            route.fulfill(status=401, content_type="application/problem+json", body='{"detail": "an API key is needed"}')
+            route.fulfill(
+                status=401, content_type="application/problem+json", body='{"detail": "an API key is needed"}'
+            )
 
     driver.page.route("**/v1/**", require_key)
     driver.open("studies", wait=False)

@@ -92,9 +92,10 @@ async function load() {
   } catch (error) {
     if (isAbort(error)) return;
     if (error.status === 404) store.set({ study: null, observations: null });
-    // The banner shows that the server cannot be reached, and the form of the API key that it is missing.
-    showProblem(byId("load-problem"), error.status === 401 ? null : error);
-    if (!(error instanceof Problem)) return;
+    // The banner shows that the server cannot be reached, and the form of the API key that it is missing. Both repeat this.
+    const problem = error.status === 401 ? null : error;
+    showProblem(byId("load-problem"), problem);
+    if (!(problem instanceof Problem)) return;
     delay = Math.max(delay, 1000 * error.retryAfter);
   }
   timer = setTimeout(load, delay);
