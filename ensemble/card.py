@@ -74,9 +74,11 @@ def ranks_only(manifest: Mapping[str, Any]) -> bool:
 
 def ranking_note(manifest: Mapping[str, Any]) -> str:
     """State in a sentence what the ranks of an ensemble that only ranks rest on."""
-    size, sources = manifest["benchmark"]["size"], len(manifest["sources"])
+    benchmark, sources = manifest["benchmark"], len(manifest["sources"])
+    low, high = benchmark["accuracy_range"] or (0.0, 0.0)
     origin = f"{sources} source{'s' if sources > 1 else ''}"
-    origin = f"{size} trained architecture{'s' if size > 1 else ''} and {origin}" if size else f"{origin} alone"
+    # Without two different accuracies there is nothing to learn.
+    origin = f"{benchmark['size']} trained architectures and {origin}" if low < high else f"{origin} alone"
     return (
         f"ranks and percentiles only, among random architectures; they rest on {origin}: accuracies and intervals from "
         f"{MIN_ARCHITECTURES} trained architectures on"

@@ -1,6 +1,7 @@
 """Fitting of an ensemble: its combiners, its manifest and its reference set."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from ensemble.source import Source
 from models import BuildableSpace, EncodedSpace, InputError, ProbeBatch, SearchSpace, require
 
 REFERENCE_SIZE = 1000
-"""Random architectures that percentiles refer to, where an ensemble only ranks."""
+"""Random architectures: the reference of `transfer`, and of the percentiles where an ensemble only ranks."""
 
 
 class FittedParts(NamedTuple):
@@ -61,14 +62,13 @@ def fit_combiners(
 
     `entries` are those of the sources in the manifest.
     """
-    check_size(benchmark)
+    check_size(benchmark, " without sources")
     _check_default(default, with_sources=bool(sources))
     scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
     header = scores.header if scores is not None else {}
     batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
     names = combiners if combiners is None or default in combiners else [*combiners, default]
-    table = benchmark_features(benchmark, scores, source_scores(sources, benchmark.architectures))
-    y = benchmark.accuracy
+    table, y = _features(benchmark, scores, sources), benchmark.accuracy
     infos, left_out = usable_combiners(table.columns, names)
     if not infos:
         allowed = "one that can be fitted: " + "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
@@ -111,10 +111,11 @@ def fit_ranking(
     if default != TRANSFER:
         raise InputError("default", default, f"{TRANSFER}, the only combiner without {needed}")
     info = get_combiner(TRANSFER)
-    table = benchmark_features(benchmark, None, source_scores(sources, benchmark.architectures))
+    table = _features(benchmark, None, sources)
     if reason := info.missing_input(table.columns):
         raise BenchmarkError("combiners", TRANSFER, f"one that can be fitted: {reason}")
-    reference = _random_table(benchmark.space, sources)
+    assert table.columns.reference is not None, "there are sources"
+    reference = FeatureTable(table.columns, table.columns.reference)
     fitted = FittedCombiner.fit_ranking(info, table, benchmark.accuracy, reference, seed)
     others = [other for other in combiners or combiner_names() if other != TRANSFER]
     manifest = _manifest(benchmark, name, seed, default, table.columns, entries) | {
@@ -141,11 +142,19 @@ def _check_default(default: str, with_sources: bool) -> None:
         raise InputError("default", default, allowed)
 
 
-def _random_table(space: SearchSpace[Any], sources: Sequence[Source]) -> FeatureTable:
-    """Features of random architectures, the reference set of an ensemble that only ranks."""
+def _features(benchmark: Benchmark, scores: ScoreTable | None, sources: Sequence[Source]) -> FeatureTable:
+    """Features of a benchmark; with sources, its columns have those of random architectures as their reference.
+
+    Proxy scores of the random architectures are missing.
+    """
+    table = benchmark_features(benchmark, scores, source_scores(sources, benchmark.architectures))
+    if not sources:
+        return table
     rng = np.random.default_rng(0)
-    architectures = list(dict.fromkeys(space.sample(rng) for _ in range(REFERENCE_SIZE)))
-    return feature_table(space, architectures, source_scores=source_scores(sources, architectures))
+    architectures = list(dict.fromkeys(benchmark.space.sample(rng) for _ in range(REFERENCE_SIZE)))
+    proxies = scores.proxies if scores is not None else ()
+    random = feature_table(benchmark.space, architectures, None, proxies, source_scores(sources, architectures))
+    return FeatureTable(replace(table.columns, reference=random.values), table.values)
 
 
 def _manifest(

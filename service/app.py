@@ -82,7 +82,7 @@ def create_app(
                     yield
                 finally:
                     refresh.cancel()
-                    await study_fits.stop()
+                    study_fits.close()
                     await runner.stop(shutdown.remaining)
                     await asyncio.to_thread(backend.drain, shutdown.remaining)
                     await context.scorer.flush()

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, check_seed
+from ensemble.combiners.transfer import MIN_ROWS
 from models import Architecture, EditableSpace
+from study.acquisition import choose
 from study.predictor import StudyPrediction, StudyPredictor
 
 Array = NDArray[np.float64]
@@ -18,6 +20,10 @@ NUM_PARENTS = 10
 """Best observed architectures whose neighbors are among the default candidates."""
 MAX_NEIGHBORS = 200
 """Neighbors of one architecture above which as many random mutations are candidates."""
+FIRST_WEIGHT, LATER_WEIGHT = 0.15, 3.0
+"""Weights of the scores before and from `MIN_ROWS` trained architectures on; docs/studies.md measures them."""
+MAX_REFERENCE = 500
+"""Observed architectures to which the distance of candidates is computed."""
 
 
 def suggest(
@@ -39,7 +45,7 @@ def suggest(
         seed: seed of the default candidates.
 
     Returns:
-        At most n architectures with their predictions, the most useful first; fewer if there are fewer candidates.
+        At most n architectures with their predictions, in the order of choice; fewer if there are fewer candidates.
 
     Raises:
         InputError: n or the seed is out of range.
@@ -52,13 +58,25 @@ def suggest(
     pool = sorted({arch for arch in pool if arch not in known}, key=lambda arch: arch.fingerprint)
     if not pool:
         return []
-    chosen = [pool[i] for i in _select(predictor, pool, n)]
-    return list(zip(chosen, predictor.predict(chosen), strict=True))
+    reference = sorted(known, key=lambda arch: arch.fingerprint)[:MAX_REFERENCE]
+    X = predictor.features(pool)
+    failures = predictor.failure_probabilities(pool)
+    chosen = choose(
+        predictor.model.predict(X),
+        X,
+        predictor.features(reference),
+        len(predictor.sources),
+        np.ones(len(pool)) if failures is None else 1 - failures,
+        n,
+        score_weight(predictor.num_trained),
+    )
+    architectures = [pool[i] for i in chosen]
+    return list(zip(architectures, predictor.predict(architectures), strict=True))
 
 
-def _select(predictor: StudyPredictor, pool: Sequence[Architecture], n: int) -> list[int]:
-    scores = predictor.scores(pool)
-    return [int(i) for i in np.argsort(-scores, kind="stable")[:n]]
+def score_weight(num_trained: int) -> float:
+    """Return the weight of predicted scores in the choice: low while the study has much to learn, then high."""
+    return FIRST_WEIGHT if num_trained < MIN_ROWS else LATER_WEIGHT
 
 
 def _default_candidates(predictor: StudyPredictor, seed: int) -> list[Architecture]:

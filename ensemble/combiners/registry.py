@@ -1,7 +1,7 @@
 """Registry of combiners: those built in, then plug-ins of the entry point group `archrank.combiners`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -89,7 +89,8 @@ class CombinerInfo:
             columns: description of the table's columns.
             seed: seed of the estimator.
         """
-        estimator = self.factory(columns.select(self.columns(columns.names)), seed)
+        columns = columns.select(self.columns(columns.names))
+        estimator = self.factory(columns if self.needs_sources else replace(columns, reference=None), seed)
         return estimator if self.output == "accuracy" else Calibrated(estimator, random_state=seed)
 
 
@@ -147,7 +148,7 @@ def _rank_trees(columns: Columns, seed: int) -> Combiner:
 
 
 def _transfer(columns: Columns, seed: int) -> Combiner:
-    return Transfer(len(columns.sources), seed)
+    return Transfer(len(columns.sources), seed, columns.reference)
 
 
 def _ridge(columns: Columns, seed: int) -> Combiner:

@@ -27,6 +27,7 @@ class Transfer(Combiner):
     Args:
         num_sources: number J of sources; their scores are the first columns, structure and costs the others.
         random_state: seed.
+        reference: default of the argument of `fit`.
 
     Attributes:
         process_: the Gaussian process.
@@ -43,9 +44,10 @@ class Transfer(Combiner):
     tree_weight_: Array
     held_out_: Array
 
-    def __init__(self, num_sources: int = 0, random_state: int = 0) -> None:
+    def __init__(self, num_sources: int = 0, random_state: int = 0, reference: Array | None = None) -> None:
         self.num_sources = num_sources
         self.random_state = random_state
+        self.reference = reference
 
     def fit(self, X: Array, y: Array, reference: Array | None = None) -> Self:
         """Fit to n ≥ 0 rows.
@@ -56,9 +58,11 @@ class Transfer(Combiner):
             reference: (r, J + d), rows of random architectures without a label, which show the distribution of the
                 columns; the training rows by default. With few training rows it improves the order much.
         """
+        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
         if len(X) >= 2:
             X, y = self._check_fit_input(X, y)
         self._check_missing(X)
+        reference = self.reference if reference is None else reference
         self.n_features_in_ = X.shape[1]
         self.process_ = TransferProcess(self.num_sources, self.random_state)
         self.trees_, self.tree_weight_ = None, np.array(0.0)
@@ -68,7 +72,8 @@ class Transfer(Combiner):
             return self
         target = ranks_and_accuracies(y, ACCURACY_WEIGHT)
         ordered = np.sort(target)
-        target = (target - ordered.mean()) / ordered.std()
+        # Labels in another unit differ in the last bits, on which a split of the trees may depend.
+        target = np.round((target - ordered.mean()) / ordered.std(), 9)
         self.process_.fit(X, target, reference)
         self.trees_ = self._unfitted_trees().fit(X, target)
         self.tree_weight_ = np.array(0.5 * len(y) / (len(y) + HALF_WEIGHT_ROWS))

@@ -1,9 +1,12 @@
 """Description of the columns of a feature table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models import CostedSpace, EncodedSpace, FeatureGroup, SearchSpace
 
@@ -24,11 +27,14 @@ class Columns:
             own names for structural features, those of `COSTS` for costs.
         groups: parts of an architecture and the structural features that describe them, as the space declares them.
         stratum: name of the column that holds the stratum; None for a table without one.
+        reference: (r, d), rows of random architectures, which show the distribution of the columns to a combiner with
+            sources; None where they are not known.
     """
 
     names: tuple[str, ...]
     groups: tuple[FeatureGroup, ...] = ()
     stratum: str | None = None
+    reference: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_space(cls, space: SearchSpace[Any], proxies: Sequence[str] = (), sources: Sequence[str] = ()) -> "Columns":
@@ -68,7 +74,9 @@ class Columns:
 
     def select(self, names: Sequence[str]) -> "Columns":
         """Describe a table of some of the columns, in the order of `names`."""
-        return replace(self, names=tuple(names), stratum=self.stratum if self.stratum in names else None)
+        stratum = self.stratum if self.stratum in names else None
+        reference = None if self.reference is None else self.reference[:, self.indices(names)]
+        return replace(self, names=tuple(names), stratum=stratum, reference=reference)
 
     def indices(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of columns, given by name; names without a column are left out."""

@@ -40,7 +40,7 @@ def load_benchmark(
     """
     path = Path(path)
     _check_exists(path)
-    allow_empty = allow_empty and space is not None
+    has_space = space is not None
     name = space.name if isinstance(space, SearchSpace) else space
     if reader := _reader(path, name):
         space = space if isinstance(space, SearchSpace) else get_space(reader.space, **reader.settings(path))
@@ -52,8 +52,9 @@ def load_benchmark(
             rows = iter(()) if first is None else chain([first], rows)
             space = get_space(name or _named_space(first) or DEFAULT_SPACE)
     benchmark = _read_rows(path, space, rows)
-    if not benchmark.entries and not allow_empty:
-        raise BenchmarkError(str(path), "no architectures", "at least one")
+    if not benchmark.entries and not (allow_empty and has_space):
+        allowed = "at least one, or none with the search space given" if allow_empty else "at least one"
+        raise BenchmarkError(str(path), "no architectures", allowed)
     return benchmark
 
 

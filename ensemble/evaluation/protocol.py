@@ -42,14 +42,20 @@ MAX_LEARNING_REPEATS = 3
 """Repeats of the learning curves, whose sizes add up to more work than the rest of the evaluation."""
 
 
-def check_size(benchmark: Benchmark) -> None:
+def check_size(benchmark: Benchmark, alternative: str = "") -> None:
     """Check that a benchmark has enough architectures to learn from.
+
+    Args:
+        benchmark: the benchmark.
+        alternative: alternative to more architectures, for the error.
 
     Raises:
         BenchmarkError: it has fewer than `MIN_ARCHITECTURES`.
     """
     if len(benchmark) < MIN_ARCHITECTURES:
-        raise BenchmarkError(f"{benchmark.name} (architectures)", len(benchmark), f"at least {MIN_ARCHITECTURES}")
+        raise BenchmarkError(
+            f"{benchmark.name} (architectures)", len(benchmark), f"at least {MIN_ARCHITECTURES}{alternative}"
+        )
 
 
 def benchmark_features(

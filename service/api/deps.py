@@ -200,6 +200,8 @@ class AuthenticatedRoute(APIRoute):
                 if name not in parameters:
                     allowed = f"one of {', '.join(parameters)}" if parameters else "none"
                     raise InputError("query parameter", name, allowed)
+                if len(values := request.query_params.getlist(name)) > 1:
+                    raise InputError(name, values, "one value")
             async with self.prepare(request) as prepared:
                 return await handle(prepared)
 
@@ -221,15 +223,17 @@ class JsonRoute(AuthenticatedRoute):
     """Route with a strict JSON body, which is parsed before it is validated."""
 
     scopes = ("predict",)
-    is_job = False
-    """True for a job: its body may be larger, and keeps its slot until the job is stored."""
+    is_large = False
+    """True for a body as large as a job's."""
+    keeps_slot = False
+    """True if the body keeps its slot until the response, by when its content is stored."""
 
     @asynccontextmanager
     async def prepare(self, request: Request) -> AsyncIterator[Request]:
         """Yield the request with its body read."""
         state = request.app.state
         settings: Settings = state.settings
-        if self.is_job:
+        if self.is_large:
             max_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
         else:
             max_bytes, architectures = settings.max_body_bytes, settings.max_architectures
@@ -238,12 +242,18 @@ class JsonRoute(AuthenticatedRoute):
             await json_request.read(settings, state.large_bodies, slot)
             if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
                 raise invalid_key()
-            if not self.is_job:
+            if not self.keeps_slot:
                 await slot.aclose()
             yield json_request
 
 
-class JobRoute(JsonRoute):
-    """Route whose body is a job."""
+class LargeRoute(JsonRoute):
+    """Route whose body may have as many architectures as a job."""
 
-    is_job = True
+    is_large = True
+
+
+class JobRoute(LargeRoute):
+    """Route whose body is stored, e.g. a job."""
+
+    keeps_slot = True

@@ -21,7 +21,7 @@ from service.inference.plan import BasisError
 from service.inference.scheduler import QueueFullError, QuotaExceededError
 from service.observability import logs
 from service.storage.errors import IdempotencyError, StoreError, StudyExistsError, TooManyJobsError
-from service.studies.fits import StudyFitError, StudyFitTimeoutError
+from service.studies.fits import StudyFitError
 from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
@@ -111,8 +111,6 @@ def problem(error: Exception, instance: str | None = None) -> Problem:
         case QuotaExceededError() | TooManyJobsError():
             status, detail, causes = 429, str(error), []
         case QueueFullError():
-            status, detail, causes = 503, str(error), []
-        case StudyFitTimeoutError():
             status, detail, causes = 503, str(error), []
         case StudyFitError():
             status, detail, causes = 500, str(error), []
@@ -208,8 +206,11 @@ def install_handlers(app: FastAPI) -> None:
 
 def _allowed_methods(request: Request) -> str:
     """Methods of all routes of a path; Starlette knows those of the first one."""
+    literal = request.app.openapi()["paths"].get(request.scope["path"])  # /v1/studies/import is no /v1/studies/{id}
 
     def matches(method: str) -> bool:
+        if literal is not None:
+            return method.lower() in literal
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 

@@ -75,6 +75,7 @@ class Latest(Generic[T]):
         self._wanted = self._failed = -1
         self._failed_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._computed = asyncio.Event()  # one per computation
 
     @property
     def is_running(self) -> bool:
@@ -85,34 +86,36 @@ class Latest(Generic[T]):
         """Compute the value of a revision or a newer one, unless it is known or has just failed."""
         if revision <= self.revision:
             return
-        if revision <= self._failed and monotonic() < self._failed_at + RETRY_INTERVAL_S:
-            return
+        if revision <= self._failed:
+            if monotonic() < self._failed_at + RETRY_INTERVAL_S:
+                return
+            self._failed = -1
         self._wanted = max(self._wanted, revision)
         if not self.is_running:
             self._task = asyncio.create_task(self._run())
 
-    async def wait(self, revision: int, timeout: float) -> None:
-        """Wait until the value is of a revision or newer, its computation has failed, or the time is over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while self.revision < revision and self._task is not None and not self._task.done():
-                    await asyncio.wait((self._task,), return_when=asyncio.FIRST_COMPLETED)
+    async def wait(self, revision: int) -> None:
+        """Wait until the value is of a revision or newer, or is not computed any more."""
+        while self.revision < revision and self.is_running:
+            await self._computed.wait()
 
-    async def stop(self) -> None:
-        """Cancel the computation; its thread continues."""
+    def cancel(self) -> None:
+        """Abandon the computation; its thread continues."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
         while self._wanted > max(self.revision, self._failed):
             wanted = self._wanted
             try:
-                revision, value = await self._compute()
+                revision, self.value = await self._compute()
             except Exception as error:
                 log.exception("%s could not be computed", self._name)
                 self.error, self._failed, self._failed_at = error, wanted, monotonic()
             else:
-                self.value, self.revision, self.error = value, max(revision, wanted), None
+                self.revision, self.error = max(revision, wanted), None
                 if self._on_value is not None:
                     self._on_value()
+            finally:
+                self._computed.set()
+                self._computed = asyncio.Event()

@@ -5,17 +5,18 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from time import monotonic
 from typing import Any
 
 from common.errors import ArchrankError
+from ensemble.combiners.transfer import MIN_ROWS
 from ensemble.source import Source
 from models import SearchSpace
 from service.inference.registry import EnsembleRegistry
 from service.observability.metrics import Metrics
 from service.storage import Store, StoredObservation, StoredStudy
 from service.studies.background import BackgroundThreads, Latest
-from service.studies.definitions import loaded_sources, resolve_space
+from service.studies.definitions import resolve_space
+from service.studies.sources import LoadedSources
 from study import Observation, Quality, StudyDefinition, StudyPredictor, estimate_quality, quality_notes
 
 MAX_FITS = 32
@@ -26,10 +27,6 @@ NUM_QUALITY_THREADS = 1
 
 class StudyFitError(ArchrankError):
     """The predictor of a study could not be fitted, and there is no earlier one."""
-
-
-class StudyFitTimeoutError(ArchrankError):
-    """The first predictor of a study takes longer than the request may."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +82,15 @@ class StudyState:
         """True while a fit or its quality is computed."""
         return self.fit.is_running or self.quality.is_running
 
-    async def wait(self, revision: int, timeout: float) -> None:
-        """Wait for fit and quality of a revision, at most `timeout` seconds, if they are not computed in vain."""
-        deadline = monotonic() + timeout
-        await self.fit.wait(revision, timeout)
-        await self.quality.wait(revision, max(0.0, deadline - monotonic()))
+    def cancel(self) -> None:
+        """Abandon running computations."""
+        self.fit.cancel()
+        self.quality.cancel()
+
+    async def wait(self, revision: int) -> None:
+        """Wait for fit and quality of a revision, as long as they are computed."""
+        await self.fit.wait(revision)
+        await self.quality.wait(self.fit.revision)
 
     def notes(self) -> list[str]:
         """Return the notes of answers from the latest fit."""
@@ -97,9 +98,10 @@ class StudyState:
         if (fit := self.fit.value) is not None:
             notes += [*fit.notes, *fit.predictor.notes]
         if (quality := self.quality.value) is not None:
-            is_latest = self.quality.revision >= self.fit.revision
-            prefix = "" if is_latest else f"with {quality.observations} observations: "
-            notes += [prefix + note for note in quality_notes(quality)]
+            if self.quality.revision >= self.fit.revision:
+                notes += quality_notes(quality)
+            elif quality.trained >= MIN_ROWS:  # below, it says nothing of the latest fit
+                notes += [f"with {quality.observations} observations: {note}" for note in quality_notes(quality)]
         if self.fit.error is not None:
             rest = f"; answers rest on the last fit, to {fit.predictor.num_observations} observations" if fit else ""
             notes.append(f"the last refit failed ({describe(self.fit.error)}){rest}")
@@ -118,7 +120,7 @@ class StudyFits:
     """
 
     def __init__(self, store: Store, ensembles: EnsembleRegistry, metrics: Metrics) -> None:
-        self._store, self._ensembles, self._metrics = store, ensembles, metrics
+        self._store, self._sources, self._metrics = store, LoadedSources(ensembles), metrics
         self._states: OrderedDict[str, StudyState] = OrderedDict()
         self._fit_threads = BackgroundThreads(NUM_FIT_THREADS, "study-fit")
         self._quality_threads = BackgroundThreads(NUM_QUALITY_THREADS, "study-quality")
@@ -135,43 +137,25 @@ class StudyFits:
             state.rate()
         return state
 
-    async def latest(self, study: StoredStudy, wait: float, timeout: float) -> tuple[StudyState, Fit]:
-        """Return the latest fit of a study, and refit it if it is older than its observations.
-
-        Args:
-            study: the study.
-            wait: maximum time in seconds to wait for a fit to all observations, if there is an older one.
-            timeout: maximum time in seconds to wait for the first fit.
-
-        Raises:
-            StudyFitError: the first fit failed.
-            StudyFitTimeoutError: the first fit takes longer.
-        """
-        state = self.refresh(study)
-        await state.fit.wait(study.revision, timeout if state.fit.value is None else wait)
-        if state.fit.value is None:
-            if state.fit.error is not None:
-                raise StudyFitError(f"the predictor could not be fitted: {describe(state.fit.error)}")
-            raise StudyFitTimeoutError("the predictor is being fitted for the first time since the server's start")
-        return state, state.fit.value
-
     def known(self, study_id: str) -> StudyState | None:
         """Return the fit of a study without a refit; None if it is not in memory."""
         return self._states.get(study_id)
 
     def forget(self, study_id: str) -> None:
         """Drop the fit of a deleted study."""
-        self._states.pop(study_id, None)
+        if (state := self._states.pop(study_id, None)) is not None:
+            state.cancel()
 
-    async def stop(self) -> None:
-        """Abandon running computations: nothing of them has to be kept."""
-        await asyncio.gather(*(each.stop() for state in self._states.values() for each in (state.fit, state.quality)))
+    def close(self) -> None:
+        """Abandon all computations: nothing of them has to be kept."""
+        for study_id in list(self._states):
+            self.forget(study_id)
 
     async def compute_fit(self, study_id: str) -> tuple[int, Fit]:
         """Read the observations of a study and fit its predictor."""
         study, rows = await asyncio.to_thread(self._store.studies.observations, study_id)
         with self._metrics.time_fit("predictor"):
-            fit = await self._fit_threads.run(_fit, study, rows, self._ensembles)
+            fit = await self._fit_threads.run(_fit, study, rows, self._sources)
         return study.revision, fit
 
     async def compute_quality(self, state: StudyState) -> tuple[int, Quality]:
@@ -185,11 +169,11 @@ class StudyFits:
         return fit.revision, quality
 
 
-def _fit(study: StoredStudy, rows: Sequence[StoredObservation], ensembles: EnsembleRegistry) -> Fit:
+def _fit(study: StoredStudy, rows: Sequence[StoredObservation], loaded: LoadedSources) -> Fit:
     definition = StudyDefinition.from_json(study.definition)
     space = resolve_space(definition.space, definition.settings)
     observations = tuple(Observation.from_json(space, row.document) for row in rows)
-    sources, notes = loaded_sources(definition, ensembles)
+    sources, notes = loaded.of_study(definition)
     predictor = StudyPredictor.fit(definition, space, observations, sources)
     last_position = rows[-1].position if rows else 0
     return Fit(study.revision, last_position, definition, space, observations, tuple(sources), predictor, tuple(notes))

@@ -22,12 +22,14 @@ class FakeStudies(ScriptedServer):
     Attributes:
         studies: the studies' definitions by id.
         observations: the observations by study and id.
+        limits: the server's limits.
         broken: errors that the next requests with a body raise, after they were handled.
     """
 
     def __init__(self, score: Callable[[Any], float] = lambda _: 0.0) -> None:
         self.studies: dict[str, dict[str, Any]] = {}
         self.observations: dict[str, dict[str, Any]] = {}
+        self.limits: dict[str, int] = {}
         self.broken: list[Exception] = []
         self._score = score
         super().__init__(self._respond)
@@ -43,7 +45,7 @@ class FakeStudies(ScriptedServer):
         body = json.loads(request.content) if request.content else {}
         match request.method, parts:
             case "GET", ["limits"]:
-                return httpx.Response(200, json={})
+                return httpx.Response(200, json=self.limits)
             case "POST", ["studies"]:
                 return self._create(body)
             case "GET", ["studies"]:

@@ -8,16 +8,17 @@ from typing import Any
 
 import archrank_client
 import pytest
-from archrank_client import ArchrankError, Client, Job
+from archrank_client import ArchrankError, Client, Job, Study
 
 from tests.client.conftest import SharedServer
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "client" / "README.md", ROOT / "docs" / "client.md"]
+FILES = [ROOT / "client" / "README.md", ROOT / "docs" / "client.md", ROOT / "docs" / "studies.md"]
 EXAMPLES = [
     pytest.param(file, code, id=f"{file.name}-{i}")
     for file in FILES
     for i, code in enumerate(re.findall(r"^```python\n(.*?)^```", file.read_text(), flags=re.DOTALL | re.MULTILINE))
+    if "archrank_client" in code
 ]
 TEXT = FILES[1].read_text()
 
@@ -28,7 +29,7 @@ def test_examples_run(file: Path, code: str, server: SharedServer, monkeypatch: 
     exec(compile(code.replace("http://127.0.0.1:8000", server.url), file.name, "exec"), {})
 
 
-@pytest.mark.parametrize("method", [Client.predict, Client.rank, Client.submit])
+@pytest.mark.parametrize("method", [Client.predict, Client.rank, Client.submit, Client.study])
 def test_examples_of_docstrings(
     method: Callable[..., Any], server: SharedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,7 +40,7 @@ def test_examples_of_docstrings(
 
 
 def test_every_method_and_every_error_is_documented() -> None:
-    methods = [name for cls in (Client, Job) for name in vars(cls) if not name.startswith("_")]
+    methods = [name for cls in (Client, Job, Study) for name in vars(cls) if not name.startswith("_")]
     assert [name for name in methods if not re.search(rf"\b{name}\b", TEXT)] == []
     exported = {getattr(archrank_client, name) for name in archrank_client.__all__}
     errors = {cls for cls in exported if isinstance(cls, type) and issubclass(cls, Exception)} - {ArchrankError}

@@ -49,3 +49,33 @@ def test_all_calls(make_client: MakeClient, fresh_server: Server) -> None:
         assert job.wait().state == "done"
         assert n_scored() == SIZE + 20
         assert set(FAULTS) <= set(proxy.counts)
+
+
+def test_studies(make_client: MakeClient, fresh_server: Server) -> None:
+    with faulty_proxy(fresh_server.url, seed=5) as proxy:
+        client = make_client(proxy.url, timeout=20.0)
+        study = client.study("faulty", space="gcn-nas", sources=[])
+        assert client.study("faulty", space="gcn-nas", sources=[]).id == study.id
+        architectures = client.sample(60, depth=4, seed=4)
+        values = [i / 100 for i in range(60)]
+        for architecture, value in zip(architectures[:30], values, strict=False):
+            assert study.observe(architecture, value).added in (0, 1)  # 0 if an earlier attempt added it
+        pairs = zip(architectures, values, strict=True)
+        result = study.observe_many([{"architecture": each, "value": value} for each, value in pairs])
+        assert result.observations == 60
+
+        direct = fresh_server.client.get(f"/v1/studies/{study.id}/observations").json()["observations"]
+        assert sorted(item["value"] for item in direct) == values  # none is lost, none twice
+        observed = {observation.value: observation.architecture for observation in study.observations()}
+        assert [observed[value] for value in values] == architectures
+
+        predictions = study.predict(architectures, wait=10)
+        assert [prediction.architecture for prediction in predictions] == architectures
+        suggested = [each.architecture for _ in range(5) for each in study.suggest(2)]
+        assert len({str(each) for each in suggested}) == 10
+        assert not [each for each in suggested if each in architectures]
+        document = study.export()
+        study.delete()
+        assert client.import_study(document).state().observations.total == 60
+        assert len(client.studies()) == 1
+        assert len(set(proxy.counts)) > len(FAULTS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable
+from ensemble import Benchmark, Ensemble, Entry, FeatureTable, ScoreTable, combiner_infos
 from ensemble.data.benchmark import ProxyScores
 from ensemble.evaluation.protocol import benchmark_features
 from models import get_space
@@ -11,6 +11,8 @@ from models.gcn_nas.batches import MotionBatchSpec
 
 PROXIES = ("zen", "nwot", "grasp", "noise")
 SIZE = 60
+COMBINERS = tuple(info.name for info in combiner_infos() if not info.needs_sources)
+"""Names of the combiners of an ensemble without sources."""
 
 
 @pytest.fixture(scope="session")

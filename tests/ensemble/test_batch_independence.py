@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble import Benchmark, Ensemble, Prediction, ScoreTable, combiner_names
+from ensemble import Benchmark, Ensemble, Prediction, ScoreTable
 from models import Architecture, get_space
 from service.settings import SHIPPED
-from tests.ensemble.conftest import SIZE
+from tests.ensemble.conftest import COMBINERS, SIZE
 
 Scores = dict[str, float | None]
 OUTLIERS = [{"mask": [[present] * 8] * depth} for depth in (4, 10) for present in (0, 1)]
@@ -40,7 +40,7 @@ def comparable(ensemble: Ensemble, combiner: str | None, predictions: list[Predi
     return [replace(prediction, ranking_score=0.0) for prediction in predictions]
 
 
-@pytest.mark.parametrize("combiner", [None, *combiner_names()])
+@pytest.mark.parametrize("combiner", [None, *COMBINERS])
 @pytest.mark.parametrize("scored", [False, True])
 def test_a_prediction_is_the_same_alone_and_in_a_batch(
     combiner: str | None, scored: bool, ensemble: Ensemble, archs: list[Architecture], rows: list[Scores]
@@ -65,7 +65,7 @@ def test_only_the_ranking_scores_of_a_vote_depend_on_the_batch(
     ensemble: Ensemble, archs: list[Architecture], rows: list[Scores]
 ) -> None:
     assert ensemble.depends_on_set("vote")
-    assert not any(ensemble.depends_on_set(name) for name in (None, *combiner_names()) if name != "vote")
+    assert not any(ensemble.depends_on_set(name) for name in (None, *COMBINERS) if name != "vote")
     small, large = (ensemble.predict(archs[1:n], rows[1:n], "vote") for n in (4, 8))
     assert [one.ranking_score for one in small] != [one.ranking_score for one in large[:3]]
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ensemble import Benchmark, BenchmarkError, Ensemble, Estimate, ScoreTable, combiner_names, evaluate
+from ensemble import Benchmark, BenchmarkError, Ensemble, Estimate, ScoreTable, evaluate
 from ensemble.calibration.applicability import MIN_INTERVAL_SCALE
 from ensemble.calibration.conformal import LEVEL, ConformalResiduals
 from models import Architecture, InputError, UnknownNameError
+from tests.ensemble.conftest import COMBINERS
 from tests.estimates import accuracy_of, interval_of
 
 Rows = list[dict[str, float | None]]
@@ -32,7 +33,7 @@ def width(estimate: Estimate) -> float:
 def test_with_scores_stacked_answers(ensemble: Ensemble, archs: list[Architecture], rows: Rows) -> None:
     for prediction in ensemble.predict(archs, rows):
         assert prediction.combiner == "stacked"
-        assert list(prediction.combiners) == combiner_names()
+        assert tuple(prediction.combiners) == COMBINERS
         stacked = Estimate(prediction.accuracy, prediction.interval, prediction.percentile)
         assert prediction.combiners["stacked"] == stacked
         for estimate in prediction.combiners.values():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.imports import imported_packages
-from tests.loops.conftest import LOOPS, ROOT, LoopResult, RunLoop
+from tests.loops.conftest import FILES, LOOPS, ROOT, STUDIES, LoopResult, RunLoop
 from tests.loops.wider import TOO_DEEP, wider
 from tests.test_unsafe_imports import PACKAGES
 
@@ -50,7 +50,7 @@ def assert_good(api: httpx.Client, results: list[LoopResult]) -> None:
     assert max(accuracies) > np.quantile(predict(api, sample), 0.75)
 
 
-@pytest.mark.parametrize("file", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 def test_loop_is_short(file: Path) -> None:
     assert lines_of_code(file.read_text()) <= MAX_LINES
 
@@ -67,7 +67,7 @@ def test_requirements_are_complete_and_without_torch() -> None:
     assert "torch" not in pins
 
 
-@pytest.mark.parametrize("file", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 def test_loop_imports_the_client_and_no_other_package_of_archrank(file: Path) -> None:
     names = imported_packages(file)
     assert "archrank_client" in names
@@ -96,6 +96,21 @@ def assert_pareto_front(api: httpx.Client, results: list[LoopResult]) -> None:
     assert all(a > b for a, b in pairwise(flops))
 
 
+@pytest.mark.parametrize("loop", STUDIES)
+def test_study_loop_finds_good_architectures(loop: str, run_loop: RunLoop, url: str, api: httpx.Client) -> None:
+    results = run_loop(loop, url)
+    (study,) = api.get("/v1/studies", params={"name": loop}).raise_for_status().json()["studies"]
+    assert (study["observations"]["total"], study["observations"]["failed"]) == (30, 0)
+    page = api.get(f"/v1/studies/{study['id']}/observations").raise_for_status().json()
+    values = sorted((item["value"] for item in page["observations"]), reverse=True)
+    assert [result.accuracy for result in results] == pytest.approx(values[: len(results)])
+    assert len(results) == (10 if loop == "pymoo_study" else 1)
+    body = {"number": 200, "seed": 1}
+    sample = api.post("/v1/spaces/gcn-nas/sample", json=body).raise_for_status().json()["architectures"]
+    random = [0.2 + 0.7 * sum(map(len, each["layers"])) / (8 * len(each["layers"])) for each in sample]
+    assert values[0] > np.quantile(random, 0.75)
+
+
 @pytest.mark.parametrize("loop", ["plain", "optuna", "pymoo"])
 def test_loop_survives_architectures_that_fail(loop: str, run_loop: RunLoop, url: str, api: httpx.Client) -> None:
     with wider(url) as (wider_url, problems):
@@ -107,7 +122,7 @@ def test_loop_survives_architectures_that_fail(loop: str, run_loop: RunLoop, url
 
 def test_documentation_shows_the_loops_as_they_are() -> None:
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "loops.md").read_text(), re.DOTALL)
-    loops = [dedent(file.read_text()) for file in LOOPS.values()]
+    loops = [dedent(file.read_text()) for file in FILES.values()]
     assert len(snippets) == len(loops)
     assert [snippet for snippet in snippets if not any(dedent(snippet) in loop for loop in loops)] == []
 

@@ -16,12 +16,14 @@ from service.api.deps import (
     CallerDep,
     ContextDep,
     JobRoute,
+    LargeRoute,
     RequesterDep,
     SettingsDep,
     StoreDep,
     StudyFitsDep,
     WaitDep,
     check_number,
+    result_within,
 )
 from service.api.documents import validated_items
 from service.api.page_sizes import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
@@ -47,7 +49,7 @@ from service.inference.pipeline import parse_valid
 from service.inference.registry import EnsembleRegistry
 from service.storage import NewObservation, NotFoundError, Store, StoredStudy
 from service.studies.definitions import check_imported_sources, resolve_sources, resolve_space
-from service.studies.fits import Fit, StudyFits, StudyState
+from service.studies.fits import Fit, StudyFitError, StudyFits, StudyState, describe
 from service.studies.suggesting import suggest_reserved
 from study import (
     Observation,
@@ -60,7 +62,8 @@ from study import (
 )
 
 router = APIRouter(prefix="/v1", tags=["studies"], route_class=AuthenticatedRoute)
-body_router = APIRouter(prefix="/v1", tags=["studies"], route_class=JobRoute)
+stored_router = APIRouter(prefix="/v1", tags=["studies"], route_class=JobRoute)
+answer_router = APIRouter(prefix="/v1", tags=["studies"], route_class=LargeRoute)
 PREDICTIONS_PER_TURN = 100
 """Architectures that are predicted before other requests have their turn."""
 StudyId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -70,7 +73,7 @@ BODY_PROBLEMS = (400, 408, 413, 415, 422, 503)
 CREATED = problem_responses(*BODY_PROBLEMS, 409) | {200: {"model": StudyDocument, "description": "The study exists"}}
 
 
-@body_router.post(
+@stored_router.post(
     "/studies",
     status_code=201,
     response_model=StudyDocument,
@@ -94,7 +97,7 @@ async def create_study(
     return await _create(request, response, definition, space, observations)
 
 
-@body_router.post(
+@stored_router.post(
     "/studies/import",
     status_code=201,
     response_model=StudyDocument,
@@ -137,6 +140,7 @@ async def list_studies(
 @router.get("/studies/{id}", responses=problem_responses(404, 422, 503))
 async def get_study(
     id: StudyId,  # noqa: A002
+    request: Request,
     store: StoreDep,
     fits: StudyFitsDep,
     caller: CallerDep,
@@ -148,7 +152,7 @@ async def get_study(
     """
     study = await _visible_study(store, id, caller)
     state = fits.refresh(study)
-    await state.wait(study.revision, wait)
+    await result_within(wait, request, state.wait(study.revision))
     return await _document(store, study, state)
 
 
@@ -174,7 +178,7 @@ async def export_one_study(id: StudyId, store: StoreDep, caller: CallerDep) -> S
     return StudyExport.model_validate(await asyncio.to_thread(export))
 
 
-@body_router.post("/studies/{id}/observations", responses=problem_responses(404, *BODY_PROBLEMS))
+@stored_router.post("/studies/{id}/observations", responses=problem_responses(404, *BODY_PROBLEMS))
 async def add_observations(
     id: StudyId,  # noqa: A002
     body: ObservationsRequest,
@@ -240,14 +244,14 @@ async def delete_observation(
         raise ProblemError(404, f"study {id} has no observation {observation_id}") from error
 
 
-@body_router.post("/studies/{id}/predictions", responses=problem_responses(404, *BODY_PROBLEMS))
+@answer_router.post("/studies/{id}/predictions", responses=problem_responses(404, *BODY_PROBLEMS))
 async def predict_by_study(
     id: StudyId,  # noqa: A002
     body: StudyPredictionRequest,
+    request: Request,
     settings: SettingsDep,
     context: ContextDep,
     store: StoreDep,
-    fits: StudyFitsDep,
     caller: CallerDep,
     requester: RequesterDep,
     wait: WaitDep,
@@ -261,7 +265,7 @@ async def predict_by_study(
     """
     check_number(len(body.architectures), settings.max_job_architectures)
     study = await _visible_study(store, id, caller)
-    state, fit = await fits.latest(study, wait, settings.sync_timeout)
+    state, fit = await _latest(request, study, wait)
     parsed = await asyncio.to_thread(parse_valid, body.architectures, _parser(fit.space))
     valid = list(dict.fromkeys(item for item in parsed if isinstance(item, Architecture)))
     predictions: dict[Architecture, StudyPrediction] = {}
@@ -277,14 +281,14 @@ async def predict_by_study(
     )
 
 
-@body_router.post("/studies/{id}/suggestions", responses=problem_responses(404, *BODY_PROBLEMS))
+@answer_router.post("/studies/{id}/suggestions", responses=problem_responses(404, *BODY_PROBLEMS))
 async def suggest_architectures(
     id: StudyId,  # noqa: A002
     body: SuggestionRequest,
+    request: Request,
     settings: SettingsDep,
     context: ContextDep,
     store: StoreDep,
-    fits: StudyFitsDep,
     caller: CallerDep,
     requester: RequesterDep,
     wait: WaitDep,
@@ -296,7 +300,7 @@ async def suggest_architectures(
     candidates = body.candidates
     check_number(len(candidates or ()), settings.max_job_architectures, "candidates")
     study = await _visible_study(store, id, caller)
-    state, fit = await fits.latest(study, wait, settings.sync_timeout)
+    state, fit = await _latest(request, study, wait)
     pool = None if candidates is None else await asyncio.to_thread(_parse_candidates, candidates, fit.space)
     with _existing(id):
         suggestions = await context.run(
@@ -349,6 +353,24 @@ async def _create(
     response.headers["Location"] = f"{request.scope['root_path']}/v1/studies/{study.id}"
     fits: StudyFits = state.study_fits
     return await _document(store, study, fits.refresh(study))
+
+
+async def _latest(request: Request, study: StoredStudy, wait: float) -> tuple[StudyState, Fit]:
+    """Return the latest fit of a study, after at most `wait` seconds; only the first fit is always waited for.
+
+    Raises:
+        StudyFitError: the first fit failed.
+        ProblemError: it takes longer than a request may, or the API key was revoked meanwhile.
+    """
+    fits: StudyFits = request.app.state.study_fits
+    state = fits.refresh(study)
+    timeout = request.app.state.settings.sync_timeout if state.fit.value is None else wait
+    await result_within(timeout, request, state.fit.wait(study.revision))
+    if state.fit.value is not None:
+        return state, state.fit.value
+    if state.fit.error is not None:
+        raise StudyFitError(f"the predictor could not be fitted: {describe(state.fit.error)}")
+    raise ProblemError(503, "the predictor is being fitted for the first time since the server's start")
 
 
 async def _document(store: Store, study: StoredStudy, state: StudyState) -> StudyDocument:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from ensemble import Ensemble, card
 from models import get_space
 from service.cli import app
+from service.settings import SHIPPED
 from tests.service.conftest import SMALL
 
 ROWS = 40
@@ -158,3 +159,67 @@ def test_tables_name_the_metric_in_words(tmp_path: Path, monkeypatch: pytest.Mon
         assert "ROC-AUC" in result.stdout
         assert "accuracy" not in result.stdout
     assert "predicted ROC-AUC, %" in (tmp_path / "search" / "search.svg").read_text()
+
+
+@pytest.fixture(scope="module")
+def task(table: Path, ensembles: Path) -> Path:
+    """Trained architectures of another task: others than those of `table`, with other accuracies."""
+    assert (ensembles / "own" / "manifest.json").is_file()
+    space, rng = get_space("gcn-nas"), np.random.default_rng(5)
+    rows = [
+        {"architecture": space.to_json(arch), "accuracy": 0.5 + 0.02 * space.features(arch)["network.fixed.mean"]}
+        for arch in (space.sample(rng) for _ in range(25))
+    ]
+    (path := table.parent / "task.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+@pytest.mark.parametrize("rows", [0, 3, 25])
+def test_fit_with_a_source(rows: int, task: Path, ensembles: Path, tmp_path: Path) -> None:
+    used = task if rows else tmp_path / "task.jsonl"
+    used.touch()
+    options = ("--benchmark", used, "--space", "gcn-nas", "--rows", str(rows), "--folds", "2", "--jobs", "1")
+    fitted = archrank(
+        "fit", *options, "--combiners", "ridge,transfer", "--ensembles-dir", ensembles, "--source", "own",
+        "--out", tmp_path / "ensembles" / "gcn-nas-ntu",
+    )  # fmt: skip
+    assert fitted.exit_code == 0, fitted.stderr
+    assert "sources       own" in fitted.stdout
+    body = json.dumps({"architectures": [SMALL, SMALL], "proxies": []})
+    predicted = archrank("predict", "-", "--compare", "--ensembles-dir", tmp_path / "ensembles", text=body)
+    assert predicted.exit_code == 0, predicted.stderr
+    few = rows < 20
+    for text in (fitted.stderr, fitted.stdout, predicted.stdout):
+        assert ("ranks and percentiles only" in " ".join(text.split()).lower()) == few
+    assert ("—" in predicted.stdout) == few
+    assert ("win probability" in predicted.stdout) != few
+    shown = archrank("ensembles", "--ensembles-dir", tmp_path / "ensembles")
+    assert f"{rows} architectures of task" in shown.stdout
+    search = archrank(
+        "search", "--ensembles-dir", tmp_path / "ensembles", "--strategy", "random", "--budget", "3",
+        "--out", tmp_path / "search",
+    )  # fmt: skip
+    assert search.exit_code == (2 if few else 0), search.stderr
+    assert ("one that predicts accuracies" in search.stderr) == few
+
+
+def test_sources_by_path_and_wrong_ones(table: Path, task: Path, ensembles: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "new", "--folds", "2", "--jobs", "1")
+    fit = ("fit", "--benchmark", task, "--ensembles-dir", ensembles, *out)
+    (empty := tmp_path / "empty.jsonl").touch()
+    graph = SHIPPED / "nas-bench-graph-cora"
+    for command, message in (
+        ((*fit, "--source", "nothing"), "source: got 'nothing'; allowed: one of own, the path of an ensemble"),
+        ((*fit, "--source", tmp_path), "no readable manifest.json"),
+        ((*fit, "--source", "own", "--source", ensembles / "own"), "sources[1]: got 'own'; allowed: a name that no"),
+        ((*fit, "--source", graph), "allowed: an ensemble of gcn-nas"),
+        (("fit", "--benchmark", table, *out, "--source", ensembles / "own"), "it has seen accuracies of the same"),
+        (("fit", "--benchmark", empty, *out, "--source", ensembles / "own"), "with the search space given"),
+        ((*fit, "--rows", "19"), "task (architectures): got 19; allowed: at least 20 without sources"),
+    ):
+        result = archrank(*command)
+        assert result.exit_code == 2, result.stderr
+        assert message in result.stderr
+        assert not (tmp_path / "new").exists()
+    by_path = archrank(*fit, "--rows", "0", "--source", ensembles / "own")
+    assert by_path.exit_code == 0, by_path.stderr

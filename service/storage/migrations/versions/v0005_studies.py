@@ -5,13 +5,14 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
     """Add three tables."""
     op.create_table(
         "studies",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", NUMBER, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -28,7 +29,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "observations",
-        sa.Column("study", sa.BigInteger(), nullable=False),
+        sa.Column("study", NUMBER, nullable=False),
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
@@ -41,7 +42,7 @@ def upgrade() -> None:
     op.create_index("observations_fingerprint", "observations", ["study", "fingerprint"])
     op.create_table(
         "reservations",
-        sa.Column("study", sa.BigInteger(), nullable=False),
+        sa.Column("study", NUMBER, nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("architecture", sa.JSON(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),

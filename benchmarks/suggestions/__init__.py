@@ -1,0 +1,1 @@
+"""Which architectures to train first on a new data set: methods of choice at equal numbers of trainings."""
