@@ -6,16 +6,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.transfer.sources import DATASETS, SOURCE, Array, Tables, columns_of, features, source_scores
-from ensemble import get_combiner
-from ensemble.combiners.calibrated import Calibrated
+from benchmarks.transfer.sources import DATASETS, SOURCE, Array, Tables, features, source_scores, unfitted_ranker
 from ensemble.combiners.transfer import Transfer
 
 NUM_REFERENCE = 1000
 """Random architectures that show the distribution of the columns."""
 MIN_COMPARED = 100
 """Smallest number of training rows with which `rank_trees` is fitted for comparison."""
-METHODS = ("transfer", "without sources", SOURCE, "sources alone")
 
 
 @lru_cache
@@ -48,8 +45,7 @@ def measure(folder: Path, cache: Path, dataset: str, draw: int, size: int) -> di
     test, pool = tables.split(draw)
     train = pool[:size]
     reference = X[np.random.default_rng(draw).permutation(len(X))[:NUM_REFERENCE]]
-    models = {"transfer": Transfer(num_sources).fit(X[train], y[train], reference)}
-    predicted = {"transfer": models["transfer"].predict(X[test])}
+    predicted = {"transfer": Transfer(num_sources).fit(X[train], y[train], reference).predict(X[test])}
     if not size:
         predicted["sources alone"] = X[test, :num_sources].mean(axis=1)
     else:
@@ -57,7 +53,6 @@ def measure(folder: Path, cache: Path, dataset: str, draw: int, size: int) -> di
         alone = Transfer().fit(structure[train], y[train], reference[:, num_sources:])
         predicted["without sources"] = alone.predict(structure[test])
         if size >= MIN_COMPARED:
-            trees = get_combiner(SOURCE).build(columns_of(dataset))
-            assert isinstance(trees, Calibrated)
-            predicted[SOURCE] = trees.base_estimator.fit(structure[train], y[train]).predict(structure[test])
+            trees = unfitted_ranker(SOURCE, dataset).fit(structure[train], y[train])
+            predicted[SOURCE] = trees.predict(structure[test])
     return {name: float(spearmanr(values, y[test]).statistic) for name, values in predicted.items()}

@@ -6,7 +6,6 @@ source: predictions for architectures that a source was fitted to would be bette
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import get_combiner, load_benchmark
+from ensemble.combiners.base import Combiner
 from ensemble.combiners.calibrated import Calibrated
-from ensemble.combiners.rank_trees import RankTrees
 from ensemble.data.columns import Columns
 from ensemble.data.features import feature_table
 from models import Architecture
@@ -92,17 +91,14 @@ def source_scores(tables: Tables, dataset: str, draw: int, cache: Path) -> Array
         X, y = features(tables, dataset, cache), tables.accuracy[:, DATASETS.index(dataset)]
         known = ~np.isnan(y)
         known[np.concatenate(tables.split(draw))] = False
-        _save(path, _source(dataset).fit(X[known], y[known]).predict(X))
+        _save(path, unfitted_ranker(SOURCE, dataset).fit(X[known], y[known]).predict(X))
     return np.asarray(np.load(path))
 
 
-@lru_cache
-def _source(dataset: str) -> RankTrees:
-    estimator = get_combiner(SOURCE).build(columns_of(dataset))
-    assert isinstance(estimator, Calibrated)
-    ranker = estimator.base_estimator
-    assert isinstance(ranker, RankTrees)
-    return ranker
+def unfitted_ranker(name: str, dataset: str) -> Combiner:
+    """Make a combiner for the feature table of a data set, without the calibration to accuracies."""
+    estimator = get_combiner(name).build(columns_of(dataset))
+    return estimator.base_estimator if isinstance(estimator, Calibrated) else estimator
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:

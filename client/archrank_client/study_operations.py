@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
-from uuid import uuid4
 
 import httpx
 
@@ -154,11 +153,9 @@ class StudyOperations:
         body: dict[str, Any] = {"number": n, "seed": seed, "reserve": reserve}
         if candidates is not None:
             body["candidates"] = list(candidates)
-        headers = self._prefer(wait)
-        if reserve:  # a further attempt returns what an earlier one has reserved
-            headers["Idempotency-Key"] = uuid4().hex
         path, content = f"{_path(study)}/suggestions", _encode("candidates", body)
-        response = await self._transport.send(Request("POST", path, items=n, body=content, headers=headers))
+        request = Request("POST", path, items=n, body=content, headers=self._prefer(wait))
+        response = await self._transport.send(request)
         document = read(SuggestionResponse, response)
         if len(document.suggestions) > n:
             raise unexpected_response(response, f"{len(document.suggestions)} suggestions; {n} were requested")

@@ -65,7 +65,7 @@ class Robot(Strategy):
         self.budget = budget
         drawn = list(dict.fromkeys(self._sample() for _ in range(num_candidates)))
         scores = scorer(drawn)
-        scored = np.isfinite(scores).all(axis=1)
+        scored = np.asarray(np.isfinite(scores).all(axis=1))
         if not scored.any():
             raise InputError("proxies", "no complete scores", f"proxies that score one of {len(drawn)} architectures")
         self.pool = [arch for arch, has_scores in zip(drawn, scored, strict=True) if has_scores]
@@ -140,7 +140,8 @@ class Robot(Strategy):
     def _best_candidate(self, weights: Array, new: bool) -> Architecture | None:
         """Candidate of the pool with the highest weighted sum, among those not proposed before if `new`."""
         sums = self._scores @ weights
-        for i in np.argsort(-sums, kind="stable"):
+        order: list[int] = np.argsort(-sums, kind="stable").tolist()
+        for i in order:
             arch = self.pool[i]
             failed = arch in self._accuracy and self._accuracy[arch] is None
             if not failed and not (new and arch in self.proposed):

@@ -200,6 +200,8 @@ class AuthenticatedRoute(APIRoute):
                 if name not in parameters:
                     allowed = f"one of {', '.join(parameters)}" if parameters else "none"
                     raise InputError("query parameter", name, allowed)
+                if len(values := request.query_params.getlist(name)) > 1:
+                    raise InputError(name, values, "one value")
             async with self.prepare(request) as prepared:
                 return await handle(prepared)
 

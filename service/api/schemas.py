@@ -45,13 +45,13 @@ Settings = Annotated[
 ]
 
 
-def _as_integer(number: Any) -> Any:
+def as_integer(number: Any) -> Any:
     """Convert 3.0 to 3: JSON has one kind of number."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-Integer = Annotated[StrictInt, BeforeValidator(_as_integer)]
-Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_as_integer)]
+Integer = Annotated[StrictInt, BeforeValidator(as_integer)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(as_integer)]
 
 
 class Request(BaseModel):

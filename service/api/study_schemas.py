@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StrictBool, StrictStr, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
 
 from service.api.page_sizes import MAX_SUGGESTIONS
-from service.api.schemas import EXAMPLE, ArchitectureJson, Document, FailedItem, Integer, Interval, Request, Seed
+from service.api.schemas import EXAMPLE, ArchitectureJson, Document, FailedItem, Interval, Request, Seed, as_integer
 from study.definition import Direction, Unit
 
 EXAMPLE_OBSERVATION: dict[str, Any] = {"architecture": EXAMPLE, "value": 0.931, "seconds": 5400.0, "epochs": 80}
@@ -89,7 +89,7 @@ class SuggestionRequest(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"number": 5}]})
 
-    number: Annotated[Integer, Field(ge=1, le=MAX_SUGGESTIONS)] = 5
+    number: Annotated[StrictInt, Field(ge=1, le=MAX_SUGGESTIONS), BeforeValidator(as_integer)] = 5
     candidates: list[ArchitectureJson] | None = Field(
         None, min_length=1, description="architectures to choose from; by default random ones of the space"
     )

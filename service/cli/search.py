@@ -125,7 +125,7 @@ def search(
     if strategy_class.needs_training and objective is None:
         raise InputError("strategy", strategy, "a strategy that predictions are enough for, or --objective")
     check_seed(seed)
-    common = {
+    common: dict[str, Any] = {
         "strategy": strategy,
         "budget": (1000 if objective is None else 100) if budget is None else budget,
         "fixed": parse_fields("fix", fix),
@@ -147,6 +147,8 @@ def search(
     else:
         if strategy != "robot" and proxies != "none":
             raise InputError("proxies", proxies, "none with --objective, but for the strategy robot")
+        if strategy == "robot" and not proxy_names and proxy_names is not None:
+            raise InputError("proxies", proxies, "all, or names separated by commas, which robot needs")
         if strategy != "robot" and num_candidates is not None:
             raise InputError("num_candidates", num_candidates, "an option of the strategy robot alone")
         if no_sources and sources:

@@ -41,7 +41,8 @@ from study.sources import source_names
 LOG, STUDY, TRAININGS, PROXY_SCORES = "search.jsonl", "study", "trainings", "proxies.jsonl"
 COMMAND, FUNCTION = "command:", "python:"
 NUM_CANDIDATES, NUM_PARENTS, NUM_MUTATIONS = 1000, 10, 100
-"""Suggestions within limits: random candidates, and mutations of each of the best trained ones."""
+"""Candidates of suggestions: random ones, and mutations of each of the best trained ones."""
+MAX_FAILURE_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -159,25 +160,28 @@ def make_objective(text: str, space: SearchSpace[Any], folder: Path, timeout: fl
 
 
 def make_suggest(study: LocalStudy, domain: SpaceDomain) -> Suggest:
-    """Suggestions of a study, within the limits of the domain."""
-    limited = domain.fixed or domain.max_flops is not None or domain.max_params is not None
+    """Suggestions for a search: candidates of the domain with the highest predicted scores.
+
+    Those that probably fail to train come last. The study's own suggestions also explore, to learn the whole order;
+    a search wants the best soon.
+    """
 
     def suggest(number: int, exclude: Collection[Architecture], seed: int) -> list[Architecture]:
-        candidates = _candidates(study, domain, seed) if limited else None
-        suggestions = study.suggest(number, exclude=exclude, candidates=candidates, seed=seed)
-        return [architecture for architecture, _ in suggestions]
+        rng, predictor = np.random.default_rng(seed), study.predictor()
+        candidates = [domain.sample(rng) for _ in range(NUM_CANDIDATES)]
+        if isinstance(domain.space, EditableSpace):
+            best = predictor.training_set.best(NUM_PARENTS, study.definition.metric.sign)
+            candidates += [domain.mutate(arch, rng) for arch, _ in best for _ in range(NUM_MUTATIONS)]
+        known = predictor.observed.union(exclude)
+        candidates = [arch for arch in dict.fromkeys(candidates) if arch not in known]
+        if not candidates:
+            return []
+        failures = predictor.failure_probabilities(candidates)
+        fails = np.zeros(len(candidates), dtype=bool) if failures is None else failures > MAX_FAILURE_PROBABILITY
+        order = np.lexsort((-predictor.scores(candidates), fails))  # stable: equal scores stay in random order
+        return [candidates[i] for i in order[:number].tolist()]
 
     return suggest
-
-
-def _candidates(study: LocalStudy, domain: SpaceDomain, seed: int) -> list[Architecture]:
-    """Random architectures of the domain, and mutations of the best trained ones."""
-    rng = np.random.default_rng(seed)
-    candidates = [domain.sample(rng) for _ in range(NUM_CANDIDATES)]
-    if isinstance(domain.space, EditableSpace):
-        best = study.predictor().training_set.best(NUM_PARENTS, study.definition.metric.sign)
-        candidates += [domain.mutate(arch, rng) for arch, _ in best for _ in range(NUM_MUTATIONS)]
-    return candidates
 
 
 def _surrogate(study: LocalStudy) -> Callable[[Sequence[Architecture]], Sequence[float]] | None:

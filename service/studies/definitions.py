@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.errors import InputError, UnknownNameError
-from ensemble.source import Source
 from models import CapabilityError, CostedSpace, EncodedSpace, SearchSpace, get_space
 from service.inference.registry import EnsembleRegistry
-from study import StudyDefinition
 
 
 def resolve_space(name: str, settings: Mapping[str, Any] | None) -> SearchSpace[Any]:
@@ -62,20 +60,3 @@ def check_imported_sources(names: Sequence[str], space: str, ensembles: Ensemble
                 resolve_sources([name], space, ensembles)
             except InputError as error:
                 raise error.renamed(f"study.sources[{i}]", InputError) from error
-
-
-def loaded_sources(definition: StudyDefinition, ensembles: EnsembleRegistry) -> tuple[list[Source], list[str]]:
-    """Return the sources of a study that are loaded, and a note for each other one."""
-    sources, notes = [], []
-    for name in definition.sources:
-        loaded = ensembles.ensembles.get(name)
-        if loaded is None or loaded.space.name != definition.space:
-            notes.append(f"source {name} is not loaded by the server; predictions do without it")
-            continue
-        try:
-            source = loaded.ensemble.as_source()
-        except InputError as error:
-            notes.append(f"source {name} cannot be used ({error}); predictions do without it")
-        else:
-            sources.append(Source(name, source.space, source.fitted))
-    return sources, notes

@@ -15,7 +15,8 @@ from service.inference.registry import EnsembleRegistry
 from service.observability.metrics import Metrics
 from service.storage import Store, StoredObservation, StoredStudy
 from service.studies.background import BackgroundThreads, Latest
-from service.studies.definitions import loaded_sources, resolve_space
+from service.studies.definitions import resolve_space
+from service.studies.sources import LoadedSources
 from study import Observation, Quality, StudyDefinition, StudyPredictor, estimate_quality, quality_notes
 
 MAX_FITS = 32
@@ -119,7 +120,7 @@ class StudyFits:
     """
 
     def __init__(self, store: Store, ensembles: EnsembleRegistry, metrics: Metrics) -> None:
-        self._store, self._ensembles, self._metrics = store, ensembles, metrics
+        self._store, self._sources, self._metrics = store, LoadedSources(ensembles), metrics
         self._states: OrderedDict[str, StudyState] = OrderedDict()
         self._fit_threads = BackgroundThreads(NUM_FIT_THREADS, "study-fit")
         self._quality_threads = BackgroundThreads(NUM_QUALITY_THREADS, "study-quality")
@@ -154,7 +155,7 @@ class StudyFits:
         """Read the observations of a study and fit its predictor."""
         study, rows = await asyncio.to_thread(self._store.studies.observations, study_id)
         with self._metrics.time_fit("predictor"):
-            fit = await self._fit_threads.run(_fit, study, rows, self._ensembles)
+            fit = await self._fit_threads.run(_fit, study, rows, self._sources)
         return study.revision, fit
 
     async def compute_quality(self, state: StudyState) -> tuple[int, Quality]:
@@ -168,11 +169,11 @@ class StudyFits:
         return fit.revision, quality
 
 
-def _fit(study: StoredStudy, rows: Sequence[StoredObservation], ensembles: EnsembleRegistry) -> Fit:
+def _fit(study: StoredStudy, rows: Sequence[StoredObservation], loaded: LoadedSources) -> Fit:
     definition = StudyDefinition.from_json(study.definition)
     space = resolve_space(definition.space, definition.settings)
     observations = tuple(Observation.from_json(space, row.document) for row in rows)
-    sources, notes = loaded_sources(definition, ensembles)
+    sources, notes = loaded.of_study(definition)
     predictor = StudyPredictor.fit(definition, space, observations, sources)
     last_position = rows[-1].position if rows else 0
     return Fit(study.revision, last_position, definition, space, observations, tuple(sources), predictor, tuple(notes))

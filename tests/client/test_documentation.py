@@ -13,11 +13,12 @@ from archrank_client import ArchrankError, Client, Job, Study
 from tests.client.conftest import SharedServer
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "client" / "README.md", ROOT / "docs" / "client.md"]
+FILES = [ROOT / "client" / "README.md", ROOT / "docs" / "client.md", ROOT / "docs" / "studies.md"]
 EXAMPLES = [
     pytest.param(file, code, id=f"{file.name}-{i}")
     for file in FILES
     for i, code in enumerate(re.findall(r"^```python\n(.*?)^```", file.read_text(), flags=re.DOTALL | re.MULTILINE))
+    if "archrank_client" in code
 ]
 TEXT = FILES[1].read_text()
 

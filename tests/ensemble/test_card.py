@@ -101,6 +101,7 @@ def test_a_card_is_plain_data_about_the_ensemble(ensemble: Ensemble, benchmark: 
     assert result["method"] == metrics["method"]
     assert result["benchmark"] == benchmark.summary
     assert result["features"] == {
+        "sources": 0,
         "proxies": 4,
         "structure": len(require(benchmark.space, EncodedSpace).feature_names),
         "cost": 2,

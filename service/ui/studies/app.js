@@ -63,7 +63,7 @@ addEventListener("hashchange", readHash);
 document.addEventListener("visibilitychange", load);
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the URL fragment holds the study
-  document.querySelector("main").focus();
+  byId("main").focus();
 });
 
 function readHash() {
@@ -107,6 +107,5 @@ function update(name, content) {
 
 /** True while observations are not in the predictor, or its quality is not estimated. */
 function isAwaitingFit(study) {
-  if (!study?.observations.total) return false;
-  return pendingCount(study) > 0 || (study.quality?.observations ?? 0) < study.observations.total;
+  return Boolean(study) && (pendingCount(study) !== 0 || study.quality?.observations !== study.observations.total);
 }

@@ -19,13 +19,13 @@ export function errorTexts(error, place = () => "") {
   return error.errors.map(({ field, value, allowed }) => inWords(`${field}: got ${value}, allowed: ${allowed}`));
 }
 
-/** Show texts as a list; an empty list clears it. */
+/** Show texts in an element; none clears it. */
 export function showErrors(element, texts) {
   const more = texts.length - MAX_SHOWN;
-  const items = texts.slice(0, MAX_SHOWN).map((text) => el("li", {}, text));
-  if (more > 0) items.push(el("li", {}, `and ${more} more`));
+  const shown = [...texts.slice(0, MAX_SHOWN), ...(more > 0 ? [`and ${more} more`] : [])];
   element.hidden = !texts.length;
-  element.replaceChildren(...items);
+  if (shown.length > 1) element.replaceChildren(el("ul", {}, ...shown.map((text) => el("li", {}, text))));
+  else element.replaceChildren(...shown);
 }
 
 /** Show the error of a form: of its fields, or of its request. */

@@ -3,7 +3,7 @@
 import { isAbort } from "../api.js";
 import { showError, showErrors } from "./errors.js";
 
-/** Send a form by `action`; its errors are shown in the list. */
+/** Send a form by `action`; its errors are shown in an element. */
 export function submit(form, list, action) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -87,7 +87,9 @@ OPERATIONS = [
 def test_every_operation_requires_a_key(keyed: Keyed, method: str, path: str, header: str | None) -> None:
     headers = {} if header is None else {b"Authorization": header.encode("latin-1")}
     with keyed.client(None) as client:
-        response = client.request(method, path.format(id="0" * 32, name="gcn-nas"), content=b"{", headers=headers)
+        response = client.request(
+            method, path.format(id="0" * 32, name="gcn-nas", observation_id="0" * 32), content=b"{", headers=headers
+        )
         assert assert_refused(response, 401, "API key").headers["www-authenticate"] == "Bearer"
 
 

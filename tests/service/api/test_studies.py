@@ -585,3 +585,11 @@ def test_the_log_has_no_error(client: httpx.Client, fitted: str, log: Path) -> N
     levels = [json.loads(line)["level"] for line in log.read_text().splitlines()]
     assert levels
     assert not {"error", "critical"} & set(levels)
+
+
+def test_methods_and_queries(client: httpx.Client, fitted: str) -> None:
+    response = client.request("OPTIONS", "/v1/studies/import")
+    assert_refused(response, 405)
+    assert response.headers["allow"] == "POST"
+    assert_refused(client.get("/v1/studies?name=a&name=b"), 422, "name")
+    assert_refused(client.get(f"{fitted}/observations?limit=0"), 422, "limit")
