@@ -1,13 +1,13 @@
-"""Time of a study's refit and of its quality, against the budget: 2 s at 200 observations, 10 s at 2,000.
+"""CPU time of a refit of a study and of its quality, against the budget: 2 s at 200 observations, 10 s at 2,000.
 
-python -m benchmarks.study
+OMP_NUM_THREADS=1 python -m benchmarks.study
 
 Architectures of `nas-bench-graph` with the sources of eight data sets; the values are made up, as times do not depend
-on them. A tenth of the trainings failed. Run it on an idle machine with two cores.
+on them. A tenth of the trainings failed.
 """
 
 import sys
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 
@@ -40,15 +40,15 @@ def main() -> None:
     known = [Observation(arch, None if i % 10 == 0 else float(rng.random())) for i, arch in enumerate(sample)]
     rows = [["observations", "fit, s", "quality, s", "both ÷ budget", "predict 64, s", "suggest 5, s"], ["---:"] * 6]
     for size, budget in BUDGETS.items():
-        start = perf_counter()
+        start = process_time()
         predictor = StudyPredictor.fit(definition, space, known[:size], sources)
-        fitted = perf_counter()
+        fitted = process_time()
         estimate_quality(definition, space, known[:size], sources, predictor=predictor)
-        estimated = perf_counter()
+        estimated = process_time()
         predictor.predict(list(sample)[:64])
-        predicted = perf_counter()
+        predicted = process_time()
         suggest(predictor, 5)
-        times = (fitted - start, estimated - fitted, predicted - estimated, perf_counter() - predicted)
+        times = (fitted - start, estimated - fitted, predicted - estimated, process_time() - predicted)
         fit, quality, predict, choice = (f"{seconds:.2f}" for seconds in times)
         ratio = f"{(estimated - start) / budget:.2f}"
         rows.append([f"{size:,}", fit, quality, ratio, predict, choice])
