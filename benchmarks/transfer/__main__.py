@@ -25,7 +25,7 @@ from common.atomic_files import write_atomically
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "transfer.json"
 PAGE = RESULTS.with_name("transfer.md")
 FIGURE = RESULTS.parent / "figures" / "transfer.svg"
-DRAWS = 3
+DRAWS = 5
 
 
 def main() -> None:
