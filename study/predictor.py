@@ -197,7 +197,7 @@ class StudyPredictor:
         names = ", ".join(source.name for source in self.sources)
         if self.num_trained < 2:
             if self.sources:
-                notes.append(f"predictions rest on the sources alone, as the mean of their scores: {names}")
+                notes.append(f"predictions rest on the sources alone, as the weighted mean of their scores: {names}")
             else:
                 notes.append("there are neither sources nor two trained architectures: all scores are equal")
         elif np.ptp(self.training_set.values) == 0:
