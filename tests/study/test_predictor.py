@@ -85,7 +85,7 @@ def test_sources_order_architectures_of_which_none_is_trained(sources: tuple[Sou
     transfer = Transfer(len(sources)).fit(features[:0], np.empty(0), reference)
     assert scores == pytest.approx(transfer.predict(features))
     mean = np.mean([source.scores(TEST) for source in sources], axis=0)
-    assert spearman(np.array(scores), mean) > 0.95
+    assert (spearman(np.array(scores), mean) or 0.0) > 0.95
     assert all(source.name in predictor.notes[0] for source in sources)
 
 
