@@ -78,7 +78,7 @@ class NotFoundError(ArchrankError, LookupError):
 
 
 class ConflictError(ArchrankError):
-    """The idempotency key was used for another job, or the study of that name has another definition."""
+    """The idempotency key was used for another request, or the study of that name has another definition."""
 
 
 class OverloadedError(ArchrankError):

@@ -269,6 +269,8 @@ class Limits(Document):
         requests_per_minute: rate limit; None where there is none.
         max_active_jobs: unfinished jobs at a time.
         queue_share: part of the queue that one requester's architectures may fill, a fraction.
+        max_studies: studies of the API key.
+        max_study_observations: observations of a study.
     """
 
     max_architectures: Limit = 64
@@ -282,6 +284,8 @@ class Limits(Document):
     requests_per_minute: int | None = None
     max_active_jobs: int | None = None
     queue_share: float | None = None
+    max_studies: Limit | None = None
+    max_study_observations: Limit | None = None
 
 
 class JobCounts(Document):

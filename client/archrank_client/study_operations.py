@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -154,7 +155,10 @@ class StudyOperations:
         if candidates is not None:
             body["candidates"] = list(candidates)
         path, content = f"{_path(study)}/suggestions", _encode("candidates", body)
-        request = Request("POST", path, items=n, body=content, headers=self._prefer(wait))
+        headers = self._prefer(wait)
+        if reserve:  # of all attempts, one reserves
+            headers["Idempotency-Key"] = uuid4().hex
+        request = Request("POST", path, items=n, body=content, headers=headers)
         response = await self._transport.send(request)
         document = read(SuggestionResponse, response)
         if len(document.suggestions) > n:

@@ -58,7 +58,7 @@ class Sample(Document):
 
 
 class Limits(Document):
-    """Limits of requests and jobs for the API key of the request."""
+    """Limits of requests, jobs and studies for the API key of the request."""
 
     max_architectures: int = Field(examples=[64], description="architectures in one request")
     max_job_architectures: int = Field(examples=[10000], description="architectures in one job")
@@ -71,6 +71,8 @@ class Limits(Document):
     requests_per_minute: int | None = Field(description="rate limit; null without one")
     max_active_jobs: int = Field(description="unfinished jobs at a time")
     queue_share: float = Field(description="maximum fraction of the queue")
+    max_studies: int = Field(description="studies of the API key")
+    max_study_observations: int = Field(description="observations in one study")
 
 
 class HeldOutPredictions(Document):

@@ -25,7 +25,7 @@ from service.storage.records import (
 )
 from service.storage.score_key import ScoreKey
 from service.storage.store import Store
-from service.storage.study_records import NewObservation, StoredObservation, StoredStudy, StudySummary
+from service.storage.study_records import NewObservation, StoredObservation, StoredStudy, StudySummary, SuggestionKey
 
 __all__ = [
     "ApiKey",
@@ -52,5 +52,6 @@ __all__ = [
     "StoredStudy",
     "StudyExistsError",
     "StudySummary",
+    "SuggestionKey",
     "TooManyJobsError",
 ]

@@ -1,9 +1,9 @@
-"""Studies, their observations, and reservations of suggestions."""
+"""Studies, their observations, and suggestions with their reservations."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -12,10 +12,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from common.errors import InputError
 from service.storage.database import Database
-from service.storage.errors import NotFoundError, StudyExistsError
+from service.storage.errors import IdempotencyError, NotFoundError, StudyExistsError
 from service.storage.records import JsonObject
-from service.storage.study_records import NewObservation, StoredObservation, StoredStudy, StudySummary
-from service.storage.tables import ObservationRow, ReservationRow, StudyRow
+from service.storage.study_records import NewObservation, StoredObservation, StoredStudy, StudySummary, SuggestionKey
+from service.storage.tables import ObservationRow, ReservationRow, StudyRow, SuggestionRow
 from service.storage.validation import MAX_PAGE_SIZE, check_integer, check_text
 
 CHUNK_SIZE = 1000
@@ -191,32 +191,68 @@ class StudyRepository:
             total, trained, architectures - trained, architectures, [(documents[key], means[key]) for key in ranked]
         )
 
-    def reserve(self, study_id: str, architectures: Mapping[str, JsonObject], lifetime: timedelta) -> set[str]:
+    def reserve(
+        self,
+        study_id: str,
+        architectures: Mapping[str, JsonObject],
+        lifetime: timedelta,
+        key: SuggestionKey | None = None,
+        *,
+        partly: bool = False,
+    ) -> Sequence[JsonObject] | None:
         """Reserve architectures that are neither observed nor reserved.
 
         Args:
             study_id: id of the study.
             architectures: documents of the architectures by fingerprint.
-            lifetime: time after which an architecture that was not observed is free again.
+            lifetime: time after which an architecture that was not observed is free again, and so is the key.
+            key: identity of the request; another one with it reserves nothing.
+            partly: reserve those that are free if some are not.
 
         Returns:
-            Fingerprints of the reserved architectures.
+            Documents of the reserved architectures, in order; those that an earlier request with the key has reserved;
+            None if some are not free, unless `partly`.
+
+        Raises:
+            IdempotencyError: the key was used with another body.
         """
+        if key is not None:
+            check_text("Idempotency-Key", key.key)
         now, expires_at = self._db.now(), self._db.now() + lifetime
         with self._db.write() as conn:
             number = _find(conn, study_id, lock=True).number
-            conn.execute(delete(ReservationRow).where(ReservationRow.study == number, ReservationRow.expires_at <= now))
-            these = (ObservationRow.study == number) & ObservationRow.fingerprint.in_(architectures)
-            observed = set(conn.scalars(select(ObservationRow.fingerprint).where(these)))
-            rows = [
-                {"study": number, "fingerprint": fingerprint, "architecture": document, "expires_at": expires_at}
-                for fingerprint, document in architectures.items()
-                if fingerprint not in observed
-            ]
-            if not rows:
-                return set()
-            add = self._db.insert(ReservationRow).values(rows).on_conflict_do_nothing()
-            return set(conn.scalars(add.returning(ReservationRow.fingerprint)))
+            for table in (ReservationRow, SuggestionRow):
+                conn.execute(delete(table).where(table.study == number, table.expires_at <= now))
+            if key is not None and (earlier := _find_suggested(conn, number, key, now)) is not None:
+                return earlier
+            taken = {
+                fingerprint
+                for row in (ObservationRow, ReservationRow)
+                for fingerprint in conn.scalars(
+                    select(row.fingerprint).where(row.study == number, row.fingerprint.in_(architectures))
+                )
+            }
+            if taken and not partly:
+                return None
+            free = {name: document for name, document in architectures.items() if name not in taken}
+            if free:
+                fixed = {"study": number, "expires_at": expires_at}
+                rows = [{"fingerprint": name, "architecture": document, **fixed} for name, document in free.items()]
+                conn.execute(insert(ReservationRow), rows)
+            documents = list(free.values())
+            if key is not None:
+                request = {"idempotency_key": key.key, "body_hash": key.body_hash, "architectures": documents}
+                conn.execute(insert(SuggestionRow), {"study": number, "expires_at": expires_at, **request})
+            return documents
+
+    def suggested(self, study_id: str, key: SuggestionKey) -> Sequence[JsonObject] | None:
+        """Return the documents that an earlier request with a key has reserved; None if there was none.
+
+        Raises:
+            IdempotencyError: the key was used with another body.
+        """
+        with self._db.read() as conn:
+            return _find_suggested(conn, _find(conn, study_id).number, key, self._db.now())
 
     def reserved(self, study_id: str) -> Sequence[JsonObject]:
         """Return the documents of the reserved architectures."""
@@ -268,6 +304,20 @@ def _find(conn: Connection, study_id: str, owner: str | None = None, lock: bool 
     if row is None:
         raise NotFoundError("study", study_id, "the id of a study")
     return StoredStudy(**row._mapping)
+
+
+def _find_suggested(conn: Connection, study: int, key: SuggestionKey, now: datetime) -> Sequence[JsonObject] | None:
+    row = conn.execute(
+        select(SuggestionRow.body_hash, SuggestionRow.architectures)
+        .where(SuggestionRow.study == study, SuggestionRow.idempotency_key == key.key)
+        .where(SuggestionRow.expires_at > now)
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.body_hash != key.body_hash:
+        raise IdempotencyError("Idempotency-Key", key.key, "a key not used before; its suggestions had another body")
+    documents: list[JsonObject] = row.architectures
+    return documents
 
 
 def _check_same(study: StoredStudy, definition: JsonObject) -> None:

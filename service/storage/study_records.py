@@ -65,6 +65,19 @@ class StoredObservation(NewObservation):
 
 
 @dataclass(frozen=True)
+class SuggestionKey:
+    """Identity of a request for suggestions.
+
+    Attributes:
+        key: idempotency key chosen by the client.
+        body_hash: hash of the request's body.
+    """
+
+    key: str
+    body_hash: str
+
+
+@dataclass(frozen=True)
 class StudySummary:
     """Numbers of a study's observations, and its best architectures.
 

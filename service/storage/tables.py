@@ -53,6 +53,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
+        list[dict[str, Any]]: JSON(none_as_null=True),
     }
 
 
@@ -256,6 +257,18 @@ class ReservationRow(Base):
     study: Mapped[int] = mapped_column(ForeignKey("studies.number", ondelete="CASCADE"), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(primary_key=True)
     architecture: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime]
+
+
+class SuggestionRow(Base):
+    """Reserved architectures of a request with an idempotency key, for its repetition."""
+
+    __tablename__ = "suggestions"
+
+    study: Mapped[int] = mapped_column(ForeignKey("studies.number", ondelete="CASCADE"), primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(primary_key=True)
+    body_hash: Mapped[str]
+    architectures: Mapped[list[dict[str, Any]]]
     expires_at: Mapped[datetime]
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from models import Architecture
-from service.storage import Store
+from service.storage import Store, SuggestionKey
 from service.studies.fits import Fit
 from study import StudyPrediction, suggest
 
 RESERVATION_LIFETIME = timedelta(days=1)
 MAX_ROUNDS = 10
-"""Maximum number of choices among what others have not reserved meanwhile."""
+"""Maximum number of choices until others have reserved none of them meanwhile."""
 
 
 def suggest_reserved(
@@ -21,6 +21,7 @@ def suggest_reserved(
     candidates: Sequence[Architecture] | None,
     seed: int,
     reserve: bool,
+    key: SuggestionKey | None = None,
 ) -> list[tuple[Architecture, StudyPrediction]]:
     """Suggest architectures that are neither observed nor reserved. Reads the store, and takes up to seconds.
 
@@ -32,24 +33,30 @@ def suggest_reserved(
         candidates: architectures to choose from; None for those of the space.
         seed: seed of the candidates.
         reserve: reserve the suggestions.
+        key: identity of the request; one that has reserved architectures before suggests them again.
 
     Raises:
+        IdempotencyError: the key was used with another body.
         NotFoundError: the study was deleted.
         StoreError: the store failed.
     """
-    suggestions: list[tuple[Architecture, StudyPrediction]] = []
-    for _ in range(MAX_ROUNDS):
-        _, newer = store.studies.observations(study_id, fit.last_position)
-        taken = [row.document["architecture"] for row in newer] + list(store.studies.reserved(study_id))
-        exclude = {fit.space.parse(document) for document in taken}.union(
-            architecture for architecture, _ in suggestions
-        )
-        chosen = suggest(fit.predictor, number - len(suggestions), exclude=exclude, candidates=candidates, seed=seed)
-        if not reserve:
-            return chosen
-        documents = {architecture.fingerprint: fit.space.to_json(architecture) for architecture, _ in chosen}
-        reserved = store.studies.reserve(study_id, documents, RESERVATION_LIFETIME)
-        suggestions += [pair for pair in chosen if pair[0].fingerprint in reserved]
-        if len(suggestions) == number or not chosen:
+    if not reserve:
+        return _choose(store, study_id, fit, number, candidates, seed)
+    documents = None if key is None else store.studies.suggested(study_id, key)
+    for left in reversed(range(MAX_ROUNDS)):
+        if documents is not None:
             break
-    return suggestions
+        chosen = _choose(store, study_id, fit, number, candidates, seed)
+        free = {architecture.fingerprint: fit.space.to_json(architecture) for architecture, _ in chosen}
+        documents = store.studies.reserve(study_id, free, RESERVATION_LIFETIME, key, partly=not left)
+    architectures = [fit.space.parse(document) for document in documents or ()]
+    return list(zip(architectures, fit.predictor.predict(architectures), strict=True))
+
+
+def _choose(
+    store: Store, study_id: str, fit: Fit, number: int, candidates: Sequence[Architecture] | None, seed: int
+) -> list[tuple[Architecture, StudyPrediction]]:
+    _, newer = store.studies.observations(study_id, fit.last_position)
+    taken = [row.document["architecture"] for row in newer] + list(store.studies.reserved(study_id))
+    exclude = {fit.space.parse(document) for document in taken}
+    return suggest(fit.predictor, number, exclude=exclude, candidates=candidates, seed=seed)

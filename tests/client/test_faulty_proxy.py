@@ -74,6 +74,9 @@ def test_studies(make_client: MakeClient, fresh_server: Server) -> None:
         suggested = [each.architecture for _ in range(5) for each in study.suggest(2)]
         assert len({str(each) for each in suggested}) == 10
         assert not [each for each in suggested if each in architectures]
+        candidates = client.sample(60, depth=4, seed=8)
+        batches = [study.suggest(15, candidates) for _ in range(4)]  # no attempt reserves others
+        assert len({str(each.architecture) for batch in batches for each in batch}) == 60
         document = study.export()
         study.delete()
         assert client.import_study(document).state().observations.total == 60

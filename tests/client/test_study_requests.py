@@ -190,8 +190,18 @@ def test_suggestions(study: Any, server: FakeStudies) -> None:
     body = {"number": 2, "seed": 4, "reserve": False, "candidates": candidates}
     assert json.loads(request.content) == body
     assert request.headers["Prefer"] == "wait=3"
+    assert "Idempotency-Key" not in request.headers
     with pytest.raises(InvalidRequestError, match=r"candidates: .*allowed: JSON values"):
         study.suggest(1, [{"n": {1}}])
+
+
+def test_attempts_at_suggestions_have_one_key(study: Any, server: FakeStudies, clock: FakeClock) -> None:
+    for _ in range(2):
+        server.broken = [httpx.ReadError("reset"), httpx.ReadTimeout("late")]
+        study.suggest(2, [{"n": 1}, {"n": 2}, {"n": 3}])
+    keys = [request.headers["Idempotency-Key"] for request in server.requests if "suggestions" in request.url.path]
+    assert keys == [keys[0]] * 3 + [keys[3]] * 3
+    assert keys[0] != keys[3]
 
 
 def test_pages_of_observations(study: Any, server: FakeStudies) -> None:

@@ -64,7 +64,7 @@ def get_reference_set(loaded: Annotated[LoadedEnsemble, Depends(_ensemble)]) -> 
 
 @router.get("/limits", responses=problem_responses())
 async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
-    """Return the limits of requests and jobs for the API key of the request."""
+    """Return the limits of requests, jobs and studies for the API key of the request."""
     return Limits(
         max_architectures=settings.max_architectures,
         max_job_architectures=settings.max_job_architectures,
@@ -77,6 +77,8 @@ async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
         requests_per_minute=caller.rate_limit,
         max_active_jobs=caller.max_active_jobs,
         queue_share=caller.queue_share,
+        max_studies=settings.max_studies,
+        max_study_observations=settings.max_study_observations,
     )
 
 

@@ -53,7 +53,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         pattern=PRINTABLE,
-        description="a repeated request with the same key returns the same job",
+        description="a repeated request with the same key returns the same job, or the same reserved suggestions",
     ),
 ]
 

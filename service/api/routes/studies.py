@@ -1,6 +1,7 @@
 """Studies: predictors that learn a user's own task while a search runs."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from service.api.deps import (
 from service.api.documents import validated_items
 from service.api.page_sizes import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from service.api.problems import ProblemError, problem_responses
-from service.api.routes.jobs import PRINTABLE
+from service.api.routes.jobs import PRINTABLE, IdempotencyKey
 from service.api.study_documents import observed_items, predicted_item, study_document
 from service.api.study_schemas import (
     AddedObservations,
@@ -47,7 +48,8 @@ from service.api.study_schemas import (
 from service.inference.limits import check_space
 from service.inference.pipeline import parse_valid
 from service.inference.registry import EnsembleRegistry
-from service.storage import NewObservation, NotFoundError, Store, StoredStudy
+from service.storage import NewObservation, NotFoundError, Store, StoredStudy, SuggestionKey
+from service.storage.validation import to_json
 from service.studies.definitions import check_imported_sources, resolve_sources, resolve_space
 from service.studies.fits import Fit, StudyFitError, StudyFits, StudyState, describe
 from service.studies.suggesting import suggest_reserved
@@ -77,8 +79,7 @@ CREATED = problem_responses(*BODY_PROBLEMS, 409) | {200: {"model": StudyDocument
     "/studies",
     status_code=201,
     response_model=StudyDocument,
-    responses=problem_responses(*BODY_PROBLEMS, 409)
-    | {200: {"model": StudyDocument, "description": "The study exists"}},
+    responses=CREATED,
 )
 async def create_study(
     body: StudyRequest,
@@ -101,8 +102,7 @@ async def create_study(
     "/studies/import",
     status_code=201,
     response_model=StudyDocument,
-    responses=problem_responses(*BODY_PROBLEMS, 409)
-    | {200: {"model": StudyDocument, "description": "The study exists"}},
+    responses=CREATED,
 )
 async def import_exported_study(
     body: StudyImport,
@@ -281,7 +281,7 @@ async def predict_by_study(
     )
 
 
-@answer_router.post("/studies/{id}/suggestions", responses=problem_responses(404, *BODY_PROBLEMS))
+@answer_router.post("/studies/{id}/suggestions", responses=problem_responses(404, 409, *BODY_PROBLEMS))
 async def suggest_architectures(
     id: StudyId,  # noqa: A002
     body: SuggestionRequest,
@@ -292,19 +292,22 @@ async def suggest_architectures(
     caller: CallerDep,
     requester: RequesterDep,
     wait: WaitDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> StudySuggestions:
     """Suggest architectures to train next: promising and informative ones that are not observed.
 
     With `reserve`, they are suggested to nobody else for a day: several workers of one search never receive the same.
+    For a day, a repeated request with the same `Idempotency-Key` and body suggests the same ones, with new predictions.
     """
     candidates = body.candidates
     check_number(len(candidates or ()), settings.max_job_architectures, "candidates")
     study = await _visible_study(store, id, caller)
     state, fit = await _latest(request, study, wait)
     pool = None if candidates is None else await asyncio.to_thread(_parse_candidates, candidates, fit.space)
+    key = None if idempotency_key is None else SuggestionKey(idempotency_key, _hash(body))
     with _existing(id):
         suggestions = await context.run(
-            requester, suggest_reserved, store, study.id, fit, body.number, pool, body.seed, body.reserve
+            requester, suggest_reserved, store, study.id, fit, body.number, pool, body.seed, body.reserve, key
         )
     return StudySuggestions(
         observations=fit.predictor.num_observations,
@@ -406,6 +409,10 @@ def _new_observations(observations: Sequence[Observation], space: SearchSpace[An
     return [
         NewObservation(each.id, each.architecture.fingerprint, each.value, each.to_json(space)) for each in observations
     ]
+
+
+def _hash(body: SuggestionRequest) -> str:
+    return hashlib.sha256(to_json(body.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
 def _maximizes(study: StoredStudy) -> bool:

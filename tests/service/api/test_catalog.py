@@ -105,6 +105,8 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
         "requests_per_minute": None,
         "max_active_jobs": fields["max_active_jobs"].default,
         "queue_share": 1.0,
+        "max_studies": fields["max_studies"].default,
+        "max_study_observations": fields["max_study_observations"].default,
     }
     sample_size, page_size = limits["max_sample_size"], limits["max_page_size"]
     assert client.get(f"/v1/jobs?limit={page_size}").status_code == 200

@@ -454,6 +454,54 @@ def test_suggestions_without_reservation_are_repeatable(client: httpx.Client, fi
     assert {"score", "percentile", "value", "interval"} <= first["suggestions"][0].keys()
 
 
+def test_a_repeated_request_has_the_same_suggestions(client: httpx.Client, place: str) -> None:
+    candidates = sample(30)
+
+    def post(key: str, **body: Any) -> httpx.Response:
+        body = {"number": 10, "candidates": candidates, **body}
+        return client.post(f"{place}/suggestions", json=body, headers=WAIT | {"Idempotency-Key": key})
+
+    def architectures(answer: Any) -> list[Any]:
+        return [item["architecture"] for item in answer["suggestions"]]
+
+    first = post("first").json()
+    assert post("first").json() == first
+    observe(client, place, [{"architecture": each, "value": i / 20} for i, each in enumerate(architectures(first))])
+    again = post("first").json()
+    assert architectures(again) == architectures(first)
+    assert (first["observations"], again["observations"]) == (0, 10)
+    assert [item["score"] for item in again["suggestions"]] != [item["score"] for item in first["suggestions"]]
+    rest = [post(key).json() for key in ("second", "second", "third", "fourth")]
+    assert rest[0] == rest[1]
+    assert [len(architectures(answer)) for answer in rest] == [10, 10, 10, 0]
+    suggested = [json.dumps(each) for answer in (first, rest[0], rest[2]) for each in architectures(answer)]
+    assert sorted(suggested) == sorted(map(json.dumps, candidates))
+    for body in ({"number": 9}, {"seed": 1}, {"candidates": candidates[1:]}, {"candidates": None}):
+        assert_refused(post("first", **body), 409, "Idempotency-Key")
+    assert_refused(post("k" * 201), 422, "idempotency-key")
+    other = create(client)
+    assert len(client.post(f"{other}/suggestions", json={}, headers={"Idempotency-Key": "first"}).json()["suggestions"])
+    client.delete(other)
+
+
+def test_attempts_at_once_have_the_same_suggestions(url: str, client: httpx.Client, place: str) -> None:
+    observe(client, place, observations(25))
+    candidates = sample(40, seed=6)
+
+    def post(_: int) -> Any:
+        with as_user(url, "me") as worker:
+            headers = WAIT | {"Idempotency-Key": "once"}
+            body = {"number": 5, "candidates": candidates}
+            return worker.post(f"{place}/suggestions", json=body, headers=headers).json()["suggestions"]
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(post, range(4))
+    assert len(first) == 5
+    assert others == [first] * 3
+    free = suggest(client, place, number=40, candidates=candidates)["suggestions"]
+    assert len(free) == 40 - 5  # nothing else was reserved
+
+
 def test_workers_receive_different_suggestions(client: httpx.Client, url: str, place: str) -> None:
     observe(client, place, observations(25))
     candidates = sample(40, seed=6)

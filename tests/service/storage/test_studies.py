@@ -1,6 +1,7 @@
 """Studies in the store, on both databases."""
 
 import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from common.errors import InputError
-from service.storage import NewObservation, NotFoundError, Store, StoredStudy, StudyExistsError
+from service.storage import (
+    IdempotencyError,
+    NewObservation,
+    NotFoundError,
+    Store,
+    StoredStudy,
+    StudyExistsError,
+    SuggestionKey,
+)
 from service.storage.studies import CHUNK_SIZE, NUM_BEST
 from service.storage.tables import Base
 from tests.service.storage.conftest import Clock
@@ -172,21 +181,68 @@ def test_summary_without_observations(store: Store, study: StoredStudy) -> None:
 
 def test_reservations(store: Store, study: StoredStudy, clock: Clock) -> None:
     store.studies.observe(study.id, [observation(0)])
-    architectures = {f"f{i}": {"name": f"f{i}"} for i in range(3)}
-    assert store.studies.reserve(study.id, architectures, DAY) == {"f1", "f2"}
-    assert store.studies.reserve(study.id, architectures, DAY) == set()
+    architectures = {f"f{i}": {"name": f"f{i}"} for i in (2, 0, 1)}
+    assert store.studies.reserve(study.id, architectures, DAY) is None
+    assert store.studies.reserve(study.id, architectures, DAY, partly=True) == [{"name": "f2"}, {"name": "f1"}]
+    assert store.studies.reserve(study.id, architectures, DAY, partly=True) == []
     store.studies.observe(study.id, [observation(1)])
     assert [document["name"] for document in store.studies.reserved(study.id)] == ["f2"]
     clock.jump(hours=23)
-    assert store.studies.reserve(study.id, architectures, DAY) == set()
+    assert store.studies.reserve(study.id, architectures, DAY, partly=True) == []
     clock.jump(hours=1)
     assert not store.studies.reserved(study.id)
-    assert store.studies.reserve(study.id, architectures, DAY) == {"f2"}
+    assert store.studies.reserve(study.id, {"f2": {"name": "f2"}}, DAY) == [{"name": "f2"}]
+
+
+def test_a_repeated_request_reserves_nothing(store: Store, study: StoredStudy, clock: Clock) -> None:
+    key = SuggestionKey("k", "body")
+    first = {"f2": {"name": "f2"}, "f1": {"name": "f1"}}
+    second: dict[str, dict[str, Any]] = {"f3": {}}
+    assert store.studies.suggested(study.id, key) is None
+    reserved = store.studies.reserve(study.id, first, DAY, key)
+    assert reserved == list(first.values())
+    store.studies.observe(study.id, [observation(1)])
+    assert store.studies.reserve(study.id, second, DAY, key) == reserved == store.studies.suggested(study.id, key)
+    assert store.studies.reserved(study.id) == [{"name": "f2"}]
+    with pytest.raises(IdempotencyError, match="Idempotency-Key: got 'k'"):
+        store.studies.reserve(study.id, second, DAY, SuggestionKey("k", "another body"))
+    with pytest.raises(IdempotencyError, match="Idempotency-Key: got 'k'"):
+        store.studies.suggested(study.id, SuggestionKey("k", "another body"))
+    other, _ = store.studies.create("me", {**DEFINITION, "name": "t"})
+    assert store.studies.suggested(other.id, key) is None
+    assert store.studies.reserve(other.id, second, DAY, SuggestionKey("k", "another body")) == [{}]
+    clock.jump(hours=24)
+    assert store.studies.suggested(study.id, key) is None
+    assert store.studies.reserve(study.id, second, DAY, SuggestionKey("k", "another body")) == [{}]
+
+
+def test_a_request_without_suggestions_is_repeated(store: Store, study: StoredStudy) -> None:
+    key = SuggestionKey("k", "body")
+    assert store.studies.reserve(study.id, {}, DAY, key) == []
+    assert store.studies.reserve(study.id, {"f1": {}}, DAY, key) == []
+
+
+def test_a_refused_reservation_does_not_take_the_key(store: Store, study: StoredStudy) -> None:
+    key = SuggestionKey("k", "body")
+    store.studies.observe(study.id, [observation(1)])
+    assert store.studies.reserve(study.id, {"f1": {}, "f2": {}}, DAY, key) is None
+    assert store.studies.reserve(study.id, {"f2": {}}, DAY, key) == [{}]
+
+
+def test_attempts_at_once_reserve_once(store: Store, study: StoredStudy) -> None:
+    def reserve(i: int) -> Sequence[Any] | None:
+        return store.studies.reserve(study.id, {f"f{i}": {"name": i}}, DAY, SuggestionKey("k", "body"))
+
+    with ThreadPoolExecutor(4) as pool:
+        reserved = list(pool.map(reserve, range(12)))
+    assert reserved == [store.studies.reserved(study.id)] * 12
+    assert len(store.studies.reserved(study.id)) == 1
 
 
 def test_workers_never_reserve_the_same(store: Store, study: StoredStudy) -> None:
-    def reserve(first: int) -> set[str]:
-        return store.studies.reserve(study.id, {f"f{i}": {} for i in range(first, first + 10)}, DAY)
+    def reserve(first: int) -> list[Any]:
+        architectures: dict[str, Any] = {f"f{i}": {"name": i} for i in range(first, first + 10)}
+        return [document["name"] for document in store.studies.reserve(study.id, architectures, DAY, partly=True) or ()]
 
     with ThreadPoolExecutor(4) as pool:
         reserved = list(pool.map(reserve, range(0, 40, 2)))
@@ -196,7 +252,7 @@ def test_workers_never_reserve_the_same(store: Store, study: StoredStudy) -> Non
 def test_a_deleted_study(store: Store, study: StoredStudy) -> None:
     kept, _ = store.studies.create("me", {**DEFINITION, "name": "t"}, observations(2))
     store.studies.observe(study.id, observations(2))
-    store.studies.reserve(study.id, {"f9": {}}, DAY)
+    store.studies.reserve(study.id, {"f9": {}}, DAY, SuggestionKey("k", "body"))
     assert store.studies.counts() == (2, 4)
     store.studies.delete(study.id)
     store.studies.delete(study.id)
@@ -208,6 +264,7 @@ def test_a_deleted_study(store: Store, study: StoredStudy) -> None:
         lambda: store.studies.summarize(study.id, True),
         lambda: store.studies.reserve(study.id, {"f9": {}}, DAY),
         lambda: store.studies.reserved(study.id),
+        lambda: store.studies.suggested(study.id, SuggestionKey("k", "body")),
         lambda: store.studies.remove(study.id, observation(0).id),
     ):
         with pytest.raises(NotFoundError):

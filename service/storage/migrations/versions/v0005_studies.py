@@ -1,4 +1,4 @@
-"""Studies, their observations, and reservations of suggestions."""
+"""Studies, their observations, and suggestions with their reservations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add three tables."""
+    """Add four tables."""
     op.create_table(
         "studies",
         sa.Column("number", NUMBER, nullable=False),
@@ -48,4 +48,14 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["study"], ["studies.number"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("study", "fingerprint"),
+    )
+    op.create_table(
+        "suggestions",
+        sa.Column("study", NUMBER, nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=False),
+        sa.Column("body_hash", sa.Text(), nullable=False),
+        sa.Column("architectures", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["study"], ["studies.number"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("study", "idempotency_key"),
     )
