@@ -102,7 +102,7 @@ class StudyPredictor:
         y = definition.metric.sign * self.training_set.values
         X = feature_matrix(space, self.sources, trained)
         self.reference = reference_matrix(space, self.sources)
-        self.model = Transfer(len(self.sources), seed).fit(X, y, self.reference)
+        self.model = Transfer(len(self.sources), seed, self.reference).fit(X, y)
         self._sample = np.sort(self.model.predict(self.reference))
         enough = len(y) >= MIN_ROWS
         self._calibration = Calibration.fit(self.model.held_out_, y) if enough else None

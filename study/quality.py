@@ -107,7 +107,7 @@ def estimate_quality(
         if predictor is not None and size == len(y):
             model = predictor.model
         else:
-            model = Transfer(len(sources), seed).fit(X[:size], y[:size], reference)
+            model = Transfer(len(sources), seed, reference).fit(X[:size], y[:size])
         points.append(_point(size, X, y, strata, len(sources), model))
     last = points[-1]
     return Quality(

@@ -87,10 +87,10 @@ def _measure(method: Method, X: Array, y: Array, num_sources: int, draw: int) ->
     rng = np.random.default_rng(draw)
     order = rng.permutation(len(y))
     first, more, test = np.split(order, [NUM_CANDIDATES, 2 * NUM_CANDIDATES])
-    scores = Transfer(num_sources).fit(X[:0], y[:0]).predict(X[first])
+    scores = Transfer(num_sources, reference=X[first]).fit(X[:0], y[:0]).predict(X[first])
     task = Round(scores, X[first], X[:0], y[:0], FIRST_STD, num_sources, rng)
     trained = first[method(task, ROUND)]
-    model = Transfer(num_sources).fit(X[trained], y[trained])
+    model = Transfer(num_sources, reference=X[first]).fit(X[trained], y[trained])
     normal = norm.ppf((rankdata(y[trained]) - 0.5) / ROUND)
     pool = np.setdiff1d(np.concatenate([first, more]), trained)
     std = float(np.std(normal - model.held_out_))

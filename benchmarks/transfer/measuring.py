@@ -45,12 +45,12 @@ def measure(folder: Path, cache: Path, dataset: str, draw: int, size: int) -> di
     test, pool = tables.split(draw)
     train = pool[:size]
     reference = X[np.random.default_rng(draw).permutation(len(X))[:NUM_REFERENCE]]
-    predicted = {"transfer": Transfer(num_sources).fit(X[train], y[train], reference).predict(X[test])}
+    predicted = {"transfer": Transfer(num_sources, reference=reference).fit(X[train], y[train]).predict(X[test])}
     if not size:
         predicted["sources alone"] = X[test, :num_sources].mean(axis=1)
     else:
         structure = X[:, num_sources:]
-        alone = Transfer().fit(structure[train], y[train], reference[:, num_sources:])
+        alone = Transfer(reference=reference[:, num_sources:]).fit(structure[train], y[train])
         predicted["without sources"] = alone.predict(structure[test])
         if size >= MIN_COMPARED:
             trees = unfitted_ranker(SOURCE, dataset).fit(structure[train], y[train])

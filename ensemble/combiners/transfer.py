@@ -27,7 +27,8 @@ class Transfer(Combiner):
     Args:
         num_sources: number J of sources; their scores are the first columns, structure and costs the others.
         random_state: seed.
-        reference: default of the argument of `fit`.
+        reference: (r, J + d), rows of random architectures without a label, which show the distribution of the columns;
+            the training rows by default. With few training rows they improve the order much.
 
     Attributes:
         process_: the Gaussian process.
@@ -49,32 +50,29 @@ class Transfer(Combiner):
         self.random_state = random_state
         self.reference = reference
 
-    def fit(self, X: Array, y: Array, reference: Array | None = None) -> Self:
+    def fit(self, X: Array, y: Array) -> Self:
         """Fit to n ≥ 0 rows.
 
         Args:
             X: (n, J + d), scores of the sources, then structure and costs.
             y: (n,), larger for better architectures, in any unit.
-            reference: (r, J + d), rows of random architectures without a label, which show the distribution of the
-                columns; the training rows by default. With few training rows it improves the order much.
         """
         X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
         if len(X) >= 2:
             X, y = self._check_fit_input(X, y)
         self._check_missing(X)
-        reference = self.reference if reference is None else reference
         self.n_features_in_ = X.shape[1]
         self.process_ = TransferProcess(self.num_sources, self.random_state)
         self.trees_, self.tree_weight_ = None, np.array(0.0)
         if len(y) < 2 or (y == y[0]).all():
-            self.process_.fit(X[:0], y[:0], X if reference is None else reference)
+            self.process_.fit(X[:0], y[:0], X if self.reference is None else self.reference)
             self.held_out_ = self.process_.source_means(X)
             return self
         target = ranks_and_accuracies(y, ACCURACY_WEIGHT)
         ordered = np.sort(target)
         # Labels in another unit differ in the last bits, on which a split of the trees may depend.
         target = np.round((target - ordered.mean()) / ordered.std(), 9)
-        self.process_.fit(X, target, reference)
+        self.process_.fit(X, target, self.reference)
         self.trees_ = self._unfitted_trees().fit(X, target)
         self.tree_weight_ = np.array(0.5 * len(y) / (len(y) + HALF_WEIGHT_ROWS))
         self.held_out_ = self._mean(self.process_.held_out_, self.trees_.oob_prediction_)

@@ -26,7 +26,7 @@ from search import SearchDomain, TableDomain
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 NUM_CANDIDATES, SPLIT_SEED = 5000, 0
-MAX_MUTATIONS = 200
+MAX_CROSSOVERS = 200
 SOURCE = "rank_trees"
 SKELETONS = "gcn-nas"
 """Name of the table of the 593 architectures of `gcn-nas`."""
@@ -87,7 +87,7 @@ class Candidates:
 
 
 class SubsetDomain:
-    """Some architectures of a space: mutations of the space, drawn until one of them is found.
+    """Some architectures of a space, with the mutations and crossovers that lead to one of them.
 
     Args:
         space: search space.
@@ -97,6 +97,7 @@ class SubsetDomain:
     def __init__(self, space: SearchSpace[Any], architectures: Sequence[Architecture]) -> None:
         self.space, self.architectures = space, architectures
         self._members = set(architectures)
+        self._neighbors: dict[Architecture, list[Architecture]] = {}
 
     def check_editable(self) -> None:
         """Raise `CapabilityError` if the space has no mutations."""
@@ -111,24 +112,27 @@ class SubsetDomain:
         return self.architectures[int(rng.integers(len(self.architectures)))]
 
     def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
-        """Return a random mutation among the architectures; a random one of them after `MAX_MUTATIONS` others."""
-        for _ in range(MAX_MUTATIONS):
-            mutant: Architecture = require(self.space, EditableSpace).mutate(arch, rng)
-            if mutant in self._members:
-                return mutant
-        return self.sample(rng)
+        """Return a random neighbor among the architectures; a random one of them if there is none."""
+        neighbors = self._known_neighbors(arch)
+        return neighbors[int(rng.integers(len(neighbors)))] if neighbors else self.sample(rng)
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         """Iterate over the neighbors among the architectures."""
-        return (other for other in require(self.space, EditableSpace).neighbors(arch) if other in self._members)
+        return iter(self._known_neighbors(arch))
 
     def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
         """Return a random crossover among the architectures; the first parent if none is found."""
-        for _ in range(MAX_MUTATIONS):
+        for _ in range(MAX_CROSSOVERS):
             child: Architecture = require(self.space, EditableSpace).crossover(first, second, rng)
             if child in self._members:
                 return child
         return first
+
+    def _known_neighbors(self, arch: Architecture) -> list[Architecture]:
+        if arch not in self._neighbors:
+            neighbors = require(self.space, EditableSpace).neighbors(arch)
+            self._neighbors[arch] = [other for other in neighbors if other in self._members]
+        return self._neighbors[arch]
 
 
 def graph_candidates(folder: Path, dataset: str, cache: Path) -> Candidates:

@@ -47,8 +47,8 @@ def study(candidates: Candidates, rng: np.random.Generator, with_sources: bool) 
     reference = X[rng.permutation(len(X))[:NUM_REFERENCE]]
     order: list[int] = []
     for start, end in zip((0, *REFITS), (*REFITS, BUDGET), strict=True):
-        model = Transfer(sources.shape[1], random_state=int(rng.integers(2**31)))
-        scores = model.fit(X[order], candidates.accuracy[order], reference).predict(X)
+        model = Transfer(sources.shape[1], int(rng.integers(2**31)), reference)
+        scores = model.fit(X[order], candidates.accuracy[order]).predict(X)
         scores[order] = -np.inf
         order += sort_descending(scores, rng)[: end - start].tolist()
     return np.array(order)

@@ -36,7 +36,7 @@ def rho(a: Array, b: Array) -> float:
 
 def fitted(size: int, **arguments: Any) -> Transfer:
     X, y = table(size, **arguments)
-    return Transfer(NUM_SOURCES).fit(X, y, REFERENCE)
+    return Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 19, 20, 200])
@@ -44,8 +44,8 @@ class TestAnySize:
     def test_order_of_rows_does_not_matter(self, size: int) -> None:
         X, y = table(size)
         order = np.random.default_rng(3).permutation(size)
-        one = Transfer(NUM_SOURCES).fit(X, y, REFERENCE)
-        other = Transfer(NUM_SOURCES).fit(X[order], y[order], REFERENCE[::-1])
+        one = Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y)
+        other = Transfer(NUM_SOURCES, reference=REFERENCE[::-1]).fit(X[order], y[order])
         np.testing.assert_array_equal(one.predict(TEST[0]), other.predict(TEST[0]))
         np.testing.assert_array_equal(one.held_out_[order], other.held_out_)
 
@@ -68,7 +68,7 @@ class TestAnySize:
 
     def test_without_sources(self, size: int) -> None:
         X, y = table(size)
-        model = Transfer().fit(X[:, NUM_SOURCES:], y, REFERENCE[:, NUM_SOURCES:])
+        model = Transfer(reference=REFERENCE[:, NUM_SOURCES:]).fit(X[:, NUM_SOURCES:], y)
         scores = model.predict(TEST[0][:, NUM_SOURCES:])
         assert np.isfinite(scores).all()
         assert size >= 2 or not scores.any()
@@ -89,8 +89,10 @@ def test_sources_help_where_rows_are_few() -> None:
     gains = []
     for seed in range(3):
         X, y = table(6, seed + 10)
-        alone = Transfer().fit(X[:, NUM_SOURCES:], y, REFERENCE[:, NUM_SOURCES:]).predict(TEST[0][:, NUM_SOURCES:])
-        scores = Transfer(NUM_SOURCES).fit(X, y, REFERENCE).predict(TEST[0])
+        alone = (
+            Transfer(reference=REFERENCE[:, NUM_SOURCES:]).fit(X[:, NUM_SOURCES:], y).predict(TEST[0][:, NUM_SOURCES:])
+        )
+        scores = Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y).predict(TEST[0])
         gains.append(rho(scores, TEST[1]) - rho(alone, TEST[1]))
     assert np.mean(gains) > 0.05
 
@@ -103,8 +105,8 @@ def test_sources_of_noise_hurt_little_with_100_rows() -> None:
         np.column_stack([part, rows[:, NUM_SOURCES:]])
         for part, rows in zip(parts, (X, REFERENCE, TEST[0]), strict=True)
     )
-    alone = Transfer().fit(train[:, 5:], y, reference[:, 5:]).predict(test[:, 5:])
-    assert rho(Transfer(5).fit(train, y, reference).predict(test), TEST[1]) > rho(alone, TEST[1]) - 0.05
+    alone = Transfer(reference=reference[:, 5:]).fit(train[:, 5:], y).predict(test[:, 5:])
+    assert rho(Transfer(5, reference=reference).fit(train, y).predict(test), TEST[1]) > rho(alone, TEST[1]) - 0.05
 
 
 @pytest.mark.parametrize("size", [50, 400])
@@ -113,33 +115,35 @@ def test_held_out_scores_know_nothing_of_random_labels(size: int) -> None:
     correlations = []
     for seed in range(4):
         y = np.random.default_rng(seed).normal(size=size)
-        correlations.append(rho(Transfer(NUM_SOURCES).fit(X, y, REFERENCE).held_out_, y))
+        correlations.append(rho(Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y).held_out_, y))
     assert np.mean(correlations) < 2 / np.sqrt(size)
 
 
 def test_held_out_scores_have_the_quality_of_predictions() -> None:
     X, y = table(200)
-    model = Transfer(NUM_SOURCES).fit(X, y, REFERENCE)
+    model = Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y)
     assert rho(model.held_out_, y) == pytest.approx(rho(model.predict(TEST[0]), TEST[1]), abs=0.05)
     assert model.held_out_.std() == pytest.approx(model.predict(TEST[0]).std(), rel=0.2)
 
 
 def test_constant_labels_leave_the_sources() -> None:
     X, _ = table(30)
-    model = Transfer(NUM_SOURCES).fit(X, np.full(30, 0.5), REFERENCE)
+    model = Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, np.full(30, 0.5))
     np.testing.assert_array_equal(model.predict(TEST[0]), fitted(0).predict(TEST[0]))
 
 
 def test_ties_and_duplicates() -> None:
     X, y = table(40)
     X, y = np.concatenate([X, X]), np.round(np.concatenate([y, y]))
-    scores = Transfer(NUM_SOURCES).fit(X, y, REFERENCE).predict(X)
+    scores = Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y).predict(X)
     np.testing.assert_array_equal(scores[:40], scores[40:])
 
 
 def test_unit_of_the_labels_does_not_matter() -> None:
     X, y = table(60)
-    one, other = (Transfer(NUM_SOURCES).fit(X, labels, REFERENCE).predict(TEST[0]) for labels in (y, 1024 * y))
+    one, other = (
+        Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, labels).predict(TEST[0]) for labels in (y, 1024 * y)
+    )
     np.testing.assert_array_equal(one, other)
 
 
@@ -147,7 +151,7 @@ def test_missing_score_is_refused() -> None:
     X, y = table(10)
     X[3, 1] = np.nan
     with pytest.raises(InputError, match=r"X\[3, 1\]"):
-        Transfer(NUM_SOURCES).fit(X, y, REFERENCE)
+        Transfer(NUM_SOURCES, reference=REFERENCE).fit(X, y)
 
 
 def test_similar_sources_share_a_weight() -> None:
