@@ -133,7 +133,7 @@ def with_absent_fields(document: dict[str, Any]) -> dict[str, Any]:
     """Add the fields that the documents of that version did not have, as null."""
     mutations = document["suggested_mutations"]
     absent = None if mutations is None else [{**mutation, "architecture": None} for mutation in mutations]
-    return {**document, "stratum": None, "suggested_mutations": absent}
+    return {**document, "stratum": None, "ranking_score": None, "suggested_mutations": absent}
 
 
 def test_documents_have_the_names_of_the_schemas() -> None:
