@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
-from archrank_client.errors import ArchrankError, UnexpectedResponseError
+from archrank_client.errors import ArchrankError
 from archrank_client.schemas import Architecture, Prediction, Scores, Validation
 from archrank_client.study_schemas import StudyPrediction
 
@@ -91,8 +91,7 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
 def _sort_key(result: Prediction) -> float:
     """Accuracy, or the ranking score of an ensemble without accuracies."""
     key = result.ranking_score if result.accuracy is None else result.accuracy
-    if key is None:
-        raise UnexpectedResponseError("a prediction has neither accuracy nor ranking_score")
+    assert key is not None  # one with neither is refused
     return key
 
 

@@ -5,9 +5,9 @@ is refused, as is a fraction outside [0, 1]. `docs/openapi.json` of archrank des
 """
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, RootModel
+from pydantic import BaseModel, ConfigDict, FailFast, Field, RootModel, model_validator
 
 Item = TypeVar("Item")
 Element = TypeVar("Element")
@@ -223,6 +223,12 @@ class Prediction(Document):
     cached: bool = False
     warnings: FailFastList[str] = []
     rank: int | None = None
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.accuracy is None and self.ranking_score is None:
+            raise ValueError("a prediction has neither accuracy nor ranking_score")
+        return self
 
 
 class Validation(Document):
