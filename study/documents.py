@@ -1,6 +1,7 @@
 """JSON documents of a study: its state, and its export."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from common.errors import InputError
@@ -66,10 +67,10 @@ def parse_definition(data: Any, place: str = "study") -> StudyDefinition:
             StudyMetric(**metric),
             tuple(fields["sources"]),
         )
-        _space(definition)
+        space = _space(definition)
     except InputError as error:
         raise error.within(place) from error
-    return definition
+    return replace(definition, settings=space.settings)  # those that are not given have their defaults
 
 
 def state_document(
@@ -100,7 +101,7 @@ def state_document(
         "observations": {
             "total": training_set.num_observations,
             "trained": trained,
-            "failed": training_set.num_failures,
+            "failed": len(training_set.failed),
             "architectures": trained + len(training_set.failed),
         },
         "fitted": predictor and {"observations": predictor.num_observations, "trained": predictor.num_trained},
