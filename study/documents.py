@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from common.errors import InputError
+from ensemble.combiners.transfer import MIN_ROWS
 from models import Architecture, SearchSpace, get_space
 from study.definition import StudyDefinition, StudyMetric
 from study.observation import Observation
 from study.parsing import parse_observations
-from study.predictor import StudyPrediction, StudyPredictor
+from study.predictor import StudyPrediction, StudyPredictor, few_rows_note
 from study.quality import Quality, quality_notes
 from study.training_set import TrainingSet
 
@@ -93,7 +94,8 @@ def state_document(
     """
     training_set = TrainingSet.from_observations(observations)
     trained = len(training_set.architectures)
-    notes = [*(predictor.notes if predictor else ()), *(quality_notes(quality) if quality else ())]
+    notes = [few_rows_note(trained)] if predictor is None and trained < MIN_ROWS else []
+    notes += [*(predictor.notes if predictor else ()), *(quality_notes(quality) if quality else ())]
     best = training_set.best(NUM_BEST, definition.metric.sign)
     return {
         **extra,

@@ -8,6 +8,7 @@ import pytest
 
 from common.errors import InputError
 from study import Observation, StudyPredictor, estimate_quality, export_study, import_study, state_document
+from study.predictor import few_rows_note
 from tests.study.conftest import SPACE, definition, observations
 
 
@@ -77,7 +78,7 @@ def test_state_counts_and_lists_the_best() -> None:
     again = [replace(rows[0], value=0.0), *(Observation(architecture, None) for architecture in failed)]
     state = state_document(definition(), SPACE, rows + again, id="x")
     assert state["observations"] == {"total": 15, "trained": 12, "failed": 1, "architectures": 13}
-    assert (state["fitted"], state["quality"], state["notes"], state["id"]) == (None, None, [], "x")
+    assert (state["fitted"], state["quality"], state["notes"], state["id"]) == (None, None, [few_rows_note(12)], "x")
     values = [item["value"] for item in state["best"]]
     assert len(values) == 10
     assert values == sorted(values, reverse=True)
