@@ -1,6 +1,5 @@
 """Definition of a study: search space, task, metric and sources."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ Unit = Literal["fraction", "percent", "number"]
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "fraction": (0.0, 1.0),
     "percent": (0.0, 100.0),
-    "number": (-math.inf, math.inf),
+    "number": (-1e100, 1e100),  # squares of values and their sums are finite
 }
 """Lowest and highest value of a metric by its unit."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -40,7 +39,7 @@ class StudyMetric:
     Attributes:
         name: name for users, e.g. `accuracy`.
         direction: `maximize` or `minimize`.
-        unit: `fraction` (0 to 1), `percent` (0 to 100) or `number` (any finite value).
+        unit: `fraction` (0 to 1), `percent` (0 to 100) or `number` (−1e100 to 1e100).
     """
 
     name: str = "accuracy"
@@ -51,8 +50,8 @@ class StudyMetric:
         check_text("metric.name", self.name)
         if self.direction not in get_args(Direction):
             raise InputError("metric.direction", self.direction, "one of " + ", ".join(get_args(Direction)))
-        if self.unit not in BOUNDS:
-            raise InputError("metric.unit", self.unit, "one of " + ", ".join(BOUNDS))
+        if self.unit not in get_args(Unit):
+            raise InputError("metric.unit", self.unit, "one of " + ", ".join(get_args(Unit)))
 
     @property
     def sign(self) -> float:

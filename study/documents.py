@@ -1,14 +1,16 @@
 """JSON documents of a study: its state, and its export."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from common.errors import InputError
+from ensemble.combiners.transfer import MIN_ROWS
 from models import Architecture, SearchSpace, get_space
 from study.definition import StudyDefinition, StudyMetric
 from study.observation import Observation
 from study.parsing import parse_observations
-from study.predictor import StudyPrediction, StudyPredictor
+from study.predictor import StudyPrediction, StudyPredictor, few_rows_note
 from study.quality import Quality, quality_notes
 from study.training_set import TrainingSet
 
@@ -66,10 +68,10 @@ def parse_definition(data: Any, place: str = "study") -> StudyDefinition:
             StudyMetric(**metric),
             tuple(fields["sources"]),
         )
-        _space(definition)
+        space = _space(definition)
     except InputError as error:
         raise error.within(place) from error
-    return definition
+    return replace(definition, settings=space.settings)  # those that are not given have their defaults
 
 
 def state_document(
@@ -92,7 +94,8 @@ def state_document(
     """
     training_set = TrainingSet.from_observations(observations)
     trained = len(training_set.architectures)
-    notes = [*(predictor.notes if predictor else ()), *(quality_notes(quality) if quality else ())]
+    notes = [few_rows_note(trained)] if predictor is None and trained < MIN_ROWS else []
+    notes += [*(predictor.notes if predictor else ()), *(quality_notes(quality) if quality else ())]
     best = training_set.best(NUM_BEST, definition.metric.sign)
     return {
         **extra,
@@ -100,7 +103,7 @@ def state_document(
         "observations": {
             "total": training_set.num_observations,
             "trained": trained,
-            "failed": training_set.num_failures,
+            "failed": len(training_set.failed),
             "architectures": trained + len(training_set.failed),
         },
         "fitted": predictor and {"observations": predictor.num_observations, "trained": predictor.num_trained},

@@ -7,6 +7,7 @@ leaves an incomplete last line, which readers skip and the next writer removes.
 import json
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -40,8 +41,9 @@ class LocalStudy:
     """
 
     def __init__(self, folder: Path, definition: StudyDefinition, ensembles_dir: Path = ARTIFACTS) -> None:
-        self.folder, self.definition = folder, definition
+        self.folder = folder
         self.space: SearchSpace[Any] = get_space(definition.space, **definition.settings)
+        self.definition = replace(definition, settings=self.space.settings)
         self._ensembles_dir = ensembles_dir
         self._predictor: StudyPredictor | None = None
         self._quality: Quality | None = None
@@ -64,9 +66,9 @@ class LocalStudy:
         with study._lock():
             path = study.folder / DEFINITION
             if not path.exists():
-                write_atomically(path, (json.dumps(definition.to_json(), indent=1) + "\n").encode())
+                write_atomically(path, (json.dumps(study.definition.to_json(), indent=1) + "\n").encode())
         existing = cls.open(study.folder, ensembles_dir)
-        for field, value in definition.to_json().items():
+        for field, value in study.definition.to_json().items():
             if (found := existing.definition.to_json()[field]) != value:
                 raise InputError(field, value, f"{found!r}, as in the study in {folder}, or another folder")
         return existing

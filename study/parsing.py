@@ -10,12 +10,14 @@ from common.errors import InputError
 from common.files import parse_json, read_file
 from ensemble.data.benchmark import as_finite
 from models import Architecture, SearchSpace
-from study.definition import StudyMetric, check_text
+from study.definition import StudyMetric
 from study.observation import Observation
 
 FIELDS = ("architecture", "value", "error", "seconds", "epochs", "curve")
 """Fields of an observation; the first two are required."""
 MAX_ERROR_LENGTH = 2000
+LAYOUT = str.maketrans("\n\r\t", "   ")
+"""Characters of an error that are not printable but allowed, as in a traceback."""
 MAX_CURVE_LENGTH = 10_000
 MAX_EPOCHS = 2**31
 
@@ -61,7 +63,7 @@ def parse_observation(space: SearchSpace[Any], metric: StudyMetric, row: Any, pl
     if error is not None:
         if value is not None:
             raise InputError(f"{place}.error", error, "null for a training with a value")
-        check_text(f"{place}.error", error, max_length=MAX_ERROR_LENGTH)
+        _check_error(error, f"{place}.error")
     return Observation(
         _architecture(space, row["architecture"], f"{place}.architecture"),
         value,
@@ -98,6 +100,17 @@ def _architecture(space: SearchSpace[Any], data: Any, place: str) -> Architectur
             raise error.renamed(place + error.field.removeprefix("architecture"), InputError) from error
         raise error.within(place) from error
     return architecture
+
+
+def _check_error(value: Any, place: str) -> None:
+    if (
+        not isinstance(value, str)
+        or not 1 <= len(value) <= MAX_ERROR_LENGTH
+        or not value.translate(LAYOUT).isprintable()
+    ):
+        raise InputError(
+            place, value, f"a printable text of 1 to {MAX_ERROR_LENGTH} characters, line breaks and tabs included"
+        )
 
 
 def _seconds(value: Any, place: str) -> float | None:

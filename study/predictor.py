@@ -203,9 +203,7 @@ class StudyPredictor:
         elif np.ptp(self.training_set.values) == 0:
             notes.append(f"all {self.num_trained} trained architectures have the same value: there is no order")
         if self.num_trained < MIN_ROWS:
-            notes.append(
-                f"{_count(self.num_trained)}: scores and percentiles only, values and intervals from {MIN_ROWS} on"
-            )
+            notes.append(few_rows_note(self.num_trained))
         if failed and self._failures is None:
             notes.append(
                 f"{failed} of {failed + self.num_trained} observed architectures failed to train: too few have failed "
@@ -234,5 +232,7 @@ def reference_matrix(space: SearchSpace[Any], sources: Sequence[Source]) -> Arra
     return feature_matrix(space, sources, [space.sample(rng) for _ in range(SAMPLE_SIZE)])
 
 
-def _count(number: int) -> str:
-    return "1 trained architecture" if number == 1 else f"{number} trained architectures"
+def few_rows_note(num_trained: int) -> str:
+    """Return the note on fewer than `MIN_ROWS` trained architectures."""
+    count = "1 trained architecture" if num_trained == 1 else f"{num_trained} trained architectures"
+    return f"{count}: scores and percentiles only, values and intervals from {MIN_ROWS} on"

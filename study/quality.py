@@ -126,7 +126,7 @@ def quality_notes(quality: Quality) -> tuple[str, ...]:
     """Return the reasons not to trust a study yet: few trained architectures, or a baseline that it does not beat."""
     notes = []
     if quality.trained < MIN_ROWS:
-        notes.append(f"its quality is known from {quality.trained} trained architectures only, fewer than {MIN_ROWS}")
+        notes.append(f"its quality is known from fewer than {MIN_ROWS} trained architectures: {quality.trained}")
     baselines = {
         "the sources alone": quality.sources_spearman,
         f"the {quality.stratum_label} alone": quality.stratum_spearman,

@@ -17,14 +17,12 @@ class TrainingSet:
 
     Attributes:
         num_observations: number of different observations.
-        num_failures: number of those of failed trainings.
         architectures: the n architectures with at least one successful training.
         values: (n,), mean of their values, in the unit of the metric.
         failed: architectures all of whose trainings failed.
     """
 
     num_observations: int
-    num_failures: int
     architectures: tuple[Architecture, ...]
     values: NDArray[np.float64]
     failed: tuple[Architecture, ...]
@@ -41,8 +39,7 @@ class TrainingSet:
         observed = sorted(values, key=lambda architecture: architecture.fingerprint)
         trained = tuple(architecture for architecture in observed if values[architecture])
         means = np.array([np.mean(values[architecture]) for architecture in trained], dtype=np.float64)
-        failures = sum(observation.value is None for observation in unique.values())
-        return cls(len(unique), failures, trained, means, tuple(arch for arch in observed if not values[arch]))
+        return cls(len(unique), trained, means, tuple(arch for arch in observed if not values[arch]))
 
     def best(self, number: int, sign: float) -> list[tuple[Architecture, float]]:
         """Return the best trained architectures and their values, best first.

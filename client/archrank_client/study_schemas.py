@@ -17,7 +17,7 @@ class StudyMetric(Document):
     Attributes:
         name: name for users, e.g. `accuracy`.
         direction: `maximize` or `minimize`.
-        unit: `fraction` (0 to 1), `percent` (0 to 100) or `number` (any finite value).
+        unit: `fraction` (0 to 1), `percent` (0 to 100) or `number` (−1e100 to 1e100).
     """
 
     name: str

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ensemble.combiners.transfer import MIN_ROWS
 from models import Architecture, SearchSpace
 from service.api.schemas import Interval
 from service.api.study_schemas import (
@@ -18,6 +19,7 @@ from service.api.study_schemas import (
 from service.storage import StoredObservation, StoredStudy, StudySummary
 from service.studies.fits import Fit, StudyState
 from study import StudyPrediction
+from study.predictor import few_rows_note
 
 
 def study_document(
@@ -32,6 +34,9 @@ def study_document(
         with_curve: include the curve of the quality.
     """
     fit = None if state is None else state.fit.value
+    notes = state.notes() if state else []
+    if fit is None and summary.trained < MIN_ROWS:
+        notes.insert(0, few_rows_note(summary.trained))
     return StudyDocument(
         id=study.id,
         created_at=study.created_at,
@@ -42,7 +47,7 @@ def study_document(
         ),
         fitted=fit and FittedCounts(observations=fit.predictor.num_observations, trained=fit.predictor.num_trained),
         quality=_quality(state, with_curve),
-        notes=state.notes() if state else [],
+        notes=notes,
         best=[BestArchitecture(architecture=architecture, value=value) for architecture, value in summary.best],
     )
 

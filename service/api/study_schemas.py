@@ -43,7 +43,7 @@ class Metric(Request):
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] = "accuracy"
     direction: Direction = "maximize"
-    unit: Unit = Field("fraction", description="`fraction`: 0 to 1; `percent`: 0 to 100; `number`: any")
+    unit: Unit = Field("fraction", description="`fraction`: 0 to 1; `percent`: 0 to 100; `number`: −1e100 to 1e100")
 
 
 class StudyRequest(Request):

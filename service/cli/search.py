@@ -173,6 +173,11 @@ def search(
         typer.echo(json.dumps(result))
     else:
         Console().print(table)
+        if result.get("last_error"):
+            typer.echo(
+                f"{result['num_failed']} of {result['num_trials']} trainings failed, the last: {result['last_error']}",
+                err=True,
+            )
         for trial in result["best"][:1]:
             typer.echo(f"#{trial['trial']}: {json.dumps(trial['architecture'])}")
         written = [name for name in reversed(files) if (folder / name).exists()]

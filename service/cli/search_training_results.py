@@ -51,6 +51,7 @@ def write_results(
         "stratum_label": stratum_label(domain.space),
         "num_trials": len(rows),
         "num_failed": len(rows) - len(trained),
+        "last_error": next((row["error"] for row in reversed(rows) if row["value"] is None), None),
         "seconds": round(log.elapsed, 3),
         **state,
         "best": sorted(trained, key=lambda row: -metric.sign * row["value"])[:NUM_BEST],

@@ -55,7 +55,7 @@ def _definition(state: Document) -> Table:
     table.add_row("sources", escape(", ".join(state["sources"])) or "none")
     table.add_row(
         "observations",
-        f"{count['total']}; {count['trained']} trained architectures, {count['failed']} failed trainings",
+        f"{count['total']}; architectures: {count['trained']} trained, {count['failed']} failed",
     )
     return table
 

@@ -8,6 +8,7 @@ import pytest
 
 from common.errors import InputError
 from study import Observation, StudyPredictor, estimate_quality, export_study, import_study, state_document
+from study.predictor import few_rows_note
 from tests.study.conftest import SPACE, definition, observations
 
 
@@ -52,6 +53,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("study/settings", {"dataset": "x"}, "study.dataset: got 'x'; allowed: one of"),
         ("study/settings", [], "study.settings: got []; allowed: an object"),
         ("study/metric/unit", "x", "study.metric.unit: got 'x'; allowed: one of fraction, percent, number"),
+        ("study/metric/unit", ["x"], "study.metric.unit: got ['x']; allowed: one of fraction, percent, number"),
         ("study/sources", "x", "study.sources: got 'x'; allowed: a list of names of ensembles"),
         ("study/sources", [1], "study.sources[0]: got 1; allowed: a printable text"),
         ("observations/0/value", 101, "observations[0].value: got 101; allowed: 0 to 100, as the unit is percent"),
@@ -63,13 +65,20 @@ def test_malformed_documents(path: str, value: Any, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+def test_settings_that_are_not_given_have_their_defaults() -> None:
+    restored, space, _ = import_study(changed("study/settings", {"dataset": "cora"}))
+    assert restored.settings == space.settings == SPACE.settings
+    partial, space, _ = import_study(changed("study/settings", {}))
+    assert partial.settings == space.settings != {}
+
+
 def test_state_counts_and_lists_the_best() -> None:
     rows = observations(12)
     failed = [rows[1].architecture, observations(1, seed=9)[0].architecture]
     again = [replace(rows[0], value=0.0), *(Observation(architecture, None) for architecture in failed)]
     state = state_document(definition(), SPACE, rows + again, id="x")
-    assert state["observations"] == {"total": 15, "trained": 12, "failed": 2, "architectures": 13}
-    assert (state["fitted"], state["quality"], state["notes"], state["id"]) == (None, None, [], "x")
+    assert state["observations"] == {"total": 15, "trained": 12, "failed": 1, "architectures": 13}
+    assert (state["fitted"], state["quality"], state["notes"], state["id"]) == (None, None, [few_rows_note(12)], "x")
     values = [item["value"] for item in state["best"]]
     assert len(values) == 10
     assert values == sorted(values, reverse=True)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,13 @@ def test_processes_that_append_at_once_lose_nothing_when_one_is_killed(tmp_path:
     assert {item.id for item in study.observations()} == everything
     for line in (tmp_path / OBSERVATIONS).read_bytes().splitlines():
         json.loads(line)
+
+
+def test_settings_that_are_not_given_have_their_defaults(tmp_path: Path) -> None:
+    partial = LocalStudy.create(tmp_path, replace(definition(), settings={}))
+    assert partial.definition.settings == SPACE.settings
+    assert (
+        LocalStudy.create(tmp_path, definition()).definition
+        == partial.definition
+        == LocalStudy.open(tmp_path).definition
+    )

@@ -47,6 +47,7 @@ WRONG: list[tuple[Any, str]] = [
     ([GOOD | {"value": 10**400}], "observations[0].value: got "),
     ([GOOD | {"error": "x"}], "observations[0].error: got 'x'; allowed: null for a training with a value"),
     ([GOOD | {"value": None, "error": ""}], "observations[0].error: got ''; allowed: a printable text of 1 to 2000"),
+    ([GOOD | {"value": None, "error": "\x1b[0m"}], "observations[0].error: got '\\x1b[0m'; allowed: a printable text"),
     ([GOOD | {"value": None, "error": 5}], "observations[0].error: got 5; allowed: a printable text"),
     ([GOOD | {"seconds": -1}], "observations[0].seconds: got -1; allowed: a number of seconds from 0 on"),
     ([GOOD | {"epochs": 1.5}], "observations[0].epochs: got 1.5; allowed: a whole number from 0"),
@@ -62,15 +63,27 @@ def test_mistakes(rows: Any, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+def test_the_error_of_a_failed_training_is_a_traceback() -> None:
+    error = "Traceback (most recent call last):\n\tCUDA error: out of memory\r\n"
+    assert parse_observations(SPACE, METRIC, [GOOD | {"value": None, "error": error}])[0].error == error
+
+
 @pytest.mark.parametrize(
-    ("unit", "value", "valid"), [("percent", 93, True), ("percent", 101, False), ("number", -7, True)]
+    ("unit", "value", "valid"),
+    [
+        ("percent", 93, True),
+        ("percent", 101, False),
+        ("number", -7, True),
+        ("number", 1e100, True),
+        ("number", -1e101, False),
+    ],
 )
 def test_units(unit: Any, value: float, valid: bool) -> None:
     metric = StudyMetric("loss", "minimize", unit)
     if valid:
         assert parse_observations(SPACE, metric, [GOOD | {"value": value}])[0].value == value
     else:
-        with pytest.raises(InputError, match="0 to 100, as the unit is percent"):
+        with pytest.raises(InputError, match=f"to 1(00|e\\+100), as the unit is {unit}"):
             parse_observations(SPACE, metric, [GOOD | {"value": value}])
 
 

@@ -178,3 +178,16 @@ def test_a_space_without_features_is_refused() -> None:
         StudyPredictor.fit(StudyDefinition("bare", "bare"), Bare(), [])
     with pytest.raises(CapabilityError, match="structural features or costs"):
         estimate_quality(StudyDefinition("bare", "bare"), Bare(), [])
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_largest_values_of_a_number_stay_finite(direction: str) -> None:
+    rows = [replace(item, value=1e100 * (-1) ** i) for i, item in enumerate(observations(30))]
+    again = replace(rows[0], value=0.9e100)
+    predictor = StudyPredictor.fit(definition(direction, "number"), SPACE, [*rows, again])
+    for prediction in predictor.predict(architectures(10)):
+        assert prediction.value is not None
+        assert prediction.interval is not None
+        assert np.isfinite(
+            [prediction.score, prediction.value, prediction.interval.low, prediction.interval.high]
+        ).all()

@@ -642,3 +642,10 @@ def test_methods_and_queries(client: httpx.Client, fitted: str) -> None:
         assert response.headers["allow"] == "POST"
     assert_refused(client.get("/v1/studies?name=a&name=b"), 422, "name")
     assert_refused(client.get(f"{fitted}/observations?limit=0"), 422, "limit")
+
+
+def test_notes_say_that_little_is_known_before_the_first_fit(client: httpx.Client) -> None:
+    response = client.post("/v1/studies", json={"name": "not-fitted-yet", "space": SPACE, "sources": []})
+    assert response.status_code == 201, response.text
+    assert "0 trained architectures: scores and percentiles only" in " ".join(response.json()["notes"])
+    client.delete(response.headers["location"])

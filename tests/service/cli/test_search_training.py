@@ -155,7 +155,8 @@ def test_time_outs_and_values_out_of_range_are_failures(tmp_path: Path) -> None:
     percent = searched(tmp_path / "percent", "--objective", "command:echo 93", *options)
     assert slow["num_failed"] == percent["num_failed"] == 2
     assert "time-out after 0.2 s" in (tmp_path / "slow" / "trials.csv").read_text()
-    assert "write 0.93 for this percentage" in (tmp_path / "percent" / "trials.csv").read_text()
+    assert "write 0.93 for this percentage" in percent["last_error"]
+    assert percent["last_error"] in (tmp_path / "percent" / "trials.csv").read_text()
     fixed = searched(tmp_path / "unit", "--objective", "command:echo 93", "--unit", "percent", *options)
     assert [row["value"] for row in fixed["best"]] == [93, 93]
 
