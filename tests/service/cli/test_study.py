@@ -88,7 +88,7 @@ def test_a_loop_on_a_folder() -> None:
     assert [point["n"] for point in state["quality"]["curve"]] == [10, 20, 24]
     assert state["best"][0]["value"] == 10
     printed = succeeded("study", "show", "a")
-    assert all(text in printed for text in ("study a", "24 trained architectures", "coverage", "ρ depth"))
+    assert all(text in printed for text in ("study a", "architectures: 24 trained", "coverage", "ρ depth"))
     exported = json.loads(succeeded("study", "export", "a"))
     Path("a.json").write_text(json.dumps(exported))
     assert documented("study", "import", "a.json", "--folder", "b")["observations"]["total"] == 24
