@@ -9,6 +9,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 CHECKS_PER_TIMEOUT = 4
 """Checks of a connection's progress within its timeout."""
+MAX_UNSENT_BYTES = 2**16
+"""Bytes that the system buffers before it sends them; of megabytes, the progress of a slow client would stay unseen."""
 
 
 class WriteDeadline:
@@ -27,6 +29,8 @@ class WriteDeadline:
         self._written_bytes = self._sent_bytes = 0
         self._progress_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
