@@ -32,7 +32,7 @@ class QualityPoint:
     Attributes:
         n: number of trained architectures.
         spearman: Spearman's ρ of the predictions.
-        sources_spearman: that of the sources' mean score.
+        sources_spearman: that of the sources alone, as a study without observations predicts.
         stratum_spearman: that of the mean of the architecture's stratum, e.g. of its number of layers.
         coverage: fraction of the values within their interval.
     """
@@ -102,13 +102,14 @@ def estimate_quality(
         strata = feature_table(space, training_set.architectures).strata
     sizes = [size for size in SIZES if size < len(y)] + [len(y)]
     reference = predictor.reference if predictor is not None else reference_matrix(space, sources)
+    sources_alone = Transfer(len(sources), seed, reference).fit(X[:0], y[:0]).predict(X) if sources else None
     points = []
     for size in sizes:
         if predictor is not None and size == len(y):
             model = predictor.model
         else:
             model = Transfer(len(sources), seed, reference).fit(X[:size], y[:size])
-        points.append(_point(size, X, y, strata, len(sources), model))
+        points.append(_point(size, X, y, strata, sources_alone, model))
     last = points[-1]
     return Quality(
         training_set.num_observations,
@@ -123,10 +124,8 @@ def estimate_quality(
 
 
 def quality_notes(quality: Quality) -> tuple[str, ...]:
-    """Return the reasons not to trust a study yet: few trained architectures, or a baseline that it does not beat."""
+    """Return the baselines that a study does not beat, each as a note."""
     notes = []
-    if quality.trained < MIN_ROWS:
-        notes.append(f"its quality is known from fewer than {MIN_ROWS} trained architectures: {quality.trained}")
     baselines = {
         "the sources alone": quality.sources_spearman,
         f"the {quality.stratum_label} alone": quality.stratum_spearman,
@@ -138,7 +137,9 @@ def quality_notes(quality: Quality) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _point(size: int, X: Array, y: Array, strata: Array | None, num_sources: int, model: Transfer) -> QualityPoint:
+def _point(
+    size: int, X: Array, y: Array, strata: Array | None, sources_alone: Array | None, model: Transfer
+) -> QualityPoint:
     rest = slice(size, None)
     scores = np.concatenate([model.held_out_, model.predict(X[rest]) if size < len(y) else np.empty(0)])
     coverage = None
@@ -149,7 +150,7 @@ def _point(size: int, X: Array, y: Array, strata: Array | None, num_sources: int
     return QualityPoint(
         size,
         spearman(scores, y) if size >= 2 else None,
-        spearman(X[:, :num_sources].mean(axis=1), y) if num_sources else None,
+        None if sources_alone is None else spearman(sources_alone, y),
         None if strata is None else spearman(_stratum_means(strata, y, size), y),
         coverage,
     )

@@ -82,7 +82,7 @@ def test_sources_order_architectures_of_which_none_is_trained(sources: tuple[Sou
     predictor = StudyPredictor.fit(definition(sources=SOURCES), SPACE, [], sources)
     scores = [item.score for item in predictor.predict(TEST)]
     features, reference = predictor.features(TEST), reference_matrix(SPACE, sources)
-    transfer = Transfer(len(sources)).fit(features[:0], np.empty(0), reference)
+    transfer = Transfer(len(sources), reference=reference).fit(features[:0], np.empty(0))
     assert scores == pytest.approx(transfer.predict(features))
     mean = np.mean([source.scores(TEST) for source in sources], axis=0)
     assert (spearman(np.array(scores), mean) or 0.0) > 0.95

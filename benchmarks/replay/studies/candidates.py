@@ -25,7 +25,7 @@ from search import SearchDomain, TableDomain
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
-NUM_CANDIDATES, SPLIT_SEED = 5000, 0
+NUM_CANDIDATES, SPLIT_SEED = 10_000, 0
 MAX_CROSSOVERS = 200
 SOURCE = "rank_trees"
 SKELETONS = "gcn-nas"
