@@ -17,7 +17,7 @@ from search.strategies.robot import Robot
 BUDGET = 100
 """Trainings of a search; of the baselines `LONG_BUDGET`."""
 LONG_BUDGET = 1000
-REFITS = (*range(5, 20, 5), *range(20, BUDGET, 10))
+REFITS = (*range(5, 20, 3), *range(20, BUDGET, 10))
 """Numbers of trainings after which a study is fitted again."""
 NUM_REFERENCE = 1000
 """Random candidates without a label that show a study the distribution of its columns."""
