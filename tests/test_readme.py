@@ -38,7 +38,7 @@ def lines(pattern: str) -> list[str]:
 def test_commands_and_their_options_exist(command: str) -> None:
     words = shlex.split(command, comments=True)[1:]
     names = [word for word in words if re.fullmatch("[a-z]+", word)][
-        : 2 if words[0] in ("benchmark", "keys", "spaces") else 1
+        : 2 if words[0] in ("benchmark", "keys", "spaces", "study") else 1
     ]
     result = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert result.exit_code == 0
