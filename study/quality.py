@@ -102,7 +102,9 @@ def estimate_quality(
         strata = feature_table(space, training_set.architectures).strata
     sizes = [size for size in SIZES if size < len(y)] + [len(y)]
     reference = predictor.reference if predictor is not None else reference_matrix(space, sources)
-    sources_alone = Transfer(len(sources), seed, reference).fit(X[:0], y[:0]).predict(X) if sources else None
+    sources_alone = None
+    if sources and len(y):
+        sources_alone = Transfer(len(sources), seed, reference).fit(X[:0], y[:0]).predict(X)
     points = []
     for size in sizes:
         if predictor is not None and size == len(y):

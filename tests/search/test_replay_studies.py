@@ -31,9 +31,7 @@ def candidates() -> Candidates:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_methods_are_seeded_and_improve(name: str, candidates: Candidates, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Few of the space's architectures are in this table, so that a mutation hardly ever is.
-    monkeypatch.setattr("benchmarks.replay.studies.candidates.MAX_MUTATIONS", 2)
+def test_methods_are_seeded_and_improve(name: str, candidates: Candidates) -> None:
     half = candidates.random_half(0)
     run = run_method(name, half, 0)
     assert run == run_method(name, half, 0)

@@ -41,6 +41,12 @@ def test_few_observations(number: int) -> None:
     assert (quality.spearman is None) == (number < 2)
 
 
+def test_sources_without_observations(sources: tuple[Source, ...]) -> None:
+    quality = estimate_quality(definition(sources=SOURCES), SPACE, [], sources)
+    assert quality.sources_spearman is None
+    assert quality.trained == 0
+
+
 def test_baselines_that_are_not_beaten_are_named() -> None:
     quality = estimate_quality(definition(), SPACE, observations(40))
     better = replace(quality, spearman=0.8, sources_spearman=0.5, stratum_spearman=0.4)

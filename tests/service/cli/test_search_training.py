@@ -126,6 +126,11 @@ def test_a_search_killed_twice_loses_and_repeats_nothing(
     assert LocalStudy.open(out / "study").predictor().num_observations == budget
 
 
+def lock_words(folder: Path) -> list[str]:
+    """Return the process ids in a training's lock; none before it runs."""
+    return (folder / "lock").read_text().split() if is_locked(folder) else []
+
+
 def test_ctrl_c_ends_the_trainings_and_the_same_command_goes_on(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,8 +139,8 @@ def test_ctrl_c_ends_the_trainings_and_the_same_command_goes_on(
     monkeypatch.setenv("SLEEP", "600")
     process = start(out, *arguments)
     folders = [out / "trainings" / name for name in ("0001", "0002")]
-    wait_for(process, lambda: all(is_locked(folder) for folder in folders) and (tmp_path / "log").exists())
-    pids = [int((folder / "lock").read_text().split()[1]) for folder in folders]
+    wait_for(process, lambda: all(len(lock_words(folder)) == 2 for folder in folders) and (tmp_path / "log").exists())
+    pids = [int(lock_words(folder)[1]) for folder in folders]
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130
