@@ -14,6 +14,8 @@ from ensemble.report.palette import THEME
 from ensemble.report.svg import DASHES, figure_style, render
 
 SIZES = (0, 25, 50, 100, 200, 500)
+LABELLED_SIZES = (0, 25, 100, 500)
+"""Sizes whose numbers do not overlap below the axis."""
 Results = Mapping[str, Mapping[str, Mapping[str, float]]]
 """ρ by data set, number of training rows and draw, `25/0`, and method."""
 
@@ -68,7 +70,7 @@ def make_figure(results: Results) -> str:
                 x, y = zip(*known, strict=True)
                 axes.plot(x, y, color=THEME.series[(0, 4)[i]], linestyle=DASHES[i], marker="o", ms=2.5, label=method)
             axes.set_xscale("symlog", linthresh=25)
-            axes.xaxis.set_major_locator(FixedLocator(SIZES))
+            axes.xaxis.set_major_locator(FixedLocator(LABELLED_SIZES))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.grid(axis="y")
