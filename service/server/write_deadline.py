@@ -30,7 +30,8 @@ class WriteDeadline:
         self._progress_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+        if connection.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
