@@ -437,6 +437,7 @@ def test_a_study_is_used_without_a_mouse(open_page: OpenPage, url: str, api: htt
         visible[name] = layout.has_focus_ring(page)
     assert {"Export", "Suggest 5", "Add observation", "Download a template"} - set(visible) == set()
     assert {name for name, is_visible in visible.items() if not is_visible} == set()
+    driver.page.close()  # it would ask for the deleted study
     api.delete(f"/v1/studies/{state['id']}")
 
 
@@ -463,6 +464,7 @@ def test_a_lost_connection_is_shown_and_nothing_is_added_twice(
         page.get_by_role("textbox", name="Value").fill("0.5")
         driver.button("Add observation").click()
         expect(page.locator("#observe-note")).to_have_text(note)
+    driver.page.close()  # it would ask for the deleted study
     api.delete(f"/v1/studies/{state['id']}")
 
 
