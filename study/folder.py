@@ -114,10 +114,7 @@ class LocalStudy:
 
     def predictor(self) -> StudyPredictor:
         """Return a predictor that is fitted to all observations."""
-        observations = self.observations()
-        if self._predictor is None or self._predictor.num_observations != len(observations):
-            self._predictor = StudyPredictor.fit(self.definition, self.space, observations, self.sources)
-        return self._predictor
+        return self._fit(self.observations())
 
     def predict(self, architectures: Sequence[Architecture]) -> list[StudyPrediction]:
         """Predict architectures from all observations."""
@@ -136,24 +133,35 @@ class LocalStudy:
 
     def quality(self) -> Quality:
         """Estimate the quality of the predictions."""
-        predictor = self.predictor()
-        if self._quality is None or self._quality.observations != predictor.num_observations:
-            self._quality = estimate_quality(
-                self.definition, self.space, self.observations(), self.sources, predictor=predictor
-            )
-        return self._quality
+        return self._rate(self.observations())
 
     def notes(self) -> tuple[str, ...]:
         """Return the reasons not to trust the predictions yet."""
-        return (*self.predictor().notes, *quality_notes(self.quality()))
+        observations = self.observations()
+        return (*self._fit(observations).notes, *quality_notes(self._rate(observations)))
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain JSON."""
-        return state_document(self.definition, self.space, self.observations(), self.predictor(), self.quality())
+        observations = self.observations()
+        predictor, quality = self._fit(observations), self._rate(observations)
+        return state_document(self.definition, self.space, observations, predictor, quality)
 
     def export(self) -> dict[str, Any]:
         """Return the study as one JSON document."""
         return export_study(self.definition, self.space, self.observations())
+
+    def _fit(self, observations: Sequence[Observation]) -> StudyPredictor:
+        if self._predictor is None or self._predictor.num_observations != len(observations):
+            self._predictor = StudyPredictor.fit(self.definition, self.space, observations, self.sources)
+        return self._predictor
+
+    def _rate(self, observations: Sequence[Observation]) -> Quality:
+        if self._quality is None or self._quality.observations != len(observations):
+            predictor = self._fit(observations)
+            self._quality = estimate_quality(
+                self.definition, self.space, observations, self.sources, predictor=predictor
+            )
+        return self._quality
 
     def _lock(self) -> FileLock:
         return FileLock(self.folder / f"{TEMPORARY_PREFIX}lock")

@@ -8,7 +8,7 @@ from archrank_client.operations import Operations
 from archrank_client.progress import Progress, progress_callback
 from archrank_client.results import Result
 from archrank_client.schemas import JobStatus
-from archrank_client.transport import run
+from archrank_client.transport import iterate, run
 
 
 class Job:
@@ -39,22 +39,13 @@ class Job:
         return run(self._operations.wait(self.id, timeout, progress_callback(progress)))
 
     def iter(self) -> Iterator[tuple[int, Result]]:
-        """Yield position and result of each architecture in order of completion, each once.
+        """Iterate over position and result of each architecture in order of completion, each once.
 
         Raises:
             JobCancelledError: the job was cancelled before all results were there.
             JobFailedError: the job ended without all results.
         """
-        results = self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)
-        try:
-            while True:
-                try:
-                    position_and_result = run(anext(results))
-                except StopAsyncIteration:
-                    return
-                yield position_and_result
-        finally:
-            run(results.aclose())
+        return iterate(self._operations.iter_results(job_endpoint(self.kind), self.id, self._total))
 
     def results(self, *, progress: Progress = False) -> list[Result]:
         """Wait for the job's end and return all results, in the order of the architectures. Raises as `iter`."""

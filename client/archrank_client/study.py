@@ -13,18 +13,11 @@ from archrank_client.study_schemas import (
     StudyPrediction,
     StudyState,
 )
-from archrank_client.transport import run
+from archrank_client.transport import iterate, run
 
 
-class Study:
-    """Study of the server: a predictor that learns a task from its trained architectures.
-
-    Attributes:
-        id: identifier of the study.
-        name: name of the study; `client.study(name)` opens it, in another process too.
-        space: name of the search space.
-        metric: metric of the observations.
-    """
+class _Study:
+    """Common part of `Study` and `AsyncStudy`."""
 
     id: str
     name: str
@@ -34,6 +27,20 @@ class Study:
     def __init__(self, operations: StudyOperations, state: StudyState) -> None:
         self._operations = operations
         self.id, self.name, self.space, self.metric = state.id, state.name, state.space, state.metric
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class Study(_Study):
+    """Study of the server: a predictor that learns a task from its trained architectures.
+
+    Attributes:
+        id: identifier of the study.
+        name: name of the study; `client.study(name)` opens it, in another process too.
+        space: name of the search space.
+        metric: metric of the observations.
+    """
 
     def observe(
         self,
@@ -128,16 +135,7 @@ class Study:
 
     def observations(self) -> Iterator[StudyObservation]:
         """Yield all observations, each once."""
-        pages = self._operations.observations(self.id)
-        try:
-            while True:
-                try:
-                    observation = run(anext(pages))
-                except StopAsyncIteration:
-                    return
-                yield observation
-        finally:
-            run(pages.aclose())
+        return iterate(self._operations.observations(self.id))
 
     def delete_observation(self, id: str) -> None:  # noqa: A002
         """Delete a mistaken observation; nothing happens if there is none of this identifier."""
@@ -150,9 +148,6 @@ class Study:
     def delete(self) -> None:
         """Delete the study with its observations; nothing happens if it has been deleted."""
         run(self._operations.delete(self.id))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
 
 
 def _observation(
@@ -168,17 +163,8 @@ def _observation(
     return {"architecture": architecture, "value": value, **known}
 
 
-class AsyncStudy:
+class AsyncStudy(_Study):
     """Asynchronous counterpart of `Study`."""
-
-    id: str
-    name: str
-    space: str
-    metric: StudyMetric
-
-    def __init__(self, operations: StudyOperations, state: StudyState) -> None:
-        self._operations = operations
-        self.id, self.name, self.space, self.metric = state.id, state.name, state.space, state.metric
 
     async def observe(
         self,
@@ -235,6 +221,3 @@ class AsyncStudy:
     async def delete(self) -> None:
         """As `Study.delete`."""
         await self._operations.delete(self.id)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"

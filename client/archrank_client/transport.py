@@ -153,6 +153,19 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("an operation over a SyncTransport waits for an event loop")
 
 
+def iterate(items: AsyncGenerator[T]) -> Iterator[T]:
+    """Yield the items of an asynchronous generator that never waits."""
+    try:
+        while True:
+            try:
+                item = run(anext(items))
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        run(items.aclose())
+
+
 class _BaseTransport:
     """Code that both transports share."""
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from ensemble.combiners.transfer import MIN_ROWS
 from models import Architecture, SearchSpace
-from service.api.schemas import Interval
 from service.api.study_schemas import (
     BestArchitecture,
     FittedCounts,
@@ -19,6 +18,7 @@ from service.api.study_schemas import (
 from service.storage import StoredObservation, StoredStudy, StudySummary
 from service.studies.fits import Fit, StudyState
 from study import StudyPrediction
+from study.documents import prediction_document
 from study.predictor import few_rows_note
 
 
@@ -64,15 +64,7 @@ def predicted_item(
     space: SearchSpace[Any], architecture: Architecture, prediction: StudyPrediction
 ) -> StudyPredictedItem:
     """Convert the prediction of an architecture."""
-    return StudyPredictedItem(
-        architecture=space.to_json(architecture),
-        score=prediction.score,
-        percentile=prediction.percentile,
-        value=prediction.value,
-        interval=prediction.interval and Interval(**asdict(prediction.interval)),
-        failure_probability=prediction.failure_probability,
-        warnings=list(prediction.warnings),
-    )
+    return StudyPredictedItem(**prediction_document(space, architecture, prediction))
 
 
 def observed_items(rows: Sequence[StoredObservation], fit: Fit | None) -> list[ObservedItem]:
