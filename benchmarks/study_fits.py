@@ -1,6 +1,6 @@
 """CPU time of a refit of a study and of its quality, against the budget: 2 s at 200 observations, 10 s at 2,000.
 
-OMP_NUM_THREADS=1 python -m benchmarks.study
+OMP_NUM_THREADS=1 python -m benchmarks.study_fits
 
 Architectures of `nas-bench-graph` with the sources of eight data sets; the values are made up, as times do not depend
 on them. A tenth of the trainings failed.
