@@ -125,7 +125,7 @@ def test_a_new_study_has_the_defaults(client: httpx.Client) -> None:
     assert study["metric"] == {"name": "accuracy", "direction": "maximize", "unit": "fraction"}
     ensembles = client.get(f"/v1/spaces/{SPACE}").json()["ensembles"]
     assert study["sources"] == sorted(ensembles)
-    assert study["observations"] == {"total": 0, "trained": 0, "failed": 0, "architectures": 0}
+    assert study["observations"] == {"total": 0, "trained": 0, "failed": 0, "running": 0, "architectures": 0}
     assert (study["task"], study["best"]) == ("", [])
     again = client.post("/v1/studies", json=body)
     assert (again.status_code, again.json()["id"]) == (200, study["id"])
@@ -268,7 +268,7 @@ def test_repeated_observations_count_once(client: httpx.Client, place: str) -> N
     rows = observations(5)
     assert observe(client, place, rows) == {"added": 5, "duplicates": 0, "observations": 5}
     assert observe(client, place, [*rows, *observations(7), *rows]) == {"added": 2, "duplicates": 15, "observations": 7}
-    assert client.get(place).json()["observations"] == {"total": 7, "trained": 7, "failed": 0, "architectures": 7}
+    assert client.get(place).json()["observations"] == {"total": 7, "trained": 7, "failed": 0, "running": 0, "architectures": 7}
 
 
 def test_all_fields_of_an_observation(client: httpx.Client, place: str) -> None:
@@ -285,7 +285,7 @@ def test_all_fields_of_an_observation(client: httpx.Client, place: str) -> None:
         assert len(item.pop("id")) == 32
         assert item == {**empty, **row}
     counts = client.get(place).json()["observations"]
-    assert counts == {"total": 2, "trained": 1, "failed": 1, "architectures": 2}
+    assert counts == {"total": 2, "trained": 1, "failed": 1, "running": 0, "architectures": 2}
 
 
 @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ def test_malformed_candidate(client: httpx.Client, fitted: str) -> None:
 def test_state(client: httpx.Client, fitted: str) -> None:
     state = client.get(fitted).json()
     assert state["fitted"] == {"observations": 40, "trained": 40}
-    assert state["observations"] == {"total": 40, "trained": 40, "failed": 0, "architectures": 40}
+    assert state["observations"] == {"total": 40, "trained": 40, "failed": 0, "running": 0, "architectures": 40}
     values = [item["value"] for item in state["best"]]
     assert values == sorted(VALUES[:40], reverse=True)[:10]
     quality = state["quality"]

@@ -59,7 +59,7 @@ def test_commands_of_the_page_run(tmp_path: Path) -> None:
     exported = json.loads((tmp_path / "cora.json").read_text())
     assert [item["value"] for item in exported["observations"]].count(None) == 1
     copy = documented("study", "show", "cora", "--folder", "runs/copies")
-    assert copy["observations"] == {"total": 2, "trained": 1, "failed": 1, "architectures": 2}
+    assert copy["observations"] == {"total": 2, "trained": 1, "failed": 1, "running": 0, "architectures": 2}
 
 
 @pytest.mark.parametrize(
