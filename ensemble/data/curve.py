@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.errors import BenchmarkError
+from ensemble.rowwise import row_sums
 from models import InputError, Metric
 
 Array = NDArray[np.float64]
@@ -208,5 +209,5 @@ def prefix_statistics(values: Sequence[float] | Array) -> Array:
     """
     y = np.asarray(values, dtype=np.float64)
     epochs = np.arange(len(y)) - (len(y) - 1) / 2
-    slope = float(epochs @ (y - y.mean()) / max(epochs @ epochs, 1.0))
+    slope = float(row_sums(epochs * (y - y.mean())) / max(row_sums(epochs * epochs), 1.0))
     return np.array([y[-1], y.mean(), slope])[: len(y)]

@@ -123,7 +123,7 @@ def fit(
     from service.cli import metric_tables
 
     check_replaceable(out)
-    sources = _load_sources(source or [], settings(ensembles_dir=ensembles).ensembles_dir)
+    sources = load_ensembles(source or [], settings(ensembles_dir=ensembles).ensembles_dir, "source")
     trained, table, _ = _load(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
     trained = trained if rows is None else trained.sample(rows, seed)
     metrics = load_evaluation(evaluation, trained) if evaluation else None
@@ -232,8 +232,13 @@ def _evaluate(
         return evaluate(trained, table, repeats, folds, seed, progress, jobs, curve_epochs=curve_epochs)
 
 
-def _load_sources(sources: Sequence[str], folder: Path) -> "list[Ensemble]":
+def load_ensembles(texts: Sequence[str], folder: Path, field: str) -> "list[Ensemble]":
     """Load ensembles by their names in a folder, or by their paths.
+
+    Args:
+        texts: names or paths.
+        folder: the folder.
+        field: name of the option in errors.
 
     Raises:
         UnknownNameError: there is no such ensemble.
@@ -243,10 +248,10 @@ def _load_sources(sources: Sequence[str], folder: Path) -> "list[Ensemble]":
     from models import UnknownNameError
 
     names = sorted(path.parent.name for path in folder.glob("[!.]*/manifest.json"))
-    for source in sources:
-        if source not in names and not Path(source).is_dir():
-            raise UnknownNameError("source", source, [*names, "the path of an ensemble"])
-    return [Ensemble.load(folder / source if source in names else source) for source in sources]
+    for text in texts:
+        if text not in names and not Path(text).is_dir():
+            raise UnknownNameError(field, text, [*names, "the path of an ensemble"])
+    return [Ensemble.load(folder / text if text in names else text) for text in texts]
 
 
 def _load(
