@@ -15,6 +15,7 @@ are no features.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--curve-epochs", type=int, nargs="*", default=[], help="numbers of first epochs of the curve")
     parser.add_argument("--sizes", type=int, nargs="+", default=[25, 100, 500], help="numbers of training rows")
     parser.add_argument("--draws", type=int, default=10, help="number of random training sets")
+    parser.add_argument("--cache", type=Path, help="file of finished draws, JSON Lines; a run with it can be resumed")
     parser.add_argument("--page", type=Path, help="page of the documentation whose table is replaced")
     parser.add_argument("--table", default="curves", help="name of that table")
     args = parser.parse_args()
@@ -55,7 +57,7 @@ def main() -> None:
         parser.error(f"--epochs: got {late}; allowed: 0 to {MAX_EPOCH}")
     benchmark = load_benchmark(args.benchmark)
     inputs = input_columns(benchmark, args.benchmark, args.epochs, args.curve_epochs)
-    text = markdown(table(measure(benchmark, inputs, args.sizes, args.draws), args.sizes))
+    text = markdown(table(measure(benchmark, inputs, args.sizes, args.draws, args.cache), args.sizes))
     sys.stdout.write(text)
     if args.page is not None:
         insert_tables(args.page, {args.table: text})
@@ -84,9 +86,30 @@ def input_columns(
 
 
 def measure(
-    benchmark: Benchmark, inputs: Mapping[str, Array], sizes: Sequence[int], draws: int
+    benchmark: Benchmark, inputs: Mapping[str, Array], sizes: Sequence[int], draws: int, cache: Path | None = None
 ) -> dict[tuple[str, str, int], Array]:
     """Within-stratum ρ by model, input and number of training rows, (draws,)."""
+    measured = _read_cache(cache)
+    for draw in range(len(measured), draws):
+        measured.append(_measure_draw(benchmark, inputs, sizes, draw))
+        if cache is not None:
+            with cache.open("ab") as file:
+                file.write(json.dumps([[*key, rho] for key, rho in measured[-1].items()]).encode() + b"\n")
+        sys.stderr.write(f"draw {draw + 1} of {draws}\n")
+    return {key: np.array([row[key] for row in measured[:draws]]) for key in measured[0]}
+
+
+def _read_cache(cache: Path | None) -> list[dict[tuple[str, str, int], float]]:
+    """Finished draws; an incomplete last line is left out."""
+    if cache is None or not cache.exists():
+        return []
+    lines = cache.read_bytes().split(b"\n")[:-1]
+    return [{(model, name, size): rho for model, name, size, rho in json.loads(line)} for line in lines]
+
+
+def _measure_draw(
+    benchmark: Benchmark, inputs: Mapping[str, Array], sizes: Sequence[int], draw: int
+) -> dict[tuple[str, str, int], float]:
     y, strata = benchmark.accuracy, benchmark.strata
     stratum_column = feature_table(benchmark.space, benchmark.architectures).columns
     index = stratum_column.indices([stratum_column.stratum or ""])
@@ -95,20 +118,18 @@ def measure(
         "ridge": Ridge,
         "trees": lambda: StratumResidual(trees, index[0]) if index else trees,
     }
-    results: dict[tuple[str, str, int], list[float]] = {}
-    for draw in range(draws):
-        order = np.random.default_rng(draw).permutation(len(y))
-        for size in sizes:
-            train, test = np.sort(order[:size]), np.sort(order[size:])
-            for name, added in inputs.items():
-                columns = inputs[STRUCTURE] if name == STRUCTURE else np.hstack([inputs[STRUCTURE], added])
-                columns = _imputed(columns, train)
-                for model, make in models.items():
-                    predicted = make().fit(columns[train], y[train]).predict(columns[test])
-                    rho = prediction_metrics(predicted, y[test], strata[test])["within_stratum_spearman"]
-                    results.setdefault((model, name, size), []).append(as_number(rho))
-        sys.stderr.write(f"draw {draw + 1} of {draws}\n")
-    return {key: np.array(values) for key, values in results.items()}
+    results: dict[tuple[str, str, int], float] = {}
+    order = np.random.default_rng(draw).permutation(len(y))
+    for size in sizes:
+        train, test = np.sort(order[:size]), np.sort(order[size:])
+        for name, added in inputs.items():
+            columns = inputs[STRUCTURE] if name == STRUCTURE else np.hstack([inputs[STRUCTURE], added])
+            columns = _imputed(columns, train)
+            for model, make in models.items():
+                predicted = make().fit(columns[train], y[train]).predict(columns[test])
+                rho = prediction_metrics(predicted, y[test], strata[test])["within_stratum_spearman"]
+                results[model, name, size] = as_number(rho)
+    return results
 
 
 def table(results: Mapping[tuple[str, str, int], Array], sizes: Sequence[int]) -> list[list[str]]:
