@@ -134,7 +134,7 @@ def _measure_draw(
 
 def table(results: Mapping[tuple[str, str, int], Array], sizes: Sequence[int]) -> list[list[str]]:
     """Rows of the table, with a heading."""
-    models, names = (list(dict.fromkeys(key[i] for key in results)) for i in (0, 1))
+    models, names = dict.fromkeys(key[0] for key in results), dict.fromkeys(key[1] for key in results)
     columns = [(model, size) for size in sizes for model in models]
     rows = [["inputs", *(f"{model}, {size} rows" for model, size in columns)], ["---", *("---:" for _ in columns)]]
     for name in names:

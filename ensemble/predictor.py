@@ -576,18 +576,16 @@ class Ensemble:
         self, table: FeatureTable, row: int, headline: str, *, with_proxies: bool, with_curves: bool
     ) -> dict[str, str]:
         """Requested or necessary inputs that an architecture lacks, in words, by `scores` and `curves`."""
-        info, lacking = self._fitted[headline].info, dict[str, str]()
-        missing = [proxy for proxy, is_nan in zip(self.proxies, np.isnan(table.values[row]), strict=False) if is_nan]
-        if with_proxies and missing:
-            lacking["scores"] = f"scores of {', '.join(missing)}"
-        elif info.needs_proxies and not with_proxies:
+        info, values, lacking = self._fitted[headline].info, table.values[row], dict[str, str]()
+        if with_proxies:
+            missing = [proxy for proxy, is_nan in zip(self.proxies, np.isnan(values), strict=False) if is_nan]
+            if missing:
+                lacking["scores"] = f"scores of {', '.join(missing)}"
+        elif info.needs_proxies:
             lacking["scores"] = "proxy scores"
-        if self.curve_features is not None and (with_curves or info.needs_curve):
-            curve = table.restrict(table.columns.curve).values[row]
-            if np.isnan(curve).any():
-                epochs = self.curve_features.epochs
-                number = "1 epoch" if epochs == 1 else f"{epochs} epochs"
-                lacking["curves"] = f"a training curve of {number} ({', '.join(self.curve_features.parts)})"
+        features, columns = self.curve_features, list(table.columns.indices(table.columns.curve))
+        if features is not None and (with_curves or info.needs_curve) and np.isnan(values[columns]).any():
+            lacking["curves"] = features.description
         return lacking
 
     def _prediction(

@@ -176,9 +176,11 @@ class CurveFeatures:
         """Names of the features: `training_loss.last`, …."""
         return tuple(f"{part}.{statistic}" for part in self.parts for statistic in STATISTICS[: self.epochs])
 
-    def covers(self, curve: Curve | None) -> bool:
-        """Return whether a curve has all parts for k epochs."""
-        return curve is not None and all(len(getattr(curve, part)) >= self.epochs for part in self.parts)
+    @property
+    def description(self) -> str:
+        """The curve that is needed, in words."""
+        number = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        return f"a training curve of {number} ({', '.join(self.parts)})"
 
     def values(self, curves: Sequence[Curve | None]) -> Array:
         """Compute the features of the first k epochs.

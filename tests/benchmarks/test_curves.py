@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import curves
 from ensemble import Benchmark, Curve, Entry, Training, write_table
+from ensemble.data.benchmark import ProxyScores
 from models import get_space
 
 
@@ -16,7 +17,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space, rng, entries = get_space("nas-bench-graph", dataset="cora"), np.random.default_rng(0), dict[str, Entry]()
     while len(entries) < 60:
         architecture, accuracy = space.sample(rng), float(rng.uniform(0.5, 0.9))
-        scores = {0: {"noise": float(rng.normal())}, 2: {"telling": accuracy, "rare": None}}
+        scores: dict[int, ProxyScores] = {0: {"noise": float(rng.normal())}, 2: {"telling": accuracy, "rare": None}}
         curve = Curve(accuracy=(float(rng.uniform(0.1, 0.2)), accuracy - 0.1))
         entries[architecture.fingerprint] = Entry(
             architecture, accuracy, trainings=(Training(0, accuracy, curve, scores),)
