@@ -88,7 +88,10 @@ def _table() -> list[bytes]:
         {"architecture": SPACE.to_json(arch), "accuracy": 0.9 + 0.001 * i, "seconds": 1.5, "scores": {"zen": 1.0 * i}}
         for i, arch in enumerate(_architectures())
     ]
-    return ["\n".join(map(json.dumps, rows)).encode(), json.dumps(rows[0]).encode()]
+    curve = {"training_loss": [2.0, 1.5], "validation_loss": [2.5, 2.0], "accuracy": [0.25, 0.5]}
+    training = {"seed": 0, "accuracy": 0.9, "curve": curve, "scores": {"0": {"zen": 1.5}, "2": {"zen": None}}}
+    trained = rows[0] | {"epochs": 2, "trainings": [training, training | {"seed": 1}]}
+    return ["\n".join(map(json.dumps, rows)).encode(), json.dumps(rows[0]).encode(), json.dumps(trained).encode()]
 
 
 def _read_table(content: bytes, folder: Path) -> None:
