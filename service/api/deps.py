@@ -228,8 +228,6 @@ class JsonRoute(AuthenticatedRoute):
     """Route with a strict JSON body, which is parsed before it is validated."""
 
     scopes = ("predict",)
-    is_large = False
-    """True for a body as large as a job's."""
     keeps_slot = False
     """True if the body keeps its slot until the response, by when its content is stored."""
 
@@ -238,10 +236,7 @@ class JsonRoute(AuthenticatedRoute):
         """Yield the request with its body read."""
         state = request.app.state
         settings: Settings = state.settings
-        if self.is_large:
-            max_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
-        else:
-            max_bytes, architectures = settings.max_body_bytes, settings.max_architectures
+        max_bytes, architectures = self.max_body(settings)
         json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as slot:
             await json_request.read(settings, state.large_bodies, slot)
@@ -251,11 +246,25 @@ class JsonRoute(AuthenticatedRoute):
                 await slot.aclose()
             yield json_request
 
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """Return the largest size of a body in bytes, and the number of architectures that bounds its JSON values."""
+        return settings.max_body_bytes, settings.max_architectures
+
+
+class PredictionRoute(JsonRoute):
+    """Route whose body may have as many architectures as a brief request."""
+
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """As `JsonRoute.max_body`."""
+        return settings.max_body_bytes, max(settings.max_architectures, settings.max_brief_architectures)
+
 
 class LargeRoute(JsonRoute):
     """Route whose body may have as many architectures as a job."""
 
-    is_large = True
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """As `JsonRoute.max_body`."""
+        return settings.max_job_body_bytes, settings.max_job_architectures
 
 
 class JobRoute(LargeRoute):

@@ -27,12 +27,15 @@ from service.api.deps import (
     StoreDep,
     check_number,
 )
+from service.api.documents import brief_document
+from service.api.job_schemas import JobList, JobRequest, JobResults, JobStatus
 from service.api.page_sizes import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from service.api.problems import NoContentError, ProblemError, problem, problem_responses
-from service.api.schemas import JobList, JobRequest, JobResults, JobStatus, PredictionRequest, ScoreRequest
+from service.api.schemas import PredictionRequest, ScoreRequest
 from service.inference.limits import SizeLimits
 from service.inference.pipeline import make_plan, parse_valid
 from service.inference.plan import Plan
+from service.inference.queries import Detail
 from service.inference.scheduler import Requester
 from service.jobs.runner import JobRunner
 from service.settings import Settings
@@ -174,19 +177,24 @@ async def get_job_results(
     caller: CallerDep,
     after: Annotated[int, Query(ge=0, lt=2**31, description="position, as in the previous page's `next`"), DIGITS] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE), DIGITS] = DEFAULT_PAGE_SIZE,
+    detail: Annotated[Detail, Query(description="`brief` shortens predictions that are stored in full")] = "full",
 ) -> Response:
     """Return a page of results in the order of completion, also while the job runs.
 
-    Following `next` returns each result exactly once.
+    Following `next` returns each result exactly once. A job that was created with `detail: brief` has brief results.
     """
     job = await _visible_job(store, id, caller)
+    if detail == "brief" and job.kind != "predictions":
+        raise InputError("detail", detail, f"'full' for a job of {job.kind}")
+    shorten = brief_document if detail == "brief" else dict
     page = await asyncio.to_thread(store.jobs.results, job.id, after, limit)
     results = [
-        {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
+        {"position": item.position, "result": {"error": item.error} if item.result is None else shorten(item.result)}
         for item in page.items
     ]
     path = f"{request.scope['root_path']}/v1/jobs/{job.id}/results"
-    next_page = None if page.complete else f"{path}?after={page.after}&limit={limit}"
+    parameters = f"after={page.after}&limit={limit}" + ("&detail=brief" if detail == "brief" else "")
+    next_page = None if page.complete else f"{path}?{parameters}"
     # Results were validated when they were stored; validating thousands per page again would take long.
     return JSONResponse({"results": results, "next": next_page})
 
