@@ -24,6 +24,7 @@ from service.api.problems import problem_responses
 from service.api.shutdown import ShutdownState
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
+from service.jobs.watcher import JobWatcher
 from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
@@ -101,6 +102,10 @@ async def _hold_stream(request: Request, caller: Annotated[Caller, Depends(_call
         yield
 
 
+async def _watcher(request: Request) -> JobWatcher:
+    return cast(JobWatcher, request.app.state.watcher)
+
+
 async def _shutdown(request: Request) -> ShutdownState:
     return cast(ShutdownState, request.app.state.shutdown)
 
@@ -124,6 +129,7 @@ SyncTimeoutDep = Annotated[float, Depends(_sync_timeout)]
 WaitDep = Annotated[float, Depends(_wait)]
 StudyFitsDep = Annotated[StudyFits, Depends(_study_fits)]
 ShutdownDep = Annotated[ShutdownState, Depends(_shutdown)]
+WatcherDep = Annotated[JobWatcher, Depends(_watcher)]
 HoldStream = Depends(_hold_stream)
 
 

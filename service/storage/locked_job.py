@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from service.storage.errors import NotFoundError
+from service.storage.news import record
 from service.storage.records import FINISHED_STATES, Job, JobState, JsonObject
 from service.storage.tables import EventRow, ItemRow, JobRow
 
@@ -124,4 +125,5 @@ class LockedJob:
         self._conn.execute(update(JobRow).where(JobRow.number == self.job.number).values(values))
         if self._events:
             self._conn.execute(insert(EventRow), self._events)
+            record(self._conn, self.job.id)
         return self.job

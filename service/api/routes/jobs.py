@@ -25,6 +25,7 @@ from service.api.deps import (
     SettingsDep,
     ShutdownDep,
     StoreDep,
+    WatcherDep,
     check_number,
 )
 from service.api.documents import brief_document
@@ -45,8 +46,8 @@ from service.storage.records import JobKind
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=AuthenticatedRoute)
 job_router = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
-EVENT_INTERVAL_S = 0.25
-"""Interval at which a stream looks for new events."""
+MIN_READ_INTERVAL_S = 0.25
+"""Shortest time from a read without events to the next: what happens meanwhile is read at once."""
 PRINTABLE = "^[ -~¡-¬®-ÿ]*$"
 """Characters of a header that can be stored and displayed."""
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -224,6 +225,7 @@ async def stream_job_events(
     caller: CallerDep,
     shutdown: ShutdownDep,
     authenticator: AuthenticatorDep,
+    watcher: WatcherDep,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a job as they happen.
 
@@ -234,21 +236,24 @@ async def stream_job_events(
     def is_over() -> bool:
         return shutdown.closed or not authenticator.is_valid(caller)
 
-    while not is_over():  # clients resume at another server, or at the restarted one
-        try:
-            events = await asyncio.to_thread(store.jobs.events, job, last_event_id)
-        except StoreError as error:  # no event is lost: the stream resumes when the store does
-            log.warning("events wait for the store: %s", error)
-            events = []
-        for event in events:
-            if is_over():  # the client may have been slow to read earlier events
-                return
-            last_event_id = event.id
-            yield _server_sent_event(event)
-            if event.kind in ("done", "cancelled", "failed"):
-                return
-        if not events:
-            await asyncio.sleep(EVENT_INTERVAL_S)
+    with watcher.watch(job, last_event_id, is_over) as watch:
+        while not is_over():  # clients resume at another server, or at the restarted one
+            watch.woken.clear()  # before reading: what is added meanwhile wakes the stream again
+            try:
+                events = await asyncio.to_thread(store.jobs.events, job, watch.last_event_id)
+            except StoreError as error:  # no event is lost: a poll wakes the stream when the store is back
+                log.warning("events wait for the store: %s", error)
+                events = []
+            for event in events:
+                if is_over():  # the client may have been slow to read earlier events
+                    return
+                watch.last_event_id = event.id
+                yield _server_sent_event(event)
+                if event.kind in ("done", "cancelled", "failed"):
+                    return
+            if not events:
+                await asyncio.sleep(MIN_READ_INTERVAL_S)
+                await watch.woken.wait()
 
 
 def _server_sent_event(event: JobEvent) -> ServerSentEvent:
