@@ -17,6 +17,7 @@ from service.api.schemas import (
     ScoredItem,
     ScoreRequest,
 )
+from service.inference.queries import Detail
 from service.storage import Job
 
 
@@ -58,6 +59,7 @@ class JobStatus(Document):
     id: str
     owner: str = Field(description="id of the API key that created the job, or `anonymous`")
     kind: Literal["predictions", "scores"]
+    detail: Detail = Field(description="form of the results that are stored")
     ensemble: str | None = Field(
         description="name of the ensemble that the job is bound to: it predicts, or supplies probe batch and seed of "
         "the scores; null for scores that no ensemble determines"
@@ -79,6 +81,7 @@ class JobStatus(Document):
             id=job.id,
             owner=job.owner,
             kind=job.kind,
+            detail=job.options.get("detail", "full"),
             ensemble=job.ensemble,
             ensemble_hash=job.ensemble_hash,
             state=job.state,
