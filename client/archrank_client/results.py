@@ -84,7 +84,9 @@ def rank_results(results: list[P | Failure]) -> list[Ranked[P]]:
         Ranked(1 + len(ascending) - bisect_right(ascending, key), position, result)
         for key, (position, result) in zip(keys, predicted, strict=True)
     ]
-    failed = [Ranked(None, position, result) for position, result in enumerate(results) if isinstance(result, Failure)]
+    failed: list[Ranked[P]] = [
+        Ranked(None, position, result) for position, result in enumerate(results) if isinstance(result, Failure)
+    ]
     return sorted(ranked, key=lambda entry: entry.rank or 0) + failed
 
 

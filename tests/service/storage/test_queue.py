@@ -6,8 +6,17 @@ from datetime import timedelta
 import pytest
 
 from common.errors import InputError
-from service.storage import ItemOutcome, RequeueResult, Store
-from tests.service.storage.conftest import Clock, Create, fail, finish, get_items, new_items, queued_by_owner
+from service.storage import Basis, ItemOutcome, RequeueResult, Store
+from tests.service.storage.conftest import (
+    Clock,
+    Create,
+    assert_consistent,
+    fail,
+    finish,
+    get_items,
+    new_items,
+    queued_by_owner,
+)
 
 ERROR = {"detail": "gave up"}
 
