@@ -123,8 +123,8 @@ class Database:
         with self._translate_errors(), self._engine.connect() as conn:
             conn = conn.execution_options(isolation_level="AUTOCOMMIT")
             conn.exec_driver_sql(f"LISTEN {CHANNEL}")
-            conn.detach()  # no other transaction gets a connection that listens
             driver_connection: Any = conn.connection.driver_connection
+            conn.detach()  # no transaction gets a connection that listens
             try:
                 while True:
                     for notification in driver_connection.notifies(timeout=RECEIVE_TIMEOUT_S):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -38,7 +38,7 @@ def test_brief_jobs(url: str) -> None:
     with Client(url) as client:
         architectures = [*client.sample(3, seed=12), INVALID]
         job = client.submit(architectures, proxies=[], detail="brief")
-        results = job.results()
+        results = cast("list[BriefPrediction | Failure]", job.results())
         assert [type(result) for result in results] == [BriefPrediction] * 3 + [Failure]
         assert [result.accuracy for result in results[:3]] == [
             result.accuracy for result in client.predict(architectures[:3], proxies=[])
@@ -53,7 +53,8 @@ def test_async_client(url: str) -> None:
             ranked = await client.rank(architectures, proxies=[], detail="brief")
             assert [each.rank for each in ranked] == [1, 2, 3]
             job = await client.submit(architectures, proxies=[], detail="brief")
-            assert sorted(result.accuracy for result in await job.results()) == sorted(e.accuracy for e in ranked)
+            results = cast("list[BriefPrediction]", await job.results())
+            assert [results[each.position].accuracy for each in ranked] == [each.accuracy for each in ranked]
 
     asyncio.run(main())
 
