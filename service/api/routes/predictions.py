@@ -3,11 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from service.api.deps import (
-    ContextDep,
     PredictionRoute,
-    RequesterDep,
-    SettingsDep,
-    SyncTimeoutDep,
+    SyncWorkDep,
     check_number,
     result_within,
 )
@@ -28,22 +25,20 @@ router = APIRouter(prefix="/v1", tags=["predictions"], route_class=PredictionRou
 )
 async def predict(
     body: PredictionRequest,
-    context: ContextDep,
-    settings: SettingsDep,
-    requester: RequesterDep,
-    timeout: SyncTimeoutDep,
+    work: SyncWorkDep,
     request: Request,
 ) -> Response:
     """Predict the performance of architectures without training them.
 
     Predictions are in the order of the request. A malformed architecture gets an `error`; the request is refused only
-    if all of them are malformed. A request that takes too long becomes a job. With `detail: brief` and `proxies: []`, a
+    if all of them are malformed. A request that takes too long becomes a job. With `detail: brief` and `proxies: []` a
     request may have `max_brief_architectures` (`GET /v1/limits`).
     """
     is_large = body.detail == "brief" and body.proxies == []
-    check_number(len(body.architectures), settings.max_brief_architectures if is_large else settings.max_architectures)
-    work = pipeline.predict(body.architectures, body.to_query(), context, requester, body.compare)
-    result = await result_within(timeout, request, work)
+    limits = work.settings
+    check_number(len(body.architectures), limits.max_brief_architectures if is_large else limits.max_architectures)
+    prediction = pipeline.predict(body.architectures, body.to_query(), work.context, work.requester, body.compare)
+    result = await result_within(work.timeout, request, prediction)
     if result is None:
         return await accept_job(request, body)
     document = brief_prediction_response(result) if body.detail == "brief" else prediction_response(result)

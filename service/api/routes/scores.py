@@ -3,11 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from service.api.deps import (
-    ContextDep,
     JsonRoute,
-    RequesterDep,
-    SettingsDep,
-    SyncTimeoutDep,
+    SyncWorkDep,
     check_number,
     result_within,
 )
@@ -28,17 +25,14 @@ router = APIRouter(prefix="/v1", tags=["scores"], route_class=JsonRoute)
 )
 async def score(
     body: ScoreRequest,
-    context: ContextDep,
-    settings: SettingsDep,
-    requester: RequesterDep,
-    timeout: SyncTimeoutDep,
+    work: SyncWorkDep,
     request: Request,
 ) -> ScoreResponse | Response:
     """Score architectures by zero-cost proxies, with seed and batch of their space's ensemble, else of its task.
 
     A request that takes too long becomes a job.
     """
-    check_number(len(body.architectures), settings.max_architectures)
-    work = pipeline.score(body.architectures, body.to_query(), context, requester)
-    result = await result_within(timeout, request, work)
+    check_number(len(body.architectures), work.settings.max_architectures)
+    scoring = pipeline.score(body.architectures, body.to_query(), work.context, work.requester)
+    result = await result_within(work.timeout, request, scoring)
     return await accept_job(request, body) if result is None else score_response(result)
