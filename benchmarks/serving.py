@@ -39,11 +39,12 @@ def main() -> None:
 
 def measure(seconds: float = 5.0) -> dict[str, dict[str, float]]:
     """Return throughput and latency by kind of request, each measured for `seconds`."""
-    structure, scored = _request(PENG, proxies=[]), _request(PENG)
+    structure, scored, brief = _request(PENG, proxies=[]), _request(PENG), _request(PENG, proxies=[], detail="brief")
     with server() as url:
         uvloop.run(_drive(url, iter([structure, scored]), 1, seconds=600))  # fills the cache
         return {
             "cached, structure only": uvloop.run(_drive(url, repeat(structure), CONNECTIONS, seconds)),
+            "cached, structure only, brief": uvloop.run(_drive(url, repeat(brief), CONNECTIONS, seconds)),
             "cached, scored": uvloop.run(_drive(url, repeat(scored), CONNECTIONS, seconds)),
             "not cached, structure only": uvloop.run(_drive(url, _uncached(), CONNECTIONS, seconds)),
         }

@@ -83,7 +83,8 @@ def get_space(name: str, /, **settings: Any) -> SearchSpace[Any]:
     """
     for info in space_infos():
         if info.name == name:
-            _check_settings(info, settings)
+            if settings:
+                _check_settings(info, settings)
             try:
                 return info.kind(**settings)
             except TypeError as error:

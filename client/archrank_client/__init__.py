@@ -7,6 +7,7 @@ The package needs neither torch nor the server's packages:
 """
 
 from archrank_client.async_client import AsyncClient
+from archrank_client.brief_schemas import BriefPrediction
 from archrank_client.client import Client
 from archrank_client.errors import (
     APIConnectionError,
@@ -78,6 +79,7 @@ __all__ = [
     "AsyncStudy",
     "Attribution",
     "AuthenticationError",
+    "BriefPrediction",
     "Client",
     "CombinerMetrics",
     "ConflictError",

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 import httpx
 
-from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS
+from archrank_client.brief_schemas import BriefPrediction
+from archrank_client.endpoints import SCORES, VALIDATIONS, prediction_endpoint
 from archrank_client.job import AsyncJob
 from archrank_client.operations import Operations
-from archrank_client.options import request_options
+from archrank_client.options import Detail, request_options
 from archrank_client.progress import Progress, progress_callback
 from archrank_client.results import Failure, Ranked, rank_results
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
@@ -37,6 +38,7 @@ class AsyncClient:
         self._operations = Operations(self._transport)
         self._studies = StudyOperations(self._transport, self._operations)
 
+    @overload
     async def predict(
         self,
         architectures: Iterable[Any],
@@ -48,11 +50,77 @@ class AsyncClient:
         seed: int | None = None,
         space: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        detail: Literal["full"] = "full",
         progress: Progress = False,
-    ) -> list[Prediction | Failure]:
+    ) -> list[Prediction | Failure]: ...
+
+    @overload
+    async def predict(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Literal["brief"],
+        progress: Progress = False,
+    ) -> list[BriefPrediction | Failure]: ...
+
+    async def predict(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Detail = "full",
+        progress: Progress = False,
+    ) -> list[Any | Failure]:
         """As `Client.predict`."""
-        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
-        return await self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, detail=detail)
+        return await self._operations.run_batch(
+            prediction_endpoint(options), architectures, options, progress_callback(progress)
+        )
+
+    @overload
+    async def rank(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Literal["full"] = "full",
+        progress: Progress = False,
+    ) -> list[Ranked[Prediction]]: ...
+
+    @overload
+    async def rank(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Literal["brief"],
+        progress: Progress = False,
+    ) -> list[Ranked[BriefPrediction]]: ...
 
     async def rank(
         self,
@@ -65,11 +133,14 @@ class AsyncClient:
         seed: int | None = None,
         space: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        detail: Detail = "full",
         progress: Progress = False,
-    ) -> list[Ranked]:
+    ) -> list[Ranked[Any]]:
         """As `Client.rank`."""
-        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
-        call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, detail=detail)
+        call = self._operations.run_batch(
+            prediction_endpoint(options), architectures, options, progress_callback(progress)
+        )
         return rank_results(await call)
 
     async def score(
@@ -112,10 +183,11 @@ class AsyncClient:
         space: str | None = None,
         settings: Mapping[str, Any] | None = None,
         batch: Mapping[str, int] | None = None,
+        detail: Detail = "full",
         idempotency_key: str | None = None,
     ) -> AsyncJob:
         """As `Client.submit`."""
-        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch, detail)
         status = await self._operations.submit(kind, architectures, options, idempotency_key)
         return AsyncJob(self._operations, status)
 

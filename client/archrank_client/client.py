@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 import httpx
 
-from archrank_client.endpoints import PREDICTIONS, SCORES, VALIDATIONS
+from archrank_client.brief_schemas import BriefPrediction
+from archrank_client.endpoints import SCORES, VALIDATIONS, prediction_endpoint
 from archrank_client.job import Job
 from archrank_client.operations import Operations
-from archrank_client.options import request_options
+from archrank_client.options import Detail, request_options
 from archrank_client.progress import Progress, progress_callback
 from archrank_client.results import Failure, Ranked, rank_results
 from archrank_client.schemas import Architecture, Ensemble, JobStatus, Limits, Prediction, Scores, Validation
@@ -51,6 +52,7 @@ class Client:
         self._operations = Operations(self._transport)
         self._studies = StudyOperations(self._transport, self._operations)
 
+    @overload
     def predict(
         self,
         architectures: Iterable[Any],
@@ -62,8 +64,40 @@ class Client:
         seed: int | None = None,
         space: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        detail: Literal["full"] = "full",
         progress: Progress = False,
-    ) -> list[Prediction | Failure]:
+    ) -> list[Prediction | Failure]: ...
+
+    @overload
+    def predict(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Literal["brief"],
+        progress: Progress = False,
+    ) -> list[BriefPrediction | Failure]: ...
+
+    def predict(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Detail = "full",
+        progress: Progress = False,
+    ) -> list[Any | Failure]:
         """Predict the accuracy of architectures.
 
         Args:
@@ -76,10 +110,12 @@ class Client:
             seed: seed of weights and random draws; the ensemble's if None.
             space: name of the search space, of all architectures; the one that they name if None.
             settings: settings of the space that the ensemble must have, e.g. `{"dataset": "cora"}`.
+            detail: `brief` for accuracy, interval and ranking score alone, several times as fast from structure.
             progress: True for a bar on a terminal, or a function of the number done and the total.
 
         Returns:
-            The result of each architecture, in order: a `Prediction`, or a `Failure` where there is none.
+            The result of each architecture, in order: a `Prediction` (a `BriefPrediction` with `detail="brief"`), or a
+            `Failure` where there is none.
 
         Raises:
             ArchrankError: the whole call failed.
@@ -90,8 +126,44 @@ class Client:
             >>> prediction.interval.low < prediction.accuracy < prediction.interval.high
             True
         """
-        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
-        return run(self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress)))
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, detail=detail)
+        return run(
+            self._operations.run_batch(
+                prediction_endpoint(options), architectures, options, progress_callback(progress)
+            )
+        )
+
+    @overload
+    def rank(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Literal["full"] = "full",
+        progress: Progress = False,
+    ) -> list[Ranked[Prediction]]: ...
+
+    @overload
+    def rank(
+        self,
+        architectures: Iterable[Any],
+        *,
+        proxies: Sequence[str] | None = None,
+        explain: bool = False,
+        ensemble: str | None = None,
+        combiner: str | None = None,
+        seed: int | None = None,
+        space: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        detail: Literal["brief"],
+        progress: Progress = False,
+    ) -> list[Ranked[BriefPrediction]]: ...
 
     def rank(
         self,
@@ -104,8 +176,9 @@ class Client:
         seed: int | None = None,
         space: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        detail: Detail = "full",
         progress: Progress = False,
-    ) -> list[Ranked]:
+    ) -> list[Ranked[Any]]:
         """Rank architectures by their predicted accuracy. The arguments are those of `predict`.
 
         Returns:
@@ -120,8 +193,10 @@ class Client:
             >>> best.rank, all(best.accuracy >= other.accuracy for other in others)
             (1, True)
         """
-        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings)
-        call = self._operations.run_batch(PREDICTIONS, architectures, options, progress_callback(progress))
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, detail=detail)
+        call = self._operations.run_batch(
+            prediction_endpoint(options), architectures, options, progress_callback(progress)
+        )
         return rank_results(run(call))
 
     def score(
@@ -193,6 +268,7 @@ class Client:
         space: str | None = None,
         settings: Mapping[str, Any] | None = None,
         batch: Mapping[str, int] | None = None,
+        detail: Detail = "full",
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a job, which continues without this process and over restarts of the server.
@@ -209,6 +285,7 @@ class Client:
             space: as for `predict`.
             settings: as for `predict` or `score`.
             batch: as for `score`.
+            detail: as for `predict`.
             idempotency_key: submissions of the same architectures with the same key create one job.
 
         Raises:
@@ -221,7 +298,7 @@ class Client:
             ...     job.status().state, len(accuracies)
             ('done', 3)
         """
-        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch)
+        options = request_options(proxies, explain, ensemble, combiner, seed, space, settings, batch, detail)
         status = run(self._operations.submit(kind, architectures, options, idempotency_key))
         return Job(self._operations, status)
 

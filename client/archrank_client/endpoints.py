@@ -1,6 +1,6 @@
 """Endpoints that take architectures, and the readers of their responses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -8,11 +8,13 @@ from typing import Any, Generic, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from archrank_client.brief_schemas import BriefPrediction, BriefPredictionResponse
 from archrank_client.errors import UnexpectedResponseError
 from archrank_client.responses import unexpected_response
 from archrank_client.schemas import (
     FailedItem,
     JobResults,
+    JobStatus,
     Limits,
     Prediction,
     PredictionResponse,
@@ -23,7 +25,7 @@ from archrank_client.schemas import (
 )
 from archrank_client.study_schemas import StudyPrediction
 
-Item = TypeVar("Item", Prediction, Scores, Validation, StudyPrediction)
+Item = TypeVar("Item", Prediction, BriefPrediction, Scores, Validation, StudyPrediction)
 M = TypeVar("M", bound=BaseModel)
 MAX_SYNC_WAIT_S = 20.0
 """Time after which a request becomes a job: reverse proxies often break off after sixty seconds."""
@@ -42,6 +44,7 @@ class Endpoint(Generic[Item]):
             for an endpoint without jobs.
         wait: seconds that the server may take for a better answer.
         large: True if a request may be as large as a job.
+        brief: True for brief predictions, of which a request that needs no network may have more.
     """
 
     name: str
@@ -49,11 +52,14 @@ class Endpoint(Generic[Item]):
     results_model: Callable[[], type[JobResults[Item]]] | None = None
     wait: float = MAX_SYNC_WAIT_S
     large: bool = False
+    brief: bool = False
 
-    def max_request(self, limits: Limits) -> tuple[int, int]:
+    def max_request(self, limits: Limits, options: Mapping[str, Any]) -> tuple[int, int]:
         """Return the largest number of architectures and of bytes of a request."""
         if self.large:
             return limits.max_job_architectures, limits.max_job_body_bytes
+        if self.brief and options.get("proxies") == []:
+            return limits.max_brief_architectures, limits.max_body_bytes
         return limits.max_architectures, limits.max_body_bytes
 
 
@@ -82,21 +88,39 @@ PREDICTIONS = Endpoint[Prediction](
     lambda response: read(PredictionResponse, response).predictions,
     cache(lambda: JobResults[Prediction]),
 )
+BRIEF_PREDICTIONS = Endpoint[BriefPrediction](
+    "predictions",
+    lambda response: read(BriefPredictionResponse, response).predictions,
+    cache(lambda: JobResults[BriefPrediction]),
+    brief=True,
+)
 SCORES = Endpoint[Scores](
     "scores", lambda response: read(ScoreResponse, response).scores, cache(lambda: JobResults[Scores])
 )
 VALIDATIONS = Endpoint[Validation](
     "architectures/validate", lambda response: read(ValidationResponse, response).validations
 )
-_BY_JOB_KIND: dict[str, Endpoint[Any]] = {endpoint.name: endpoint for endpoint in (PREDICTIONS, SCORES)}
+_BY_JOB: dict[tuple[str, str], Endpoint[Any]] = {
+    ("predictions", "full"): PREDICTIONS,
+    ("predictions", "brief"): BRIEF_PREDICTIONS,
+    ("scores", "full"): SCORES,
+}
 
 
-def job_endpoint(kind: str) -> Endpoint[Any]:
-    """Return the endpoint of a kind of job.
+def prediction_endpoint(options: Mapping[str, Any]) -> Endpoint[Any]:
+    """Return the endpoint of predictions with the detail of the options."""
+    return BRIEF_PREDICTIONS if options.get("detail") == "brief" else PREDICTIONS
+
+
+def job_endpoint(status: JobStatus) -> Endpoint[Any]:
+    """Return the endpoint of a job's results.
 
     Raises:
-        UnexpectedResponseError: this version does not know the kind.
+        UnexpectedResponseError: this version does not know the kind of job.
     """
-    if kind not in _BY_JOB_KIND:
-        raise UnexpectedResponseError(f"the job is of kind {kind!r}; this client knows {', '.join(_BY_JOB_KIND)}")
-    return _BY_JOB_KIND[kind]
+    if (status.kind, status.detail) not in _BY_JOB:
+        known = ", ".join(dict.fromkeys(kind for kind, _ in _BY_JOB))
+        raise UnexpectedResponseError(
+            f"the job is of kind {status.kind!r}, with detail {status.detail!r}; this client knows {known}"
+        )
+    return _BY_JOB[status.kind, status.detail]

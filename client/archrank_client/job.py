@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from typing import Any
 
-from archrank_client.endpoints import job_endpoint
+from archrank_client.endpoints import Endpoint, job_endpoint
 from archrank_client.operations import Operations
 from archrank_client.progress import Progress, progress_callback
 from archrank_client.results import Result
@@ -21,6 +22,7 @@ class Job:
 
     def __init__(self, operations: Operations, status: JobStatus) -> None:
         self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
+        self._status = status
 
     def status(self) -> JobStatus:
         """Return the job's status."""
@@ -45,16 +47,20 @@ class Job:
             JobCancelledError: the job was cancelled before all results were there.
             JobFailedError: the job ended without all results.
         """
-        return iterate(self._operations.iter_results(job_endpoint(self.kind), self.id, self._total))
+        return iterate(self._operations.iter_results(self._endpoint, self.id, self._total))
 
     def results(self, *, progress: Progress = False) -> list[Result]:
         """Wait for the job's end and return all results, in the order of the architectures. Raises as `iter`."""
-        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
-        return run(self._operations.results(endpoint, self.id, self._total, on_progress))
+        on_progress = progress_callback(progress)
+        return run(self._operations.results(self._endpoint, self.id, self._total, on_progress))
 
     def cancel(self) -> JobStatus:
         """Cancel the job and return its status. Finished results can still be read."""
         return run(self._operations.cancel(self.id))
+
+    @property
+    def _endpoint(self) -> Endpoint[Any]:
+        return job_endpoint(self._status)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"
@@ -65,6 +71,7 @@ class AsyncJob:
 
     def __init__(self, operations: Operations, status: JobStatus) -> None:
         self._operations, self.id, self.kind, self._total = operations, status.id, status.kind, status.counts.total
+        self._status = status
 
     async def status(self) -> JobStatus:
         """As `Job.status`."""
@@ -76,18 +83,22 @@ class AsyncJob:
 
     async def iter(self) -> AsyncGenerator[tuple[int, Result]]:
         """As `Job.iter`."""
-        async with aclosing(self._operations.iter_results(job_endpoint(self.kind), self.id, self._total)) as results:
+        async with aclosing(self._operations.iter_results(self._endpoint, self.id, self._total)) as results:
             async for position_and_result in results:
                 yield position_and_result
 
     async def results(self, *, progress: Progress = False) -> list[Result]:
         """As `Job.results`."""
-        endpoint, on_progress = job_endpoint(self.kind), progress_callback(progress)
-        return await self._operations.results(endpoint, self.id, self._total, on_progress)
+        on_progress = progress_callback(progress)
+        return await self._operations.results(self._endpoint, self.id, self._total, on_progress)
 
     async def cancel(self) -> JobStatus:
         """As `Job.cancel`."""
         return await self._operations.cancel(self.id)
+
+    @property
+    def _endpoint(self) -> Endpoint[Any]:
+        return job_endpoint(self._status)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"

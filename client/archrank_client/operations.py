@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 
+from archrank_client.brief_schemas import BriefPrediction
 from archrank_client.endpoints import Endpoint, Item, read
 from archrank_client.errors import (
     APITimeoutError,
@@ -58,6 +59,8 @@ Outcomes = dict[str, Item | Failure]
 """Results and failures by the architecture's canonical JSON."""
 MAX_PAGE_SIZE = 200
 """Results of a job that are fetched at once: more would only take more memory."""
+MAX_BRIEF_PAGE_SIZE = 1000
+"""Brief results of a job that are fetched at once."""
 MAX_RESUBMISSIONS = 2
 """Further attempts at an architecture whose scoring was interrupted."""
 MAX_SAMPLES_WITHOUT_NEW = 20
@@ -189,7 +192,7 @@ class Operations:
         self, batch: Batch[Item], payloads: Sequence[Payload], add: Callable[[Outcomes[Item]], None]
     ) -> None:
         limits, options = await self.limits(), batch.options
-        requests = list(split_into_requests(payloads, options, *batch.endpoint.max_request(limits)))
+        requests = list(split_into_requests(payloads, options, *batch.endpoint.max_request(limits, options)))
         # Without networks, requests are fastest. A requested combiner may compare architectures with each other, which
         # over several requests would mislead: jobs refuse it.
         prefers_requests = batch.endpoint.results_model is None or (
@@ -345,7 +348,8 @@ class Operations:
     ) -> AsyncGenerator[tuple[int, Item | FailedItem]]:
         """Yield position and item in order of completion, each once. Raises `JobFailedError` where some are missing."""
         assert endpoint.results_model is not None
-        limit = min(MAX_PAGE_SIZE, (await self.limits()).max_page_size)
+        max_page_size = MAX_BRIEF_PAGE_SIZE if endpoint.brief else MAX_PAGE_SIZE
+        limit = min(max_page_size, (await self.limits()).max_page_size)
         events = JobEvents(self._transport, _job_path(job))
         seen, empty_pages, ended = set[int](), 0, False
         path: str | None = f"{_job_path(job)}/results?limit={limit}"
@@ -436,11 +440,13 @@ async def _handle_refusal(
 def _outcome(item: Item | FailedItem, position: int, payload: Payload, request_id: str | None = None) -> Item | Failure:
     if isinstance(item, FailedItem):
         return Failure(item_error(item.error, position, payload.index, request_id), payload.architecture)
+    if isinstance(item, BriefPrediction):
+        return item.model_copy(update={"architecture": payload.architecture})
     return item
 
 
 def _without_rank(outcome: Item | Failure) -> Item | Failure:
-    return outcome.model_copy(update={"rank": None}) if isinstance(outcome, Prediction) else outcome
+    return outcome.model_copy(update={"rank": None}) if isinstance(outcome, Prediction | BriefPrediction) else outcome
 
 
 def _is_interrupted(outcome: Item | Failure) -> bool:

@@ -86,7 +86,7 @@ def canonical_json(architecture: Any) -> str:
         TypeError: a value has a type that JSON lacks.
         ValueError: a number is not finite, or the value contains itself.
     """
-    return json.dumps(architecture, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_to_list)
+    return _ENCODER.encode(architecture)
 
 
 def request_body(payloads: Sequence[Payload], options: Mapping[str, Any]) -> bytes:
@@ -122,6 +122,9 @@ def _to_list(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"JSON has no {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_to_list)
 
 
 def _encoding_error(index: int, architecture: Any, error: Exception) -> ArchitectureError:

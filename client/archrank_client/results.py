@@ -3,14 +3,16 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
+from archrank_client.brief_schemas import BriefPrediction
 from archrank_client.errors import ArchrankError
 from archrank_client.schemas import Architecture, Prediction, Scores, Validation
 from archrank_client.study_schemas import StudyPrediction
 
 T = TypeVar("T")
-_RESULTS = (Prediction, Scores, Validation, StudyPrediction)
+P = TypeVar("P", Prediction, BriefPrediction)
+_RESULTS = (Prediction, BriefPrediction, Scores, Validation, StudyPrediction)
 _RESULT_FIELDS = frozenset().union(*(model.model_fields for model in _RESULTS))
 
 
@@ -35,12 +37,12 @@ class Failure:
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
 
-Result = Prediction | Scores | Failure
+Result = Prediction | BriefPrediction | Scores | Failure
 """Result of one architecture of a job."""
 
 
 @dataclass(frozen=True)
-class Ranked:
+class Ranked(Generic[P]):
     """Entry of a ranking.
 
     Attributes:
@@ -51,7 +53,7 @@ class Ranked:
 
     rank: int | None
     position: int
-    result: Prediction | Failure
+    result: P | Failure
 
     @property
     def ok(self) -> bool:
@@ -71,9 +73,9 @@ class Ranked:
         return accuracy
 
 
-def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
+def rank_results(results: list[P | Failure]) -> list[Ranked[P]]:
     """Sort results, best first; ties stay in order, failures come last."""
-    predicted = [(position, result) for position, result in enumerate(results) if isinstance(result, Prediction)]
+    predicted = [(position, result) for position, result in enumerate(results) if not isinstance(result, Failure)]
     # The server's ranks where one request had them all: the combiner `vote` ranks by contests, not by accuracy.
     has_ranks = all(result.rank is not None for _, result in predicted)
     keys = [-(result.rank or 0) if has_ranks else _sort_key(result) for _, result in predicted]
@@ -82,13 +84,13 @@ def rank_results(results: list[Prediction | Failure]) -> list[Ranked]:
         Ranked(1 + len(ascending) - bisect_right(ascending, key), position, result)
         for key, (position, result) in zip(keys, predicted, strict=True)
     ]
-    failed = [
-        Ranked(None, position, result) for position, result in enumerate(results) if not isinstance(result, Prediction)
+    failed: list[Ranked[P]] = [
+        Ranked(None, position, result) for position, result in enumerate(results) if isinstance(result, Failure)
     ]
     return sorted(ranked, key=lambda entry: entry.rank or 0) + failed
 
 
-def _sort_key(result: Prediction) -> float:
+def _sort_key(result: Prediction | BriefPrediction) -> float:
     """Accuracy, or the ranking score of an ensemble without accuracies."""
     key = result.ranking_score if result.accuracy is None else result.accuracy
     assert key is not None  # one with neither is refused

@@ -265,6 +265,7 @@ class Limits(Document):
 
     Attributes:
         max_architectures: architectures of a request.
+        max_brief_architectures: architectures of a request with `detail="brief"` and `proxies=[]`.
         max_job_architectures: architectures of a job.
         max_body_bytes: size of a request's body.
         max_job_body_bytes: size of a job's body.
@@ -280,6 +281,7 @@ class Limits(Document):
     """
 
     max_architectures: Limit = 64
+    max_brief_architectures: Limit = 64
     max_job_architectures: Limit = 10_000
     max_body_bytes: Limit = 2**20
     max_job_body_bytes: Limit = 2**23
@@ -312,6 +314,7 @@ class JobStatus(Document):
         id: identifier of the job.
         owner: id of the API key that submitted the job, or `anonymous`; None from a server that does not name it.
         kind: `predictions` or `scores`.
+        detail: form of the predictions, `full` or `brief`.
         ensemble: name of the ensemble that the job is bound to; None where there is none.
         ensemble_hash: SHA-256 of the ensemble's artifact; None where there is none.
         state: `queued`, `running`, `done`, `cancelled` or `failed`.
@@ -327,6 +330,7 @@ class JobStatus(Document):
     id: Annotated[str, Field(pattern="^[!-~]{1,200}$")]
     owner: str | None = None
     kind: str
+    detail: str = "full"
     ensemble: str | None = None
     ensemble_hash: str | None = None
     state: str

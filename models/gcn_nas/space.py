@@ -117,6 +117,10 @@ class GcnNas(
         """Return structural features, (len(archs), len(feature_names))."""
         return feature_values(archs, self._task.skeleton)
 
+    def strata(self, archs: Sequence[GcnNasArchitecture]) -> NDArray[np.int64]:
+        """Return the depth of each architecture, (len(archs),), without its other features."""
+        return np.array([arch.depth for arch in archs], dtype=np.int64)
+
     @property
     def feature_groups(self) -> tuple[FeatureGroup, ...]:
         """One group for each slot of the backbone: modules, number of fixed-graph modules, norms of their graph."""

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Any, TypeVar, cast
 
@@ -24,6 +25,7 @@ from service.api.problems import problem_responses
 from service.api.shutdown import ShutdownState
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
+from service.jobs.watcher import JobWatcher
 from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
@@ -67,11 +69,32 @@ async def _requester(caller: Annotated[Caller, Depends(_caller)]) -> Requester:
     return Requester(caller.id, caller.queue_share)
 
 
-async def _sync_timeout(
+@dataclass(frozen=True)
+class SyncWork:
+    """Resources of a request that waits for its result.
+
+    One dependency instead of four, as resolving them takes a large part of the time of a cached prediction.
+
+    Attributes:
+        context: resources of all requests.
+        settings: the settings.
+        requester: the request, for its turns.
+        timeout: time in seconds after which it becomes a job.
+    """
+
+    context: AppContext
+    settings: Settings
+    requester: Requester
+    timeout: float
+
+
+async def _sync_work(
     request: Request, prefer: Annotated[str | None, Header(description=PREFER_DESCRIPTION)] = None
-) -> float:
-    preferred, limit = _preferred_wait(prefer), request.app.state.settings.sync_timeout
-    return cast(float, limit if preferred is None else min(preferred, limit))
+) -> SyncWork:
+    state, caller = request.app.state, cast(Caller, request.state.caller)
+    preferred, limit = _preferred_wait(prefer), state.settings.sync_timeout
+    timeout = limit if preferred is None else min(preferred, limit)
+    return SyncWork(state.context, state.settings, Requester(caller.id, caller.queue_share), timeout)
 
 
 def _preferred_wait(prefer: str | None) -> float | None:
@@ -101,6 +124,10 @@ async def _hold_stream(request: Request, caller: Annotated[Caller, Depends(_call
         yield
 
 
+async def _watcher(request: Request) -> JobWatcher:
+    return cast(JobWatcher, request.app.state.watcher)
+
+
 async def _shutdown(request: Request) -> ShutdownState:
     return cast(ShutdownState, request.app.state.shutdown)
 
@@ -120,10 +147,11 @@ StoreCheckDep = Annotated[StoreHealthCheck, Depends(_store_check)]
 AuthenticatorDep = Annotated[Authenticator, Depends(_authenticator)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 RequesterDep = Annotated[Requester, Depends(_requester)]
-SyncTimeoutDep = Annotated[float, Depends(_sync_timeout)]
+SyncWorkDep = Annotated[SyncWork, Depends(_sync_work)]
 WaitDep = Annotated[float, Depends(_wait)]
 StudyFitsDep = Annotated[StudyFits, Depends(_study_fits)]
 ShutdownDep = Annotated[ShutdownState, Depends(_shutdown)]
+WatcherDep = Annotated[JobWatcher, Depends(_watcher)]
 HoldStream = Depends(_hold_stream)
 
 
@@ -228,8 +256,6 @@ class JsonRoute(AuthenticatedRoute):
     """Route with a strict JSON body, which is parsed before it is validated."""
 
     scopes = ("predict",)
-    is_large = False
-    """True for a body as large as a job's."""
     keeps_slot = False
     """True if the body keeps its slot until the response, by when its content is stored."""
 
@@ -238,10 +264,7 @@ class JsonRoute(AuthenticatedRoute):
         """Yield the request with its body read."""
         state = request.app.state
         settings: Settings = state.settings
-        if self.is_large:
-            max_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
-        else:
-            max_bytes, architectures = settings.max_body_bytes, settings.max_architectures
+        max_bytes, architectures = self.max_body(settings)
         json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as slot:
             await json_request.read(settings, state.large_bodies, slot)
@@ -251,11 +274,25 @@ class JsonRoute(AuthenticatedRoute):
                 await slot.aclose()
             yield json_request
 
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """Return the largest size of a body in bytes, and the number of architectures that bounds its JSON values."""
+        return settings.max_body_bytes, settings.max_architectures
+
+
+class PredictionRoute(JsonRoute):
+    """Route whose body may have as many architectures as a brief request."""
+
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """As `JsonRoute.max_body`."""
+        return settings.max_body_bytes, max(settings.max_architectures, settings.max_brief_architectures)
+
 
 class LargeRoute(JsonRoute):
     """Route whose body may have as many architectures as a job."""
 
-    is_large = True
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """As `JsonRoute.max_body`."""
+        return settings.max_job_body_bytes, settings.max_job_architectures
 
 
 class JobRoute(LargeRoute):

@@ -25,6 +25,13 @@ def check_integer(field: str, value: int, minimum: int, maximum: int = MAX_INTEG
     return value
 
 
+_ENCODERS = {
+    sort_keys: json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+    for sort_keys in (False, True)
+}
+"""Made once: a job writes two texts for each of its architectures."""
+
+
 def to_json(value: Any, sort_keys: bool = False) -> str:
     """Serialise to ASCII JSON without NaN and infinity, which PostgreSQL and clients refuse.
 
@@ -36,6 +43,6 @@ def to_json(value: Any, sort_keys: bool = False) -> str:
         InputError: the value is not JSON data.
     """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+        return _ENCODERS[sort_keys].encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("JSON", value, f"objects, lists, text, finite numbers, booleans and null ({error})") from None

@@ -95,6 +95,7 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
     fields, limits = Settings.model_fields, client.get("/v1/limits").json()
     assert limits == {
         "max_architectures": fields["max_architectures"].default,
+        "max_brief_architectures": fields["max_brief_architectures"].default,
         "max_job_architectures": fields["max_job_architectures"].default,
         "max_body_bytes": fields["max_body_bytes"].default,
         "max_job_body_bytes": fields["max_job_body_bytes"].default,

@@ -6,8 +6,17 @@ from datetime import timedelta
 import pytest
 
 from common.errors import InputError
-from service.storage import ItemOutcome, RequeueResult, Store
-from tests.service.storage.conftest import Clock, Create, fail, finish, get_items, new_items, queued_by_owner
+from service.storage import Basis, ItemOutcome, RequeueResult, Store
+from tests.service.storage.conftest import (
+    Clock,
+    Create,
+    assert_consistent,
+    fail,
+    finish,
+    get_items,
+    new_items,
+    queued_by_owner,
+)
 
 ERROR = {"detail": "gave up"}
 
@@ -165,3 +174,15 @@ def test_bad_input(store: Store, create: Create) -> None:
             store.queue.claim(n, "w")
     with pytest.raises(InputError, match="max_attempts"):
         store.queue.requeue_all(0, {})
+
+
+def test_a_turn_has_several_items_without_networks(store: Store, create: Create) -> None:
+    structure = Basis("e", "h", {})
+    small, explained = create(20, "a", basis=structure), create(2, "b", basis=Basis("e", "h", {"nwot": "1"}))
+    assert (small.items_per_turn, explained.items_per_turn) == (16, 1)
+    assert claim_owners(store, 2) == ["a"] * 16 + ["b"]
+    assert claim_owners(store, 4) == ["a"] * 4 + ["b"]
+    options = {"explain": True}
+    job, _ = store.jobs.create("predictions", options, new_items(2), "c", basis=structure)
+    assert job.items_per_turn == 1
+    assert_consistent(store)
