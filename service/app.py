@@ -27,6 +27,7 @@ from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import FairScheduler
 from service.inference.scorer import CachedScorer
 from service.jobs.runner import JobRunner
+from service.jobs.watcher import JobWatcher
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 from service.settings import Settings
@@ -77,11 +78,18 @@ def create_app(
                 app.state.authenticator = authenticator = Authenticator(settings, opened)
                 await authenticator.refresh()
                 await runner.start()
+                app.state.watcher = watcher = JobWatcher(opened)
+                watcher.start()
+                if (listener := opened.listener()) is not None:
+                    listener.start()
                 refresh = asyncio.create_task(authenticator.refresh_periodically())
                 try:
                     yield
                 finally:
                     refresh.cancel()
+                    await watcher.stop()
+                    if listener is not None:
+                        await asyncio.to_thread(listener.stop)
                     study_fits.close()
                     await runner.stop(shutdown.remaining)
                     await asyncio.to_thread(backend.drain, shutdown.remaining)

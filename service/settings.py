@@ -103,6 +103,9 @@ class Settings(BaseSettings):
         int, Field(ge=0, description="scores kept in memory, and an eighth as many predictions; 0: none")
     ] = 2**16
     max_architectures: Annotated[int, Field(ge=1, description="architectures in a request")] = 64
+    max_brief_architectures: Annotated[
+        int, Field(ge=1, description="architectures in a request with `detail: brief` and `proxies: []`")
+    ] = 1000
     max_body_bytes: Annotated[int, Field(ge=1, description="size of a request's body, in bytes")] = 2**20
     max_parameters: Annotated[int, Field(ge=1, description="parameters of a requested network")] = 50_000_000
     max_flops_ratio: Annotated[

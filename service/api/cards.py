@@ -61,6 +61,9 @@ class Limits(Document):
     """Limits of requests, jobs and studies for the API key of the request."""
 
     max_architectures: int = Field(examples=[64], description="architectures in one request")
+    max_brief_architectures: int = Field(
+        examples=[1000], description="architectures in one request with `detail: brief` and `proxies: []`"
+    )
     max_job_architectures: int = Field(examples=[10000], description="architectures in one job")
     max_body_bytes: int = Field(description="size of a request's body")
     max_job_body_bytes: int = Field(description="size of a job's body")

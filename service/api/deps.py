@@ -24,6 +24,7 @@ from service.api.problems import problem_responses
 from service.api.shutdown import ShutdownState
 from service.inference.context import AppContext
 from service.inference.scheduler import Requester
+from service.jobs.watcher import JobWatcher
 from service.settings import Scope, Settings
 from service.storage import Store
 from service.storage.health_check import StoreHealthCheck
@@ -101,6 +102,10 @@ async def _hold_stream(request: Request, caller: Annotated[Caller, Depends(_call
         yield
 
 
+async def _watcher(request: Request) -> JobWatcher:
+    return cast(JobWatcher, request.app.state.watcher)
+
+
 async def _shutdown(request: Request) -> ShutdownState:
     return cast(ShutdownState, request.app.state.shutdown)
 
@@ -124,6 +129,7 @@ SyncTimeoutDep = Annotated[float, Depends(_sync_timeout)]
 WaitDep = Annotated[float, Depends(_wait)]
 StudyFitsDep = Annotated[StudyFits, Depends(_study_fits)]
 ShutdownDep = Annotated[ShutdownState, Depends(_shutdown)]
+WatcherDep = Annotated[JobWatcher, Depends(_watcher)]
 HoldStream = Depends(_hold_stream)
 
 
@@ -228,8 +234,6 @@ class JsonRoute(AuthenticatedRoute):
     """Route with a strict JSON body, which is parsed before it is validated."""
 
     scopes = ("predict",)
-    is_large = False
-    """True for a body as large as a job's."""
     keeps_slot = False
     """True if the body keeps its slot until the response, by when its content is stored."""
 
@@ -238,10 +242,7 @@ class JsonRoute(AuthenticatedRoute):
         """Yield the request with its body read."""
         state = request.app.state
         settings: Settings = state.settings
-        if self.is_large:
-            max_bytes, architectures = settings.max_job_body_bytes, settings.max_job_architectures
-        else:
-            max_bytes, architectures = settings.max_body_bytes, settings.max_architectures
+        max_bytes, architectures = self.max_body(settings)
         json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as slot:
             await json_request.read(settings, state.large_bodies, slot)
@@ -251,11 +252,25 @@ class JsonRoute(AuthenticatedRoute):
                 await slot.aclose()
             yield json_request
 
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """Return the largest size of a body in bytes, and the number of architectures that bounds its JSON values."""
+        return settings.max_body_bytes, settings.max_architectures
+
+
+class PredictionRoute(JsonRoute):
+    """Route whose body may have as many architectures as a brief request."""
+
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """As `JsonRoute.max_body`."""
+        return settings.max_body_bytes, max(settings.max_architectures, settings.max_brief_architectures)
+
 
 class LargeRoute(JsonRoute):
     """Route whose body may have as many architectures as a job."""
 
-    is_large = True
+    def max_body(self, settings: Settings) -> tuple[int, int]:
+        """As `JsonRoute.max_body`."""
+        return settings.max_job_body_bytes, settings.max_job_architectures
 
 
 class JobRoute(LargeRoute):

@@ -17,6 +17,9 @@ from models.registry import SpaceInfo
 from service.api.cards import EnsembleCard, HeldOutPredictions, ReferenceSet, SpaceCard
 from service.api.problems import problem
 from service.api.schemas import (
+    BriefEstimate,
+    BriefPrediction,
+    BriefPredictionResponse,
     Estimate,
     EstimatedItem,
     Explanation,
@@ -30,6 +33,7 @@ from service.api.schemas import (
     ScoreResponse,
     SuggestedMutation,
 )
+from service.inference.queries import Detail
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
 from service.inference.results import (
     ItemResult,
@@ -56,16 +60,14 @@ def score_response(result: ScoreResult) -> ScoreResponse:
 
 def prediction_response(result: PredictionResult) -> PredictionResponse:
     """Convert the result of a prediction request."""
-    matrix = result.win_probability
-    return PredictionResponse(
-        predictions=[_item(item, i, partial(_predicted_item, result)) for i, item in enumerate(result.items)],
-        win_probability=None if matrix is None else [[_finite(value) for value in row] for row in matrix.tolist()],
-        ensemble=result.ensemble.name,
-        ensemble_hash=result.ensemble.hash,
-        stratum_label=stratum_label(result.ensemble.space),
-        **_context_fields(result.context),
-        seconds=result.seconds,
-    )
+    items = [_item(item, i, partial(_predicted_item, result)) for i, item in enumerate(result.items)]
+    return PredictionResponse(predictions=items, **_response_fields(result))
+
+
+def brief_prediction_response(result: PredictionResult) -> BriefPredictionResponse:
+    """Convert the result of a prediction request with `detail: brief`."""
+    items = [_item(item, i, partial(_brief_prediction, result)) for i, item in enumerate(result.items)]
+    return BriefPredictionResponse(predictions=items, **_response_fields(result))
 
 
 def result_item(result: ItemResult, position: int) -> EstimatedItem | ScoredItem | FailedItem:
@@ -80,9 +82,16 @@ def result_item(result: ItemResult, position: int) -> EstimatedItem | ScoredItem
     return _item(result, position, scored_item)
 
 
-def stored_item(result: ItemResult, position: int) -> dict[str, Any]:
+def stored_item(result: ItemResult, position: int, detail: Detail) -> dict[str, Any]:
     """Convert the result of one architecture of a job to JSON data, as `result_item` does."""
+    if detail == "brief" and isinstance(result, PredictedArchitecture):
+        return _item(result, position, brief_estimate).model_dump(mode="json")
     return result_item(result, position).model_dump(mode="json")
+
+
+def brief_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Shorten a job's stored prediction to the fields of `detail: brief`."""
+    return {name: document.get(name) for name in BriefEstimate.model_fields}
 
 
 def validated_items(
@@ -100,6 +109,11 @@ def scored_item(result: ScoredArchitecture) -> ScoredItem:
 def estimated_item(result: PredictedArchitecture) -> EstimatedItem:
     """Convert the prediction of an architecture."""
     return EstimatedItem(**_estimated_fields(result))
+
+
+def brief_estimate(result: PredictedArchitecture) -> BriefEstimate:
+    """Convert the prediction of an architecture to its brief form."""
+    return BriefEstimate(**_brief_fields(result))
 
 
 def reference_set(loaded: LoadedEnsemble) -> ReferenceSet:
@@ -154,6 +168,19 @@ def _predicted_item(result: PredictionResult, item: PredictedArchitecture) -> Pr
     return PredictedItem(**_estimated_fields(item), rank=result.rank(item))
 
 
+def _brief_prediction(result: PredictionResult, item: PredictedArchitecture) -> BriefPrediction:
+    return BriefPrediction(**_brief_fields(item), rank=result.rank(item))
+
+
+def _brief_fields(result: PredictedArchitecture) -> dict[str, Any]:
+    prediction = result.prediction
+    return {
+        "accuracy": prediction.accuracy,
+        "interval": _interval(prediction),
+        "ranking_score": prediction.ranking_score,
+    }
+
+
 def _scored_fields(result: ScoredArchitecture) -> dict[str, Any]:
     return {
         "architecture": result.context.space.to_json(result.architecture),
@@ -189,8 +216,25 @@ def _estimated_fields(result: PredictedArchitecture) -> dict[str, Any]:
 def _estimate_fields(estimate: ensemble.Estimate) -> dict[str, Any]:
     return {
         "accuracy": estimate.accuracy,
-        "interval": Interval(**asdict(estimate.interval)) if estimate.interval else None,
+        "interval": _interval(estimate),
         "percentile": estimate.percentile,
+    }
+
+
+def _interval(estimate: ensemble.Estimate) -> Interval | None:
+    interval = estimate.interval
+    return None if interval is None else Interval(low=interval.low, high=interval.high, level=interval.level)
+
+
+def _response_fields(result: PredictionResult) -> dict[str, Any]:
+    matrix = result.win_probability
+    return {
+        "win_probability": None if matrix is None else [[_finite(value) for value in row] for row in matrix.tolist()],
+        "ensemble": result.ensemble.name,
+        "ensemble_hash": result.ensemble.hash,
+        "stratum_label": stratum_label(result.ensemble.space),
+        **_context_fields(result.context),
+        "seconds": result.seconds,
     }
 
 

@@ -1,8 +1,7 @@
 """JSON documents of requests and responses."""
 
 import math
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -21,8 +20,7 @@ from models.registry import BUILT_IN
 from proxies import Score
 from proxies.base import Status
 from service.api.problems import Problem
-from service.inference.queries import PredictionQuery, ScoreQuery
-from service.storage import Job
+from service.inference.queries import Detail, PredictionQuery, ScoreQuery
 
 EXAMPLE: dict[str, Any] = next(iter(BUILT_IN[0]().presets.values()))
 """A published architecture of the first search space."""
@@ -110,13 +108,16 @@ class PredictionRequest(_ProxiesRequest):
         None, description="name of the ensemble; by default the server's, if it is of the space, else the space's first"
     )
     combiner: StrictStr | None = Field(None, description="name of the combiner; by default the ensemble's")
+    detail: Detail = Field("full", description="`brief`: accuracy, interval, ranking score and rank alone, for speed")
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [EXAMPLE]}]})
 
     def to_query(self) -> PredictionQuery:
-        """Return the parameters of the request, apart from `compare`."""
+        """Return the parameters of the request, apart from `compare`. Raises `InputError` for a brief explanation."""
+        if self.explain and self.detail == "brief":
+            raise InputError("explain", True, "false with detail 'brief', which has no explanations")
         return PredictionQuery(
-            self.proxies, self.seed, self.ensemble, self.combiner, self.explain, self.space, self.settings
+            self.proxies, self.seed, self.ensemble, self.combiner, self.explain, self.space, self.settings, self.detail
         )
 
 
@@ -257,6 +258,20 @@ class PredictedItem(EstimatedItem):
     rank: int = Field(description="1 is the best of the request; equal `ranking_score`s share a rank")
 
 
+class BriefEstimate(Document):
+    """Prediction of `detail: brief`: the fields of the same names of a full one."""
+
+    accuracy: float | None = Field(examples=[0.9312], description="a fraction; null from an ensemble that only ranks")
+    interval: Interval | None = Field(description="null where `accuracy` is")
+    ranking_score: float | None = Field(description="sort key, larger is better; null in results of earlier versions")
+
+
+class BriefPrediction(BriefEstimate):
+    """Prediction of `detail: brief`, ranked among the architectures of the request."""
+
+    rank: int = Field(description="1 is the best of the request; equal `ranking_score`s share a rank")
+
+
 class ProbeBatchInfo(Document):
     """The probe batch, the input of every proxy."""
 
@@ -298,6 +313,12 @@ class PredictionResponse(Document):
     seconds: Seconds
 
 
+class BriefPredictionResponse(PredictionResponse):
+    """Predictions of `detail: brief`, in the order of the request."""
+
+    predictions: list[BriefPrediction | FailedItem]  # type: ignore[assignment]  # in the place of the full ones
+
+
 class ValidationRequest(_ArchitecturesRequest):
     """Architectures to validate. No network is built."""
 
@@ -326,105 +347,6 @@ class ValidationResponse(Document):
     """Validated architectures, in the order of the request."""
 
     validations: list[ValidItem | FailedItem]
-
-
-class JobRequest(PredictionRequest):
-    """Architectures to process in the background."""
-
-    batch: BatchFields = None
-    kind: Literal["predictions", "scores"] = Field("predictions", description="kind of result for each architecture")
-    compare: StrictBool = Field(
-        False,
-        description="must be false: a job predicts each architecture independently",
-        json_schema_extra={"const": False},
-    )
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"architectures": [EXAMPLE]}]})
-
-    def to_request(self) -> PredictionRequest | ScoreRequest:
-        """Convert to the equivalent synchronous request. Raises `InputError` for fields that it does not have."""
-        fields = {name: getattr(self, name) for name in self.model_fields_set - {"kind"}}
-        if self.compare:
-            raise InputError("compare", True, "false: a job predicts each architecture independently")
-        return (PredictionRequest if self.kind == "predictions" else ScoreRequest).model_validate(fields)
-
-
-class JobCounts(Document):
-    """Numbers of a job's architectures by state."""
-
-    total: int
-    queued: int
-    running: int
-    done: int
-    failed: int
-    cached: int = Field(description="number of those done whose result was known from earlier work")
-
-
-class JobStatus(Document):
-    """State and progress of a job."""
-
-    id: str
-    owner: str = Field(description="id of the API key that created the job, or `anonymous`")
-    kind: Literal["predictions", "scores"]
-    ensemble: str | None = Field(
-        description="name of the ensemble that the job is bound to: it predicts, or supplies probe batch and seed of "
-        "the scores; null for scores that no ensemble determines"
-    )
-    ensemble_hash: str | None = Field(description="SHA-256 of the ensemble's artifact; null as above")
-    state: Literal["queued", "running", "done", "cancelled", "failed"]
-    counts: JobCounts
-    progress: float = Field(description="fraction of the architectures that are done or failed")
-    eta_seconds: float | None = Field(description="estimated time to completion; null for a finished job")
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    expires_at: datetime | None = Field(description="end of the results' retention; null for an unfinished job")
-
-    @classmethod
-    def from_job(cls, job: Job, eta_seconds: float | None, result_retention: timedelta) -> "JobStatus":
-        """Convert a stored job."""
-        return cls(
-            id=job.id,
-            owner=job.owner,
-            kind=job.kind,
-            ensemble=job.ensemble,
-            ensemble_hash=job.ensemble_hash,
-            state=job.state,
-            counts=JobCounts(
-                total=job.total,
-                queued=job.queued,
-                running=job.running,
-                done=job.done,
-                failed=job.failed,
-                cached=job.cached,
-            ),
-            progress=(job.done + job.failed) / job.total,
-            eta_seconds=eta_seconds,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            expires_at=job.finished_at and job.finished_at + result_retention,
-        )
-
-
-class JobList(Document):
-    """Jobs, newest first."""
-
-    jobs: list[JobStatus]
-
-
-class JobResult(Document):
-    """Result of one of a job's architectures."""
-
-    position: int = Field(description="index in the list of the request, from 0")
-    result: EstimatedItem | ScoredItem | FailedItem
-
-
-class JobResults(Document):
-    """A page of results, in the order of completion."""
-
-    results: list[JobResult]
-    next: str | None = Field(description="path of the next page; null after the last one")
 
 
 def _finite(number: float | None) -> float | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 from typing import Any, cast
 
@@ -31,6 +32,10 @@ from service.observability import logs
 from service.observability.metrics import Origin, RequestKind
 
 log = logging.getLogger(__name__)
+MAX_ARCHITECTURES_IN_LOOP = 64
+"""Architectures that are parsed in the event loop; the time of more would be noticed by other requests."""
+PREDICTIONS_PER_TURN = 250
+"""Predictions of one turn in the thread of the ensembles, about 30 ms."""
 Parsed = Sequence[Architecture | InputError]
 """Architectures, or the errors of malformed ones, in the order of the request."""
 
@@ -69,7 +74,11 @@ async def predict(
         QueueFullError: something has to be computed and the queue is full.
     """
     plan = await make_plan(architectures, query, context, requester)
-    parsed, started = parse_valid(architectures, context.limits.parser(plan.context)), perf_counter()
+    parser, started = context.limits.parser(plan.context), perf_counter()
+    if len(architectures) > MAX_ARCHITECTURES_IN_LOOP:
+        parsed = await asyncio.to_thread(parse_valid, architectures, parser)
+    else:
+        parsed = parse_valid(architectures, parser)
     items = await _run(plan, parsed, context, requester, "request")
     assert plan.ensemble is not None, "the plan of a prediction has an ensemble"
     predicted = cast("list[PredictedArchitecture | Exception]", items)
@@ -241,9 +250,11 @@ async def _predict(
     context.metrics.record_cache_requests("prediction", memory=len(predictions), miss=len(missing))
     if missing:
         scored.computed.update(missing)
-        new: dict[Architecture, Prediction] = await context.run_brief(
-            requester, ensemble.predict, missing, plan.combiner, plan.context
-        )
+        new: dict[Architecture, Prediction] = {}
+        size = len(missing) if cache is NO_CACHE else PREDICTIONS_PER_TURN
+        for start in range(0, len(missing), size):
+            part = dict(islice(missing.items(), start, start + size))
+            new |= await context.run_brief(requester, ensemble.predict, part, plan.combiner, plan.context)
         cache.predictions.put({keys[architecture]: prediction for architecture, prediction in new.items()})
         predictions |= new
     architectures = list(scored.scores)

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+Detail = Literal["full", "brief"]
+"""Form of the predictions in an answer."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class PredictionQuery:
         explain: add explanations and suggested mutations.
         space: name of the search space; None for the ensemble's.
         settings: settings of the space that the ensemble must have; None for any.
+        detail: form of the predictions in the answer; no prediction depends on it.
     """
 
     proxies: Sequence[str] | None = None
@@ -46,6 +50,7 @@ class PredictionQuery:
     explain: bool = False
     space: str | None = None
     settings: Mapping[str, Any] | None = None
+    detail: Detail = "full"
 
 
 Query = ScoreQuery | PredictionQuery

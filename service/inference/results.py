@@ -1,7 +1,10 @@
 """Results of scoring and prediction."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,5 +102,11 @@ class PredictionResult:
 
     def rank(self, item: PredictedArchitecture) -> int:
         """Return the rank of an item, 1 for the best; equal ones share a rank."""
-        predictions = (other.prediction for other in self.items if not isinstance(other, Exception))
-        return 1 + sum(prediction.ranking_score > item.prediction.ranking_score for prediction in predictions)
+        scores = self._ranking_scores
+        return 1 + len(scores) - bisect_right(scores, item.prediction.ranking_score)
+
+    @cached_property
+    def _ranking_scores(self) -> list[float]:
+        """Ranking scores of all predictions, ascending, without NaN."""
+        scores = (item.prediction.ranking_score for item in self.items if not isinstance(item, Exception))
+        return sorted(score for score in scores if not isnan(score))

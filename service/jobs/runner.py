@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import groupby
+from math import ceil
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from models import Architecture
 from service.inference.context import AppContext
 from service.inference.pipeline import run_plan
 from service.inference.plan import Plan
-from service.inference.queries import PredictionQuery, ScoreQuery
+from service.inference.queries import Detail, PredictionQuery, ScoreQuery
 from service.inference.results import ItemResult
 from service.inference.scheduler import Requester
 from service.jobs.heartbeat import HeartbeatMonitor
@@ -27,8 +28,8 @@ from service.storage.write_behind import WriteBehind
 from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
-MAX_HELD_ITEMS = 64
-"""Maximum number of claimed items: enough to keep all workers busy and to look up known scores in batches."""
+MAX_HELD_TURNS = 64
+"""Maximum number of turns whose items are held: enough to keep all workers busy and to look up scores in batches."""
 RETRY_INTERVAL_S = 1.0
 """Interval at which the store is polled for queued items, and at which failed operations are repeated."""
 MAX_ATTEMPTS = 10
@@ -52,7 +53,8 @@ class JobRunner:
         store: store of the jobs.
         result_retention: time for which a finished job is kept.
         heartbeat_timeout: time in seconds without a heartbeat after which another server counts as lost.
-        to_document: converts the result of an architecture, and its position in the job, to JSON data.
+        to_document: converts the result of an architecture, its position in the job, and the detail that the job asks
+            for to JSON data.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class JobRunner:
         store: Store,
         result_retention: timedelta,
         heartbeat_timeout: float,
-        to_document: Callable[[ItemResult, int], dict[str, Any]],
+        to_document: Callable[[ItemResult, int, Detail], dict[str, Any]],
     ) -> None:
         self._context, self._store = context, store
         self._result_retention, self._to_document = result_retention, to_document
@@ -131,7 +133,7 @@ class JobRunner:
     async def _run(self) -> None:
         while True:
             self._wakeup.clear()
-            claims = await self._claim() if len(self._held) <= MAX_HELD_ITEMS // 2 else []
+            claims = await self._claim() if self._held_turns <= MAX_HELD_TURNS / 2 else []
             for number, group in groupby(sorted(claims, key=_job_number), _job_number):
                 self._create_task(self._process(list(group)), number)
             if not claims:
@@ -146,12 +148,17 @@ class JobRunner:
 
     async def _claim(self) -> Sequence[Claim]:
         try:
-            claims = await asyncio.to_thread(self._store.queue.claim, MAX_HELD_ITEMS - len(self._held), self._server)
+            turns = MAX_HELD_TURNS - ceil(self._held_turns)
+            claims = await asyncio.to_thread(self._store.queue.claim, turns, self._server)
         except StoreError as error:
             log.error("no items can be claimed: %s", error)
             return []
         self._held |= {_item_key(claim): claim for claim in claims}
         return claims
+
+    @property
+    def _held_turns(self) -> float:
+        return sum(1 / claim.job.items_per_turn for claim in self._held.values())
 
     async def _prune(self) -> None:
         while True:
@@ -277,10 +284,10 @@ class JobRunner:
             self._forget(claims)
 
     def _outcome(self, claim: Claim, result: ItemResult) -> ItemOutcome:
-        document = self._to_document(result, claim.position)
-        if set(document) == {"error"}:
+        document = self._to_document(result, claim.position, claim.job.options.get("detail", "full"))
+        if isinstance(result, Exception) or set(document) == {"error"}:
             return ItemOutcome(claim, error=document["error"])
-        return ItemOutcome(claim, result=document, cached=document["cached"])
+        return ItemOutcome(claim, result=document, cached=result.cached)
 
     def _forget(self, claims: Iterable[Claim]) -> None:
         for claim in claims:

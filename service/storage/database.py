@@ -16,8 +16,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from common.errors import InputError
 from common.extras import require_extra
 from service.storage.error_translation import translate
-from service.storage.errors import StoreEncodingError
+from service.storage.errors import StoreEncodingError, StoreUnavailableError
 from service.storage.migrate import migrate
+from service.storage.news import CHANNEL, RECEIVE_TIMEOUT_S, JobNews, Received, begin_recording
 from service.storage.tables import Base
 from service.storage.validation import to_json
 
@@ -45,6 +46,7 @@ class Database:
         clock: source of timestamps.
 
     Attributes:
+        news: publishes the jobs with new events after each transaction.
         now: the clock.
         file: path of the SQLite file; None on PostgreSQL.
 
@@ -54,7 +56,7 @@ class Database:
     """
 
     def __init__(self, url: str | URL, clock: Clock) -> None:
-        self.now = clock
+        self.now, self.news = clock, JobNews()
         parsed = parse_url(url)
         self.file: Path | None = None
         if parsed.drivername == "sqlite":
@@ -101,7 +103,35 @@ class Database:
         with self._translate_errors(), self._engine.execution_options(writes=True).begin() as conn:
             if lock and self.file is None:  # SQLite has one writer at a time
                 conn.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCKS[lock])))
+            changed_jobs = begin_recording(conn)
             yield conn
+            if self.file is None:
+                for job in sorted(changed_jobs):
+                    conn.execute(select(func.pg_notify(CHANNEL, job)))
+        if changed_jobs:
+            self.news.publish(changed_jobs)
+
+    def receive_news(self) -> Received:
+        """Open a connection, and yield the id of each job that any server of a PostgreSQL store has news of.
+
+        Yields:
+            The id; None after `RECEIVE_TIMEOUT_S` without one.
+
+        Raises:
+            StoreError: there is no connection, or it was lost.
+        """
+        with self._translate_errors(), self._engine.connect() as conn:
+            conn = conn.execution_options(isolation_level="AUTOCOMMIT")
+            conn.exec_driver_sql(f"LISTEN {CHANNEL}")
+            conn.detach()  # no other transaction gets a connection that listens
+            driver_connection: Any = conn.connection.driver_connection
+            try:
+                while True:
+                    for notification in driver_connection.notifies(timeout=RECEIVE_TIMEOUT_S):
+                        yield notification.payload
+                    yield None
+            except conn.dialect.loaded_dbapi.Error as error:
+                raise StoreUnavailableError(f"the connection that listens for news was lost ({error})") from error
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

@@ -178,6 +178,12 @@ class JobRepository:
             rows = conn.execute(select(*_EVENT_COLUMNS).where(this).order_by(EventRow.id).limit(limit))
             return [JobEvent(**row._mapping) for row in rows]
 
+    def last_events(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Return the id of each job's last event; deleted jobs are left out."""
+        with self._db.read() as conn:
+            rows = conn.execute(select(JobRow.id, JobRow.events).where(JobRow.id.in_(job_ids)))
+            return dict(rows.tuples().all())
+
     def counts(self) -> dict[JobState, StateCounts]:
         """Count the jobs and their items by state of the job; states without jobs are omitted."""
         numbers = func.count(), func.sum(JobRow.queued), func.sum(JobRow.running)

@@ -1,5 +1,6 @@
 """Changes of a job within a transaction: counts, state and events stay consistent."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from service.storage.errors import NotFoundError
+from service.storage.news import record
 from service.storage.records import FINISHED_STATES, Job, JobState, JsonObject
 from service.storage.tables import EventRow, ItemRow, JobRow
 
@@ -63,9 +65,9 @@ class LockedJob:
     def add_event(self, kind: str, data: JsonObject | None = None) -> None:
         """Add an event, by default with the counts of the job."""
         data = {name: getattr(self.job, name) for name in _COUNTS} if data is None else data
-        self.job = replace(self.job, events=self.job.events + 1)
-        event = {"job": self.job.number, "id": self.job.events, "kind": kind, "data": dict(data)}
-        self._events.append(event | {"created_at": self._now})
+        number = self.job.events + len(self._events) + 1
+        event = {"job": self.job.number, "id": number, "kind": kind, "data": dict(data), "created_at": self._now}
+        self._events.append(event)
 
     def start_items(self, number: int) -> None:
         """Count queued items as running."""
@@ -86,21 +88,17 @@ class LockedJob:
             items: the items.
             source: their previous state.
         """
-        rows = []
-        for item in items:
+        rows, added = [], Counter[str]()
+        for completion, item in enumerate(items, self.job.done + self.job.failed + 1):
             state = "failed" if item.result is None else "done"
-            job = self.job
-            counts = {
-                source: getattr(job, source) - 1,
-                state: getattr(job, state) + 1,
-                "cached": job.cached + item.cached,
-            }
-            self.job = replace(job, **counts)
-            completion = self.job.done + self.job.failed
+            added[state] += 1
+            added["cached"] += item.cached
             self.add_event("item", {"position": item.position, "state": state, "completion": completion})
             row = {"at": item.position, "state": state, "completion": completion, "cached": item.cached}
             rows.append({**row, "result": item.result, "error": item.error})
         if rows:
+            added[source] = -len(rows)
+            self.job = replace(self.job, **{name: getattr(self.job, name) + added[name] for name in added})
             self.update_items(rows)
         if not self.job.queued and not self.job.running:
             self.finish("done" if self.job.done else "failed")
@@ -121,9 +119,11 @@ class LockedJob:
 
     def save(self) -> Job:
         """Write the job and its events."""
+        self.job = replace(self.job, events=self.job.events + len(self._events))
         names = (*_COUNTS, "state", "started_at", "finished_at", "events")
         values = {name: getattr(self.job, name) for name in names}
         self._conn.execute(update(JobRow).where(JobRow.number == self.job.number).values(values))
         if self._events:
             self._conn.execute(insert(EventRow), self._events)
+            record(self._conn, self.job.id)
         return self.job

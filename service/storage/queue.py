@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, true, updat
 from common.errors import InputError
 from service.storage.database import Database
 from service.storage.locked_job import FinishedItem, LockedJob
-from service.storage.records import ACTIVE_STATES, Claim, ItemOutcome, JsonObject, RequeueResult
+from service.storage.records import ACTIVE_STATES, Claim, ItemOutcome, JsonObject, RequeueResult, items_per_turn
 from service.storage.tables import ItemRow, JobRow, OwnerRow, ServerRow
 from service.storage.validation import check_integer, check_text
 
 MAX_CLAIMS = 10_000
-"""Maximum number of items of one claim."""
+"""Maximum number of turns of one claim."""
 _REQUEUED = {"state": "queued", "server": None}
 
 
@@ -25,12 +25,13 @@ class JobQueue:
         self._db = database
 
     def claim(self, n: int, server: str) -> list[Claim]:
-        """Claim up to `n` queued items exclusively.
+        """Claim the queued items of up to `n` turns exclusively.
 
-        Owners take turns of one item; each owner's oldest job comes first, and its items in their order.
+        Owners take turns of one item, or of several that need no network; each owner's oldest job comes first, and its
+        items in their order.
 
         Args:
-            n: maximum number of items.
+            n: maximum number of turns.
             server: name of the claiming server.
         """
         check_integer("n", n, 1, MAX_CLAIMS)
@@ -191,7 +192,7 @@ def _is_held(locked: LockedJob, held: dict[int, Row[Any]], claim: Claim) -> bool
 
 def _queued_jobs(conn: Connection) -> list[Row[Any]]:
     """Return the jobs with queued items, oldest first."""
-    columns = (JobRow.number, JobRow.owner, JobRow.queued, OwnerRow.last_served)
+    columns = (JobRow.number, JobRow.owner, JobRow.queued, OwnerRow.last_served, JobRow.options, JobRow.proxies)
     jobs = select(*columns).join(OwnerRow, OwnerRow.owner == JobRow.owner)
     jobs = jobs.where(JobRow.state.in_(ACTIVE_STATES), JobRow.queued > 0).order_by(JobRow.number)
     return list(conn.execute(jobs))
@@ -205,23 +206,26 @@ def _plan_claims(jobs: Iterable[Row[Any]], n: int) -> tuple[list[int], list[str]
         n: maximum number of turns.
 
     Returns:
-        The number of a job for each turn, and the owners in the order of their last turns.
+        The number of a job for each item, and the owners in the order of their last turns.
     """
     jobs_by_owner: dict[str, deque[list[int]]] = {}
     last_served: dict[str, int] = {}
-    for number, owner, queued, turn in jobs:
-        jobs_by_owner.setdefault(owner, deque()).append([number, queued])
+    for number, owner, queued, turn, options, proxies in jobs:
+        jobs_by_owner.setdefault(owner, deque()).append([number, queued, items_per_turn(options, proxies)])
         last_served[owner] = turn
     owners = deque(sorted(jobs_by_owner, key=last_served.__getitem__))
     plan: list[int] = []
     served: dict[str, None] = {}
-    while owners and len(plan) < n:
+    for _ in range(n):
+        if not owners:
+            break
         owner = owners.popleft()
         job = jobs_by_owner[owner][0]
-        plan.append(job[0])
+        number, queued, size = job
+        plan += [number] * min(queued, size)
         served.pop(owner, None)
         served[owner] = None
-        job[1] -= 1
+        job[1] -= min(queued, size)
         if not job[1]:
             jobs_by_owner[owner].popleft()
         if jobs_by_owner[owner]:

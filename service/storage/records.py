@@ -14,6 +14,8 @@ JOB_KINDS: tuple[JobKind, ...] = ("predictions", "scores")
 ACTIVE_STATES: tuple[JobState, ...] = ("queued", "running")
 FINISHED_STATES: tuple[JobState, ...] = ("done", "cancelled", "failed")
 """Final states of a job."""
+ITEMS_WITHOUT_NETWORK_PER_TURN = 16
+"""Items of one turn if no network is built for them: each takes less than a hundredth of the time of another."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class Job:
     def basis(self) -> Basis:
         """Basis of all results."""
         return Basis(self.ensemble, self.ensemble_hash, self.proxies)
+
+    @property
+    def items_per_turn(self) -> int:
+        """Number of items that its owner has processed at a turn."""
+        return items_per_turn(self.options, self.proxies)
 
     @property
     def complete(self) -> bool:
@@ -197,6 +204,16 @@ class ItemOutcome:
     result: JsonObject | None = None
     error: JsonObject | None = None
     cached: bool = False
+
+
+def items_per_turn(options: JsonObject, proxies: Mapping[str, str] | None) -> int:
+    """Return the number of a job's items that are claimed at one turn of its owner.
+
+    Args:
+        options: fields of the request other than its architectures.
+        proxies: versions of the proxies by name; None if they are not known.
+    """
+    return 1 if proxies is None or proxies or options.get("explain") else ITEMS_WITHOUT_NETWORK_PER_TURN
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from service.storage.database import Clock, Database, utc_now
 from service.storage.errors import StoreError
 from service.storage.jobs import JobRepository
 from service.storage.keys import ApiKeyRepository
+from service.storage.news import NewsListener
 from service.storage.queue import JobQueue
 from service.storage.scores import ScoreRepository
 from service.storage.servers import ServerRepository
@@ -32,6 +33,7 @@ class Store:
         servers: registered servers.
         keys: API keys.
         studies: studies and their observations.
+        news: ids of jobs with new events.
     """
 
     def __init__(self, database: Database) -> None:
@@ -42,6 +44,7 @@ class Store:
         self.servers = ServerRepository(database)
         self.keys = ApiKeyRepository(database)
         self.studies = StudyRepository(database)
+        self.news = database.news
 
     @classmethod
     def open(cls, url: str | URL, clock: Clock = utc_now) -> "Store":
@@ -67,6 +70,10 @@ class Store:
     def is_shared(self) -> bool:
         """True if several servers may use the store. An SQLite file has one, by `single_instance_lock`."""
         return self._db.file is None
+
+    def listener(self) -> NewsListener | None:
+        """Return a listener for the news of other servers; None for a store that has no others."""
+        return NewsListener(self._db.receive_news, self.news) if self.is_shared else None
 
     def close(self) -> None:
         """Close every connection."""

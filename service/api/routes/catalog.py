@@ -67,6 +67,7 @@ async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
     """Return the limits of requests, jobs and studies for the API key of the request."""
     return Limits(
         max_architectures=settings.max_architectures,
+        max_brief_architectures=settings.max_brief_architectures,
         max_job_architectures=settings.max_job_architectures,
         max_body_bytes=settings.max_body_bytes,
         max_job_body_bytes=settings.max_job_body_bytes,

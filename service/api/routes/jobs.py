@@ -25,14 +25,18 @@ from service.api.deps import (
     SettingsDep,
     ShutdownDep,
     StoreDep,
+    WatcherDep,
     check_number,
 )
+from service.api.documents import brief_document
+from service.api.job_schemas import JobList, JobRequest, JobResults, JobStatus
 from service.api.page_sizes import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from service.api.problems import NoContentError, ProblemError, problem, problem_responses
-from service.api.schemas import JobList, JobRequest, JobResults, JobStatus, PredictionRequest, ScoreRequest
+from service.api.schemas import PredictionRequest, ScoreRequest
 from service.inference.limits import SizeLimits
 from service.inference.pipeline import make_plan, parse_valid
 from service.inference.plan import Plan
+from service.inference.queries import Detail
 from service.inference.scheduler import Requester
 from service.jobs.runner import JobRunner
 from service.settings import Settings
@@ -42,8 +46,8 @@ from service.storage.records import JobKind
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=AuthenticatedRoute)
 job_router = APIRouter(prefix="/v1", tags=["jobs"], route_class=JobRoute)
-EVENT_INTERVAL_S = 0.25
-"""Interval at which a stream looks for new events."""
+MIN_READ_INTERVAL_S = 0.25
+"""Shortest time from a read without events to the next: what happens meanwhile is read at once."""
 PRINTABLE = "^[ -~¡-¬®-ÿ]*$"
 """Characters of a header that can be stored and displayed."""
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -174,19 +178,24 @@ async def get_job_results(
     caller: CallerDep,
     after: Annotated[int, Query(ge=0, lt=2**31, description="position, as in the previous page's `next`"), DIGITS] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE), DIGITS] = DEFAULT_PAGE_SIZE,
+    detail: Annotated[Detail, Query(description="`brief` shortens predictions that are stored in full")] = "full",
 ) -> Response:
     """Return a page of results in the order of completion, also while the job runs.
 
-    Following `next` returns each result exactly once.
+    Following `next` returns each result exactly once. A job that was created with `detail: brief` has brief results.
     """
     job = await _visible_job(store, id, caller)
+    if detail == "brief" and job.kind != "predictions":
+        raise InputError("detail", detail, f"'full' for a job of {job.kind}")
+    shorten = brief_document if detail == "brief" else dict
     page = await asyncio.to_thread(store.jobs.results, job.id, after, limit)
     results = [
-        {"position": item.position, "result": item.result if item.error is None else {"error": item.error}}
+        {"position": item.position, "result": {"error": item.error} if item.result is None else shorten(item.result)}
         for item in page.items
     ]
     path = f"{request.scope['root_path']}/v1/jobs/{job.id}/results"
-    next_page = None if page.complete else f"{path}?after={page.after}&limit={limit}"
+    parameters = f"after={page.after}&limit={limit}" + ("&detail=brief" if detail == "brief" else "")
+    next_page = None if page.complete else f"{path}?{parameters}"
     # Results were validated when they were stored; validating thousands per page again would take long.
     return JSONResponse({"results": results, "next": next_page})
 
@@ -216,6 +225,7 @@ async def stream_job_events(
     caller: CallerDep,
     shutdown: ShutdownDep,
     authenticator: AuthenticatorDep,
+    watcher: WatcherDep,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a job as they happen.
 
@@ -226,21 +236,24 @@ async def stream_job_events(
     def is_over() -> bool:
         return shutdown.closed or not authenticator.is_valid(caller)
 
-    while not is_over():  # clients resume at another server, or at the restarted one
-        try:
-            events = await asyncio.to_thread(store.jobs.events, job, last_event_id)
-        except StoreError as error:  # no event is lost: the stream resumes when the store does
-            log.warning("events wait for the store: %s", error)
-            events = []
-        for event in events:
-            if is_over():  # the client may have been slow to read earlier events
-                return
-            last_event_id = event.id
-            yield _server_sent_event(event)
-            if event.kind in ("done", "cancelled", "failed"):
-                return
-        if not events:
-            await asyncio.sleep(EVENT_INTERVAL_S)
+    with watcher.watch(job, last_event_id, is_over) as watch:
+        while not is_over():  # clients resume at another server, or at the restarted one
+            watch.woken.clear()  # before reading: what is added meanwhile wakes the stream again
+            try:
+                events = await asyncio.to_thread(store.jobs.events, job, watch.last_event_id)
+            except StoreError as error:  # no event is lost: a poll wakes the stream when the store is back
+                log.warning("events wait for the store: %s", error)
+                events = []
+            for event in events:
+                if is_over():  # the client may have been slow to read earlier events
+                    return
+                watch.last_event_id = event.id
+                yield _server_sent_event(event)
+                if event.kind in ("done", "cancelled", "failed"):
+                    return
+            if not events:
+                await asyncio.sleep(MIN_READ_INTERVAL_S)
+                await watch.woken.wait()
 
 
 def _server_sent_event(event: JobEvent) -> ServerSentEvent:

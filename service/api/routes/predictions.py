@@ -4,25 +4,26 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.deps import (
     ContextDep,
-    JsonRoute,
+    PredictionRoute,
     RequesterDep,
     SettingsDep,
     SyncTimeoutDep,
     check_number,
     result_within,
 )
-from service.api.documents import prediction_response
+from service.api.documents import brief_prediction_response, prediction_response
+from service.api.job_schemas import JobStatus
 from service.api.problems import problem_responses
 from service.api.routes.jobs import accept_job
-from service.api.schemas import JobStatus, PredictionRequest, PredictionResponse
+from service.api.schemas import BriefPredictionResponse, PredictionRequest, PredictionResponse
 from service.inference import pipeline
 
-router = APIRouter(prefix="/v1", tags=["predictions"], route_class=JsonRoute)
+router = APIRouter(prefix="/v1", tags=["predictions"], route_class=PredictionRoute)
 
 
 @router.post(
     "/predictions",
-    response_model=PredictionResponse,
+    response_model=PredictionResponse | BriefPredictionResponse,
     responses=problem_responses(400, 408, 413, 415, 422, 503, accepted=JobStatus),
 )
 async def predict(
@@ -32,13 +33,19 @@ async def predict(
     requester: RequesterDep,
     timeout: SyncTimeoutDep,
     request: Request,
-) -> PredictionResponse | Response:
+) -> Response:
     """Predict the performance of architectures without training them.
 
     Predictions are in the order of the request. A malformed architecture gets an `error`; the request is refused only
-    if all of them are malformed. A request that takes too long becomes a job.
+    if all of them are malformed. A request that takes too long becomes a job. With `detail: brief` and `proxies: []`, a
+    request may have `max_brief_architectures` (`GET /v1/limits`).
     """
-    check_number(len(body.architectures), settings.max_architectures)
+    is_large = body.detail == "brief" and body.proxies == []
+    check_number(len(body.architectures), settings.max_brief_architectures if is_large else settings.max_architectures)
     work = pipeline.predict(body.architectures, body.to_query(), context, requester, body.compare)
     result = await result_within(timeout, request, work)
-    return await accept_job(request, body) if result is None else prediction_response(result)
+    if result is None:
+        return await accept_job(request, body)
+    document = brief_prediction_response(result) if body.detail == "brief" else prediction_response(result)
+    # FastAPI would validate the document again.
+    return Response(document.model_dump_json(), media_type="application/json")

@@ -12,9 +12,10 @@ from service.api.deps import (
     result_within,
 )
 from service.api.documents import score_response
+from service.api.job_schemas import JobStatus
 from service.api.problems import problem_responses
 from service.api.routes.jobs import accept_job
-from service.api.schemas import JobStatus, ScoreRequest, ScoreResponse
+from service.api.schemas import ScoreRequest, ScoreResponse
 from service.inference import pipeline
 
 router = APIRouter(prefix="/v1", tags=["scores"], route_class=JsonRoute)

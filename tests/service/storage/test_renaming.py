@@ -8,7 +8,8 @@ import pytest
 
 from models import get_space
 from proxies import Score
-from service.api.schemas import EstimatedItem, JobCounts, ScoredItem
+from service.api.job_schemas import JobCounts
+from service.api.schemas import EstimatedItem, ScoredItem
 from service.storage import Basis, NewItem, RequeueResult, Store
 from service.storage.migrations.versions.v0004_standard_names import PAGE_SIZE, result
 from service.storage.score_key import ScoreKey
