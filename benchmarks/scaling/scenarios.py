@@ -8,7 +8,7 @@ from benchmarks.scaling.queueing import Costs, System, simulate
 
 TASK_SECONDS = 0.03
 WORKERS = (1, 8, 64, 512)
-SERVERS = (1, 2, 4)
+MEASURED_WORKERS = {"scores": WORKERS, "predictions": (64, 512)}
 GPUS = (1, 8, 64)
 ARCHITECTURES = 10_000
 WORKERS_PER_GPU, SCORED_PER_GPU = 4, 2.31
@@ -19,17 +19,16 @@ DATABASE_CORES = 4
 def measurements() -> Mapping[str, Any]:
     """Return the measurements by name, each a function of a `Bench`."""
     steps: dict[str, Any] = {"database/start": lambda bench: bench.start_seconds()}
-    for kind, number in (("scores", 1000), ("predictions", 500)):
-        for workers in WORKERS:
-            architectures = min(number, max(100, 40 * workers))
+    for kind, counts in MEASURED_WORKERS.items():
+        for workers in counts:
+            architectures = min(1000, max(100, 40 * workers))
             steps[f"servers/{kind}, 1 × {workers}"] = lambda bench, kind=kind, workers=workers, n=architectures: row(
                 bench.servers(kind, 1, workers, n, TASK_SECONDS)
             )
-    for servers in SERVERS[1:]:
-        for jobs in (1, servers):
-            steps[f"servers/scores, {servers} × 64, {jobs} jobs"] = lambda bench, servers=servers, jobs=jobs: row(
-                bench.servers("scores", servers, 64, 1000, TASK_SECONDS, jobs)
-            )
+    for servers, jobs in ((2, 2), (4, 1), (4, 4)):
+        steps[f"servers/scores, {servers} × 64, {jobs} jobs"] = lambda bench, servers=servers, jobs=jobs: row(
+            bench.servers("scores", servers, 64, 1000, TASK_SECONDS, jobs)
+        )
     for clients, jobs in ((1, 1), (4, 1), (4, 4)):
         steps[f"queue/{clients}, {jobs}"] = lambda bench, clients=clients, jobs=jobs: bench.queue(clients, 2000, jobs)
     for servers in (4, 64):

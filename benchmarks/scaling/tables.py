@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.markdown import markdown
 from benchmarks.replay.figures import standalone
-from benchmarks.scaling.scenarios import DATABASE_CORES, TASK_SECONDS, WORKERS, database_ms
+from benchmarks.scaling.scenarios import DATABASE_CORES, MEASURED_WORKERS, TASK_SECONDS, WORKERS, database_ms
 from ensemble.report.palette import THEME
 from ensemble.report.svg import DASHES, figure_style, render
 
@@ -38,8 +38,8 @@ def make_tables(results: Mapping[str, Any]) -> dict[str, str]:
                     f"{measured[name]['server_ms']:.1f}",
                     f"{database_ms(measured, name):.2f}",
                 )
-                for kind in ("scores", "predictions")
-                for workers in WORKERS
+                for kind, counts in MEASURED_WORKERS.items()
+                for workers in counts
                 for name in [f"servers/{kind}, 1 × {workers}"]
             ],
         ),
@@ -113,9 +113,9 @@ def make_figure(results: Mapping[str, Any]) -> str:
                 label = f"{servers} server{'s' * (servers > 1)}, simulated"
                 x, y = zip(*((point["workers"], point["per_second"]) for point in points), strict=True)
                 axes.plot(x, y, color=THEME.series[i], linestyle=DASHES[i], label=label)
-            names = [f"servers/{kind}, 1 × {workers}" for workers in WORKERS]
-            rates = [measured[name]["per_second"] for name in names]
-            axes.plot(WORKERS, rates, "o", color=THEME.ink, label="1 server, measured")
+            counts = MEASURED_WORKERS[kind]
+            rates = [measured[f"servers/{kind}, 1 × {workers}"]["per_second"] for workers in counts]
+            axes.plot(counts, rates, "o", color=THEME.ink, label="1 server, measured")
             ideal = [workers / TASK_SECONDS for workers in (1, 2048)]
             axes.plot((1, 2048), ideal, color=THEME.muted, linewidth=0.8, label="workers alone")
             axes.set(xscale="log", yscale="log", xlim=(1, 2048), ylim=(10, 10_000), title=f"jobs of {kind}")
