@@ -69,12 +69,11 @@ def test_cluster_scales_from_no_gpu_and_runs_nothing_on_its_head() -> None:
 def test_token_of_the_cluster_is_required_and_mounted_in_the_server() -> None:
     assert CLUSTER["spec"]["authOptions"] == {"mode": "token"}
     assert tuple(map(int, CLUSTER["spec"]["rayVersion"].split("."))) >= (2, 52)
-    (server,), (sidecar,) = POD["containers"], POD["initContainers"]
-    for each in (server, sidecar):
-        variables = {variable["name"]: variable for variable in each["env"]}
-        assert variables["RAY_AUTH_MODE"]["value"] == "token"
-        secret = variables["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
-        assert secret == {"name": CLUSTER["metadata"]["name"], "key": "auth_token"}
+    (server,) = POD["containers"]
+    variables = {variable["name"]: variable for variable in server["env"]}
+    assert variables["RAY_AUTH_MODE"]["value"] == "token"
+    secret = variables["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert secret == {"name": CLUSTER["metadata"]["name"], "key": "auth_token"}
 
 
 def test_ports_of_the_cluster_are_open_to_its_own_pods_and_the_server_alone() -> None:
@@ -92,7 +91,7 @@ def test_ports_of_the_cluster_are_open_to_its_own_pods_and_the_server_alone() ->
 
 def test_image_is_the_same_everywhere_and_has_the_version_of_ray() -> None:
     pods = (HEAD["template"]["spec"], GPU["template"]["spec"], POD)
-    images = {each["image"] for pod in pods for each in (*pod["containers"], *pod.get("initContainers", []))}
+    images = {each["image"] for pod in pods for each in pod["containers"]}
     assert len(images) == 1
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
     assert CLUSTER["spec"]["rayVersion"] == pins["ray"]
@@ -112,16 +111,13 @@ def test_pods_are_unprivileged_and_probed_without_the_dashboard() -> None:
         }
 
 
-def test_node_of_ray_in_the_server_pod_offers_nothing_and_is_found_by_the_server() -> None:
-    (server,), (sidecar,) = POD["containers"], POD["initContainers"]
-    address = next(each["value"] for each in server["env"] if each["name"] == "ARCHRANK_RAY_ADDRESS")
-    assert sidecar["command"][:2] == ["ray", "start"]
-    assert {f"--address={address}", "--num-cpus=0", "--num-gpus=0", "--block"} <= set(sidecar["command"])
-    assert address == f"{CLUSTER['metadata']['name']}-head-svc:6379"
-    assert sidecar["restartPolicy"] == "Always"
-    assert POD["shareProcessNamespace"] is True
-    shared = [{mount["mountPath"] for mount in each["volumeMounts"]} for each in (server, sidecar)]
-    assert {"/tmp", "/dev/shm"} <= shared[0] & shared[1]
+def test_server_joins_the_cluster_with_room_for_the_files_of_a_node() -> None:
+    (server,) = POD["containers"]
+    variables = {each["name"]: each.get("value") for each in server["env"]}
+    assert variables["ARCHRANK_RAY_ADDRESS"] == f"{CLUSTER['metadata']['name']}-head-svc:6379"
+    assert (variables["ARCHRANK_BACKEND"], variables["ARCHRANK_RAY_JOIN"]) == ("ray", "true")
+    assert {"/tmp", "/dev/shm"} <= {mount["mountPath"] for mount in server["volumeMounts"]}
+    assert {mount["name"] for mount in server["volumeMounts"]} == {volume["name"] for volume in POD["volumes"]}
 
 
 def test_server_asks_for_as_many_actors_as_the_gpus_hold() -> None:
@@ -137,9 +133,3 @@ def test_parameters_are_options_of_ray_start(parameters: dict[str, str]) -> None
     scripts = pytest.importorskip("ray.scripts.scripts", reason="Ray is not installed")
     options = {option for parameter in scripts.start.params for option in parameter.opts}
     assert {f"--{name}" for name in parameters} <= options
-
-
-def test_command_of_the_sidecar_has_options_of_ray_start() -> None:
-    scripts = pytest.importorskip("ray.scripts.scripts", reason="Ray is not installed")
-    options = {option for parameter in scripts.start.params for option in parameter.opts}
-    assert {word.split("=")[0] for word in POD["initContainers"][0]["command"][2:]} <= options
