@@ -10,7 +10,8 @@ TASK_SECONDS = 0.03
 WORKERS = (1, 8, 64, 512)
 MEASURED_WORKERS = {"scores": WORKERS, "predictions": (64, 512)}
 GPUS = (1, 8, 64)
-ARCHITECTURES = 10_000
+ARCHITECTURES, CURVE = 10_000, 2_000
+"""Architectures of the cost, and of each simulated rate."""
 WORKERS_PER_GPU, SCORED_PER_GPU = 4, 2.31
 """Processes on an H100, and architectures that they score per second, all proxies: docs/performance.md."""
 DATABASE_CORES = 4
@@ -74,7 +75,7 @@ def simulated(measured: Mapping[str, Any]) -> dict[str, Any]:
     by_kind = {kind: costs(measured, kind) for kind in ("scores", "predictions")}
     curves = {
         f"{kind}, {servers}": [
-            {"workers": workers, "bound": system.bound, "per_second": ARCHITECTURES / simulate(system, ARCHITECTURES)}
+            {"workers": workers, "bound": system.bound, "per_second": CURVE / simulate(system, CURVE)}
             for workers in (2**i for i in range(servers.bit_length() - 1, 12))
             for system in (
                 System(by_kind[kind], TASK_SECONDS, workers, servers, jobs=servers, database_cores=DATABASE_CORES),
