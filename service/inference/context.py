@@ -9,12 +9,15 @@ from typing import ParamSpec, TypeVar
 
 from service.inference.cache import ResultCache
 from service.inference.limits import SizeLimits
+from service.inference.merged_predictions import MergedPredictions
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import FairScheduler, Requester
 from service.inference.scorer import CachedScorer
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 
+MAX_MERGED_PREDICTIONS = 64
+"""Maximum number of predictions of items of jobs in one turn of the thread."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -31,6 +34,7 @@ class AppContext:
         metrics: Prometheus metrics.
         tracing: OpenTelemetry traces.
         scheduler: assigns the thread in which ensembles predict and explain.
+        merged_predictions: predictions of items of jobs, several in one turn of the thread.
     """
 
     ensembles: EnsembleRegistry
@@ -40,7 +44,11 @@ class AppContext:
     metrics: Metrics
     tracing: Tracing
     scheduler: FairScheduler
+    merged_predictions: MergedPredictions = field(init=False)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ensemble"))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "merged_predictions", MergedPredictions(self.run_brief, MAX_MERGED_PREDICTIONS))
 
     @property
     def queue_depth(self) -> int:

@@ -119,7 +119,11 @@ async def make_plan(architectures: Sequence[Any], query: Query, context: AppCont
 
 
 async def run_plan(
-    plan: Plan, architectures: Sequence[Architecture], context: AppContext, requester: Requester
+    plan: Plan,
+    architectures: Sequence[Architecture],
+    context: AppContext,
+    requester: Requester,
+    known: Mapping[Architecture, Mapping[str, Score]] | None = None,
 ) -> list[ItemResult]:
     """Score or predict each architecture independently, for a job or a search.
 
@@ -128,11 +132,12 @@ async def run_plan(
         architectures: the architectures.
         context: resources.
         requester: the job.
+        known: known scores of each architecture; looked up if None.
 
     Returns:
         The result or error of each architecture, in their order.
     """
-    return await _run(plan, architectures, context, requester, "job")
+    return await _run(plan, architectures, context, requester, "job", known)
 
 
 def parse(architectures: Sequence[Any], parser: Callable[[Any], Architecture]) -> list[Architecture | InputError]:
@@ -171,14 +176,21 @@ class _Scored:
 
 
 async def _run(
-    plan: Plan, parsed: Parsed, context: AppContext, requester: Requester, origin: Origin
+    plan: Plan,
+    parsed: Parsed,
+    context: AppContext,
+    requester: Requester,
+    origin: Origin,
+    known: Mapping[Architecture, Mapping[str, Score]] | None = None,
 ) -> list[ItemResult]:
     kind: RequestKind = "scores" if plan.ensemble is None else "predictions"
     context.metrics.record_requested(kind, origin, len(parsed))
     if plan.explain and not requester.is_batch:
         context.scheduler.check(requester)
     distinct = list(dict.fromkeys(item for item in parsed if isinstance(item, Architecture)))
-    scored = await _score(distinct, plan, context, requester)
+    if known is None:
+        known = await context.scorer.recall(distinct, plan.context, plan.proxies)
+    scored = await _score(distinct, known, plan, context, requester)
     results: Mapping[Architecture, ItemResult]
     if plan.ensemble is None:
         results = {
@@ -197,14 +209,15 @@ async def _run(
 
 
 async def _score(
-    architectures: Sequence[Architecture], plan: Plan, context: AppContext, requester: Requester
+    architectures: Sequence[Architecture],
+    known: Mapping[Architecture, Mapping[str, Score]],
+    plan: Plan,
+    context: AppContext,
+    requester: Requester,
 ) -> _Scored:
     """Score distinct architectures. Raises `QueueFullError` if something has to be computed and the queue is full."""
-    known = await context.scorer.recall(architectures, plan.context, plan.proxies)
-    complete: dict[Architecture, Mapping[str, Score]] = {
-        architecture: scores for architecture, scores in known.items() if len(scores) == len(plan.proxies)
-    }
-    scored = _Scored(complete)
+    complete = [architecture for architecture in architectures if len(known[architecture]) == len(plan.proxies)]
+    scored = _Scored({architecture: known[architecture] for architecture in complete})
     missing = [architecture for architecture in architectures if architecture not in scored.scores]
     if missing and not requester.is_batch:
         context.scorer.scheduler.check(requester)
@@ -254,7 +267,10 @@ async def _predict(
         size = len(missing) if cache is NO_CACHE else PREDICTIONS_PER_TURN
         for start in range(0, len(missing), size):
             part = dict(islice(missing.items(), start, start + size))
-            new |= await context.run_brief(requester, ensemble.predict, part, plan.combiner, plan.context)
+            if requester.is_batch and not requester.is_separate and plan.proxies and cache is not NO_CACHE:
+                new |= await context.merged_predictions.predict(requester, ensemble, part, plan.combiner, plan.context)
+            else:
+                new |= await context.run_brief(requester, ensemble.predict, part, plan.combiner, plan.context)
         cache.predictions.put({keys[architecture]: prediction for architecture, prediction in new.items()})
         predictions |= new
     architectures = list(scored.scores)

@@ -44,6 +44,7 @@ class Requester:
         queue_share: fraction of the queue that the owner may fill.
         request_id: distinguishes the owner's requests and jobs.
         is_batch: true for work that nobody waits for, such as a job's: it is neither counted in the queue nor refused.
+        is_separate: true for work that shares no computation with others' work.
         on_start: awaited when a slot is acquired, before anything is computed.
     """
 
@@ -51,6 +52,7 @@ class Requester:
     queue_share: float = 1.0
     request_id: str = field(default_factory=lambda: uuid4().hex)
     is_batch: bool = False
+    is_separate: bool = False
     on_start: Callable[[], Awaitable[None]] = _do_nothing
 
 
@@ -70,6 +72,11 @@ class FairScheduler:
         self._queues: OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]] = OrderedDict()
         self._depths: Counter[str] = Counter()  # by owner, without batch work, including what holds a slot
         self._mean_seconds = 1.0  # moving average of the time for which a slot is held
+
+    @property
+    def slots(self) -> int:
+        """Number of slots."""
+        return self._slots
 
     @property
     def seconds_per_architecture(self) -> float:

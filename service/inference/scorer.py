@@ -64,6 +64,7 @@ class CachedScorer:
         self.backend, self.scheduler, self.cache, self.store = backend, scheduler, cache, store
         self._metrics, self._tracing = metrics, tracing
         self._locks: WeakValueDictionary[ScoringKey, asyncio.Lock] = WeakValueDictionary()
+        self._submission = asyncio.Lock()
         self._running: dict[ScoringKey, asyncio.Task[ScoresByProxy]] = {}
         self._unwritten: WriteBehind[tuple[ScoreKey, Score]] = WriteBehind("scores", self._write)
 
@@ -181,13 +182,14 @@ class CachedScorer:
         return scores
 
     async def _submit(self, task: Task) -> "Future[TaskOutcome]":
-        while True:
-            try:
-                return self.backend.submit(task)
-            except TaskRejectedError:
-                if self.backend.health().state in ("draining", "stopped"):
-                    raise
-                await asyncio.sleep(SUBMIT_INTERVAL_S)  # a process is being replaced
+        async with self._submission:  # in order, and of hundreds of tasks that wait only the first asks the backend
+            while True:
+                try:
+                    return self.backend.submit(task)
+                except TaskRejectedError:
+                    if self.backend.health().state in ("draining", "stopped"):
+                        raise
+                    await asyncio.sleep(SUBMIT_INTERVAL_S)  # a process is being replaced, or actors are being added
 
 
 def make_task(architecture: Architecture, context: ScoringContext, proxies: list[str]) -> Task:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from models import Architecture
+from proxies import Score
 from service.inference.context import AppContext
 from service.inference.pipeline import run_plan
 from service.inference.plan import Plan
@@ -28,8 +29,8 @@ from service.storage.write_behind import WriteBehind
 from service.workers.errors import ScoringError
 
 log = logging.getLogger(__name__)
-MAX_HELD_TURNS = 64
-"""Maximum number of turns whose items are held: enough to keep all workers busy and to look up scores in batches."""
+MIN_HELD_TURNS, HELD_TURNS_PER_WORKER = 64, 2
+"""Turns whose items are held at most: enough to keep all workers busy and to look up scores in batches."""
 RETRY_INTERVAL_S = 1.0
 """Interval at which the store is polled for queued items, and at which failed operations are repeated."""
 MAX_ATTEMPTS = 10
@@ -70,6 +71,7 @@ class JobRunner:
         self._server = uuid4().hex
         self._heartbeat = HeartbeatMonitor(store, self._server, heartbeat_timeout)
         self._heartbeat_thread = ThreadPoolExecutor(1, "heartbeat")  # its own, so that a heartbeat never waits
+        self._max_held_turns = max(MIN_HELD_TURNS, HELD_TURNS_PER_WORKER * context.scorer.scheduler.slots)
         self._held: dict[ItemKey, Claim] = {}
         self._begun: set[ItemKey] = set()
         self._tasks: dict[asyncio.Task[None], int | None] = {}  # with the number of the job, if any
@@ -133,7 +135,7 @@ class JobRunner:
     async def _run(self) -> None:
         while True:
             self._wakeup.clear()
-            claims = await self._claim() if self._held_turns <= MAX_HELD_TURNS / 2 else []
+            claims = await self._claim() if self._held_turns <= self._max_held_turns / 2 else []
             for number, group in groupby(sorted(claims, key=_job_number), _job_number):
                 self._create_task(self._process(list(group)), number)
             if not claims:
@@ -148,7 +150,7 @@ class JobRunner:
 
     async def _claim(self) -> Sequence[Claim]:
         try:
-            turns = MAX_HELD_TURNS - ceil(self._held_turns)
+            turns = self._max_held_turns - ceil(self._held_turns)
             claims = await asyncio.to_thread(self._store.queue.claim, turns, self._server)
         except StoreError as error:
             log.error("no items can be claimed: %s", error)
@@ -198,10 +200,10 @@ class JobRunner:
             for i, architecture in enumerate(architectures)
             if len(known[architecture]) == len(plan.proxies) and not claims[i].attempts
         ]
-        await self._settle([claims[i] for i in batch], [architectures[i] for i in batch], plan, requester)
+        await self._settle([claims[i] for i in batch], [architectures[i] for i in batch], known, plan, requester)
         async with asyncio.TaskGroup() as group:
             for i in sorted(set(range(len(claims))) - set(batch)):
-                group.create_task(self._settle([claims[i]], [architectures[i]], plan, requester))
+                group.create_task(self._settle([claims[i]], [architectures[i]], known, plan, requester))
 
     async def _plan(self, job: Job, requester: Requester) -> Plan:
         """Resolve a job's query. Raises what `Plan.from_query` and `Plan.from_basis` raise, and `StoreError`."""
@@ -220,13 +222,19 @@ class JobRunner:
             await self._attempts.add_and_wait(new, ATTEMPT_TIMEOUT_S)
 
     async def _settle(
-        self, claims: Sequence[Claim], architectures: Sequence[Architecture], plan: Plan, requester: Requester
+        self,
+        claims: Sequence[Claim],
+        architectures: Sequence[Architecture],
+        known: Mapping[Architecture, Mapping[str, Score]],
+        plan: Plan,
+        requester: Requester,
     ) -> None:
         if not claims:
             return
-        requester = replace(requester, on_start=partial(self._begin, claims))
+        is_retry = any(claim.attempts for claim in claims)
+        requester = replace(requester, on_start=partial(self._begin, claims), is_separate=is_retry)
         try:
-            results = await run_plan(plan, architectures, self._context, requester)
+            results = await run_plan(plan, architectures, self._context, requester, known)
         except Exception as error:
             log.exception("items of a job failed")
             self._outcomes.add([self._outcome(claim, error) for claim in claims])

@@ -14,7 +14,7 @@ from proxies import proxy_versions
 from service.api.documents import stored_item
 from service.app import make_backend, make_context
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
-from service.jobs.runner import MAX_HELD_TURNS, JobRunner
+from service.jobs.runner import MIN_HELD_TURNS, JobRunner
 from service.settings import Settings
 from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
@@ -67,8 +67,8 @@ def details(store: Store, job: str) -> set[str]:
 
 
 def test_more_than_are_held_at_once(store: Store) -> None:
-    job = run(store, create(store, [SMALL, SIX] * MAX_HELD_TURNS, proxies=[]))
-    assert (job.state, job.done, job.running) == ("done", 2 * MAX_HELD_TURNS, 0)
+    job = run(store, create(store, [SMALL, SIX] * MIN_HELD_TURNS, proxies=[]))
+    assert (job.state, job.done, job.running) == ("done", 2 * MIN_HELD_TURNS, 0)
 
 
 def test_job_of_an_ensemble_that_is_gone_fails(store: Store) -> None:

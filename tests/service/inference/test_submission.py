@@ -1,0 +1,55 @@
+"""Tasks that wait for room in the backend cost it nothing, however many they are."""
+
+import asyncio
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from service.inference import scorer
+from service.inference.cache import ResultCache
+from service.inference.scheduler import FairScheduler
+from service.observability.metrics import Metrics
+from service.observability.tracing import Tracing
+from service.workers.backend import Backend, Task, TaskOutcome
+from service.workers.errors import TaskRejectedError
+
+NUM_TASKS = 50
+
+
+class FullBackend:
+    """Backend that rejects tasks until it has room."""
+
+    def __init__(self) -> None:
+        self.has_room, self.rejected = False, 0
+        self.accepted: list[str] = []
+
+    def submit(self, task: Task) -> "Future[TaskOutcome]":
+        if not self.has_room:
+            self.rejected += 1
+            raise TaskRejectedError("every worker has a task")
+        self.accepted.append(task.id)
+        return Future()
+
+    def health(self) -> SimpleNamespace:
+        return SimpleNamespace(state="ready")
+
+
+def test_only_the_first_of_those_that_wait_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer, "SUBMIT_INTERVAL_S", 0.001)
+    backend = FullBackend()
+    names = [str(i) for i in range(NUM_TASKS)]
+
+    async def submit_all() -> None:
+        scheduler = FairScheduler(NUM_TASKS, NUM_TASKS)
+        scores = scorer.CachedScorer(cast(Backend, backend), scheduler, ResultCache(0), None, Metrics(), Tracing(None))
+        tasks = [asyncio.create_task(scores._submit(Task(name, "gcn-nas", {}, {}, "", 0, 1, []))) for name in names]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert backend.rejected == 1
+        backend.has_room = True
+        await asyncio.gather(*tasks)
+
+    asyncio.run(submit_all())
+    assert backend.accepted == names
