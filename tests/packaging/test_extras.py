@@ -29,14 +29,15 @@ def create_environment(folder: Path, *requirements: str) -> Path:
     Returns:
         The folder of the environment.
     """
-    uv, python = Path(sys.executable).with_name("uv"), folder / "bin" / "python"
+    uv, python = str(Path(sys.executable).with_name("uv")), folder / "bin" / "python"
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     sources = ["--refresh-package", "archrank", "--refresh-package", "archrank-tiny-gcn"]  # uv keeps what it built
     variables = os.environ | {"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")}
-    for command in (
-        [uv, "venv", "--quiet", "--python", sys.executable, folder],
-        [uv, "pip", "install", "--quiet", "--python", python, *constraints, *sources, *requirements],
+    for arguments in (
+        ["venv", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--python", str(python), *constraints, *sources, *requirements],
     ):
+        command = [uv, *arguments, "--quiet"]
         completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=variables)
         assert completed.returncode == 0, completed.stderr
     return folder
