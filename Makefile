@@ -10,6 +10,11 @@ CLIENT := $(VENV)/client/.installed
 LOOPS := $(VENV)/loops/.installed
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 COVERAGE := 77
+# Other environments start with a copy of .venv's Python, and uv installs into all of them. A package of this repository is
+# installed anew, since uv would take an old build of it from its cache.
+UV_VENV := $(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python
+UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
 .PHONY: demo test test-slow test-all chaos coverage mutants test-lowest test-python check audit soak fuzz bench gpu serve format openapi install clean
 
@@ -20,10 +25,10 @@ test: $(INSTALLED) $(CLIENT)  ## unit and integration tests, except slow ones
 	$(PYTEST) -m "(unit or integration) and not slow"
 
 test-slow: $(INSTALLED) $(CLIENT) $(LOOPS)  ## all other tests: slow, browser, loops, packaging, gpu, chaos
-	$(PYTEST) -m "slow or browser or loops or packaging or gpu"
-	$(PYTEST) -m chaos
+	$(PYTEST) -m "slow or browser or loops or packaging or gpu or chaos"
 
-test-all: test test-slow  ## every test
+test-all: $(INSTALLED) $(CLIENT) $(LOOPS)  ## every test
+	$(PYTEST)
 
 chaos: $(INSTALLED) $(CLIENT)  ## tests of failing servers, workers, stores, clocks and clients
 	$(PYTEST) -m chaos
@@ -57,9 +62,9 @@ test-python:  ## unit tests on another Python, e.g. PYTHON=python3.12; skipped i
 		.venv/$(notdir $(PYTHON))/bin/pytest -n auto -m unit; \
 	else echo "skipped: $(PYTHON) is not installed"; fi
 
-audit:  ## known vulnerabilities of the versions in constraints.txt
-	$(PYTHON) -m venv .venv/audit
-	.venv/audit/bin/pip install --quiet pip-audit==2.10.1
+audit: $(INSTALLED)  ## known vulnerabilities of the versions in constraints.txt
+	$(UV_VENV) .venv/audit
+	$(UV_INSTALL) --python .venv/audit/bin/python pip-audit==2.10.1
 	.venv/audit/bin/python .ci/audit.py
 
 soak: $(INSTALLED)  ## mixed load on a server for SECONDS, every response checked; plot of its memory in runs/
@@ -91,17 +96,18 @@ install: $(INSTALLED)  ## create the virtual environment
 
 $(INSTALLED): pyproject.toml client/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]" --editable client
+	$(BIN)/pip install --quiet --constraint constraints.txt uv
+	$(UV_INSTALL) --python $(BIN)/python --constraint constraints.txt --editable ".[dev]" --editable client
 	touch $@
 
 $(CLIENT): $(INSTALLED) client/pyproject.toml $(wildcard client/archrank_client/*)
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --constraint constraints.txt ./client
+	$(UV_VENV) $(@D)
+	$(UV_INSTALL) --python $(@D)/bin/python --constraint constraints.txt --reinstall-package archrank-client ./client
 	touch $@
 
 $(LOOPS): $(CLIENT) examples/loops/requirements.txt
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --requirement examples/loops/requirements.txt ./client
+	$(UV_VENV) $(@D)
+	$(UV_INSTALL) --python $(@D)/bin/python --requirement examples/loops/requirements.txt --reinstall-package archrank-client ./client
 	touch $@
 
 clean:  ## remove the virtual environment and caches

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Before NumPy and PyTorch are imported: the tests run in parallel, and so do the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import hypothesis
 import numpy as np
 import pytest
@@ -68,10 +71,6 @@ SLOW = (
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("random", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-
-def pytest_configure() -> None:
-    torch.set_num_threads(1)  # the tests themselves run in parallel
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,6 +21,8 @@ from service.cli.demo import wait_until_ready
 TIMEOUT_S = 90
 """Maximum time of a recovery."""
 CHEAP = ["params", "nwot"]
+ENSEMBLES = Path(__file__).parent / "data" / "ensembles"
+"""Folder with the default ensemble alone. A server tests each that it loads: most of its start."""
 T = TypeVar("T")
 
 
@@ -123,7 +125,7 @@ def serving(
     clean: bool = False,
     **settings: Any,
 ) -> Iterator[Server]:
-    """Start a server, and kill it at the end.
+    """Start a server with the default ensemble, and kill it at the end.
 
     Args:
         data: data directory of the server.
@@ -138,7 +140,8 @@ def serving(
     variables = {f"ARCHRANK_{name.upper()}" if name.islower() else name: str(value) for name, value in settings.items()}
     env = (
         os.environ
-        | {"ARCHRANK_DATA_DIR": str(data), "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
+        | {"ARCHRANK_DATA_DIR": str(data), "ARCHRANK_ENSEMBLES_DIR": str(ENSEMBLES)}
+        | {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
         | variables
     )
     with (

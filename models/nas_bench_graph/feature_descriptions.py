@@ -1,6 +1,7 @@
 """Descriptions of structural features, and the parts of an architecture that they describe."""
 
 import re
+from functools import cache
 
 from common.errors import UnknownNameError
 from models.nas_bench_graph.architecture import NasBenchGraphArchitecture
@@ -66,5 +67,10 @@ def describe_feature(feature: str) -> str:
 
 def feature_group(arch: NasBenchGraphArchitecture, feature: str) -> str:
     """Return the part of an architecture that a feature describes; a node with its operation."""
-    part = next(match.expand(name) for pattern, name in PARTS if (match := re.fullmatch(pattern, feature)))
+    part = _part(feature)
     return f"{part} ({arch.ops[int(part[-1]) - 1]})" if part.startswith("node ") else part
+
+
+@cache
+def _part(feature: str) -> str:
+    return next(match.expand(name) for pattern, name in PARTS if (match := re.fullmatch(pattern, feature)))

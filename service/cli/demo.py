@@ -149,17 +149,18 @@ def _stop(process: "subprocess.Popen[str]") -> None:
 def wait_until_ready(url: str, process: "subprocess.Popen[str]") -> None:
     """Wait until a server is ready. Raises `DemoError` if its process exits or it is not ready in time."""
     deadline, detail = time.monotonic() + TIMEOUT_S, "no response"
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            # A proxy server named by the environment could not reach this machine's addresses.
-            response = httpx.get(f"{url}/health/ready", timeout=5, trust_env=False)
-        except httpx.TransportError as error:
-            detail = str(error)
-        else:
-            if response.is_success:
-                return
-            detail = response.json()["detail"]
-        time.sleep(0.1)
+    # A proxy server named by the environment could not reach this machine's addresses.
+    with httpx.Client(base_url=url, timeout=5, trust_env=False) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                response = client.get("/health/ready")
+            except httpx.TransportError as error:
+                detail = str(error)
+            else:
+                if response.is_success:
+                    return
+                detail = response.json()["detail"]
+            time.sleep(0.1)
     raise DemoError(f"the server was not ready within {TIMEOUT_S} s: {detail}")
 
 

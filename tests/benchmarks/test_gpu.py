@@ -191,7 +191,7 @@ def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu", *arguments],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ensemble.data.loading import load_benchmark
+from service.settings import SHIPPED
 from tests.chaos.conftest import Recovered
 from tests.conftest import data_folder
 from tests.real_server import TIMEOUT_S, Server, serving, until
@@ -109,14 +110,14 @@ def test_a_search_whose_server_is_killed_twice(
     total = sum(map(len, parts))
     kept, since = 0, time.monotonic()
     for goal in (total // 3, 2 * total // 3):
-        with serving(tmp_path / "data", port=port) as server:
+        with serving(tmp_path / "data", port=port, ensembles_dir=SHIPPED) as server:
             if kept:
                 recovered("server killed during a search and started again", since)
                 assert _state(server)["observations"]["total"] >= kept
             until(partial(_has_accepted, workers, goal))
             kept, since = len({str(row) for worker in workers for row in worker.accepted}), time.monotonic()
             server.kill()
-    with serving(tmp_path / "data", port=port) as server:
+    with serving(tmp_path / "data", port=port, ensembles_dir=SHIPPED) as server:
         for worker in workers:
             worker.join(TIMEOUT_S)
         assert [worker.failure for worker in workers] == [None] * WORKERS
@@ -124,7 +125,7 @@ def test_a_search_whose_server_is_killed_twice(
         assert _has_accepted(workers, total)
         searched, predictions = _state(server), _predictions(server, queried)
         exported = server.client.get(f"/v1/studies/{searched['id']}/export").json()
-    with serving(tmp_path / "fresh") as server:
+    with serving(tmp_path / "fresh", ensembles_dir=SHIPPED) as server:
         place = server.client.post("/v1/studies", json=STUDY).headers["location"]
         for row in rows:
             assert server.client.post(f"{place}/observations", json={"observations": [row]}).is_success

@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,26 +19,27 @@ UNREACHABLE = "postgresql://archrank@127.0.0.1:1/archrank"
 REPORT_ROWS = 24
 
 
-def create_environment(folder: Path, requirement: str, base: Path | None = None) -> Path:
-    """Install a requirement into a new environment.
+def create_environment(folder: Path, *requirements: str) -> Path:
+    """Install requirements into a new environment, packages of this repository from their sources as they are now.
 
     Args:
         folder: folder of the environment.
-        requirement: requirement of pip.
-        base: environment whose packages count as installed.
+        requirements: requirements of pip.
 
     Returns:
         The folder of the environment.
     """
-    venv.create(folder, with_pip=True)
-    if base is not None:
-        site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
-        below = sysconfig.get_path("purelib", vars={"base": str(base), "platbase": str(base)})
-        (site_packages / "base.pth").write_text(f"{below}\n")
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    uv, python = str(Path(sys.executable).with_name("uv")), folder / "bin" / "python"
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
-    completed = subprocess.run([*pip, *constraints, requirement], capture_output=True, text=True, cwd=ROOT)
-    assert completed.returncode == 0, completed.stderr
+    sources = ["--refresh-package", "archrank", "--refresh-package", "archrank-tiny-gcn"]  # uv keeps what it built
+    variables = os.environ | {"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")}
+    for arguments in (
+        ["venv", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--python", str(python), *constraints, *sources, *requirements],
+    ):
+        command = [uv, *arguments, "--quiet"]
+        completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=variables)
+        assert completed.returncode == 0, completed.stderr
     return folder
 
 
@@ -103,8 +102,8 @@ def test_without_extras_the_service_predicts_and_missing_extras_are_named(base: 
     assert json.loads((tmp_path / "found" / "result.json").read_text())["num_trials"] == 70
 
 
-def test_report(base: Path, tmp_path: Path) -> None:
-    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[report]", base), tmp_path)
+def test_report(tmp_path: Path) -> None:
+    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[report]"), tmp_path)
     completed = run(*SEARCH, "--strategy", "random", "--out", "found")
     assert completed.returncode == 0, completed.stderr
     assert (tmp_path / "found" / "search.svg").read_text().startswith("<?xml")
@@ -114,23 +113,23 @@ def test_report(base: Path, tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_search(base: Path, tmp_path: Path) -> None:
-    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[search]", base), tmp_path)
+def test_search(tmp_path: Path) -> None:
+    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[search]"), tmp_path)
     completed = run(*SEARCH, "--strategy", "pareto", "--out", "found")
     assert completed.returncode == 0, completed.stderr
     assert json.loads((tmp_path / "found" / "result.json").read_text())["pareto_front"]
 
 
-def test_postgres(base: Path, tmp_path: Path) -> None:
-    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[postgres]", base), tmp_path)
+def test_postgres(tmp_path: Path) -> None:
+    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[postgres]"), tmp_path)
     completed = run("keys", "list", ARCHRANK_STORE_URL=UNREACHABLE)
     assert completed.returncode == 2
     assert "pip install" not in completed.stderr
     assert "127.0.0.1" in completed.stderr
 
 
-def test_telemetry(base: Path, tmp_path: Path) -> None:
-    environment = create_environment(tmp_path / "venv", f"{ROOT}[telemetry]", base)
+def test_telemetry(tmp_path: Path) -> None:
+    environment = create_environment(tmp_path / "venv", f"{ROOT}[telemetry]")
     code = "from service.observability.tracing import Tracing; Tracing('http://127.0.0.1:1').close()"
     python = str(environment / "bin" / "python")
     completed = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=120)

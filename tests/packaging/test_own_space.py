@@ -42,8 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(folder: Path) -> Path:
     """Environment with archrank and the example."""
-    base = create_environment(folder / "base", str(ROOT))
-    return create_environment(folder / "venv", str(folder / EXAMPLE), base)
+    return create_environment(folder / "venv", str(ROOT), str(folder / EXAMPLE))
 
 
 @pytest.fixture(scope="module")

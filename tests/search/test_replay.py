@@ -155,12 +155,8 @@ def test_equal_values_come_in_random_order_and_missing_ones_last() -> None:
 def test_figures_and_tables_come_from_the_numbers_alone(candidates: Candidates, tmp_path: Path) -> None:
     surrogates = dict.fromkeys(("ridge", *PROXIES), candidates.accuracy) | dict(candidates.surrogates)
     candidates = candidates.subset(np.arange(len(candidates)), surrogates)
-    results = {
-        "num_trainings": list(NUM_TRAININGS),
-        "settings": {
-            name: combine_seeds([replay_seed(candidates, seed) for seed in range(2)]) for name in figures.TITLES
-        },
-    }
+    numbers = combine_seeds([replay_seed(candidates, seed) for seed in range(2)])
+    results = {"num_trainings": list(NUM_TRAININGS), "settings": dict.fromkeys(figures.TITLES, numbers)}
     results = json.loads(json.dumps(results))
     figures.write_figures(results, tmp_path)
     for file in ("replay-regret", "replay-surrogates", "replay-hypervolume"):

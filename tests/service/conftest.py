@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import httpx
@@ -46,6 +47,18 @@ def log_of_its_own() -> Iterator[None]:
     for handler in list(logging.root.handlers):
         if type(handler) is logging.StreamHandler and handler not in before:
             logging.root.removeHandler(handler)
+
+
+@cache
+def shipped_ensembles() -> EnsembleRegistry:
+    """Load the shipped ensembles, once: it takes seconds, and no test changes them."""
+    return EnsembleRegistry.load(Settings(device="cpu"))
+
+
+@pytest.fixture
+def ensembles() -> EnsembleRegistry:
+    """The shipped ensembles."""
+    return shipped_ensembles()
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,6 @@ from tests.service.conftest import SIX, SMALL
 GREEDY, MODEST = Requester("greedy", 0.5), Requester("modest", 0.5)
 
 
-@pytest.fixture(scope="module")
-def ensembles() -> EnsembleRegistry:
-    return EnsembleRegistry.load(Settings(device="cpu"))
-
-
 @contextmanager
 def make_test_context(ensembles: EnsembleRegistry, **settings: Any) -> Iterator[AppContext]:
     options = Settings(device="cpu", backend="inline", **settings)

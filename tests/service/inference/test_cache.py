@@ -27,14 +27,9 @@ from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
 from service.workers import task_scorer
-from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, run_inline, without_costs
+from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, run_inline, shipped_ensembles, without_costs
 
 Scored = list[list[str]]
-
-
-@pytest.fixture(scope="module")
-def ensembles() -> EnsembleRegistry:
-    return EnsembleRegistry.load(Settings(device="cpu"))
 
 
 @pytest.fixture
@@ -222,10 +217,10 @@ def test_least_recently_used_goes_first() -> None:
 
 
 @pytest.fixture(scope="module")
-def cache(ensembles: EnsembleRegistry) -> ResultCache:
+def cache() -> ResultCache:
     """The cache after a request."""
     cache = ResultCache(1000)
-    run([SMALL, SIX], ensembles, cache)
+    run([SMALL, SIX], shipped_ensembles(), cache)
     return cache
 
 

@@ -21,11 +21,6 @@ from tests.estimates import accuracy_of
 from tests.service.conftest import SIX, SMALL, run_inline
 
 
-@pytest.fixture(scope="module")
-def ensembles() -> EnsembleRegistry:
-    return EnsembleRegistry.load(Settings(device="cpu"))
-
-
 @pytest.fixture
 def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(*_: Any) -> Any:

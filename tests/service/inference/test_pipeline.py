@@ -23,12 +23,11 @@ from service.inference import pipeline
 from service.inference.pipeline import NoValidArchitectureError
 from service.inference.queries import PredictionQuery, ScoreQuery
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
-from service.settings import Settings
 from service.storage import JobEvent
 from service.workers.backend import Task
 from service.workers.inline_backend import InlineBackend
 from tests.estimates import interval_of
-from tests.service.conftest import SIX, SMALL, run_inline
+from tests.service.conftest import SIX, SMALL, run_inline, shipped_ensembles
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_prediction_that_is_not_finite_is_an_error(field: str, monkeypatch: pyte
         return {**predictions, first: replace(predictions[first], **change)}
 
     monkeypatch.setattr(LoadedEnsemble, "predict", predict_or_not)
-    query, ensembles = PredictionQuery(proxies=[]), EnsembleRegistry.load(Settings(device="cpu"))
+    query, ensembles = PredictionQuery(proxies=[]), shipped_ensembles()
     response = prediction_response(run_inline(pipeline.predict, [SIX, SMALL], query, ensembles, compare=True))
     failed, predicted = response.predictions
     assert isinstance(failed, FailedItem)
@@ -128,7 +127,7 @@ def test_a_prediction_that_cannot_be_explained_is_an_error_of_its_architecture(
     def explain(self: Ensemble, architecture: Architecture, *_: Any) -> NoReturn:
         raise CapabilityError(self.space.name, "structural features")
 
-    loaded = EnsembleRegistry.load(Settings(device="cpu"))
+    loaded = shipped_ensembles()
     monkeypatch.setattr(Ensemble, "explain", explain)
     result = run_inline(pipeline.predict, [SMALL], PredictionQuery([], explain=True), loaded)
     assert isinstance(result.items[0], CapabilityError)
@@ -144,7 +143,7 @@ def test_in_a_space_without_neighbors_there_are_explanations_alone(
     def suggest(self: Ensemble, architecture: Architecture) -> NoReturn:
         raise CapabilityError(self.space.name, "neighbors")
 
-    loaded = EnsembleRegistry.load(Settings(device="cpu"))
+    loaded = shipped_ensembles()
     monkeypatch.setattr(Ensemble, "suggest_mutations", suggest)
     result = run_inline(pipeline.predict, [SMALL], PredictionQuery([], explain=True), loaded)
     (item,) = prediction_response(result).predictions

@@ -15,6 +15,7 @@ from service.inference.scorer import make_task
 from service.inference.scoring_context import ScoringContexts
 from service.settings import Settings
 from service.workers.task_scorer import TaskScorer
+from tests.service.conftest import shipped_ensembles
 
 CPU = torch.device("cpu")
 IMAGES = "nas-bench-201"
@@ -24,7 +25,7 @@ ARCHITECTURE = {"ops": ["none", "skip_connect", "none", "nor_conv_1x1", "none", 
 @pytest.fixture(scope="module")
 def registry() -> EnsembleRegistry:
     """Ensembles of two spaces, one of them for two data sets. What they predict is of no importance."""
-    ensembles = EnsembleRegistry.load(Settings(device="cpu"))
+    ensembles = shipped_ensembles()
     contexts = ScoringContexts(CPU)
 
     def of_data(name: str, dataset: str) -> LoadedEnsemble:

@@ -18,7 +18,7 @@ from service.jobs.runner import MIN_HELD_TURNS, JobRunner
 from service.settings import Settings
 from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
-from tests.service.conftest import FOUR_LAYERS, SIX, SMALL, without_costs
+from tests.service.conftest import FOUR_LAYERS, SIX, SMALL, shipped_ensembles, without_costs
 from tests.service.storage.conftest import get_items
 
 
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def run(store: Store, job: str, ensembles: EnsembleRegistry | None = None) -> Job:
     """The job when it has ended."""
     settings = Settings(device="cpu", backend="inline")
-    ensembles = ensembles or EnsembleRegistry.load(settings)
+    ensembles = ensembles or shipped_ensembles()
     backend = make_backend(settings, ensembles)
     backend.start()
 
@@ -80,12 +80,7 @@ def test_job_of_an_ensemble_that_is_gone_fails(store: Store) -> None:
     assert "gone" in one.error["detail"]
 
 
-@pytest.fixture(scope="module")
-def ensembles() -> EnsembleRegistry:
-    return EnsembleRegistry.load(Settings(device="cpu"))
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mine(ensembles: EnsembleRegistry) -> LoadedEnsemble:
     return ensembles.get()
 
