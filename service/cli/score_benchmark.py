@@ -21,7 +21,7 @@ from models.batch_spec import BatchSpec
 from proxies import proxy_versions
 from proxies.memory import keep_freed_memory
 from proxies.runner import DEFAULT_REPEATS, check_options, score_batch
-from service.workers.worker_main import exit_with_parent
+from common.processes import exit_with_parent
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished rows and the total number of rows."""

@@ -7,12 +7,12 @@ import os
 import signal
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing import connection, current_process, parent_process
+from multiprocessing import current_process
 from pathlib import Path
 from socket import socket
-from threading import Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
+from common.processes import exit_with_parent
 from service.observability import logs
 from service.workers.backend import Task, TaskOutcome
 
@@ -103,15 +103,3 @@ def _resident_bytes() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-
-
-def exit_with_parent() -> None:
-    """Exit when the parent process ends, even by SIGKILL, instead of keeping a core busy."""
-
-    def wait_for_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
-
-    Thread(target=wait_for_parent, name="exit with parent", daemon=True).start()
