@@ -8,6 +8,7 @@ import optuna
 from archrank_client import Client
 from archrank_client.optuna import ArchrankSampler
 from optuna.distributions import CategoricalDistribution
+
 from training import train  # yours: trains an architecture and returns its accuracy, a fraction
 
 # A layer's five modules with a fixed graph as bits, and its three with attention, of which it has at least one.

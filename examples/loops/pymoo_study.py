@@ -9,6 +9,7 @@ from archrank_client import Client
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.problem import Problem
 from pymoo.optimize import minimize
+
 from training import train  # yours: trains an architecture and returns its accuracy, a fraction
 
 

@@ -33,7 +33,9 @@ def build(
     split: Annotated[str | None, typer.Option(help="rule that divides the samples, e.g. view")] = None,
     data_field: Annotated[
         list[str] | None,
-        typer.Option("--data-field", metavar="KEY=VALUE", help="choice about the data, e.g. frames=16; may be repeated"),
+        typer.Option(
+            "--data-field", metavar="KEY=VALUE", help="choice about the data, e.g. frames=16; may be repeated"
+        ),
     ] = None,
     architectures: Annotated[
         int | None,
@@ -59,7 +61,9 @@ def build(
     max_params: Annotated[float | None, typer.Option(help="maximum number of parameters, e.g. 4e6")] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="epochs of a training; the recipe's milestones are scaled", show_default="the recipe's"),
+        typer.Option(
+            min=1, help="epochs of a training; the recipe's milestones are scaled", show_default="the recipe's"
+        ),
     ] = None,
     recipe: Annotated[
         list[str] | None,
@@ -176,9 +180,7 @@ def _recipe(space: "BuildableSpace[Any]", epochs: int | None, fields: dict[str, 
     return Recipe.parse({**default.to_json(), **fields})
 
 
-def _probes(
-    space: "BuildableSpace[Any]", proxies: str, probe_epochs: str, batch: dict[str, Any]
-) -> dict[str, Any]:
+def _probes(space: "BuildableSpace[Any]", proxies: str, probe_epochs: str, batch: dict[str, Any]) -> dict[str, Any]:
     """Fields of the specification about proxies."""
     from models.batch_spec import make_batch_spec
     from proxies import proxy_versions

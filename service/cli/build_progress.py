@@ -23,7 +23,13 @@ def shown() -> Iterator[ProgressCallback]:
     if not console.is_terminal:
         yield lambda progress, event: _print_line(console, progress, event)
         return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, speed_estimate_period=3600) as bar:
         task = bar.add_task("loading the data", total=None)
 
@@ -52,7 +58,9 @@ def _print_line(console: Console, progress: BuildProgress, event: Event) -> None
 
 def tables(report: Mapping[str, Any]) -> list[Table | Markdown]:
     """Return the accuracies by stratum and the training noise of a report."""
-    table = number_table(report["stratum_label"] or "stratum", "n", f"mean {report['metric']}", "std", "lowest", "highest")
+    table = number_table(
+        report["stratum_label"] or "stratum", "n", f"mean {report['metric']}", "std", "lowest", "highest"
+    )
     for name, row in [*report["accuracy_by_stratum"].items(), ("all", report["accuracy"])]:
         if row is not None:
             table.add_row(name, str(row["n"]), *(number_text(row[field]) for field in ("mean", "std", "min", "max")))

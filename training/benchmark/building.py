@@ -109,9 +109,7 @@ def build_benchmark(
     return state
 
 
-def _handle(
-    events: Iterator[Event], folder: BuildFolder, tracker: BuildProgress, progress: ProgressCallback
-) -> int:
+def _handle(events: Iterator[Event], folder: BuildFolder, tracker: BuildProgress, progress: ProgressCallback) -> int:
     """Handle all events; returns the number of trainings that ended."""
     ended = 0
     for event in events:

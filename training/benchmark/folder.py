@@ -1,7 +1,7 @@
 """Folder of a build: what was sampled, what has been trained, checkpoints, and the table.
 
 build.json: the specification, the data, the sample, and versions.
-trainings.jsonl: journal: the identity of the build, then `{"architectures": […]}` and `{"fingerprint": …, "seed": …, …}`.
+trainings.jsonl: journal: the identity of the build, then samples, `{"architectures": […]}`, and results, `{"fingerprint": …}`.
 checkpoints/: one file for each training that runs or was interrupted.
 table.jsonl: the benchmark, written anew after each training.
 """

@@ -1,7 +1,7 @@
 """Pool of workers that train: each is driven by a thread, so that one loop handles all that happens."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -106,7 +106,7 @@ class TrainingPool:
         self._events: SimpleQueue[Event | BaseException | None] = SimpleQueue()
         self._stopping = False
 
-    def run(self, trainings: Sequence[Training]) -> Iterator[Event]:
+    def run(self, trainings: Sequence[Training]) -> Generator[Event, None, None]:
         """Run trainings in their order, and yield what happens, until all have ended or the pool is stopped.
 
         Raises:

@@ -60,7 +60,9 @@ def make_report(
     if isinstance(space, EncodedSpace) and trained:
         by_stratum = space.strata(trained)
         strata = {
-            str(stratum): _statistics([means[arch] for arch, own in zip(trained, by_stratum, strict=True) if own == stratum])
+            str(stratum): _statistics(
+                [means[arch] for arch, own in zip(trained, by_stratum, strict=True) if own == stratum]
+            )
             for stratum in np.unique(by_stratum)
         }
     return {

@@ -8,7 +8,6 @@ from common.errors import InputError
 from training.record import EpochRecord, TrainingResult
 
 
-
 def result_to_json(result: TrainingResult) -> dict[str, Any]:
     """Return a result as plain JSON. Numbers that are not finite, as of a diverged training, become null.
 
