@@ -155,10 +155,8 @@ def build(
     if state != "done":
         reason = "interrupted" if state == "interrupted" else "the budget is used up"
         done = report["trainings"]["succeeded"] + sum(report["trainings"]["failed"].values())
-        typer.echo(
-            f"{reason} after {done} of {report['trainings']['planned']} trainings; the same command continues the build",
-            err=True,
-        )
+        progress_text = f"{done} of {report['trainings']['planned']} trainings"
+        typer.echo(f"{reason} after {progress_text}; the same command continues the build", err=True)
     if state == "interrupted":
         raise typer.Exit(INTERRUPTED)
 

@@ -1,7 +1,8 @@
 """Folder of a build: what was sampled, what has been trained, checkpoints, and the table.
 
 build.json: the specification, the data, the sample, and versions.
-trainings.jsonl: journal: the identity of the build, then samples, `{"architectures": […]}`, and results, `{"fingerprint": …}`.
+trainings.jsonl: journal; the identity of the build, then samples, `{"architectures": …}`, and results,
+    `{"fingerprint": …, "seed": …, "accuracy": …}`.
 checkpoints/: one file for each training that runs or was interrupted.
 table.jsonl: the benchmark, written anew after each training.
 """
