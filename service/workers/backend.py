@@ -213,9 +213,14 @@ class Backend(ABC):
         """Return the health of the backend."""
 
     @property
+    @abstractmethod
+    def state(self) -> BackendState:
+        """State of the backend, which is cheaper than its health."""
+
+    @property
     def ready(self) -> bool:
         """True once a worker has been ready, unless none can be started any more."""
-        return self.health().state == "ready"
+        return self.state == "ready"
 
     @abstractmethod
     def drain(self, timeout: float) -> None:

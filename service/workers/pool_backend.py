@@ -111,6 +111,12 @@ class PoolBackend(Backend, Generic[WorkerT]):
         with self._lock:
             return self._free_capacity()
 
+    @property
+    def state(self) -> BackendState:
+        """See `Backend.state`."""
+        with self._lock:
+            return self._state()
+
     def health(self) -> BackendHealth:
         """See `Backend.health`."""
         with self._lock:

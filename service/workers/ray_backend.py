@@ -34,6 +34,7 @@ class RayOptions:
         address: `host:port` of the cluster's head, or `auto` for the cluster of this machine.
         namespace: namespace of the actors.
         allow_open: accept a cluster without an authentication token.
+        join: start a node without resources on this machine, which is not a node of the cluster.
         min_workers: number of actors that are kept without work.
         max_workers: number of actors under load.
         num_threads: CPUs that an actor reserves, and its PyTorch threads.
@@ -54,6 +55,7 @@ class RayOptions:
     address: str = "auto"
     namespace: str = "archrank"
     allow_open: bool = False
+    join: bool = False
     min_workers: int = 1
     max_workers: int = 1
     num_threads: int = 1
@@ -113,6 +115,7 @@ class RayBackend(PoolBackend[RayWorker]):
                 "address": options.address,
                 "namespace": options.namespace,
                 "allow_open": options.allow_open,
+                "join": options.join,
                 "num_cpus": options.num_threads,
                 "num_gpus": options.num_gpus,
                 "actor": json.dumps(actor),

@@ -33,7 +33,7 @@ def run(channel: socket, setup: dict[str, Any]) -> None:
 
     Args:
         channel: connection to the parent.
-        setup: `address`, `namespace` and `allow_open` of the cluster; `num_cpus` and `num_gpus` of an actor; `actor`,
+        setup: arguments of `ray_cluster.connect`; `num_cpus` and `num_gpus` of an actor; `actor`,
             the set-up of `ScoringActor`.
     """
     Driver(channel, setup).run()
@@ -53,7 +53,9 @@ class Driver:
         """See `run`."""
         options = self._options
         try:
-            ray_cluster.connect(options["address"], options["namespace"], options["allow_open"])
+            ray_cluster.connect(
+                options["address"], options["namespace"], allow_open=options["allow_open"], join=options["join"]
+            )
         except ArchrankError as error:
             self._send("error", "-", str(error))
             return

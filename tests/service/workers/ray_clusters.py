@@ -45,15 +45,22 @@ class LocalCluster:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.address: str = self.call("start")
-        self.head = Node(*self.call("head"))
+        self.nodes: list[Node] = []
 
     def add_node(self, **resources: Any) -> Node:
         """Add a node with resources such as `num_cpus`."""
-        return Node(*self.call("add_node", object_store_memory=OBJECT_STORE_BYTES, **resources))
+        node = Node(*self.call("add_node", object_store_memory=OBJECT_STORE_BYTES, **resources))
+        self.nodes.append(node)
+        return node
 
     def remove_node(self, node: Node, graceful: bool = False) -> None:
         """Kill the processes of a node, or have them exit."""
         self.call("remove_node", id=node.id, graceful=graceful)
+
+    def alive(self) -> dict[str, dict[str, float]]:
+        """Resources of the live nodes, by id."""
+        resources: dict[str, dict[str, float]] = self.call("alive")
+        return resources
 
     def kill_head(self) -> None:
         """Kill all processes of the head."""
@@ -71,12 +78,12 @@ class LocalCluster:
 
 
 @contextmanager
-def cluster(*nodes: dict[str, Any]) -> Iterator[LocalCluster]:
-    """Start a head without CPUs, and a node for each dictionary of resources."""
+def cluster(*nodes: dict[str, Any], **settings: Any) -> Iterator[LocalCluster]:
+    """Start a head without CPUs, and a node for each dictionary of resources; `settings` are of Ray's `RAY_*`."""
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment().items():
+        for name, value in (environment() | {f"RAY_{name}": str(value) for name, value in settings.items()}).items():
             patch.setenv(name, value)
         ours, theirs = SPAWN.Pipe()
         process = SPAWN.Process(target=serve, args=(theirs,), name="cluster")
@@ -135,14 +142,16 @@ def serve(connection: Connection) -> None:
                 port = {"gcs_server_port": int(cluster.address.rpartition(":")[2])} if name == "start_head" else {}
                 cluster.add_node(**HEAD, **port)
                 return cluster.address
-            case "head":
-                return cluster.head_node.node_id, pids(cluster.head_node)
             case "add_node":
                 node = cluster.add_node(**arguments)
                 nodes[node.node_id] = node
                 return node.node_id, pids(node)
             case "remove_node":
                 cluster.remove_node(nodes.pop(arguments["id"]), allow_graceful=arguments["graceful"])
+            case "alive":
+                return {
+                    node["NodeID"]: node["Resources"] for node in cluster.global_state.node_table() if node["Alive"]
+                }
             case "kill_head":
                 cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
                 cluster.head_node = None
