@@ -2,8 +2,9 @@
 
 from ensemble.card import card, shortcomings
 from ensemble.combiners import Combiner, CombinerInfo, combiner_infos, combiner_names, get_combiner
-from ensemble.data.benchmark import Benchmark, Entry
+from ensemble.data.benchmark import Benchmark, Entry, Training
 from ensemble.data.columns import Columns
+from ensemble.data.curve import Curve, CurveFeatures
 from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.loading import load_benchmark, write_table
 from ensemble.data.scores import ScoreTable, append_scores, drop_partial_row, load_scores, score_feature, start_scores
@@ -22,6 +23,8 @@ __all__ = [
     "Columns",
     "Combiner",
     "CombinerInfo",
+    "Curve",
+    "CurveFeatures",
     "Ensemble",
     "Entry",
     "Estimate",
@@ -32,6 +35,7 @@ __all__ = [
     "ScoreTable",
     "Source",
     "SuggestedMutation",
+    "Training",
     "append_scores",
     "card",
     "combiner_infos",

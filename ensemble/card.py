@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ensemble.calibration.conformal import LEVEL
-from ensemble.combiners import DEFAULT, STRUCTURE, TRANSFER, get_combiner
+from ensemble.combiners import DEFAULT, EARLY_CURVE, STRUCTURE, TRANSFER, get_combiner
 from ensemble.data.benchmark import metric_of, stratum_label, task_summary
-from ensemble.data.columns import COSTS, PROXY, SOURCE
+from ensemble.data.columns import COSTS, CURVE, PROXY, SOURCE
 from ensemble.evaluation.baselines import PARAMS
 from ensemble.evaluation.protocol import MIN_ARCHITECTURES
 from models import SearchSpace, get_space
@@ -49,6 +49,7 @@ def card(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "batch": manifest["batch"],
         "batch_fingerprint": manifest["batch_fingerprint"],
         "seed": manifest["seed"],
+        "curve": manifest.get("curve"),
         "features": _feature_counts(manifest["columns"]),
         "combiners": manifest["combiners"],
         "left_out": manifest.get("left_out", {"combiners": {}, "proxies": {}}),
@@ -136,12 +137,17 @@ def _gain(metrics: Mapping[str, Any], metric: str, combiner: str, other: str) ->
     return "less than 0.001" if abs(gain) < 0.0005 else f"{gain:+.3f}"
 
 
+def _epochs(number: int) -> str:
+    return "the first epoch" if number == 1 else f"the first {number} epochs"
+
+
 def _feature_counts(columns: list[str]) -> dict[str, int]:
     proxies = sum(column.startswith(PROXY) for column in columns)
     sources = sum(column.startswith(SOURCE) for column in columns)
+    curve = sum(column.startswith(CURVE) for column in columns)
     cost = sum(column in COSTS for column in columns)
-    structure = len(columns) - proxies - sources - cost
-    return {"proxies": proxies, "sources": sources, "structure": structure, "cost": cost}
+    structure = len(columns) - proxies - sources - curve - cost
+    return {"proxies": proxies, "sources": sources, "curve": curve, "structure": structure, "cost": cost}
 
 
 def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[str]:
@@ -163,6 +169,11 @@ def _limitations(manifest: Mapping[str, Any], space: SearchSpace[Any]) -> list[s
         limitations.append(f"Proxies change the within-stratum ρ of the default prediction by {gain}.")
     if (gain := _gain(metrics, "spearman", TRANSFER, STRUCTURE)) is not None:
         limitations.append(f"Sources change the ρ of a prediction from structure by {gain}.")
+    if (gain := _gain(metrics, "within_stratum_spearman", EARLY_CURVE, STRUCTURE)) is not None:
+        epochs = _epochs(manifest["curve"]["epochs"])
+        limitations.append(
+            f"A curve of {epochs} changes the within-stratum ρ of a prediction from structure by {gain}."
+        )
     if noise := metrics.get("noise"):
         limitations.append(
             f"The {metric} within a stratum contains noise with a standard deviation of about {100 * noise['std']:.2f} "

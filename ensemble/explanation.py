@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.combiners import Combiner
-from ensemble.data.columns import COSTS, PROXY, SOURCE
+from ensemble.data.columns import COSTS, CURVE, PROXY, SOURCE
 from models import Architecture, EditableSpace, EncodedSpace, SearchSpace, require
 
 Array = NDArray[np.float64]
@@ -21,7 +21,7 @@ class Attribution:
     """Contribution of a group of features to a predicted accuracy.
 
     Attributes:
-        feature_group: a part of the architecture, a proxy or a source, in words.
+        feature_group: a part of the architecture, a proxy, a source or the training curve, in words.
         contribution: Shapley value, a fraction of accuracy. The contribution of the stratum is relative to the whole
             reference set, every other one to the mean contribution of the same group in that stratum.
     """
@@ -166,4 +166,6 @@ def _feature_group(column: str, space: EncodedSpace[Any], architecture: Architec
         return f"proxy {column.removeprefix(PROXY)}"
     if column.startswith(SOURCE):
         return f"source {column.removeprefix(SOURCE)}"
+    if column.startswith(CURVE):
+        return "training curve"
     return "parameters and FLOPs" if column in COSTS else space.feature_group(architecture, column)

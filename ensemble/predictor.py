@@ -13,9 +13,10 @@ from common.errors import check_seed
 from ensemble.artifact import load_artifact, save_artifact
 from ensemble.calibration.applicability import FITTED_ON, MIN_INTERVAL_SCALE, SAMPLED, ReferenceSet
 from ensemble.card import card, ranking_note, ranks_only
-from ensemble.combiners import DEFAULT, STRUCTURE, TRANSFER, State, get_combiner
+from ensemble.combiners import DEFAULT, EARLY_CURVE, OMNI, STRUCTURE, TRANSFER, State, get_combiner
 from ensemble.data.benchmark import Benchmark
 from ensemble.data.columns import Columns
+from ensemble.data.curve import Curve, CurveFeatures
 from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.scores import ScoreTable
 from ensemble.embedded_sources import check_source, restore_sources, source_entry, source_scores, sources_state
@@ -62,6 +63,7 @@ class Ensemble:
             ensemble that only ranks.
         batch: probe batch of the scores; None for an ensemble fitted without our own scores.
         sources: embedded sources, whose scores are inputs of the combiner `transfer`.
+        curve_features: features of the training curves that `predict` takes; None for an ensemble fitted without.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Ensemble:
         self.reference_set = reference_set
         self.batch = batch
         self.sources = tuple(sources)
+        curve = manifest.get("curve")
+        self.curve_features = None if curve is None else CurveFeatures.from_json(curve)
         self._fitted = dict(fitted)
 
     @property
@@ -133,6 +137,7 @@ class Ensemble:
         default: str | None = None,
         metrics: Mapping[str, Any] | None = None,
         sources: Sequence["Ensemble"] = (),
+        curve_epochs: int | None = None,
         jobs: int = 2,
         progress: Progress | None = None,
     ) -> "Ensemble":
@@ -155,14 +160,17 @@ class Ensemble:
             metrics: result of `evaluate`, stored in the manifest instead of the metrics of this cross-validation.
             sources: ensembles to learn from; one that has seen accuracies of the benchmark is refused. Of each, the
                 one combiner that predicts from structure alone becomes part of the new ensemble.
+            curve_epochs: number of first epochs whose training curve becomes an input of the combiners `early_curve`
+                and `omni`; None for none. All rows need the same recipe: epochs, batch size and learning rates.
             jobs: number of worker processes for the cross-validation.
             progress: called after each fold.
 
         Raises:
-            InputError: the seed is out of range, the default needs inputs that are not always there, or a source is of
-                another space, repeated, without such a combiner, or has seen accuracies of the benchmark.
-            BenchmarkError: the benchmark is too small, no combiner can be fitted to it, or the scores' probe batch
-                cannot be made again.
+            InputError: the seed or the number of epochs is out of range, the default needs inputs that are not always
+                there, or a source is of another space, repeated, without such a combiner, or has seen accuracies of the
+                benchmark.
+            BenchmarkError: the benchmark is too small, no combiner can be fitted to it, fewer than half of its
+                architectures have a curve as long, or the scores' probe batch cannot be made again.
             UnknownNameError: a combiner does not exist.
 
         Example:
@@ -180,10 +188,14 @@ class Ensemble:
         entries, embedded = _embed(benchmark, sources)
         default = default or (TRANSFER if sources else STRUCTURE)
         if sources and len(benchmark) < MIN_ARCHITECTURES:
+            if curve_epochs is not None:
+                rows = f"nothing below {MIN_ARCHITECTURES} trained architectures"
+                raise InputError("curve_epochs", curve_epochs, rows)
             return cls(*fit_ranking(benchmark, scores, name, seed, combiners, default, entries, embedded))
         return cls(
             *fit_combiners(
-                benchmark, scores, name, seed, folds, combiners, default, metrics, entries, embedded, jobs, progress
+                *(benchmark, scores, name, seed, folds, combiners, default, metrics, entries, embedded),
+                *(curve_epochs, jobs, progress),
             )
         )
 
@@ -223,7 +235,9 @@ class Ensemble:
         try:
             space = get_space(manifest["space"], **manifest["settings"])
             entries = manifest.get("sources", [])
-            columns = Columns.from_space(space, tuple(manifest["proxies"]), [entry["name"] for entry in entries])
+            proxies, curve = tuple(manifest["proxies"]), manifest.get("curve")
+            curve_names = () if curve is None else CurveFeatures.from_json(curve).names
+            columns = Columns.from_space(space, proxies, [entry["name"] for entry in entries], curve_names)
             _check_features(folder, manifest, space, columns)
             ranking = ranks_only(manifest)
             fitted = {
@@ -234,7 +248,7 @@ class Ensemble:
             }
             reference_set = ReferenceSet.from_state(
                 state.part("reference_set"),
-                Columns.from_space(space, tuple(manifest["proxies"])),
+                Columns.from_space(space, proxies, (), curve_names),
                 SAMPLED if ranking else FITTED_ON,
             )
             batch = _stored_batch(manifest, space, state.part("batch"))
@@ -256,10 +270,14 @@ class Ensemble:
         card(self.manifest)
         architecture = self.space.sample(np.random.default_rng(0))
         medians = {name: row[50] for name, row in self.reference_set.proxy_quantiles.items()}
-        for scores in (None, [medians]):
-            if scores is None and self.default_combiner is None:
+        inputs: list[tuple[Scores | None, Sequence[Curve] | None]] = [(None, None), ([medians], None)]
+        if self.curve_features is not None:
+            parts = dict.fromkeys(self.curve_features.parts, (0.5,) * self.curve_features.epochs)
+            inputs += [(None, [Curve(**parts)]), ([medians], [Curve(**parts)])]
+        for scores, curves in inputs:
+            if (scores is None and curves is None) and self.default_combiner is None:
                 continue
-            (prediction,) = self.predict([architecture], scores)
+            (prediction,) = self.predict([architecture], scores, curves=curves)
             for estimate in (prediction, *prediction.combiners.values()):
                 if estimate is None:
                     continue
@@ -279,6 +297,7 @@ class Ensemble:
         scores: Scores | None = None,
         combiner: str | None = None,
         score_mismatches: Sequence[str] = (),
+        curves: Sequence[Curve | None] | None = None,
     ) -> list[Prediction]:
         """Predict the accuracies of architectures.
 
@@ -286,18 +305,22 @@ class Ensemble:
             architectures: architectures of the ensemble's space.
             scores: for each architecture, its proxy scores by name (None for a failed one), computed as the manifest
                 states; None to predict from structure alone.
-            combiner: name of the combiner whose estimate is the prediction; by default `transfer` with sources, else
-                `stacked` with scores and `default_combiner` without. Where it lacks a score, `default_combiner`
-                replaces it, with a warning.
+            combiner: name of the combiner whose estimate is the prediction; by default `omni` with curves and scores,
+                `early_curve` with curves, else `transfer` with sources, else `stacked` with scores and
+                `default_combiner` without. Where it lacks a score, `early_curve` replaces it if there is a curve, else
+                `default_combiner`; where it lacks a curve, `default_combiner`. Either with a warning.
             score_mismatches: differences between the computation of the scores and the manifest. Each becomes a
                 warning, and the intervals are widened.
+            curves: for each architecture, the curve of its training so far, with the recipe of the benchmark, or None.
+                The first `curve_features.epochs` epochs count; a shorter curve is as none.
 
         Returns:
             One prediction for each architecture; without accuracy and interval from an ensemble that only ranks.
 
         Raises:
             UnknownNameError: the ensemble has no combiner of that name.
-            InputError: the number of scores is not that of the architectures.
+            InputError: the number of scores or curves is not that of the architectures, or the ensemble was fitted
+                without curves.
 
         Example:
             >>> from ensemble import Ensemble
@@ -308,13 +331,13 @@ class Ensemble:
             >>> prediction.combiner, round(prediction.accuracy, 3), round(prediction.interval.low, 3)
             ('structure', 0.937, 0.934)
         """
-        self._check(architectures, scores, combiner)
+        self._check(architectures, scores, combiner, curves)
         if not architectures:
             return []
-        headline = combiner or self._default(scores)
-        table = self._table(architectures, scores)
+        headline = combiner or self._default(scores, curves)
+        table = self._table(architectures, scores, curves)
         scale, warnings = self._mismatches(table, architectures, score_mismatches if scores is not None else ())
-        estimates = self._estimates(table, scale, with_proxies=scores is not None)
+        estimates = self._estimates(table, scale, with_proxies=scores is not None, with_curves=curves is not None)
         ranking_scores: Sequence[float | None] = [None] * len(architectures)
         ranks = self.ranks_only or self.depends_on_set(headline)
         if ranks and all(by_combiner[headline] is not None for by_combiner in estimates):
@@ -325,7 +348,7 @@ class Ensemble:
                 ranking_scores[i],
                 estimates[i],
                 float(scale[i]),
-                self._missing_proxies(table, i) if scores is not None else None,
+                self._lacking(table, i, headline, with_proxies=scores is not None, with_curves=curves is not None),
                 warnings[i],
             )
             for i in range(len(architectures))
@@ -367,17 +390,22 @@ class Ensemble:
         return result
 
     def explain(
-        self, architecture: Architecture, scores: Mapping[str, float | None] | None = None, combiner: str | None = None
+        self,
+        architecture: Architecture,
+        scores: Mapping[str, float | None] | None = None,
+        combiner: str | None = None,
+        curve: Curve | None = None,
     ) -> Explanation:
-        """Attribute a prediction to parts of the architecture, to proxies and to sources.
+        """Attribute a prediction to parts of the architecture, to proxies, to sources and to the training curve.
 
-        `default_combiner` is explained in place of a combiner that lacks scores or has no additive contributions, or
-        the first combiner with contributions that predicts from structure if it has none either.
+        `default_combiner` is explained in place of a combiner that lacks scores or a curve, or has no additive
+        contributions, or the first combiner with contributions that predicts from structure if it has none either.
 
         Args:
             architecture: an architecture of the ensemble's space.
             scores: its proxy scores by name; None to explain the prediction from structure alone.
             combiner: name of the combiner, by default as in `predict`.
+            curve: curve of its training so far; None for none.
 
         Returns:
             The explanation, which names the explained combiner.
@@ -402,10 +430,11 @@ class Ensemble:
         """
         space = require(self.space, EncodedSpace)
         score_rows = None if scores is None else [scores]
-        self._check([architecture], score_rows, combiner)
+        curves = None if curve is None else [curve]
+        self._check([architecture], score_rows, combiner, curves)
         self._check_accuracies("explanations")
-        table = self._table([architecture], score_rows)
-        fitted = self._fitted[combiner or self._default(score_rows)]
+        table = self._table([architecture], score_rows, curves)
+        fitted = self._fitted[combiner or self._default(score_rows, curves)]
         columns = fitted.info.columns(table.names)
         if fitted.mean_contributions is None or np.isnan(table.select(columns)).any():
             additive = [other for other in self._structural if other.mean_contributions is not None]
@@ -455,29 +484,47 @@ class Ensemble:
 
     @property
     def _structural(self) -> list[FittedCombiner]:
-        """Combiners that predict accuracies without proxy scores, the default first."""
+        """Combiners that predict accuracies without proxy scores and curve, the default first."""
         names = sorted(self._fitted, key=lambda name: name != self.default_combiner)
         fitted = (self._fitted[name] for name in names)
-        return [each for each in fitted if not (each.info.needs_proxies or each.ranks_only)]
+        return [each for each in fitted if not (each.info.needs_proxies or each.info.needs_curve or each.ranks_only)]
 
-    def _table(self, architectures: Sequence[Architecture], scores: Scores | None = None) -> FeatureTable:
+    def _table(
+        self,
+        architectures: Sequence[Architecture],
+        scores: Scores | None = None,
+        curves: Sequence[Curve | None] | None = None,
+    ) -> FeatureTable:
         from_sources = source_scores(self.sources, architectures)
-        return feature_table(self.space, architectures, scores, self.proxies, from_sources)
+        return feature_table(self.space, architectures, scores, self.proxies, from_sources, self.curve_features, curves)
 
     def _check_accuracies(self, wanted: str) -> None:
         if self.ranks_only:
             allowed = f"an ensemble of at least {MIN_ARCHITECTURES} trained architectures: this one only ranks"
             raise InputError("ensemble", self.name, f"{allowed}, without {wanted}")
 
-    def _check(self, architectures: Sequence[Architecture], scores: Scores | None, combiner: str | None) -> None:
+    def _check(
+        self,
+        architectures: Sequence[Architecture],
+        scores: Scores | None,
+        combiner: str | None,
+        curves: Sequence[Curve | None] | None,
+    ) -> None:
         if combiner is not None and combiner not in self._fitted:
             raise UnknownNameError("combiner", combiner, self.combiners)
-        if scores is not None and len(scores) != len(architectures):
-            raise InputError(
-                "scores", f"{len(scores)} items", f"one for each of the {len(architectures)} architectures"
-            )
+        for field, items in (("scores", scores), ("curves", curves)):
+            if items is not None and len(items) != len(architectures):
+                allowed = f"one for each of the {len(architectures)} architectures"
+                raise InputError(field, f"{len(items)} items", allowed)
+        if curves is not None and self.curve_features is None:
+            allowed = f"none: {self.name} was fitted without training curves"
+            raise InputError("curves", f"{len(curves)} items", allowed)
 
-    def _default(self, scores: Scores | None) -> str:
+    def _default(self, scores: Scores | None, curves: Sequence[Curve | None] | None = None) -> str:
+        if curves is not None:
+            for name in (EARLY_CURVE,) if scores is None else (OMNI, EARLY_CURVE):
+                if name in self._fitted:
+                    return name
         default = self.default_combiner
         if default is not None and self._fitted[default].info.needs_sources:
             return default
@@ -500,12 +547,15 @@ class Ensemble:
             warnings = [[ranking_note(self.manifest), *reasons] for reasons in warnings]
         return scale, warnings
 
-    def _estimates(self, table: FeatureTable, scale: Array, with_proxies: bool) -> list[dict[str, Estimate | None]]:
-        """For each architecture, the estimate of every combiner; None for one that lacks scores."""
+    def _estimates(
+        self, table: FeatureTable, scale: Array, *, with_proxies: bool, with_curves: bool
+    ) -> list[dict[str, Estimate | None]]:
+        """For each architecture, the estimate of every combiner; None for one that lacks scores or a curve."""
         estimates: list[dict[str, Estimate | None]] = [dict.fromkeys(self._fitted) for _ in scale]
         strata = table.strata
         for name, fitted in self._fitted.items():
-            if fitted.info.needs_proxies and not with_proxies:
+            info = fitted.info
+            if (info.needs_proxies and not with_proxies) or (info.needs_curve and not with_curves):
                 continue
             if fitted.residuals is None:
                 for by_combiner, percentile in zip(
@@ -522,8 +572,23 @@ class Ensemble:
                     by_combiner[name] = Estimate(value, Interval(low, high), percentile)
         return estimates
 
-    def _missing_proxies(self, table: FeatureTable, row: int) -> list[str]:
-        return [proxy for proxy, missing in zip(self.proxies, np.isnan(table.values[row]), strict=False) if missing]
+    def _lacking(
+        self, table: FeatureTable, row: int, headline: str, *, with_proxies: bool, with_curves: bool
+    ) -> dict[str, str]:
+        """Requested or necessary inputs that an architecture lacks, in words, by `scores` and `curves`."""
+        info, lacking = self._fitted[headline].info, dict[str, str]()
+        missing = [proxy for proxy, is_nan in zip(self.proxies, np.isnan(table.values[row]), strict=False) if is_nan]
+        if with_proxies and missing:
+            lacking["scores"] = f"scores of {', '.join(missing)}"
+        elif info.needs_proxies and not with_proxies:
+            lacking["scores"] = "proxy scores"
+        if self.curve_features is not None and (with_curves or info.needs_curve):
+            curve = table.restrict(table.columns.curve).values[row]
+            if np.isnan(curve).any():
+                epochs = self.curve_features.epochs
+                number = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+                lacking["curves"] = f"a training curve of {number} ({', '.join(self.curve_features.parts)})"
+        return lacking
 
     def _prediction(
         self,
@@ -531,23 +596,24 @@ class Ensemble:
         ranking_score: float | None,
         estimates: dict[str, Estimate | None],
         scale: float,
-        missing: list[str] | None,
+        lacking: Mapping[str, str],
         warnings: list[str],
     ) -> Prediction:
         """Choose the estimate that is the prediction.
 
-        `missing` holds the requested proxies without a score; None if no proxies were requested.
+        `lacking` holds, by the name of an input, what the architecture lacks of it, in words.
         """
-        reason = "proxy scores" if missing is None else f"scores of {', '.join(missing)}"
         combiner, estimate = headline, estimates[headline]
-        default = self.default_combiner
-        if estimate is None and default is None:
-            raise InputError("scores", None, f"{reason}: {headline} predicts from proxy scores only")
-        if estimate is None and default is not None:
-            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {default}")
-            combiner, estimate = default, estimates[default]
-        elif missing:
-            warnings.append(f"no {reason}")
+        if estimate is None:
+            reason = " and ".join(lacking.values())
+            fallbacks = (EARLY_CURVE, self.default_combiner)
+            fallback = next((name for name in fallbacks if name is not None and estimates.get(name) is not None), None)
+            if fallback is None:
+                raise InputError(next(iter(lacking)), None, f"{reason}: {headline} does not predict without")
+            warnings.append(f"{headline} cannot predict without {reason}: the prediction is from {fallback}")
+            combiner, estimate = fallback, estimates[fallback]
+        else:
+            warnings += [f"no {reason}" for reason in lacking.values()]
         assert estimate is not None, "structural features are never missing"
         ranking_score = estimate.accuracy if ranking_score is None else ranking_score
         assert ranking_score is not None, "an estimate without accuracy has a ranking score"

@@ -27,13 +27,16 @@ from ensemble.combiners import Combiner, CombinerInfo, State
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.fitting import clear_cached_fits, out_of_fold_predictions, stored_out_of_fold_predictions
 from ensemble.combiners.stacked import Stacked
-from ensemble.data.columns import PROXY, SOURCE
+from ensemble.data.columns import CURVE, PROXY, SOURCE
+from ensemble.data.curve import Curve, CurveFeatures
 from ensemble.data.features import FeatureTable, feature_table
 from models import EncodedSpace, InputError, SearchSpace
 
 Array = NDArray[np.float64]
 PROXIES = ("informative", "opposite", "structural", "noise")
 """Synthetic proxies: close to the accuracy, to its negative, to a feature, and unrelated."""
+CURVE_FEATURES = CurveFeatures(2, ("training_loss", "accuracy"))
+"""Features of the synthetic training curves."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class SyntheticTable:
     """Feature table of random architectures whose accuracy depends on their features.
 
     Attributes:
-        table: features of n architectures, with proxies and sources.
+        table: features of n architectures, with proxies, sources and a training curve.
         accuracy: (n,), fractions.
     """
 
@@ -72,7 +75,10 @@ def synthetic_table(space: SearchSpace[Any], size: int, seed: int = 0) -> Synthe
     rows = [dict(zip(PROXIES, row, strict=True)) for row in np.transpose(columns).tolist()]
     source_noise = rng.normal(size=(2, len(signal)))
     sources = {"similar": signal + source_noise[0], "unrelated": source_noise[1]}
-    return SyntheticTable(feature_table(space, architectures, rows, PROXIES, sources), accuracy)
+    early = np.clip(accuracy[:, None] - (0.4, 0.2) + 0.004 * rng.normal(size=(len(signal), 2)), 0, 1)
+    curves = [Curve(training_loss=tuple(-np.log(row)), accuracy=tuple(row)) for row in early]
+    table = feature_table(space, architectures, rows, PROXIES, sources, CURVE_FEATURES, curves)
+    return SyntheticTable(table, accuracy)
 
 
 class CombinerContract:
@@ -281,6 +287,7 @@ class CombinerContract:
         assert X.shape[1] == len(names)
         assert any(name.startswith(PROXY) for name in names) == self.info.needs_proxies
         assert any(name.startswith(SOURCE) for name in names) == self.info.needs_sources
+        assert any(name.startswith(CURVE) for name in names) == self.info.needs_curve
 
 
 def contract_classes(

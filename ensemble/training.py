@@ -11,6 +11,7 @@ from ensemble.calibration.applicability import SAMPLED, ReferenceSet
 from ensemble.combiners import TRANSFER, combiner_names, get_combiner
 from ensemble.data.benchmark import Benchmark, task_summary
 from ensemble.data.columns import Columns
+from ensemble.data.curve import CurveFeatures
 from ensemble.data.features import FeatureTable, feature_table
 from ensemble.data.scores import ScoreTable
 from ensemble.embedded_sources import source_scores
@@ -19,6 +20,7 @@ from ensemble.evaluation.baselines import baselines
 from ensemble.evaluation.cross_validation import Progress, held_out_predictions
 from ensemble.evaluation.protocol import (
     MIN_ARCHITECTURES,
+    benchmark_curve_features,
     benchmark_features,
     check_size,
     structural_folds,
@@ -55,6 +57,7 @@ def fit_combiners(
     metrics: Mapping[str, Any] | None,
     entries: list[dict[str, Any]],
     sources: Sequence[Source],
+    curve_epochs: int | None,
     jobs: int,
     progress: Progress | None,
 ) -> FittedParts:
@@ -68,7 +71,8 @@ def fit_combiners(
     header = scores.header if scores is not None else {}
     batch = _batch(header, benchmark.space)  # fails early: fitting takes minutes
     names = combiners if combiners is None or default in combiners else [*combiners, default]
-    table, y = _features(benchmark, scores, sources), benchmark.accuracy
+    curve_features = benchmark_curve_features(benchmark, curve_epochs)
+    table, y = _features(benchmark, scores, sources, curve_features), benchmark.accuracy
     infos, left_out = usable_combiners(table.columns, names)
     if not infos:
         allowed = "one that can be fitted: " + "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
@@ -87,6 +91,7 @@ def fit_combiners(
         "batch_fingerprint": header.get("batch_fingerprint"),
         "proxy_seed": header.get("seed"),
         "proxy_repeats": header.get("repeats"),
+        "curve": curve_features and curve_features.to_json(),
         "combiners": [info.name for info in infos],
         "metrics": dict(metrics or measured),
     }
@@ -128,6 +133,7 @@ def fit_ranking(
         "batch_fingerprint": None,
         "proxy_seed": None,
         "proxy_repeats": None,
+        "curve": None,
         "combiners": [TRANSFER],
         "metrics": {},
     }
@@ -137,23 +143,30 @@ def fit_ranking(
 
 def _check_default(default: str, with_sources: bool) -> None:
     info = get_combiner(default)
-    if info.needs_proxies or (info.needs_sources and not with_sources):
-        allowed = "a combiner that needs no proxy scores" + ("" if with_sources else " and no sources")
+    if info.needs_proxies or info.needs_curve or (info.needs_sources and not with_sources):
+        allowed = "a combiner that needs no proxy scores, no training curve" + ("" if with_sources else ", no sources")
         raise InputError("default", default, allowed)
 
 
-def _features(benchmark: Benchmark, scores: ScoreTable | None, sources: Sequence[Source]) -> FeatureTable:
+def _features(
+    benchmark: Benchmark,
+    scores: ScoreTable | None,
+    sources: Sequence[Source],
+    curve_features: CurveFeatures | None = None,
+) -> FeatureTable:
     """Features of a benchmark; with sources, its columns have those of random architectures as their reference.
 
-    Proxy scores of the random architectures are missing.
+    Proxy scores and training curves of the random architectures are missing.
     """
-    table = benchmark_features(benchmark, scores, source_scores(sources, benchmark.architectures))
+    table = benchmark_features(benchmark, scores, source_scores(sources, benchmark.architectures), curve_features)
     if not sources:
         return table
     rng = np.random.default_rng(0)
     architectures = list(dict.fromkeys(benchmark.space.sample(rng) for _ in range(REFERENCE_SIZE)))
     proxies = scores.proxies if scores is not None else ()
-    random = feature_table(benchmark.space, architectures, None, proxies, source_scores(sources, architectures))
+    random = feature_table(
+        benchmark.space, architectures, None, proxies, source_scores(sources, architectures), curve_features
+    )
     return FeatureTable(replace(table.columns, reference=random.values), table.values)
 
 

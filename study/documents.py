@@ -93,7 +93,9 @@ def state_document(
         extra: fields of the store, such as `id`, `created_at` and `updated_at`.
     """
     training_set = TrainingSet.from_observations(observations)
-    trained = len(training_set.architectures)
+    trained, failed, running = (
+        len(each) for each in (training_set.architectures, training_set.failed, training_set.running)
+    )
     notes = [few_rows_note(trained)] if predictor is None and trained < MIN_ROWS else []
     notes += [*(predictor.notes if predictor else ()), *(quality_notes(quality) if quality else ())]
     best = training_set.best(NUM_BEST, definition.metric.sign)
@@ -103,8 +105,9 @@ def state_document(
         "observations": {
             "total": training_set.num_observations,
             "trained": trained,
-            "failed": len(training_set.failed),
-            "architectures": trained + len(training_set.failed),
+            "failed": failed,
+            "running": running,
+            "architectures": trained + failed + running,
         },
         "fitted": predictor and {"observations": predictor.num_observations, "trained": predictor.num_trained},
         "quality": quality and quality.to_json(),
@@ -126,6 +129,7 @@ def prediction_document(
         "interval": interval and {"low": interval.low, "high": interval.high, "level": interval.level},
         "failure_probability": prediction.failure_probability,
         "warnings": list(prediction.warnings),
+        "curve_length": prediction.curve_length,
     }
 
 

@@ -1,4 +1,4 @@
-"""Observations of a study: trained architectures, and those whose training failed."""
+"""Observations of a study: architectures that are trained, whose training failed, or whose training still runs."""
 
 import hashlib
 import json
@@ -14,13 +14,16 @@ from models import Architecture, SearchSpace
 class Observation:
     """One training of an architecture. Its content identifies it: the same observation is counted once.
 
+    A curve with neither value nor error is that of a training which still runs. Any observation of the same
+    architecture with a value or an error supersedes it, as does a longer curve.
+
     Attributes:
         architecture: the architecture.
-        value: metric after the training; None if the training failed.
+        value: metric after the training; None if the training failed or still runs.
         error: reason of the failure; None if there is a value.
         seconds: time of the training; None if unknown.
         epochs: number of epochs; None if unknown.
-        curve: metric after each epoch, or each evaluation; empty if unknown.
+        curve: metric after each epoch, or each evaluation, so far; empty if unknown.
     """
 
     architecture: Architecture
@@ -29,6 +32,11 @@ class Observation:
     seconds: float | None = None
     epochs: int | None = None
     curve: tuple[float, ...] = ()
+
+    @property
+    def is_running(self) -> bool:
+        """True for a training that still runs."""
+        return self.value is None and self.error is None and bool(self.curve)
 
     @cached_property
     def id(self) -> str:

@@ -31,7 +31,8 @@ def parse_observations(
         space: search space of the study.
         metric: its metric.
         data: list of objects with the `FIELDS`: `{"architecture": …, "value": 0.93, "seconds": 71.5}`, or
-            `{"architecture": …, "value": null, "error": "out of memory"}` for a failed training.
+            `{"architecture": …, "value": null, "error": "out of memory"}` for a failed training, or
+            `{"architecture": …, "value": null, "curve": [0.41, 0.55]}` for one that still runs.
         field: name of the list in errors.
 
     Raises:
@@ -55,7 +56,11 @@ def parse_observation(space: SearchSpace[Any], metric: StudyMetric, row: Any, pl
             raise InputError(f"{place}.{name}", row[name], "only the fields " + ", ".join(FIELDS))
     for name in FIELDS[:2]:
         if name not in row:
-            allowed = "an architecture" if name == "architecture" else "a number, or null for a failed training"
+            allowed = (
+                "an architecture"
+                if name == "architecture"
+                else "a number, or null for a training that failed or still runs"
+            )
             raise InputError(f"{place}.{name}", None, f"{allowed}: the field is missing")
     value, error = row["value"], row.get("error")
     if value is not None:

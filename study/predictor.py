@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from common.errors import CapabilityError
 from ensemble.calibration.conformal import LEVEL
-from ensemble.combiners.transfer import MIN_ROWS, Transfer
+from ensemble.combiners.transfer import MIN_ROWS, Transfer, standardized_target
 from ensemble.data.features import feature_table
 from ensemble.prediction import Interval
 from ensemble.source import Source
@@ -19,6 +19,7 @@ from study.definition import BOUNDS, StudyDefinition
 from study.failures import FailureClassifier
 from study.observation import Observation
 from study.observed_range import ObservedRange
+from study.partial_curves import PartialCurves, unused_note
 from study.training_set import TrainingSet
 
 Array = NDArray[np.float64]
@@ -37,6 +38,8 @@ class StudyPrediction:
         interval: prediction interval of the metric; None where `value` is.
         failure_probability: probability that the training fails; None if too few have failed or succeeded.
         warnings: reasons to trust the prediction less.
+        curve_length: number of values of the curve so far that the prediction of a running training rests on; None if
+            it rests on none.
     """
 
     score: float
@@ -45,6 +48,7 @@ class StudyPrediction:
     interval: Interval | None
     failure_probability: float | None
     warnings: tuple[str, ...] = ()
+    curve_length: int | None = None
 
 
 class StudyPredictor:
@@ -76,6 +80,7 @@ class StudyPredictor:
     _calibration: Calibration | None
     _failures: FailureClassifier | None
     _range: ObservedRange | None
+    _partial_curves: PartialCurves
 
     @classmethod
     def fit(
@@ -111,13 +116,15 @@ class StudyPredictor:
         enough = len(y) >= MIN_ROWS
         self._calibration = Calibration.fit(self.model.held_out_, y) if enough else None
         self._range = ObservedRange.from_table(feature_table(space, trained)) if enough else None
+        held_out = self._calibration.held_out if self._calibration is not None and np.ptp(y) > 0 else None
+        self._partial_curves = PartialCurves.fit(self.training_set, held_out, definition.metric.sign)
         self._failures = FailureClassifier.fit(space, trained, self.training_set.failed, seed)
         self.notes = self._notes()
         return self
 
     @property
     def num_observations(self) -> int:
-        """Number of observations that it was fitted to, failed trainings included."""
+        """Number of observations that it was fitted to, failed and running trainings included."""
         return self.training_set.num_observations
 
     @property
@@ -127,8 +134,9 @@ class StudyPredictor:
 
     @property
     def observed(self) -> frozenset[Architecture]:
-        """All observed architectures, those whose training failed included."""
-        return frozenset((*self.training_set.architectures, *self.training_set.failed))
+        """All observed architectures, those whose training failed or still runs included."""
+        observed = self.training_set
+        return frozenset((*observed.architectures, *observed.failed, *observed.running))
 
     @property
     def held_out_values(self) -> dict[Architecture, float]:
@@ -151,13 +159,14 @@ class StudyPredictor:
         return Transfer(len(self.sources), self._seed, self.reference)
 
     def predict(self, architectures: Sequence[Architecture]) -> list[StudyPrediction]:
-        """Predict architectures of the study's space."""
+        """Predict architectures of the study's space; one whose training still runs also from its curve so far."""
         if not architectures:
             return []
         scores = self.scores(architectures)
+        ends = self._ends(architectures, scores)
         below, upto = (np.searchsorted(self._sample, scores, side=side) for side in ("left", "right"))
         percentiles = 0.5 * (below + upto) / len(self._sample)
-        values, intervals = self._values(scores)
+        values, intervals = self._values(ends, len(architectures))
         failures = self.failure_probabilities(architectures)
         warnings = [self.space.warnings(architecture) for architecture in architectures]
         if self._range is not None:
@@ -171,12 +180,13 @@ class StudyPredictor:
                 intervals[i],
                 None if failures is None else float(failures[i]),
                 tuple(warnings[i]),
+                self._partial_curves.length(architecture),
             )
-            for i in range(len(architectures))
+            for i, architecture in enumerate(architectures)
         ]
 
     def scores(self, architectures: Sequence[Architecture]) -> Array:
-        """Score architectures, larger is better, (m,)."""
+        """Score architectures by sources and structure, larger is better, (m,)."""
         return self.model.predict(self.features(architectures))
 
     def features(self, architectures: Sequence[Architecture]) -> Array:
@@ -187,12 +197,34 @@ class StudyPredictor:
         """Return the probability that each training fails, (m,); None if too few have failed or succeeded."""
         return None if self._failures is None else self._failures.predict(self.space, architectures)
 
-    def _values(self, scores: Array) -> tuple[list[float | None], list[Interval | None]]:
+    def _ends(self, architectures: Sequence[Architecture], scores: Array) -> Array | None:
+        """Predicted values and the ends of their intervals, (m, 3), larger is better; None without a calibration.
+
+        Partial curves are taken into account, in `scores` too.
+        """
         if self._calibration is None:
-            return [None] * len(scores), [None] * len(scores)
+            return None
         calibrated = self._calibration.predict(scores)
-        ends = np.sort(self._in_unit(self._calibration.intervals(calibrated)))  # the sign reverses them
-        return self._in_unit(calibrated).tolist(), [Interval(low, high, LEVEL) for low, high in ends.tolist()]
+        ends = np.column_stack([calibrated, self._calibration.intervals(calibrated)])
+        for i, architecture in enumerate(architectures):
+            if (prediction := self._partial_curves.predict(architecture, float(calibrated[i]))) is not None:
+                ends[i] = prediction
+                scores[i] = self._score_of(prediction[0])
+        return ends
+
+    def _score_of(self, value: float) -> float:
+        """Score of an architecture that is known to have a value, larger is better."""
+        y = self.definition.metric.sign * self.training_set.values
+        levels, first = np.unique(y, return_index=True)
+        targets = standardized_target(y)[first]
+        excess = value - float(np.clip(value, levels[0], levels[-1]))
+        return float(np.interp(value, levels, targets)) + excess / float(y.std())
+
+    def _values(self, ends: Array | None, number: int) -> tuple[list[float | None], list[Interval | None]]:
+        if ends is None:
+            return [None] * number, [None] * number
+        values, intervals = self._in_unit(ends[:, 0]), np.sort(self._in_unit(ends[:, 1:]))  # the sign reverses them
+        return values.tolist(), [Interval(low, high, LEVEL) for low, high in intervals.tolist()]
 
     def _in_unit(self, values: Array) -> Array:
         """Convert values that are larger if better to the metric and its unit."""
@@ -217,6 +249,8 @@ class StudyPredictor:
                 f"{failed} of {failed + self.num_trained} observed architectures failed to train: too few have failed "
                 f"or succeeded for a failure probability"
             )
+        if unused := self._partial_curves.num_unused:
+            notes.append(unused_note(unused, len(self.training_set.running)))
         return tuple(notes)
 
 

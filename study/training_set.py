@@ -19,27 +19,43 @@ class TrainingSet:
         num_observations: number of different observations.
         architectures: the n architectures with at least one successful training.
         values: (n,), mean of their values, in the unit of the metric.
-        failed: architectures all of whose trainings failed.
+        failed: architectures all of whose trainings failed; one that was started again counts as failed until it has a
+            value.
+        running: architectures whose first training still runs, with its curve so far: the longest one, the mean of
+            several.
+        curves: curves of the successful trainings by architecture, in the unit of the metric.
     """
 
     num_observations: int
     architectures: tuple[Architecture, ...]
     values: NDArray[np.float64]
     failed: tuple[Architecture, ...]
+    running: dict[Architecture, tuple[float, ...]]
+    curves: dict[Architecture, tuple[tuple[float, ...], ...]]
 
     @classmethod
     def from_observations(cls, observations: Sequence[Observation]) -> Self:
         """Collect observations; the same observation counts once."""
         unique = {observation.id: observation for observation in observations}
-        values: dict[Architecture, list[float]] = {}
+        by_architecture: dict[Architecture, list[Observation]] = {}
         for _, observation in sorted(unique.items()):  # a sum depends on its order
-            results = values.setdefault(observation.architecture, [])
-            if observation.value is not None:
-                results.append(observation.value)
-        observed = sorted(values, key=lambda architecture: architecture.fingerprint)
-        trained = tuple(architecture for architecture in observed if values[architecture])
-        means = np.array([np.mean(values[architecture]) for architecture in trained], dtype=np.float64)
-        return cls(len(unique), trained, means, tuple(arch for arch in observed if not values[arch]))
+            by_architecture.setdefault(observation.architecture, []).append(observation)
+        observed = sorted(by_architecture, key=lambda architecture: architecture.fingerprint)
+        means, failed, running, curves = {}, list[Architecture](), {}, {}
+        for architecture in observed:
+            rows = by_architecture[architecture]
+            values = [row.value for row in rows if row.value is not None]
+            if values:
+                means[architecture] = np.mean(values)
+                curves[architecture] = tuple(row.curve for row in rows if row.value is not None and row.curve)
+            elif all(row.is_running for row in rows):
+                longest = max(len(row.curve) for row in rows)
+                mean = np.mean([row.curve for row in rows if len(row.curve) == longest], axis=0)
+                running[architecture] = tuple(mean.tolist())
+            else:
+                failed.append(architecture)
+        values_array = np.array(list(means.values()), dtype=np.float64)
+        return cls(len(unique), tuple(means), values_array, tuple(failed), running, curves)
 
     def best(self, number: int, sign: float) -> list[tuple[Architecture, float]]:
         """Return the best trained architectures and their values, best first.

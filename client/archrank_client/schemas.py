@@ -415,6 +415,7 @@ class Ensemble(Document):
         batch: specification of the probe batch; None for an ensemble without proxies.
         batch_fingerprint: hash of the probe batch.
         seed: seed of weights and random draws.
+        curve: number of first epochs and parts of the training curve that are inputs; None for none.
         features: numbers of features by kind.
         combiners: names of the combiners.
         left_out: reasons, by name, for the `combiners` and the `proxies` that are not used.
@@ -439,6 +440,7 @@ class Ensemble(Document):
     batch: dict[str, Any] | None = None
     batch_fingerprint: str | None = None
     seed: int
+    curve: dict[str, Any] | None = None
     features: dict[str, int] = {}
     combiners: FailFastList[str]
     left_out: dict[str, dict[str, str]] = {}

@@ -45,24 +45,28 @@ class Study(_Study):
     def observe(
         self,
         architecture: Any,
-        value: float | None,
+        value: float | None = None,
         *,
         error: str | None = None,
         seconds: float | None = None,
         epochs: int | None = None,
         curve: Sequence[float] | None = None,
     ) -> ObserveResult:
-        """Add the result of a training. The same observation counts once, however often it is sent.
+        """Add the result of a training, or the curve so far of one that still runs.
+
+        The same observation counts once, however often it is sent. A curve with neither value nor error is that of a
+        running training; a longer curve, a value or an error supersedes it.
 
         Args:
             architecture: the architecture as JSON.
-            value: metric after the training; None if the training failed.
+            value: metric after the training; None if the training failed or still runs.
             error: reason of the failure.
             seconds: time of the training.
             epochs: number of epochs.
-            curve: metric after each epoch or evaluation.
+            curve: metric after each epoch or evaluation, so far.
 
         Raises:
+            ValueError: there is neither a value, an error nor a curve.
             InvalidRequestError: the observation is invalid, e.g. the value is outside the range of the metric's unit.
             ArchrankError: the call failed.
         """
@@ -160,6 +164,8 @@ def _observation(
 ) -> dict[str, Any]:
     optional = {"error": error, "seconds": seconds, "epochs": epochs, "curve": None if curve is None else list(curve)}
     known = {name: item for name, item in optional.items() if item is not None}
+    if value is None and not known.keys() & {"error", "curve"}:
+        raise ValueError("value: got None; allowed: a number, or an error or a curve in its place")
     return {"architecture": architecture, "value": value, **known}
 
 
@@ -169,7 +175,7 @@ class AsyncStudy(_Study):
     async def observe(
         self,
         architecture: Any,
-        value: float | None,
+        value: float | None = None,
         *,
         error: str | None = None,
         seconds: float | None = None,

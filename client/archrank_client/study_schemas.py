@@ -32,12 +32,14 @@ class ObservationCounts(Document):
         total: observations, failed trainings included.
         trained: architectures with a value.
         failed: architectures whose trainings have all failed.
-        architectures: different architectures, `trained + failed`.
+        running: architectures whose first training still runs.
+        architectures: different architectures, `trained + failed + running`.
     """
 
     total: Count
     trained: Count
     failed: Count
+    running: Count = 0
     architectures: Count
 
 
@@ -164,6 +166,8 @@ class StudyPrediction(Document):
         interval: prediction interval of the metric; None where `value` is.
         failure_probability: probability that the training fails; None if too few have failed or succeeded.
         warnings: reasons to trust the prediction less.
+        curve_length: number of values of the curve so far that the prediction of a running training rests on; None if
+            it rests on none.
     """
 
     ok: ClassVar[Literal[True]] = True
@@ -174,6 +178,7 @@ class StudyPrediction(Document):
     interval: StudyInterval | None = None
     failure_probability: Fraction | None = None
     warnings: FailFastList[str] = Field(default_factory=list)
+    curve_length: Count | None = None
 
 
 class StudyBasis(Document):
@@ -222,11 +227,11 @@ class StudyObservation(Document):
     Attributes:
         id: identifier, a hash of the content.
         architecture: the architecture in the server's notation.
-        value: metric after the training; None if the training failed.
+        value: metric after the training; None if the training failed or still runs.
         error: reason of the failure.
         seconds: time of the training.
         epochs: number of epochs.
-        curve: metric after each epoch or evaluation.
+        curve: metric after each epoch or evaluation, so far.
         predicted: prediction of the value by a fit without this architecture; None where there is none.
     """
 

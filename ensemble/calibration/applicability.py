@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ensemble.combiners import State
 from ensemble.combiners.base import Standardizer
-from ensemble.data.columns import COSTS, PROXY, Columns
+from ensemble.data.columns import COSTS, CURVE, PROXY, Columns
 from ensemble.data.features import FeatureTable
 from ensemble.rowwise import row_sums
 
@@ -115,7 +115,8 @@ class ReferenceSet:
         """Compare architectures with the reference set.
 
         An architecture differs by a stratum or a cost outside of the reference set's, by a structure unlike that of its
-        nearest neighbors, or by scores outside of the range seen in fitting, as another probe batch would give.
+        nearest neighbors, or by scores or a training curve outside of the range seen in fitting, as another probe
+        batch or another recipe would give.
 
         Args:
             table: features of m architectures.
@@ -177,7 +178,7 @@ class ReferenceSet:
             name, value, low, high = self.columns.names[i], values[i], self.low[i], self.high[i]
             if name in COSTS:
                 value, low, high = np.exp((value, low, high))
-            label = COSTS.get(name) or (name.removeprefix(PROXY) if name.startswith(PROXY) else describe(name))
+            label = COSTS.get(name) or _label(name, describe)
             reasons.append(f"{label}: {value:.3g}, {self.relation} {low:.3g} to {high:.3g}")
         if rest := exceeding[MAX_NAMED_FEATURES:]:
             features = "1 more feature" if len(rest) == 1 else f"{len(rest)} more features"
@@ -203,6 +204,13 @@ class ReferenceSet:
         if not fits or len(reference_set.low) != len(columns.names):
             raise ValueError("the reference set's rows do not fit its columns")
         return reference_set
+
+
+def _label(name: str, describe: Callable[[str], str]) -> str:
+    """Name of a column in words."""
+    if name.startswith(CURVE):
+        return f"training curve, {name.removeprefix(CURVE)}"
+    return name.removeprefix(PROXY) if name.startswith(PROXY) else describe(name)
 
 
 def _proxy_quantiles(table: FeatureTable) -> Array:

@@ -1,8 +1,10 @@
-"""Combiners: estimators of accuracy from proxy scores and structure, one file each, listed in `registry`."""
+"""Combiners: estimators of accuracy from scores, curves and structure, one file each, listed in `registry`."""
 
 from ensemble.combiners.base import Combiner, State
 from ensemble.combiners.registry import (
     DEFAULT,
+    EARLY_CURVE,
+    OMNI,
     STRUCTURE,
     TRANSFER,
     CombinerInfo,
@@ -13,6 +15,8 @@ from ensemble.combiners.registry import (
 
 __all__ = [
     "DEFAULT",
+    "EARLY_CURVE",
+    "OMNI",
     "STRUCTURE",
     "TRANSFER",
     "Combiner",

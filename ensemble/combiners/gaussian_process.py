@@ -26,7 +26,7 @@ MAX_ABS_Z = 3.0
 MAX_ROWS = 2000
 """Largest number of training rows. The time of a fit is cubic in it and the memory quadratic, and a stack fits the
 process once for each of its folds and once to all rows (`benchmarks/speed/fitting.py`)."""
-PROXY_COMPONENT = "proxy"
+PROXY_COMPONENT, CURVE_COMPONENT = "proxy", "training curve"
 CHUNK_ROWS = 128
 """Rows compared at once: limits the scratch memory to about 3 MB."""
 
@@ -36,7 +36,7 @@ class Component:
     """Columns of one summand of the kernel.
 
     Attributes:
-        name: of the group, or `PROXY_COMPONENT`.
+        name: of the group, `PROXY_COMPONENT` or `CURVE_COMPONENT`.
         columns: indices of all its columns, increasing.
         indicators, counts, measures: indices of the columns of each kind.
         count_values: (counts,), number that each column of `counts` indicates.
@@ -63,9 +63,10 @@ class Component:
 
 
 def _components(columns: Columns) -> tuple[Component, ...]:
-    """One component for the proxies, and one for each group that has columns."""
+    """One component for the proxies, one for the training curve, and one for each group that has columns."""
     proxies = FeatureGroup(PROXY_COMPONENT, measures=columns.proxies)
-    components = (Component.from_group(group, columns) for group in (proxies, *columns.groups))
+    curve = FeatureGroup(CURVE_COMPONENT, measures=columns.curve)
+    components = (Component.from_group(group, columns) for group in (proxies, curve, *columns.groups))
     return tuple(component for component in components if component.columns)
 
 
@@ -89,7 +90,7 @@ class ComponentFeatures:
 
 
 class AdditiveGaussianProcess(Combiner):
-    """Gaussian process regression with a kernel that is a sum over feature groups, plus one for the proxies.
+    """Gaussian process regression with a kernel that is a sum over feature groups, the proxies and the curve.
 
     The component of a group describes one part of an architecture. It compares two architectures that both have the
     part: by their common indicators (linear), their counts (squared exponential, length scale 1) and their measures
@@ -97,13 +98,15 @@ class AdditiveGaussianProcess(Combiner):
     noise maximize the marginal likelihood (Rasmussen & Williams 2006, ch. 5) under a weak prior.
 
     Args:
-        columns: columns of X. Those that are in no group and hold neither the stratum nor a proxy are ignored.
+        columns: columns of X. Those that are in no group and hold neither the stratum, a proxy nor the curve are
+                ignored.
         max_iter: number of optimizer steps for the variances.
 
     Attributes:
         X_train_: (n, d) float32, the training rows.
         dual_coef_: (n,), coefficients of the training rows.
-        mean_, scale_: (d,), standardization of the measures and proxies, over the architectures that have the part.
+        mean_, scale_: (d,), standardization of the measures, proxies and curve, over the architectures that have the
+            part.
         variances_: (components + 1,), of the components and, last, of the noise, relative to the accuracy's variance.
         y_mean_: mean accuracy of the training rows.
     """
@@ -244,7 +247,7 @@ class AdditiveGaussianProcess(Combiner):
         for measure, other in zip(a.measures.T, b.measures.T, strict=True):
             distance += (measure[:, None] - other) ** 2
         similarity = exp(-distance / (2 * max(len(component.measures), 1)))
-        if component.name == PROXY_COMPONENT:
+        if component.name in (PROXY_COMPONENT, CURVE_COMPONENT):
             return similarity[a.index[:, None], b.index]
         similarity += exp(-((a.count[:, None] - b.count) ** 2) / 2)
         # The indicators are 0 or 1, so that this product is exact.

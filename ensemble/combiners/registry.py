@@ -19,7 +19,7 @@ from ensemble.combiners.stratum_residual import StratumResidual
 from ensemble.combiners.transfer import Transfer
 from ensemble.combiners.vote import MajorityVote
 from ensemble.combiners.xgboost import Boosting
-from ensemble.data.columns import PROXY, SOURCE, Columns
+from ensemble.data.columns import CURVE, PROXY, SOURCE, Columns
 from models import UnknownNameError
 
 DEFAULT = "stacked"
@@ -28,6 +28,10 @@ STRUCTURE = "structure"
 """Default combiner for architectures without proxy scores, unless an ensemble is fitted with another one."""
 TRANSFER = "transfer"
 """Default combiner of an ensemble with sources, with and without proxy scores."""
+EARLY_CURVE = "early_curve"
+"""Default combiner for architectures with the curve of their first epochs."""
+OMNI = "omni"
+"""Default combiner for architectures with both proxy scores and the curve of their first epochs."""
 
 Names = tuple[str, ...]
 
@@ -48,7 +52,14 @@ class CombinerInfo:
 
     name: str
     factory: Callable[[Columns, int], Combiner]
-    inputs: Literal["proxies", "proxies+structure", "structure", "sources+structure"]
+    inputs: Literal[
+        "proxies",
+        "proxies+structure",
+        "structure",
+        "sources+structure",
+        "curve+structure",
+        "curve+proxies+structure",
+    ]
     output: Literal["ranking", "accuracy"]
     accepts_missing: bool = False
     depends_on_set: bool = False
@@ -64,13 +75,20 @@ class CombinerInfo:
         return "sources" in self.inputs
 
     @property
+    def needs_curve(self) -> bool:
+        """True if it uses the curve of the first epochs of a training."""
+        return "curve" in self.inputs
+
+    @property
     def needs_structure(self) -> bool:
         """True if it uses structural features."""
         return "structure" in self.inputs
 
     def columns(self, names: Sequence[str]) -> Names:
         """Select the columns that it uses from the names of a feature table's columns."""
-        return _select_columns(self.needs_proxies, self.needs_sources, self.needs_structure, tuple(names))
+        needed = {PROXY: self.needs_proxies, SOURCE: self.needs_sources, CURVE: self.needs_curve}
+        prefixes = tuple(prefix for prefix, is_needed in needed.items() if not is_needed)
+        return _select_columns(prefixes, self.needs_structure, tuple(names))
 
     def missing_input(self, columns: Columns) -> str | None:
         """Return what it needs and a feature table lacks, in words; None if the table has everything."""
@@ -78,6 +96,8 @@ class CombinerInfo:
             return "it needs proxy scores"
         if self.needs_sources and not columns.sources:
             return "it needs sources: ensembles of other tasks of the same search space"
+        if self.needs_curve and not columns.curve:
+            return "it needs training curves, and a number of their first epochs to learn from"
         if self.needs_structure and not columns.structure:
             return "it needs structural features, which the search space does not have"
         return None
@@ -95,11 +115,10 @@ class CombinerInfo:
 
 
 @lru_cache(maxsize=64)
-def _select_columns(proxies: bool, sources: bool, structure: bool, names: Names) -> Names:
-    def is_selected(name: str) -> bool:
-        return proxies if name.startswith(PROXY) else sources if name.startswith(SOURCE) else structure
-
-    return tuple(name for name in names if is_selected(name))
+def _select_columns(left_out: Names, structure: bool, names: Names) -> Names:
+    """Select columns without those of some prefixes, and without structure and costs unless `structure`."""
+    prefixes = (PROXY, SOURCE, CURVE)
+    return tuple(name for name in names if not name.startswith(left_out) and (structure or name.startswith(prefixes)))
 
 
 def _stacked(columns: Columns, seed: int) -> Combiner:
@@ -111,6 +130,23 @@ def _stacked(columns: Columns, seed: int) -> Combiner:
         ("gaussian_process", AdditiveGaussianProcess(columns), tuple(range(len(columns.names)))),
         ("extra_trees", _stratum_residual(trees, structure), indices),
         ("xgboost", _stratum_residual(Boosting(random_state=seed), structure), indices),
+    )
+    return Stacked(estimators, random_state=seed)
+
+
+def _with_curve(columns: Columns, seed: int) -> Combiner:
+    """Stack of ridge regression on the curve alone, and of trees and a process that also use the structure.
+
+    As in `_stacked`, only the process uses the proxies.
+    """
+    own = columns.select((*columns.curve, *columns.architectural))
+    indices = columns.indices(own.names)
+    trees = Forest(min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=seed)
+    estimators: tuple[NamedEstimator, ...] = (
+        ("ridge", Ridge(), columns.indices(columns.curve)),
+        ("gaussian_process", AdditiveGaussianProcess(columns), tuple(range(len(columns.names)))),
+        ("extra_trees", _stratum_residual(trees, own), indices),
+        ("xgboost", _stratum_residual(Boosting(random_state=seed), own), indices),
     )
     return Stacked(estimators, random_state=seed)
 
@@ -167,6 +203,8 @@ BUILT_IN = (
     CombinerInfo("ridge", _ridge, "structure", "accuracy"),
     CombinerInfo("rank_trees", _rank_trees, "structure", "ranking"),
     CombinerInfo(TRANSFER, _transfer, "sources+structure", "ranking"),
+    CombinerInfo(EARLY_CURVE, _with_curve, "curve+structure", "accuracy"),
+    CombinerInfo(OMNI, _with_curve, "curve+proxies+structure", "accuracy"),
 )
 
 

@@ -17,6 +17,18 @@ HALF_WEIGHT_ROWS = 50
 """Number of training rows with which the trees have half of their final weight, 1/2: with few, they know nothing."""
 
 
+def standardized_target(y: Array) -> Array:
+    """Weighted mean of ranks and values with mean 0 and standard deviation 1, (n,), which `Transfer` is fitted to.
+
+    Args:
+        y: (n,), values, not all equal.
+    """
+    target = ranks_and_accuracies(y, ACCURACY_WEIGHT)
+    ordered = np.sort(target)
+    # Labels in another unit differ in the last bits, on which a split of the trees may depend.
+    return np.asarray(np.round((target - ordered.mean()) / ordered.std(), 9))
+
+
 class Transfer(Combiner):
     """Ranking scores from the scores of sources and the structure; from no training row on.
 
@@ -68,10 +80,7 @@ class Transfer(Combiner):
             self.process_.fit(X[:0], y[:0], X if self.reference is None else self.reference)
             self.held_out_ = self.process_.source_means(X)
             return self
-        target = ranks_and_accuracies(y, ACCURACY_WEIGHT)
-        ordered = np.sort(target)
-        # Labels in another unit differ in the last bits, on which a split of the trees may depend.
-        target = np.round((target - ordered.mean()) / ordered.std(), 9)
+        target = standardized_target(y)
         self.process_.fit(X, target, self.reference)
         self.trees_ = self._unfitted_trees().fit(X, target)
         self.tree_weight_ = np.array(0.5 * len(y) / (len(y) + HALF_WEIGHT_ROWS))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.data.curve import Curve
 from ensemble.errors import BenchmarkError
 from models import ACCURACY, Architecture, BuildableSpace, EncodedSpace, Metric, SearchSpace
 
@@ -17,20 +18,47 @@ ProxyScores = dict[str, float | None]
 
 
 @dataclass(frozen=True)
+class Training:
+    """One of the trainings of an architecture.
+
+    Attributes:
+        seed: seed of the training; None if unknown.
+        accuracy: value of the task's metric after it; None if unknown.
+        curve: losses and metric by epoch; None if unknown.
+        scores: proxy scores by number of completed epochs, 0 for the initial weights.
+    """
+
+    seed: int | None = None
+    accuracy: float | None = None
+    curve: Curve | None = None
+    scores: dict[int, ProxyScores] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Entry:
     """Trained architecture.
 
     Attributes:
         architecture: the architecture.
-        accuracy: value of the task's metric after training, e.g. the validation accuracy, a fraction.
+        accuracy: value of the task's metric after training, e.g. the validation accuracy, a fraction; the mean over
+            the trainings if there are several.
         seconds: training time; None if unknown.
         scores: published proxy scores.
+        epochs: number of epochs; None if unknown.
+        trainings: its trainings, if they are known one by one.
     """
 
     architecture: Architecture
     accuracy: float
     seconds: float | None = None
     scores: ProxyScores = field(default_factory=dict)
+    epochs: int | None = None
+    trainings: tuple[Training, ...] = ()
+
+    @cached_property
+    def curve(self) -> Curve | None:
+        """Mean curve over the trainings that have one; None without."""
+        return Curve.mean([training.curve for training in self.trainings if training.curve is not None])
 
 
 @dataclass(frozen=True)

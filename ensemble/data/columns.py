@@ -14,6 +14,8 @@ PROXY = "proxy."
 """Prefix of the names of proxy columns."""
 SOURCE = "source."
 """Prefix of the names of columns with the scores of sources."""
+CURVE = "curve."
+"""Prefix of the names of columns with features of a training curve."""
 COSTS = {"cost.log_params": "parameters", "cost.log_flops": "FLOPs"}
 """Names of the cost columns and the costs in words; the columns hold natural logarithms."""
 
@@ -23,8 +25,9 @@ class Columns:
     """Names, groups and stratum of the columns of a feature table.
 
     Attributes:
-        names: names of the d columns: `proxy.<name>` for proxies, `source.<name>` for scores of sources, the space's
-            own names for structural features, those of `COSTS` for costs.
+        names: names of the d columns: `proxy.<name>` for proxies, `source.<name>` for scores of sources,
+            `curve.<name>` for features of a training curve, the space's own names for structural features, those of
+            `COSTS` for costs.
         groups: parts of an architecture and the structural features that describe them, as the space declares them.
         stratum: name of the column that holds the stratum; None for a table without one.
         reference: (r, d), rows of random architectures, which show the distribution of the columns to a combiner with
@@ -37,7 +40,13 @@ class Columns:
     reference: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def from_space(cls, space: SearchSpace[Any], proxies: Sequence[str] = (), sources: Sequence[str] = ()) -> "Columns":
+    def from_space(
+        cls,
+        space: SearchSpace[Any],
+        proxies: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        curve: Sequence[str] = (),
+    ) -> "Columns":
         """Describe the feature tables of a space.
 
         Args:
@@ -45,8 +54,10 @@ class Columns:
                 costs.
             proxies: names of the proxies.
             sources: names of the sources.
+            curve: names of the features of a training curve.
         """
         names = [PROXY + proxy for proxy in proxies] + [SOURCE + source for source in sources]
+        names += [CURVE + feature for feature in curve]
         costs = tuple(COSTS) if isinstance(space, CostedSpace) else ()
         if not isinstance(space, EncodedSpace):
             return cls((*names, *costs))
@@ -63,9 +74,14 @@ class Columns:
         return tuple(name for name in self.names if name.startswith(SOURCE))
 
     @cached_property
+    def curve(self) -> tuple[str, ...]:
+        """Names of the columns of a training curve."""
+        return tuple(name for name in self.names if name.startswith(CURVE))
+
+    @cached_property
     def architectural(self) -> tuple[str, ...]:
         """Names of the columns that the architecture alone sets: structural features and costs."""
-        return tuple(name for name in self.names if not name.startswith((PROXY, SOURCE)))
+        return tuple(name for name in self.names if not name.startswith((PROXY, SOURCE, CURVE)))
 
     @cached_property
     def structure(self) -> tuple[str, ...]:

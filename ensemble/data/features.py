@@ -1,4 +1,4 @@
-"""Feature tables: proxy scores, scores of sources, structure and cost of architectures as numbers."""
+"""Feature tables: proxy scores, scores of sources, training curve, structure and cost of architectures as numbers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.data.columns import Columns
+from ensemble.data.curve import Curve, CurveFeatures
 from models import Architecture, CostedSpace, EncodedSpace, SearchSpace
 
 
@@ -71,6 +72,8 @@ def feature_table(
     scores: Sequence[Mapping[str, float | None]] | None = None,
     proxies: Sequence[str] = (),
     source_scores: Mapping[str, NDArray[np.float64]] | None = None,
+    curve_features: CurveFeatures | None = None,
+    curves: Sequence[Curve | None] | None = None,
 ) -> FeatureTable:
     """Make the feature table of architectures.
 
@@ -80,21 +83,26 @@ def feature_table(
         scores: one mapping from proxy to score per architecture. A score that is missing, None or not finite is NaN.
         proxies: names of the proxies.
         source_scores: scores of the architectures by the name of the source, (n,) each.
+        curve_features: features of the training curves; None for none.
+        curves: one curve per architecture. The features of one that is missing or too short are NaN.
 
     Returns:
-        Columns `proxy.<name>`, then `source.<name>`, then the structural features of an encoded space, then the
-        logarithms of the parameters and FLOPs of a costed one (0 for none of them).
+        Columns `proxy.<name>`, then `source.<name>`, then `curve.<name>`, then the structural features of an encoded
+        space, then the logarithms of the parameters and FLOPs of a costed one (0 for none of them).
     """
     rows = [{}] * len(architectures) if scores is None else scores
     sources = dict(source_scores or {})
     parts = [_table([[as_number(row.get(proxy)) for proxy in proxies] for row in rows], len(proxies))]
     parts += [column[:, None] for column in sources.values()]
+    if curve_features is not None:
+        parts.append(curve_features.values([None] * len(architectures) if curves is None else curves))
     if isinstance(space, EncodedSpace):
         parts.append(space.feature_values(architectures))
     if isinstance(space, CostedSpace):
         costs = [space.cost(arch) for arch in architectures]
         parts.append(_table([[math.log(max(number, 1)) for number in (cost.params, cost.flops)] for cost in costs], 2))
-    return FeatureTable(Columns.from_space(space, proxies, tuple(sources)), np.hstack(parts))
+    names = curve_features.names if curve_features is not None else ()
+    return FeatureTable(Columns.from_space(space, proxies, tuple(sources), names), np.hstack(parts))
 
 
 def as_number(score: float | None) -> float:

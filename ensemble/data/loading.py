@@ -11,6 +11,7 @@ from ensemble.data import gcn_nas, nas_bench_201, nas_bench_graph
 from ensemble.data.benchmark import Benchmark, Entry, as_finite, is_number, metric_of, parse_scores
 from ensemble.data.json_files import parse_object, read_content
 from ensemble.data.readers import BenchmarkReader, Row
+from ensemble.data.trainings import parse_integer, parse_trainings, trainings_json
 from ensemble.errors import BenchmarkError
 from models import InputError, Metric, SearchSpace, get_space
 
@@ -18,7 +19,7 @@ READERS: tuple[BenchmarkReader, ...] = (gcn_nas.READER, nas_bench_graph.READER, 
 """Readers of published formats. The first one that reads a path is used."""
 DEFAULT_SPACE = "gcn-nas"
 """Search space of a table whose first architecture does not name one."""
-FIELDS = ("architecture", "accuracy", "seconds", "scores")
+FIELDS = ("architecture", "accuracy", "seconds", "scores", "epochs", "trainings")
 """Fields of a row of a JSON Lines benchmark; the first two are required."""
 
 
@@ -29,7 +30,9 @@ def load_benchmark(
 
     Args:
         path: a JSON Lines file or pipe with one `{"architecture": …, "accuracy": 0.93, "seconds": …, "scores": {…}}`
-            per line; or the file or folder in which the benchmark of a search space was published.
+            per line, all fields but the first two optional, as are `epochs` and `trainings`, a list of `{"seed": …,
+            "accuracy": …, "curve": {…}, "scores": {"0": {…}}}`; or the file or folder in which the benchmark of a
+            search space was published.
         space: search space, or its name; by default that of the published format, or the one that the first
             architecture names.
         allow_empty: accept a table without architectures, if the space is given.
@@ -104,6 +107,10 @@ def write_table(benchmark: Benchmark, path: str | Path) -> None:
             row["seconds"] = entry.seconds
         if entry.scores:
             row["scores"] = entry.scores
+        if entry.epochs is not None:
+            row["epochs"] = entry.epochs
+        if entry.trainings:
+            row["trainings"] = trainings_json(entry.trainings)
         rows.append(json_line(row))
     write_atomically(Path(path), b"".join(rows))
 
@@ -156,6 +163,8 @@ def _entry(place: str, row: Mapping[str, Any], space: SearchSpace[Any], metric: 
         _accuracy(row["accuracy"], place, metric),
         seconds,
         parse_scores(row.get("scores"), place),
+        parse_integer(row.get("epochs"), f"{place}, epochs"),
+        parse_trainings(row.get("trainings"), place, metric),
     )
 
 

@@ -14,6 +14,7 @@ from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners import CombinerInfo, combiner_infos, get_combiner
 from ensemble.data.benchmark import Benchmark
 from ensemble.data.columns import PROXY, Columns
+from ensemble.data.curve import CurveFeatures
 from ensemble.data.features import FeatureTable, as_number, feature_table
 from ensemble.data.folds import Split, seeded_folds
 from ensemble.data.scores import ScoreTable
@@ -59,7 +60,10 @@ def check_size(benchmark: Benchmark, alternative: str = "") -> None:
 
 
 def benchmark_features(
-    benchmark: Benchmark, scores: ScoreTable | None, source_scores: Mapping[str, Array] | None = None
+    benchmark: Benchmark,
+    scores: ScoreTable | None,
+    source_scores: Mapping[str, Array] | None = None,
+    curve_features: CurveFeatures | None = None,
 ) -> FeatureTable:
     """Feature table of a benchmark, one row per architecture.
 
@@ -67,10 +71,24 @@ def benchmark_features(
         benchmark: the architectures.
         scores: proxy scores; an architecture without a row has missing scores. None for structural features only.
         source_scores: scores of the architectures by the name of the source, (n,) each.
+        curve_features: features of the training curves; None for none.
     """
     proxies = scores.proxies if scores is not None else ()
     rows = [scores.features.get(arch.fingerprint, {}) for arch in benchmark.architectures] if scores else None
-    return feature_table(benchmark.space, benchmark.architectures, rows, proxies, source_scores)
+    curves = [entry.curve for entry in benchmark.entries] if curve_features is not None else None
+    return feature_table(benchmark.space, benchmark.architectures, rows, proxies, source_scores, curve_features, curves)
+
+
+def benchmark_curve_features(benchmark: Benchmark, curve_epochs: int | None) -> CurveFeatures | None:
+    """Choose the curve features of the first epochs of a benchmark's trainings; None for no epochs.
+
+    Raises:
+        InputError: the number of epochs is out of range.
+        BenchmarkError: fewer than half of the architectures have a curve as long.
+    """
+    if curve_epochs is None:
+        return None
+    return CurveFeatures.from_curves([entry.curve for entry in benchmark.entries], curve_epochs)
 
 
 def usable_combiners(columns: Columns, names: Sequence[str] | None = None) -> tuple[list[CombinerInfo], dict[str, str]]:
@@ -100,6 +118,7 @@ def evaluate(
     progress: Progress | None = None,
     jobs: int = 2,
     combiners: Sequence[str] | None = None,
+    curve_epochs: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate proxies, baselines and combiners on a benchmark.
 
@@ -112,6 +131,7 @@ def evaluate(
         progress: called after each fold.
         jobs: number of worker processes, which does not change the evaluation.
         combiners: names of the combiners to evaluate; all if None.
+        curve_epochs: number of first epochs whose training curve is an input; None for none.
 
     Returns:
         Plain data for JSON. `published` and `scores` hold the metrics of each proxy's score without any fitting,
@@ -122,15 +142,15 @@ def evaluate(
         and `noise` (an upper bound of the within-stratum ρ, None where it is not known).
 
     Raises:
-        BenchmarkError: the benchmark has too few architectures, or too few of them have scores.
-        InputError: the seed is out of range.
+        BenchmarkError: the benchmark has too few architectures, or too few of them have scores or a curve.
+        InputError: the seed or the number of epochs is out of range.
         UnknownNameError: no combiner has that name.
     """
     started = time.perf_counter()
     check_seed(seed)
     check_size(benchmark)
     scores = scores.leave_out_sparse_proxies(benchmark) if scores is not None else None
-    table = benchmark_features(benchmark, scores)
+    table = benchmark_features(benchmark, scores, None, benchmark_curve_features(benchmark, curve_epochs))
     y, strata = benchmark.accuracy, benchmark.strata
     usable, left_out = usable_combiners(table.columns, combiners)
     infos = [*baselines(table.columns), *usable]

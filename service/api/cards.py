@@ -156,6 +156,9 @@ class EnsembleCard(Document):
     batch: dict[str, Any] | None
     batch_fingerprint: str | None
     seed: int
+    curve: dict[str, Any] | None = Field(
+        None, description="number of first epochs and parts of the training curve that are inputs; null for none"
+    )
     features: dict[str, int] = Field(description="numbers of features by kind")
     combiners: list[str]
     left_out: dict[str, dict[str, str]] = Field(

@@ -43,7 +43,11 @@ def study_document(
         updated_at=study.updated_at,
         **study.definition,
         observations=ObservationCounts(
-            total=summary.total, trained=summary.trained, failed=summary.failed, architectures=summary.architectures
+            total=summary.total,
+            trained=summary.trained,
+            failed=summary.failed,
+            running=summary.running,
+            architectures=summary.architectures,
         ),
         fitted=fit and FittedCounts(observations=fit.predictor.num_observations, trained=fit.predictor.num_trained),
         quality=_quality(state, with_curve),

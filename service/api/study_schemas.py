@@ -18,14 +18,18 @@ ObservationJson = Annotated[
             "title": "Observation",
             "properties": {
                 "architecture": {"type": "object", "description": "in a notation of the study's space"},
-                "value": {"type": ["number", "null"], "description": "the metric; null if the training failed"},
+                "value": {
+                    "type": ["number", "null"],
+                    "description": "the metric; null if the training failed or still runs",
+                },
                 "error": {"type": ["string", "null"], "description": "reason of the failure"},
                 "seconds": {"type": ["number", "null"], "minimum": 0, "description": "time of the training"},
                 "epochs": {"type": ["integer", "null"], "minimum": 0},
                 "curve": {
                     "type": ["array", "null"],
                     "items": {"type": "number"},
-                    "description": "the metric after each epoch, or each evaluation",
+                    "description": "the metric after each epoch, or each evaluation; with neither value nor error, of "
+                    "a training that still runs",
                 },
             },
             "required": ["architecture", "value"],
@@ -105,7 +109,8 @@ class ObservationCounts(Document):
     total: int
     trained: int = Field(description="number of architectures with a value")
     failed: int = Field(description="number of architectures whose trainings have all failed")
-    architectures: int = Field(description="number of distinct architectures, `trained + failed`")
+    running: int = Field(description="number of architectures whose first training still runs")
+    architectures: int = Field(description="number of distinct architectures, `trained + failed + running`")
 
 
 class FittedCounts(Document):
@@ -211,6 +216,10 @@ class StudyPredictedItem(Document):
     interval: Interval | None
     failure_probability: float | None = Field(description="probability that the training fails; null if unknown")
     warnings: list[str]
+    curve_length: int | None = Field(
+        description="number of values of the curve so far that the prediction of a running training rests on; null if "
+        "it rests on none"
+    )
 
 
 class _Answer(Document):

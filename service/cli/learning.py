@@ -25,6 +25,9 @@ Folds = Annotated[int, typer.Option(min=2, help="folds of the cross-validation")
 Repeats = Annotated[int, typer.Option(min=1, help="repeats of the cross-validation")]
 Jobs = Annotated[int, typer.Option(min=1, help="number of processes")]
 Seed = Annotated[int, typer.Option(help="seed of folds and combiners")]
+CurveEpochs = Annotated[
+    int | None, typer.Option(min=1, help="number of first epochs whose training curve is an input; none by default")
+]
 
 
 @benchmark_app.command()
@@ -102,6 +105,7 @@ def fit(
         str | None,
         typer.Option(help="combiner that predicts from structure by default: transfer with sources, else structure"),
     ] = None,
+    curves: CurveEpochs = None,
     folds: Folds = 10,
     seed: Seed = 0,
     evaluation: Annotated[
@@ -119,7 +123,7 @@ def fit(
     from service.cli import metric_tables
 
     check_replaceable(out)
-    sources = _load_sources(source or [], settings(ensembles_dir=ensembles).ensembles_dir)
+    sources = load_ensembles(source or [], settings(ensembles_dir=ensembles).ensembles_dir, "source")
     trained, table, _ = _load(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
     trained = trained if rows is None else trained.sample(rows, seed)
     metrics = load_evaluation(evaluation, trained) if evaluation else None
@@ -134,6 +138,7 @@ def fit(
             default=default,
             metrics=metrics,
             sources=sources,
+            curve_epochs=curves,
             jobs=jobs,
             progress=progress,
         )
@@ -151,6 +156,7 @@ def evaluate(
     scores: ScoresOption = None,
     space: Space = None,
     setting: SettingFields = None,
+    curves: CurveEpochs = None,
     repeats: Repeats = 5,
     folds: Folds = 10,
     seed: Seed = 0,
@@ -165,7 +171,7 @@ def evaluate(
     from service.cli import metric_tables
 
     trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
-    evaluation = _evaluate(trained, table, repeats, folds, seed, jobs)
+    evaluation = _evaluate(trained, table, repeats, folds, seed, jobs, curves)
     if as_json:
         typer.echo(json.dumps(evaluation, allow_nan=False))
     else:
@@ -212,16 +218,27 @@ def report(
 
 
 def _evaluate(
-    trained: "Benchmark", table: "ScoreTable | None", repeats: int, folds: int, seed: int, jobs: int
+    trained: "Benchmark",
+    table: "ScoreTable | None",
+    repeats: int,
+    folds: int,
+    seed: int,
+    jobs: int,
+    curve_epochs: int | None = None,
 ) -> dict[str, Any]:
     from ensemble import evaluate
 
     with progress_bar("cross-validation") as progress:
-        return evaluate(trained, table, repeats, folds, seed, progress, jobs)
+        return evaluate(trained, table, repeats, folds, seed, progress, jobs, curve_epochs=curve_epochs)
 
 
-def _load_sources(sources: Sequence[str], folder: Path) -> "list[Ensemble]":
+def load_ensembles(texts: Sequence[str], folder: Path, field: str) -> "list[Ensemble]":
     """Load ensembles by their names in a folder, or by their paths.
+
+    Args:
+        texts: names or paths.
+        folder: the folder.
+        field: name of the option in errors.
 
     Raises:
         UnknownNameError: there is no such ensemble.
@@ -231,10 +248,10 @@ def _load_sources(sources: Sequence[str], folder: Path) -> "list[Ensemble]":
     from models import UnknownNameError
 
     names = sorted(path.parent.name for path in folder.glob("[!.]*/manifest.json"))
-    for source in sources:
-        if source not in names and not Path(source).is_dir():
-            raise UnknownNameError("source", source, [*names, "the path of an ensemble"])
-    return [Ensemble.load(folder / source if source in names else source) for source in sources]
+    for text in texts:
+        if text not in names and not Path(text).is_dir():
+            raise UnknownNameError(field, text, [*names, "the path of an ensemble"])
+    return [Ensemble.load(folder / text if text in names else text) for text in texts]
 
 
 def _load(

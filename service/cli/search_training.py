@@ -193,7 +193,8 @@ def _surrogate(study: LocalStudy) -> Callable[[Sequence[Architecture]], Sequence
 
 
 def _observation(architecture: Architecture, result: TrainingResult) -> Observation:
-    return Observation(architecture, result.value, result.error, result.seconds, result.epochs, result.curve)
+    error = result.error if result.value is not None or result.error is not None else "the training failed"
+    return Observation(architecture, result.value, error, result.seconds, result.epochs, result.curve)
 
 
 def _checker(study: LocalStudy) -> Check:

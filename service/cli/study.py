@@ -69,6 +69,12 @@ def observe(
     error: Annotated[str | None, typer.Option(help="reason of a failed training, in place of a value")] = None,
     seconds: Annotated[float | None, typer.Option(help="time of the training")] = None,
     epochs: Annotated[int | None, typer.Option(help="number of epochs")] = None,
+    curve: Annotated[
+        str | None,
+        typer.Option(
+            help="metric after each epoch so far, JSON list; without value and error, of a training that still runs"
+        ),
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="many observations: JSON Lines, or CSV with a header (.csv)")
     ] = None,
@@ -77,10 +83,11 @@ def observe(
     ensembles_dir: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Add observations: trained architectures and those whose training failed. Known ones are not added again."""
+    """Add observations: trainings that ended, failed or still run. Known ones are not added again."""
     import json
 
-    rows = _rows(architecture, {"value": value, "error": error, "seconds": seconds, "epochs": epochs}, file)
+    fields = {"value": value, "error": error, "seconds": seconds, "epochs": epochs, "curve": curve}
+    rows = _rows(architecture, fields, file)
     result = _studies(url, folder, ensembles_dir).observe(name, rows)
     if as_json:
         typer.echo(json.dumps(result))
@@ -219,8 +226,10 @@ def _rows(architecture: str | None, fields: dict[str, Any], file: Path | None) -
         return read_observations(file)
     if architecture is None:
         raise InputError("architecture", None, "an architecture in JSON, or --file")
-    if not given.keys() & {"value", "error"}:
-        raise InputError("value", None, "a number, or --error for a failed training")
+    if not given.keys() & {"value", "error", "curve"}:
+        raise InputError("value", None, "a number, --error for a failed training, or --curve for one that still runs")
+    if "curve" in given:
+        given["curve"] = parse_json(given["curve"].encode(), "curve")
     return [{"architecture": parse_json(architecture.encode(), "architecture"), "value": None, **given}]
 
 

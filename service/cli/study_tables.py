@@ -55,7 +55,8 @@ def _definition(state: Document) -> Table:
     table.add_row("sources", escape(", ".join(state["sources"])) or "none")
     table.add_row(
         "observations",
-        f"{count['total']}; architectures: {count['trained']} trained, {count['failed']} failed",
+        f"{count['total']}; architectures: {count['trained']} trained, {count['failed']} failed, "
+        f"{count['running']} running",
     )
     return table
 

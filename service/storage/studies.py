@@ -173,6 +173,9 @@ class StudyRepository:
             order = mean.desc() if maximize else mean
             trained_rows = (this == number) & row.value.is_not(None)
             trained = conn.scalars(select(func.count(row.fingerprint.distinct())).where(trained_rows)).one()
+            ended = row.value.is_not(None) | row.document["error"].as_string().is_not(None)
+            ended |= row.document["curve"][0].as_string().is_(None)  # else a curve alone: the training still runs
+            num_ended = conn.scalars(select(func.count(row.fingerprint.distinct())).where(this == number, ended)).one()
             best = select(row.fingerprint).where(trained_rows).group_by(row.fingerprint)
             fingerprints = conn.scalars(best.order_by(order, row.fingerprint).limit(NUM_BEST)).all()
             values: dict[str, list[float]] = {}
@@ -188,7 +191,12 @@ class StudyRepository:
         means = {fingerprint: math.fsum(items) / len(items) for fingerprint, items in values.items()}
         ranked = sorted(means, key=lambda fingerprint: (sign * means[fingerprint], fingerprint))
         return StudySummary(
-            total, trained, architectures - trained, architectures, [(documents[key], means[key]) for key in ranked]
+            total,
+            trained,
+            num_ended - trained,
+            architectures - num_ended,
+            architectures,
+            [(documents[key], means[key]) for key in ranked],
         )
 
     def reserve(

@@ -43,7 +43,7 @@ class NewObservation:
     Attributes:
         id: hash of its content.
         fingerprint: fingerprint of the architecture.
-        value: metric; None if the training failed.
+        value: metric; None if the training failed or still runs.
         document: the observation as JSON data.
     """
 
@@ -85,12 +85,14 @@ class StudySummary:
         total: number of observations.
         trained: number of architectures with a value.
         failed: number of architectures whose trainings have all failed.
-        architectures: number of distinct architectures, `trained + failed`.
+        running: number of architectures whose first training still runs.
+        architectures: number of distinct architectures, `trained + failed + running`.
         best: documents of the best architectures and their mean values, best first.
     """
 
     total: int
     trained: int
     failed: int
+    running: int
     architectures: int
     best: Sequence[tuple[JsonObject, float]]

@@ -109,11 +109,13 @@ class FakeStudies(ScriptedServer):
 
     def state(self, study_id: str) -> dict[str, Any]:
         """Return the state of a study."""
-        values = [item["value"] for item in self.observations[study_id].values()]
+        stored = self.observations[study_id].values()
+        values = [item["value"] for item in stored]
         trained = sum(value is not None for value in values)
+        ended = {json.dumps(each["architecture"]) for each in stored if not is_running(each)}
         n_architectures = len({json.dumps(item["architecture"]) for item in self.observations[study_id].values()})
-        counts = {"total": len(values), "trained": trained, "failed": len(values) - trained}
-        observations = counts | {"architectures": n_architectures}
+        counts = {"total": len(values), "trained": trained, "failed": sum(map(has_failed, stored))}
+        observations = counts | {"running": n_architectures - len(ended), "architectures": n_architectures}
         return {
             "id": study_id,
             "created_at": CREATED,
@@ -129,3 +131,13 @@ class FakeStudies(ScriptedServer):
         """Return the prediction of an architecture; the score as the percentile, too."""
         score = self._score(architecture)
         return {"architecture": architecture, "score": score, "percentile": min(max(score, 0.0), 1.0)}
+
+
+def is_running(observation: dict[str, Any]) -> bool:
+    """Return whether an observation is that of a training which still runs."""
+    return observation["value"] is None and not observation.get("error") and bool(observation.get("curve"))
+
+
+def has_failed(observation: dict[str, Any]) -> bool:
+    """Return whether an observation is that of a failed training."""
+    return observation["value"] is None and not is_running(observation)

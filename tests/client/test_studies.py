@@ -119,6 +119,21 @@ def test_suggestions_are_new_and_differ_between_workers(client: Any, study: Any)
     assert list(unreserved[0]) == list(unreserved[1])
 
 
+def test_trainings_that_run(client: Any, study: Any) -> None:
+    (architecture,) = client.sample(1, depth=4, seed=7)
+    with pytest.raises(ValueError, match="an error or a curve in its place"):
+        study.observe(architecture)
+    study.observe(architecture, curve=[0.25])
+    study.observe(architecture, curve=[0.25, 0.5])
+    counts = study.state().observations
+    assert (counts.total, counts.trained, counts.failed, counts.running, counts.architectures) == (2, 0, 0, 1, 1)
+    assert [each.curve for each in study.observations()] == [[0.25], [0.25, 0.5]]
+    (prediction,) = study.predict([architecture], wait=10)
+    assert prediction.curve_length is None
+    study.observe(architecture, 0.75)
+    assert study.state().observations.running == 0
+
+
 def test_failed_trainings_and_curves(client: Any, study: Any) -> None:
     first, second = client.sample(2, depth=4, seed=6)
     study.observe(first, 0.75, seconds=12.5, epochs=2, curve=[0.5, 0.75])

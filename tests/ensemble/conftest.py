@@ -11,8 +11,8 @@ from models.gcn_nas.batches import MotionBatchSpec
 
 PROXIES = ("zen", "nwot", "grasp", "noise")
 SIZE = 60
-COMBINERS = tuple(info.name for info in combiner_infos() if not info.needs_sources)
-"""Names of the combiners of an ensemble without sources."""
+COMBINERS = tuple(info.name for info in combiner_infos() if not (info.needs_sources or info.needs_curve))
+"""Names of the combiners of an ensemble without sources and training curves."""
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,7 @@ def test_a_card_is_plain_data_about_the_ensemble(ensemble: Ensemble, benchmark: 
     assert result["features"] == {
         "sources": 0,
         "proxies": 4,
+        "curve": 0,
         "structure": len(require(benchmark.space, EncodedSpace).feature_names),
         "cost": 2,
     }

@@ -77,7 +77,7 @@ def test_state_counts_and_lists_the_best() -> None:
     failed = [rows[1].architecture, observations(1, seed=9)[0].architecture]
     again = [replace(rows[0], value=0.0), *(Observation(architecture, None) for architecture in failed)]
     state = state_document(definition(), SPACE, rows + again, id="x")
-    assert state["observations"] == {"total": 15, "trained": 12, "failed": 1, "architectures": 13}
+    assert state["observations"] == {"total": 15, "trained": 12, "failed": 1, "running": 0, "architectures": 13}
     assert (state["fitted"], state["quality"], state["notes"], state["id"]) == (None, None, [few_rows_note(12)], "x")
     values = [item["value"] for item in state["best"]]
     assert len(values) == 10

@@ -46,10 +46,11 @@ export function readObservation(texts, metric, readArchitecture) {
   return { observation, errors };
 }
 
-/** The value of a training, or the reason of its failure: one of the two. */
-function readOutcome({ value, error }, { unit }) {
+/** The value of a training, or the reason of its failure: one of the two, or neither beside the curve of a running one. */
+function readOutcome({ value, error, curve }, { unit }) {
   if (value && error) throw new FieldError("error", error, "nothing beside a value");
   if (error) return { value: null, error };
+  if (!value && curve) return { value: null };
   const [low, high] = BOUNDS[unit];
   const range = unit === "number" ? "a number" : `${low} to ${high}, as the unit is ${unit}`;
   const allowed = value ? range : `${range}; or nothing beside the reason of a failed training in the field error`;

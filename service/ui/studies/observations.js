@@ -64,14 +64,14 @@ export function mountObservations(store, api) {
   }
 
   function row(observation, state) {
-    const { id, architecture, value, error, predicted, seconds, epochs } = observation;
+    const { id, architecture, predicted, seconds, epochs } = observation;
     const { metric } = state.study;
     const remove = ({ target }) => perform(target, byId("observation-errors"), () => deleteObservation(observation));
     const name = `Delete observation ${id.slice(0, 8)}`;
     const attributes = { type: "button", "aria-label": name, "data-focus-key": id, onclick: remove };
     return [
       architectureLink(architecture, state.study, state),
-      value === null ? el("span", { class: "failed" }, `failed: ${error ?? "no reason given"}`) : valueText(value, metric),
+      outcome(observation, metric),
       valueText(predicted, metric),
       seconds === null ? "" : duration(seconds),
       epochs === null ? "" : String(epochs),
@@ -79,9 +79,11 @@ export function mountObservations(store, api) {
     ];
   }
 
-  async function deleteObservation({ id, value }) {
+  async function deleteObservation(observation) {
     const { study } = store.state;
-    const what = value === null ? "failed training" : `observation of ${valueText(value, study.metric)}`;
+    const { id, value } = observation;
+    const ended = isRunning(observation) ? "curve of a running training" : "failed training";
+    const what = value === null ? ended : `observation of ${valueText(value, study.metric)}`;
     if (!(await confirmDeletion(`Delete the ${what}? The study forgets it.`))) return;
     await api.delete(`${studyPath(study.id)}/observations/${encodeURIComponent(id)}`);
     announce("The observation was deleted");
@@ -98,4 +100,15 @@ export function mountObservations(store, api) {
   store.watch(["study"], ({ study }) => {
     byId("observations-heading").textContent = study ? count(study.observations.total, "observation") : "Observations";
   });
+}
+
+/** A curve with neither value nor error is that of a training that still runs. */
+function isRunning({ value, error, curve }) {
+  return value === null && error === null && Boolean(curve?.length);
+}
+
+function outcome(observation, metric) {
+  const { value, error, curve } = observation;
+  if (isRunning(observation)) return `running: ${valueText(curve.at(-1), metric)} after ${count(curve.length, "value")}`;
+  return value === null ? el("span", { class: "failed" }, `failed: ${error ?? "no reason given"}`) : valueText(value, metric);
 }

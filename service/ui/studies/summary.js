@@ -54,13 +54,13 @@ export function pendingCount({ observations, fitted }) {
 
 function facts(study) {
   const { observations, task, metric, sources, created_at: created, updated_at: updated } = study;
-  const { total, trained, failed, architectures } = observations;
+  const { total, trained, failed, running, architectures } = observations;
   return {
     "search space": taskText(study),
     ...(task ? { task } : {}),
     metric: metricText(metric),
     sources: sources.join(", ") || "none",
-    observations: `${total}: ${trained} trained, ${failed} failed, ${count(architectures, "architecture")}`,
+    observations: `${total}: ${trained} trained, ${failed} failed, ${running} running, ${count(architectures, "architecture")}`,
     created: timeText(created),
     updated: timeText(updated),
   };

@@ -32,8 +32,10 @@ export function mountUpload(store, api) {
       return;
     }
     content = { observations, lines };
-    const failed = observations.filter(({ value }) => value === null).length;
-    note.textContent = `${file.name}: ${observations.length - failed} trained, ${failed} failed.`;
+    const trained = observations.filter(({ value }) => value !== null).length;
+    const failed = observations.filter(({ error }) => error).length;
+    const running = observations.length - trained - failed;
+    note.textContent = `${file.name}: ${trained} trained, ${failed} failed${running ? `, ${running} running` : ""}.`;
     button.textContent = `Upload ${count(observations.length, "observation")}`;
     button.hidden = false;
   });

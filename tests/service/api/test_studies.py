@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from models import get_space
@@ -125,7 +126,7 @@ def test_a_new_study_has_the_defaults(client: httpx.Client) -> None:
     assert study["metric"] == {"name": "accuracy", "direction": "maximize", "unit": "fraction"}
     ensembles = client.get(f"/v1/spaces/{SPACE}").json()["ensembles"]
     assert study["sources"] == sorted(ensembles)
-    assert study["observations"] == {"total": 0, "trained": 0, "failed": 0, "architectures": 0}
+    assert study["observations"] == {"total": 0, "trained": 0, "failed": 0, "running": 0, "architectures": 0}
     assert (study["task"], study["best"]) == ("", [])
     again = client.post("/v1/studies", json=body)
     assert (again.status_code, again.json()["id"]) == (200, study["id"])
@@ -268,7 +269,13 @@ def test_repeated_observations_count_once(client: httpx.Client, place: str) -> N
     rows = observations(5)
     assert observe(client, place, rows) == {"added": 5, "duplicates": 0, "observations": 5}
     assert observe(client, place, [*rows, *observations(7), *rows]) == {"added": 2, "duplicates": 15, "observations": 7}
-    assert client.get(place).json()["observations"] == {"total": 7, "trained": 7, "failed": 0, "architectures": 7}
+    assert client.get(place).json()["observations"] == {
+        "total": 7,
+        "trained": 7,
+        "failed": 0,
+        "running": 0,
+        "architectures": 7,
+    }
 
 
 def test_all_fields_of_an_observation(client: httpx.Client, place: str) -> None:
@@ -285,7 +292,30 @@ def test_all_fields_of_an_observation(client: httpx.Client, place: str) -> None:
         assert len(item.pop("id")) == 32
         assert item == {**empty, **row}
     counts = client.get(place).json()["observations"]
-    assert counts == {"total": 2, "trained": 1, "failed": 1, "architectures": 2}
+    assert counts == {"total": 2, "trained": 1, "failed": 1, "running": 0, "architectures": 2}
+
+
+def test_a_training_that_runs_is_predicted_from_its_curve(client: httpx.Client, place: str) -> None:
+    architectures = sample(24)
+    values = np.linspace(0.5, 0.9, 23).tolist()
+    rows = [
+        {"architecture": architecture, "value": value, "curve": [value - 0.3, value - 0.1, value]}
+        for architecture, value in zip(architectures, values, strict=False)
+    ]
+    running = {"architecture": architectures[23], "value": None, "curve": [0.45]}
+    observe(client, place, [*rows, running])
+    body = {"architectures": [architectures[23], architectures[0]]}
+    answer = client.post(f"{place}/predictions", json=body, headers=WAIT).json()
+    first, second = answer["predictions"]
+    assert (first["curve_length"], second["curve_length"]) == (1, None)
+    assert first["value"] == pytest.approx(0.75, abs=0.03)
+    assert first["interval"]["low"] <= first["value"] <= first["interval"]["high"]
+    counts = client.get(place).json()["observations"]
+    assert counts == {"total": 24, "trained": 23, "failed": 0, "running": 1, "architectures": 24}
+    observe(client, place, [running | {"curve": None, "value": 0.8}])
+    answer = client.post(f"{place}/predictions", json=body, headers=WAIT).json()
+    assert answer["predictions"][0]["curve_length"] is None
+    assert client.get(place).json()["observations"]["running"] == 0
 
 
 @pytest.mark.parametrize(
@@ -544,7 +574,7 @@ def test_malformed_candidate(client: httpx.Client, fitted: str) -> None:
 def test_state(client: httpx.Client, fitted: str) -> None:
     state = client.get(fitted).json()
     assert state["fitted"] == {"observations": 40, "trained": 40}
-    assert state["observations"] == {"total": 40, "trained": 40, "failed": 0, "architectures": 40}
+    assert state["observations"] == {"total": 40, "trained": 40, "failed": 0, "running": 0, "architectures": 40}
     values = [item["value"] for item in state["best"]]
     assert values == sorted(VALUES[:40], reverse=True)[:10]
     quality = state["quality"]

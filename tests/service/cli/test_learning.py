@@ -223,3 +223,43 @@ def test_sources_by_path_and_wrong_ones(table: Path, task: Path, ensembles: Path
         assert not (tmp_path / "new").exists()
     by_path = archrank(*fit, "--rows", "0", "--source", ensembles / "own")
     assert by_path.exit_code == 0, by_path.stderr
+
+
+def test_predictions_from_the_first_epochs(table: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows:
+        curve = [row["accuracy"] - 0.2, row["accuracy"] - 0.1]
+        row["trainings"] = [{"seed": 0, "curve": {"accuracy": curve}}]
+    trained, queried, folder = tmp_path / "trained.jsonl", tmp_path / "queried.jsonl", tmp_path / "curves"
+    trained.write_text("\n".join(map(json.dumps, rows)))
+    options = (
+        "--benchmark",
+        trained,
+        "--combiners",
+        "early_curve",
+        "--default",
+        "ridge",
+        "--folds",
+        "2",
+        "--jobs",
+        "1",
+    )
+    fitted = archrank("fit", *options, "--curves", "2", "--out", folder)
+    assert fitted.exit_code == 0, fitted.stderr
+    too_long = archrank("fit", *options, "--curves", "3", "--out", tmp_path / "other")
+    assert (too_long.exit_code, "curve_epochs: got 3" in too_long.stderr) == (2, True), too_long.stderr
+    architectures = [row["architecture"] for row in rows[:2]]
+    queries = [
+        {"architecture": architectures[0], "curve": {"accuracy": [0.72, 0.82]}},
+        {"architecture": architectures[1]},
+    ]
+    queried.write_text("\n".join(map(json.dumps, queries)))
+    result = archrank("predict-curves", folder, queried, "--json")
+    assert result.exit_code == 0, result.stderr
+    first, second = json.loads(result.stdout)["predictions"]
+    assert (first["combiner"], second["combiner"]) == ("early_curve", "ridge")
+    assert first["accuracy"] == pytest.approx(0.92, abs=0.005)
+    assert "without a training curve of 2 epochs" in second["warnings"][-1]
+    assert "early_curve" in archrank("predict-curves", folder, queried).stdout
+    queried.write_text(json.dumps({"architecture": architectures[0], "curve": {"accuracy": [72]}}))
+    assert "queried.jsonl line 1, curve.accuracy[0]: got 72" in archrank("predict-curves", folder, queried).stderr

@@ -59,7 +59,7 @@ def test_commands_of_the_page_run(tmp_path: Path) -> None:
     exported = json.loads((tmp_path / "cora.json").read_text())
     assert [item["value"] for item in exported["observations"]].count(None) == 1
     copy = documented("study", "show", "cora", "--folder", "runs/copies")
-    assert copy["observations"] == {"total": 2, "trained": 1, "failed": 1, "architectures": 2}
+    assert copy["observations"] == {"total": 2, "trained": 1, "failed": 1, "running": 0, "architectures": 2}
 
 
 @pytest.mark.parametrize(
@@ -159,3 +159,18 @@ def test_studies_of_a_server(url: str) -> None:
     assert local["observations"]["total"] == 22
     assert documented("study", "predict", "cli", "--file", "one.jsonl")["predictions"] == answer["predictions"]
     assert documented("study", "import", "cli.json", *remote)["id"] == created["id"]
+
+
+def test_a_training_that_runs() -> None:
+    succeeded("study", "create", "cora", *OPTIONS, "--no-sources")
+    where = ("study", "observe", "cora", "--architecture", json.dumps(GCN))
+    succeeded(*where, "--curve", "[0.41, 0.55]")
+    counts = documented("study", "show", "cora")["observations"]
+    assert counts == {"total": 1, "trained": 0, "failed": 0, "running": 1, "architectures": 1}
+    assert "1 running" in succeeded("study", "show", "cora")
+    assert "curve[1]" in archrank(*where, "--curve", "[0.41, 55]").stderr
+    assert "curve" in archrank(*where, "--curve", "[0.41").stderr
+    assert "--curve for one that still runs" in archrank(*where).stderr
+    succeeded(*where, "--value", "0.8", "--curve", "[0.41, 0.55, 0.8]")
+    counts = documented("study", "show", "cora")["observations"]
+    assert counts == {"total": 2, "trained": 1, "failed": 0, "running": 0, "architectures": 1}

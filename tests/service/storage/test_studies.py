@@ -173,6 +173,23 @@ def test_summary(store: Store, study: StoredStudy, maximize: bool) -> None:
     assert [(document["name"], value) for document, value in summary.best] == [(name, means[name]) for name in best]
 
 
+def test_summary_counts_running_trainings_until_they_end(store: Store, study: StoredStudy) -> None:
+    def running(i: int, fingerprint: str, curve: list[float]) -> NewObservation:
+        document = {"architecture": {"name": fingerprint}, "value": None, "curve": curve}
+        return NewObservation(f"{i:032x}", fingerprint, None, document)
+
+    def counts() -> tuple[int, ...]:
+        summary = store.studies.summarize(study.id, True)
+        return summary.total, summary.trained, summary.failed, summary.running, summary.architectures
+
+    rows = [running(i, f"f{i % 3}", [0.5] * (1 + i // 3)) for i in range(6)]
+    store.studies.observe(study.id, [*rows, running(6, "f3", [])])
+    assert counts() == (7, 0, 1, 3, 4), "without a curve, a training without value has failed"
+    failed = {"architecture": {"name": "f1"}, "value": None, "error": "diverged", "curve": [0.5]}
+    store.studies.observe(study.id, [observation(10, 0.5, "f0"), NewObservation(f"{11:032x}", "f1", None, failed)])
+    assert counts() == (9, 1, 2, 1, 4)
+
+
 def test_summary_without_observations(store: Store, study: StoredStudy) -> None:
     summary = store.studies.summarize(study.id, True)
     assert (summary.total, summary.trained, summary.failed, summary.architectures) == (0, 0, 0, 0)
