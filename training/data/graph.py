@@ -157,6 +157,8 @@ def _public_split(graph: GraphData) -> tuple[NDArray[np.int64], ...]:
     if graph.train is None or graph.test is None:
         raise BatchError("split", "public", "random, as this graph has no published split")
     first = len(graph.train)
+    if first + NUM_VALID > len(graph.labels):
+        raise BatchError("split", "public", f"random, as the graph has no {NUM_VALID} nodes behind the training nodes")
     return graph.train, np.arange(first, first + NUM_VALID), graph.test
 
 
@@ -165,4 +167,7 @@ def _random_split(graph: GraphData, seed: int) -> tuple[NDArray[np.int64], ...]:
     members = [order[graph.labels[order] == label] for label in np.unique(graph.labels)]
     train = np.concatenate([nodes[:TRAIN_PER_CLASS] for nodes in members])
     valid = np.concatenate([nodes[TRAIN_PER_CLASS : TRAIN_PER_CLASS + VALID_PER_CLASS] for nodes in members])
-    return train, valid, np.setdiff1d(order, np.concatenate([train, valid]))
+    test = np.setdiff1d(order, np.concatenate([train, valid]))
+    if 0 in (len(valid), len(test)):
+        raise BatchError("split", "random", f"a graph with more than {TRAIN_PER_CLASS + VALID_PER_CLASS} nodes a class")
+    return train, valid, test
