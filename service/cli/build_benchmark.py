@@ -110,14 +110,13 @@ def build(
     from common.atomic_files import check_new_folder
     from models import BuildableSpace, get_space, require
     from service.cli import build_progress, build_workers
-    from service.inference.registry import find_device
     from training.benchmark import BuildSpecification, DataSource, build_benchmark
     from training.benchmark.folder import TABLE
     from training.benchmark.report import PAGE, REPORT
 
     check_new_folder(out)
     trained_space = require(get_space(space, **parse_fields("setting", setting)), BuildableSpace)
-    device_type = find_device(device or "auto").type
+    device_type = build_workers.find_training_device(backend, device or "auto")
     workers = workers or (1 if device_type == "cuda" else CORES)
     threads = threads or max(1, CORES // workers)
     specification = BuildSpecification(
@@ -131,7 +130,7 @@ def build(
     source = DataSource(data, split, parse_fields("data-field", data_field))
     limits = {"fixed": parse_fields("fix", fix), "max_params": max_params, "max_flops": max_flops}
     sample, number = _sample(specification, source, from_file, study, strata, limits, ensembles_dir)
-    limit, make_workers = _budget(budget), build_workers.make_workers(backend, workers, device_type, timeout)
+    limit, make_workers = _budget(budget), build_workers.make_workers(backend, workers, device_type, out, timeout)
     with build_progress.shown() as progress:
         state = build_benchmark(
             out,

@@ -35,6 +35,7 @@ class TaskTrainer:
         data: the samples.
         recipe: the hyperparameters.
         device: torch device.
+        num_threads: threads of PyTorch on the CPU.
         proxies, probe_epochs, batch: proxies during the trainings, see `BuildSpecification`.
     """
 
@@ -42,6 +43,7 @@ class TaskTrainer:
     data: Any
     recipe: Recipe
     device: str
+    num_threads: int
     proxies: tuple[str, ...]
     probe_epochs: tuple[int, ...]
     batch: ProbeBatch | None
@@ -57,7 +59,6 @@ class TaskTrainer:
         Raises:
             InputError: the data are missing, or others than those of the build.
         """
-        torch.set_num_threads(setup["num_threads"])
         torch.zeros(1, device=setup["device"])  # a missing device is a failure of the start, not of a training
         space = require(get_space(setup["space"], **setup["settings"]), BuildableSpace)
         recipe = Recipe.parse(setup["recipe"])
@@ -72,6 +73,7 @@ class TaskTrainer:
             data,
             recipe,
             setup["device"],
+            setup["num_threads"],
             tuple(setup["proxies"]),
             tuple(setup["probe_epochs"]),
             batch,
@@ -91,6 +93,8 @@ class TaskTrainer:
             The result, see `result_to_json`, with the `environment`; None if the training was stopped.
         """
         from training.trainer import train
+
+        torch.set_num_threads(self.num_threads)  # of the calling thread
 
         def finish_epoch(record: EpochRecord) -> None:
             on_epoch(record.epoch + 1)
