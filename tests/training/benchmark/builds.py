@@ -7,6 +7,7 @@ and its exit status.
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,10 @@ def main() -> None:
             os.setsid()
             try:
                 build(**request)
-                os._exit(0)
-            finally:
+            except BaseException:
+                traceback.print_exc()
                 os._exit(1)
+            os._exit(0)
         print(pid, flush=True)  # noqa: T201
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)  # noqa: T201
 

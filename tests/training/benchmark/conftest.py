@@ -22,7 +22,7 @@ def graph_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng, numbers = np.random.default_rng(0), np.arange(NODES)
     labels = numbers % CLASSES
     neighbors = np.sort(np.stack([(numbers - CLASSES) % NODES, (numbers + CLASSES) % NODES], axis=1), axis=1)
-    features = np.sort(np.stack([labels, *(CLASSES + rng.integers(0, 700, (2, NODES)))], axis=1), axis=1)
+    features = np.stack([labels, *(rng.integers(0, 350, (2, NODES)) + [[CLASSES], [CLASSES + 350]])], axis=1)
     path = tmp_path_factory.mktemp("graph") / "photo.npz"
     np.savez(
         path,
