@@ -22,7 +22,8 @@ def graph_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng, numbers = np.random.default_rng(0), np.arange(NODES)
     labels = numbers % CLASSES
     neighbors = np.sort(np.stack([(numbers - CLASSES) % NODES, (numbers + CLASSES) % NODES], axis=1), axis=1)
-    features = np.stack([labels, *(rng.integers(0, 350, (2, NODES)) + [[CLASSES], [CLASSES + 350]])], axis=1)
+    words = CLASSES + rng.integers(0, 350, NODES), CLASSES + 350 + rng.integers(0, 350, NODES)
+    features = np.stack([labels, *words], axis=1)
     path = tmp_path_factory.mktemp("graph") / "photo.npz"
     np.savez(
         path,
