@@ -83,8 +83,8 @@ def read_observations(path: str | Path) -> list[Any]:
     """Read the rows of a file of observations for `parse_observations`.
 
     Args:
-        path: JSON Lines, one observation, or row of a benchmark's table, a line; or CSV (`.csv`) with a header of `FIELDS`, architectures in JSON and
-            empty cells for unknown values.
+        path: JSON Lines, one observation or row of a benchmark's table a line; or CSV (`.csv`) with a header of
+            `FIELDS`, architectures in JSON and empty cells for unknown values.
 
     Raises:
         InputError: the file is missing or malformed; the error names the line.
