@@ -53,7 +53,7 @@ def archrank(*arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def built(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "out"
-    options = (
+    options = [
         "--architectures",
         "3",
         "--epochs",
@@ -64,7 +64,7 @@ def built(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "params",
         "--probe-epochs",
         "0,1",
-    )
+    ]
     result = archrank(*arguments(data, out, *options))
     assert result.exit_code == 0, result.stderr
     assert "training noise" in result.stdout.lower()
@@ -138,7 +138,7 @@ def test_ctrl_c_stops_after_the_epoch(data: Path, tmp_path: Path) -> None:
         (("--recipe", "speed=3"), "recipe: got 'speed'"),
         (("--repeat", "2"), "repeat: got 2.0"),
         (("--split", "moon"), "split: got 'moon'"),
-        (("--study", "nowhere"), "the folder of a study"),
+        (("--study", "nowhere", "--strata", ""), "the folder of a study"),
         (("--batch", "seed=1"), "nothing without --proxies"),
     ],
 )
