@@ -53,19 +53,9 @@ def archrank(*arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def built(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "out"
-    options = [
-        "--architectures",
-        "3",
-        "--epochs",
-        "2",
-        "--repeat",
-        "0.3",
-        "--proxies",
-        "params",
-        "--probe-epochs",
-        "0,1",
-    ]
-    result = archrank(*arguments(data, out, *options))
+    options = ("--architectures", "3", "--epochs", "2", "--repeat", "0.3")
+    probes = ("--proxies", "params", "--probe-epochs", "0,1")
+    result = archrank(*arguments(data, out, *options, *probes))
     assert result.exit_code == 0, result.stderr
     assert "training noise" in result.stdout.lower()
     assert "4 of 4 trainings" in result.stderr

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-KILLS, EPOCHS = 10, 60
+KILLS, EPOCHS = 10, 30
 WAIT_S = 240.0
 MEASURED = ("seconds", "peak_memory", "energy")
 """Fields of epochs and rows that differ from run to run."""
