@@ -208,7 +208,10 @@ def _sample(
 
     space = specification.space
     if from_file is None and study is None:
-        (shapes,) = {next(source.load(space).batches("validation", 1, 0)).shapes}
+        shapes = None
+        if limits["max_flops"] is not None:  # of one sample, or of the graph
+            batch_size = None if specification.recipe.batch_size is None else 1
+            shapes = next(source.load(space).batches("validation", batch_size, 0)).shapes
         limits = {name: int(value) if isinstance(value, float) else value for name, value in limits.items()}
         chosen = _numbers("strata", strata) if strata else []
         return RandomSample(space, specification.seed, chosen, **limits, shapes=shapes), 100
