@@ -91,7 +91,10 @@ def test_study_observes_the_table(built: Path, tmp_path: Path) -> None:
     assert archrank("study", "create", "mine", "--space", "gcn-nas", *SETTINGS, "--no-sources", *folder).exit_code == 0
     observed = archrank("study", "observe", "mine", "--file", str(built / "table.jsonl"), "--json", *folder)
     assert observed.exit_code == 0, observed.stderr
-    assert json.loads(observed.stdout)["observations"] == 4
+    rows = [json.loads(line) for line in (built / "table.jsonl").read_text().splitlines()]
+    trainings = [(i, training) for i, row in enumerate(rows) for training in row["trainings"]]
+    distinct = {(i, training["accuracy"], *training["curve"]["accuracy"]) for i, training in trainings}
+    assert json.loads(observed.stdout)["observations"] == len(distinct) >= len(rows)
 
 
 def test_study_suggests_the_architectures(data: Path, tmp_path: Path) -> None:
