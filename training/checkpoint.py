@@ -76,13 +76,19 @@ def load_checkpoint(
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
-            if json.loads(metadata["identity"]) != identity:
-                raise InputError("checkpoint", str(path), "a checkpoint of the same training and version")
+            is_same = json.loads(metadata["identity"]) == identity
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-        epochs = [EpochRecord(**record) for record in json.loads(metadata["epochs"])]
-        scores = {int(epoch): values for epoch, values in json.loads(metadata["scores"]).items()}
-    except (SafetensorError, LookupError, TypeError, json.JSONDecodeError) as error:
+        if is_same:
+            progress.epochs[:] = [EpochRecord(**record) for record in json.loads(metadata["epochs"])]
+            progress.scores |= {int(epoch): values for epoch, values in json.loads(metadata["scores"]).items()}
+            _restore(tensors, network, optimizer)
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise InputError("checkpoint", str(path), f"a checkpoint of a training ({error})") from error
+    if not is_same:
+        raise InputError("checkpoint", str(path), "a checkpoint of the same training and version")
+
+
+def _restore(tensors: dict[str, Tensor], network: nn.Module, optimizer: Optimizer) -> None:
     network.load_state_dict({name.removeprefix(NETWORK): t for name, t in tensors.items() if name.startswith(NETWORK)})
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -90,4 +96,3 @@ def load_checkpoint(
             index, key = name.removeprefix(OPTIMIZER).split("/")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    progress.epochs[:], progress.scores = epochs, scores

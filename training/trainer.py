@@ -176,7 +176,7 @@ class _Trainer:
             The mean loss over samples, and the mean gradient norm over steps.
         """
         order_seed, torch_seed = np.random.SeedSequence((self.seed, epoch)).generate_state(2).tolist()
-        torch.manual_seed(torch_seed)  # dropout
+        _seed_dropout(torch_seed, self.device)
         self.network.train()
         size = self.data.size("training")
         steps = math.ceil(size / (self.recipe.batch_size or size))
@@ -240,6 +240,14 @@ def _run(
             save_checkpoint(checkpoint, identity, progress, trainer.network, trainer.optimizer)
         if on_epoch is not None:
             on_epoch(record)
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    """Seed the generator of a device; `torch.manual_seed` would seed those of all GPUs."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
