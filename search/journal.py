@@ -1,4 +1,4 @@
-"""Journal of a search: a header line that identifies it, then JSON lines that are appended durably."""
+"""Journal of a search or a build: a header line that identifies it, then JSON lines that are appended durably."""
 
 import json
 import os
@@ -18,22 +18,24 @@ class Journal:
 
     Attributes:
         path: path of the file.
+        activity: name of the logged activity, for errors.
         lines: lines after the header, at the time it was opened.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self.path = path
+    def __init__(self, path: Path, file: BinaryIO, activity: str) -> None:
+        self.path, self.activity = path, activity
         self.lines: list[bytes] = []
         self._file = file
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, header: Mapping[str, Any]) -> Iterator[Self]:
+    def open(cls, path: Path, header: Mapping[str, Any], activity: str = "search") -> Iterator[Self]:
         """Open a journal, or create it if there is none. An incomplete last line is removed.
 
         Args:
             path: path of the file; missing parent folders are created. A lock file is kept beside it.
-            header: identity of the search, as plain data.
+            header: identity of the activity, as plain data.
+            activity: its name, for errors.
 
         Yields:
             The journal.
@@ -48,9 +50,9 @@ class Journal:
         try:
             lock = FileLock(f"{path}.lock", blocking=False).acquire()
         except Timeout as error:
-            raise InputError(str(path), "in use", "the log of a search that no other process runs") from error
+            raise InputError(str(path), "in use", f"the log of a {activity} that no other process runs") from error
         with lock, path.open("a+b") as file:
-            journal = cls(path, file)
+            journal = cls(path, file, activity)
             lines = journal._read_complete_lines()
             if lines:
                 journal._check_header(lines[0], header)
@@ -82,5 +84,5 @@ class Journal:
             raise InputError(f"{self.path} line 1, header", header, "a JSON object")
         for field, value in expected.items():
             if header.get(field) != value:
-                allowed = f"{value!r}, as in this search; another search needs another folder"
+                allowed = f"{value!r}, as in this {self.activity}; another {self.activity} needs another folder"
                 raise InputError(f"{self.path}, {field}", header.get(field), allowed)

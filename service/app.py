@@ -39,6 +39,7 @@ from service.workers.backend import Backend
 from service.workers.collector import BackendCollector
 from service.workers.inline_backend import InlineBackend
 from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
+from service.workers.ray_backend import RayBackend, RayOptions
 
 MAX_THREADS = 32
 """Threads of the default executor. Most of them wait for the store, which may be unavailable."""
@@ -126,6 +127,8 @@ def make_backend(settings: Settings, ensembles: EnsembleRegistry) -> Backend:
     batches = _probe_batches(ensembles)
     if settings.backend == "inline":
         return InlineBackend(batches, str(ensembles.device))
+    if settings.backend == "ray":
+        return RayBackend(batches, ray_options(settings))
     return ProcessBackend(batches, worker_options(settings, ensembles.device))
 
 
@@ -138,6 +141,26 @@ def worker_options(settings: Settings, device: torch.device) -> WorkerOptions:
         num_threads=settings.num_threads,
         task_timeout=settings.task_timeout,
         score_timeout=settings.score_timeout,
+        max_tasks_per_worker=settings.max_tasks_per_worker,
+        log=(settings.log_format, settings.log_level),
+    )
+
+
+def ray_options(settings: Settings) -> RayOptions:
+    """Return the options of the Ray cluster and its workers."""
+    return RayOptions(
+        address=settings.ray_address,
+        namespace=settings.ray_namespace,
+        allow_open=settings.ray_allow_open,
+        join=settings.ray_join,
+        min_workers=settings.ray_min_workers,
+        max_workers=settings.ray_max_workers,
+        num_threads=settings.num_threads or 1,
+        num_gpus=settings.ray_num_gpus,
+        task_timeout=settings.task_timeout,
+        score_timeout=settings.score_timeout,
+        scale_up_delay=settings.ray_scale_up_delay,
+        idle_timeout=settings.ray_idle_timeout,
         max_tasks_per_worker=settings.max_tasks_per_worker,
         log=(settings.log_format, settings.log_level),
     )

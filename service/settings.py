@@ -139,12 +139,34 @@ class Settings(BaseSettings):
         604_800.0
     )
     backend: Annotated[
-        Literal["processes", "inline"], Field(description="run networks in workers, or in the server's own process")
+        Literal["processes", "inline", "ray"],
+        Field(description="run networks in workers, in the server's own process, or in a Ray cluster"),
     ] = "processes"
     num_workers: Annotated[
         int | None, Field(ge=1, le=1024, description="workers on the CPU; default: one per core")
     ] = None
     workers_per_gpu: Annotated[int, Field(ge=1, le=1024, description="workers on each GPU")] = 1
+    ray_address: Annotated[
+        str, Field(min_length=1, description="host:port of the Ray cluster's head; auto: the cluster of this machine")
+    ] = "auto"
+    ray_namespace: Annotated[str, Field(min_length=1, description="namespace of the actors in the Ray cluster")] = (
+        "archrank"
+    )
+    ray_allow_open: Annotated[bool, Field(description="accept a Ray cluster without an authentication token")] = False
+    ray_join: Annotated[
+        bool, Field(description="start a Ray node without resources, on a machine that is no node of the cluster")
+    ] = False
+    ray_min_workers: Annotated[int, Field(ge=0, le=1024, description="workers kept in the Ray cluster")] = 1
+    ray_max_workers: Annotated[int, Field(ge=1, le=1024, description="workers in the Ray cluster under load")] = 8
+    ray_num_gpus: Annotated[
+        float, Field(ge=0, le=64, description="GPUs of a worker in the Ray cluster; below 1: workers share a GPU")
+    ] = 0.0
+    ray_idle_timeout: Annotated[
+        float, Field(gt=0, description="time without work after which a worker in the Ray cluster is released")
+    ] = 300.0
+    ray_scale_up_delay: Annotated[
+        float, Field(ge=0, description="time that tasks wait before further workers are requested from the Ray cluster")
+    ] = 5.0
     task_timeout: Annotated[float, Field(gt=0, description="time to score one architecture")] = 120.0
     score_timeout: Annotated[float, Field(gt=0, description="time to compute one proxy")] = 60.0
     max_tasks_per_worker: Annotated[int, Field(ge=1, description="tasks after which a worker is replaced")] = 1000

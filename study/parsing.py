@@ -83,8 +83,8 @@ def read_observations(path: str | Path) -> list[Any]:
     """Read the rows of a file of observations for `parse_observations`.
 
     Args:
-        path: JSON Lines, one observation a line; or CSV (`.csv`) with a header of `FIELDS`, architectures in JSON and
-            empty cells for unknown values.
+        path: JSON Lines, one observation or row of a benchmark's table a line; or CSV (`.csv`) with a header of
+            `FIELDS`, architectures in JSON and empty cells for unknown values.
 
     Raises:
         InputError: the file is missing or malformed; the error names the line.
@@ -94,7 +94,8 @@ def read_observations(path: str | Path) -> list[Any]:
     if path.suffix.lower() == ".csv":
         return _csv_rows(content, path.name)
     lines = enumerate(content.split(b"\n"), start=1)
-    return [parse_json(line, f"{path.name} line {number}") for number, line in lines if line.strip()]
+    rows = [parse_json(line, f"{path.name} line {number}") for number, line in lines if line.strip()]
+    return [observation for row in rows for observation in _table_observations(row)]
 
 
 def _architecture(space: SearchSpace[Any], data: Any, place: str) -> Architecture:
@@ -139,6 +140,25 @@ def _curve(value: Any, metric: StudyMetric, place: str) -> tuple[float, ...]:
     if not isinstance(value, list) or len(value) > MAX_CURVE_LENGTH:
         raise InputError(place, value, f"a list of at most {MAX_CURVE_LENGTH} values of the metric")
     return tuple(metric.check(item, f"{place}[{i}]") for i, item in enumerate(value))
+
+
+def _table_observations(row: Any) -> list[Any]:
+    """Observations of a row of a benchmark's table, one for each of its trainings; any other row is one already."""
+    if not isinstance(row, dict) or "accuracy" not in row or "value" in row:
+        return [row]
+    shared = {name: row[name] for name in ("architecture", "seconds", "epochs") if name in row}
+    trainings = row.get("trainings") or [row]
+    if not isinstance(trainings, list) or not all(isinstance(training, dict) for training in trainings):
+        raise InputError("trainings", trainings, "a list of objects")
+    curves = [training.get("curve") or {} for training in trainings]
+    return [
+        {
+            **shared,
+            "value": training.get("accuracy"),
+            "curve": curve.get("accuracy") if isinstance(curve, dict) else curve,
+        }
+        for training, curve in zip(trainings, curves, strict=True)
+    ]
 
 
 def _csv_rows(content: bytes, name: str) -> list[Any]:

@@ -63,7 +63,9 @@ SLOW = (
     "tests/service/storage/test_processes",
     "tests/service/workers/test_chaos",
     "tests/service/workers/test_orphans",
+    "tests/service/workers/test_ray",
     "tests/test_shipped",
+    "tests/training/benchmark/test_killed",
     "tests/training/test_published",
 )
 """Beginnings of the paths of slow tests, which together take as long as all others."""

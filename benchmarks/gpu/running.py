@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from benchmarks.gpu.checks import Check, Options
-from service.workers.worker_main import exit_with_parent
+from common.processes import exit_with_parent
 
 PARTS = {
     "tests": ("benchmarks.gpu.suite", 75),

@@ -6,7 +6,7 @@ PYTHONPATH=. ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/plain_stud
 
 from archrank_client import Client
 
-from training import train  # yours: trains an architecture and returns its accuracy, a fraction
+from my_training import train  # yours: trains an architecture and returns its accuracy, a fraction
 
 
 def result(architecture):

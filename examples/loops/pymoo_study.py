@@ -10,7 +10,7 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.problem import Problem
 from pymoo.optimize import minimize
 
-from training import train  # yours: trains an architecture and returns its accuracy, a fraction
+from my_training import train  # yours: trains an architecture and returns its accuracy, a fraction
 
 
 class Search(Problem):

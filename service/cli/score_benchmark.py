@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from common.processes import exit_with_parent
 from ensemble.data.benchmark import Benchmark
 from ensemble.data.loading import load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
@@ -21,7 +22,6 @@ from models.batch_spec import BatchSpec
 from proxies import proxy_versions
 from proxies.memory import keep_freed_memory
 from proxies.runner import DEFAULT_REPEATS, check_options, score_batch
-from service.workers.worker_main import exit_with_parent
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished rows and the total number of rows."""

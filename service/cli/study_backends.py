@@ -1,7 +1,7 @@
 """Studies behind `archrank study`: on a local folder, or of a server, with the documents of the HTTP API."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -219,3 +219,28 @@ def open_studies(url: str | None, folder: Path | None, ensembles_dir: Path | Non
         if value is not None:
             raise InputError(name, str(value), "nothing with --url: the server has its own")
     return RemoteStudies(url)
+
+
+def find_study(place: str, ensembles_dir: Path | None) -> tuple[str, Callable[[int, int], list[Any]]]:
+    """Return the name of a study, and a function that asks it for architectures, by their number and a seed.
+
+    Args:
+        place: folder of the study, or its URL, `http://…/v1/studies/NAME`.
+        ensembles_dir: folder of the ensembles that may be sources of a local study.
+
+    Raises:
+        InputError: there is no study in the folder, or the URL is of another form.
+    """
+    if "://" in place:
+        url, separator, name = place.rpartition("/v1/studies/")
+        if not separator or not name or "/" in name:
+            raise InputError("study", place, "the URL of a study, http://…/v1/studies/NAME")
+        studies = open_studies(url, None, ensembles_dir)
+    else:
+        path = Path(place)
+        if not (path / "study.json").is_file():
+            raise InputError("study", place, "the folder of a study, with its study.json")
+        studies, name = open_studies(None, path.resolve().parent, ensembles_dir), path.resolve().name
+    return name, lambda number, seed: [
+        item["architecture"] for item in studies.suggest(name, number, seed)["suggestions"]
+    ]

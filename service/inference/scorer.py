@@ -187,7 +187,7 @@ class CachedScorer:
                 try:
                     return self.backend.submit(task)
                 except TaskRejectedError:
-                    if self.backend.health().state in ("draining", "stopped"):
+                    if self.backend.state in ("draining", "stopped"):
                         raise
                     await asyncio.sleep(SUBMIT_INTERVAL_S)  # a process is being replaced, or actors are being added
 

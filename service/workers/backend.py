@@ -12,8 +12,14 @@ from service.failures import FailureKind
 
 OUT_OF_MEMORY = "out of memory"
 """Prefix of the error of a score that failed for lack of memory."""
-WorkerState = Literal["starting", "idle", "busy", "stopping", "backoff", "stopped"]
-"""State of a worker. `stopping`: killed, but still alive. `backoff`: waiting for the next attempt to start."""
+WorkerState = Literal["pending", "starting", "idle", "busy", "stopping", "backoff", "stopped"]
+"""State of a worker.
+
+pending: waiting for a place in a cluster.
+stopping: killed, but still alive.
+backoff: waiting for the next attempt to start.
+stopped: not in use.
+"""
 BackendState = Literal["starting", "ready", "unhealthy", "draining", "stopped"]
 
 
@@ -132,6 +138,8 @@ class WorkerHealth:
         recycled: number of processes replaced on schedule.
         done: number of tasks completed, including those of earlier processes.
         last_error: latest failure.
+        node: id of the cluster's node with the process; None outside of clusters.
+        address: network address of the node.
     """
 
     index: int
@@ -144,6 +152,8 @@ class WorkerHealth:
     recycled: int
     done: int
     last_error: str | None
+    node: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,8 @@ class BackendHealth:
         restarts: number of processes replaced after a failure or a cancellation.
         out_of_memory: number of tasks that ran out of memory.
         timeouts: number of tasks that exceeded their timeout.
+        node_losses: number of workers lost with the cluster's node that they were on.
+        oldest_task_seconds: age of the oldest task; 0 without tasks.
         last_error: latest failure of an unhealthy backend.
     """
 
@@ -166,6 +178,8 @@ class BackendHealth:
     restarts: int = 0
     out_of_memory: int = 0
     timeouts: int = 0
+    node_losses: int = 0
+    oldest_task_seconds: float = 0.0
     last_error: str | None = None
 
 
@@ -199,9 +213,14 @@ class Backend(ABC):
         """Return the health of the backend."""
 
     @property
+    @abstractmethod
+    def state(self) -> BackendState:
+        """State of the backend, which is cheaper than its health."""
+
+    @property
     def ready(self) -> bool:
         """True once a worker has been ready, unless none can be started any more."""
-        return self.health().state == "ready"
+        return self.state == "ready"
 
     @abstractmethod
     def drain(self, timeout: float) -> None:

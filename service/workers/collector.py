@@ -30,6 +30,10 @@ class BackendCollector(Collector):
         yield _counter("worker_recycles", "Workers replaced after their maximum number of tasks", recycles)
         yield _counter("worker_out_of_memory", "Tasks that ran out of memory", health.out_of_memory)
         yield _counter("worker_timeouts", "Tasks that exceeded their timeout", health.timeouts)
+        yield _counter("node_losses", "Workers lost with their node of a cluster", health.node_losses)
+        yield GaugeMetricFamily(
+            "archrank_oldest_task_seconds", "Age of the oldest task of the backend", health.oldest_task_seconds
+        )
 
 
 def _gauge(name: str, documentation: str, by_state: Mapping[str, int]) -> GaugeMetricFamily:

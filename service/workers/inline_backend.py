@@ -91,6 +91,12 @@ class InlineBackend(Backend):
         with self._lock:
             return int(self._state == "ready" and not self._is_busy)
 
+    @property
+    def state(self) -> BackendState:
+        """See `Backend.state`."""
+        with self._lock:
+            return self._state
+
     def health(self) -> BackendHealth:
         """See `Backend.health`; the present process is the only worker."""
         with self._lock:

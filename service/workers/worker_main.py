@@ -7,12 +7,12 @@ import os
 import signal
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing import connection, current_process, parent_process
+from multiprocessing import current_process
 from pathlib import Path
 from socket import socket
-from threading import Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
+from common.processes import exit_with_parent
 from service.observability import logs
 from service.workers.backend import Task, TaskOutcome
 
@@ -33,8 +33,7 @@ def bootstrap(entry_point: str, channel: socket, visible_devices: str, setup: st
         visible_devices: the GPU, as in CUDA_VISIBLE_DEVICES; empty for the CPU.
         setup: JSON text; see `run`.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible_devices  # before PyTorch is imported
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes matrix products deterministic
+    prepare_environment(visible_devices)
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole process group; the parent ends workers
         signal.signal(number, signal.SIG_IGN)
     exit_with_parent()
@@ -52,6 +51,12 @@ def bootstrap(entry_point: str, channel: socket, visible_devices: str, setup: st
         with contextlib.suppress(OSError):
             channel.sendall(json.dumps(reply).encode() + b"\n")
         raise SystemExit(1) from None
+
+
+def prepare_environment(visible_devices: str) -> None:
+    """Choose the GPU of this process. Called before PyTorch is imported."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_devices
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes matrix products deterministic
 
 
 def run(channel: socket, setup: dict[str, Any]) -> None:
@@ -92,8 +97,17 @@ def serve_tasks(channel: socket, score: Callable[[Task], TaskOutcome]) -> None:
             _reply(stream, score(task).to_json())
 
 
+def reply_text(outcome: str) -> str:
+    """Serialise a reply to one line.
+
+    Args:
+        outcome: outcome in JSON; `null` of a process that is ready.
+    """
+    return f'{{"outcome": {outcome}, "memory_bytes": {_resident_bytes()}}}'
+
+
 def _reply(stream: TextIO, outcome: str) -> None:
-    stream.write(f'{{"outcome": {outcome}, "memory_bytes": {_resident_bytes()}}}\n')
+    stream.write(reply_text(outcome) + "\n")
     stream.flush()
 
 
@@ -103,15 +117,3 @@ def _resident_bytes() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-
-
-def exit_with_parent() -> None:
-    """Exit when the parent process ends, even by SIGKILL, instead of keeping a core busy."""
-
-    def wait_for_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
-
-    Thread(target=wait_for_parent, name="exit with parent", daemon=True).start()

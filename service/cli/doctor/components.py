@@ -13,10 +13,11 @@ from sqlalchemy import NullPool, create_engine, exc, func, select
 
 from common.errors import ArchrankError, InputError
 from common.extras import MissingExtraError
+from models import ProbeBatch
 from proxies import proxy_versions
 from service.api.authentication import is_loopback
 from service.api_keys import NO_KEY_HINT
-from service.app import worker_options
+from service.app import ray_options, worker_options
 from service.cli.doctor.report import Finding, Installation, SkippedError, error, ok, warning
 from service.inference.plan import Plan
 from service.inference.queries import PredictionQuery, Query, ScoreQuery
@@ -28,7 +29,10 @@ from service.storage.errors import StoreError
 from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
 from service.storage.store import FILE_NAME
+from service.workers.backend import Backend
 from service.workers.process_backend import ProcessBackend
+from service.workers.ray_backend import RayBackend
+from service.workers.ray_cluster import ClusterError
 
 MAX_WRITE_S = 0.5
 """Time above which writing a row is reported as slow."""
@@ -116,14 +120,14 @@ def scoring(installation: Installation) -> Finding:
     context, space, names = plan.context, plan.context.space, list(plan.proxies)
     presets = [space.parse(preset) for preset in space.presets.values()]
     architecture = presets[0] if presets else space.sample(np.random.default_rng(0))
-    options = worker_options(settings.model_copy(update={"num_workers": 1}), registry.device)
     task = make_task(architecture, context, names or ["params"])
-    batches = {task.probe_batch: context.probe_batch}
     started = perf_counter()
     try:
-        with _running(ProcessBackend(batches, replace(options, gpus=options.gpus[:1]))) as backend:
+        with _running(_small_backend(settings, registry, {task.probe_batch: context.probe_batch})) as backend:
             ready = perf_counter()
             outcome = backend.submit(task).result(WORKER_TIMEOUT_S)
+    except (ClusterError, MissingExtraError) as failure:
+        return error(str(failure), "see docs/deploy.md")
     except TimeoutError as timeout:
         return error(str(timeout) or f"one architecture takes more than {WORKER_TIMEOUT_S:g} s", SCORING_ADVICE)
     if outcome.failure is not None:
@@ -181,8 +185,16 @@ def _changed_proxies(model: LoadedEnsemble, versions: Mapping[str, str]) -> list
     return [name for name, version in model.manifest["proxies"].items() if versions.get(name) != version]
 
 
+def _small_backend(settings: Settings, registry: EnsembleRegistry, batches: Mapping[str, ProbeBatch]) -> Backend:
+    """Build a backend with one worker, where those of the settings run."""
+    if settings.backend == "ray":
+        return RayBackend(batches, replace(ray_options(settings), min_workers=1, max_workers=1))
+    options = worker_options(settings.model_copy(update={"num_workers": 1}), registry.device)
+    return ProcessBackend(batches, replace(options, gpus=options.gpus[:1]))
+
+
 @contextmanager
-def _running(backend: ProcessBackend) -> Iterator[ProcessBackend]:
+def _running(backend: Backend) -> Iterator[Backend]:
     """Start a backend and wait until it is ready. Raises `TimeoutError` with its last error if it is not in time."""
     backend.start()
     try:

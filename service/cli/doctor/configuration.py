@@ -52,6 +52,8 @@ def unknown_settings(installation: Installation) -> Finding:
 
 def cores(installation: Installation) -> Finding:
     """The workers have no more threads than there are cores."""
+    if installation.settings.backend == "ray":
+        return ok("workers run in the Ray cluster")
     workers, threads, available = *_workers_and_threads(installation.settings), _cores()
     text = f"{workers} workers with {threads} threads each, {available:g} cores"
     if workers * threads > available:
@@ -128,7 +130,9 @@ def _variables() -> set[str]:
 
 
 def _workers_and_threads(settings: Settings) -> tuple[int, int]:
-    """Return the number of workers, and of threads of each."""
+    """Return the number of workers on this machine, and of threads of each."""
+    if settings.backend == "ray":
+        return 1, 1  # the process that is connected to the cluster
     if settings.backend == "inline":
         return 1, torch.get_num_threads()
     options = worker_options(settings, find_device(settings.device))

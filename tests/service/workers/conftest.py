@@ -1,7 +1,7 @@
 """Fixtures of the backends."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -11,6 +11,7 @@ from models import ProbeBatch
 from models.gcn_nas.batches import synthetic_batch
 from service.workers.backend import Backend, Task, TaskOutcome
 from tests.service.conftest import SMALL
+from tests.service.workers.ray_clusters import LocalCluster, cluster
 
 TIMEOUT_S = 120
 """Generous, as the machine may be busy."""
@@ -59,3 +60,10 @@ def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, TaskOutcome]:
 def small(space: Any) -> ProbeBatch:
     """A probe batch that is scored fast."""
     return synthetic_batch(space.task, batch_size=2, frames=4)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[LocalCluster]:
+    """A cluster of two nodes with a CPU and a logical GPU each, for all tests that leave these nodes alone."""
+    with cluster({"num_cpus": 1, "num_gpus": 1}, {"num_cpus": 1, "num_gpus": 1}) as started:
+        yield started

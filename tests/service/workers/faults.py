@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing import current_process
 from pathlib import Path
 from socket import socket
@@ -18,6 +19,11 @@ HEAP: list[bytearray] = []
 
 
 def run(channel: socket, setup: dict[str, Any]) -> None:
+    """Serve with the scorer of `create_scorer`."""
+    serve_tasks(channel, create_scorer(setup, channel))
+
+
+def create_scorer(setup: dict[str, Any], channel: socket | None = None) -> Callable[[Task], TaskOutcome]:
     """Inject the fault of the architecture, e.g. `{"fault": "exit"}`; only if the path `once`, if any, is missing."""
 
     def score(task: Task) -> TaskOutcome:
@@ -29,11 +35,14 @@ def run(channel: socket, setup: dict[str, Any]) -> None:
                 return outcome
         return TaskOutcome(task.id, {"pid": {"value": os.getpid()}}, 0.0)
 
-    serve_tasks(channel, score)
+    return score
 
 
-def inject(task: Task, channel: socket) -> TaskOutcome | None:
-    match task.architecture.get("fault"):
+def inject(task: Task, channel: socket | None) -> TaskOutcome | None:
+    fault = task.architecture.get("fault")
+    if channel is not None:
+        inject_into_channel(fault, channel)
+    match fault:
         case "exit":
             os._exit(3)
         case "segfault":
@@ -57,6 +66,15 @@ def inject(task: Task, channel: socket) -> TaskOutcome | None:
             return TaskOutcome(task.id, None, 0.0, Failure("device_error", "AcceleratorError: CUDA error"))
         case "allocate":
             HEAP.append(bytearray(os.urandom(1 << 20)) * 128)
+        case "stranger":
+            return TaskOutcome("another task", {}, 0.0)
+        case "not a number":
+            return TaskOutcome(task.id, {"a": {"value": float("nan")}}, 0.0)
+    return None
+
+
+def inject_into_channel(fault: str | None, channel: socket) -> None:
+    match fault:
         case "garbage":
             channel.sendall(b"\x00\xffgarbage\n")
         case "half a reply":
@@ -65,14 +83,9 @@ def inject(task: Task, channel: socket) -> TaskOutcome | None:
         case "flood":
             while True:
                 channel.sendall(b"x" * 65536)
-        case "stranger":
-            return TaskOutcome("another task", {}, 0.0)
-        case "not a number":
-            return TaskOutcome(task.id, {"a": {"value": float("nan")}}, 0.0)
         case "hang up":
             channel.shutdown(2)
             time.sleep(600)
-    return None
 
 
 def exit_at_start(channel: socket, setup: dict[str, Any]) -> None:

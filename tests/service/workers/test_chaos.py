@@ -243,7 +243,7 @@ def test_drain_interrupts_tasks_after_its_timeout(start: Start, tmp_path: Path) 
 
 
 def test_logs_name_the_event_and_the_task(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "service.workers.worker_process")
+    caplog.set_level(logging.INFO, "service.workers.worker")
     backend = start(task_timeout=1, max_tasks_per_worker=1)
     died, late, short, fine = faulty_task("exit"), faulty_task("hang"), faulty_task("memory"), faulty_task()
     submit_all(backend, [died, late, short, fine])

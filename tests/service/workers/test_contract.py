@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from service.workers.backend import Backend, Task, TaskOutcome
 from service.workers.errors import TaskRejectedError
 from service.workers.inline_backend import InlineBackend
 from service.workers.process_backend import ProcessBackend, WorkerOptions
+from service.workers.ray_backend import RayBackend, RayOptions
 from service.workers.task_scorer import decode_batches, encode_batches
 from tests.service.conftest import ARCHITECTURES, SMALL
 from tests.service.workers.conftest import TIMEOUT_S, task, wait_until
@@ -21,16 +22,29 @@ from tests.service.workers.conftest import TIMEOUT_S, task, wait_until
 LONG = ["zen", "snip", "grasp", "synflow", "nwot", "jacov"]
 
 
-def make(kind: str, batch: ProbeBatch) -> Backend:
-    if kind == "inline":
-        return InlineBackend({"small": batch})
-    return ProcessBackend({"small": batch}, WorkerOptions(num_threads=1))
+KINDS = ["inline", "processes", pytest.param("ray", marks=pytest.mark.slow)]
+Make = Callable[[str], Backend]
 
 
-@pytest.fixture(scope="module", params=["inline", "processes"])
-def backend(request: pytest.FixtureRequest, small: ProbeBatch) -> Iterator[Backend]:
+@pytest.fixture(scope="module")
+def make(request: pytest.FixtureRequest, small: ProbeBatch) -> Make:
+    """Factory of backends with one worker."""
+
+    def call(kind: str) -> Backend:
+        batches = {"small": small}
+        if kind == "inline":
+            return InlineBackend(batches)
+        if kind == "processes":
+            return ProcessBackend(batches, WorkerOptions(num_threads=1))
+        return RayBackend(batches, RayOptions(address=request.getfixturevalue("ray_cluster").address))
+
+    return call
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def backend(request: pytest.FixtureRequest, make: Make) -> Iterator[Backend]:
     """A backend for all tests that leave it unchanged."""
-    backend = make(request.param, small)
+    backend = make(request.param)
     backend.start()
     wait_until(lambda: backend.ready)
     yield backend
@@ -181,9 +195,9 @@ def test_cancelled_task_gets_that_outcome_and_the_next_its_scores(backend: Backe
     assert without_seconds(after.scores) == direct(SMALL, small, ["params", "nwot"])
 
 
-@pytest.mark.parametrize("kind", ["inline", "processes"])
-def test_drain_finishes_running_tasks_and_stop_is_idempotent(kind: str, small: ProbeBatch) -> None:
-    backend = make(kind, small)
+@pytest.mark.parametrize("kind", KINDS)
+def test_drain_finishes_running_tasks_and_stop_is_idempotent(kind: str, make: Make) -> None:
+    backend = make(kind)
     with pytest.raises(TaskRejectedError):
         backend.submit(task())  # not started
     backend.start()
@@ -208,10 +222,10 @@ def test_drain_finishes_running_tasks_and_stop_is_idempotent(kind: str, small: P
         backend.start()
 
 
-@pytest.mark.parametrize("kind", ["inline", "processes"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("end", ["drain", "stop"])
-def test_remaining_tasks_are_interrupted(kind: str, end: str, small: ProbeBatch) -> None:
-    backend = make(kind, small)
+def test_remaining_tasks_are_interrupted(kind: str, end: str, make: Make) -> None:
+    backend = make(kind)
     backend.start()
     future = backend.submit(task(proxies=None))  # with processes, it waits for one to be ready
     if end == "drain":

@@ -1,0 +1,172 @@
+"""Connection of a process to a Ray cluster.
+
+Ray itself ends a process whose cluster's head stays away, and calls may block until then. So a server connects in a
+process of its own (`ray_driver`), which it can replace.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import Any
+
+from packaging.version import Version
+
+from common.errors import ArchrankError
+from common.extras import require_extra
+from common.version import archrank_version
+
+MIN_RAY_VERSION = Version("2.54")
+TOKEN_FILE = "~/.ray/auth_token"
+OBJECT_STORE_BYTES = 80 << 20
+"""Least memory of a node's objects that Ray takes; none but probe batches are stored."""
+PR_SET_PDEATHSIG = 1
+LOOPBACK_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Environment with which all processes of a cluster on one machine listen on loopback alone."""
+
+
+class ClusterError(ArchrankError):
+    """A Ray cluster cannot be used."""
+
+
+@dataclass(frozen=True)
+class ClusterNode:
+    """Node of a cluster.
+
+    Attributes:
+        id: id of the node.
+        address: network address.
+        is_alive: False once the cluster has lost or removed it.
+        resources: total resources, such as `CPU` and `GPU`.
+    """
+
+    id: str
+    address: str
+    is_alive: bool
+    resources: Mapping[str, float]
+
+
+def connect(address: str, namespace: str, *, allow_open: bool = False, join: bool = False) -> bool:
+    """Connect this process to a cluster, and leave its signal handlers alone.
+
+    Ray connects through a node of the cluster on the same machine, in the same container.
+
+    Args:
+        address: `host:port` of the head, or `auto` for the cluster of this machine.
+        namespace: namespace of the actors.
+        allow_open: accept a cluster without an authentication token, where whoever reaches its ports can run code.
+        join: start a node without resources on this machine, which ends with this process.
+
+    Returns:
+        False if this process was connected already.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ClusterError: Ray is too old, there is no token, or the cluster cannot be reached or has other versions.
+    """
+    check_installation(allow_open)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", "minor")
+    if not allow_open:
+        os.environ["RAY_AUTH_MODE"] = "token"  # read when Ray is imported
+    import ray
+
+    if ray.is_initialized():
+        return False
+    if join:
+        _start_node(address)
+    with ThreadPoolExecutor(1) as executor:  # the main thread would get Ray's handler of SIGTERM
+        try:
+            executor.submit(_init, address, namespace).result()
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+            raise ClusterError(f"no connection to the Ray cluster {address}: {' '.join(str(error).split())}") from error
+    return True
+
+
+def _init(address: str, namespace: str) -> None:
+    import ray
+
+    ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
+
+
+def _start_node(address: str) -> None:
+    if address == "auto":
+        raise ClusterError("address of the Ray cluster: got 'auto'; allowed: host:port, as this machine is to join it")
+    options = (f"--address={address}", "--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE_BYTES}")
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--block"]
+    Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, preexec_fn=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def check_installation(allow_open: bool = False) -> None:
+    """Check Ray's version and that there is a token. Does not import Ray.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ClusterError: Ray is too old, or there is no token.
+    """
+    require_extra("ray", "ray")
+    installed = version("ray")
+    if Version(installed) < MIN_RAY_VERSION:
+        raise ClusterError(f"Ray {installed} is installed; allowed: {MIN_RAY_VERSION} or later")
+    if not (allow_open or has_token()):
+        raise ClusterError(
+            "no authentication token of the Ray cluster: set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, "
+            "or ARCHRANK_RAY_ALLOW_OPEN=true for a cluster on a trusted network"
+        )
+
+
+def has_token() -> bool:
+    """Return True if Ray finds an authentication token in the environment or in its file."""
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN_FILE
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).expanduser().is_file()
+
+
+def disconnect() -> None:
+    """Close the connection of this process; the cluster ends the process's actors."""
+    import ray
+
+    ray.shutdown()
+
+
+def list_nodes() -> dict[str, ClusterNode]:
+    """Return the cluster's nodes by id, with those it has lost. Blocks while the head cannot be reached."""
+    import ray
+
+    return {
+        node["NodeID"]: ClusterNode(node["NodeID"], node["NodeManagerAddress"], node["Alive"], node["Resources"])
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+    }
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions on which scores and trainings depend, without builds such as `+cpu`."""
+    from proxies import proxy_versions
+
+    proxies = {f"proxy {name}": version for name, version in proxy_versions().items()}
+    return {"archrank": archrank_version(), "torch": Version(version("torch")).public} | proxies
+
+
+def check_versions(expected: Mapping[str, Any]) -> None:
+    """Compare the installed versions with those of the process that sends the work.
+
+    Raises:
+        ClusterError: versions differ.
+    """
+    installed = installed_versions()
+    names = sorted(name for name in {*installed, *expected} if installed.get(name) != expected.get(name))
+    if names:
+        raise ClusterError(
+            "versions differ on the node: "
+            + "; ".join(f"{name} {installed.get(name, 'missing')}, not {expected.get(name, 'any')}" for name in names)
+        )

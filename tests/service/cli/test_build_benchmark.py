@@ -1,0 +1,142 @@
+"""`archrank benchmark build`: real worker processes, the readers of its table, an interrupt, mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from models import get_space
+from service.cli import app
+
+SPACE = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=3)
+SETTINGS = ("--setting", "skeleton=kinect", "--setting", "num_persons=1", "--setting", "num_classes=3")
+WAIT_S = 240.0
+WITH_SIGINT = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("service.cli", run_name="__main__")
+"""
+"""Restores SIGINT, which background processes of a shell ignore, and their children with them."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve sequences of four frames, three classes, three views."""
+    x = SPACE.task.synthetic_batch(0, batch_size=12, frames=4).x.numpy()
+    path, numbers = tmp_path_factory.mktemp("data") / "motion.npz", np.arange(12)
+    frames = np.concatenate([sequence[..., 0].transpose(1, 2, 0) for sequence in x])
+    np.savez(path, frames=frames, lengths=np.full(12, 4), label=1 + numbers // 4, view=1 + numbers % 3)
+    return path
+
+
+def arguments(data: Path, out: Path, *further: str) -> list[str]:
+    fixed = ["--split", "view", "--data-field", "frames=4", "--strata", "4", "--threads", "1", "--workers", "1"]
+    recipe = ["--recipe", "batch_size=4", "--recipe", "learning_rate=0.01"]
+    options = ["--data", str(data), "--out", str(out), *fixed, *recipe, *further]
+    return ["benchmark", "build", "--space", "gcn-nas", *SETTINGS, *options]
+
+
+def archrank(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def built(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "out"
+    options = ("--architectures", "3", "--epochs", "2", "--repeat", "0.3")
+    probes = ("--proxies", "params", "--probe-epochs", "0,1")
+    result = archrank(*arguments(data, out, *options, *probes))
+    assert result.exit_code == 0, result.stderr
+    assert "training noise" in result.stdout.lower()
+    assert "4 of 4 trainings" in result.stderr
+    return out
+
+
+def test_folder_of_a_build(built: Path) -> None:
+    rows = [json.loads(line) for line in (built / "table.jsonl").read_text().splitlines()]
+    assert [len(row["trainings"]) for row in rows] == [2, 1, 1]
+    assert all(len(training["curve"]["training_loss"]) == 2 for row in rows for training in row["trainings"])
+    assert rows[0]["trainings"][0]["scores"].keys() == {"0", "1"}
+    document = json.loads((built / "build.json").read_text())
+    assert document["recipe"]["epochs"] == 2
+    assert document["recipe"]["milestones"] == [1]  # scaled
+    assert len(document["data"]["sha256"]) == 64
+    assert document["data"]["normalisation"] == "pose"
+    assert document["versions"].keys() >= {"archrank", "torch"}
+    assert not list((built / "checkpoints").iterdir())
+
+
+def test_table_is_a_benchmark(built: Path, tmp_path: Path) -> None:
+    table = str(built / "table.jsonl")
+    validated = archrank("benchmark", "validate", table, "--space", "gcn-nas", *SETTINGS)
+    assert "3 architectures of gcn-nas" in validated.stdout, validated.stderr
+    scores = str(tmp_path / "scores.jsonl")
+    options = ("--out", scores, "--proxies", "params", "--jobs", "1")
+    scored = archrank("benchmark", "score", table, "--space", "gcn-nas", *SETTINGS, *options)
+    assert "3 rows added" in scored.stdout, scored.stderr
+
+
+def test_study_observes_the_table(built: Path, tmp_path: Path) -> None:
+    folder = ("--folder", str(tmp_path))
+    assert archrank("study", "create", "mine", "--space", "gcn-nas", *SETTINGS, "--no-sources", *folder).exit_code == 0
+    observed = archrank("study", "observe", "mine", "--file", str(built / "table.jsonl"), "--json", *folder)
+    assert observed.exit_code == 0, observed.stderr
+    rows = [json.loads(line) for line in (built / "table.jsonl").read_text().splitlines()]
+    trainings = [(i, training) for i, row in enumerate(rows) for training in row["trainings"]]
+    distinct = {(i, training["accuracy"], *training["curve"]["accuracy"]) for i, training in trainings}
+    assert json.loads(observed.stdout)["observations"] == len(distinct) >= len(rows)
+
+
+def test_study_suggests_the_architectures(data: Path, tmp_path: Path) -> None:
+    folder = ("--folder", str(tmp_path))
+    archrank("study", "create", "mine", "--space", "gcn-nas", *SETTINGS, "--no-sources", *folder)
+    command = arguments(data, tmp_path / "out", "--epochs", "1", "--study", str(tmp_path / "mine"))
+    result = archrank(*command, "--architectures", "1", "--strata", "")
+    assert result.exit_code == 0, result.stderr
+    assert len((tmp_path / "out" / "table.jsonl").read_text().splitlines()) == 1
+
+
+def test_ctrl_c_stops_after_the_epoch(data: Path, tmp_path: Path) -> None:
+    out, options = tmp_path / "out", ("--architectures", "1", "--epochs", "1000", "--repeat", "0")
+    command = [sys.executable, "-c", WITH_SIGINT, *arguments(data, out, *options)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + WAIT_S
+    while not list(out.glob("checkpoints/*.pt")):
+        assert time.monotonic() < deadline, "no checkpoint was written"
+        assert process.poll() is None, "the process ended before the interrupt"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130, errors
+    assert "interrupted after 0 of 1 trainings; the same command continues the build" in errors
+    assert len(list(out.glob("checkpoints/*.pt"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--budget", "soon"), "budget: got 'soon'"),
+        (("--strata", "5"), "gave no further one of stratum 5"),
+        (("--recipe", "speed=3"), "recipe: got 'speed'"),
+        (("--repeat", "2"), "repeat: got 2.0"),
+        (("--split", "moon"), "split: got 'moon'"),
+        (("--study", "nowhere", "--strata", ""), "the folder of a study"),
+        (("--batch", "seed=1"), "nothing without --proxies"),
+    ],
+)
+def test_mistakes_are_one_line(data: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    result: Any = archrank(*arguments(data, tmp_path / "out", *options))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
