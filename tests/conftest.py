@@ -60,7 +60,7 @@ SLOW = (
     "tests/service/storage/test_processes",
     "tests/service/workers/test_chaos",
     "tests/service/workers/test_orphans",
-    "tests/service/workers/test_ray",
+    "tests/service/workers/test_ray_faults",
     "tests/test_shipped",
 )
 """Beginnings of the paths of slow tests, which together take as long as all others."""

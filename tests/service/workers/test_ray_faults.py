@@ -16,7 +16,7 @@ import pytest
 from service.workers.backend import TaskOutcome, WorkerHealth
 from service.workers.errors import TaskRejectedError
 from service.workers.ray_backend import RayBackend
-from service.workers.ray_cluster import ClusterError
+from service.workers.ray_cluster import ClusterError, installed_versions
 from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, wait_until
 from tests.service.workers.ray_clusters import LocalCluster, cluster, ray_options
 from tests.service.workers.test_chaos import is_alive, kind_of, scored_by
@@ -27,8 +27,9 @@ HEAD_TIMEOUT_S = 20.0
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Factory of started backends, whose actors end with them."""
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Factory of started backends, whose actors import no PyTorch and end with them."""
+    monkeypatch.setattr("service.workers.ray_backend.installed_versions", dict)
     started: list[RayBackend] = []
 
     def call(cluster: LocalCluster, ready: bool = True, **options: Any) -> RayBackend:
@@ -189,12 +190,13 @@ def test_server_joins_by_a_node_without_resources(start: Start, ray_cluster: Loc
 
 
 def test_worker_with_other_versions_is_not_ready(
-    start: Start, ray_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, start: Start, ray_cluster: LocalCluster
 ) -> None:
+    torch = installed_versions()["torch"]
     monkeypatch.setattr("service.workers.ray_backend.installed_versions", lambda: {"torch": "1.0"})
     backend = start(ray_cluster, ready=False)
     wait_until(lambda: backend.health().state == "unhealthy")
-    assert "versions differ on the node: archrank" in str(backend.health().last_error)
+    assert f"versions differ on the node: torch {torch}, not 1.0" in str(backend.health().last_error)
     assert backend.capacity == 0
 
 
