@@ -154,6 +154,8 @@ class RayBackend(PoolBackend[RayWorker]):
     def _deadlines(self) -> Iterator[float]:
         yield from super()._deadlines()
         yield self._driver_deadline
+        if self._outage_reason is not None and self._queue:
+            yield self._outage_since + self._options.outage_timeout
 
     # The connection.
 
