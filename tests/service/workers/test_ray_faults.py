@@ -11,12 +11,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from service.cli.demo import server
 from service.workers.backend import TaskOutcome, WorkerHealth
 from service.workers.errors import TaskRejectedError
 from service.workers.ray_backend import RayBackend
 from service.workers.ray_cluster import ClusterError, installed_versions
+from tests.service.conftest import SMALL
 from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, wait_until
 from tests.service.workers.ray_clusters import LocalCluster, cluster, ray_options
 from tests.service.workers.test_chaos import is_alive, kind_of, scored_by
@@ -260,6 +263,18 @@ def test_lost_head_interrupts_tasks_and_another_serves(start: Start, tmp_path: P
         last = faulty_task()
         assert scored_by(submit_all(backend, [last])[last.id])
         backend.stop()
+
+
+def test_server_scores_in_the_cluster(ray_cluster: LocalCluster) -> None:
+    environment = {"ARCHRANK_BACKEND": "ray", "ARCHRANK_RAY_ADDRESS": ray_cluster.address}
+    with server(environment) as url:
+        body = {"architectures": [SMALL], "proxies": ["params", "nwot"], "batch": {"batch_size": 2}}
+        response = httpx.post(f"{url}/v1/scores", json=body, timeout=TIMEOUT_S, trust_env=False)
+        assert response.status_code == 200, response.text
+        assert [score["status"] for score in response.json()["scores"][0]["scores"].values()] == ["ok", "ok"]
+        metrics = httpx.get(f"{url}/metrics", timeout=TIMEOUT_S, trust_env=False).text
+        assert 'archrank_workers{state="idle"} 1.0' in metrics
+        assert "archrank_node_losses_total 0.0" in metrics
 
 
 def test_backend_needs_a_token(ray_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
