@@ -58,11 +58,6 @@ class LocalCluster:
         """Kill the processes of a node, or have them exit."""
         self.call("remove_node", id=node.id, graceful=graceful)
 
-    def alive(self) -> dict[str, dict[str, float]]:
-        """Resources of the live nodes, by id."""
-        resources: dict[str, dict[str, float]] = self.call("alive")
-        return resources
-
     def kill_head(self) -> None:
         """Kill all processes of the head."""
         self.call("kill_head")
@@ -155,10 +150,6 @@ def serve(connection: Connection) -> None:
                 return node.node_id, pids(node)
             case "remove_node":
                 cluster.remove_node(nodes.pop(arguments["id"]), allow_graceful=arguments["graceful"])
-            case "alive":
-                return {
-                    node["NodeID"]: node["Resources"] for node in cluster.global_state.node_table() if node["Alive"]
-                }
             case "kill_head":
                 cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
                 cluster.head_node = None

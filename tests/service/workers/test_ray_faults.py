@@ -184,16 +184,6 @@ def test_two_servers_share_a_cluster(start: Start, ray_cluster: LocalCluster) ->
     assert scored_by(submit_all(servers[1], [last])[last.id])
 
 
-def test_server_joins_by_a_node_without_resources(start: Start, ray_cluster: LocalCluster) -> None:
-    before = ray_cluster.alive()
-    backend = start(ray_cluster, join=True)
-    wait_until(lambda: ray_cluster.alive().keys() != before.keys())
-    joined = ray_cluster.alive().keys() - before.keys()
-    assert [ray_cluster.alive()[node].get("CPU") for node in joined] == [None]
-    backend.stop()
-    wait_until(lambda: not joined & ray_cluster.alive().keys())
-
-
 def test_worker_with_other_versions_is_not_ready(
     monkeypatch: pytest.MonkeyPatch, start: Start, ray_cluster: LocalCluster
 ) -> None:
