@@ -63,7 +63,7 @@ SLOW = (
     "tests/service/storage/test_processes",
     "tests/service/workers/test_chaos",
     "tests/service/workers/test_orphans",
-    "tests/service/workers/test_ray",
+    "tests/service/workers/test_ray_faults",
     "tests/test_shipped",
     "tests/training/benchmark/test_killed",
     "tests/training/test_published",

@@ -82,6 +82,8 @@ class RayOptions:
                 raise InputError(name, value, "0 or above")
         if self.num_gpus > 1 and self.num_gpus != int(self.num_gpus):
             raise InputError("num_gpus", self.num_gpus, "a fraction of one GPU, or a whole number")
+        if self.join and self.address == "auto":
+            raise InputError("address", self.address, "host:port of the cluster that this machine joins")
         if not 0 <= self.min_workers <= self.max_workers:
             raise InputError("min_workers", self.min_workers, f"from 0 to max_workers, {self.max_workers}")
 
@@ -152,6 +154,8 @@ class RayBackend(PoolBackend[RayWorker]):
     def _deadlines(self) -> Iterator[float]:
         yield from super()._deadlines()
         yield self._driver_deadline
+        if self._outage_reason is not None and self._queue:
+            yield self._outage_since + self._options.outage_timeout
 
     # The connection.
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, Popen
-from typing import Any
 
 from packaging.version import Version
 
@@ -96,8 +95,6 @@ def _init(address: str, namespace: str) -> None:
 
 
 def _start_node(address: str) -> None:
-    if address == "auto":
-        raise ClusterError("address of the Ray cluster: got 'auto'; allowed: host:port, as this machine is to join it")
     options = (f"--address={address}", "--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE_BYTES}")
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--block"]
     Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, preexec_fn=_end_with_parent)
@@ -157,16 +154,20 @@ def installed_versions() -> dict[str, str]:
     return {"archrank": archrank_version(), "torch": Version(version("torch")).public} | proxies
 
 
-def check_versions(expected: Mapping[str, Any]) -> None:
+def check_versions(expected: Mapping[str, str]) -> None:
     """Compare the installed versions with those of the process that sends the work.
+
+    Args:
+        expected: versions by name; others are not compared.
 
     Raises:
         ClusterError: versions differ.
     """
-    installed = installed_versions()
-    names = sorted(name for name in {*installed, *expected} if installed.get(name) != expected.get(name))
-    if names:
-        raise ClusterError(
-            "versions differ on the node: "
-            + "; ".join(f"{name} {installed.get(name, 'missing')}, not {expected.get(name, 'any')}" for name in names)
-        )
+    installed = installed_versions() if expected else {}
+    differences = [
+        f"{name} {installed.get(name, 'missing')}, not {version}"
+        for name, version in expected.items()
+        if installed.get(name) != version
+    ]
+    if differences:
+        raise ClusterError(f"versions differ on the node: {'; '.join(differences)}")

@@ -26,6 +26,8 @@ from service.workers.ray_actor import ScoringActor
 
 log = logging.getLogger(__name__)
 HEARTBEAT_INTERVAL_S = 1.0
+NODE_OUT_OF_MEMORY = "running low on memory"
+"""Text of Ray's error where a node's memory monitor killed the actor."""
 
 
 def run(channel: socket, setup: dict[str, Any]) -> None:
@@ -36,7 +38,12 @@ def run(channel: socket, setup: dict[str, Any]) -> None:
         setup: arguments of `ray_cluster.connect`; `num_cpus` and `num_gpus` of an actor; `actor`,
             the set-up of `ScoringActor`.
     """
-    Driver(channel, setup).run()
+    driver = Driver(channel, setup)
+    try:
+        driver.run()
+    except Exception as error:
+        log.exception("the process exits")
+        driver.send("error", "-", _describe(error))
 
 
 class Driver:
@@ -57,7 +64,7 @@ class Driver:
                 options["address"], options["namespace"], allow_open=options["allow_open"], join=options["join"]
             )
         except ArchrankError as error:
-            self._send("error", "-", str(error))
+            self.send("error", "-", str(error))
             return
         import ray
 
@@ -70,7 +77,7 @@ class Driver:
             max_concurrency=1,
         )
         self._setup = ray.put(options["actor"])
-        self._send("connected", "-", "")
+        self.send("connected", "-", "")
         for function in (self._beat, self._explain_failures):
             Thread(target=function, name=function.__name__, daemon=True).start()
         with self._channel.makefile("rb") as stream:
@@ -111,15 +118,16 @@ class Driver:
 
     def _place(self, key: str, location: str) -> None:
         self._nodes[key] = json.loads(location)["node"]
-        self._send("placed", key, location)
+        self.send("placed", key, location)
 
     def _reply(self, key: str, reply: str) -> None:
-        self._send("reply", key, reply)
+        self.send("reply", key, reply)
 
     def _fail(self, key: str, kind: FailureKind, detail: str) -> None:
-        self._send("failed", key, json.dumps({"kind": kind, "detail": detail}))
+        self.send("failed", key, json.dumps({"kind": kind, "detail": detail}))
 
-    def _send(self, kind: str, key: str, text: str) -> None:
+    def send(self, kind: str, key: str, text: str) -> None:
+        """Send a message to the parent."""
         line = f"{kind} {key} {' '.join(text.splitlines())}\n".encode()
         with self._send_lock, contextlib.suppress(OSError):  # the parent has ended, and so will this process
             self._channel.sendall(line)
@@ -129,7 +137,7 @@ class Driver:
     def _beat(self) -> None:
         while True:
             nodes = ray_cluster.list_nodes().values()
-            self._send("nodes", "-", str(sum(node.is_alive for node in nodes)))
+            self.send("nodes", "-", str(sum(node.is_alive for node in nodes)))
             time.sleep(HEARTBEAT_INTERVAL_S)
 
     def _explain_failures(self) -> None:
@@ -152,7 +160,7 @@ class Driver:
             self._call(key, self._actors[key].locate, lambda key, _: lost(key))
         elif isinstance(error, exceptions.RayTaskError):
             self._fail(key, "crash", _describe(error.cause or error))
-        elif isinstance(error, exceptions.OutOfMemoryError):
+        elif isinstance(error, exceptions.OutOfMemoryError) or NODE_OUT_OF_MEMORY in str(error):
             self._fail(key, "out_of_memory", _describe(error))
         elif (node := self._nodes.get(key)) and not ray_cluster.list_nodes()[node].is_alive:
             self._fail(key, "interrupted", f"the node {node} was lost")

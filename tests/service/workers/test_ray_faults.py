@@ -11,12 +11,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from service.cli.demo import server
 from service.workers.backend import TaskOutcome, WorkerHealth
 from service.workers.errors import TaskRejectedError
 from service.workers.ray_backend import RayBackend
-from service.workers.ray_cluster import ClusterError
+from service.workers.ray_cluster import ClusterError, installed_versions
+from tests.service.conftest import SMALL
 from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, wait_until
 from tests.service.workers.ray_clusters import LocalCluster, cluster, ray_options
 from tests.service.workers.test_chaos import is_alive, kind_of, scored_by
@@ -27,8 +30,9 @@ HEAD_TIMEOUT_S = 20.0
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Factory of started backends, whose actors end with them."""
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Factory of started backends, whose actors import no PyTorch and end with them."""
+    monkeypatch.setattr("service.workers.ray_backend.installed_versions", dict)
     started: list[RayBackend] = []
 
     def call(cluster: LocalCluster, ready: bool = True, **options: Any) -> RayBackend:
@@ -81,12 +85,13 @@ def test_poison_fails_alone_after_two_attempts(start: Start, ray_cluster: LocalC
     assert all(outcomes[task.id].attempts == 2 for task in (*poison.values(), cured))
     assert scored_by(outcomes[cured.id])
     assert all(scored_by(outcomes[task.id]) and outcomes[task.id].attempts == 1 for task in good)
+    wait_until_idle(backend)
     health = backend.health()
     assert (health.state, health.restarts, health.node_losses) == ("ready", 2 * len(kinds) + 1, 0)
     assert (health.timeouts, health.out_of_memory) == (2, 2)
     assert {worker.device for worker in health.workers} == {"1 GPU"}
-    assert len({worker.node for worker in health.workers if worker.node}) == len(health.workers)
-    assert {worker.address for worker in health.workers if worker.node} == {"127.0.0.1"}
+    assert len({worker.node for worker in health.workers}) == 2
+    assert {worker.address for worker in health.workers} == {"127.0.0.1"}
 
 
 def test_cancel_ends_a_running_task_and_drain_leaves_nothing(
@@ -179,22 +184,14 @@ def test_two_servers_share_a_cluster(start: Start, ray_cluster: LocalCluster) ->
     assert scored_by(submit_all(servers[1], [last])[last.id])
 
 
-def test_server_joins_by_a_node_without_resources(start: Start, ray_cluster: LocalCluster) -> None:
-    before = ray_cluster.alive()
-    backend = start(ray_cluster, join=True)
-    joined = ray_cluster.alive().keys() - before.keys()
-    assert [ray_cluster.alive()[node].get("CPU", 0) for node in joined] == [0]
-    backend.stop()
-    wait_until(lambda: not joined & ray_cluster.alive().keys())
-
-
 def test_worker_with_other_versions_is_not_ready(
-    start: Start, ray_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, start: Start, ray_cluster: LocalCluster
 ) -> None:
+    torch = installed_versions()["torch"]
     monkeypatch.setattr("service.workers.ray_backend.installed_versions", lambda: {"torch": "1.0"})
     backend = start(ray_cluster, ready=False)
     wait_until(lambda: backend.health().state == "unhealthy")
-    assert "versions differ on the node: archrank" in str(backend.health().last_error)
+    assert f"versions differ on the node: torch {torch}, not 1.0" in str(backend.health().last_error)
     assert backend.capacity == 0
 
 
@@ -256,6 +253,18 @@ def test_lost_head_interrupts_tasks_and_another_serves(start: Start, tmp_path: P
         last = faulty_task()
         assert scored_by(submit_all(backend, [last])[last.id])
         backend.stop()
+
+
+def test_server_scores_in_the_cluster(ray_cluster: LocalCluster) -> None:
+    environment = {"ARCHRANK_BACKEND": "ray", "ARCHRANK_RAY_ADDRESS": ray_cluster.address}
+    with server(environment) as url:
+        body = {"architectures": [SMALL], "proxies": ["params", "nwot"], "batch": {"batch_size": 2}}
+        response = httpx.post(f"{url}/v1/scores", json=body, timeout=TIMEOUT_S, trust_env=False)
+        assert response.status_code == 200, response.text
+        assert [score["status"] for score in response.json()["scores"][0]["scores"].values()] == ["ok", "ok"]
+        metrics = httpx.get(f"{url}/metrics", timeout=TIMEOUT_S, trust_env=False).text
+        assert 'archrank_workers{state="idle"} 1.0' in metrics
+        assert "archrank_node_losses_total 0.0" in metrics
 
 
 def test_backend_needs_a_token(ray_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
