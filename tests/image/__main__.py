@@ -20,15 +20,13 @@ from common.errors import ArchrankError
 from tests.image.compose import PROJECT, Composed
 from tests.image.container import check_doctor, check_service, look_inside
 from tests.image.debian import POSTGRES, PYTHON, can_pull, import_debian
-from tests.image.engine import Engine, ImageTestError, find_engine
+from tests.image.engine import Engine, ImageTestError, ImageTestSkippedError, find_engine
 from tests.image.pip_configuration import PipConfiguration
 from tests.image.service_checks import ROOT
 
 MAX_CPU_IMAGE_GB = 1.6
 IMAGE = "archrank:cpu"
 DEBIAN_BASE, DEBIAN_POSTGRES = "localhost/archrank-test-base", "localhost/archrank-test-postgres"
-SKIPPED = 77
-"""Exit status where no engine works."""
 
 
 def main() -> None:
@@ -43,10 +41,12 @@ def main() -> None:
     engine = find_engine(args.storage or temporary / "engine", args.engine)
     if engine is None:
         print("skipped: neither Docker nor Podman works on this machine")
-        sys.exit(SKIPPED)
+        return
     try:
         with ThreadPoolExecutor(1) as pool:
             test(engine, args, temporary, pool)
+    except ImageTestSkippedError as reason:
+        print(f"skipped: {reason}")
     except ArchrankError as error:
         sys.exit(f"failed: {error}")
     finally:
@@ -73,6 +73,10 @@ def test(engine: Engine, args: argparse.Namespace, temporary: Path, pool: Thread
 
     step("base", find_base)
     step("build", lambda: build(engine, base, args.torch_index, args.extras))
+    try:
+        engine.run("run", "--rm", "--entrypoint", "python", IMAGE, "--version")
+    except ImageTestError as error:
+        raise ImageTestSkippedError(f"the image was built, and {engine.name} cannot run it here: {error}") from error
     step("contents", lambda: look_inside(engine, IMAGE, "cpu", args.extras))
     step("doctor", lambda: check_doctor(engine, IMAGE))
     check_service(engine, IMAGE, PROJECT, step)

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.image.engine import Engine, ImageTestError, execute
+from tests.image.engine import Engine, ImageTestError, ImageTestSkippedError, execute
 
-PYTHON = ("python3", "python-is-python3", "python3-pip", "ca-certificates")
+PYTHON = ("python3", "libstdc++6", "python-is-python3", "python3-pip", "ca-certificates")
 POSTGRES = ("postgresql",)
 HOOKS = (
     # The image's pip manages its Python.
@@ -34,7 +34,9 @@ def import_debian(engine: Engine, name: str, release: str, packages: Sequence[st
         packages: names of the further packages.
     """
     if os.getuid() != 0 or not shutil.which("mmdebstrap"):
-        raise ImageTestError("an image of Debian's packages needs root and mmdebstrap")
+        raise ImageTestSkippedError(
+            "no registry of images is reachable; a base of Debian packages needs root and mmdebstrap"
+        )
     memory = Path("/dev/shm")
     in_memory = memory.is_dir() and shutil.disk_usage(memory).free > IN_MEMORY_KB * 1000
     with tempfile.TemporaryDirectory(prefix="archrank-image-", dir=memory if in_memory else None) as folder:

@@ -20,6 +20,10 @@ class ImageTestError(ArchrankError):
     """A step of the test failed."""
 
 
+class ImageTestSkippedError(ArchrankError):
+    """This machine lacks a tool that the test needs."""
+
+
 @dataclass
 class Engine:
     """A container engine.
