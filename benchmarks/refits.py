@@ -1,6 +1,6 @@
 """Time of a study's refit over HTTP, and what other requests notice of it.
 
-    python -m benchmarks.refits --benchmark ../shared/benchmarks/nas-bench-graph/cs.npz --sizes 200 2000
+    python -m benchmarks.refits --benchmark $ARCHRANK_BENCHMARKS/nas-bench-graph/cs.npz --sizes 200 2000
 
 Runs a server with a study whose sources are the ensembles of the space, that of the benchmark's own data set excepted.
 For each size it posts all observations but one, waits for the fit, posts the last one and times the next fit and its

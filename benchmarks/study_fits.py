@@ -43,7 +43,7 @@ def main() -> None:
         start = process_time()
         predictor = StudyPredictor.fit(definition, space, known[:size], sources)
         fitted = process_time()
-        estimate_quality(definition, space, known[:size], sources, predictor=predictor)
+        estimate_quality(predictor)
         estimated = process_time()
         predictor.predict(list(sample)[:64])
         predicted = process_time()

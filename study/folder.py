@@ -157,10 +157,7 @@ class LocalStudy:
 
     def _rate(self, observations: Sequence[Observation]) -> Quality:
         if self._quality is None or self._quality.observations != len(observations):
-            predictor = self._fit(observations)
-            self._quality = estimate_quality(
-                self.definition, self.space, observations, self.sources, predictor=predictor
-            )
+            self._quality = estimate_quality(self._fit(observations))
         return self._quality
 
     def _lock(self) -> FileLock:

@@ -57,6 +57,7 @@ class StudyPredictor:
         space: its search space.
         sources: the sources that it was fitted to.
         training_set: the observations that it was fitted to, by architecture.
+        training_features: features of the trained architectures, (n, columns).
         model: combiner of the sources' scores and the structure.
         reference: features of random architectures, which show the distribution of the columns.
         notes: reasons not to trust it yet, and the basis of its answers.
@@ -66,9 +67,11 @@ class StudyPredictor:
     space: SearchSpace[Any]
     sources: tuple[Source, ...]
     training_set: TrainingSet
+    training_features: Array
     model: Transfer
     reference: Array
     notes: tuple[str, ...]
+    _seed: int
     _sample: Array
     _calibration: Calibration | None
     _failures: FailureClassifier | None
@@ -100,9 +103,10 @@ class StudyPredictor:
         self.training_set = TrainingSet.from_observations(observations)
         trained = self.training_set.architectures
         y = definition.metric.sign * self.training_set.values
-        X = feature_matrix(space, self.sources, trained)
+        self.training_features = feature_matrix(space, self.sources, trained)
         self.reference = reference_matrix(space, self.sources)
-        self.model = Transfer(len(self.sources), seed, self.reference).fit(X, y)
+        self._seed = seed
+        self.model = self.new_model().fit(self.training_features, y)
         self._sample = np.sort(self.model.predict(self.reference))
         enough = len(y) >= MIN_ROWS
         self._calibration = Calibration.fit(self.model.held_out_, y) if enough else None
@@ -141,6 +145,10 @@ class StudyPredictor:
     def calibration(self) -> Calibration | None:
         """Calibration of the scores; None below `MIN_ROWS` trained architectures."""
         return self._calibration
+
+    def new_model(self) -> Transfer:
+        """Return an unfitted combiner with the settings of `model`."""
+        return Transfer(len(self.sources), self._seed, self.reference)
 
     def predict(self, architectures: Sequence[Architecture]) -> list[StudyPrediction]:
         """Predict architectures of the study's space."""

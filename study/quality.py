@@ -1,6 +1,5 @@
 """Quality of a study's predictions, cross-validated on its own observations, against its baselines."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +9,9 @@ from numpy.typing import NDArray
 from ensemble.combiners.transfer import MIN_ROWS, Transfer
 from ensemble.data.features import feature_table
 from ensemble.evaluation.metrics import spearman
-from ensemble.source import Source
-from models import EncodedSpace, SearchSpace
+from models import EncodedSpace
 from study.calibration import FOLDS, Calibration
-from study.definition import StudyDefinition
-from study.observation import Observation
-from study.predictor import StudyPredictor, feature_matrix, reference_matrix
-from study.training_set import TrainingSet
+from study.predictor import StudyPredictor
 
 Array = NDArray[np.float64]
 SIZES = (10, 20, 35, 50, 100, 200, 500, 1000)
@@ -70,51 +65,27 @@ class Quality:
         return {**asdict(self), "curve": [asdict(point) for point in self.curve]}
 
 
-def estimate_quality(
-    definition: StudyDefinition,
-    space: SearchSpace[Any],
-    observations: Sequence[Observation],
-    sources: Sequence[Source] = (),
-    seed: int = 0,
-    predictor: StudyPredictor | None = None,
-) -> Quality:
+def estimate_quality(predictor: StudyPredictor) -> Quality:
     """Estimate the quality of a study's predictions by cross-validation on its own observations.
 
     The subsets of the curve are nested, in an order that is a hash of the architecture: the result depends on the set
     of observations, not on their order.
 
     Args:
-        definition: definition of the study.
-        space: its search space.
-        observations: its observations, in any order.
-        sources: the sources that the definition names.
-        seed: seed of the estimators.
-        predictor: predictor of the same observations, sources and seed, if there is one; saves its fit.
-
-    Raises:
-        CapabilityError: the space has neither structural features nor costs.
+        predictor: predictor fitted to all observations.
     """
-    training_set = TrainingSet.from_observations(observations)
-    y = definition.metric.sign * training_set.values
-    X = feature_matrix(space, sources, training_set.architectures)
-    strata = None
-    if isinstance(space, EncodedSpace):
-        strata = feature_table(space, training_set.architectures).strata
-    sizes = [size for size in SIZES if size < len(y)] + [len(y)]
-    reference = predictor.reference if predictor is not None else reference_matrix(space, sources)
-    sources_alone = None
-    if sources and len(y):
-        sources_alone = Transfer(len(sources), seed, reference).fit(X[:0], y[:0]).predict(X)
+    space, X = predictor.space, predictor.training_features
+    architectures = predictor.training_set.architectures
+    y = predictor.definition.metric.sign * predictor.training_set.values
+    strata = feature_table(space, architectures).strata if isinstance(space, EncodedSpace) else None
+    sources_alone = predictor.new_model().fit(X[:0], y[:0]).predict(X) if predictor.sources and len(y) else None
     points = []
-    for size in sizes:
-        if predictor is not None and size == len(y):
-            model = predictor.model
-        else:
-            model = Transfer(len(sources), seed, reference).fit(X[:size], y[:size])
+    for size in [size for size in SIZES if size < len(y)] + [len(y)]:
+        model = predictor.model if size == len(y) else predictor.new_model().fit(X[:size], y[:size])
         points.append(_point(size, X, y, strata, sources_alone, model))
     last = points[-1]
     return Quality(
-        training_set.num_observations,
+        predictor.num_observations,
         len(y),
         last.spearman,
         last.sources_spearman,

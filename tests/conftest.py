@@ -61,6 +61,7 @@ SLOW = (
     "tests/service/workers/test_chaos",
     "tests/service/workers/test_orphans",
     "tests/test_shipped",
+    "tests/training/test_published",
 )
 """Beginnings of the paths of slow tests, which together take as long as all others."""
 

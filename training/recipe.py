@@ -71,6 +71,8 @@ class Recipe:
             raise InputError("recipe.milestones", epochs, "increasing numbers")
         if not isinstance(self.nesterov, bool):
             raise InputError("recipe.nesterov", self.nesterov, "true or false")
+        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
+            raise InputError("recipe.nesterov", True, "false without momentum")
         for name, allowed in (("optimizer", ("sgd", "adam")), ("precision", ("float32", "bfloat16"))):
             if getattr(self, name) not in allowed:
                 raise InputError(f"recipe.{name}", getattr(self, name), " or ".join(allowed))

@@ -4,21 +4,19 @@ python -m benchmarks.speed.fitting
 """
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import ensemble
 from benchmarks.speed.machine import seconds
 from ensemble import Ensemble, feature_table
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
+from service.settings import SHIPPED
 
 NUMBERS = (500, 1_000, 2_000)
 NOISE = 0.005
 """Standard deviation of the accuracies around the predictions that replace a table, a fraction."""
-ARTIFACTS = Path(ensemble.__file__).parent / "artifacts"
 
 
 def growth(name: str) -> dict[int, tuple[int, float]]:
@@ -30,7 +28,7 @@ def growth(name: str) -> dict[int, tuple[int, float]]:
     Returns:
         Number of components, and seconds of a fit, by number of rows.
     """
-    fitted, rng = Ensemble.load(ARTIFACTS / name), np.random.default_rng(0)
+    fitted, rng = Ensemble.load(SHIPPED / name), np.random.default_rng(0)
     architectures = [fitted.space.sample(rng) for _ in range(max(NUMBERS))]
     predicted = np.array([prediction.accuracy for prediction in fitted.predict(architectures)])
     accuracies = predicted + NOISE * rng.standard_normal(len(predicted))

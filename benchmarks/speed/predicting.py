@@ -2,10 +2,8 @@
 
 import asyncio
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import ensemble
 from benchmarks.speed.machine import seconds
 from benchmarks.speed.scoring import architecture
 from ensemble import Ensemble
@@ -15,15 +13,14 @@ from service.inference import pipeline
 from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
-from service.settings import Settings
+from service.settings import SHIPPED, Settings
 
 NUMBERS = (1, 10, 100, 1_000, 10_000)
-ARTIFACTS = Path(ensemble.__file__).parent / "artifacts"
 
 
 def structure_only() -> dict[int, float]:
     """Measure seconds by number of architectures in one call, with features, without parsing."""
-    fitted = Ensemble.load(ARTIFACTS / "gcn-nas-ntu")
+    fitted = Ensemble.load(SHIPPED / "gcn-nas-ntu")
     architectures = _architectures(max(NUMBERS))
     return {
         number: seconds(partial(fitted.predict, architectures[:number]), 3 if number > 999 else 30)
@@ -33,7 +30,7 @@ def structure_only() -> dict[int, float]:
 
 def cached() -> dict[int, float]:
     """Measure seconds by number of architectures in one repeated query, parsing included."""
-    settings = Settings(ensembles_dir=ARTIFACTS, device="cpu", backend="inline")
+    settings = Settings(ensembles_dir=SHIPPED, device="cpu", backend="inline")
     ensembles = EnsembleRegistry.load(settings)
     space = ensembles.get().context.space
     architectures = [space.to_json(architecture) for architecture in _architectures(1000)]

@@ -9,7 +9,6 @@ from typing import Any
 
 from common.errors import ArchrankError
 from ensemble.combiners.transfer import MIN_ROWS
-from ensemble.source import Source
 from models import SearchSpace
 from service.inference.registry import EnsembleRegistry
 from service.observability.metrics import Metrics
@@ -36,22 +35,19 @@ class Fit:
     Attributes:
         revision: revision of the study.
         last_position: position of the latest observation.
-        definition: definition of the study.
-        space: its search space.
-        observations: its observations.
-        sources: its loaded sources.
         predictor: the predictor.
         notes: notes on missing sources.
     """
 
     revision: int
     last_position: int
-    definition: StudyDefinition
-    space: SearchSpace[Any]
-    observations: tuple[Observation, ...]
-    sources: tuple[Source, ...]
     predictor: StudyPredictor
     notes: tuple[str, ...]
+
+    @property
+    def space(self) -> SearchSpace[Any]:
+        """Search space of the study."""
+        return self.predictor.space
 
     @cached_property
     def held_out(self) -> dict[str, float]:
@@ -163,20 +159,18 @@ class StudyFits:
         fit = state.fit.value
         assert fit is not None, "the quality is requested after a fit"
         with self._metrics.time_fit("quality"):
-            quality = await self._quality_threads.run(
-                estimate_quality, fit.definition, fit.space, fit.observations, fit.sources, predictor=fit.predictor
-            )
+            quality = await self._quality_threads.run(estimate_quality, fit.predictor)
         return fit.revision, quality
 
 
 def _fit(study: StoredStudy, rows: Sequence[StoredObservation], loaded: LoadedSources) -> Fit:
     definition = StudyDefinition.from_json(study.definition)
     space = resolve_space(definition.space, definition.settings)
-    observations = tuple(Observation.from_json(space, row.document) for row in rows)
+    observations = [Observation.from_json(space, row.document) for row in rows]
     sources, notes = loaded.of_study(definition)
     predictor = StudyPredictor.fit(definition, space, observations, sources)
     last_position = rows[-1].position if rows else 0
-    return Fit(study.revision, last_position, definition, space, observations, tuple(sources), predictor, tuple(notes))
+    return Fit(study.revision, last_position, predictor, tuple(notes))
 
 
 def describe(error: Exception) -> str:

@@ -90,7 +90,7 @@ def test_state_counts_and_lists_the_best() -> None:
 def test_state_is_json_with_the_fit_that_it_rests_on() -> None:
     rows = observations(25)
     predictor = StudyPredictor.fit(definition(), SPACE, rows)
-    quality = estimate_quality(definition(), SPACE, rows)
+    quality = estimate_quality(predictor)
     state = state_document(definition(), SPACE, [*rows, *observations(2, 5)], predictor, quality)
     assert json.loads(json.dumps(state, allow_nan=False)) == state
     assert state["fitted"] == {"observations": 25, "trained": 25}

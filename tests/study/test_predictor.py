@@ -28,8 +28,7 @@ def test_the_order_and_repetition_of_observations_do_not_matter(number: int, sou
     assert first.predict(TEST[:50]) == second.predict(TEST[:50])
     assert first.notes == second.notes
     assert first.num_observations == second.num_observations == len({item.id for item in rows})
-    quality = [estimate_quality(fields, SPACE, given, sources) for given in (rows, shuffled)]
-    assert quality[0] == quality[1] == estimate_quality(fields, SPACE, rows, sources, predictor=first)
+    assert estimate_quality(first) == estimate_quality(second)
 
 
 def test_values_and_intervals_from_twenty_trained_architectures_on() -> None:
@@ -94,7 +93,7 @@ def test_equal_values_have_no_order() -> None:
     predictor = StudyPredictor.fit(definition(), SPACE, rows)
     assert {item.value for item in predictor.predict(TEST[:20])} == {0.5}
     assert "all 30 trained architectures have the same value: there is no order" in predictor.notes[0]
-    quality = estimate_quality(definition(), SPACE, rows)
+    quality = estimate_quality(predictor)
     assert quality.spearman is None
 
 
@@ -176,8 +175,6 @@ def test_a_space_without_features_is_refused() -> None:
 
     with pytest.raises(CapabilityError, match="structural features or costs"):
         StudyPredictor.fit(StudyDefinition("bare", "bare"), Bare(), [])
-    with pytest.raises(CapabilityError, match="structural features or costs"):
-        estimate_quality(StudyDefinition("bare", "bare"), Bare(), [])
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])

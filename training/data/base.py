@@ -1,10 +1,14 @@
-"""Interface of the data of a training."""
+"""Interfaces of the data of a training, and of the trainings of a search space."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from models import ProbeBatch, Task
+from torch import nn
+
+from models import Architecture, BuildableSpace, ProbeBatch, Task
+from training.recipe import Recipe
 
 Split = Literal["training", "validation", "test"]
 """Part of the data."""
@@ -39,3 +43,39 @@ class TrainingData(ABC):
             batch_size: samples a batch; None: all at once.
             seed: seed of the epoch, of which both the trainings' seed and the epoch are part.
         """
+
+
+class SpaceTraining(ABC):
+    """Data, recipe and networks of the trainings of a search space. Registered by the name of the space."""
+
+    space: ClassVar[str]
+
+    @abstractmethod
+    def load(
+        self, space: BuildableSpace[Any], path: Path, split: str | None, fields: Mapping[str, Any]
+    ) -> TrainingData:
+        """Read the data of a training.
+
+        Args:
+            space: the search space, whose task the data have to fit.
+            path: file or folder of the data.
+            split: name of the rule that divides the samples; None for the default.
+            fields: further choices by name.
+
+        Raises:
+            InputError: a file, the split or a field is not allowed.
+        """
+
+    @abstractmethod
+    def recipe(self, space: BuildableSpace[Any]) -> Recipe:
+        """Return the hyperparameters of the space's public benchmark."""
+
+    def network(self, space: BuildableSpace[Any], architecture: Architecture, seed: int) -> nn.Module:
+        """Build a network to train. Its state dict has the keys of the network that `space.build` builds.
+
+        Args:
+            space: the search space.
+            architecture: architecture of the network.
+            seed: seed of the initial weights.
+        """
+        return space.build(architecture, seed)
