@@ -16,7 +16,7 @@ UV_VENV := $(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python
 UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
-.PHONY: demo test test-slow test-all chaos coverage mutants test-lowest test-python check audit soak fuzz bench gpu serve format openapi install clean
+.PHONY: demo test test-slow test-all chaos coverage mutants test-lowest test-python check audit soak fuzz bench gpu image-test serve format openapi install clean
 
 demo: $(INSTALLED)  ## rank the example architectures through a real server on a free port
 	$(BIN)/archrank demo
@@ -80,6 +80,10 @@ bench: $(INSTALLED)  ## speed, in under five minutes: tables, and JSON in runs/
 
 gpu:  ## correctness and speed on a GPU, in at most eight minutes; PYTHON needs only PyTorch and numpy
 	$(PYTHON) -m benchmarks.gpu
+
+image-test: $(INSTALLED)  ## build the image with Docker or Podman, run it read-only, bring up compose.yaml; see docs/deploy.md
+	$(BIN)/pip install --quiet podman-compose==1.6.0
+	$(BIN)/python -m tests.image
 
 serve: $(INSTALLED)  ## the service, on PORT
 	$(BIN)/archrank serve --port $(PORT)

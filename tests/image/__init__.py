@@ -1,0 +1,1 @@
+"""Test of the container image: built, run and composed by a container engine."""
