@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.image.engine import Engine, ImageTestError, ImageTestSkippedError, execute
 
-PYTHON = ("python3", "libstdc++6", "python-is-python3", "python3-pip", "ca-certificates")
+PYTHON = ("passwd", "python3", "libstdc++6", "python-is-python3", "python3-pip", "ca-certificates")
 POSTGRES = ("postgresql",)
 HOOKS = (
     # The image's pip manages its Python.
