@@ -77,6 +77,12 @@ class SimulatedBackend(Backend):
         with self._changed:
             return self._workers - len(self._tasks) if self._state == "ready" else 0
 
+    @property
+    def state(self) -> BackendState:
+        """See `Backend.state`."""
+        with self._changed:
+            return self._state
+
     def health(self) -> BackendHealth:
         """See `Backend.health`; which worker has which task is not simulated."""
         with self._changed:

@@ -7,9 +7,8 @@ PYTHONPATH=. ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/optuna_stu
 import optuna
 from archrank_client import Client
 from archrank_client.optuna import ArchrankSampler
-from optuna.distributions import CategoricalDistribution
-
 from my_training import train  # yours: trains an architecture and returns its accuracy, a fraction
+from optuna.distributions import CategoricalDistribution
 
 # A layer's five modules with a fixed graph as bits, and its three with attention, of which it has at least one.
 FIXED, ATTENTION = [f"{n:05b}" for n in range(32)], [f"{n:03b}" for n in range(1, 8)]

@@ -5,7 +5,6 @@ PYTHONPATH=. ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/plain_stud
 # ruff: noqa: T201
 
 from archrank_client import Client
-
 from my_training import train  # yours: trains an architecture and returns its accuracy, a fraction
 
 

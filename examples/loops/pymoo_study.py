@@ -6,11 +6,10 @@ PYTHONPATH=. ARCHRANK_URL=http://127.0.0.1:8000 python examples/loops/pymoo_stud
 
 import numpy as np
 from archrank_client import Client
+from my_training import train  # yours: trains an architecture and returns its accuracy, a fraction
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.problem import Problem
 from pymoo.optimize import minimize
-
-from my_training import train  # yours: trains an architecture and returns its accuracy, a fraction
 
 
 class Search(Problem):

@@ -58,7 +58,7 @@ def run_loop() -> Iterator[RunLoop]:
     with tempfile.TemporaryDirectory(prefix="loops") as folder:  # a short path: Ray creates sockets in it
 
         def run(loop: str, url: str) -> list[LoopResult]:
-            Path(folder, "training.py").write_text(TRAINING)
+            Path(folder, "my_training.py").write_text(TRAINING)
             env = {"PATH": os.environ["PATH"], "HOME": folder, "RAY_TMPDIR": folder, "ARCHRANK_URL": url}
             env["PYTHONPATH"] = folder
             command = [str(python), str(FILES[loop])]

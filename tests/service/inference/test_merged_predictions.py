@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from models import Architecture, get_space
-from models.gcn_nas import GcnNas
 from proxies import Score
 from service.inference.merged_predictions import MergedPredictions, Predictions
 from service.inference.registry import LoadedEnsemble
 from service.inference.scheduler import Requester
 from service.inference.scoring_context import ScoringContext
 
-SPACE = cast(GcnNas, get_space("gcn-nas"))
+SPACE = get_space("gcn-nas")
 RNG = np.random.default_rng(0)
 ARCHITECTURES = [SPACE.sample(RNG) for _ in range(4)]
 CONTEXT = cast(ScoringContext, SimpleNamespace(seed=0))
