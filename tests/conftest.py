@@ -64,6 +64,7 @@ SLOW = (
     "tests/service/workers/test_chaos",
     "tests/service/workers/test_orphans",
     "tests/service/workers/test_ray_faults",
+    "tests/service/workers/test_ray_join",
     "tests/test_shipped",
     "tests/training/benchmark/test_killed",
     "tests/training/test_published",

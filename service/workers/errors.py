@@ -4,6 +4,10 @@ from common.errors import ArchrankError
 from service.workers.backend import Failure, TaskOutcome
 
 
+class ClusterError(ArchrankError):
+    """A Ray cluster cannot be used."""
+
+
 class TaskRejectedError(ArchrankError):
     """The backend has no capacity for the task, or is not running."""
 

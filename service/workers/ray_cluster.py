@@ -4,34 +4,24 @@ Ray itself ends a process whose cluster's head stays away, and calls may block u
 process of its own (`ray_driver`), which it can replace.
 """
 
-import ctypes
 import os
-import signal
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 
 from packaging.version import Version
 
-from common.errors import ArchrankError
 from common.extras import require_extra
 from common.version import archrank_version
+from service.workers.errors import ClusterError
+from service.workers.ray_node import start_node
 
 MIN_RAY_VERSION = Version("2.54")
 TOKEN_FILE = "~/.ray/auth_token"
-OBJECT_STORE_BYTES = 80 << 20
-"""Least memory of a node's objects that Ray takes; none but probe batches are stored."""
-PR_SET_PDEATHSIG = 1
 LOOPBACK_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Environment with which all processes of a cluster on one machine listen on loopback alone."""
-
-
-class ClusterError(ArchrankError):
-    """A Ray cluster cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ def connect(address: str, namespace: str, *, allow_open: bool = False, join: boo
     if ray.is_initialized():
         return False
     if join:
-        _start_node(address)
+        start_node(address)
     with ThreadPoolExecutor(1) as executor:  # the main thread would get Ray's handler of SIGTERM
         try:
             executor.submit(_init, address, namespace).result()
@@ -92,17 +82,6 @@ def _init(address: str, namespace: str) -> None:
     import ray
 
     ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
-
-
-def _start_node(address: str) -> None:
-    options = (f"--address={address}", "--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE_BYTES}")
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options, "--block"]
-    Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, preexec_fn=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM to this process when its parent ends, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def check_installation(allow_open: bool = False) -> None:

@@ -30,9 +30,9 @@ from service.storage.migrate import MIGRATIONS_DIR
 from service.storage.opening import open_store, store_url
 from service.storage.store import FILE_NAME
 from service.workers.backend import Backend
+from service.workers.errors import ClusterError
 from service.workers.process_backend import ProcessBackend
 from service.workers.ray_backend import RayBackend
-from service.workers.ray_cluster import ClusterError
 
 MAX_WRITE_S = 0.5
 """Time above which writing a row is reported as slow."""

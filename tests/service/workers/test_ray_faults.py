@@ -16,9 +16,9 @@ import pytest
 
 from service.cli.demo import server
 from service.workers.backend import TaskOutcome, WorkerHealth
-from service.workers.errors import TaskRejectedError
+from service.workers.errors import ClusterError, TaskRejectedError
 from service.workers.ray_backend import RayBackend
-from service.workers.ray_cluster import ClusterError, installed_versions
+from service.workers.ray_cluster import installed_versions
 from tests.service.conftest import SMALL
 from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, wait_until
 from tests.service.workers.ray_clusters import LocalCluster, cluster, ray_options

@@ -9,8 +9,8 @@ from common.extras import MissingExtraError
 from service.app import ray_options
 from service.settings import Settings
 from service.workers import ray_cluster
+from service.workers.errors import ClusterError
 from service.workers.ray_backend import RayBackend, RayOptions
-from service.workers.ray_cluster import ClusterError
 
 
 @pytest.mark.parametrize(

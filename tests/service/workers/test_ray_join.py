@@ -1,0 +1,38 @@
+"""A server joins a cluster from a machine that is no node of it, over an address other than loopback."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from shutil import which
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.service.workers.conftest import TIMEOUT_S
+from tests.service.workers.ray_machines import MACHINE
+
+NETWORK = (*MACHINE, "--net")
+
+
+@pytest.fixture
+def namespaces() -> None:
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    for program in ("unshare", "ip"):
+        if which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    tried = subprocess.run([*NETWORK, "ip", "link"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"namespaces are not permitted: {tried.stderr.strip()}")
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_server_joins_and_reports_why_it_cannot() -> None:
+    command = [*NETWORK, sys.executable, "-m", "tests.service.workers.ray_machines"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * TIMEOUT_S)
+    assert process.returncode == 0, process.stderr
+    result = json.loads(process.stdout)
+    assert result["error"].startswith("this machine did not join the Ray cluster 192.0.2.1:6379, `ray start` exited")
+    assert "InvalidAuthToken" in result["error"]
+    assert (result["scored"], result["nodes"]) == (True, 1)
