@@ -8,6 +8,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from service.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[1]
 CLUSTER, CLUSTER_POLICY, SERVER_POLICY = yaml.safe_load_all((ROOT / "deploy" / "kuberay.yaml").read_text())
 DEPLOYMENT: dict[str, Any] = next(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
@@ -118,6 +120,13 @@ def test_server_joins_the_cluster_with_room_for_the_files_of_a_node() -> None:
     assert (variables["ARCHRANK_BACKEND"], variables["ARCHRANK_RAY_JOIN"]) == ("ray", "true")
     assert {"/tmp", "/dev/shm"} <= {mount["mountPath"] for mount in server["volumeMounts"]}
     assert {mount["name"] for mount in server["volumeMounts"]} == {volume["name"] for volume in POD["volumes"]}
+
+
+def test_variables_of_the_server_are_settings() -> None:
+    names = {each["name"] for each in POD["containers"][0]["env"]}
+    prefix = Settings.model_config["env_prefix"]
+    settings = {f"{prefix}{name.upper()}" for name in Settings.model_fields}
+    assert {name for name in names if name.startswith(prefix)} <= settings
 
 
 def test_server_asks_for_as_many_actors_as_the_gpus_hold() -> None:

@@ -197,8 +197,8 @@ class RayBackend(PoolBackend[RayWorker]):
             except (InvalidReplyError, ValueError, TypeError) as error:
                 self._lose_driver(f"the connected process sent an invalid message: {error}")
         if (driver := self._driver) is not None and driver.sentinel in ready:
-            driver.join()
-            self._lose_driver("the connected process has ended")
+            self._driver = None
+            self._lose_driver(f"no connected process: {driver.reap()}")
         if self._driver_deadline <= monotonic():
             if self._driver is None:
                 self._start_driver()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from queue import SimpleQueue
 from socket import socket
 from threading import Lock, Thread
 from typing import Any
@@ -26,6 +25,8 @@ from service.workers.ray_actor import ScoringActor
 
 log = logging.getLogger(__name__)
 HEARTBEAT_INTERVAL_S = 1.0
+NODE_LOSS_S, NODE_LOSS_POLL_S = 1.0, 0.1
+"""Time within which a cluster learns that the node of an actor that ended is gone, too."""
 NODE_OUT_OF_MEMORY = "running low on memory"
 """Text of Ray's error where a node's memory monitor killed the actor."""
 
@@ -54,7 +55,6 @@ class Driver:
         self._send_lock = Lock()
         self._actors: dict[str, Any] = {}
         self._nodes: dict[str, str] = {}
-        self._failures: SimpleQueue[tuple[str, BaseException]] = SimpleQueue()
 
     def run(self) -> None:
         """See `run`."""
@@ -78,8 +78,7 @@ class Driver:
         )
         self._setup = ray.put(options["actor"])
         self.send("connected", "-", "")
-        for function in (self._beat, self._explain_failures):
-            Thread(target=function, name=function.__name__, daemon=True).start()
+        Thread(target=self._beat, daemon=True).start()
         with self._channel.makefile("rb") as stream:
             for line in stream:
                 kind, key, text = line.decode().rstrip("\n").split(" ", 2)
@@ -110,7 +109,7 @@ class Driver:
             if (error := future.exception()) is None:
                 then(key, future.result())
             else:
-                self._failures.put((key, error))
+                Thread(target=self._explain_failure, args=(key, error), daemon=True).start()
 
         method.remote(*arguments).future().add_done_callback(finish)
 
@@ -140,15 +139,13 @@ class Driver:
             self.send("nodes", "-", str(sum(node.is_alive for node in nodes)))
             time.sleep(HEARTBEAT_INTERVAL_S)
 
-    def _explain_failures(self) -> None:
-        while True:
-            key, error = self._failures.get()
-            if key in self._actors:  # otherwise it was killed
-                try:
-                    self._explain(key, error)
-                except Exception as unexpected:
-                    log.exception("the failure of an actor cannot be explained")
-                    self._fail(key, "crash", _describe(unexpected))
+    def _explain_failure(self, key: str, error: BaseException) -> None:
+        if key in self._actors:  # otherwise it was killed
+            try:
+                self._explain(key, error)
+            except Exception as unexpected:
+                log.exception("the failure of an actor cannot be explained")
+                self._fail(key, "crash", _describe(unexpected))
 
     def _explain(self, key: str, error: BaseException) -> None:
         """Tell the faults of tasks from those of nodes."""
@@ -162,10 +159,20 @@ class Driver:
             self._fail(key, "crash", _describe(error.cause or error))
         elif isinstance(error, exceptions.OutOfMemoryError) or NODE_OUT_OF_MEMORY in str(error):
             self._fail(key, "out_of_memory", _describe(error))
-        elif (node := self._nodes.get(key)) and not ray_cluster.list_nodes()[node].is_alive:
+        elif (node := self._nodes.get(key)) and _is_lost(node):
             self._fail(key, "interrupted", f"the node {node} was lost")
         else:
             self._fail(key, "crash", _describe(error))
+
+
+def _is_lost(node: str) -> bool:
+    """Return True if the cluster has lost or removed a node, of which it may learn after the end of an actor."""
+    end = time.monotonic() + NODE_LOSS_S
+    while ray_cluster.list_nodes()[node].is_alive:
+        if time.monotonic() > end:
+            return False
+        time.sleep(NODE_LOSS_POLL_S)
+    return True
 
 
 def _describe(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """The head of a cluster, and a server on a machine that is no node of it. Runs in namespaces of its own.
 
-    unshare --user --map-root-user --net --pid --fork --mount-proc python -m tests.service.workers.ray_machines
+    unshare --user --map-root-user --net --pid --fork --mount-proc python -m tests.service.workers.ray_machines FOLDER
 
 The network has one address beside loopback and reaches nothing. Prints a JSON object about the server.
 """
@@ -10,47 +10,35 @@ import os
 import secrets
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from socket import create_connection
-from tempfile import TemporaryDirectory
-from time import monotonic, sleep
 from unittest import mock
 
 MACHINE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
-ADDRESS, PORT = "192.0.2.1", 6379
+ADDRESS = "192.0.2.1"
 """An address for documentation, RFC 5737."""
-RAY_START = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--include-dashboard=false")
-START_TIMEOUT_S = 60
+PORTS = (6379, 6380, 6381)
 WRONG_TOKEN = "0" * 32
 
 
-def main() -> None:
+def main(folder: str) -> None:
     """Start the head, and the server in another namespace of processes."""
     for words in (f"addr add {ADDRESS}/32 dev lo", "link set lo up", "route add default dev lo"):
         subprocess.run(["ip", *words.split()], check=True)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16), RAY_USAGE_STATS_ENABLED="0")
-    options = (f"--node-ip-address={ADDRESS}", f"--port={PORT}", "--num-cpus=1", "--object-store-memory=83886080")
-    with TemporaryDirectory(prefix="ray", dir="/tmp") as folder:  # a short path, as those of sockets are limited
-        command = [*RAY_START, "--head", f"--temp-dir={folder}", *options]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
-            try:
-                end = monotonic() + START_TIMEOUT_S
-                while not is_open() and monotonic() < end:
-                    sleep(0.05)
-                subprocess.run([*MACHINE, sys.executable, "-m", __spec__.name, "server"], check=True)
-            finally:
-                head.terminate()
+    address = f"{ADDRESS}:{next(filter(partial(start_head, folder), PORTS))}"
+    subprocess.run([*MACHINE, sys.executable, "-m", __spec__.name, folder, address], check=True)
 
 
-def is_open() -> bool:
-    try:
-        create_connection((ADDRESS, PORT)).close()
-    except OSError:
-        return False
-    return True
+def start_head(folder: str, port: int) -> bool:
+    """Return True if it has started, which takes too long on a busy machine; it ends with the namespace."""
+    options = [f"--node-ip-address={ADDRESS}", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
+    resources = ["--num-cpus=1", "--object-store-memory=83886080"]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *options, *resources]
+    return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 
-def serve() -> None:
+def serve(address: str) -> None:
     """Try to join with a wrong token, then join and score."""
     # Not above, as processes that are spawned import this module.
     from service.workers.ray_backend import RayBackend, RayOptions
@@ -58,7 +46,7 @@ def serve() -> None:
     from tests.service.workers.ray_clusters import SCORER
 
     mock.patch("service.workers.ray_backend.installed_versions", dict).start()  # the actors import no PyTorch
-    options = RayOptions(address=f"{ADDRESS}:{PORT}", join=True, scorer=SCORER)
+    options = RayOptions(address=address, join=True, scorer=SCORER)
     token, os.environ["RAY_AUTH_TOKEN"] = os.environ["RAY_AUTH_TOKEN"], WRONG_TOKEN
     refused = RayBackend({}, options)
     refused.start()
@@ -82,4 +70,4 @@ def raylets() -> int:
 
 
 if __name__ == "__main__":
-    serve() if sys.argv[1:] else main()
+    serve(*sys.argv[2:]) if sys.argv[2:] else main(sys.argv[1])

@@ -133,13 +133,28 @@ def test_task_of_a_lost_node_is_scored_elsewhere_without_blame(
     assert lost.id == worker.node
     ray_cluster.remove_node(lost)
     wait_until(lambda: backend.health().workers[0].node == kept.id)
+    wait_until(lambda: states(backend) == {"busy": 1})
+    last = ray_cluster.add_node(num_cpus=3)
+    ray_cluster.remove_node(kept, graceful=True)
+    wait_until(lambda: backend.health().workers[0].node == last.id)
     (tmp_path / "gate").touch()
     outcome = future.result(TIMEOUT_S)
     assert scored_by(outcome) != worker.pid
     assert outcome.attempts == 1
     health = backend.health()
-    assert (health.node_losses, health.workers[0].last_error) == (1, None)
-    ray_cluster.remove_node(kept)
+    assert (health.node_losses, health.workers[0].last_error) == (2, None)
+    ray_cluster.remove_node(last)
+
+
+def test_actor_that_the_memory_monitor_of_its_node_kills_is_out_of_memory(
+    start: Start, ray_cluster: LocalCluster
+) -> None:
+    node = ray_cluster.add_node(num_cpus=5, env_vars={"RAY_memory_usage_threshold": "0.001"})
+    backend = start(ray_cluster, ready=False, num_threads=5)
+    wait_until(lambda: backend.health().out_of_memory > 0)
+    assert "running low on memory" in str(backend.health().workers[0].last_error)
+    backend.stop()
+    ray_cluster.remove_node(node)
 
 
 def test_workers_follow_the_load(start: Start, ray_cluster: LocalCluster, tmp_path: Path) -> None:
@@ -218,23 +233,27 @@ def test_2000_tasks_while_nodes_leave_and_join(start: Start, ray_cluster: LocalC
         ray_cluster.remove_node(node)
 
 
-def test_task_of_a_partitioned_node_is_scored_elsewhere(start: Start, tmp_path: Path) -> None:
+def test_task_of_a_partitioned_node_is_scored_elsewhere(
+    start: Start, ray_cluster: LocalCluster, tmp_path: Path
+) -> None:
     """A node that is stopped by SIGSTOP is lost, and its late reply is ignored."""
-    with cluster({"num_cpus": 1}, health_check_initial_delay_ms=0, health_check_period_ms=500) as started:
-        backend = start(started, task_timeout=TIMEOUT_S)
-        held = faulty_task("gate", gate=str(tmp_path / "gate"))
-        future = backend.submit(held)
-        worker = worker_of(backend, future, held.id)
-        (node,) = [node for node in started.nodes if node.id == worker.node]
-        node.send(signal.SIGSTOP)
-        kept = started.add_node(num_cpus=1)
-        wait_until(lambda: backend.health().workers[0].node == kept.id)
-        (tmp_path / "gate").touch()
-        node.send(signal.SIGCONT)
-        outcome = future.result(TIMEOUT_S)
-        assert scored_by(outcome) != worker.pid
-        assert (outcome.attempts, backend.health().node_losses) == (1, 1)
-        backend.stop()
+    node = ray_cluster.add_node(num_cpus=6)
+    backend = start(ray_cluster, num_threads=6, task_timeout=TIMEOUT_S)
+    held = faulty_task("gate", gate=str(tmp_path / "gate"))
+    future = backend.submit(held)
+    worker = worker_of(backend, future, held.id)
+    assert worker.node == node.id
+    node.send(signal.SIGSTOP)
+    kept = ray_cluster.add_node(num_cpus=6)
+    wait_until(lambda: backend.health().workers[0].node == kept.id)
+    (tmp_path / "gate").touch()
+    node.send(signal.SIGCONT)
+    outcome = future.result(TIMEOUT_S)
+    assert scored_by(outcome) != worker.pid
+    assert (outcome.attempts, backend.health().node_losses) == (1, 1)
+    backend.stop()
+    for each in (node, kept):
+        ray_cluster.remove_node(each)
 
 
 def test_lost_head_interrupts_tasks_and_another_serves(start: Start, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from shutil import which
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -29,10 +30,11 @@ def namespaces() -> None:
 
 @pytest.mark.usefixtures("namespaces")
 def test_server_joins_and_reports_why_it_cannot() -> None:
-    command = [*NETWORK, sys.executable, "-m", "tests.service.workers.ray_machines"]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * TIMEOUT_S)
+    with TemporaryDirectory(prefix="ray", dir="/tmp") as folder:  # a short path, as those of sockets are limited
+        command = [*NETWORK, sys.executable, "-m", "tests.service.workers.ray_machines", folder]
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3 * TIMEOUT_S)
     assert process.returncode == 0, process.stderr
     result = json.loads(process.stdout)
-    assert result["error"].startswith("this machine did not join the Ray cluster 192.0.2.1:6379, `ray start` exited")
+    assert result["error"].startswith("this machine did not join the Ray cluster 192.0.2.1:")
     assert "InvalidAuthToken" in result["error"]
     assert (result["scored"], result["nodes"]) == (True, 1)
