@@ -53,7 +53,7 @@ def load_benchmark(
         if not isinstance(space, SearchSpace):
             first = next(rows, None)
             rows = iter(()) if first is None else chain([first], rows)
-            space = get_space(name or _named_space(first) or DEFAULT_SPACE)
+            space = get_space(name) if name else _named_space(first)
     benchmark = _read_rows(path, space, rows)
     if not benchmark.entries and not (allow_empty and has_space):
         allowed = "at least one, or none with the search space given" if allow_empty else "at least one"
@@ -131,10 +131,16 @@ def _table_rows(path: Path) -> Iterator[Row]:
             yield place, parse_object(line, place)
 
 
-def _named_space(row: Row | None) -> str | None:
+def _named_space(row: Row | None) -> SearchSpace[Any]:
+    """Search space that a table's first architecture names. Raises `BenchmarkError` for an unknown one."""
     architecture = row[1].get("architecture") if row is not None else None
     name = architecture.get("space") if isinstance(architecture, dict) else None
-    return name if isinstance(name, str) else None
+    if row is None or not isinstance(name, str):
+        return get_space(DEFAULT_SPACE)
+    try:
+        return get_space(name)
+    except InputError as error:
+        raise BenchmarkError.at(row[0], error) from error
 
 
 def _checked_metric(space: SearchSpace[Any]) -> Metric:

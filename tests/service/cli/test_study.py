@@ -115,7 +115,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["study", "create", "b", *OPTIONS, "--source", "x", "--no-sources"], "source: got ['x']; allowed: none with"),
     (["study", "create", "b", *OPTIONS, "--direction", "up"], "metric.direction: got 'up'; allowed: one of"),
     (["study", "observe", "a"], "architecture: got None; allowed: an architecture in JSON, or --file"),
-    (["study", "observe", "a", "--architecture", json.dumps(GCN)], "value: got None; allowed: a number, or --error"),
+    (
+        ["study", "observe", "a", "--architecture", json.dumps(GCN)],
+        "value: got None; allowed: a number, --error for a failed training, or --curve",
+    ),
     (["study", "observe", "a", "--architecture", "{"], "value: got None"),
     (["study", "observe", "a", "--architecture", "{", "--value", "1"], "architecture: got 'line 1, column 2'"),
     (["study", "observe", "a", "--architecture", json.dumps(GCN), "--value", "81"], "observations[0].value: got 81.0"),

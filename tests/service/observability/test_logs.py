@@ -70,7 +70,7 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
     created = next(line for line in records if line.get("job"))
     assert place.endswith(created["job"])
     assert created["request"] in {line["request"] for line in records if line.get("route") == "/v1/jobs"}
-    assert {line["event"] for line in records if line["logger"] == "service.workers.worker_process"} == {
+    assert {line["event"] for line in records if line["logger"] == "service.workers.worker"} == {
         "spawn",
         "ready",
         "exit",
