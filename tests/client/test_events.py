@@ -129,5 +129,5 @@ def test_jobs_of_an_unknown_kind(make_client: MakeClient, clock: FakeClock) -> N
 
     job = make_client("http://server", transport=NewerServer()).job(JOB)
     assert job.status().kind == "measurements"
-    with pytest.raises(UnexpectedResponseError, match="of kind 'measurements'; this client knows predictions, scores"):
+    with pytest.raises(UnexpectedResponseError, match="of kind 'measurements', with detail 'full'; this client knows"):
         job.results()
