@@ -19,7 +19,6 @@ from torch import nn
 from common.errors import CapabilityError
 from models.task import Shapes, Task
 
-
 _ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 

@@ -165,12 +165,12 @@ def _full_row(row: Any, field: str) -> list[Any]:
 
 def _names(row: Any, field: str) -> Row:
     row = _row(row, field)
+    if len(row) > len(MODULES):
+        raise ArchitectureError(f"{field} (number of modules)", len(row), f"at most {len(MODULES)}, each named once")
     try:
         return ROWS[tuple(row)]
     except (KeyError, TypeError):  # in another order, or malformed
         pass
-    if len(row) > len(MODULES):
-        raise ArchitectureError(f"{field} (number of modules)", len(row), f"at most {len(MODULES)}, each named once")
     seen: set[str] = set()
     for i, name in enumerate(map(_plain, row)):
         if not isinstance(name, str) or name not in MODULES:

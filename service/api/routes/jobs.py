@@ -233,7 +233,6 @@ async def stream_job_events(
     The stream ends with the job, or earlier when the server shuts down or the API key is revoked.
     """
     job, last_event_id = position
-    read = store.jobs.last_event if detail == "brief" else store.jobs.events
 
     def is_over() -> bool:
         return shutdown.closed or not authenticator.is_valid(caller)
@@ -241,6 +240,7 @@ async def stream_job_events(
     with watcher.watch(job, last_event_id, is_over) as watch:
         while not is_over():  # clients resume at another server, or at the restarted one
             watch.woken.clear()  # before reading: what is added meanwhile wakes the stream again
+            read = store.jobs.last_event if detail == "brief" else store.jobs.events
             try:
                 events = await asyncio.to_thread(read, job, watch.last_event_id)
             except StoreError as error:  # no event is lost: a poll wakes the stream when the store is back
