@@ -10,7 +10,7 @@ from common.errors import InputError
 from common.files import parse_json, read_file
 from ensemble.data.benchmark import as_finite
 from models import Architecture, SearchSpace
-from study.definition import StudyMetric
+from study.definition import StudyMetric, Unit
 from study.observation import Observation
 
 FIELDS = ("architecture", "value", "error", "seconds", "epochs", "curve")
@@ -79,15 +79,17 @@ def parse_observation(space: SearchSpace[Any], metric: StudyMetric, row: Any, pl
     )
 
 
-def read_observations(path: str | Path) -> list[Any]:
+def read_observations(path: str | Path, unit: Unit = "fraction") -> list[Any]:
     """Read the rows of a file of observations for `parse_observations`.
 
     Args:
         path: JSON Lines, one observation or row of a benchmark's table a line; or CSV (`.csv`) with a header of
             `FIELDS`, architectures in JSON and empty cells for unknown values.
+        unit: unit of the study's metric, to which the accuracies of a benchmark's table, fractions, are converted.
 
     Raises:
-        InputError: the file is missing or malformed; the error names the line.
+        InputError: the file is missing or malformed, or holds accuracies and the unit is `number`; the error names the
+            line.
     """
     path = Path(path)
     content = read_file(path, "file", pipe=True)
@@ -95,7 +97,7 @@ def read_observations(path: str | Path) -> list[Any]:
         return _csv_rows(content, path.name)
     lines = enumerate(content.split(b"\n"), start=1)
     rows = [parse_json(line, f"{path.name} line {number}") for number, line in lines if line.strip()]
-    return [observation for row in rows for observation in _table_observations(row)]
+    return [observation for row in rows for observation in _table_observations(row, unit)]
 
 
 def _architecture(space: SearchSpace[Any], data: Any, place: str) -> Architecture:
@@ -142,23 +144,30 @@ def _curve(value: Any, metric: StudyMetric, place: str) -> tuple[float, ...]:
     return tuple(metric.check(item, f"{place}[{i}]") for i, item in enumerate(value))
 
 
-def _table_observations(row: Any) -> list[Any]:
+def _table_observations(row: Any, unit: Unit) -> list[Any]:
     """Observations of a row of a benchmark's table, one for each of its trainings; any other row is one already."""
     if not isinstance(row, dict) or "accuracy" not in row or "value" in row:
         return [row]
+    if unit == "number":
+        raise InputError("accuracy", row["accuracy"], "observations with a value: the unit of the metric is number")
     shared = {name: row[name] for name in ("architecture", "seconds", "epochs") if name in row}
     trainings = row.get("trainings") or [row]
     if not isinstance(trainings, list) or not all(isinstance(training, dict) for training in trainings):
         raise InputError("trainings", trainings, "a list of objects")
-    curves = [training.get("curve") or {} for training in trainings]
-    return [
-        {
-            **shared,
-            "value": training.get("accuracy"),
-            "curve": curve.get("accuracy") if isinstance(curve, dict) else curve,
-        }
-        for training, curve in zip(trainings, curves, strict=True)
-    ]
+    observations = []
+    for training in trainings:
+        curve = training.get("curve") or {}
+        values = curve.get("accuracy") if isinstance(curve, dict) else curve
+        if isinstance(values, list):
+            values = [_in_unit(value, unit) for value in values]
+        observations.append({**shared, "value": _in_unit(training.get("accuracy"), unit), "curve": values})
+    return observations
+
+
+def _in_unit(fraction: Any, unit: Unit) -> Any:
+    """Convert a fraction; anything but a number is left to `parse_observations`."""
+    is_number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+    return 100 * fraction if is_number and unit == "percent" else fraction
 
 
 def _csv_rows(content: bytes, name: str) -> list[Any]:

@@ -1,12 +1,17 @@
 """Commands `archrank study …` and `archrank suggest`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli.common import Folder, Json, app
 from service.cli.options import SettingFields, parse_fields
+
+if TYPE_CHECKING:
+    from study.definition import Unit
 
 study_app = typer.Typer(
     help="Studies: predictors that learn your own task from its trained architectures.", no_args_is_help=True
@@ -87,8 +92,8 @@ def observe(
     import json
 
     fields = {"value": value, "error": error, "seconds": seconds, "epochs": epochs, "curve": curve}
-    rows = _rows(architecture, fields, file)
-    result = _studies(url, folder, ensembles_dir).observe(name, rows)
+    studies = _studies(url, folder, ensembles_dir)
+    result = studies.observe(name, _rows(architecture, fields, file, partial(studies.unit, name)))
     if as_json:
         typer.echo(json.dumps(result))
     else:
@@ -214,7 +219,7 @@ def _studies(url: str | None, folder: Path | None, ensembles_dir: Path | None) -
     return open_studies(url, folder, ensembles_dir)
 
 
-def _rows(architecture: str | None, fields: dict[str, Any], file: Path | None) -> list[Any]:
+def _rows(architecture: str | None, fields: dict[str, Any], file: Path | None, unit: Callable[[], "Unit"]) -> list[Any]:
     from common.errors import InputError
     from common.files import parse_json
     from study import read_observations
@@ -223,7 +228,7 @@ def _rows(architecture: str | None, fields: dict[str, Any], file: Path | None) -
     if file is not None:
         for name, value in ({"architecture": architecture} if architecture is not None else {} | given).items():
             raise InputError(name, value, "nothing with --file")
-        return read_observations(file)
+        return read_observations(file, unit())
     if architecture is None:
         raise InputError("architecture", None, "an architecture in JSON, or --file")
     if not given.keys() & {"value", "error", "curve"}:

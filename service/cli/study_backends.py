@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from common.errors import ArchrankError, InputError
 from models import get_space
 from study import LocalStudy, StudyDefinition, StudyMetric, import_study, parse_observations, source_names
+from study.definition import Unit
 from study.documents import prediction_document, state_document
 
 Document = dict[str, Any]
@@ -26,6 +27,9 @@ class StudyBackend(Protocol):
 
     def create(self, fields: Mapping[str, Any]) -> Document:
         """Create a study, or open the one of the same definition; returns its state. `sources` may be None for all."""
+
+    def unit(self, name: str) -> Unit:
+        """Return the unit of the metric."""
 
     def observe(self, name: str, rows: Sequence[Any]) -> Document:
         """Add observations; returns the numbers of added, duplicate and all observations."""
@@ -65,6 +69,10 @@ class LocalStudies:
         metric = StudyMetric(**fields["metric"])
         definition = StudyDefinition(fields["name"], space.name, space.settings, fields["task"], metric, names)
         return self._state(LocalStudy.create(self.folder / definition.name, definition, self.ensembles_dir))
+
+    def unit(self, name: str) -> Unit:
+        """Return the unit of the metric."""
+        return self._open(name).definition.metric.unit
 
     def observe(self, name: str, rows: Sequence[Any]) -> Document:
         """Add observations."""
@@ -142,6 +150,11 @@ class RemoteStudies:
         definition = {name: value for name, value in fields.items() if value not in (None, {}, "") and name != "name"}
         with self._client() as client:
             return _document(client.study(fields["name"], **definition).state())
+
+    def unit(self, name: str) -> Unit:
+        """Return the unit of the metric."""
+        unit: Unit = self.state(name)["metric"]["unit"]
+        return unit
 
     def observe(self, name: str, rows: Sequence[Any]) -> Document:
         """Add observations."""

@@ -124,6 +124,20 @@ def test_tables_and_json_lines_hold_the_same_observations(tmp_path: Path) -> Non
     )
 
 
+def test_accuracies_of_a_benchmark_are_converted_to_the_unit(tmp_path: Path) -> None:
+    curves = [{"accuracy": [0.25, 0.5]}, {"accuracy": [0.25, 0.75], "training_loss": [2.0, 1.0]}]
+    trainings = [{"seed": i, "accuracy": curve["accuracy"][-1], "curve": curve} for i, curve in enumerate(curves)]
+    row = {"architecture": GOOD["architecture"], "accuracy": 0.625, "epochs": 2, "trainings": trainings}
+    path = tmp_path / "table.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    for metric, factor in ((StudyMetric(unit="fraction"), 1), (StudyMetric(unit="percent"), 100)):
+        observations = parse_observations(SPACE, metric, read_observations(path, metric.unit))
+        assert [item.value for item in observations] == [0.5 * factor, 0.75 * factor]
+        assert [item.curve for item in observations] == [(0.25 * factor, 0.5 * factor), (0.25 * factor, 0.75 * factor)]
+    with pytest.raises(InputError, match=r"accuracy: got 0\.625; allowed: observations with a value"):
+        read_observations(path, "number")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
