@@ -6,6 +6,7 @@ from typing import Any
 
 from common.errors import InputError
 
+CONTAINERS = (list, dict)
 CONTAINER_SHARE = 8
 """Divisor of the limits of containers and of named values, which take the most memory."""
 
@@ -94,7 +95,7 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _nesting(value: Any, limit: int) -> int:
     """Nesting of lists and objects, counted up to one above the limit."""
     level, depth = [value], 0
-    while (level := [node for node in level if isinstance(node, list | dict)]) and depth <= limit:
+    while (level := [node for node in level if isinstance(node, CONTAINERS)]) and depth <= limit:
         depth += 1
         level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
     return depth

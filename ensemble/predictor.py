@@ -583,9 +583,11 @@ class Ensemble:
                 lacking["scores"] = f"scores of {', '.join(missing)}"
         elif info.needs_proxies:
             lacking["scores"] = "proxy scores"
-        features, columns = self.curve_features, list(table.columns.indices(table.columns.curve))
-        if features is not None and (with_curves or info.needs_curve) and np.isnan(values[columns]).any():
-            lacking["curves"] = features.description
+        features = self.curve_features
+        if features is not None and (with_curves or info.needs_curve):
+            columns = list(table.columns.indices(table.columns.curve))
+            if np.isnan(values[columns]).any():
+                lacking["curves"] = features.description
         return lacking
 
     def _prediction(

@@ -19,6 +19,8 @@ from torch import nn
 from common.errors import CapabilityError
 from models.task import Shapes, Task
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -29,7 +31,7 @@ class Architecture:
     @cached_property
     def key(self) -> str:
         """Canonical JSON text. Two architectures are the same network exactly if their keys are equal."""
-        return json.dumps({"space": self.space, **self._canonical()}, separators=(",", ":"), sort_keys=True)
+        return _ENCODER.encode({"space": self.space, **self._canonical()})
 
     @cached_property
     def fingerprint(self) -> str:

@@ -103,7 +103,7 @@ class JobEvents:
     """
 
     def __init__(self, transport: Transport, path: str, streams: bool = True) -> None:
-        self._transport, self._path = transport, f"{path}/events"
+        self._transport, self._path = transport, f"{path}/events?detail=brief"
         self._failed_streams = 0 if streams else MAX_FAILED_STREAMS
         self._last_id, self._finished, self._interval = "0", 0, MIN_POLL_INTERVAL_S
         self._announced: int | None = None

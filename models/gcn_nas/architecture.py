@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +50,12 @@ NUMPY_TYPES = (np.ndarray, np.generic)
 """Constant, as a union would be constructed again for every cell."""
 
 Row = tuple[bool, ...]
+NAMES = {
+    row: tuple(name for name, present in zip(MODULES, row, strict=True) if present)
+    for row in product((False, True), repeat=len(MODULES))
+}
+"""Modules of each row, in the order of `MODULES`."""
+ROWS: dict[tuple[Any, ...], Row] = {names: row for row, names in NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -71,8 +79,15 @@ class GcnNasArchitecture(Architecture):
         """Backbone slot of each layer, counted from 1."""
         return SLOTS[self.depth]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.mask)  # of up to 80 values, and a request looks an architecture up in several dictionaries
+
     def _canonical(self) -> dict[str, Any]:
-        return {"mask": [[int(cell) for cell in row] for row in self.mask]}
+        return {"mask": [list(map(int, row)) for row in self.mask]}
 
 
 def has_dynamic(row: Sequence[bool]) -> bool:
@@ -152,6 +167,10 @@ def _names(row: Any, field: str) -> Row:
     row = _row(row, field)
     if len(row) > len(MODULES):
         raise ArchitectureError(f"{field} (number of modules)", len(row), f"at most {len(MODULES)}, each named once")
+    try:
+        return ROWS[tuple(row)]
+    except (KeyError, TypeError):  # in another order, or malformed
+        pass
     seen: set[str] = set()
     for i, name in enumerate(map(_plain, row)):
         if not isinstance(name, str) or name not in MODULES:
@@ -181,8 +200,7 @@ def _weights(row: Any, field: str) -> Row:
 
 def to_json(arch: GcnNasArchitecture) -> dict[str, Any]:
     """Write an architecture as module names by layer."""
-    layers = [[name for name, present in zip(MODULES, row, strict=True) if present] for row in arch.mask]
-    return {"space": NAME, "layers": layers}
+    return {"space": NAME, "layers": [list(NAMES[row]) for row in arch.mask]}
 
 
 def json_schema() -> dict[str, Any]:

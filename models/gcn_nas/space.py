@@ -55,6 +55,7 @@ class GcnNas(
         self, skeleton: str | Skeleton | Mapping[str, Any] = "ntu", num_persons: int = 2, num_classes: int = 60
     ) -> None:
         self._task = SkeletonTask.from_settings(skeleton, num_persons, num_classes)
+        self._reference_shapes = self._task.input_shapes(batch_size=1, frames=REFERENCE_FRAMES)
 
     @property
     def task(self) -> SkeletonTask:
@@ -136,9 +137,7 @@ class GcnNas(
 
     def cost(self, arch: GcnNasArchitecture, shapes: Shapes | None = None) -> Cost:
         """Count parameters, and FLOPs of one forward pass; by default of one sample of 64 frames."""
-        if shapes is None:
-            shapes = self._task.input_shapes(batch_size=1, frames=REFERENCE_FRAMES)
-        return network_cost(arch, shapes, self._task.num_classes)
+        return network_cost(arch, shapes or self._reference_shapes, self._task.num_classes)
 
     @property
     def largest(self) -> GcnNasArchitecture:

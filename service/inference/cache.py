@@ -8,6 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from cachetools import LRUCache
 
 from ensemble import Ensemble, Prediction
+from models import Architecture
 from proxies import Score
 from service.storage.score_key import ScoreKey
 
@@ -46,14 +47,14 @@ class PredictionKey(NamedTuple):
         ensemble: the ensemble itself, which is immutable and compared by identity.
         combiner: name of the requested combiner; None for the ensemble's default.
         seed: seed of the scores: one that the ensemble was not fitted on widens the intervals.
-        architecture: fingerprint of the architecture.
+        architecture: the architecture.
         features: feature by proxy.
     """
 
     ensemble: Ensemble
     combiner: str | None
     seed: int
-    architecture: str
+    architecture: Architecture
     features: tuple[tuple[str, float | None], ...]
 
 

@@ -42,11 +42,12 @@ class SizeLimits:
         return parse
 
     def _cost_check(self, space: CostedSpace[Any], context: ScoringContext) -> Callable[[Architecture], None]:
-        max_flops = self.max_flops_ratio * space.cost(space.largest, context.shapes).flops
+        shapes = context.shapes
+        max_flops = self.max_flops_ratio * space.cost(space.largest, shapes).flops
         flops_allowed = f"at most {max_flops:.0f}, {self.max_flops_ratio:g} times those of the largest of {space.name}"
 
         def check(architecture: Architecture) -> None:
-            cost = space.cost(architecture, context.shapes)
+            cost = space.cost(architecture, shapes)
             if cost.params > self.max_parameters:
                 raise ArchitectureError("architecture (parameters)", cost.params, f"at most {self.max_parameters}")
             if cost.flops > max_flops:

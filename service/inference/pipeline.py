@@ -34,7 +34,7 @@ from service.observability.metrics import Origin, RequestKind
 log = logging.getLogger(__name__)
 MAX_ARCHITECTURES_IN_LOOP = 64
 """Architectures that are parsed in the event loop; the time of more would be noticed by other requests."""
-PREDICTIONS_PER_TURN = 500
+PREDICTIONS_PER_TURN = 512
 """Predictions of one turn in the thread of the ensembles, about 30 ms."""
 Parsed = Sequence[Architecture | InputError]
 """Architectures, or the errors of malformed ones, in the order of the request."""

@@ -90,7 +90,7 @@ class LoadedEnsemble:
     ) -> PredictionKey:
         """Return the cache key of the prediction that `predict` makes of the same arguments."""
         features = tuple(_features(scores).items())
-        return PredictionKey(self.ensemble, combiner, context.seed, architecture.fingerprint, features)
+        return PredictionKey(self.ensemble, combiner, context.seed, architecture, features)
 
     def explain(
         self, architecture: Architecture, scores: Mapping[str, Score], combiner: str | None

@@ -16,7 +16,7 @@ from uuid import uuid4
 from models import Architecture
 from proxies import Score
 from service.inference.context import AppContext
-from service.inference.pipeline import run_plan
+from service.inference.pipeline import PREDICTIONS_PER_TURN, run_plan
 from service.inference.plan import Plan
 from service.inference.queries import Detail, PredictionQuery, ScoreQuery
 from service.inference.results import ItemResult
@@ -200,7 +200,9 @@ class JobRunner:
             for i, architecture in enumerate(architectures)
             if len(known[architecture]) == len(plan.proxies) and not claims[i].attempts
         ]
-        await self._settle([claims[i] for i in batch], [architectures[i] for i in batch], known, plan, requester)
+        for start in range(0, len(batch), PREDICTIONS_PER_TURN):  # results are stored during the next turn
+            turn = batch[start : start + PREDICTIONS_PER_TURN]
+            await self._settle([claims[i] for i in turn], [architectures[i] for i in turn], known, plan, requester)
         async with asyncio.TaskGroup() as group:
             for i in sorted(set(range(len(claims))) - set(batch)):
                 group.create_task(self._settle([claims[i]], [architectures[i]], known, plan, requester))

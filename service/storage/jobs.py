@@ -166,7 +166,7 @@ class JobRepository:
             this = (ItemRow.job == job.number) & (ItemRow.completion > after)
             rows = conn.execute(select(*_ITEM_COLUMNS).where(this).order_by(ItemRow.completion).limit(limit))
             items = [Item(**row._mapping) for row in rows]
-        last = items[-1].completion or after if items else after
+        last = items[-1].completion if items else after
         return ItemPage(items, last, job.complete and last >= job.done + job.failed)
 
     def events(self, job_id: str, after: int = 0, limit: int = 1000) -> Sequence[JobEvent]:
@@ -177,6 +177,16 @@ class JobRepository:
             this = (EventRow.job == find_job(conn, job_id).number) & (EventRow.id > after)
             rows = conn.execute(select(*_EVENT_COLUMNS).where(this).order_by(EventRow.id).limit(limit))
             return [JobEvent(**row._mapping) for row in rows]
+
+    def last_event(self, job_id: str, after: int = 0) -> Sequence[JobEvent]:
+        """Return the last event so far, unless its id is `after` or less."""
+        check_integer("after", after, 0)
+        with self._db.read() as conn:
+            job = find_job(conn, job_id)
+            if job.events <= after:
+                return []
+            this = (EventRow.job == job.number) & (EventRow.id == job.events)
+            return [JobEvent(**row._mapping) for row in conn.execute(select(*_EVENT_COLUMNS).where(this))]
 
     def last_events(self, job_ids: Sequence[str]) -> dict[str, int]:
         """Return the id of each job's last event; deleted jobs are left out."""

@@ -1,7 +1,7 @@
 """Changes of a job within a transaction: counts, state and events stay consistent."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -107,6 +107,11 @@ class LockedJob:
         """Update items. A row holds the position of an item as `at`, and its new values."""
         this = (ItemRow.job == self.job.number) & (ItemRow.position == bindparam("at"))
         self._conn.execute(update(ItemRow).where(this), rows)
+
+    def set_items(self, positions: Sequence[int], **values: Any) -> None:
+        """Update items to the same values, in one statement."""
+        these = (ItemRow.job == self.job.number) & ItemRow.position.in_(positions)
+        self._conn.execute(update(ItemRow).where(these).values(values))
 
     def finish(self, state: JobState) -> None:
         """Enter a final state; running items stay queued for good."""

@@ -85,13 +85,12 @@ class JobQueue:
         """
 
         def begin(locked: LockedJob, held: dict[int, Row[Any]]) -> None:
-            rows = [
-                {"at": claim.position, "attempts": claim.attempts + 1}
-                for claim in claims
-                if _is_held(locked, held, claim)
-            ]
-            if rows:
-                locked.update_items(rows)
+            positions: dict[int, list[int]] = {}
+            for claim in claims:
+                if _is_held(locked, held, claim):
+                    positions.setdefault(claim.attempts, []).append(claim.position)
+            for attempts, begun in positions.items():
+                locked.set_items(begun, attempts=attempts + 1)
 
         self._change_jobs(begin, (claim.job.number for claim in claims))
 

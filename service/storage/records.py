@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 JobKind = Literal["predictions", "scores"]
 JobState = Literal["queued", "running", "done", "cancelled", "failed"]
-ItemState = Literal["queued", "running", "done", "failed"]
 JsonObject = Mapping[str, Any]
 
 JOB_KINDS: tuple[JobKind, ...] = ("predictions", "scores")
@@ -120,27 +119,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Item:
-    """An architecture of a job.
+    """A finished item of a job.
 
     Attributes:
         position: position in the request, from 0.
-        architecture: the architecture as posted.
-        fingerprint: fingerprint of the architecture; None if it is invalid.
-        state: state of the item.
-        attempts: number of started attempts.
-        completion: rank in the order of completion, from 1; None for an unfinished item.
-        cached: True if the result was already known.
+        completion: rank in the order of completion, from 1.
         result: result of a done item.
         error: error of a failed item.
     """
 
     position: int
-    architecture: dict[str, Any]
-    fingerprint: str | None
-    state: ItemState
-    attempts: int
-    completion: int | None
-    cached: bool
+    completion: int
     result: dict[str, Any] | None
     error: dict[str, Any] | None
 

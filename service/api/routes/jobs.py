@@ -226,6 +226,7 @@ async def stream_job_events(
     shutdown: ShutdownDep,
     authenticator: AuthenticatorDep,
     watcher: WatcherDep,
+    detail: Annotated[Detail, Query(description="`brief` leaves out events that a later one has followed")] = "full",
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a job as they happen.
 
@@ -239,8 +240,9 @@ async def stream_job_events(
     with watcher.watch(job, last_event_id, is_over) as watch:
         while not is_over():  # clients resume at another server, or at the restarted one
             watch.woken.clear()  # before reading: what is added meanwhile wakes the stream again
+            read = store.jobs.last_event if detail == "brief" else store.jobs.events
             try:
-                events = await asyncio.to_thread(store.jobs.events, job, watch.last_event_id)
+                events = await asyncio.to_thread(read, job, watch.last_event_id)
             except StoreError as error:  # no event is lost: a poll wakes the stream when the store is back
                 log.warning("events wait for the store: %s", error)
                 events = []

@@ -1,6 +1,7 @@
 """Parsing of architectures: three equivalent notations, and malformed input."""
 
 import math
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,22 @@ def test_three_notations_are_equivalent(mask: list[list[bool]]) -> None:
     assert len(set(parsed)) == 1
     assert len({arch.fingerprint for arch in parsed}) == 1
     assert SPACE.parse(SPACE.to_json(parsed[0])) == parsed[0]
+
+
+def test_every_layer_is_parsed_and_written() -> None:
+    for row in product((False, True), repeat=len(MODULES)):
+        names = [name for name, present in zip(MODULES, row, strict=True) if present]
+        for layer in (names, names[::-1]):
+            arch = SPACE.parse([layer, *[["S"]] * 3])
+            assert arch.mask[0] == row
+            assert SPACE.to_json(arch)["layers"][0] == names
+        assert hash(arch) == hash(SPACE.parse(SPACE.to_json(arch)))
+
+
+def test_written_layers_can_be_changed() -> None:
+    arch = SPACE.parse([["S"]] * 4)
+    SPACE.to_json(arch)["layers"][0].append("T")
+    assert SPACE.to_json(arch)["layers"] == [["S"]] * 4
 
 
 def test_order_of_names_does_not_matter() -> None:

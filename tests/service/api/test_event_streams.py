@@ -13,6 +13,7 @@ from sqlalchemy import event
 from service.api.authentication import Authenticator, Caller
 from service.api.routes.jobs import stream_job_events
 from service.api.shutdown import ShutdownState
+from service.inference.queries import Detail
 from service.jobs import watcher as watcher_module
 from service.jobs.watcher import JobWatcher
 from service.storage import ItemOutcome, NewItem, Store, StoreError
@@ -38,9 +39,9 @@ class Streams:
         self.store, self.watcher = store, watcher
         self.shutdown, self.keys = ShutdownState(1.0), Keys()
 
-    def open(self, job: str, after: int = 0) -> AsyncIterator[ServerSentEvent]:
+    def open(self, job: str, after: int = 0, detail: Detail = "full") -> AsyncIterator[ServerSentEvent]:
         keys = cast(Authenticator, self.keys)
-        return stream_job_events((job, after), self.store, CALLER, self.shutdown, keys, self.watcher)
+        return stream_job_events((job, after), self.store, CALLER, self.shutdown, keys, self.watcher, detail)
 
     async def until_sent(self, *last_events: int) -> None:
         """Return when each stream has sent so many events."""
@@ -152,6 +153,26 @@ def test_a_poll_finds_the_events_of_another_process(store: Store, tmp_path: Path
             await streams.watcher.poll()
             await asyncio.sleep(0.01)
         assert await received == ["created", "started", "item", "item", "item", "done"]
+
+    run(store, test)
+
+
+def test_a_brief_stream_has_the_last_event_alone(store: Store) -> None:
+    job = new_job(store, items=3)
+    claims = store.queue.claim(3, "w")
+
+    async def test(streams: Streams) -> None:
+        stream = streams.open(job, detail="brief")
+        assert (await anext(stream)).event == "started"
+        store.queue.settle([ItemOutcome(claim, result={}) for claim in claims[:2]])
+        event = await anext(stream)
+        assert (event.event, event.id, event.raw_data) == (
+            *("item", "4"),
+            '{"position": 1, "state": "done", "completion": 2}',
+        )
+        store.queue.settle([ItemOutcome(claims[2], result={})])
+        assert await kinds(stream) == ["done"]
+        assert await kinds(streams.open(job, after=4, detail="brief")) == ["done"]
 
     run(store, test)
 

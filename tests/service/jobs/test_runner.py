@@ -71,6 +71,14 @@ def test_more_than_are_held_at_once(store: Store) -> None:
     assert (job.state, job.done, job.running) == ("done", 2 * MIN_HELD_TURNS, 0)
 
 
+def test_items_of_several_turns_of_the_ensembles(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.jobs.runner.PREDICTIONS_PER_TURN", 2)
+    job = create(store, [SMALL, SIX, SMALL, SIX, SMALL], proxies=[])
+    assert run(store, job).done == 5
+    depths = {item.position: (item.result or {})["stratum"] for item in store.jobs.results(job).items}
+    assert depths == {0: 4, 1: 6, 2: 4, 3: 6, 4: 4}
+
+
 def test_job_of_an_ensemble_that_is_gone_fails(store: Store) -> None:
     """It was there when the job was accepted, by a server of before."""
     job = run(store, create(store, [SMALL, SIX], ensemble="gone"))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from service.storage import Claim, Item, ItemOutcome, Job, NewItem, Store
+from service.storage import Claim, ItemOutcome, Job, NewItem, Store
 from service.storage.records import JsonObject
 from service.storage.tables import ItemRow
 from tests.service.storage.postgres import Postgres, program, user
@@ -110,12 +110,27 @@ def new_items(n: int, first: int = 0) -> list[NewItem]:
     return [NewItem({"layers": [["S"], [f"T{i}"]]}, f"{i:032x}") for i in range(first, first + n)]
 
 
-def get_items(store: Store, job_id: str) -> list[Item]:
+@dataclass(frozen=True)
+class StoredItem:
+    """A row of the table of items."""
+
+    position: int
+    architecture: dict[str, Any]
+    fingerprint: str | None
+    state: str
+    attempts: int
+    completion: int | None
+    cached: bool
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+def get_items(store: Store, job_id: str) -> list[StoredItem]:
     """All items of a job, in the order posted."""
-    columns = [getattr(ItemRow, column.name) for column in fields(Item)]
+    columns = [getattr(ItemRow, column.name) for column in fields(StoredItem)]
     query = select(*columns).where(ItemRow.job == store.jobs.get(job_id).number).order_by(ItemRow.position)
     with store._db.read() as conn:
-        return [Item(**row._mapping) for row in conn.execute(query)]
+        return [StoredItem(**row._mapping) for row in conn.execute(query)]
 
 
 def finish(store: Store, claim: Claim, result: JsonObject, cached: bool = False) -> bool:

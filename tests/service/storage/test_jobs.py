@@ -101,6 +101,7 @@ def test_stream_resumes_by_event_id(store: Store, create: Create) -> None:
     assert [event for after in range(6) for event in store.jobs.events(job.id, after, limit=1)] == events
     assert store.jobs.events(job.id, 6) == []
     assert store.jobs.events(job.id, 2**63 - 1) == []
+    assert [store.jobs.last_event(job.id, after) for after in (0, 5, 6)] == [events[-1:], events[-1:], []]
     assert [event.data["completion"] for event in events if event.kind == "item"] == [1, 2, 3]
 
 
