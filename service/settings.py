@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     max_architectures: Annotated[int, Field(ge=1, description="architectures in a request")] = 64
     max_brief_architectures: Annotated[
         int, Field(ge=1, description="architectures in a request with `detail: brief` and `proxies: []`")
-    ] = 1000
+    ] = 512
     max_body_bytes: Annotated[int, Field(ge=1, description="size of a request's body, in bytes")] = 2**20
     max_parameters: Annotated[int, Field(ge=1, description="parameters of a requested network")] = 50_000_000
     max_flops_ratio: Annotated[

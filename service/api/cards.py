@@ -62,7 +62,7 @@ class Limits(Document):
 
     max_architectures: int = Field(examples=[64], description="architectures in one request")
     max_brief_architectures: int = Field(
-        examples=[1000], description="architectures in one request with `detail: brief` and `proxies: []`"
+        examples=[512], description="architectures in one request with `detail: brief` and `proxies: []`"
     )
     max_job_architectures: int = Field(examples=[10000], description="architectures in one job")
     max_body_bytes: int = Field(description="size of a request's body")

@@ -12,7 +12,7 @@ from service.settings import SHIPPED
 from service.storage import Store
 from tests.real_server import Server, assert_complete, serving, until
 
-NUMBER = 1000
+NUMBER, PER_SAMPLE = 5000, 1000
 FIRST, SECOND = "gcn-nas-ntu", "other"
 
 
@@ -35,7 +35,9 @@ def change(artifact: Path, lacks: str) -> None:
 
 def begin(server: Server, data: Path, seed: int) -> str:
     """Create a job, and kill the server when a part of it is done."""
-    place = server.submit(server.architectures(NUMBER, seed=seed), proxies=[])
+    seeds = range(seed * NUMBER, seed * NUMBER + NUMBER // PER_SAMPLE)
+    architectures = [item for part in seeds for item in server.architectures(PER_SAMPLE, seed=part)]
+    place = server.submit(architectures, proxies=[])
     server.wait_until_finished(place, 1)
     server.kill()
     with Store.open(Store.directory_url(data)) as store:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archrank_client import schemas, study_schemas
+from archrank_client import brief_schemas, schemas, study_schemas
 from archrank_client.schemas import Document
 from pydantic import BaseModel
 
@@ -55,6 +55,9 @@ MODELS: dict[str, type[BaseModel]] = {
 }
 """The client's model of each document that it reads."""
 SPECIAL = {
+    "BriefEstimate": "a brief prediction of a job, compared in test_brief_predictions",
+    "BriefPrediction": "has the caller's architecture in the client, compared in test_brief_predictions",
+    "BriefPredictionResponse": "a full response with brief predictions, compared in test_brief_predictions",
     "EstimatedItem": "a prediction of a job, compared in test_predictions_of_jobs_have_no_rank",
     "JobResult": "generic in the client, compared in test_pages_of_job_results",
     "JobResults": "generic in the client, compared in test_pages_of_job_results",
@@ -105,14 +108,15 @@ OPTIONAL_IN_CLIENT = {
     "CombinerMetrics": {*SERVER["CombinerMetrics"]["properties"]},
     "EnsembleCard": {
         *("hash", "created_by", "settings", "batch", "batch_fingerprint", "features", "method", "baselines"),
-        *("ranks_only", "sources", "limitations", "task", "stratum_label", "left_out"),
+        *("ranks_only", "sources", "limitations", "task", "stratum_label", "left_out", "curve"),
     },
     "IntervalMetric": {"overall", "by_stratum"},
     "JobCounts": {"cached"},
     "JobStatus": {
-        *("owner", "ensemble", "ensemble_hash", "eta_seconds", "started_at", "finished_at", "expires_at"),
+        *("owner", "ensemble", "ensemble_hash", "eta_seconds", "started_at", "finished_at", "expires_at", "detail"),
     },
     "Limits": {*SERVER["Limits"]["properties"]},
+    "ObservationCounts": {"running"},
     "ObservedItem": {"error", "seconds", "epochs", "curve", "predicted"},
     "PairMetric": {"overall", "within_stratum"},
     "PredictedItem": {
@@ -124,7 +128,7 @@ OPTIONAL_IN_CLIENT = {
     "QualityPoint": {"spearman", "sources_spearman", "stratum_spearman", "coverage"},
     "ScoredItem": {"cached", "warnings"},
     "StudyDocument": {"settings", "task", "sources", "fitted", "quality", "notes", "best"},
-    "StudyPredictedItem": {"value", "interval", "failure_probability", "warnings"},
+    "StudyPredictedItem": {"value", "interval", "failure_probability", "curve_length", "warnings"},
     "StudyPredictions": {"notes"},
     "StudyQuality": {
         *("spearman", "sources_spearman", "stratum_spearman", "coverage", "stratum_label", "curve"),
@@ -223,6 +227,20 @@ def test_predictions_of_jobs_have_no_rank() -> None:
     }
 
 
+def test_brief_predictions() -> None:
+    client, server = client_fields(brief_schemas.BriefPrediction), server_fields("BriefPrediction")
+    added_by_client = {"architecture"}
+    assert set(client) - added_by_client == set(server)
+    for field, kind in server.items():
+        assert without_null(client[field]) == without_null(kind)
+    assert server_fields("BriefEstimate") == {field: kind for field, kind in server.items() if field != "rank"}
+    response = {*server_fields("BriefPredictionResponse"), *server_fields("PredictionResponse")}
+    assert response == {*SERVER["PredictionResponse"]["properties"]}
+    items = normalize(SERVER["BriefPredictionResponse"]["properties"]["predictions"])
+    assert items == ("array", frozenset({"BriefPrediction", "FailedItem"}))
+    assert client_fields(brief_schemas.BriefPredictionResponse)["predictions"] == items
+
+
 @pytest.mark.parametrize("item", [schemas.Prediction, schemas.Scores])
 def test_pages_of_job_results(item: type[Document]) -> None:
     page: type[BaseModel] = schemas.JobResults[item]  # type: ignore[valid-type]
@@ -239,7 +257,7 @@ def test_pages_of_job_results(item: type[Document]) -> None:
         for kind in normalize(SERVER["JobResult"]["properties"]["result"])
     }
     assert normalize(result["properties"]["result"]) == {item.__name__, "FailedItem"}
-    assert server_results == {"Prediction", "Scores", "FailedItem"}
+    assert server_results == {"Prediction", "Scores", "FailedItem", "BriefEstimate"}
 
 
 def test_documents_by_name() -> None:

@@ -165,8 +165,10 @@ def _name_in_body(body: dict[str, Any], route: str) -> None:
             body[field] = name
     if body.get("batch") is not None:
         body["batch"] = {"batch_size": 2}
+    if body.get("detail") == "brief":
+        body.pop("explain", None)
     if body.get("kind") == "scores":
-        for field in ("ensemble", "combiner", "explain", "compare"):
+        for field in ("ensemble", "combiner", "explain", "compare", "detail"):
             body.pop(field, None)
     else:
         body.pop("kind", None)

@@ -2,7 +2,6 @@
 
 import asyncio
 from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -12,7 +11,7 @@ from service.inference.cache import ResultCache
 from service.inference.scheduler import FairScheduler
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
-from service.workers.backend import Backend, Task, TaskOutcome
+from service.workers.backend import Backend, BackendState, Task, TaskOutcome
 from service.workers.errors import TaskRejectedError
 
 NUM_TASKS = 50
@@ -32,8 +31,9 @@ class FullBackend:
         self.accepted.append(task.id)
         return Future()
 
-    def health(self) -> SimpleNamespace:
-        return SimpleNamespace(state="ready")
+    @property
+    def state(self) -> BackendState:
+        return "ready"
 
 
 def test_only_the_first_of_those_that_wait_asks(monkeypatch: pytest.MonkeyPatch) -> None:
