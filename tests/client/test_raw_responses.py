@@ -281,7 +281,7 @@ class JobResponses:
         self.n_polls, self.log = 0, list[str]()
 
     def __call__(self, path: str) -> Chunks:
-        if path.endswith("/events"):
+        if path.partition("?")[0].endswith("/events"):
             yield from self._streams.pop() if self._streams else [http_response(b"", status="503 Busy")]
             self.log.append("stream ended")
         elif "/results" in path:
