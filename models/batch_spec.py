@@ -3,12 +3,37 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BatchError, UnknownNameError
 from models.task import ProbeBatch, Shapes, Task
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def parse_fields(kind: type[ModelT], fields: Mapping[str, Any], place: str) -> ModelT:
+    """Read the fields of a model.
+
+    Args:
+        kind: the model.
+        fields: values by field.
+        place: name of the whole, for errors.
+
+    Raises:
+        UnknownNameError: a field is unknown.
+        BatchError: a value is not allowed.
+    """
+    for name in fields:
+        if name not in kind.model_fields and (name == "self" or kind.model_config.get("extra") == "forbid"):
+            raise UnknownNameError(place, name, list(kind.model_fields))
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or place
+        raise BatchError(field, first["input"], first["msg"].removeprefix("Input should be ")) from error
 
 
 class BatchSpec(BaseModel, ABC):
@@ -35,15 +60,7 @@ class BatchSpec(BaseModel, ABC):
             UnknownNameError: a field is unknown.
             BatchError: a value is not allowed.
         """
-        for name in fields:
-            if name not in cls.model_fields and (name == "self" or cls.model_config.get("extra") == "forbid"):
-                raise UnknownNameError("batch", name, list(cls.model_fields))
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "batch"
-            raise BatchError(field, first["input"], first["msg"].removeprefix("Input should be ")) from error
+        return parse_fields(cls, fields, "batch")
 
     @abstractmethod
     def make(self, task: Task) -> ProbeBatch:

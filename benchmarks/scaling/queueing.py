@@ -25,7 +25,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class System:
-    """What is simulated.
+    """Parameters of a simulation.
 
     Attributes:
         costs: times of an architecture.

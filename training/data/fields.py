@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from common.errors import BatchError, UnknownNameError
+from models.batch_spec import parse_fields
 
 
 class DataFields(BaseModel):
@@ -26,15 +26,7 @@ class DataFields(BaseModel):
             UnknownNameError: a field is unknown.
             BatchError: a value is not allowed.
         """
-        for name in fields:
-            if name not in cls.model_fields:
-                raise UnknownNameError("data", name, list(cls.model_fields))
-        try:
-            return cls.model_validate(dict(fields))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"]))
-            raise BatchError(field, first["input"], first["msg"].removeprefix("Input should be ")) from error
+        return parse_fields(cls, fields, "data")
 
 
 def file_hash(path: Path) -> str:
