@@ -20,6 +20,7 @@ from models import Architecture, BuildableSpace, ProbeBatch
 from proxies import proxy_versions, score_batch
 from proxies.passes.base import is_out_of_memory
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from training.cuda_graph import GraphedNetwork
 from training.data import Split, TrainingData, space_training
 from training.evaluation import evaluate, labeled
 from training.machine import Meter
@@ -129,6 +130,7 @@ class _Trainer:
         self.recipe, self.seed, self.device = recipe, seed, device
         self.network = space_training(space).network(space, architecture, seed).to(device)
         self.optimizer = _optimizer(self.network, recipe)
+        self._forward = GraphedNetwork(self.network, device) if device.type == "cuda" else self.network
         self._meter = Meter(device)
         self._held_out: tuple[Split, ...] = ("validation", "test") if data.size("test") else ("validation",)
 
@@ -197,7 +199,7 @@ class _Trainer:
         """
         self.optimizer.zero_grad()
         with self._precision():
-            outputs = self.network(*batch.inputs)
+            outputs = self._forward(*batch.inputs)
         loss = functional.cross_entropy(labeled(outputs, batch), batch.targets)
         torch.autograd.backward(loss)
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
@@ -207,7 +209,8 @@ class _Trainer:
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.recipe.precision == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
+            # Without the cache, whose casts of weights would outlive their step in CUDA graphs.
+            return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
         return nullcontext()
 
     def probe(self, probes: _Probes) -> dict[str, dict[str, Any]]:
