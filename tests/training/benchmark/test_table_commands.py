@@ -89,7 +89,9 @@ def test_evaluate(evaluation: Path) -> None:
 
 def test_fit_with_scores(evaluation: Path) -> None:
     with_scores, _, *_ = commands("fit")
-    assert f"Fitted on {ROWS}" in run(with_scores, "--evaluation", str(evaluation), "--combiners", "structure,forest")
+    assert f"Fitted on {ROWS}" in run(
+        with_scores, "--evaluation", str(evaluation), "--combiners", "structure,forest", "--jobs", "1"
+    )
     assert "params" in Path("ensembles/mine/manifest.json").read_text()
 
 
