@@ -6,7 +6,7 @@ from typing import Any
 
 from common.errors import InputError
 
-CONTAINERS = (list, dict)
+CONTAINERS = frozenset((list, dict))
 CONTAINER_SHARE = 8
 """Divisor of the limits of containers and of named values, which take the most memory."""
 
@@ -94,8 +94,9 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _nesting(value: Any, limit: int) -> int:
     """Nesting of lists and objects, counted up to one above the limit."""
-    level, depth = [value], 0
-    while (level := [node for node in level if isinstance(node, CONTAINERS)]) and depth <= limit:
+    level, depth = [value] if type(value) in CONTAINERS else [], 0
+    while level and depth <= limit:
         depth += 1
-        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+        children = (child for node in level for child in (node.values() if type(node) is dict else node))
+        level = [child for child in children if type(child) in CONTAINERS]
     return depth

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from common.version import archrank_version
 from models import ProbeBatch
+from service.api.answers import AnswerCache
 from service.api.authentication import Authenticator
 from service.api.bodies import LargeBodies
 from service.api.documents import stored_item
@@ -43,6 +44,8 @@ from service.workers.ray_backend import RayBackend, RayOptions
 
 MAX_THREADS = 32
 """Threads of the default executor. Most of them wait for the store, which may be unavailable."""
+ANSWER_BYTES_PER_SCORE = 256
+"""Memory for serialised answers, by the number of scores in memory."""
 DESCRIPTION = "Predicts how well a graph-convolutional architecture will perform, without training it."
 
 
@@ -114,6 +117,7 @@ def create_app(
     app.state.settings, app.state.shutdown = settings, shutdown
     app.state.event_streams = EventStreamLimiter(settings.max_event_streams)
     app.state.large_bodies = LargeBodies()
+    app.state.answers = AnswerCache(ANSWER_BYTES_PER_SCORE * settings.cache_size)
     install_handlers(app)
     for router in (*ROUTERS, page_router()):
         app.include_router(router)

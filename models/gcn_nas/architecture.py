@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -56,6 +57,8 @@ NAMES = {
 }
 """Modules of each row, in the order of `MODULES`."""
 ROWS: dict[tuple[Any, ...], Row] = {names: row for row, names in NAMES.items()}
+ROW_TEXTS = {row: str(list(map(int, row))).replace(" ", "") for row in NAMES}
+"""Each row as JSON, for the key of an architecture."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,11 @@ class GcnNasArchitecture(Architecture):
     def _hash(self) -> int:
         return hash(self.mask)  # of up to 80 values, and a request looks an architecture up in several dictionaries
 
-    def _canonical(self) -> dict[str, Any]:
-        return {"mask": [list(map(int, row)) for row in self.mask]}
+    @cached_property
+    def key(self) -> str:
+        """Canonical JSON text, of the mask's rows as 0 and 1."""
+        rows = ",".join(ROW_TEXTS[row] for row in self.mask)
+        return f'{{"mask":[{rows}],"space":"{NAME}"}}'
 
 
 def has_dynamic(row: Sequence[bool]) -> bool:
@@ -114,6 +120,9 @@ def parse(obj: Any) -> GcnNasArchitecture:
         raise ArchitectureError(notation, rows, "a list with one entry per layer")
     if len(rows) not in DEPTHS:
         raise ArchitectureError(f"{notation} (number of layers)", len(rows), "4, 6, 8 or 10")
+    if notation == "layers" and all(isinstance(row, list) and len(row) <= len(MODULES) for row in rows):
+        with suppress(KeyError, TypeError):  # names in another order, or malformed
+            return GcnNasArchitecture(tuple(ROWS[tuple(row)] for row in rows))
     read_row = {"layers": _names, "mask": _mask, "weights": _weights}[notation]
     return GcnNasArchitecture(tuple(read_row(row, f"{notation}[{i}]") for i, row in enumerate(rows)))
 
@@ -167,10 +176,6 @@ def _names(row: Any, field: str) -> Row:
     row = _row(row, field)
     if len(row) > len(MODULES):
         raise ArchitectureError(f"{field} (number of modules)", len(row), f"at most {len(MODULES)}, each named once")
-    try:
-        return ROWS[tuple(row)]
-    except (KeyError, TypeError):  # in another order, or malformed
-        pass
     seen: set[str] = set()
     for i, name in enumerate(map(_plain, row)):
         if not isinstance(name, str) or name not in MODULES:

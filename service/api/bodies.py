@@ -58,8 +58,8 @@ class JsonRequest(Request):
         super().__init__(request.scope, request.receive)
         self._max_bytes, self._max_values = max_bytes, max_values
 
-    async def read(self, settings: Settings, large_bodies: LargeBodies, slot: AsyncExitStack) -> None:
-        """Read and parse the body.
+    async def receive_body(self, settings: Settings, large_bodies: LargeBodies, slot: AsyncExitStack) -> bytes:
+        """Receive the body.
 
         Args:
             settings: further limits.
@@ -68,10 +68,9 @@ class JsonRequest(Request):
 
         Raises:
             ProblemError: the body is too slow, too large or of another media type.
-            InputError: the body is not strict JSON, as `loads` raises it.
         """
         try:
-            self._body = await self._receive_body(settings.body_timeout, large_bodies, slot)
+            self._body = await self._read_within(settings.body_timeout, large_bodies, slot)
         except TimeoutError as error:
             detail = f"the body did not arrive within {settings.body_timeout:g} s"
             raise ProblemError(408, detail, headers={"Connection": "close"}) from error
@@ -85,6 +84,18 @@ class JsonRequest(Request):
         coding = self.headers.get("content-encoding", "identity").strip().lower()
         if coding != "identity":
             raise ProblemError(415, f"the body's content encoding is {coding!r}; allowed: none")
+        return self._body
+
+    async def parse_body(self, settings: Settings, large_bodies: LargeBodies) -> None:
+        """Parse the received body.
+
+        Args:
+            settings: further limits.
+            large_bodies: slots of large bodies.
+
+        Raises:
+            InputError: the body is not strict JSON, as `loads` raises it.
+        """
         limits = settings.max_json_depth, self._max_values
         if len(self._body) <= LARGE_BODY_BYTES:
             self._json = loads(self._body, *limits)
@@ -92,7 +103,7 @@ class JsonRequest(Request):
             async with large_bodies.parsing:
                 self._json = await asyncio.to_thread(loads, self._body, *limits)
 
-    async def _receive_body(self, timeout: float, large_bodies: LargeBodies, slot: AsyncExitStack) -> bytes:
+    async def _read_within(self, timeout: float, large_bodies: LargeBodies, slot: AsyncExitStack) -> bytes:
         """Receive the body; a body that is too large is drained up to a bound.
 
         A client that is still sending when the connection is closed would see a reset instead of the response.

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Any, TypeVar, cast
@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from common.errors import InputError
+from service.api.answers import AnswerCache
 from service.api.authentication import ANONYMOUS, Authenticator, Caller, invalid_key
 from service.api.bodies import JsonRequest
 from service.api.event_streams import EventStreamLimiter
@@ -32,6 +33,7 @@ from service.storage.health_check import StoreHealthCheck
 from service.studies.fits import StudyFits
 
 T = TypeVar("T")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 PREFER_DESCRIPTION = (
     "`wait=10` (RFC 7240): respond within ten seconds, with a job if necessary; other preferences are ignored"
 )
@@ -217,7 +219,7 @@ class AuthenticatedRoute(APIRoute):
         common = problem_responses(401, 403, 421, 422, 429)
         super().__init__(*args, responses=common | (responses or {}), **kwargs)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """Return a handler that authenticates, checks the query and prepares the request."""
         handle, parameters = super().get_route_handler(), [field.alias for field in self.dependant.query_params]
 
@@ -235,15 +237,18 @@ class AuthenticatedRoute(APIRoute):
                     raise InputError("query parameter", name, allowed)
                 if len(values := request.query_params.getlist(name)) > 1:
                     raise InputError(name, values, "one value")
-            async with self.prepare(request) as prepared:
-                return await handle(prepared)
+            return await self.respond(request, handle)
 
         return authenticated
 
-    @asynccontextmanager
-    async def prepare(self, request: Request) -> AsyncIterator[Request]:
-        """Yield the request to handle."""
-        yield request
+    async def respond(self, request: Request, handle: Handler) -> Response:
+        """Respond to an authenticated request.
+
+        Args:
+            request: the request.
+            handle: handler that validates the request and calls the route's function.
+        """
+        return await handle(request)
 
 
 class AdminRoute(AuthenticatedRoute):
@@ -259,32 +264,46 @@ class JsonRoute(AuthenticatedRoute):
     keeps_slot = False
     """True if the body keeps its slot until the response, by when its content is stored."""
 
-    @asynccontextmanager
-    async def prepare(self, request: Request) -> AsyncIterator[Request]:
-        """Yield the request with its body read."""
+    async def respond(self, request: Request, handle: Handler) -> Response:
+        """Read the body, then respond."""
         state = request.app.state
         settings: Settings = state.settings
         max_bytes, architectures = self.max_body(settings)
         json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as slot:
-            await json_request.read(settings, state.large_bodies, slot)
+            body = await json_request.receive_body(settings, state.large_bodies, slot)
+            if (answer := self.repeated_answer(json_request, body)) is None:
+                await json_request.parse_body(settings, state.large_bodies)
             if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
                 raise invalid_key()
+            if answer is not None:
+                return answer
             if not self.keeps_slot:
                 await slot.aclose()
-            yield json_request
+            return await handle(json_request)
 
     def max_body(self, settings: Settings) -> tuple[int, int]:
         """Return the largest size of a body in bytes, and the number of architectures that bounds its JSON values."""
         return settings.max_body_bytes, settings.max_architectures
 
+    def repeated_answer(self, request: Request, body: bytes) -> Response | None:
+        """Return the answer to a repeated request; None for all others."""
+        return None
+
 
 class PredictionRoute(JsonRoute):
-    """Route whose body may have as many architectures as a brief request."""
+    """Route whose body may have as many architectures as a brief request, and whose answers are cached."""
 
     def max_body(self, settings: Settings) -> tuple[int, int]:
         """As `JsonRoute.max_body`."""
         return settings.max_body_bytes, max(settings.max_architectures, settings.max_brief_architectures)
+
+    def repeated_answer(self, request: Request, body: bytes) -> Response | None:
+        """As `JsonRoute.repeated_answer`."""
+        if _preferred_wait(request.headers.get("prefer")) == 0:  # becomes a job
+            return None
+        state = request.app.state
+        return cast(AnswerCache, state.answers).get(body, state.context)
 
 
 class LargeRoute(JsonRoute):

@@ -9,7 +9,7 @@ key only, accepts any address and name of this machine, and checks `Origin` as w
 
 import ipaddress
 import re
-from collections.abc import Container
+from functools import lru_cache
 
 from fastapi import Request
 
@@ -20,7 +20,7 @@ _ORIGIN = re.compile(r"https?://(.*)")
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:@/\[\]]*))(?::\d*)?")
 
 
-def check_host_and_origin(request: Request, allowed: Container[str]) -> None:
+def check_host_and_origin(request: Request, allowed: frozenset[str]) -> None:
     """Check that `Host`, and `Origin` if there is one, name this server.
 
     Args:
@@ -41,7 +41,8 @@ def check_host_and_origin(request: Request, allowed: Container[str]) -> None:
         raise _refusal(403, "origin", origin)
 
 
-def _is_local(authority: str, address: str, allowed: Container[str]) -> bool:
+@lru_cache(maxsize=256)
+def _is_local(authority: str, address: str, allowed: frozenset[str]) -> bool:
     """Return whether a name names this server. Its port may be any, as of a tunnel."""
     match = _AUTHORITY.fullmatch(authority)
     if match is None:

@@ -3,8 +3,8 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from secrets import token_hex
 from time import perf_counter
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -133,4 +133,4 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == REQUEST_ID and VALID_ID.fullmatch(value):
             return value.decode()
-    return uuid4().hex
+    return token_hex(16)

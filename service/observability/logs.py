@@ -51,6 +51,7 @@ def setup(log_format: str, level: str, **fields: Any) -> None:
     logging.captureWarnings(True)
     # Unused by the formatters, and each line is written while a request waits.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # the caller's file and line; documented in Logging HOWTO
 
 
 class _Formatter(logging.Formatter):

@@ -134,7 +134,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Begin the next request, or send a pending rejection."""
+        """Send the response, and begin the next request or send a pending rejection."""
+        self._deadline.flush()
         if self.pipeline:
             self._current = self.pipeline[-1][0]
         super().on_response_complete()

@@ -20,7 +20,7 @@ from service.storage.errors import StoreEncodingError, StoreUnavailableError
 from service.storage.migrate import migrate
 from service.storage.news import CHANNEL, RECEIVE_TIMEOUT_S, JobNews, Received, begin_recording
 from service.storage.tables import Base
-from service.storage.validation import to_json
+from service.storage.validation import from_json, to_json
 
 BUSY_TIMEOUT_S = 10
 """Maximum wait for a lock, for a connection of the pool, and for a server to answer."""
@@ -183,6 +183,7 @@ def create_postgres_engine(url: URL, **options: Any) -> Engine:
         url,
         connect_args=connect_args,
         json_serializer=to_json,
+        json_deserializer=from_json,
         pool_pre_ping=True,  # reconnect after a restart of the server
         **pool,
         **options,
@@ -205,6 +206,7 @@ def _create_sqlite_engine(file: Path) -> Engine:
         URL.create("sqlite", database=str(file)),
         creator=lambda: _connect_to_sqlite(file),
         json_serializer=to_json,
+        json_deserializer=from_json,
         pool_size=POOL_SIZE,
         pool_timeout=BUSY_TIMEOUT_S,
     )

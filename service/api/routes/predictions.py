@@ -42,5 +42,6 @@ async def predict(
     if result is None:
         return await accept_job(request, body)
     document = brief_prediction_response(result) if body.detail == "brief" else prediction_response(result)
+    request.app.state.answers.put(await request.body(), document, result, work.context)
     # FastAPI would validate the document again.
     return Response(document.model_dump_json(), media_type="application/json")

@@ -1,5 +1,6 @@
 """Parsing of architectures: three equivalent notations, and malformed input."""
 
+import json
 import math
 from itertools import product
 from typing import Any
@@ -153,3 +154,9 @@ def test_errors_about_long_names_are_short() -> None:
         with pytest.raises(ArchitectureError) as error:
             SPACE.parse(obj)
         assert len(str(error.value)) < 200
+
+
+@given(masks)
+def test_the_key_is_canonical_json(mask: list[list[bool]]) -> None:
+    document = {"mask": [list(map(int, row)) for row in mask], "space": "gcn-nas"}
+    assert SPACE.parse({"mask": mask}).key == json.dumps(document, separators=(",", ":"), sort_keys=True)

@@ -27,7 +27,9 @@ async def read(large_bodies: LargeBodies, body: bytes, timeout: float = 60.0, he
     scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
     request = JsonRequest(Request(scope, receive), 2**23, 100)
     async with AsyncExitStack() as slot:
-        await request.read(Settings(body_timeout=timeout), large_bodies, slot)
+        settings = Settings(body_timeout=timeout)
+        await request.receive_body(settings, large_bodies, slot)
+        await request.parse_body(settings, large_bodies)
         if held is not None:
             await held.wait()
         return await request.json()

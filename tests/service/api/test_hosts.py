@@ -40,7 +40,7 @@ def test_other_names_are_refused(host: str) -> None:
     with pytest.raises(ProblemError, match=r"host: got .*ARCHRANK_ALLOWED_HOSTS") as caught:
         check_host_and_origin(request_to(host), ALLOWED)
     assert caught.value.status == 421
-    check_host_and_origin(request_to(host), {"*"})
+    check_host_and_origin(request_to(host), frozenset({"*"}))
 
 
 @pytest.mark.parametrize(
