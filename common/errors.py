@@ -16,6 +16,8 @@ class _Short(reprlib.Repr):
 
 _short = _Short()
 _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxstring, _short.maxother = 2, 4, 8, 60, 60
+MAX_DESCRIPTION = 1000
+"""Characters of the text of an error of another package in its description."""
 ErrorT = TypeVar("ErrorT", bound="InputError")
 
 
@@ -36,6 +38,14 @@ def _restored(kind: type[ArchrankError], args: tuple[Any, ...], attributes: dict
     error.args = args
     error.__dict__.update(attributes)
     return error
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error in one line: the text of an `ArchrankError`, else its type and the beginning of its text."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ArchrankError):
+        return text
+    return ": ".join(filter(None, [type(error).__name__, text[:MAX_DESCRIPTION]]))
 
 
 class InputError(ArchrankError, ValueError):

@@ -1,6 +1,6 @@
 """Reading and writing of benchmarks: JSON Lines of any search space, and published formats."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -97,22 +97,25 @@ def write_table(benchmark: Benchmark, path: str | Path) -> None:
         benchmark: the benchmark.
         path: the file, which may exist.
     """
-    rows: list[bytes] = []
-    for entry in benchmark.entries:
-        row: dict[str, Any] = {
-            "architecture": benchmark.space.to_json(entry.architecture),
-            "accuracy": entry.accuracy,
-        }
-        if entry.seconds is not None:
-            row["seconds"] = entry.seconds
-        if entry.scores:
-            row["scores"] = entry.scores
-        if entry.epochs is not None:
-            row["epochs"] = entry.epochs
-        if entry.trainings:
-            row["trainings"] = trainings_json(entry.trainings)
-        rows.append(json_line(row))
-    write_atomically(Path(path), b"".join(rows))
+    write_atomically(Path(path), table_content(benchmark.space, benchmark.entries))
+
+
+def table_content(space: SearchSpace[Any], entries: Iterable[Entry]) -> bytes:
+    """Return trained architectures as JSON Lines, in their order; unknown fields are left out."""
+    return b"".join(json_line(_row(space, entry)) for entry in entries)
+
+
+def _row(space: SearchSpace[Any], entry: Entry) -> dict[str, Any]:
+    row: dict[str, Any] = {"architecture": space.to_json(entry.architecture), "accuracy": entry.accuracy}
+    if entry.seconds is not None:
+        row["seconds"] = entry.seconds
+    if entry.scores:
+        row["scores"] = entry.scores
+    if entry.epochs is not None:
+        row["epochs"] = entry.epochs
+    if entry.trainings:
+        row["trainings"] = trainings_json(entry.trainings)
+    return row
 
 
 def _check_exists(path: Path) -> None:

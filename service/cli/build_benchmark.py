@@ -72,7 +72,13 @@ def build(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of the sample, and of the first training of each architecture")] = 0,
-    repeat: Annotated[float, typer.Option(help="fraction of the architectures that several seeds train")] = 0.1,
+    repeat: Annotated[
+        float,
+        typer.Option(
+            help="fraction of the architectures that several seeds train, two by two of one stratum; two of a stratum "
+            "tell an architecture's own training noise from the noise that it shares with its stratum"
+        ),
+    ] = 0.1,
     seeds: Annotated[int, typer.Option(help="number of these seeds")] = 2,
     proxies: Annotated[
         str, typer.Option(help="proxies to compute during the trainings: none, all, or names separated by commas")
@@ -91,7 +97,7 @@ def build(
         "process"
     ),
     device: Device = "auto",
-    timeout: Annotated[float | None, typer.Option(help="maximum duration of one training in seconds")] = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help="maximum duration of one training in seconds")] = None,
     budget: Annotated[
         str | None, typer.Option(help="limit of this call: a number of trainings, or a duration such as 90m or 4h")
     ] = None,
@@ -145,6 +151,10 @@ def build(
             retry_failed=retry_failed,
             progress=progress,
         )
+    reason = "interrupted" if state == "interrupted" else "the budget is used up"
+    if not (out / REPORT).exists():
+        typer.echo(f"{reason} before the first training", err=True)
+        raise typer.Exit(INTERRUPTED)
     report = json.loads((out / REPORT).read_bytes())
     if as_json:
         typer.echo(json.dumps(report))
@@ -152,7 +162,6 @@ def build(
         Console().print(*build_progress.tables(report), sep="\n")
         typer.echo(f"table in {out / TABLE}, report in {out / PAGE}")
     if state != "done":
-        reason = "interrupted" if state == "interrupted" else "the budget is used up"
         done = report["trainings"]["succeeded"] + sum(report["trainings"]["failed"].values())
         progress_text = f"{done} of {report['trainings']['planned']} trainings"
         typer.echo(f"{reason} after {progress_text}; the same command continues the build", err=True)

@@ -69,4 +69,4 @@ def tables(report: Mapping[str, Any]) -> list[Table | Markdown]:
     table.caption = f"{trainings['succeeded']} of {trainings['planned']} trainings"
     if trainings["failed"]:
         table.caption += "; failed: " + ", ".join(f"{n} {error}" for error, n in trainings["failed"].items())
-    return [table, Markdown("\n".join(noise_lines(report["noise"], report["metric"])))]
+    return [table, Markdown("\n".join(noise_lines(report)))]

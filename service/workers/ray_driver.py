@@ -18,7 +18,7 @@ from socket import socket
 from threading import Lock, Thread
 from typing import Any
 
-from common.errors import ArchrankError
+from common.errors import ArchrankError, describe_error
 from service.failures import FailureKind
 from service.workers import ray_cluster
 from service.workers.ray_actor import ScoringActor
@@ -44,7 +44,7 @@ def run(channel: socket, setup: dict[str, Any]) -> None:
         driver.run()
     except Exception as error:
         log.exception("the process exits")
-        driver.send("error", "-", _describe(error))
+        driver.send("error", "-", describe_error(error))
 
 
 class Driver:
@@ -145,7 +145,7 @@ class Driver:
                 self._explain(key, error)
             except Exception as unexpected:
                 log.exception("the failure of an actor cannot be explained")
-                self._fail(key, "crash", _describe(unexpected))
+                self._fail(key, "crash", describe_error(unexpected))
 
     def _explain(self, key: str, error: BaseException) -> None:
         """Tell the faults of tasks from those of nodes."""
@@ -156,13 +156,13 @@ class Driver:
             lost = partial(self._fail, kind="interrupted", detail="the connection to the actor was lost")
             self._call(key, self._actors[key].locate, lambda key, _: lost(key))
         elif isinstance(error, exceptions.RayTaskError):
-            self._fail(key, "crash", _describe(error.cause or error))
+            self._fail(key, "crash", describe_error(error.cause or error))
         elif isinstance(error, exceptions.OutOfMemoryError) or NODE_OUT_OF_MEMORY in str(error):
-            self._fail(key, "out_of_memory", _describe(error))
+            self._fail(key, "out_of_memory", describe_error(error))
         elif (node := self._nodes.get(key)) and _is_lost(node):
             self._fail(key, "interrupted", f"the node {node} was lost")
         else:
-            self._fail(key, "crash", _describe(error))
+            self._fail(key, "crash", describe_error(error))
 
 
 def _is_lost(node: str) -> bool:
@@ -173,7 +173,3 @@ def _is_lost(node: str) -> bool:
             return False
         time.sleep(NODE_LOSS_POLL_S)
     return True
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"

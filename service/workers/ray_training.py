@@ -7,19 +7,21 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
+from common.errors import describe_error
 from service.workers.ray_cluster import check_versions, installed_versions, list_nodes
 from training.benchmark.pool import WorkerCrashError, WorkerStartError, WorkerTimeoutError
-from training.benchmark.task_trainer import EpochCallback, TaskTrainer, describe_error
+from training.benchmark.task_trainer import EpochCallback, TaskTrainer
 
 log = logging.getLogger(__name__)
 POLL_INTERVAL_S = 1.0
+T = TypeVar("T")
 NODE_LOSS_S = 10.0
 """Time within which a cluster notices the loss of a node."""
 
@@ -91,15 +93,31 @@ class RayTrainingWorker:
         self._node = ""
         self._stopping = self._killed = False
 
+    def start(self) -> bool:
+        """See `Worker.start`."""
+        try:
+            return self._on_actor(lambda: True) or False
+        except WorkerCrashError as error:
+            raise WorkerStartError(str(error)) from error
+
     def train(self, task: Mapping[str, Any], on_epoch: EpochCallback) -> dict[str, Any] | None:
         """See `Worker.train`."""
+        return self._on_actor(lambda: self._train(json.dumps(dict(task)), on_epoch))
+
+    def _on_actor(self, call: Callable[[], T]) -> T | None:
+        """Return the result of a call on an actor, on another one after the loss of a node; None if stopped.
+
+        Raises:
+            WorkerStartError: the actor cannot start.
+            WorkerCrashError: the actor ended.
+        """
         import ray
 
         while not self._stopping:
             try:
                 if self._actor is None:
                     self._start()
-                return self._train(json.dumps(dict(task)), on_epoch)
+                return call()
             except ray.exceptions.GetTimeoutError:  # stopped before there was room for the actor
                 break
             except ray.exceptions.RayActorError as error:

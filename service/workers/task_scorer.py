@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.errors import ArchrankError, UnknownNameError
+from common.errors import ArchrankError, UnknownNameError, describe_error
 from models import BatchError, BuildableSpace, ProbeBatch, get_space, require
 from models import Task as SpaceTask
 from proxies.passes.base import is_out_of_memory
@@ -87,7 +87,7 @@ class TaskScorer:
             try:
                 torch.cuda.synchronize(self.device)
             except Exception as error:
-                return _describe(error)
+                return describe_error(error)
         return None
 
 
@@ -126,14 +126,10 @@ def _decode(text: str) -> NDArray[Any]:
 
 def _to_failure(error: Exception) -> Failure:
     if isinstance(error, ArchrankError):  # first, as its text may contain anything
-        return Failure("error", str(error))
+        return Failure("error", describe_error(error))
     kind: FailureKind = "error"
     if is_out_of_memory(error):
         kind = "out_of_memory"
     else:
         log.error("a task failed", exc_info=error)
-    return Failure(kind, _describe(error))
-
-
-def _describe(error: Exception) -> str:
-    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    return Failure(kind, describe_error(error))

@@ -13,8 +13,9 @@ from common.errors import InputError
 from training.benchmark.folder import BuildFolder
 from training.benchmark.pool import Event, TrainingEnded, TrainingPool, Worker
 from training.benchmark.progress import BuildProgress, ProgressCallback
+from training.benchmark.repeats import choose_repeated
 from training.benchmark.report import write_report
-from training.benchmark.sampling import Sample
+from training.benchmark.sampling import Sample, strata_of
 from training.benchmark.specification import BuildSpecification, DataSource
 
 BuildState = Literal["done", "budget", "interrupted"]
@@ -52,7 +53,8 @@ def build_benchmark(
     """Sample architectures, train each, and write the table, in a folder.
 
     The same call continues a build that ended early, from the last epoch of each training. SIGINT and SIGTERM stop it
-    after the current epochs; a second one stops it at once, which loses these epochs only.
+    after the current epochs; a second one stops it at once, which loses these epochs only. Nothing is written before
+    the sample is drawn and a worker has started.
 
     Args:
         path: the folder.
@@ -81,8 +83,17 @@ def build_benchmark(
         if num_architectures < len(folder.architectures):
             allowed = f"at least {len(folder.architectures)}, the number of architectures of the build"
             raise InputError("architectures", num_architectures, allowed)
-        folder.add_architectures(sample.extend(folder.architectures, num_architectures))
-        trainings = specification.trainings(folder.architectures, sample.groups(folder.architectures))
+        new = sample.extend(folder.architectures, num_architectures)
+        architectures = [*folder.architectures, *new]
+        repeated = choose_repeated(
+            architectures,
+            strata_of(specification.space, architectures),
+            specification.repeat,
+            specification.seed,
+            len(folder.architectures),
+            folder.repeated,
+        )
+        trainings = specification.trainings(architectures, {*folder.repeated, *repeated})
         missing = [
             training
             for training in trainings
@@ -99,13 +110,17 @@ def build_benchmark(
         state: BuildState = "done" if len(allowed_now) == len(missing) else "budget"
         if allowed_now:
             pool = TrainingPool(specification.space, make_workers(setup), folder.checkpoints)
-            tracker = BuildProgress.of(trainings, missing, specification.recipe.epochs)
-            with closing(pool.run(allowed_now)) as events, _time_limit(pool, budget.seconds), _signals(pool) as signals:
-                ended = _handle(events, folder, tracker, progress)
+            tracker, ended = BuildProgress.of(trainings, missing, specification.recipe.epochs), 0
+            with closing(pool), _time_limit(pool, budget.seconds), _signals(pool) as signals:
+                if pool.start():
+                    folder.extend(new, repeated)
+                    with closing(pool.run(allowed_now)) as events:
+                        ended = _handle(events, folder, tracker, progress)
             if ended < len(allowed_now):
                 state = "interrupted" if signals else "budget"
-        folder.write_table()
-        write_report(folder.path, specification, folder.architectures, trainings, folder.results)
+        if folder.is_created:
+            folder.write_table()
+            write_report(folder.path, specification, folder.architectures, trainings, folder.results)
     return state
 
 

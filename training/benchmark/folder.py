@@ -1,8 +1,9 @@
 """Folder of a build: what was sampled, what has been trained, checkpoints, and the table.
 
 build.json: the specification, the data, the sample, and versions.
-trainings.jsonl: journal; the identity of the build, then samples, `{"architectures": …}`, and results,
-    `{"fingerprint": …, "seed": …, "accuracy": …}`.
+trainings.jsonl: journal; the identity of the build, then samples, `{"architectures": …, "repeated": …}`, with the
+    fingerprints of the architectures that several seeds train, and results, `{"fingerprint": …, "seed": …,
+    "accuracy": …}`.
 checkpoints/: one file for each training that runs or was interrupted.
 table.jsonl: the benchmark, written anew after each training.
 """
@@ -10,7 +11,7 @@ table.jsonl: the benchmark, written anew after each training.
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,35 +22,39 @@ from common.atomic_files import TEMPORARY_PREFIX, write_atomically
 from common.errors import InputError
 from common.files import parse_json
 from common.version import archrank_version
+from ensemble.data.loading import table_content
 from models import Architecture, SearchSpace
 from search.journal import Journal
 from training.benchmark.pool import TrainingEnded
 from training.benchmark.results import result_from_json, result_to_json
 from training.benchmark.specification import Training
-from training.benchmark.table import table_content
+from training.benchmark.table import table_entries
 from training.record import TrainingResult
 
 TRAININGS, TABLE, BUILD, CHECKPOINTS = "trainings.jsonl", "table.jsonl", "build.json", "checkpoints"
 
 
 class BuildFolder:
-    """Open folder of a build. Use `open` to construct it.
+    """Open folder of a build, which is empty until the first sample. Use `open` to construct it.
 
     Attributes:
         path: the folder.
         architectures: the sample.
+        repeated: those of the sample that several seeds train.
         results: result of each training that has ended or failed.
     """
 
-    def __init__(self, path: Path, space: SearchSpace[Any], journal: Journal) -> None:
-        self.path, self._space, self._journal = path, space, journal
+    def __init__(self, path: Path, space: SearchSpace[Any], identity: Mapping[str, Any], stack: ExitStack) -> None:
+        self.path, self._space, self._identity, self._stack = path, space, identity, stack
+        self._journal: Journal | None = None
         self.architectures: list[Architecture] = []
+        self.repeated: set[Architecture] = set()
         self.results: dict[Training, TrainingResult] = {}
 
     @classmethod
     @contextmanager
     def open(cls, path: Path, space: SearchSpace[Any], identity: Mapping[str, Any]) -> Iterator[Self]:
-        """Open a folder, or create it.
+        """Open a folder, or create it. A new one is removed again if no sample is added to it.
 
         Args:
             path: the folder.
@@ -57,20 +62,28 @@ class BuildFolder:
             identity: everything that the accuracies depend on, as plain JSON.
 
         Yields:
-            The folder, which no other process can open.
+            The folder, which no other process can open once it has a sample.
 
         Raises:
             InputError: the folder is of another build, in use, or malformed.
         """
-        with Journal.open(path / TRAININGS, identity, "build") as journal:
-            folder = cls(path, space, journal)
-            folder._read()
-            folder.checkpoints.mkdir(exist_ok=True)
-            folder._remove_leftovers()
-            if not (path / BUILD).exists():
-                document = {**identity, "versions": _versions()}
-                write_atomically(path / BUILD, (json.dumps(document, indent=1) + "\n").encode())
-            yield folder
+        is_new = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            with ExitStack() as stack:
+                folder = cls(path, space, identity, stack)
+                if (path / TRAININGS).exists():
+                    folder._open_journal()
+                yield folder
+        finally:
+            if is_new:
+                with suppress(OSError):  # it has content
+                    path.rmdir()
+
+    @property
+    def is_created(self) -> bool:
+        """True once the build has a sample."""
+        return self._journal is not None
 
     @property
     def checkpoints(self) -> Path:
@@ -82,11 +95,25 @@ class BuildFolder:
         """Path of the table."""
         return self.path / TABLE
 
-    def add_architectures(self, architectures: Sequence[Architecture]) -> None:
-        """Append architectures to the sample."""
+    def extend(self, architectures: Sequence[Architecture], repeated: Sequence[Architecture]) -> None:
+        """Append architectures to the sample, and choose some of the whole sample that several seeds train.
+
+        Raises:
+            InputError: another process has begun a build in the folder.
+        """
+        if self._journal is None:
+            self._open_journal()
+            if self.architectures:
+                raise InputError(str(self.path), "in use", "the folder of a build that no other process runs")
         if architectures:
-            self._append({"architectures": [self._space.to_json(architecture) for architecture in architectures]})
+            self._append(
+                {
+                    "architectures": [self._space.to_json(architecture) for architecture in architectures],
+                    "repeated": [architecture.fingerprint for architecture in repeated],
+                }
+            )
             self.architectures += architectures
+            self.repeated.update(repeated)
 
     def add_result(self, ended: TrainingEnded) -> None:
         """Append a result, renew the table, and remove the checkpoint."""
@@ -105,24 +132,37 @@ class BuildFolder:
 
     def write_table(self) -> None:
         """Write the table."""
-        write_atomically(self.table, table_content(self._space, self.architectures, self.results))
+        entries = table_entries(self.architectures, self.results)
+        write_atomically(self.table, table_content(self._space, entries))
 
     def _checkpoint(self, training: Training) -> Path:
-        return self.checkpoints / f"{training.name}.pt"
+        return self.checkpoints / training.checkpoint
 
     def _append(self, line: Mapping[str, Any]) -> None:
+        assert self._journal is not None, "results follow a sample"
         self._journal.append([json.dumps(line, separators=(",", ":"), allow_nan=False)])
 
-    def _read(self) -> None:
+    def _open_journal(self) -> None:
+        """Open the journal, or create it, and read it."""
+        self._journal = self._stack.enter_context(Journal.open(self.path / TRAININGS, self._identity, "build"))
+        self._read(self._journal)
+        self.checkpoints.mkdir(exist_ok=True)
+        self._remove_leftovers()
+        if not (self.path / BUILD).exists():
+            document = {**self._identity, "versions": _versions()}
+            write_atomically(self.path / BUILD, (json.dumps(document, indent=1) + "\n").encode())
+
+    def _read(self, journal: Journal) -> None:
         by_fingerprint: dict[str, Architecture] = {}
-        for index, line in enumerate(self._journal.lines):
-            place = self._journal.place(index)
+        for index, line in enumerate(journal.lines):
+            place = journal.place(index)
             entry = parse_json(line, place)
             try:
                 if "architectures" in entry:
                     new = [self._space.parse(architecture) for architecture in entry["architectures"]]
                     self.architectures += new
                     by_fingerprint |= {architecture.fingerprint: architecture for architecture in new}
+                    self.repeated |= {by_fingerprint[fingerprint] for fingerprint in entry["repeated"]}
                     continue
                 training = Training(by_fingerprint[entry["fingerprint"]], entry["seed"])
             except (TypeError, KeyError) as error:

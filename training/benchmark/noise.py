@@ -1,7 +1,17 @@
-"""Training noise, measured by architectures that were trained with several seeds."""
+"""Training noise in two parts, measured by architectures that were trained with several seeds.
 
-from collections.abc import Sequence
+The accuracy of architecture a of stratum h, trained with seed s, is modeled as
+
+    y_as = μ_a + b_hs + e_as,   b_hs ~ N(0, σ_shared²),   e_as ~ N(0, σ_own²).
+
+Networks with the same seed have the initial weights of their common layers and the order of the samples in common: b
+is their shared deviation, e that of an architecture alone. The order of architectures of one stratum that were trained
+with the same seed is subject to e only.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,10 +20,12 @@ from scipy import stats
 
 LEVEL = 0.9
 """Level of all intervals."""
-NUM_DRAWS = 400
-MIN_ARCHITECTURES = 10
-"""Architectures below which the spread of accuracies says too little for a ceiling."""
+NUM_DRAWS = 10_000
+"""Draws of the variances from their sampling distribution."""
+EPSILON = 1e-9
+"""Singular values below are those of redundant effects."""
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -24,88 +36,163 @@ class Estimate:
     low: float
     high: float
 
+    @classmethod
+    def from_draws(cls, draws: Array, value: float) -> "Estimate":
+        """Return an estimate with the quantiles of draws as its interval."""
+        low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+        return cls(value, low, high)
+
 
 @dataclass(frozen=True)
 class TrainingNoise:
     """Differences between trainings of the same architecture.
 
     Attributes:
-        std: standard deviation of the accuracy of one architecture over seeds.
+        std: standard deviation of the accuracy of one architecture over seeds, √(σ_own² + σ_shared²).
+        own_std: σ_own; None if no two architectures of a stratum have two seeds in common.
+        shared_std: σ_shared; None like `own_std`.
         num_repeated: number of architectures with several trainings.
         degrees_of_freedom: trainings of these beyond the first of each.
-        reliability: fraction of the variance of accuracies in the table that is no noise; None for fewer than
-            `MIN_ARCHITECTURES` architectures.
-        spearman, kendall: ceiling of the rank correlation with the table: the mean correlation of expected accuracies
-            with the accuracies in the table, i.e. that of a perfect predictor; None like `reliability`.
+        own_degrees_of_freedom: those of them that tell σ_own.
     """
 
     std: Estimate
+    own_std: Estimate | None
+    shared_std: Estimate | None
     num_repeated: int
     degrees_of_freedom: int
-    reliability: Estimate | None = None
-    spearman: Estimate | None = None
-    kendall: Estimate | None = None
+    own_degrees_of_freedom: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the noise as plain JSON."""
         return {"level": LEVEL, **asdict(self)}
 
 
-def measure_noise(accuracies: Sequence[Sequence[float]], seed: int = 0) -> TrainingNoise | None:
-    """Estimate the training noise, assumed normal and of the same size for all architectures.
-
-    The variance within architectures is pooled; its interval is that of the chi-squared distribution. The ceilings are
-    simulated: architectures are drawn with replacement and the variance from its sampling distribution, means are
-    shrunk towards their center until their variance is that of the expected accuracies (the variance of the means
-    less that of their noise), and correlated with themselves plus noise. The intervals are those of the draws.
+class SeedDesign:
+    """Trainings by architecture, stratum and seed.
 
     Args:
-        accuracies: accuracies of the trainings of each architecture, at least one each.
-        seed: seed of the simulation.
+        accuracies: accuracy by seed, at least one, of each architecture.
+        strata: stratum of each architecture.
+
+    Attributes:
+        means: mean accuracy of each architecture, (n,).
+        counts: number of trainings of each architecture, (n,).
+        weights: weight of each b_hs in the mean of an architecture, (n, number of b_hs).
+    """
+
+    def __init__(self, accuracies: Sequence[Mapping[int, float]], strata: Sequence[int]) -> None:
+        self._values = np.array([value for own in accuracies for value in own.values()], dtype=np.float64)
+        self._rows = np.array([row for row, own in enumerate(accuracies) for _ in own], dtype=np.int64)
+        pairs = [(stratum, seed) for stratum, own in zip(strata, accuracies, strict=True) for seed in own]
+        columns = {pair: column for column, pair in enumerate(dict.fromkeys(pairs))}
+        self.counts: Integers = np.bincount(self._rows, minlength=len(accuracies))
+        self.means: Array = np.bincount(self._rows, self._values, len(accuracies)) / self.counts
+        self._effects = np.zeros((len(pairs), len(columns)))
+        self._effects[np.arange(len(pairs)), [columns[pair] for pair in pairs]] = 1
+        self.weights: Array = np.zeros((len(accuracies), len(columns)))
+        np.add.at(self.weights, self._rows, self._effects)
+        self.weights /= self.counts[:, None]
+
+    @cached_property
+    def squares(self) -> "SumsOfSquares":
+        """Sums of squares within the architectures with several trainings."""
+        repeated = self.counts[self._rows] > 1
+        rows = self._rows[repeated]
+        values = self._values[repeated] - self.means[rows]
+        left, singular, _ = np.linalg.svd(self._effects[repeated] - self.weights[rows], full_matrices=False)
+        is_effect = singular > EPSILON
+        basis = left[:, is_effect]
+        shared = basis.T @ values
+        residual = values - basis @ shared
+        degrees = len(values) - int((self.counts > 1).sum())
+        return SumsOfSquares(
+            own=float(residual @ residual),
+            shared=float(shared @ shared),
+            own_degrees=degrees - int(is_effect.sum()),
+            eigenvalues=singular[is_effect] ** 2,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SumsOfSquares:
+    """Sums of squares of two kinds that determine the variances (method III of Henderson, Biometrics 1953).
+
+    Attributes:
+        own: residual of the fit of μ and b, distributed as σ_own² χ² with `own_degrees` degrees of freedom.
+        shared: reduction by the fit of b after μ, distributed as Σ_i (σ_own² + λ_i σ_shared²) χ²_i with one degree of
+            freedom each; the sum of the λ_i is the number of trainings beyond the first of each architecture.
+        own_degrees: degrees of freedom of `own`.
+        eigenvalues: the λ_i.
+    """
+
+    own: float
+    shared: float
+    own_degrees: int
+    eigenvalues: Array
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom within architectures."""
+        return self.own_degrees + len(self.eigenvalues)
+
+    def variances(self) -> tuple[float, float]:
+        """Return estimates of σ_own² and σ_shared², of which the latter is at least 0.
+
+        Those whose expectations are the sums of squares: E[own] = own_degrees σ_own² and
+        E[own + shared] = degrees (σ_own² + σ_shared²). Where σ_own² cannot be told, it is the sum of both.
+        """
+        total = (self.own + self.shared) / self.degrees
+        if not self.own_degrees:
+            return total, 0.0
+        own = self.own / self.own_degrees
+        return own, max(0.0, total - own)
+
+    def draw_variances(self, rng: np.random.Generator, number: int) -> tuple[Array, Array]:
+        """Draw σ_own² and σ_shared² from their generalized fiducial distribution (Weerahandi, JASA 1993).
+
+        The sums of squares are equated with draws of their distributions, and solved for the variances.
+
+        Args:
+            rng: source of the draws.
+            number: number of draws.
+        """
+        if not self.own_degrees:
+            return self.shared / rng.chisquare(self.degrees, number), np.zeros(number)
+        own = self.own / rng.chisquare(self.own_degrees, number)
+        squares = rng.chisquare(1, (number, len(self.eigenvalues)))
+        return own, np.maximum(0, (self.shared - own * squares.sum(axis=1)) / (squares @ self.eigenvalues))
+
+
+def measure_noise(design: SeedDesign, seed: int = 0) -> TrainingNoise | None:
+    """Estimate the training noise, assumed normal and of the same size for all architectures.
+
+    Any numbers of trainings are allowed. Without two architectures of a stratum that have two seeds in common, only the
+    sum of both variances can be told; its interval is then that of the χ² distribution.
+
+    Args:
+        design: the trainings.
+        seed: seed of the draws that the intervals are quantiles of.
 
     Returns:
         The noise; None if no architecture has several trainings.
     """
-    repeated = [np.asarray(values, dtype=np.float64) for values in accuracies if len(values) > 1]
-    degrees = sum(len(values) - 1 for values in repeated)
-    if not degrees:
+    if not (design.counts > 1).any():
         return None
-    squares = float(sum(((values - values.mean()) ** 2).sum() for values in repeated))
-    tails = stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], degrees)
-    low, high = (float(bound) for bound in np.sqrt(squares / tails))
-    std = Estimate((squares / degrees) ** 0.5, low, high)
-    if len(accuracies) < MIN_ARCHITECTURES:
-        return TrainingNoise(std, len(repeated), degrees)
-    means = np.array([np.mean(values) for values in accuracies])
-    counts = np.array([len(values) for values in accuracies])
-    rng = np.random.default_rng(seed)
-    draws = np.array([_ceilings(means, counts, squares, degrees, rng) for _ in range(NUM_DRAWS)])
-    reliability, spearman, kendall = (_summary(column) for column in draws.T)
-    return TrainingNoise(std, len(repeated), degrees, reliability, spearman, kendall)
-
-
-def _ceilings(
-    means: Array, counts: NDArray[np.int64], squares: float, degrees: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """One draw of reliability, Spearman's and Kendall's correlation."""
-    rows = rng.integers(len(means), size=len(means))
-    variance = squares / rng.chisquare(degrees)
-    noise = variance / counts[rows]
-    observed = float(means[rows].var(ddof=1))
-    reliability = max(0.0, 1 - float(noise.mean()) / observed) if observed > 0 else 0.0
-    if reliability == 0:
-        return 0.0, 0.0, 0.0
-    # Rows drawn twice would be tied: the expected accuracies are those of all architectures.
-    center = means.mean()
-    expected = center + reliability**0.5 * (means - center)
-    measured = expected + rng.normal(size=len(means)) * np.sqrt(variance / counts)
-    return (
-        reliability,
-        float(stats.spearmanr(expected, measured).statistic),
-        float(stats.kendalltau(expected, measured).statistic),
+    squares = design.squares
+    num_repeated, degrees = int((design.counts > 1).sum()), squares.degrees
+    own, shared = squares.variances()
+    if not squares.own_degrees:
+        quantiles = stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], degrees)
+        low, high = np.sqrt(squares.shared / quantiles).tolist()
+        std = Estimate(own**0.5, low, high)
+        return TrainingNoise(std, None, None, num_repeated, degrees, 0)
+    own_draws, shared_draws = squares.draw_variances(np.random.default_rng(seed), NUM_DRAWS)
+    return TrainingNoise(
+        Estimate.from_draws(np.sqrt(own_draws + shared_draws), (own + shared) ** 0.5),
+        Estimate.from_draws(np.sqrt(own_draws), own**0.5),
+        Estimate.from_draws(np.sqrt(shared_draws), shared**0.5),
+        num_repeated,
+        degrees,
+        squares.own_degrees,
     )
-
-
-def _summary(draws: Array) -> Estimate:
-    low, middle, high = (float(value) for value in np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]))
-    return Estimate(middle, low, high)

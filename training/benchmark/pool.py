@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,6 +34,16 @@ class WorkerTimeoutError(ArchrankError):
 
 class Worker(Protocol):
     """Trains one architecture at a time, in a process of its own."""
+
+    def start(self) -> bool:
+        """Start the process, and wait until it has loaded the data. `train` does so if it was not called before.
+
+        Returns:
+            False if the worker was stopped before.
+
+        Raises:
+            WorkerStartError: the process cannot start.
+        """
 
     def train(self, task: Mapping[str, Any], on_epoch: EpochCallback) -> dict[str, Any] | None:
         """Train an architecture.
@@ -106,6 +117,23 @@ class TrainingPool:
         self._events: SimpleQueue[Event | BaseException | None] = SimpleQueue()
         self._stopping = False
 
+    def start(self) -> bool:
+        """Start the first worker; the others start with their first training.
+
+        Returns:
+            False if the pool was stopped before.
+
+        Raises:
+            WorkerStartError: it cannot start.
+        """
+        with ThreadPoolExecutor(1) as executor:  # signal handlers, which run in this thread, may stop the worker
+            return executor.submit(self._workers[0].start).result()
+
+    def close(self) -> None:
+        """End the processes of all workers, none of which trains."""
+        for worker in self._workers:
+            worker.close()
+
     def run(self, trainings: Sequence[Training]) -> Generator[Event, None, None]:
         """Run trainings in their order, and yield what happens, until all have ended or the pool is stopped.
 
@@ -170,7 +198,7 @@ class TrainingPool:
         task = {
             "architecture": self._space.to_json(training.architecture),
             "seed": training.seed,
-            "checkpoint": str((self._checkpoints / f"{training.name}.pt").absolute()),
+            "checkpoint": str((self._checkpoints / training.checkpoint).absolute()),
         }
         detail = ""
         for _ in range(MAX_ATTEMPTS):

@@ -11,16 +11,17 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from common.errors import describe_error
 from common.processes import exit_with_parent
 from training.benchmark.pool import WorkerCrashError, WorkerStartError, WorkerTimeoutError
-from training.benchmark.task_trainer import EpochCallback, TaskTrainer, describe_error
+from training.benchmark.task_trainer import EpochCallback, TaskTrainer
 
 STOP = b"stop"
 CLOSE_TIMEOUT_S = 5.0
 
 
 class ProcessWorker:
-    """Process that trains one architecture at a time; started for its first training, and again after a crash.
+    """Process that trains one architecture at a time, started again after a crash.
 
     Args:
         setup: see `TaskTrainer.create`.
@@ -37,6 +38,28 @@ class ProcessWorker:
         """Held while the process is started or replaced, and by calls of other threads."""
         self._stopping = False
 
+    def start(self) -> bool:
+        """Start the process, and wait until it has loaded the data; false if the worker was stopped before."""
+        with self._lock:
+            if self._stopping:
+                return False
+            self._connection, child = self._context.Pipe()
+            self._process = self._context.Process(  # type: ignore[attr-defined]
+                target=serve, args=(child, self._setup), daemon=True
+            )
+            self._process.start()
+            child.close()
+        try:
+            reply = self._receive(None)
+        except WorkerCrashError as error:
+            if self._stopping:
+                return False
+            raise WorkerStartError(f"a worker did not start: {error}") from error
+        if (problem := reply["error"]) is not None:
+            self._reap(CLOSE_TIMEOUT_S)
+            raise WorkerStartError(problem)
+        return True
+
     def train(self, task: Mapping[str, Any], on_epoch: EpochCallback) -> dict[str, Any] | None:
         """Train an architecture in the process.
 
@@ -52,7 +75,7 @@ class ProcessWorker:
             WorkerCrashError: the process ended.
             WorkerTimeoutError: the training took too long; the process was killed.
         """
-        if self._connection is None and not self._start():
+        if self._connection is None and not self.start():
             return None
         with self._lock:
             if self._stopping:
@@ -84,28 +107,6 @@ class ProcessWorker:
         """End the process, which does not train."""
         self.stop()
         self._reap(CLOSE_TIMEOUT_S)
-
-    def _start(self) -> bool:
-        """Start the process, and wait until it has loaded the data; false if the worker was stopped before."""
-        with self._lock:
-            if self._stopping:
-                return False
-            self._connection, child = self._context.Pipe()
-            self._process = self._context.Process(  # type: ignore[attr-defined]
-                target=serve, args=(child, self._setup), daemon=True
-            )
-            self._process.start()
-            child.close()
-        try:
-            reply = self._receive(None)
-        except WorkerCrashError as error:
-            if self._stopping:
-                return False
-            raise WorkerStartError(f"a worker did not start: {error}") from error
-        if (problem := reply["error"]) is not None:
-            self._reap(CLOSE_TIMEOUT_S)
-            raise WorkerStartError(problem)
-        return True
 
     def _send(self, message: bytes) -> None:
         assert self._connection is not None

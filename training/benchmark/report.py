@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,11 +12,17 @@ import numpy as np
 
 from common.atomic_files import write_atomically
 from models import Architecture, EncodedSpace
-from training.benchmark.noise import measure_noise
+from training.benchmark.ceilings import measure_ceilings
+from training.benchmark.noise import SeedDesign, measure_noise
+from training.benchmark.sampling import strata_of
 from training.benchmark.specification import BuildSpecification, Training
 from training.record import TrainingResult
 
 REPORT, PAGE = "report.json", "report.md"
+UNDIVIDED = (
+    "The part that architectures of a stratum share is unknown, as no two of them have two seeds in common; the "
+    "agreement is at least as stated."
+)
 
 
 def write_report(
@@ -46,25 +53,20 @@ def make_report(
     results: Mapping[Training, TrainingResult],
 ) -> dict[str, Any]:
     """Return the report as plain JSON; see `write_report`."""
-    accuracies: dict[Architecture, list[float]] = {}
+    accuracies: dict[Architecture, dict[int, float]] = {}
     for training in trainings:
         result = results.get(training)
         if result is not None and result.accuracy is not None:
-            accuracies.setdefault(training.architecture, []).append(result.accuracy)
+            accuracies.setdefault(training.architecture, {})[training.seed] = result.accuracy
     trained = [architecture for architecture in architectures if architecture in accuracies]
-    means = {architecture: fmean(accuracies[architecture]) for architecture in trained}
+    means = [fmean(accuracies[architecture].values()) for architecture in trained]
     ended = [results[training] for training in trainings if training in results]
-    noise = measure_noise([accuracies[architecture] for architecture in trained], specification.seed)
     space = specification.space
-    strata: dict[str, Any] = {}
-    if isinstance(space, EncodedSpace) and trained:
-        by_stratum = space.strata(trained)
-        strata = {
-            str(stratum): _statistics(
-                [means[arch] for arch, own in zip(trained, by_stratum, strict=True) if own == stratum]
-            )
-            for stratum in np.unique(by_stratum)
-        }
+    strata = strata_of(space, trained)
+    by_stratum = {
+        str(stratum): _statistics([mean for mean, own in zip(means, strata, strict=True) if own == stratum])
+        for stratum in sorted(set(strata))
+    }
     return {
         "space": space.name,
         "settings": space.settings,
@@ -77,11 +79,25 @@ def make_report(
             "failed": dict(Counter(result.error for result in ended if result.error is not None)),
         },
         "hours": sum(result.seconds for result in ended) / 3600,
-        "accuracy": _statistics(list(means.values())),
+        "accuracy": _statistics(means),
         "stratum_label": space.stratum_label if isinstance(space, EncodedSpace) else None,
-        "accuracy_by_stratum": strata,
-        "noise": None if noise is None else noise.to_json(),
+        "accuracy_by_stratum": by_stratum if isinstance(space, EncodedSpace) else {},
+        "noise": _noise([accuracies[architecture] for architecture in trained], strata, specification.seed),
     }
+
+
+def _noise(accuracies: Sequence[Mapping[int, float]], strata: Sequence[int], seed: int) -> dict[str, Any] | None:
+    """Training noise and ceilings as plain JSON; None if no architecture has several trainings."""
+    design = SeedDesign(accuracies, strata)
+    noise = measure_noise(design, seed)
+    if noise is None:
+        return None
+    groups = {
+        "within_stratum": [np.flatnonzero(np.equal(strata, stratum)) for stratum in sorted(set(strata))],
+        "overall": [np.arange(len(strata))],
+    }
+    ceilings = {name: measure_ceilings(design, rows, seed) for name, rows in groups.items()}
+    return {**noise.to_json(), "ceilings": {name: value and asdict(value) for name, value in ceilings.items()}}
 
 
 def report_page(report: Mapping[str, Any]) -> str:
@@ -106,42 +122,55 @@ def report_page(report: Mapping[str, Any]) -> str:
         if row is not None:
             numbers = " | ".join(number_text(row[field]) for field in ("mean", "std", "min", "max"))
             lines.append(f"| {name} | {row['n']} | {numbers} |")
-    return "\n".join([*lines, "", *noise_lines(report["noise"], metric)]) + "\n"
+    return "\n".join([*lines, "", *noise_lines(report)]) + "\n"
 
 
-def noise_lines(noise: Mapping[str, Any] | None, metric: str) -> list[str]:
-    """Return the noise of a report in words, as lines of Markdown.
+def noise_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the training noise of a report in words, as lines of Markdown.
 
     Args:
-        noise: field `noise` of a report.
-        metric: name of the metric.
+        report: the result of `make_report`.
     """
+    noise, stratum = report["noise"], report["stratum_label"] or "stratum"
     if noise is None:
         return ["Training noise is unknown: no architecture has two trainings yet."]
-
-    def text(name: str) -> str:
-        estimate = noise[name]
-        return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
-
+    degrees, own_degrees = noise["degrees_of_freedom"], noise["own_degrees_of_freedom"]
+    is_divided = own_degrees > 0
     lines = [
-        f"Training noise, from {noise['num_repeated']} architectures with several seeds "
-        f"({noise['degrees_of_freedom']} degrees of freedom), with {noise['level']:.0%} intervals:",
+        f"Training noise, from {noise['num_repeated']} architectures with several seeds, with {noise['level']:.0%} "
+        "intervals:",
         "",
-        f"- standard deviation of the {metric} of one architecture over seeds: {text('std')}",
+        f"| standard deviation of the {report['metric']} over seeds | estimate | degrees of freedom |",
+        "|---|---|---|",
+        f"| in all | {_text(noise['std'])} | {degrees} |",
     ]
-    if noise["reliability"] is None:
-        return [*lines, "- ceiling of rank correlations: unknown, for too few architectures"]
-    return [
-        *lines,
-        f"- fraction of the table's variance that is no noise: {text('reliability')}",
-        f"- ceiling of Spearman's correlation with the table, that of a perfect predictor: {text('spearman')}",
-        f"- ceiling of Kendall's correlation with the table: {text('kendall')}",
+    if is_divided:
+        lines += [
+            f"| of an architecture alone | {_text(noise['own_std'])} | {own_degrees} |",
+            f"| shared by architectures of the same {stratum} | {_text(noise['shared_std'])} | {degrees - own_degrees} |",
+        ]
+    lines += [
+        "",
+        "| agreement of a perfect predictor with the table | reliability | Spearman | Kendall |",
+        "|---|---|---|---|",
     ]
+    for name, label in (("within_stratum", f"within the same {stratum}"), ("overall", "over all")):
+        ceilings = noise["ceilings"][name]
+        columns = ("reliability", "spearman", "kendall")
+        lines.append(f"| {label} | " + " | ".join(_text(ceilings and ceilings[column]) for column in columns) + " |")
+    if not is_divided:
+        lines += ["", UNDIVIDED]
+    return lines
 
 
 def number_text(number: float | None) -> str:
     """Return a number with four decimals; a dash for None."""
     return "–" if number is None else f"{number:.4f}"
+
+
+def _text(estimate: Mapping[str, float] | None) -> str:
+    """Estimate with its interval; a dash for None."""
+    return "–" if estimate is None else f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f})"
 
 
 def _statistics(values: Sequence[float]) -> dict[str, Any] | None:

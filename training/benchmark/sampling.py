@@ -1,6 +1,6 @@
 """Samples of architectures: random ones within limits, a given list, or suggestions of a study."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,14 @@ MAX_DRAWS = 10_000
 """Random architectures in a row of which none is new before the sample is refused."""
 MAX_REQUESTS = 3
 """Requests to a study in a row of which none gives a new architecture."""
+
+
+def strata_of(space: SearchSpace[Any], architectures: Sequence[Architecture]) -> list[int]:
+    """Return the stratum of each architecture; 0 in a space without structural features."""
+    if not isinstance(space, EncodedSpace) or not architectures:
+        return [0] * len(architectures)
+    strata: list[int] = space.strata(architectures).tolist()
+    return strata
 
 
 class Sample(Protocol):
@@ -28,9 +36,6 @@ class Sample(Protocol):
         Raises:
             InputError: there are fewer.
         """
-
-    def groups(self, architectures: Sequence[Architecture]) -> list[Hashable]:
-        """Group of each architecture; repeated trainings are divided evenly among them."""
 
 
 class RandomSample:
@@ -87,12 +92,6 @@ class RandomSample:
             drawn[self._draw(rng, drawn)] = None
         return list(drawn)[len(known) :]
 
-    def groups(self, architectures: Sequence[Architecture]) -> list[Hashable]:
-        """Strata, if the sample is divided among them."""
-        if self._strata:
-            return [int(stratum) for stratum in require(self._space, EncodedSpace).strata(architectures)]
-        return [0] * len(architectures)
-
     def _draw(self, rng: np.random.Generator, drawn: Mapping[Architecture, None]) -> Architecture:
         stratum = self._strata[len(drawn) % len(self._strata)] if self._strata else None
         for _ in range(MAX_DRAWS):
@@ -138,10 +137,6 @@ class GivenSample:
             raise InputError(self._name, "other architectures", "those of the build, in their order, and further ones")
         return self._architectures[len(known) : number]
 
-    def groups(self, architectures: Sequence[Architecture]) -> list[Hashable]:
-        """One group."""
-        return [0] * len(architectures)
-
 
 class SuggestedSample:
     """Architectures that a study suggests.
@@ -171,7 +166,3 @@ class SuggestedSample:
         if len(sample) < number:
             raise InputError("architectures", number, f"at most {len(sample)}: {self._name} suggests no further ones")
         return list(sample)[len(known) : number]
-
-    def groups(self, architectures: Sequence[Architecture]) -> list[Hashable]:
-        """One group."""
-        return [0] * len(architectures)

@@ -1,7 +1,6 @@
 """Specification of a benchmark: everything that its accuracies depend on, but for the machine."""
 
-import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +60,11 @@ class Training:
         """Unique name within a benchmark."""
         return f"{self.architecture.fingerprint}-{self.seed}"
 
+    @property
+    def checkpoint(self) -> str:
+        """Name of the file of its checkpoint."""
+        return f"{self.name}.safetensors"
+
 
 @dataclass(frozen=True)
 class BuildSpecification:
@@ -110,27 +114,15 @@ class BuildSpecification:
             "batch": None if self.batch is None else self.batch.model_dump(),
         }
 
-    def trainings(self, architectures: Sequence[Architecture], groups: Sequence[Hashable]) -> list[Training]:
+    def trainings(self, architectures: Sequence[Architecture], repeated: Collection[Architecture]) -> list[Training]:
         """Return the trainings of a sample, those of one architecture in succession.
-
-        The repeated architectures are the first of each group, and then every `1 / repeat`-th: a longer sample repeats
-        those that a shorter one does.
 
         Args:
             architectures: the sample, in its order.
-            groups: group of each architecture; the repeats are divided evenly among the groups.
+            repeated: those of them that are trained with several seeds.
         """
-        positions: dict[Hashable, int] = {}
-        trainings = []
-        for architecture, group in zip(architectures, groups, strict=True):
-            position = positions[group] = positions.get(group, -1) + 1
-            repeated = _num_repeated(position + 1, self.repeat) > _num_repeated(position, self.repeat)
-            trainings += [
-                Training(architecture, self.seed + offset) for offset in range(self.num_seeds if repeated else 1)
-            ]
-        return trainings
-
-
-def _num_repeated(size: int, fraction: float) -> int:
-    """Number of repeated architectures of a group of a size."""
-    return math.ceil(round(size * fraction, 9))
+        return [
+            Training(architecture, self.seed + offset)
+            for architecture in architectures
+            for offset in range(self.num_seeds if architecture in repeated else 1)
+        ]

@@ -1,60 +1,48 @@
-"""Table of a build: one row per architecture, with the mean accuracy of its trainings."""
+"""Rows of the table of a build: one per architecture, with the mean accuracy of its trainings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
-from common.atomic_files import json_line
+from ensemble.data.benchmark import Entry
+from ensemble.data.benchmark import Training as TrainingEntry
+from ensemble.data.curve import Curve
 from ensemble.data.scores import score_feature
-from models import Architecture, SearchSpace
+from models import Architecture
 from training.benchmark.specification import Training
 from training.record import TrainingResult
 
-CURVES = ("training_loss", "validation_loss", "accuracy")
 
-
-def table_content(
-    space: SearchSpace[Any], architectures: Sequence[Architecture], results: Mapping[Training, TrainingResult]
-) -> bytes:
-    """Return the table as JSON Lines, in the order of the sample. Failed trainings are left out.
+def table_entries(architectures: Sequence[Architecture], results: Mapping[Training, TrainingResult]) -> Iterator[Entry]:
+    """Yield the trained architectures, in the order of the sample. Failed trainings are left out.
 
     Args:
-        space: search space of the architectures.
         architectures: the sample.
         results: results of trainings.
     """
-    by_architecture: dict[Architecture, list[tuple[int, TrainingResult]]] = {}
+    by_architecture: dict[Architecture, dict[int, TrainingResult]] = {}
     for training, result in results.items():
         if result.error is None:
-            by_architecture.setdefault(training.architecture, []).append((training.seed, result))
-    return b"".join(
-        json_line(_row(space.to_json(architecture), sorted(by_architecture[architecture], key=lambda item: item[0])))
-        for architecture in architectures
-        if architecture in by_architecture
+            by_architecture.setdefault(training.architecture, {})[training.seed] = result
+    for architecture in architectures:
+        if own := by_architecture.get(architecture):
+            trainings = tuple(_training(seed, own[seed]) for seed in sorted(own))
+            yield Entry(
+                architecture,
+                accuracy=fmean(training.accuracy for training in trainings if training.accuracy is not None),
+                seconds=fmean(result.seconds for result in own.values()),
+                epochs=len(next(iter(own.values())).epochs),
+                trainings=trainings,
+            )
+
+
+def _training(seed: int, result: TrainingResult) -> TrainingEntry:
+    curve = Curve(
+        tuple(record.training_loss for record in result.epochs),
+        tuple(record.validation_loss for record in result.epochs),
+        tuple(record.accuracy for record in result.epochs),
     )
-
-
-def _row(architecture: dict[str, Any], trainings: Sequence[tuple[int, TrainingResult]]) -> dict[str, Any]:
-    return {
-        "architecture": architecture,
-        "accuracy": fmean(_accuracy(result) for _, result in trainings),
-        "seconds": fmean(result.seconds for _, result in trainings),
-        "epochs": len(trainings[0][1].epochs),
-        "trainings": [
-            {
-                "seed": seed,
-                "accuracy": result.accuracy,
-                "curve": {name: [getattr(record, name) for record in result.epochs] for name in CURVES},
-                "scores": {
-                    str(epoch): {name: score_feature(score) for name, score in scores.items()}
-                    for epoch, scores in result.scores.items()
-                },
-            }
-            for seed, result in trainings
-        ],
+    scores = {
+        epoch: {name: score_feature(score) for name, score in by_proxy.items()}
+        for epoch, by_proxy in result.scores.items()
     }
-
-
-def _accuracy(result: TrainingResult) -> float:
-    assert result.accuracy is not None, "a training without an error has an accuracy"
-    return result.accuracy
+    return TrainingEntry(seed, result.accuracy, curve, scores)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from common.errors import ArchrankError, InputError
+from common.errors import InputError, describe_error
 from models import BuildableSpace, ProbeBatch, get_space, require
 from training.benchmark.results import result_to_json
 from training.benchmark.specification import DataSource
@@ -57,7 +57,7 @@ class TaskTrainer:
                 `data_description`, `device` and `num_threads`.
 
         Raises:
-            InputError: the data are missing, or others than those of the build.
+            InputError: the data are missing, or others than those of the build; or recipe or batch do not fit them.
         """
         torch.zeros(1, device=setup["device"])  # a missing device is a failure of the start, not of a training
         space = require(get_space(setup["space"], **setup["settings"]), BuildableSpace)
@@ -67,6 +67,7 @@ class TaskTrainer:
         data = DataSource.from_json(setup["data"]).load(space)
         if data.description != setup["data_description"]:
             raise InputError("data", data.description, f"{setup['data_description']!r}, as in the build")
+        next(iter(data.batches("training", recipe.batch_size, 0)))  # raises for a batch size that the data do not allow
         batch = None if setup["batch"] is None else space.task.batch_spec(**setup["batch"]).make(space.task)
         return cls(
             space,
@@ -132,8 +133,3 @@ class TaskTrainer:
             "num_threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-
-
-def describe_error(error: Exception) -> str:
-    """Describe an error of a worker in one line."""
-    return str(error) if isinstance(error, ArchrankError) else f"{type(error).__name__}: {error}"

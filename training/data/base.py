@@ -15,17 +15,15 @@ Split = Literal["training", "validation", "test"]
 
 
 class TrainingData(ABC):
-    """Labeled samples of a task, held in memory once a process and shared by its trainings."""
+    """Labeled samples of a task, held in memory once a process and shared by its trainings.
 
-    @property
-    @abstractmethod
-    def task(self) -> Task:
-        """Task that the samples fit."""
+    Attributes:
+        task: task that the samples fit.
+        description: origin, hash, split, sizes, sampling of frames, normalisation and augmentation, as plain JSON.
+    """
 
-    @property
-    @abstractmethod
-    def description(self) -> dict[str, Any]:
-        """Origin, hash, split, sizes, sampling of frames, normalisation and augmentation, as plain JSON."""
+    task: Task
+    description: dict[str, Any]
 
     @abstractmethod
     def size(self, split: Split) -> int:

@@ -81,28 +81,17 @@ class FullGraph(TrainingData):
     """Graph in memory, of whose nodes each part has some.
 
     Attributes:
-        graph_task: task of the networks.
+        task, description: see `TrainingData`.
         inputs: features, (nodes, F), and edges, (2, E).
         labels: class of each node, (nodes,).
         nodes: nodes by part.
-        facts: description.
     """
 
-    graph_task: GraphTask
+    task: GraphTask
     inputs: tuple[Tensor, Tensor]
     labels: Tensor
     nodes: dict[Split, Tensor]
-    facts: dict[str, Any]
-
-    @property
-    @override
-    def task(self) -> GraphTask:
-        return self.graph_task
-
-    @property
-    @override
-    def description(self) -> dict[str, Any]:
-        return self.facts
+    description: dict[str, Any]
 
     @override
     def size(self, split: Split) -> int:
@@ -140,7 +129,7 @@ def load_graph_data(task: GraphTask, path: Path, split: str | None, fields: Grap
     edges = torch.from_numpy(np.stack(graph.adjacency.nonzero()).astype(np.int64))
     names: tuple[Split, ...] = ("training", "validation", "test")
     nodes = {name: torch.from_numpy(part) for name, part in zip(names, parts, strict=True)}
-    facts = {
+    description = {
         "data": path.name,
         "sha256": file_hash(path),
         "split": {"rule": split, **({"seed": fields.split_seed} if split == "random" else {})},
@@ -148,7 +137,7 @@ def load_graph_data(task: GraphTask, path: Path, split: str | None, fields: Grap
         "normalisation": "none",
         "augmentation": "none",
     }
-    data = FullGraph(task, (x, edges), torch.from_numpy(graph.labels), nodes, facts)
+    data = FullGraph(task, (x, edges), torch.from_numpy(graph.labels), nodes, description)
     task.check(next(data.batches("training", None, 0)))
     return data
 

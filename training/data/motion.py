@@ -78,26 +78,15 @@ class MotionData(TrainingData):
     """Motion sequences in memory.
 
     Attributes:
-        skeleton_task: task of the networks.
+        task, description: see `TrainingData`.
         samples: data, (N, C, T, V, M), and labels, (N,), by part.
-        facts: description.
         augmentation: augmentation of the training samples.
     """
 
-    skeleton_task: SkeletonTask
+    task: SkeletonTask
     samples: dict[Split, tuple[Tensor, Tensor]]
-    facts: dict[str, Any]
+    description: dict[str, Any]
     augmentation: str = "none"
-
-    @property
-    @override
-    def task(self) -> SkeletonTask:
-        return self.skeleton_task
-
-    @property
-    @override
-    def description(self) -> dict[str, Any]:
-        return self.facts
 
     @override
     def size(self, split: Split) -> int:
@@ -115,7 +104,7 @@ class MotionData(TrainingData):
             inputs = x[index]
             if is_training and self.augmentation == "rotation":
                 inputs = rotate(inputs, rng)
-            yield ProbeBatch((inputs,), y[index], f"{self.facts['data']}, {split}")
+            yield ProbeBatch((inputs,), y[index], f"{self.description['data']}, {split}")
 
 
 def load_motion(task: SkeletonTask, path: Path, split: str | None, fields: MotionFields) -> MotionData:
@@ -152,7 +141,7 @@ def load_motion(task: SkeletonTask, path: Path, split: str | None, fields: Motio
         name: _samples(task, source, index, fields.frames, normalisation)
         for name, (source, index) in zip(names, parts, strict=True)
     }
-    facts = {
+    description = {
         "data": path.name,
         "sha256": file_hash(path),
         "split": {"rule": split, **_split_choices(split, fields)},
@@ -162,7 +151,7 @@ def load_motion(task: SkeletonTask, path: Path, split: str | None, fields: Motio
         "normalisation": normalisation,
         "augmentation": fields.augmentation,
     }
-    return MotionData(task, samples, facts, fields.augmentation)
+    return MotionData(task, samples, description, fields.augmentation)
 
 
 def _check_choices(is_array: bool, split: str, fields: MotionFields) -> None:

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from archrank_client import Client
 from typer.testing import CliRunner, Result
 
 from models import get_space
@@ -112,7 +113,7 @@ def test_ctrl_c_stops_after_the_epoch(data: Path, tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + WAIT_S
-    while not list(out.glob("checkpoints/*.pt")):
+    while not list(out.glob("checkpoints/*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint was written"
         assert process.poll() is None, "the process ended before the interrupt"
         time.sleep(0.01)
@@ -120,23 +121,63 @@ def test_ctrl_c_stops_after_the_epoch(data: Path, tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130, errors
     assert "interrupted after 0 of 1 trainings; the same command continues the build" in errors
-    assert len(list(out.glob("checkpoints/*.pt"))) == 1
+    assert len(list(out.glob("checkpoints/*.safetensors"))) == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--budget", "soon"), "budget: got 'soon'"),
-        (("--strata", "5"), "gave no further one of stratum 5"),
-        (("--recipe", "speed=3"), "recipe: got 'speed'"),
-        (("--repeat", "2"), "repeat: got 2.0"),
-        (("--split", "moon"), "split: got 'moon'"),
-        (("--study", "nowhere", "--strata", ""), "the folder of a study"),
-        (("--batch", "seed=1"), "nothing without --proxies"),
-    ],
-)
-def test_mistakes_are_one_line(data: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
-    result: Any = archrank(*arguments(data, tmp_path / "out", *options))
-    assert result.exit_code == 2
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+LAYERS = [["L2", "S"], ["T"], ["L", "ST"]]
+REFUSALS = {
+    "--architectures 9 --from {list}": "at most 2, those of list.jsonl",
+    "--architectures 0": "Invalid value for '--architectures'",
+    "--backend ray": "no authentication token of the Ray cluster",
+    "--batch seed=1": "nothing without --proxies",
+    "--budget soon": "budget: got 'soon'",
+    "--data {list}": "data: got",
+    "--data nowhere.npz": "nowhere.npz",
+    "--data-field held_out=[9]": "held_out: got",
+    "--data-field speed=3": "data: got 'speed'",
+    "--device cuda": "device: got 'cuda'",
+    "--fix depth=99": "depth",
+    "--from {list} --study {list}": "study: got",
+    "--from nowhere.jsonl": "nowhere.jsonl",
+    "--max-params 1": "max_params: got 1",
+    "--probe-epochs 5 --proxies params": "probe_epochs: got 5",
+    "--proxies speed": "proxies[0]: got 'speed'",
+    "--proxies params --probe-epochs 0 --batch source=npz --batch data=nowhere.npz": "nowhere.npz",
+    "--recipe gamma=-1": "recipe.gamma: got -1",
+    "--recipe precision=bfloat16": "recipe.precision: got 'bfloat16'",
+    "--recipe speed=3": "recipe: got 'speed'",
+    "--repeat 2": "repeat: got 2.0",
+    "--seed -1": "seed: got -1",
+    "--seeds 1": "seeds: got 1",
+    "--setting speed=3": "speed",
+    "--space darts": "space: got 'darts'",
+    "--split moon": "split: got 'moon'",
+    "--strata 4,4": "strata: got [4, 4]",
+    "--strata 4,5": "gave no further one of stratum 5",
+    "--study http://127.0.0.1:1/v1/studies/mine": "http://127.0.0.1:1",
+    "--study nowhere": "the folder of a study",
+    "--timeout 0": "Invalid value for '--timeout'",
+}
+"""Error of each refused command: mistakes in the specification, missing data, device, servers and clusters."""
+
+
+@pytest.mark.parametrize("options", REFUSALS)
+def test_a_refused_command_writes_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    monkeypatch.setattr("training.benchmark.sampling.MAX_DRAWS", 200)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("archrank_client.Client", partial(Client, max_retry_time=0))
+    given = tmp_path / "list.jsonl"
+    given.write_text("".join(json.dumps({"layers": [*LAYERS, [last]]}) + "\n" for last in ("S", "T")))
+    words = options.format(list=given).split()
+    if "ray" in words:
+        pytest.importorskip("ray")
+        for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "ARCHRANK_RAY_ALLOW_OPEN"):
+            monkeypatch.delenv(name, raising=False)
+    without = [] if {"--from", "--study"}.isdisjoint(words) else ["--strata", ""]
+    command = arguments(data, tmp_path / "out", "--architectures", "2", "--epochs", "1", *without, *words)
+    result = archrank(*command)
+    assert result.exit_code == 2, result.output
+    assert REFUSALS[options] in " ".join(result.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["list.jsonl"]

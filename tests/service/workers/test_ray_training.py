@@ -62,7 +62,7 @@ def test_build_survives_the_loss_of_a_node(data: Path, tmp_path: Path) -> None:
 def lose_a_node(nodes: LocalCluster, process: "subprocess.Popen[str]", out: Path) -> None:
     """Kill the only node after the first checkpoint, then add another."""
     deadline = time.monotonic() + WAIT_S
-    while not list(out.glob("checkpoints/*.pt")):
+    while not list(out.glob("checkpoints/*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint was written"
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)

@@ -25,7 +25,7 @@ from training.benchmark.pool import (
 )
 from training.benchmark.results import result_to_json
 from training.benchmark.sampling import GivenSample, RandomSample, SuggestedSample
-from training.benchmark.task_trainer import EpochCallback
+from training.benchmark.task_trainer import EpochCallback, TaskTrainer
 
 RECIPE = Recipe(epochs=2, batch_size=None)
 Behavior = Callable[[Mapping[str, Any]], TrainingResult | None]
@@ -52,6 +52,9 @@ class FakeWorker:
         on_epoch(1)
         result = self.behavior(task)
         return None if result is None else result_to_json(result) | {"environment": {}}
+
+    def start(self) -> bool:
+        return True
 
     def stop(self) -> None: ...
 
@@ -85,8 +88,8 @@ def report(tmp_path: Path) -> Any:
 def test_table_has_a_row_for_each_architecture(build: Callable[..., str], tmp_path: Path, photo: NasBenchGraph) -> None:
     assert build(trained, trained) == "done"
     table = rows(tmp_path)
-    assert [[training["seed"] for training in row["trainings"]] for row in table] == [[0, 1], [0]] * 3
-    row = table[0]
+    assert sorted([training["seed"] for training in row["trainings"]] for row in table) == [[0]] * 2 + [[0, 1]] * 4
+    row = next(row for row in table if len(row["trainings"]) == 2)
     assert row["accuracy"] == pytest.approx(sum(training["accuracy"] for training in row["trainings"]) / 2)
     assert (row["seconds"], row["epochs"]) == (6.0, 2)
     assert row["trainings"][0]["curve"]["training_loss"] == [2.0, 1.0]
@@ -95,7 +98,7 @@ def test_table_has_a_row_for_each_architecture(build: Callable[..., str], tmp_pa
     assert len(benchmark) == 6
     assert benchmark.entries[0].curve is not None
     assert benchmark.entries[0].curve.validation_loss == (2.5, 2.5)
-    assert report(tmp_path)["noise"]["num_repeated"] == 3
+    assert report(tmp_path)["noise"]["num_repeated"] == 4
 
 
 def test_longer_sample_keeps_what_was_trained(build: Callable[..., str], tmp_path: Path) -> None:
@@ -146,8 +149,8 @@ def test_failures_are_no_rows(build: Callable[..., str], tmp_path: Path, kind: A
 
 def test_budget_of_trainings(build: Callable[..., str], tmp_path: Path) -> None:
     assert build(budget=Budget(trainings=4)) == "budget"
-    assert len(rows(tmp_path)) == 3
-    assert build(budget=Budget(trainings=5)) == "done"
+    assert sum(len(row["trainings"]) for row in rows(tmp_path)) == 4
+    assert build(budget=Budget(trainings=6)) == "done"
     assert len(rows(tmp_path)) == 6
 
 
@@ -156,12 +159,52 @@ def test_stopped_trainings_have_no_result(build: Callable[..., str], tmp_path: P
     assert rows(tmp_path) == []
 
 
-def test_worker_that_cannot_start_ends_the_build(build: Callable[..., str]) -> None:
+def test_worker_that_cannot_start_later_ends_the_build(build: Callable[..., str]) -> None:
     def fail(task: Mapping[str, Any]) -> TrainingResult:
         raise WorkerStartError("no such device")
 
     with pytest.raises(WorkerStartError, match="no such device"):
         build(fail, trained)
+
+
+def test_nothing_is_written_before_a_worker_has_started(
+    build: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(worker: FakeWorker) -> bool:
+        raise WorkerStartError("no such device")
+
+    monkeypatch.setattr(FakeWorker, "start", refuse)
+    with pytest.raises(WorkerStartError, match="no such device"):
+        build()
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(FakeWorker, "start", lambda worker: False)  # stopped
+    assert build() == "budget"
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    assert build(number=2, recipe=Recipe(epochs=2, batch_size=None, learning_rate=0.2)) == "done"
+
+
+def test_a_refused_start_of_a_continued_build_changes_nothing(
+    build: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(worker: FakeWorker) -> bool:
+        raise WorkerStartError("no such device")
+
+    build(number=2)
+    before = (tmp_path / "out" / "trainings.jsonl").read_bytes()
+    monkeypatch.setattr(FakeWorker, "start", refuse)
+    with pytest.raises(WorkerStartError, match="no such device"):
+        build(number=3)
+    assert (tmp_path / "out" / "trainings.jsonl").read_bytes() == before
+
+
+def test_a_batch_size_that_the_data_do_not_allow_ends_the_start(photo: NasBenchGraph, graph_file: Path) -> None:
+    source = DataSource(graph_file, "random")
+    specification = BuildSpecification(photo, Recipe(epochs=2, batch_size=4))
+    data = {"data": source.to_json(), "data_description": source.load(photo).description}
+    setup = {**specification.to_json(), **data, "device": "cpu", "num_threads": 1}
+    with pytest.raises(InputError, match=r"recipe\.batch_size: got 4; allowed: null: a graph is one batch"):
+        TaskTrainer.create(setup)
 
 
 def test_another_recipe_needs_another_folder(build: Callable[..., str]) -> None:
@@ -171,14 +214,31 @@ def test_another_recipe_needs_another_folder(build: Callable[..., str]) -> None:
 
 
 def test_folder_is_open_once(build: Callable[..., str], tmp_path: Path, photo: NasBenchGraph) -> None:
+    build(number=1)
     with BuildFolder.open(tmp_path / "out", photo, {}), pytest.raises(InputError, match="in use"):
         build()
+
+
+def test_a_folder_is_not_begun_twice(photo: NasBenchGraph, tmp_path: Path) -> None:
+    architectures = RandomSample(photo).extend([], 2)
+    with (
+        BuildFolder.open(tmp_path / "out", photo, {}) as first,
+        BuildFolder.open(tmp_path / "out", photo, {}) as second,
+    ):
+        first.extend(architectures, [])
+        with pytest.raises(InputError, match="in use"):
+            second.extend(architectures, [])
+    with BuildFolder.open(tmp_path / "late", photo, {}) as late:
+        with BuildFolder.open(tmp_path / "late", photo, {}) as first:
+            first.extend(architectures, [])
+        with pytest.raises(InputError, match="in use"):
+            late.extend(architectures, [])
 
 
 def test_progress_counts_epochs_and_trainings(build: Callable[..., str]) -> None:
     seen = []
     build(number=2, progress=lambda progress, event: seen.append((type(event), progress.epochs_done)))
-    assert seen == [(kind, done) for done, kind in enumerate([EpochEnded, TrainingEnded] * 3, start=1)]
+    assert seen == [(kind, done) for done, kind in enumerate([EpochEnded, TrainingEnded] * 4, start=1)]
 
 
 def test_partial_line_of_a_killed_build_is_dropped(build: Callable[..., str], tmp_path: Path) -> None:
@@ -196,12 +256,11 @@ def test_random_sample_divides_strata_and_has_no_repeats(photo: Any) -> None:
     assert len(set(architectures)) == 20
     assert photo.strata(architectures).tolist() == [2, 4] * 10
     assert sample.extend(architectures[:7], 12) == architectures[7:12]
-    trainings = BuildSpecification(photo, RECIPE, repeat=0.2).trainings(architectures, sample.groups(architectures))
-    repeated = [training.architecture for training in trainings if training.seed == 1]
-    assert photo.strata(repeated).tolist() == [2, 4, 2, 4]
 
 
-def test_limits_of_random_samples(photo: Any) -> None:
+def test_limits_of_random_samples(photo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.benchmark.sampling.MAX_DRAWS", 50)
+    monkeypatch.setattr("search.domains.MAX_SAMPLES", 50)
     limit = 150_000
     architectures = RandomSample(photo, max_params=limit).extend([], 10)
     assert max(photo.cost(architecture).params for architecture in architectures) <= limit

@@ -68,7 +68,7 @@ def results(out: Path) -> tuple[list[Any], list[Any]]:
 def checkpoints(out: Path) -> dict[str, int]:
     folder = out / "checkpoints"
     try:
-        return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.pt")}
+        return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
     except FileNotFoundError:  # removed meanwhile
         return {}
 
@@ -95,6 +95,6 @@ def test_killed_ten_times_it_equals_an_uninterrupted_build(
     assert run_build(server, killed, graph_file) == 0
     assert results(killed) == results(whole)
     rows, _ = results(whole)
-    assert [len(row["trainings"]) for row in rows] == [2, 1, 2, 1]
+    assert sorted(len(row["trainings"]) for row in rows) == [1, 1, 2, 2]
     assert all(len(training["curve"]["accuracy"]) == EPOCHS for row in rows for training in row["trainings"])
     assert not list((killed / "checkpoints").iterdir())
