@@ -17,8 +17,9 @@ from joblib import Parallel, delayed
 from benchmarks.markdown import insert_tables
 from benchmarks.nw_ucla.learning import Result, measure_draw
 from benchmarks.nw_ucla.material import BATCHES, Material
+from benchmarks.nw_ucla.noise import training_noise
 from benchmarks.nw_ucla.orders import plain_orders, proxy_orders
-from benchmarks.nw_ucla.tables import curve_table, figure, learning_table, order_table, proxy_table
+from benchmarks.nw_ucla.tables import curve_table, figure, learning_table, noise_table, order_table, proxy_table
 from common.atomic_files import write_atomically
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "transfer.md"
@@ -37,6 +38,7 @@ def main() -> None:
     insert_tables(
         PAGE,
         {
+            "nw-ucla-noise": noise_table(training_noise(material)),
             "nw-ucla-orders": order_table(plain_orders(material)),
             "nw-ucla-proxies": proxy_table([proxy_orders(material, batch) for batch in BATCHES]),
             "nw-ucla-observations": learning_table(results),

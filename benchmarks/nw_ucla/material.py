@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ensemble import Benchmark, CurveFeatures, FeatureTable, ScoreTable, Source, load_benchmark, load_scores
 from ensemble.evaluation.protocol import benchmark_features
-from models import Architecture
 from study import load_sources
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "data" / "nw-ucla"
@@ -31,13 +30,13 @@ class Material:
         benchmark: the architectures with their training of the first seed.
         scores: proxy scores by probe batch.
         sources: the shipped ensemble.
-        repeated: accuracies of the trainings of each architecture that has several, in the order of the seeds.
+        accuracies: accuracy by seed of each architecture.
     """
 
     benchmark: Benchmark
     scores: dict[str, ScoreTable]
     sources: tuple[Source, ...]
-    repeated: dict[Architecture, tuple[float, ...]]
+    accuracies: tuple[dict[int, float], ...]
 
     @classmethod
     def load(cls, folder: Path = FOLDER) -> "Material":
@@ -47,18 +46,16 @@ class Material:
             folder: folder with `table.jsonl` and a table of scores for each of `BATCHES`.
         """
         table = load_benchmark(folder / "table.jsonl")
-        entries, repeated = [], {}
+        entries, accuracies = [], []
         for entry in table.entries:
             trainings = {training.seed: training for training in entry.trainings}
-            accuracies = [trainings[seed].accuracy for seed in sorted(trainings, key=lambda seed: seed or 0)]
-            first = trainings[FIRST_SEED]
-            assert first.accuracy is not None
-            entries.append(replace(entry, accuracy=first.accuracy, trainings=(first,)))
-            if len(accuracies) > 1:
-                repeated[entry.architecture] = tuple(value for value in accuracies if value is not None)
+            own = {seed: training.accuracy for seed, training in trainings.items()}
+            accuracies.append({seed: value for seed, value in own.items() if seed is not None and value is not None})
+            first = replace(entry, accuracy=accuracies[-1][FIRST_SEED], trainings=(trainings[FIRST_SEED],))
+            entries.append(first)
         benchmark = replace(table, entries=tuple(entries))
         scores = {batch: load_scores(folder / f"scores-{batch}.jsonl") for batch in BATCHES}
-        return cls(benchmark, scores, load_sources([SOURCE], table.space), repeated)
+        return cls(benchmark, scores, load_sources([SOURCE], table.space), tuple(accuracies))
 
     @cached_property
     def source_scores(self) -> Array:

@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 from benchmarks.nw_ucla.material import Array, Material
 from ensemble.evaluation.metrics import spearman
 
-NUM_RESAMPLES = 2000
+NUM_RESAMPLES = 500
 LEVEL = 0.95
 EPOCHS = (1, 3, 5, 10)
 """Numbers of first epochs of a training."""

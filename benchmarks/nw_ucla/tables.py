@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from benchmarks.markdown import markdown
 from benchmarks.nw_ucla.learning import CURVE_SIZE, SIZES, Result
 from benchmarks.nw_ucla.material import BATCHES, Array, Material
+from benchmarks.nw_ucla.noise import LEVEL, Noise
 from benchmarks.nw_ucla.orders import EPOCHS, Correlation, Order
 from benchmarks.replay.figures import standalone
 from ensemble.report.palette import THEME
@@ -35,6 +36,13 @@ REFERENCE = "transfer"
 WIDTH = 1.1
 """Width of the points of a depth, in layers."""
 LABEL = "Validation accuracy by number of layers, first seed; lines join the two seeds of an architecture"
+
+
+def noise_table(noise: Noise) -> str:
+    """Markdown of the training noise and the ceilings, with intervals."""
+    rows = [(name, f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}") for name, estimate in noise]
+    head = ("quantity", "estimate", f"{LEVEL:.0%} interval")
+    return markdown([head, _marks(head), *rows])
 
 
 def order_table(orders: Iterable[Order]) -> str:
@@ -84,7 +92,7 @@ def figure(material: Material) -> str:
     with figure_style():
         chart = Figure(figsize=(6.0, 3.2), layout="constrained")
         axes = chart.subplots()
-        architectures, y, strata = material.benchmark.architectures, material.benchmark.accuracy, material.strata
+        y, strata = material.benchmark.accuracy, material.strata
         for depth in np.unique(strata):
             rows = np.flatnonzero(strata == depth)
             places = depth + WIDTH * (np.arange(len(rows)) / (len(rows) - 1) - 0.5)
@@ -97,9 +105,9 @@ def figure(material: Material) -> str:
                 label="_nolegend_" if depth > strata.min() else "seed 0",
             )
             for place, row in zip(places, rows, strict=True):
-                if (seeds := material.repeated.get(architectures[row])) is not None:
-                    axes.plot([place, place], seeds, color=THEME.muted, linewidth=0.8)
-                    axes.plot(place, seeds[1], "D", color=THEME.series[1], markersize=3.5)
+                if (second := material.accuracies[row].get(1)) is not None:
+                    axes.plot([place, place], [y[row], second], color=THEME.muted, linewidth=0.8, zorder=1)
+                    axes.plot(place, second, "D", color=THEME.series[1], markersize=3.5)
         axes.plot([], [], "D", color=THEME.series[1], markersize=3.5, label="seed 1")
         axes.set_xticks(np.unique(strata))
         axes.set_xlabel("number of layers")

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks.nw_ucla import learning, tables
+from benchmarks.nw_ucla import learning, orders, tables
 from benchmarks.nw_ucla.learning import CURVE_SIZE, SIZES
 from benchmarks.nw_ucla.material import BATCHES, Material
+from benchmarks.nw_ucla.noise import training_noise
 from benchmarks.nw_ucla.orders import EPOCHS, correlate, plain_orders, proxy_orders
 
 
@@ -28,12 +29,17 @@ def with_accuracies(material: Material, accuracies: np.ndarray) -> Material:
 
 def test_accuracies_are_those_of_the_first_seed(material: Material) -> None:
     assert len(material.benchmark) == 64
-    assert len(material.repeated) == 8
-    for entry in material.benchmark.entries:
+    assert sum(len(accuracies) > 1 for accuracies in material.accuracies) == 8
+    for entry, accuracies in zip(material.benchmark.entries, material.accuracies, strict=True):
         assert [training.seed for training in entry.trainings] == [0]
-        assert entry.accuracy == entry.trainings[0].accuracy
-        if (seeds := material.repeated.get(entry.architecture)) is not None:
-            assert seeds[0] == entry.accuracy
+        assert entry.accuracy == entry.trainings[0].accuracy == accuracies[0]
+
+
+def test_noise_of_a_depth_is_less_than_that_of_its_seed(material: Material) -> None:
+    own, shared, _, rho, _ = (estimate.value for _, estimate in training_noise(material))
+    assert own == pytest.approx(0.0223, abs=1e-4)
+    assert shared > own
+    assert 0 < rho < 1
 
 
 def test_correlations_of_known_orders(material: Material) -> None:
@@ -61,9 +67,9 @@ def test_no_prediction_knows_the_accuracy_of_a_test_row(material: Material, monk
             np.testing.assert_array_equal(known, other, err_msg=name)
 
 
-def test_tables_and_figure(material: Material) -> None:
-    orders = list(plain_orders(material))
-    assert "| number of layers |" in tables.order_table(orders)
+def test_tables_and_figure(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "NUM_RESAMPLES", 10)
+    assert "| number of layers |" in tables.order_table(plain_orders(material))
     proxies = tables.proxy_table([proxy_orders(material, batch) for batch in BATCHES])
     assert proxies.count("\n") == 2 + 18
     draws = [
