@@ -54,6 +54,7 @@ def _results(cache: Path, draws: int, jobs: int) -> list[list[Result]]:
     results: dict[int, list[Result]] = {row["draw"]: row["results"] for row in map(json.loads, lines)}
     missing = [draw for draw in range(draws) if draw not in results]
     outputs = Parallel(n_jobs=jobs, return_as="generator")(delayed(measure_draw)(draw) for draw in missing)
+    cache.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(cache, b"".join(line + b"\n" for line in lines))
     for draw, output in zip(missing, outputs, strict=True):
         results[draw] = output
