@@ -68,6 +68,7 @@ SLOW = (
     "tests/service/workers/test_ray_join",
     "tests/test_shipped",
     "tests/training/benchmark/test_killed",
+    "tests/training/benchmark/test_table_commands",
     "tests/training/test_published",
 )
 """Beginnings of the paths of slow tests, which together take as long as all others."""

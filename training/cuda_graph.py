@@ -9,12 +9,12 @@ from torch import Tensor, nn
 log = logging.getLogger(__name__)
 
 
-class GraphedNetwork:
+class CudaGraphedNetwork:
     """Forward and backward passes of a network in training mode, replayed from CUDA graphs.
 
-    The graphs are captured with the first inputs, and replayed for inputs of their shapes. Other inputs, such as a
-    smaller last batch, and networks that cannot be captured, are passed kernel by kernel. Buffers and random state are
-    left as a plain pass leaves them.
+    The graphs are captured with the first inputs, and replayed for inputs of their shapes; their memory is held as long
+    as this object. Other inputs, such as a smaller last batch, and networks that cannot be captured, are passed kernel
+    by kernel. Buffers and random state are left as a plain pass leaves them.
 
     Args:
         network: the network, on a GPU.

@@ -20,7 +20,7 @@ from models import Architecture, BuildableSpace, ProbeBatch
 from proxies import proxy_versions, score_batch
 from proxies.passes.base import is_out_of_memory
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from training.cuda_graph import GraphedNetwork
+from training.cuda_graph import CudaGraphedNetwork
 from training.data import Split, TrainingData, space_training
 from training.evaluation import evaluate, labeled
 from training.machine import Meter
@@ -130,7 +130,7 @@ class _Trainer:
         self.recipe, self.seed, self.device = recipe, seed, device
         self.network = space_training(space).network(space, architecture, seed).to(device)
         self.optimizer = _optimizer(self.network, recipe)
-        self._forward = GraphedNetwork(self.network, device) if device.type == "cuda" else self.network
+        self._forward = CudaGraphedNetwork(self.network, device) if device.type == "cuda" else self.network
         self._meter = Meter(device)
         self._held_out: tuple[Split, ...] = ("validation", "test") if data.size("test") else ("validation",)
 

@@ -154,7 +154,7 @@ def build(
     reason = "interrupted" if state == "interrupted" else "the budget is used up"
     if not (out / REPORT).exists():
         typer.echo(f"{reason} before the first training", err=True)
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED if state == "interrupted" else 0)
     report = json.loads((out / REPORT).read_bytes())
     if as_json:
         typer.echo(json.dumps(report))

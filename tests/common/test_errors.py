@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 
+from common.errors import describe_error
 from ensemble.errors import ArtifactError, BenchmarkError
 from models import ArchitectureError, ArchrankError, InputError, UnknownNameError
 from service.api.problems import ProblemError
@@ -47,3 +48,16 @@ class UnorderedName(str):
 def test_a_large_object_is_shortened_before_it_is_sorted() -> None:
     many = {UnorderedName(number) if number > 10 else str(number): number for number in range(100_000)}
     assert InputError("mask", many, "a mask").value == "{'0': 0, '1': 1, '2': 2, '3': 3, ...}"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("seed", -1, "0 or more"), "seed: got -1; allowed: 0 or more"),
+        (RuntimeError("CUDA error\n  see above"), "RuntimeError: CUDA error see above"),
+        (MemoryError(), "MemoryError"),
+        (ValueError("x" * 5000), "ValueError: " + "x" * 1000),
+    ],
+)
+def test_description_is_one_line(error: Exception, line: str) -> None:
+    assert describe_error(error) == line

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 pytest.importorskip("pydantic")
 
 from training import Recipe, train
-from training.cuda_graph import GraphedNetwork
+from training.cuda_graph import CudaGraphedNetwork
 from training.data import TrainingData
 from training.data.motion import MotionData
 
@@ -62,7 +62,7 @@ def motion(space: Any) -> TrainingData:
 @pytest.fixture
 def without_graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     with monkeypatch.context() as patch:
-        patch.setattr(GraphedNetwork, "_capture", lambda *args: None)
+        patch.setattr(CudaGraphedNetwork, "_capture", lambda *args: None)
         yield patch
 
 
@@ -89,7 +89,7 @@ def test_capture_leaves_buffers_and_random_state(device: str) -> None:
     target = torch.device(device, 0)
     x = torch.randn(64, 2, device=target, generator=torch.Generator(target).manual_seed(0)).requires_grad_()
     outputs, means = [], []
-    for make in (lambda network: GraphedNetwork(network, target), lambda network: network):
+    for make in (lambda network: CudaGraphedNetwork(network, target), lambda network: network):
         network = Dropping().to(target)
         forward = make(network)
         for _ in range(2):
@@ -109,7 +109,7 @@ def test_a_network_that_cannot_be_captured_is_passed_kernel_by_kernel(
         pytest.skip("CUDA graphs need a GPU")
     target = torch.device(device, 0)
     network = Waiting().to(target)
-    forward, x = GraphedNetwork(network, target), torch.ones(3, 2, device=target)
+    forward, x = CudaGraphedNetwork(network, target), torch.ones(3, 2, device=target)
     for _ in range(2):
         output = forward(x)
         torch.autograd.backward(output.sum())

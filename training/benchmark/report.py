@@ -135,7 +135,7 @@ def noise_lines(report: Mapping[str, Any]) -> list[str]:
     if noise is None:
         return ["Training noise is unknown: no architecture has two trainings yet."]
     degrees, own_degrees = noise["degrees_of_freedom"], noise["own_degrees_of_freedom"]
-    is_divided = own_degrees > 0
+    shared_degrees, is_divided = degrees - own_degrees, own_degrees > 0
     lines = [
         f"Training noise, from {noise['num_repeated']} architectures with several seeds, with {noise['level']:.0%} "
         "intervals:",
@@ -147,7 +147,7 @@ def noise_lines(report: Mapping[str, Any]) -> list[str]:
     if is_divided:
         lines += [
             f"| of an architecture alone | {_text(noise['own_std'])} | {own_degrees} |",
-            f"| shared by architectures of the same {stratum} | {_text(noise['shared_std'])} | {degrees - own_degrees} |",
+            f"| shared by architectures of the same {stratum} | {_text(noise['shared_std'])} | {shared_degrees} |",
         ]
     lines += [
         "",
@@ -156,8 +156,8 @@ def noise_lines(report: Mapping[str, Any]) -> list[str]:
     ]
     for name, label in (("within_stratum", f"within the same {stratum}"), ("overall", "over all")):
         ceilings = noise["ceilings"][name]
-        columns = ("reliability", "spearman", "kendall")
-        lines.append(f"| {label} | " + " | ".join(_text(ceilings and ceilings[column]) for column in columns) + " |")
+        row = [label, *(_text(ceilings and ceilings[column]) for column in ("reliability", "spearman", "kendall"))]
+        lines.append(f"| {' | '.join(row)} |")
     if not is_divided:
         lines += ["", UNDIVIDED]
     return lines
