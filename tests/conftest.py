@@ -38,6 +38,7 @@ TIERS = {
 """Marker by the beginning of a test's path; all other tests are `unit`."""
 SLOW = (
     "tests/benchmarks/test_gpu",
+    "tests/benchmarks/test_nw_ucla",
     "tests/benchmarks/test_transfer",
     "tests/client/test_faulty_proxy",
     "tests/ensemble/combiners/test_spaces",

@@ -4,14 +4,14 @@
     python -m benchmarks.gpu --parts agreement,times          # some parts
     python -m benchmarks.gpu --device cpu --small             # a dry run, in two minutes
 
-It needs Python, PyTorch, numpy and a checkout; `tests` also needs pytest, and `http` an installation: without, they are
-skipped. Results are printed and written to `--out` one by one, with a table at the end. The exit code is 1 if a check
-failed.
+It needs Python, PyTorch, numpy and a checkout; `tests` also needs pytest, `http` and `training` an installation:
+without, they are skipped. Results are printed and written to `--out` one by one, with a table at the end. The exit code
+is 1 if a check failed.
 
 tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. spaces: the same for networks of
 the other spaces. times: seconds, architectures per second, and a profile of the slowest pass. faults: out of memory,
-and a lost GPU. http: two processes on one GPU behind a server. scores: the benchmark's architectures at N = 16, T = 64;
-resumable.
+and a lost GPU. http: two processes on one GPU behind a server. training: seconds of an epoch with and without CUDA
+graphs. scores: the benchmark's architectures at N = 16, T = 64; resumable.
 """
 
 import argparse

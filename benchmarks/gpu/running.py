@@ -17,12 +17,13 @@ from benchmarks.gpu.checks import Check, Options
 from common.processes import exit_with_parent
 
 PARTS = {
-    "tests": ("benchmarks.gpu.suite", 75),
+    "tests": ("benchmarks.gpu.suite", 90),
     "agreement": ("benchmarks.gpu.agreement", 110),
     "spaces": ("benchmarks.gpu.spaces", 60),
     "times": ("benchmarks.gpu.times", 130),
     "faults": ("benchmarks.gpu.faults", 90),
-    "http": ("benchmarks.gpu.serving", 75),
+    "http": ("benchmarks.gpu.serving", 110),
+    "training": ("benchmarks.gpu.training", 60),
     "scores": ("benchmarks.gpu.benchmark_scores", 460),
 }
 """Module of each part, whose `run` yields its checks, and its time limit in seconds."""

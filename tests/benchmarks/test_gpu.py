@@ -263,6 +263,7 @@ def test_all_parts_run_on_the_cpu_with_pytorch_and_numpy_alone(tmp_path: Path) -
         "times": {"pass", "stated"},
         "faults": {"pass"},
         "http": {"skipped"},
+        "training": {"skipped"},
         "scores": {"pass", "stated"},
     }
     assert len(scores.read_text().splitlines()) == 1 + 3
@@ -274,3 +275,12 @@ def test_two_processes_behind_a_server(tmp_path: Path) -> None:
     process = call("--device", "cpu", "--small", "--parts", "http", f"--out={out}")
     assert process.returncode == 0, process.stdout + process.stderr
     assert {check["status"] for check in json.loads(out.read_text())["checks"]} == {"pass", "stated"}
+
+
+def test_seconds_of_trainings(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    process = call("--device", "cpu", "--small", "--parts", "training", f"--out={out}")
+    assert process.returncode == 0, process.stdout + process.stderr
+    seconds, difference = json.loads(out.read_text())["checks"]
+    assert all(len(row) == 3 and min(row) > 0 for row in seconds["data"].values())
+    assert difference["data"] == 0  # without a GPU there are no graphs, and a training is repeatable
