@@ -115,7 +115,7 @@ def wait_for_checkpoint(process: "subprocess.Popen[str]", out: Path, newer_than:
 
 def test_build_survives_the_loss_of_a_node_and_goes_on_after_that_of_the_head(data: Path, tmp_path: Path) -> None:
     finish(start(data, tmp_path / "here"))
-    with cluster({"num_cpus": 1}, gcs_rpc_server_reconnect_timeout_s=3) as nodes:
+    with cluster({"num_cpus": 1}, gcs_rpc_server_reconnect_timeout_s=5) as nodes:
         out, options = tmp_path / "cluster", {"ARCHRANK_RAY_ADDRESS": nodes.address}
         process = start(data, out, "--backend", "ray", **options)
         wait_for_checkpoint(process, out)
