@@ -82,7 +82,6 @@ gpu:  ## correctness and speed on a GPU, in at most eight minutes; PYTHON needs 
 	$(PYTHON) -m benchmarks.gpu
 
 image-test: $(INSTALLED)  ## build the image with Docker or Podman, run it read-only, bring up compose.yaml; see docs/deploy.md
-	$(BIN)/pip install --quiet podman-compose==1.6.0
 	$(BIN)/python -m tests.image
 
 serve: $(INSTALLED)  ## the service, on PORT

@@ -23,6 +23,8 @@ TIMEOUT_S = 90
 CHEAP = ["params", "nwot"]
 ENSEMBLES = Path(__file__).parent / "data" / "ensembles"
 """Folder with the default ensemble alone. A server tests each that it loads: most of its start."""
+LEAN = {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_ENSEMBLES_DIR": str(ENSEMBLES)}
+"""Settings of a server that starts fast."""
 T = TypeVar("T")
 
 
@@ -138,12 +140,7 @@ def serving(
     """
     command = (sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", str(port))
     variables = {f"ARCHRANK_{name.upper()}" if name.islower() else name: str(value) for name, value in settings.items()}
-    env = (
-        os.environ
-        | {"ARCHRANK_DATA_DIR": str(data), "ARCHRANK_ENSEMBLES_DIR": str(ENSEMBLES)}
-        | {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
-        | variables
-    )
+    env = os.environ | LEAN | {"ARCHRANK_DATA_DIR": str(data)} | variables
     with (
         log.open("a") if log else nullcontext() as errors,
         # In its own process group, so that a test may signal the whole group.

@@ -37,14 +37,16 @@ def make_workers(backend: str, number: int, device: str, folder: Path, timeout: 
         return [ProcessWorker({**setup, "device": name}, timeout) for name in devices]
 
     def make_actors(setup: Mapping[str, Any]) -> list[Worker]:
-        from service.workers import ray_cluster
-        from service.workers.ray_training import RayTrainingWorker
+        from service.workers.ray_training import make_ray_workers
 
         options = settings()
-        ray_cluster.connect(
-            options.ray_address, options.ray_namespace, allow_open=options.ray_allow_open, join=options.ray_join
-        )
+        connection = {
+            "address": options.ray_address,
+            "namespace": options.ray_namespace,
+            "allow_open": options.ray_allow_open,
+            "join": options.ray_join,
+        }
         num_gpus = options.ray_num_gpus if device == "cuda" else 0
-        return [RayTrainingWorker(setup, folder, timeout, num_gpus) for _ in range(number)]
+        return make_ray_workers(setup, folder, connection, number=number, timeout=timeout, num_gpus=num_gpus)
 
     return make_actors if backend == "ray" else make_processes

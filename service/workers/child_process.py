@@ -111,10 +111,11 @@ class ChildProcess:
         self.exit_code = self._process.exitcode
         if self.exit_code is not None:
             self._process.close()
-        return _describe_exit(self.exit_code)
+        return describe_exit(self.exit_code)
 
 
-def _describe_exit(exit_code: int | None) -> str:
+def describe_exit(exit_code: int | None) -> str:
+    """Describe how a process ended."""
     if exit_code is None:
         return "the process was killed, but has not ended yet"
     if exit_code >= 0:

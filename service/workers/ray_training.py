@@ -1,203 +1,205 @@
-"""Trainings in a Ray cluster: one actor for each training at a time. Arguments and results are JSON texts.
+"""Workers of a build whose trainings run in a Ray cluster.
 
-The nodes read the data and write the checkpoints by the paths of the process that builds: they share its file system.
+A process of its own is connected to the cluster (`ray_training_driver`), as Ray ends a process whose head stays away.
+The loss of the cluster is an error of the build, which the same command continues.
 """
 
 import json
-import logging
-import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Event
-from time import monotonic, sleep
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from threading import RLock, Thread
+from time import monotonic
+from typing import Any
 
-from common.errors import describe_error
-from service.workers.ray_cluster import check_versions, installed_versions, list_nodes
-from training.benchmark.pool import WorkerCrashError, WorkerStartError, WorkerTimeoutError
-from training.benchmark.task_trainer import EpochCallback, TaskTrainer
+from service.workers.child_process import describe_exit
+from service.workers.errors import ClusterError
+from service.workers.ray_cluster import check_installation, installed_versions
+from service.workers.ray_training_driver import ERRORS, serve
+from training.benchmark.pool import Worker
+from training.benchmark.task_trainer import EpochCallback
 
-log = logging.getLogger(__name__)
-POLL_INTERVAL_S = 1.0
-T = TypeVar("T")
-NODE_LOSS_S = 10.0
-"""Time within which a cluster notices the loss of a node."""
-
-
-class TrainingActor:
-    """Actor with one training at a time. Two threads serve it, so that it answers during a training.
-
-    Args:
-        setup: JSON text: see `TaskTrainer.create`, with `versions` (see `check_versions`) and `folder`, of the build.
-    """
-
-    def __init__(self, setup: str) -> None:
-        self._setup: dict[str, Any] = json.loads(setup)
-        self._trainer: TaskTrainer | None = None
-        self._stopped = Event()
-        self._epochs_done = 0
-
-    def start(self) -> str:
-        """Load the data; returns the id of the node, and the error if there is one."""
-        import ray
-
-        error = None
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes matrix products deterministic
-        try:
-            check_versions(self._setup["versions"])
-            if not Path(self._setup["folder"]).is_dir():
-                error = f"{self._setup['folder']} does not exist on the node: it has to be on a shared file system"
-            else:
-                self._trainer = TaskTrainer.create(self._setup)
-        except Exception as problem:
-            error = describe_error(problem)
-        return json.dumps({"node": ray.get_runtime_context().get_node_id(), "error": error})
-
-    def train(self, task: str) -> str:
-        """Train; see `TaskTrainer.train`."""
-        assert self._trainer is not None
-        self._epochs_done = 0
-        return json.dumps(self._trainer.train(json.loads(task), self._set_epochs_done, self._stopped.is_set))
-
-    def epochs_done(self) -> int:
-        """Return the number of completed epochs."""
-        return self._epochs_done
-
-    def stop(self) -> None:
-        """Stop after the current epoch."""
-        self._stopped.set()
-
-    def _set_epochs_done(self, number: int) -> None:
-        self._epochs_done = number
+SPAWN = get_context("spawn")
+PROCESS_NAME = "ray training driver"
+CONNECT_TIMEOUT_S = 120.0
+HEAD_TIMEOUT_S = 30.0
+"""Time without an answer of the head after which the cluster counts as lost; Ray itself waits twice as long."""
+DISCONNECT_TIMEOUT_S = 5.0
 
 
-class RayTrainingWorker:
-    """Worker of a build, with an actor in the cluster that this process is connected to.
-
-    The loss of a node is no fault of a training: it goes on from its checkpoint on another node.
+def make_ray_workers(
+    setup: Mapping[str, Any],
+    folder: Path,
+    connection: Mapping[str, Any],
+    *,
+    number: int,
+    timeout: float | None,
+    num_gpus: float,
+) -> list[Worker]:
+    """Make the workers of a build, which share a connection.
 
     Args:
         setup: see `TaskTrainer.create`.
         folder: folder of the build.
+        connection: arguments of `ray_cluster.connect`.
+        number: number of workers, each with an actor.
         timeout: maximum duration of a training in seconds; None for no limit.
-        num_gpus: GPUs of the actor; a fraction shares one.
+        num_gpus: GPUs of an actor; a fraction shares one.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ClusterError: Ray is too old, or there is no token.
+    """
+    check_installation(connection["allow_open"])
+    actor = {**setup, "versions": installed_versions(), "folder": str(folder.absolute())}
+    cluster = TrainingCluster(
+        {
+            "connection": dict(connection),
+            "num_workers": number,
+            "actor": json.dumps(actor),
+            "timeout": timeout,
+            "num_cpus": setup["num_threads"],
+            "num_gpus": num_gpus,
+        }
+    )
+    return [RayTrainingWorker(cluster, index) for index in range(number)]
+
+
+class TrainingCluster:
+    """Process that is connected to the cluster while a worker needs it.
+
+    Args:
+        setup: see `ray_training_driver.serve`.
     """
 
-    def __init__(self, setup: Mapping[str, Any], folder: Path, timeout: float | None, num_gpus: float) -> None:
-        self._setup = json.dumps({**setup, "versions": installed_versions(), "folder": str(folder.absolute())})
-        self._timeout, self._num_gpus = math.inf if timeout is None else timeout, num_gpus
-        self._num_cpus = int(setup["num_threads"])
-        self._actor: Any = None
-        self._node = ""
-        self._stopping = self._killed = False
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        self._setup = json.dumps(setup)
+        self._lock = RLock()  # signal handlers call `send`, too
+        self._connection: Connection | None = None
+        self._listener: Thread | None = None
+        self._messages: dict[int, SimpleQueue[tuple[str, Any]]] = {}
+        """Messages to the workers that need the process."""
+
+    def open(self, index: int) -> None:
+        """Start the process for a worker, unless it runs for another."""
+        with self._lock:
+            self._messages[index] = SimpleQueue()
+            if self._connection is None:
+                self._connection, child = SPAWN.Pipe()
+                process = SPAWN.Process(target=serve, args=(child, self._setup), name=PROCESS_NAME, daemon=True)
+                process.start()
+                child.close()
+                self._listener = Thread(target=self._listen, args=(process, self._connection), daemon=True)
+                self._listener.start()
+
+    def close(self, index: int) -> None:
+        """End the actor of a worker, and with the last one the process."""
+        self.send("close", index)
+        with self._lock:
+            self._messages.pop(index, None)
+            listener = None if self._messages else self._listener
+        if listener is not None:
+            self.send("exit", index)
+            listener.join()
+
+    def send(self, kind: str, index: int, data: Any = None) -> None:
+        """Send a message of a worker, unless the process has ended."""
+        with self._lock, suppress(OSError):
+            if self._connection is not None:
+                self._connection.send_bytes(json.dumps([kind, index, data]).encode())
+
+    def receive(self, index: int) -> tuple[str, Any]:
+        """Wait for a message to a worker; returns its kind and its data."""
+        return self._messages[index].get()
+
+    def put(self, index: int, kind: str, data: Any) -> None:
+        """Put a message to a worker."""
+        with self._lock:
+            if index in self._messages:
+                self._messages[index].put((kind, data))
+
+    def _listen(self, process: BaseProcess, connection: Connection) -> None:
+        """Pass messages on until the process ends or the head stays away, then end the process. Runs in a thread."""
+        error, deadline = None, monotonic() + CONNECT_TIMEOUT_S
+        with suppress(EOFError, OSError):
+            while connection.poll(max(0.0, deadline - monotonic())):
+                kind, index, data = json.loads(connection.recv_bytes())
+                if kind == "alive":
+                    deadline = monotonic() + HEAD_TIMEOUT_S
+                elif kind == "error":
+                    error = data
+                else:
+                    self.put(index, kind, data)
+            error = "the head does not answer"
+        with self._lock:
+            self._connection = self._listener = None
+        connection.close()  # the process exits
+        process.join(DISCONNECT_TIMEOUT_S)
+        process.kill()
+        process.join()
+        with self._lock:
+            for messages in self._messages.values():
+                messages.put(("lost", error or describe_exit(process.exitcode)))
+        process.close()
+
+
+class RayTrainingWorker:
+    """Worker with an actor of its own.
+
+    Args:
+        cluster: the connection.
+        index: index among the workers.
+    """
+
+    def __init__(self, cluster: TrainingCluster, index: int) -> None:
+        self._cluster, self._index = cluster, index
+        self._is_open = self._stopping = False
 
     def start(self) -> bool:
-        """See `Worker.start`."""
-        try:
-            return self._on_actor(lambda: True) or False
-        except WorkerCrashError as error:
-            raise WorkerStartError(str(error)) from error
+        """See `Worker.start`. Raises `ClusterError`, too, as `train` does."""
+        return self._request("start", None, lambda epochs_done: None) or False
 
     def train(self, task: Mapping[str, Any], on_epoch: EpochCallback) -> dict[str, Any] | None:
-        """See `Worker.train`."""
-        return self._on_actor(lambda: self._train(json.dumps(dict(task)), on_epoch))
+        """See `Worker.train`. Raises `ClusterError`, too, if the cluster cannot be reached, or no longer."""
+        result: dict[str, Any] | None = self._request("train", dict(task), on_epoch)
+        return result
 
-    def _on_actor(self, call: Callable[[], T]) -> T | None:
-        """Return the result of a call on an actor, on another one after the loss of a node; None if stopped.
-
-        Raises:
-            WorkerStartError: the actor cannot start.
-            WorkerCrashError: the actor ended.
-        """
-        import ray
-
-        while not self._stopping:
-            try:
-                if self._actor is None:
-                    self._start()
-                return call()
-            except ray.exceptions.GetTimeoutError:  # stopped before there was room for the actor
-                break
-            except ray.exceptions.RayActorError as error:
-                node = self._node
-                self.close()
-                if not self._stopping and not _is_lost(node):
-                    raise WorkerCrashError(f"the actor ended: {' '.join(str(error).split())[:200]}") from error
-        return None
+    def _request(self, kind: str, data: Any, on_epoch: EpochCallback) -> Any:
+        """Send a message, and return the result of the request; None if the worker was stopped."""
+        if self._stopping:
+            return None
+        if not self._is_open:
+            self._cluster.open(self._index)
+            self._is_open = True
+        self._cluster.send(kind, self._index, data)
+        while True:
+            reply, content = self._cluster.receive(self._index)
+            if reply == "epochs":
+                on_epoch(content)
+            elif reply == "result":
+                return content
+            elif reply == "lost":
+                raise ClusterError(f"no connection to the Ray cluster: {content}; the same command continues the build")
+            else:
+                raise ERRORS[reply](content)
 
     def stop(self) -> None:
         """See `Worker.stop`."""
         self._stopping = True
-        if (actor := self._actor) is not None:
-            actor.stop.remote()
+        self._cluster.send("stop", self._index)
 
     def kill(self) -> None:
         """See `Worker.kill`."""
-        self._stopping = self._killed = True
+        self._stopping = True
+        self._cluster.send("kill", self._index)
+        self._cluster.put(self._index, "result", None)  # without waiting for the cluster
 
     def close(self) -> None:
         """See `Worker.close`."""
-        import ray
-
-        actor, self._actor, self._node = self._actor, None, ""
-        if actor is not None:
-            with suppress(ray.exceptions.RayError):
-                ray.kill(actor)
-
-    def _start(self) -> None:
-        """Request an actor, for which the cluster may have to add a node, and wait until it has loaded the data."""
-        import ray
-
-        options = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": 2}
-        actor_class = ray.remote(TrainingActor).options(num_cpus=self._num_cpus, num_gpus=self._num_gpus, **options)
-        self._actor = actor_class.remote(self._setup)
-        reply = json.loads(self._wait(self._actor.start.remote()))
-        self._node = reply["node"]
-        if reply["error"] is not None:
-            self.close()
-            raise WorkerStartError(f"the actor on node {reply['node']} did not start: {reply['error']}")
-
-    def _train(self, task: str, on_epoch: EpochCallback) -> dict[str, Any] | None:
-        import ray
-
-        deadline, reported = monotonic() + self._timeout, 0
-        result = self._actor.train.remote(task)
-        while not ray.wait([result], timeout=POLL_INTERVAL_S)[0]:
-            if self._killed:
-                self.close()
-                return None
-            if monotonic() > deadline:
-                self.close()
-                raise WorkerTimeoutError(f"the training took longer than {self._timeout:g} s")
-            with suppress(ray.exceptions.GetTimeoutError):
-                done: int = ray.get(self._actor.epochs_done.remote(), timeout=POLL_INTERVAL_S)
-                if done > reported:
-                    on_epoch(done)
-                    reported = done
-        data: dict[str, Any] | None = json.loads(ray.get(result))
-        return data
-
-    def _wait(self, reference: Any) -> str:
-        """Wait for a text. Raises `GetTimeoutError` if the worker is stopped before."""
-        import ray
-
-        while not ray.wait([reference], timeout=POLL_INTERVAL_S)[0]:
-            if self._stopping:
-                self.close()
-                raise ray.exceptions.GetTimeoutError
-        text: str = ray.get(reference)
-        return text
-
-
-def _is_lost(node: str) -> bool:
-    """Return true if the cluster notices within some time that a node is lost."""
-    deadline = monotonic() + NODE_LOSS_S
-    while node and monotonic() < deadline:
-        nodes = list_nodes()
-        if node not in nodes or not nodes[node].is_alive:
-            log.warning("node %s of the cluster was lost", node)
-            return True
-        sleep(POLL_INTERVAL_S)
-    return False
+        if self._is_open:
+            self._is_open = False
+            self._cluster.close(self._index)

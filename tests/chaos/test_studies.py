@@ -52,6 +52,16 @@ def table(request: pytest.FixtureRequest) -> tuple[list[Any], list[Any]]:
     return rows, queried
 
 
+@pytest.fixture
+def ensembles(tmp_path: Path) -> Path:
+    """The default ensemble and the sources of the study."""
+    folder = tmp_path / "ensembles"
+    folder.mkdir()
+    for name in ("gcn-nas-ntu", *STUDY["sources"]):
+        (folder / name).symlink_to(SHIPPED / name)
+    return folder
+
+
 class Worker(threading.Thread):
     """Worker of a search, which posts every observation until it is accepted.
 
@@ -97,7 +107,7 @@ class Worker(threading.Thread):
 
 
 def test_a_search_whose_server_is_killed_twice(
-    tmp_path: Path, table: tuple[list[Any], list[Any]], recovered: Recovered
+    tmp_path: Path, table: tuple[list[Any], list[Any]], ensembles: Path, recovered: Recovered
 ) -> None:
     rows, queried = table
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -110,14 +120,14 @@ def test_a_search_whose_server_is_killed_twice(
     total = sum(map(len, parts))
     kept, since = 0, time.monotonic()
     for goal in (total // 3, 2 * total // 3):
-        with serving(tmp_path / "data", port=port, ensembles_dir=SHIPPED) as server:
+        with serving(tmp_path / "data", port=port, ensembles_dir=ensembles) as server:
             if kept:
                 recovered("server killed during a search and started again", since)
                 assert _state(server)["observations"]["total"] >= kept
             until(partial(_has_accepted, workers, goal))
             kept, since = len({str(row) for worker in workers for row in worker.accepted}), time.monotonic()
             server.kill()
-    with serving(tmp_path / "data", port=port, ensembles_dir=SHIPPED) as server:
+    with serving(tmp_path / "data", port=port, ensembles_dir=ensembles) as server:
         for worker in workers:
             worker.join(TIMEOUT_S)
         assert [worker.failure for worker in workers] == [None] * WORKERS
@@ -125,7 +135,7 @@ def test_a_search_whose_server_is_killed_twice(
         assert _has_accepted(workers, total)
         searched, predictions = _state(server), _predictions(server, queried)
         exported = server.client.get(f"/v1/studies/{searched['id']}/export").json()
-    with serving(tmp_path / "fresh", ensembles_dir=SHIPPED) as server:
+    with serving(tmp_path / "fresh", ensembles_dir=ensembles) as server:
         place = server.client.post("/v1/studies", json=STUDY).headers["location"]
         for row in rows:
             assert server.client.post(f"{place}/observations", json={"observations": [row]}).is_success

@@ -40,7 +40,7 @@ def main() -> None:
     temporary = Path(tempfile.mkdtemp(prefix="archrank-image-", dir="/var/tmp"))
     engine = find_engine(args.storage or temporary / "engine", args.engine)
     if engine is None:
-        print("skipped: neither Docker nor Podman works on this machine")
+        print("skipped: neither Docker nor Podman works on this machine; Buildah alone builds an image, but runs none")
         return
     try:
         with ThreadPoolExecutor(1) as pool:

@@ -2,8 +2,10 @@
 
 import json
 import math
+import random
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,17 @@ from tests.image.engine import ImageTestError
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES: list[Any] = json.loads((ROOT / "examples" / "architectures.json").read_text())["architectures"]
 START_TIMEOUT_S = 120
+PORTS = range(20000, 30000)
+"""Ports below those of the system's choice, from which tests that run at the same time take theirs."""
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that is free."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a TCP port of the loopback address that is free, and that the system gives to no other program."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise ImageTestError(f"none of the ports {PORTS.start} to {PORTS.stop - 1} is free")
 
 
 def wait_until_ready(url: str) -> float:

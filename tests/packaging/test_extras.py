@@ -1,4 +1,7 @@
-"""The installed distribution: on its own, and with each extra alone, in an environment with nothing else."""
+"""The installed distribution: on its own, and with each extra alone, in an environment with nothing else.
+
+The environments with an extra begin as copies of the one without, whose modules are compiled already.
+"""
 
 import json
 import os
@@ -8,39 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from models import get_space
 from tests.conftest import ROOT
+from tests.packaging.conftest import copy_environment
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SEARCH = ("search", "--budget", "70", "--seed", "0")
 UNREACHABLE = "postgresql://archrank@127.0.0.1:1/archrank"
 REPORT_ROWS = 24
-
-
-def create_environment(folder: Path, *requirements: str) -> Path:
-    """Install requirements into a new environment, packages of this repository from their sources as they are now.
-
-    Args:
-        folder: folder of the environment.
-        requirements: requirements of pip.
-
-    Returns:
-        The folder of the environment.
-    """
-    uv, python = str(Path(sys.executable).with_name("uv")), folder / "bin" / "python"
-    constraints = ["--constraint", str(ROOT / "constraints.txt")]
-    sources = ["--refresh-package", "archrank", "--refresh-package", "archrank-tiny-gcn"]  # uv keeps what it built
-    variables = os.environ | {"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")}
-    for arguments in (
-        ["venv", "--python", sys.executable, str(folder)],
-        ["pip", "install", "--python", str(python), *constraints, *sources, *requirements],
-    ):
-        command = [uv, *arguments, "--quiet"]
-        completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=variables)
-        assert completed.returncode == 0, completed.stderr
-    return folder
 
 
 def archrank(environment: Path, cwd: Path) -> Run:
@@ -53,12 +32,6 @@ def archrank(environment: Path, cwd: Path) -> Run:
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=inherited | settings, timeout=300)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Environment with the distribution and no extra."""
-    return create_environment(tmp_path_factory.mktemp("base") / "venv", str(ROOT))
 
 
 def write_benchmark(path: Path) -> None:
@@ -102,8 +75,8 @@ def test_without_extras_the_service_predicts_and_missing_extras_are_named(base: 
     assert json.loads((tmp_path / "found" / "result.json").read_text())["num_trials"] == 70
 
 
-def test_report(tmp_path: Path) -> None:
-    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[report]"), tmp_path)
+def test_report(base: Path, tmp_path: Path) -> None:
+    run = archrank(copy_environment(base, tmp_path / "venv", f"{ROOT}[report]"), tmp_path)
     completed = run(*SEARCH, "--strategy", "random", "--out", "found")
     assert completed.returncode == 0, completed.stderr
     assert (tmp_path / "found" / "search.svg").read_text().startswith("<?xml")
@@ -113,23 +86,23 @@ def test_report(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_search(tmp_path: Path) -> None:
-    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[search]"), tmp_path)
+def test_search(base: Path, tmp_path: Path) -> None:
+    run = archrank(copy_environment(base, tmp_path / "venv", f"{ROOT}[search]"), tmp_path)
     completed = run(*SEARCH, "--strategy", "pareto", "--out", "found")
     assert completed.returncode == 0, completed.stderr
     assert json.loads((tmp_path / "found" / "result.json").read_text())["pareto_front"]
 
 
-def test_postgres(tmp_path: Path) -> None:
-    run = archrank(create_environment(tmp_path / "venv", f"{ROOT}[postgres]"), tmp_path)
+def test_postgres(base: Path, tmp_path: Path) -> None:
+    run = archrank(copy_environment(base, tmp_path / "venv", f"{ROOT}[postgres]"), tmp_path)
     completed = run("keys", "list", ARCHRANK_STORE_URL=UNREACHABLE)
     assert completed.returncode == 2
     assert "pip install" not in completed.stderr
     assert "127.0.0.1" in completed.stderr
 
 
-def test_telemetry(tmp_path: Path) -> None:
-    environment = create_environment(tmp_path / "venv", f"{ROOT}[telemetry]")
+def test_telemetry(base: Path, tmp_path: Path) -> None:
+    environment = copy_environment(base, tmp_path / "venv", f"{ROOT}[telemetry]")
     code = "from service.observability.tracing import Tracing; Tracing('http://127.0.0.1:1').close()"
     python = str(environment / "bin" / "python")
     completed = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=120)

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT
-from tests.packaging.test_extras import archrank, create_environment
+from tests.packaging.conftest import copy_environment
+from tests.packaging.test_extras import archrank
 
 PAGE = (ROOT / "docs" / "own-space.md").read_text()
 COMMANDS = re.findall(r"^((?:ARCHRANK_\w+=\S+ )*)archrank (.*)$", PAGE, flags=re.MULTILINE)
@@ -40,9 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(folder: Path) -> Path:
+def environment(base: Path, folder: Path) -> Path:
     """Environment with archrank and the example."""
-    return create_environment(folder / "venv", str(ROOT), str(folder / EXAMPLE))
+    return copy_environment(base, folder / "venv", str(folder / EXAMPLE))
 
 
 @pytest.fixture(scope="module")

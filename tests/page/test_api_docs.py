@@ -11,6 +11,7 @@ from service.api_keys import create_key
 from service.cli.demo import server
 from service.settings import KeyLimits
 from tests.page.page_driver import TIMEOUT_S, BrowserErrors
+from tests.real_server import LEAN
 
 KEY, ENTRY = create_key("docs", ["predict"], KeyLimits())
 OPERATION = "#operations-predictions-validate_architectures"
@@ -20,7 +21,7 @@ BODY = json.dumps({"architectures": [{"layers": [["S"], ["T"], ["ST"], ["L"]]}]}
 @pytest.fixture(scope="module")
 def keyed_url() -> Iterator[str]:
     """A server that requires an API key."""
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
+    with server(LEAN | {"ARCHRANK_KEYS": f"[{ENTRY.model_dump_json()}]"}) as address:
         yield address
 
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -178,11 +179,11 @@ class TrainingPool:
     def _serve(self, worker: Worker) -> None:
         """Run trainings on a worker, in a thread."""
         try:
-            while not self._stopping and (training := self._next()) is not None:
-                ended = self._train(worker, training)
-                if ended is not None:
-                    self._events.put(ended)
-            worker.close()
+            with closing(worker):
+                while not self._stopping and (training := self._next()) is not None:
+                    ended = self._train(worker, training)
+                    if ended is not None:
+                        self._events.put(ended)
         except BaseException as error:
             self._events.put(error)
         self._events.put(None)

@@ -19,6 +19,7 @@ from service.cli import app
 from service.cli.demo import server
 from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
+from tests.real_server import LEAN
 from tests.service.conftest import FOUR_LAYERS, SMALL
 
 BODY = {"architectures": [SMALL], "proxies": []}
@@ -47,7 +48,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     """Run a server whose store has an admin's key."""
     data, errors = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("log") / "errors"
     admin = keys(data, "create", "--name", "operator", "--scope", "admin")
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(data)}, errors) as url:
+    with server(LEAN | {"ARCHRANK_DATA_DIR": str(data)}, errors) as url:
         yield Keyed(url, data, errors, admin)
 
 

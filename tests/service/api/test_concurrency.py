@@ -10,6 +10,7 @@ import pytest
 
 from models.gcn_nas import PENG
 from service.cli.demo import server
+from tests.real_server import LEAN
 from tests.service.conftest import ARCHITECTURES, CHEAP, SMALL, without_costs
 
 BODIES: list[dict[str, Any]] = [
@@ -46,7 +47,7 @@ def test_server_responds_while_it_scores(url: str, client: httpx.Client) -> None
 def small_queue() -> Iterator[httpx.Client]:
     """Run a server with a queue of one architecture, and return a client of it."""
     with (
-        server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_QUEUE_SIZE": "1"}) as url,
+        server(LEAN | {"ARCHRANK_QUEUE_SIZE": "1"}) as url,
         httpx.Client(base_url=url) as client,
     ):
         yield client
@@ -85,7 +86,7 @@ def test_structure_only_predictions_do_not_wait_for_the_device(small_queue: http
 
 
 def test_a_long_request_becomes_a_job() -> None:
-    with server({"ARCHRANK_SYNC_TIMEOUT": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with server(LEAN | {"ARCHRANK_SYNC_TIMEOUT": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
         response = client.post("/v1/scores", json={"architectures": [PENG], "proxies": CHEAP})
         assert response.status_code == 202
         place = response.headers["location"]

@@ -14,6 +14,7 @@ from archrank_client import Client
 
 from models.gcn_nas import PENG
 from service.cli.demo import server
+from tests.real_server import LEAN
 from tests.service.api.test_protection import until_closed
 from tests.service.conftest import FOUR_LAYERS, SMALL
 from tests.service.workers.conftest import wait_until
@@ -21,8 +22,7 @@ from tests.service.workers.conftest import wait_until
 PUBLIC = "https://archrank.example/archrank/"
 N_CONNECTIONS = 8
 SETTINGS = {
-    "ARCHRANK_NUM_THREADS": "1",
-    "ARCHRANK_NUM_WORKERS": "1",
+    **LEAN,
     "ARCHRANK_ROOT_PATH": "/archrank",
     "ARCHRANK_ALLOWED_HOSTS": "archrank.example, Other.Example",
     "ARCHRANK_WRITE_TIMEOUT": "1",

@@ -20,6 +20,7 @@ import pytest
 
 from models.gcn_nas import PENG
 from service.cli.demo import server
+from tests.real_server import LEAN
 from tests.service.conftest import FOUR_LAYERS, HEADERS
 
 DATA = Path(__file__).parents[2] / "data"
@@ -158,7 +159,7 @@ def test_a_body_that_does_not_arrive_times_out() -> None:
     request = (
         b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     )
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_BODY_TIMEOUT": "0.2"}) as url:
+    with server(LEAN | {"ARCHRANK_BODY_TIMEOUT": "0.2"}) as url:
         address = urlsplit(url)
         for path in (b"predictions", b"scores", b"jobs"):
             with socket.create_connection((address.hostname, address.port), timeout=30) as connection:

@@ -13,6 +13,7 @@ from service.cli.demo import server
 from service.settings import KeyLimits
 from service.storage import Store
 from tests.conftest import ROOT
+from tests.real_server import LEAN
 
 FOLDER = ROOT / "service" / "ui"
 NAMES = sorted(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*") if file.is_file())
@@ -125,7 +126,7 @@ def keyed(tmp_path: Path) -> Iterator[str]:
     _, entry = create_key("test", ("predict",), KeyLimits())
     with Store.open(Store.directory_url(tmp_path)) as store:
         store.keys.add(**entry.model_dump(mode="json", exclude_none=True))
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_DATA_DIR": str(tmp_path)}) as url:
+    with server(LEAN | {"ARCHRANK_DATA_DIR": str(tmp_path)}) as url:
         yield url
 
 

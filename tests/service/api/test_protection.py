@@ -13,13 +13,13 @@ import pytest
 
 from models.gcn_nas import PENG
 from service.cli.demo import server
+from tests.real_server import LEAN
 from tests.service.api.test_jobs import results, submit, wait
 from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
 
 SETTINGS = {
-    "ARCHRANK_NUM_THREADS": "1",
-    "ARCHRANK_NUM_WORKERS": "1",
+    **LEAN,
     "ARCHRANK_HEADER_TIMEOUT": "1",
     "ARCHRANK_BODY_TIMEOUT": "1.5",
     "ARCHRANK_MAX_CONNECTIONS": "12",

@@ -16,7 +16,7 @@ from service.cli import app
 from service.cli.demo import server
 from service.settings import KeyLimits
 from service.storage import Store
-from tests.real_server import until
+from tests.real_server import LEAN, until
 from tests.service.api.test_authentication import keys
 
 PATHS = ("/v1/jobs", "/v1/spaces", "/metrics")
@@ -68,7 +68,7 @@ def statuses(client: httpx.Client) -> set[int]:
 
 def test_keys_are_required_from_the_first_one_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    settings = {"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_DATA_DIR": str(data)}
+    settings = LEAN | {"ARCHRANK_DATA_DIR": str(data)}
     with server(settings, tmp_path / "errors") as url, connect(url) as anonymous_client:
         assert statuses(anonymous_client) == {200}
         anonymous = Listener(url, None, long_job(anonymous_client))

@@ -18,6 +18,7 @@ from service.cli.demo import read_examples
 from tests.conftest import ROOT
 from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
 
+pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 EXAMPLES = ROOT / "examples"
 
 

@@ -22,8 +22,8 @@ from service.cli import app
 from service.cli.search_results import best_trials
 from service.inference.pipeline import run_plan
 from service.inference.results import ItemResult
-from tests.real_server import ENSEMBLES
 
+pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 BUDGET = 90
 """More than evolution's population size, so that there are children."""
 FILES = {"search.jsonl", "search.jsonl.lock", "result.json", "trials.csv", "search.svg"}
@@ -35,12 +35,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_module("service.cli", run_name="__main__")
 """
 """Restores SIGINT, which background processes of a shell ignore, and their children with them."""
-
-
-@pytest.fixture(autouse=True)
-def default_ensemble_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load no other ensemble in each of the many searches."""
-    monkeypatch.setenv("ARCHRANK_ENSEMBLES_DIR", str(ENSEMBLES))
 
 
 def archrank(*arguments: str | Path) -> Result:

@@ -19,6 +19,7 @@ from service.workers.backend import TaskOutcome, WorkerHealth
 from service.workers.errors import ClusterError, TaskRejectedError
 from service.workers.ray_backend import RayBackend
 from service.workers.ray_cluster import installed_versions
+from tests.real_server import LEAN
 from tests.service.conftest import SMALL
 from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, wait_until
 from tests.service.workers.ray_clusters import LocalCluster, cluster, ray_options
@@ -277,7 +278,7 @@ def test_lost_head_interrupts_tasks_and_another_serves(start: Start, tmp_path: P
 
 
 def test_server_scores_in_the_cluster(ray_cluster: LocalCluster) -> None:
-    environment = {"ARCHRANK_BACKEND": "ray", "ARCHRANK_RAY_ADDRESS": ray_cluster.address}
+    environment = LEAN | {"ARCHRANK_BACKEND": "ray", "ARCHRANK_RAY_ADDRESS": ray_cluster.address}
     with server(environment) as url:
         body = {"architectures": [SMALL], "proxies": ["params", "nwot"], "batch": {"batch_size": 2}}
         response = httpx.post(f"{url}/v1/scores", json=body, timeout=TIMEOUT_S, trust_env=False)
