@@ -243,17 +243,26 @@ def _stop(folder: Path, process: "subprocess.Popen[bytes] | None") -> TrainingRe
             with suppress(ProcessLookupError):
                 os.kill(pids[0], signal.SIGTERM)
         time.sleep(POLL_INTERVAL_S)
+    if process is not None and process.poll() is None:
+        _kill_group(_read_pids(folder))
+        process.kill()
+        process.wait()
     return _read_exit(folder) if (folder / EXIT).exists() else None
 
 
 def _lost(folder: Path, pids: list[int]) -> TrainingResult:
     """Failure of a training whose runner was killed while this process watched; kills the command's processes."""
-    if len(pids) == 2:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pids[1], signal.SIGKILL)
+    _kill_group(pids)
     return TrainingResult(
         None, printable(f"the process that ran the training was killed {_tail(folder / RUNNER, 500)}")
     )
+
+
+def _kill_group(pids: list[int]) -> None:
+    """Kill the command's processes, if their group is known."""
+    if len(pids) == 2:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pids[1], signal.SIGKILL)
 
 
 def _check_quotes(command: str) -> None:

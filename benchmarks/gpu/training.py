@@ -34,7 +34,7 @@ def run(options: Options) -> Iterator[Check]:
     data, recipe = MotionData(space.task, samples, {"data": "synthetic"}), replace(default_recipe(space), epochs=EPOCHS)
     for depth in (4,) if options.small else (4, 10):
         architecture, results = space.parse([LAYER] * depth), []
-        for mode in (nullcontext(), patch("training.trainer.GraphedNetwork", lambda network, device: network)):
+        for mode in (nullcontext(), patch("training.trainer.CudaGraphedNetwork", lambda network, device: network)):
             with mode:
                 results.append(train(space, architecture, data, recipe, 0, device=options.device))
         yield from _compared(f"{depth} layers, {size} samples of {frames} frames", *results)

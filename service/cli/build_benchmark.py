@@ -3,13 +3,14 @@
 import os
 import re
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from common.errors import InputError
 from service.cli.common import Device, Folder, Json, benchmark_app
-from service.cli.options import BatchFields, FixedFields, SettingFields, parse_fields
+from service.cli.options import BatchFields, FixedFields, SettingFields, finite, parse_fields
 
 if TYPE_CHECKING:
     from models import BuildableSpace, SearchSpace
@@ -22,6 +23,8 @@ CORES = os.cpu_count() or 1
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells report it."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+MAX_TIMEOUT_S = 1e6
+"""Eleven days; the wait for a process takes at most twice as long."""
 
 
 @benchmark_app.command()
@@ -57,8 +60,12 @@ def build(
         typer.Option(help="strata that random architectures are divided evenly among, e.g. 4,6 for depths of gcn-nas"),
     ] = None,
     fix: FixedFields = None,
-    max_flops: Annotated[float | None, typer.Option(help="maximum FLOPs of one sample, e.g. 4e9")] = None,
-    max_params: Annotated[float | None, typer.Option(help="maximum number of parameters, e.g. 4e6")] = None,
+    max_flops: Annotated[
+        float | None, typer.Option(callback=finite, help="maximum FLOPs of one sample, e.g. 4e9")
+    ] = None,
+    max_params: Annotated[
+        float | None, typer.Option(callback=finite, help="maximum number of parameters, e.g. 4e6")
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -97,7 +104,10 @@ def build(
         "process"
     ),
     device: Device = "auto",
-    timeout: Annotated[float | None, typer.Option(min=1, help="maximum duration of one training in seconds")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=1, max=MAX_TIMEOUT_S, callback=finite, help="maximum duration of one training in seconds"),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="limit of this call: a number of trainings, or a duration such as 90m or 4h")
     ] = None,
@@ -264,5 +274,8 @@ def _budget(text: str | None) -> "Budget":
     if match is None or not float(match[1]) or not (match[2] or match[1].isdigit()):
         raise InputError("budget", text, "a number of trainings, or a duration such as 90s, 30m, 4h or 2d")
     if match[2]:
-        return Budget(seconds=float(match[1]) * UNITS[match[2]])
+        seconds = float(match[1]) * UNITS[match[2]]
+        if seconds > TIMEOUT_MAX:
+            raise InputError("budget", text, f"at most {TIMEOUT_MAX:g} s")
+        return Budget(seconds=seconds)
     return Budget(trainings=int(match[1]))

@@ -1,5 +1,6 @@
 """Options that several commands share, and options of the form `KEY=VALUE`."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,13 @@ FixedFields = Annotated[
     list[str] | None,
     typer.Option("--fix", metavar="KEY=VALUE", help="property of all architectures, e.g. depth=6; may be repeated"),
 ]
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse NaN and infinities, which pass as numbers: a callback of options."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 def parse_fields(option: str, texts: Sequence[str] | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from common.errors import InputError
 from service.cli.common import Device, Json, app, settings
-from service.cli.options import FixedFields, SettingFields, Space, parse_fields
+from service.cli.options import FixedFields, SettingFields, Space, finite, parse_fields
 
 if TYPE_CHECKING:
     from search import Strategy
@@ -46,7 +46,9 @@ def search(
         ),
     ] = None,
     slots: Annotated[int | None, typer.Option(help="trainings at a time", show_default="1")] = None,
-    timeout: Annotated[float | None, typer.Option(help="time limit of one training in seconds")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(callback=finite, help="time limit of one training in seconds")
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="name of the metric", show_default="accuracy")] = None,
     direction: Annotated[str | None, typer.Option(help="maximize or minimize", show_default="maximize")] = None,
     unit: Annotated[
@@ -67,7 +69,9 @@ def search(
     max_flops: Annotated[
         float | None, typer.Option(help="maximum FLOPs per forward pass of the probe batch, e.g. 4e9")
     ] = None,
-    max_params: Annotated[float | None, typer.Option(help="maximum number of parameters, e.g. 4e6")] = None,
+    max_params: Annotated[
+        float | None, typer.Option(callback=finite, help="maximum number of parameters, e.g. 4e6")
+    ] = None,
     proxies: Annotated[
         str, typer.Option(help="none (predict from structure alone), all, or names separated by commas")
     ] = "none",

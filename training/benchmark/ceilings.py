@@ -51,14 +51,14 @@ def measure_ceilings(design: SeedDesign, groups: Sequence[Integers], seed: int =
         seed: seed of the simulation.
 
     Returns:
-        The ceilings; None if the groups are too small.
+        The ceilings; None if the groups are too small, or the accuracies of each are equal.
     """
     groups = [rows for rows in groups if len(rows) > 1]
     degrees = np.array([len(rows) - 1 for rows in groups])
-    if degrees.sum() < MIN_DEGREES:
+    means, weights = design.means, design.weights
+    if degrees.sum() < MIN_DEGREES or not any(np.ptp(means[rows]) for rows in groups):
         return None
     rng = np.random.default_rng(seed)
-    means, weights = design.means, design.weights
     own_factor = np.average([(1 / design.counts[rows]).mean() for rows in groups], weights=degrees)
     shared_factor = np.average([weights[rows].var(axis=0, ddof=1).sum() for rows in groups], weights=degrees)
     centers = np.zeros(len(means))

@@ -109,6 +109,7 @@ REFUSALS = {
     "--architectures 0": "Invalid value for '--architectures'",
     "--backend ray": "no authentication token of the Ray cluster",
     "--batch seed=1": "nothing without --proxies",
+    "--budget 99999999999d": "budget: got '99999999999d'",
     "--budget soon": "budget: got 'soon'",
     "--data {list}": "data: got",
     "--data nowhere.npz": "nowhere.npz",
@@ -118,7 +119,9 @@ REFUSALS = {
     "--fix depth=99": "depth",
     "--from {list} --study {list}": "study: got",
     "--from nowhere.jsonl": "nowhere.jsonl",
+    "--max-flops inf": "Invalid value for '--max-flops'",
     "--max-params 1": "max_params: got 1",
+    "--max-params nan": "Invalid value for '--max-params'",
     "--probe-epochs 5 --proxies params": "probe_epochs: got 5",
     "--proxies speed": "proxies[0]: got 'speed'",
     "--proxies params --probe-epochs 0 --batch source=npz --batch data=nowhere.npz": "nowhere.npz",
@@ -136,6 +139,8 @@ REFUSALS = {
     "--study http://127.0.0.1:1/v1/studies/mine": "http://127.0.0.1:1",
     "--study nowhere": "the folder of a study",
     "--timeout 0": "Invalid value for '--timeout'",
+    "--timeout 3e6": "Invalid value for '--timeout'",
+    "--timeout nan": "Invalid value for '--timeout'",
 }
 """Error of each refused command: mistakes in the specification, missing data, device, servers and clusters."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ from service.inference.cache import Cache, ResultCache
 from service.inference.queries import PredictionQuery
 from service.inference.registry import EnsembleRegistry
 from service.settings import Settings
+from service.storage.scores import ScoreRepository
 from service.workers import task_scorer
 from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, run_inline, shipped_ensembles, without_costs
 
@@ -199,10 +201,19 @@ def test_what_memory_forgets_the_store_knows(ensembles: EnsembleRegistry, scored
 
 
 def test_without_memory_predictions_are_computed_anew_and_scores_are_not(
-    ensembles: EnsembleRegistry, scored: Scored
+    ensembles: EnsembleRegistry, scored: Scored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stored, put = Event(), ScoreRepository.put
+
+    def put_and_tell(repository: ScoreRepository, scores: Any) -> None:
+        put(repository, scores)
+        stored.set()
+
+    monkeypatch.setattr(ScoreRepository, "put", put_and_tell)
     with serving(ensembles, cache_size=0) as (_, post):
-        assert [post(SMALL, proxies=CHEAP)[0]["cached"] for _ in range(2)] == [False, False]
+        assert not post(SMALL, proxies=CHEAP)[0]["cached"]
+        assert stored.wait(60)  # scores are written after the response
+        assert not post(SMALL, proxies=CHEAP)[0]["cached"]
     assert len(scored) == 1
 
 

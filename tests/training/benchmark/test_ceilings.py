@@ -74,3 +74,8 @@ def test_noise_without_differences_of_architectures_leaves_no_ceiling() -> None:
 def test_few_architectures_have_no_ceiling() -> None:
     design = SeedDesign([{0: 0.5, 1: 0.6}] + [{0: 0.7}] * 8, [4] * 9)
     assert measure_ceilings(design, [np.arange(9)]) is None
+
+
+def test_equal_accuracies_have_no_ceiling() -> None:
+    design = SeedDesign([{0: 0.1, 1: 0.1}] * 12, [4] * 12)
+    assert measure_ceilings(design, [np.arange(12)]) is None
