@@ -1,6 +1,7 @@
 """Child processes."""
 
 import os
+import signal
 from multiprocessing import connection, parent_process
 from threading import Thread
 
@@ -15,3 +16,17 @@ def exit_with_parent() -> None:
             os._exit(1)
 
     Thread(target=wait_for_parent, name="exit with parent", daemon=True).start()
+
+
+def describe_exit(code: int | None) -> str:
+    """Describe how a process ended.
+
+    Args:
+        code: its exit code, minus the number of the signal that killed it; None if it has not ended.
+    """
+    if code is None:
+        return "the process was killed, but has not ended yet"
+    if code >= 0:
+        return f"the process exited with code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+    return f"the process was killed by {name}"

@@ -26,7 +26,7 @@ from benchmarks.graph_proxies.figure import write_figure
 from benchmarks.markdown import insert_tables, markdown
 from common.atomic_files import write_atomically
 from ensemble import Benchmark, load_benchmark, load_scores
-from ensemble.evaluation.metrics import partial_spearman, spearman
+from ensemble.evaluation.metrics import partial_spearman, rows_by_stratum, spearman
 from models import Architecture, BuildableSpace, get_space, require
 from models.batch_spec import BatchSpec
 from models.nas_bench_graph import NasBenchGraphArchitecture
@@ -144,7 +144,7 @@ def _correlation(kind: str, values: Array, accuracy: Array, strata: NDArray[np.i
         return spearman(values, accuracy)
     if kind == "partial_spearman":
         return partial_spearman(values, accuracy, strata)
-    within = [spearman(values[strata == stratum], accuracy[strata == stratum]) for stratum in np.unique(strata)]
+    within = [spearman(values[rows], accuracy[rows]) for rows in rows_by_stratum(strata).values()]
     known = [rho for rho in within if rho is not None]
     return float(np.mean(known)) if known else None
 

@@ -1,8 +1,7 @@
 """Training noise of the table, and the ceiling that it sets for an order within a depth."""
 
-import numpy as np
-
 from benchmarks.nw_ucla.material import FIRST_SEED, Material
+from ensemble.evaluation.metrics import rows_by_stratum
 from training.benchmark.ceilings import measure_ceilings
 from training.benchmark.noise import LEVEL, Estimate, SeedDesign, measure_noise
 
@@ -18,7 +17,7 @@ def training_noise(material: Material) -> Noise:
     noise = measure_noise(design)
     first = SeedDesign([{FIRST_SEED: accuracies[FIRST_SEED]} for accuracies in material.accuracies], strata)
     first.squares = design.squares  # the first seed alone does not tell its noise
-    ceilings = measure_ceilings(first, [np.flatnonzero(material.strata == stratum) for stratum in np.unique(strata)])
+    ceilings = measure_ceilings(first, list(rows_by_stratum(strata).values()))
     assert noise is not None
     assert noise.own_std is not None
     assert noise.shared_std is not None

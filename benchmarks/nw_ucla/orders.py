@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from benchmarks.nw_ucla.material import Array, Material
-from ensemble.evaluation.metrics import spearman
+from ensemble.evaluation.metrics import rows_by_stratum, spearman
 
 NUM_RESAMPLES = 500
 LEVEL = 0.95
@@ -80,7 +80,7 @@ def correlate(material: Material, name: str, order: Array) -> Order:
         order: sort keys, (n,), larger for better.
     """
     y, strata = material.benchmark.accuracy, material.strata
-    groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    groups = list(rows_by_stratum(strata).values())
     rng = np.random.default_rng(0)
     drawn = [_correlations(order, y, [rng.choice(rows, len(rows)) for rows in groups]) for _ in range(NUM_RESAMPLES)]
     ends = np.nanquantile(np.array(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

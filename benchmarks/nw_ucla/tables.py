@@ -11,6 +11,7 @@ from benchmarks.nw_ucla.material import BATCHES, Array, Material
 from benchmarks.nw_ucla.noise import LEVEL, Noise
 from benchmarks.nw_ucla.orders import EPOCHS, Correlation, Order
 from benchmarks.replay.figures import standalone
+from ensemble.evaluation.metrics import rows_by_stratum
 from ensemble.report.palette import THEME
 from ensemble.report.svg import figure_style, render
 
@@ -93,8 +94,7 @@ def figure(material: Material) -> str:
         chart = Figure(figsize=(6.0, 3.2), layout="constrained")
         axes = chart.subplots()
         y, strata = material.benchmark.accuracy, material.strata
-        for depth in np.unique(strata):
-            rows = np.flatnonzero(strata == depth)
+        for depth, rows in rows_by_stratum(strata).items():
             places = depth + WIDTH * (np.arange(len(rows)) / (len(rows) - 1) - 0.5)
             axes.plot(
                 places,

@@ -11,7 +11,7 @@ from ensemble.combiners.gaussian_process import MAX_ROWS, AdditiveGaussianProces
 from ensemble.data.features import FeatureTable
 from ensemble.data.folds import Split
 from ensemble.evaluation.cross_validation import Progress, held_out_predictions
-from ensemble.evaluation.metrics import Metrics, prediction_metrics
+from ensemble.evaluation.metrics import Metrics, prediction_metrics, rows_by_stratum
 
 Array = NDArray[np.float64]
 
@@ -46,8 +46,7 @@ def shuffled_label_control(
     """
     rng = np.random.default_rng(seed)
     shuffled = y.copy()
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
+    for rows in rows_by_stratum(strata).values():
         shuffled[rows] = y[rng.permutation(rows)]
     held_out = held_out_predictions(prepare(table, shuffled), table, shuffled, [splits], seed, jobs, progress)
     return {
@@ -77,7 +76,7 @@ def estimate_noise(table: FeatureTable, y: Array, strata: NDArray[np.int64]) -> 
     structure = table.columns.architectural
     process = AdditiveGaussianProcess(table.columns.select(structure)).fit(table.select(structure), y)
     variance = float(process.variances_[-1] * y.var())
-    groups = {str(stratum): y[strata == stratum] for stratum in np.unique(strata)}
+    groups = {str(stratum): y[rows] for stratum, rows in rows_by_stratum(strata).items()}
     fraction = {name: min(variance / max(float(group.var()), 1e-12), 1.0) for name, group in groups.items()}
     ceiling = {name: (1 - part) ** 0.5 for name, part in fraction.items()}
     return {

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, rankdata
 
 Array = NDArray[np.float64]
@@ -18,6 +18,15 @@ Metrics = dict[str, Any]
 
 MIN_SEARCH_SIZE = 20
 """Smallest number of predictions for which search metrics are defined."""
+
+
+def rows_by_stratum(strata: ArrayLike) -> dict[int, NDArray[np.intp]]:
+    """Return the rows of each stratum, by stratum in ascending order.
+
+    Args:
+        strata: stratum of each row, shape (n,).
+    """
+    return {int(stratum): np.flatnonzero(np.equal(strata, stratum)) for stratum in np.unique(strata)}
 
 
 def spearman(predicted: Array, accuracy: Array) -> float | None:
@@ -107,7 +116,9 @@ def prediction_metrics(predicted: Array, accuracy: Array, strata: Strata, absolu
     known = ~np.isnan(predicted)
     predicted, accuracy, strata = predicted[known], accuracy[known], strata[known]
     rho = spearman(predicted, accuracy)
-    by_stratum = {str(stratum): spearman(predicted[rows], accuracy[rows]) for stratum, rows in _groups(strata).items()}
+    by_stratum = {
+        str(stratum): spearman(predicted[rows], accuracy[rows]) for stratum, rows in rows_by_stratum(strata).items()
+    }
     return {
         "spearman": rho,
         "partial_spearman": partial_spearman(predicted, accuracy, strata),
@@ -135,7 +146,7 @@ def search_metrics(predicted: Array, accuracy: Array, strata: Strata) -> Metrics
         `within_stratum_`. None with fewer than `MIN_SEARCH_SIZE` predictions.
     """
     overall = _search_metrics(predicted, accuracy)
-    strata_metrics = [_search_metrics(predicted[rows], accuracy[rows]) for rows in _groups(strata).values()]
+    strata_metrics = [_search_metrics(predicted[rows], accuracy[rows]) for rows in rows_by_stratum(strata).values()]
     within = {f"within_stratum_{name}": _mean([metrics[name] for metrics in strata_metrics]) for name in overall}
     return {**overall, **within}
 
@@ -174,7 +185,9 @@ def interval_metrics(interval: Array, accuracy: Array, strata: Strata) -> Metric
     return {
         name: {
             "overall": float(values.mean()) if len(values) else None,
-            "by_stratum": {str(stratum): float(values[rows].mean()) for stratum, rows in _groups(strata).items()},
+            "by_stratum": {
+                str(stratum): float(values[rows].mean()) for stratum, rows in rows_by_stratum(strata).items()
+            },
         }
         for name, values in (("coverage", inside), ("interval_width", width))
     }
@@ -234,11 +247,6 @@ def summarize_repeats(repeats: list[Metrics]) -> Metrics:
             complete = len(defined) == len(values)
             summary[name] = {"mean": float(np.mean(defined)), "std": float(np.std(defined))} if complete else None
     return summary
-
-
-def _groups(strata: Strata) -> dict[int, NDArray[np.bool_]]:
-    """Return the rows of each stratum."""
-    return {int(stratum): strata == stratum for stratum in np.unique(strata)}
 
 
 def _mean(values: list[float | None]) -> float | None:

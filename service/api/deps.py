@@ -179,14 +179,13 @@ async def result_within(timeout: float, request: Request, work: Coroutine[Any, A
         ProblemError: the API key was revoked meanwhile.
         Exception: any exception of the work.
     """
-    authenticator, deadline = cast(Authenticator, request.app.state.authenticator), monotonic() + timeout
+    deadline = monotonic() + timeout
     task, disconnected = asyncio.create_task(work), asyncio.create_task(_until_disconnected(request))
     try:
         while not (task.done() or disconnected.done()) and (left := deadline - monotonic()) > 0:
             interval = min(left, REVOCATION_INTERVAL_S)
             await asyncio.wait((task, disconnected), timeout=interval, return_when="FIRST_COMPLETED")
-            if not authenticator.is_valid(request.state.caller):
-                raise invalid_key()
+            _check_caller(request)
         if disconnected.done() and not task.done():
             raise ClientDisconnect
         return task.result() if task.done() else None
@@ -194,6 +193,13 @@ async def result_within(timeout: float, request: Request, work: Coroutine[Any, A
         disconnected.cancel()
         if task.cancel():
             await asyncio.wait((task,))
+
+
+def _check_caller(request: Request) -> None:
+    """Check that the API key of an authenticated request is still valid. Raises `ProblemError`."""
+    authenticator: Authenticator = request.app.state.authenticator
+    if not authenticator.is_valid(request.state.caller):
+        raise invalid_key()
 
 
 async def _until_disconnected(request: Request) -> None:
@@ -272,12 +278,11 @@ class JsonRoute(AuthenticatedRoute):
         json_request = JsonRequest(request, max_bytes, architectures * settings.max_json_values)
         async with AsyncExitStack() as slot:
             body = await json_request.receive_body(settings, state.large_bodies, slot)
-            if (answer := self.repeated_answer(json_request, body)) is None:
-                await json_request.parse_body(settings, state.large_bodies)
-            if not state.authenticator.is_valid(request.state.caller):  # a body may take a minute to arrive
-                raise invalid_key()
-            if answer is not None:
+            _check_caller(request)  # a body may take a minute to arrive
+            if (answer := self.repeated_answer(json_request, body)) is not None:
                 return answer
+            await json_request.parse_body(settings, state.large_bodies)
+            _check_caller(request)  # and wait for others to be parsed
             if not self.keeps_slot:
                 await slot.aclose()
             return await handle(json_request)

@@ -1,11 +1,11 @@
 """A child process that exchanges lines of JSON with this one."""
 
 import contextlib
-import signal
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from socket import socket, socketpair
 
+from common.processes import describe_exit
 from service.workers.worker_main import bootstrap
 
 SPAWN = get_context("spawn")
@@ -112,13 +112,3 @@ class ChildProcess:
         if self.exit_code is not None:
             self._process.close()
         return describe_exit(self.exit_code)
-
-
-def describe_exit(exit_code: int | None) -> str:
-    """Describe how a process ended."""
-    if exit_code is None:
-        return "the process was killed, but has not ended yet"
-    if exit_code >= 0:
-        return f"the process exited with code {exit_code}"
-    name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else str(-exit_code)
-    return f"the process was killed by {name}"

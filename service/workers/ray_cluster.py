@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic, sleep
 
 from packaging.version import Version
 
@@ -20,6 +21,7 @@ from service.workers.ray_node import start_node
 
 MIN_RAY_VERSION = Version("2.54")
 TOKEN_FILE = "~/.ray/auth_token"
+NODE_POLL_INTERVAL_S = 0.1
 LOOPBACK_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Environment with which all processes of a cluster on one machine listen on loopback alone."""
 
@@ -123,6 +125,23 @@ def list_nodes() -> dict[str, ClusterNode]:
         node["NodeID"]: ClusterNode(node["NodeID"], node["NodeManagerAddress"], node["Alive"], node["Resources"])
         for node in ray.nodes()  # type: ignore[no-untyped-call]
     }
+
+
+def is_lost(node: str, timeout: float) -> bool:
+    """Return True if the cluster has lost or removed a node, or does within some time.
+
+    A cluster may learn of the loss of a node after the end of the actors on it.
+
+    Args:
+        node: id of the node.
+        timeout: the time in seconds.
+    """
+    deadline = monotonic() + timeout
+    while (known := list_nodes().get(node)) is not None and known.is_alive:
+        if monotonic() >= deadline:
+            return False
+        sleep(NODE_POLL_INTERVAL_S)
+    return True
 
 
 def installed_versions() -> dict[str, str]:

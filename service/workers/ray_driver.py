@@ -25,7 +25,7 @@ from service.workers.ray_actor import ScoringActor
 
 log = logging.getLogger(__name__)
 HEARTBEAT_INTERVAL_S = 1.0
-NODE_LOSS_S, NODE_LOSS_POLL_S = 1.0, 0.1
+NODE_LOSS_S = 1.0
 """Time within which a cluster learns that the node of an actor that ended is gone, too."""
 NODE_OUT_OF_MEMORY = "running low on memory"
 """Text of Ray's error where a node's memory monitor killed the actor."""
@@ -159,17 +159,7 @@ class Driver:
             self._fail(key, "crash", describe_error(error.cause or error))
         elif isinstance(error, exceptions.OutOfMemoryError) or NODE_OUT_OF_MEMORY in str(error):
             self._fail(key, "out_of_memory", describe_error(error))
-        elif (node := self._nodes.get(key)) and _is_lost(node):
+        elif (node := self._nodes.get(key)) and ray_cluster.is_lost(node, NODE_LOSS_S):
             self._fail(key, "interrupted", f"the node {node} was lost")
         else:
             self._fail(key, "crash", describe_error(error))
-
-
-def _is_lost(node: str) -> bool:
-    """Return True if the cluster has lost or removed a node, of which it may learn after the end of an actor."""
-    end = time.monotonic() + NODE_LOSS_S
-    while ray_cluster.list_nodes()[node].is_alive:
-        if time.monotonic() > end:
-            return False
-        time.sleep(NODE_LOSS_POLL_S)
-    return True

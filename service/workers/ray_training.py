@@ -16,7 +16,7 @@ from threading import RLock, Thread
 from time import monotonic
 from typing import Any
 
-from service.workers.child_process import describe_exit
+from common.processes import describe_exit
 from service.workers.errors import ClusterError
 from service.workers.ray_cluster import check_installation, installed_versions
 from service.workers.ray_training_driver import ERRORS, serve

@@ -161,8 +161,11 @@ class ActorTrainer:
             except ray.exceptions.RayActorError as error:
                 node = self._node
                 self.close()
-                if not self._stopping and not _is_lost(node):
+                if self._stopping:
+                    break
+                if not node or not ray_cluster.is_lost(node, NODE_LOSS_S):
                     raise WorkerCrashError(f"the actor ended: {' '.join(str(error).split())[:200]}") from error
+                log.warning("node %s of the cluster was lost", node)
         return None
 
     def stop(self) -> None:
@@ -227,15 +230,3 @@ class ActorTrainer:
                 raise ray.exceptions.GetTimeoutError
         text: str = ray.get(reference)
         return text
-
-
-def _is_lost(node: str) -> bool:
-    """Return true if the cluster notices within some time that a node is lost."""
-    deadline = monotonic() + NODE_LOSS_S
-    while node and monotonic() < deadline:
-        nodes = ray_cluster.list_nodes()
-        if node not in nodes or not nodes[node].is_alive:
-            log.warning("node %s of the cluster was lost", node)
-            return True
-        sleep(POLL_INTERVAL_S)
-    return False

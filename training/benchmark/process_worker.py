@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from common.errors import describe_error
-from common.processes import exit_with_parent
+from common.processes import describe_exit, exit_with_parent
 from training.benchmark.pool import WorkerCrashError, WorkerStartError, WorkerTimeoutError
 from training.benchmark.task_trainer import EpochCallback, TaskTrainer
 
@@ -137,11 +137,9 @@ class ProcessWorker:
         if process.is_alive():
             process.kill()
             process.join()
-        code = process.exitcode or 0
+        end = describe_exit(process.exitcode)
         process.close()
-        if code < 0:
-            return f"the process was ended by {signal.Signals(-code).name}"
-        return f"the process exited with {code}"
+        return end
 
 
 def serve(connection: Connection, setup: str) -> None:

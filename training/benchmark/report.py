@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from common.atomic_files import write_atomically
+from ensemble.evaluation.metrics import rows_by_stratum
 from models import Architecture, EncodedSpace
 from training.benchmark.ceilings import measure_ceilings
 from training.benchmark.noise import SeedDesign, measure_noise
@@ -64,8 +65,7 @@ def make_report(
     space = specification.space
     strata = strata_of(space, trained)
     by_stratum = {
-        str(stratum): _statistics([mean for mean, own in zip(means, strata, strict=True) if own == stratum])
-        for stratum in sorted(set(strata))
+        str(stratum): _statistics([means[row] for row in rows]) for stratum, rows in rows_by_stratum(strata).items()
     }
     return {
         "space": space.name,
@@ -93,7 +93,7 @@ def _noise(accuracies: Sequence[Mapping[int, float]], strata: Sequence[int], see
     if noise is None:
         return None
     groups = {
-        "within_stratum": [np.flatnonzero(np.equal(strata, stratum)) for stratum in sorted(set(strata))],
+        "within_stratum": list(rows_by_stratum(strata).values()),
         "overall": [np.arange(len(strata))],
     }
     ceilings = {name: measure_ceilings(design, rows, seed) for name, rows in groups.items()}

@@ -16,6 +16,7 @@ from ensemble.evaluation.metrics import (
     pairwise_accuracy,
     prediction_metrics,
     reliability_curve,
+    rows_by_stratum,
     search_metrics,
     spearman,
     summarize_repeats,
@@ -44,6 +45,14 @@ def flat(metrics: dict[str, Any]) -> list[float]:
         elif value is not None:
             numbers.append(value)
     return numbers
+
+
+@pytest.mark.parametrize("sequence", [list, np.array])
+def test_rows_by_stratum(sequence: Any) -> None:
+    rows = rows_by_stratum(sequence([6, 4, 6]))
+    assert {stratum: found.tolist() for stratum, found in rows.items()} == {4: [1], 6: [0, 2]}
+    assert list(rows) == [4, 6]
+    assert rows_by_stratum(sequence([])) == {}
 
 
 def test_prediction_metrics_by_hand() -> None:

@@ -203,6 +203,25 @@ def test_repeated_requests_are_checked_and_limited(tmp_path: Path) -> None:
     run(work, tmp_path, keys=list(entries))
 
 
+def test_a_key_revoked_while_the_body_arrives_is_refused_and_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(app: FastAPI, client: httpx.AsyncClient) -> None:
+        content = json.dumps(STRUCTURE)
+        for _ in range(2):
+            assert (await client.post(PATH, content=content)).status_code == 200
+        assert app.state.answers.size > 0
+        before = await counts(client)
+        monkeypatch.setattr(app.state.authenticator, "is_valid", lambda caller: False)
+        for body in (content, json.dumps(STRUCTURE | {"seed": 3}), "{"):
+            assert (await client.post(PATH, content=body)).status_code == 401
+        counted = increase(before, await counts(client))
+        assert set(counted.values()) == {3}
+        assert all(name.startswith("archrank_http_requests") for name in counted)
+
+    run(work, tmp_path)
+
+
 def test_memory_is_bounded(tmp_path: Path) -> None:
     async def work(app: FastAPI, client: httpx.AsyncClient) -> None:
         context: AppContext = app.state.context

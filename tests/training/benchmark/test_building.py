@@ -118,7 +118,7 @@ def test_a_crash_is_retried_once(build: Callable[..., str], tmp_path: Path) -> N
     def behave(task: Mapping[str, Any]) -> TrainingResult:
         if crashes[task["seed"]]:
             crashes[task["seed"]] -= 1
-            raise WorkerCrashError("the process was ended by SIGKILL")
+            raise WorkerCrashError("the process was killed by SIGKILL")
         return trained(task)
 
     assert build(behave, number=1) == "done"
