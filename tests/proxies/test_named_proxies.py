@@ -107,7 +107,8 @@ class ReluInputs(Relus):
 
 def relu_inputs(case: ZooCase, x: Tensor) -> list[np.ndarray]:
     network = trained(case)
-    with ReluInputs() as relus, torch.no_grad():
+    relus = ReluInputs()
+    with relus, torch.no_grad():
         network(x.clone())
     return relus.inputs
 
