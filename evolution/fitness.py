@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
+from common.errors import InputError
 from evolution.measurements import Measurements
 from evolution.settings import Objective
 from proxies.evolved.expression import Expression, evaluate
@@ -121,9 +122,9 @@ def _groups(measurements: Measurements, objective: Objective, parts: int, rng: n
     accuracy = measurements.accuracy
     rows = [part for part in rows if len(part) >= MIN_GROUP_SIZE and np.ptp(accuracy[part]) > 0]
     if not rows:
-        raise ValueError(
-            f"no stratum of {measurements.name} has {MIN_GROUP_SIZE} architectures in one of {parts} parts"
-        )
+        kind = "stratum" if objective == "within_stratum" else "part"
+        value = f"{parts} parts of {len(measurements)} architectures of {measurements.name}, no {kind} of which has"
+        raise InputError("parts", f"{value} {MIN_GROUP_SIZE} of unequal accuracy", "fewer, or more architectures")
     return [Group(part, _unit_ranks(accuracy[part])) for part in rows]
 
 

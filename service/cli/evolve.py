@@ -38,6 +38,7 @@ def evolve(
     generations: Annotated[int, typer.Option(min=1, help="number of generations")] = 40,
     max_depth: Annotated[int, typer.Option(min=1, max=10, help="depth of the expressions")] = 5,
     penalty: Annotated[float, typer.Option(min=0, help="subtracted from the fitness for each node")] = 0.002,
+    parts: Annotated[int, typer.Option(min=1, help="parts of the training rows whose fitness is averaged")] = 3,
     folds: Annotated[int, typer.Option(min=2, help="folds of the outer cross-validation")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="seed of folds and evolution")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="number of processes")] = CORES,
@@ -62,7 +63,9 @@ def evolve(
 
     fields = {"objective": objective, "population": population, "generations": generations, "max_depth": max_depth}
     chosen = check_fields(
-        EvolutionSettings, fields | {"penalty": penalty, "folds": folds, "seed": seed}, "options of evolve"
+        EvolutionSettings,
+        fields | {"penalty": penalty, "parts": parts, "folds": folds, "seed": seed},
+        "options of evolve",
     )
     check_fields(EvolvedDocument, {"name": name, "expression": 0}, "options of evolve")
     check_new_folder(out)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from common.errors import InputError
 from evolution.fitness import Fitness, stratified_sample, values_of
 from evolution.measurements import Measurements
 from proxies.evolved.expression import Expression, parse_expression
@@ -73,7 +74,7 @@ def test_a_stratified_sample_has_as_many_of_each_interval_of_accuracy() -> None:
 
 def test_strata_too_small_to_compare_are_refused(make: Make) -> None:
     measurements = make(n=6)
-    with pytest.raises(ValueError, match="no stratum of planted has 5 architectures"):
+    with pytest.raises(InputError, match="parts"):
         Fitness([measurements], "within_stratum", 3, 0, 0)
 
 
