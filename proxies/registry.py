@@ -1,4 +1,4 @@
-"""Registry of proxies: those built in, then plug-ins of the entry point group `archrank.proxies`."""
+"""Registry of proxies: those built in, plug-ins of the entry point group `archrank.proxies`, and evolved ones."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,6 +7,7 @@ from common.errors import InputError, UnknownNameError
 from common.plugins import load_plugins, refuse_plugin
 from proxies.base import Proxy, ProxyInfo
 from proxies.epe_nas import EpeNas
+from proxies.evolved.documents import evolved_proxies
 from proxies.expressivity import Expressivity
 from proxies.fisher import Fisher
 from proxies.flops import Flops
@@ -67,10 +68,13 @@ BUILT_IN: tuple[Proxy, ...] = (
 
 @lru_cache(maxsize=1)
 def proxies_by_name() -> dict[str, Proxy]:
-    """Return all registered proxies by name, the built-in ones first.
+    """Return all registered proxies by name: the built-in ones, plug-ins, then evolved ones (`evolved:<name>`).
 
     A plug-in is a subclass of `Proxy` that takes no arguments, whose name is that of its entry point, and whose formula
     reads measurements of the shared passes.
+
+    Raises:
+        InputError: the folder of evolved proxies does not exist.
     """
     proxies = {proxy.info.name: proxy for proxy in BUILT_IN}
     if len(proxies) != len(BUILT_IN):
@@ -90,7 +94,7 @@ def proxies_by_name() -> dict[str, Proxy]:
                 proxies[plugin.name] = kind()
             except Exception as error:
                 refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, f"{type(error).__name__}: {error}")
-    return proxies
+    return proxies | evolved_proxies(proxies)
 
 
 def proxy_infos() -> tuple[ProxyInfo, ...]:

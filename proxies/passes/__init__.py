@@ -7,6 +7,7 @@ from proxies.passes.engines import verified_needs
 from proxies.passes.exact import ExactPass
 from proxies.passes.gradient_sign import GradientSignPass
 from proxies.passes.input_gradient import InputGradientPass
+from proxies.passes.layer_tensors import LayerTensorsPass
 from proxies.passes.minibatches import MinibatchPass
 from proxies.passes.perturbation import PerturbationPass
 from proxies.passes.random_input import RandomInputPass
@@ -24,6 +25,7 @@ PASSES: tuple[Pass, ...] = (
     InputGradientPass(),
     GradientSignPass(),
     MinibatchPass(),
+    LayerTensorsPass(),
     TrainingPass(),
 )
 

@@ -43,6 +43,7 @@ from proxies.passes.functions import (
     WithoutBatchNorm,
 )
 from proxies.passes.gradient_sign import GradientSigns
+from proxies.passes.layer_tensors import PRODUCT, Layer, LayerTensors, layer, over_batches
 from proxies.passes.minibatches import minibatches
 from proxies.passes.synflow import input_of_ones, take_absolute
 from proxies.passes.training import OutputGradient
@@ -177,6 +178,30 @@ def _check_recorded(inputs: ProxyInput, network: nn.Module, loss: Tensor, calls:
     for name, weight, gradient, by_call in zip(inputs.weight_names, weights, gradients, recorded, strict=True):
         if gradient is not None and by_call is None and id(weight) not in embeddings:
             raise ValueError(f"no call of a convolution or linear layer uses {name}, so its output is unknown")
+
+
+def layer_tensors(inputs: ProxyInput) -> list[LayerTensors]:
+    """Measure LAYER_TENSORS. Raises `ValueError` where a layer is no convolution or linear map of several rows."""
+
+    def measure(batch: Batch) -> list[Layer]:
+        network = inputs.copy()
+        with CallRecorder() as recorder:
+            loss = loss_of(forward_logits(network, batch, as_leaf(batch.x)), batch)
+        calls = [call for call in recorder.calls if call.z.requires_grad]
+        _check_recorded(inputs, network, loss, calls)
+        grads = _derivative(loss, [*(call.z for call in calls), *(call.weight for call in calls)])
+        used = [
+            (call, (grad_z, grad_weight))
+            for call, grad_z, grad_weight in zip(calls, grads, grads[len(calls) :], strict=False)
+            if grad_z is not None and grad_weight is not None
+        ]
+        if any(call.is_product for call, _ in used):
+            raise ValueError(PRODUCT)
+        if any(call.is_single for call, _ in used):
+            raise ValueError("a layer takes a single row, without a dimension of rows")
+        return [layer(call.weight, call.x, call.z, call.channels, gradients) for call, gradients in used]
+
+    return over_batches(inputs, measure)
 
 
 def curvature(inputs: ProxyInput) -> float:
@@ -334,6 +359,7 @@ MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
     Need.INPUT_GRADIENT: input_gradients,
     Need.GRADIENTS: gradients,
     Need.OUTPUT_GRADIENTS: output_gradients,
+    Need.LAYER_TENSORS: layer_tensors,
     Need.CURVATURE: curvature,
     Need.MINIBATCH_GRADIENTS: minibatch_gradients,
     Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM: input_gradient_without_batch_norm,

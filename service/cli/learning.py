@@ -134,7 +134,7 @@ def fit(
 
     check_replaceable(out)
     sources = load_ensembles(source or [], settings(ensembles_dir=ensembles).ensembles_dir, "source")
-    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
+    trained, table, _ = load_tables(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
     trained = trained if rows is None else trained.sample(rows, seed)
     metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
@@ -180,7 +180,7 @@ def evaluate(
 
     from service.cli import metric_tables
 
-    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
+    trained, table, _ = load_tables(benchmark, scores, chosen_space(space, setting))
     evaluation = _evaluate(trained, table, repeats, folds, seed, jobs, curves)
     if as_json:
         typer.echo(json.dumps(evaluation, allow_nan=False))
@@ -210,7 +210,7 @@ def report(
     from ensemble.report import check_report_folder, load_epochs, published_seconds, score_seconds, write_report
 
     check_report_folder(out)
-    trained, table, source = _load(benchmark, scores, chosen_space(space, setting))
+    trained, table, source = load_tables(benchmark, scores, chosen_space(space, setting))
     results = (
         load_evaluation(evaluation, trained) if evaluation else _evaluate(trained, table, repeats, folds, seed, jobs)
     )
@@ -264,7 +264,7 @@ def load_ensembles(texts: Sequence[str], folder: Path, field: str) -> "list[Ense
     return [Ensemble.load(folder / text if text in names else text) for text in texts]
 
 
-def _load(
+def load_tables(
     benchmark: Path, scores: Path | None, space: "SearchSpace[Any] | None", *, allow_empty: bool = False
 ) -> "tuple[Benchmark, ScoreTable | None, Path | None]":
     """Load a benchmark, its scores and their path.

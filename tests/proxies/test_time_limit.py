@@ -183,8 +183,8 @@ def test_wherever_it_is_stopped(
 ) -> None:
     """Nothing stays behind at any moment: while modes are pushed, hooks removed, copies made.
 
-    Python swallows an exception that is raised while it lets go of an object; the limit comes again then. Pytest's hook for
-    such exceptions takes so long that the limit can come while it runs, which fails the test.
+    Python swallows an exception that is raised while it lets go of an object; the limit comes again then. Pytest's hook
+    for such exceptions takes so long that the limit can come while it runs, which fails the test.
     """
     swallowed = set[type[BaseException]]()
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: swallowed.add(unraisable.exc_type))
