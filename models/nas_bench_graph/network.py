@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.initial_weights import fill_uniform
 from models.nas_bench_graph.architecture import NasBenchGraphArchitecture
 from models.nas_bench_graph.cost import network_cost
 from models.nas_bench_graph.datasets import Dataset
 from models.nas_bench_graph.layers import LAYERS, Attention, FullyConnected, Graph, Layer
-from models.initial_weights import fill_uniform
 from models.task import Shapes
 
 
