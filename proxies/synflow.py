@@ -39,7 +39,7 @@ class Synflow(Proxy):
 
 def _log_flow(weight: Tensor, gradient: Tensor) -> Tensor:
     """Return log Σ abs(W⊙g), as a sum of logarithms, five times as slow, only where a product is out of range."""
-    flow = (weight * gradient).abs_().sum(dtype=torch.float64)
+    flow = (weight.double() * gradient).abs_().sum()
     if SMALLEST_FLOW < flow < math.inf:
         return flow.log()
     return torch.logsumexp((weight.abs().log() + gradient.abs().log()).flatten(), 0)
