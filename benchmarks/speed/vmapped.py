@@ -55,7 +55,7 @@ def together(space: GcnNas, archs: Sequence[GcnNasArchitecture], batch: ProbeBat
     rows = zip(*(arch.mask for arch in archs), strict=True)
     network = space.build(GcnNasArchitecture(tuple(tuple(map(any, zip(*row, strict=True))) for row in rows)))
     masks = _masks(network, [space.build(arch) for arch in archs])
-    parameters = dict(network.to(batch.x.dtype).named_parameters())
+    parameters = {name: p.detach() for name, p in network.to(batch.x.dtype).named_parameters()}
     buffers = {name: mask.to(batch.x.dtype) for name, mask in masks.items()}
 
     def loss(weights: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
