@@ -1,9 +1,15 @@
 """Synaptic flow."""
 
+import math
+
 import torch
+from torch import Tensor
 from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
+
+SMALLEST_FLOW = 1e-280
+"""Smallest sum of products to which products that underflow in float64 add nothing."""
 
 
 class Synflow(Proxy):
@@ -28,5 +34,12 @@ class Synflow(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        logs = [torch.logsumexp((w.abs().log() + g.abs().log()).flatten(), 0) for w, g in measured[Need.SYNFLOW]]
-        return float(torch.logsumexp(torch.stack(logs), 0))
+        return float(torch.logsumexp(torch.stack([_log_flow(w, g) for w, g in measured[Need.SYNFLOW]]), 0))
+
+
+def _log_flow(weight: Tensor, gradient: Tensor) -> Tensor:
+    """Return log Σ abs(W⊙g), as a sum of logarithms, five times as slow, only where a product is out of range."""
+    flow = (weight.double() * gradient).abs_().sum()
+    if SMALLEST_FLOW < flow < math.inf:
+        return flow.log()
+    return torch.logsumexp((weight.abs().log() + gradient.abs().log()).flatten(), 0)

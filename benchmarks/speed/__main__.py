@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import serving, start
-from benchmarks.speed import predicting, scoring
+from benchmarks.speed import predicting, scoring, stacking
 from benchmarks.speed.machine import description, rates
 from benchmarks.speed.tables import tables
 from proxies.memory import keep_freed_memory
@@ -68,6 +68,7 @@ def _steps(threads: int) -> dict[str, Callable[[], Any]]:
             )
             for number, processes in ((4, threads), (16, 1), (16, threads), (64, threads))
         },
+        "stacking": lambda: {"4 layers, K = 4": stacking.bounds(4, (1, 4), repeats=2)[-1]["gain"][4]},
         "http": lambda: serving.measure(seconds=4),
         "start": start.measure,
     }

@@ -15,11 +15,15 @@ from torch import Tensor
 from benchmarks.speed.machine import seconds
 from benchmarks.speed.scoring import STUDY, architecture
 from benchmarks.speed.straightforward import straightforward
-from models import get_space
+from models import get_space, initial_weights
 from models.gcn_nas.batches import MotionBatchSpec
 from proxies import score
+from proxies.base import Need
 from proxies.memory import keep_freed_memory
 from proxies.passes import temporal_convolution
+from proxies.passes.base import WeightGradient
+from proxies.synflow import Synflow
+from proxies.zico import Zico
 
 Alternative = tuple[str, str, Callable[[], Any]]
 
@@ -28,7 +32,7 @@ def main() -> None:
     keep_freed_memory()
     table = Table("what", "how", "ms", title="each against the first of its group")
     with torch.no_grad():
-        for what, how, work in [*float64(), *layouts(), *pointwise(), *subsets()]:
+        for what, how, work in [*float64(), *layouts(), *pointwise(), *subsets(), *formulas(), *building()]:
             table.add_row(what, how, f"{1e3 * seconds(work):.2f}")
     for what, how, work in networks():
         table.add_row(what, how, f"{1e3 * seconds(work, 3):.0f}")
@@ -98,6 +102,41 @@ def subsets() -> list[Alternative]:
 
     what = "three subsets, 64 → 64"
     return [(what, "one after the other", each), (what, "one product, one dilated convolution", together)]
+
+
+def formulas() -> list[Alternative]:
+    """Return formulas over the weights of a network of ten layers, as they were and as they are."""
+    gradients = torch.randn(2, 2_000_000)
+    pair = WeightGradient(*torch.randn(2, 2_000_000, dtype=torch.float64))
+
+    def by_rows() -> Tensor:
+        sizes = gradients.abs()
+        sizes = sizes[:, sizes[0] != sizes[1]].double()
+        mean = sizes.mean(0)
+        return (mean / (sizes - mean).square().mean(0).sqrt()).sum().log()
+
+    def by_logarithms() -> Tensor:
+        return torch.logsumexp(sum(tensor.abs().log() for tensor in pair), 0)  # type: ignore[arg-type]
+
+    zico, synflow = "zico, two million weights", "synflow, two million weights"
+    return [
+        (zico, "mean and deviation over the minibatches", by_rows),
+        (zico, "sum and difference of the two", lambda: Zico().compute({Need.MINIBATCH_GRADIENTS: [gradients]})),
+        (synflow, "sum of logarithms", by_logarithms),
+        (synflow, "logarithm of the products' sum", lambda: Synflow().compute({Need.SYNFLOW: [pair]})),
+    ]
+
+
+def building() -> list[Alternative]:
+    """Return a network with initial weights sampled, and with those of an earlier architecture."""
+    space, arch = get_space("gcn-nas"), architecture(10)
+
+    def sampled() -> Any:
+        initial_weights._cached.clear()
+        return space.build(arch)
+
+    what = "network of 10 layers"
+    return [(what, "initial weights sampled", sampled), (what, "initial weights kept", lambda: space.build(arch))]
 
 
 def networks() -> list[Alternative]:

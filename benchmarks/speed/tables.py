@@ -20,6 +20,7 @@ def tables(measured: dict[str, Any]) -> Iterator[Table]:
     yield _scaling("10 layers, N = 4, by frames", measured["frames"], "frames")
     yield _pairs("peak memory of scoring 10 layers at T = 8, GiB by samples", measured["peak_gib"])
     yield _pairs("architectures scored per second", measured["scored_per_s"])
+    yield _pairs("bound of the gain of K architectures in one pass", measured["stacking"])
     yield _pairs("predicted from structure alone, s by number in one call", measured["structure"])
     yield _pairs("predicted from structure alone the second time, s by number in one request", measured["cached"])
     yield _pairs("HTTP", measured["http"])

@@ -3,7 +3,6 @@
 Inside the network each person is a sample: (B, C, T, V) with B = N·M.
 """
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +24,7 @@ from models.gcn_nas.backbone import (
 )
 from models.gcn_nas.cost import network_cost
 from models.gcn_nas.skeletons import Skeleton
+from models.initial_weights import fill_normal
 from models.task import Shapes
 from models.topology import UnitTopology
 
@@ -252,8 +252,7 @@ def build(arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_cl
                 parameter.fill_(1e-6)
             elif parameter.ndim > 1:
                 std = _init_std(key, parameter.shape, num_classes)
-                generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{key}".encode()))
-                parameter.normal_(0.0, std, generator=generator)
+                fill_normal(parameter, std, seed, key)
             elif key.endswith("bias"):
                 parameter.zero_()
             elif key.endswith("gtcn.bn.weight"):

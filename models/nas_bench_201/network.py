@@ -1,11 +1,11 @@
 """The `nas-bench-201` network as the benchmark trained it (Dong & Yang 2020, Sec. 2)."""
 
-import zlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from models.initial_weights import fill_uniform
 from models.nas_bench_201.architecture import NasBench201Architecture
 from models.nas_bench_201.cell import AVG_POOL, CONV_1X1, CONV_3X3, EDGES, OUTPUT
 from models.nas_bench_201.cost import network_cost
@@ -146,6 +146,5 @@ def build(arch: NasBench201Architecture, num_classes: int, seed: int) -> NasBenc
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 bound = module.weight[0].numel() ** -0.5
                 for key, parameter in module.named_parameters(prefix=name):
-                    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{key}".encode()))
-                    parameter.uniform_(-bound, bound, generator=generator)
+                    fill_uniform(parameter, bound, seed, key)
     return network

@@ -1,11 +1,10 @@
 """The `nas-bench-graph` network (Qin et al., NeurIPS 2022): one cell of four nodes over a graph."""
 
-import zlib
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.initial_weights import fill_uniform
 from models.nas_bench_graph.architecture import NasBenchGraphArchitecture
 from models.nas_bench_graph.cost import network_cost
 from models.nas_bench_graph.datasets import Dataset
@@ -142,6 +141,5 @@ def build(arch: NasBenchGraphArchitecture, dataset: Dataset, seed: int, dropout:
             elif isinstance(module, Layer):
                 for name, parameter in module.named_parameters():
                     bound = module.init_bound(parameter)
-                    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{prefix}.{name}".encode()))
-                    parameter.uniform_(-bound, bound, generator=generator)
+                    fill_uniform(parameter, bound, seed, f"{prefix}.{name}")
     return network

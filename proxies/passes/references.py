@@ -13,6 +13,8 @@ from proxies.time_limit import TimeLimitError
 
 Memo = dict[int, Any]
 """Copies by the identity of the original, as `copy.deepcopy` keeps them."""
+CONSTANTS = frozenset({type(None), bool, int, float, complex, str, bytes})
+"""Types whose values are their own copies: most attributes of a module."""
 
 
 def copy_of(value: Any, memo: Memo) -> Any:
@@ -38,6 +40,8 @@ def _redirected(value: Any, memo: Memo) -> Any:
 
 def _followed(value: Any, memo: Memo, each: Any) -> tuple[bool, Any]:
     """Return True and the copy for a value that is copied part by part, by `each`; else False and the value."""
+    if type(value) in CONSTANTS:
+        return True, value
     if id(value) in memo:
         return True, memo[id(value)]
     if type(value) in (list, dict, OrderedDict):
@@ -45,7 +49,8 @@ def _followed(value: Any, memo: Memo, each: Any) -> tuple[bool, Any]:
         if isinstance(value, list):
             copied.extend(each(item, memo) for item in value)
         else:
-            copied.update((each(key, memo), each(item, memo)) for key, item in value.items())
+            for key, item in value.items():
+                copied[each(key, memo)] = each(item, memo)
         return True, copied
     if type(value) is tuple:
         return True, tuple(each(item, memo) for item in value)

@@ -179,6 +179,13 @@ def test_synflow_is_a_logarithm_of_a_sum() -> None:
     assert Synflow().compute({Need.SYNFLOW: LARGE_PAIRS}) == pytest.approx(math.log(1.5) + 2 * math.log(LARGE))
 
 
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_synflow_of_products_out_of_range(size: float) -> None:
+    pair = WeightGradient(*torch.full((2, 1, 1), size, dtype=torch.float64))
+    expected = 2 * math.log(size) + math.log(2)
+    assert Synflow().compute({Need.SYNFLOW: [pair, pair]}) == pytest.approx(expected, rel=1e-12)
+
+
 def test_zico_leaves_out_entries_that_do_not_vary() -> None:
     varying = torch.tensor([[[1.0, -4.0], [2.0, 5.0]], [[3.0, 8.0], [-2.0, 5.0]]])  # (minibatches, *shape)
     constant = torch.ones(2, 3)

@@ -39,8 +39,9 @@ def test_population_deviation_and_what_is_left_out() -> None:
         Zico().compute({Need.MINIBATCH_GRADIENTS: [still]})
 
 
-def test_nan_is_not_left_out() -> None:
-    gradients = torch.tensor([[1.0, math.nan], [3.0, 1.0]])
+@pytest.mark.parametrize("rows", [(math.nan, 1.0), (math.nan, math.nan), (math.inf, math.inf)])
+def test_what_is_not_finite_is_not_left_out(rows: tuple[float, float]) -> None:
+    gradients = torch.tensor([[1.0, rows[0]], [3.0, rows[1]]])
     assert math.isnan(Zico().compute({Need.MINIBATCH_GRADIENTS: [gradients]}))
 
 
