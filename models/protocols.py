@@ -16,7 +16,7 @@ ProtocolT = TypeVar("ProtocolT")
 
 @runtime_checkable
 class HasUnits(Protocol):
-    """Network that names its units, read by meco and meco_opt."""
+    """Network that names its units, read by meco, meco_opt and the proxies of spectra and Jacobians of units."""
 
     @property
     def units(self) -> Sequence[nn.Module]:

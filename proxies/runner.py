@@ -60,7 +60,7 @@ def score(
         y: one class a row, whole numbers (labelled rows,); or several labels a row, floating point from 0 to 1
             (labelled rows, outputs), with binary cross entropy as loss.
         proxies: names; the default ones where None. Shared computations run once.
-        seed: of the proxies that sample (meco, meco_opt, zen), and of random modules of the network.
+        seed: of the proxies that sample (meco, meco_opt, swap, trainability, vkdnw, zen), and of random modules.
         repeats: number of random draws that zen averages.
         timeout: time limit in seconds of each formula, and of each pass for every proxy that it serves; a proxy that
             exceeds it fails alone. None for no limit; no limit either outside the main thread (see `time_limit`).

@@ -34,8 +34,7 @@ class Swap(Proxy):
         if len({len(tensor) for tensor in relu_inputs}) > 1:
             raise ArithmeticError("not all ReLUs see the same number of rows")
         packed = [_packed((tensor.reshape(len(tensor), -1) > 0).cpu().numpy()) for tensor in relu_inputs]
-        patterns = np.concatenate(packed)
-        return float(len(np.unique(patterns if patterns.shape[1] > 1 else patterns[:, 0], axis=0)))
+        return float(_distinct(np.concatenate(packed)))
 
 
 def _packed(active: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -44,3 +43,10 @@ def _packed(active: NDArray[np.bool_]) -> NDArray[np.uint64]:
     bits = np.zeros((neurons, -(-rows // WORD) * WORD), dtype=bool)
     bits[:, :rows] = active.T
     return np.packbits(bits, axis=1).view(np.uint64)
+
+
+def _distinct(patterns: NDArray[np.uint64]) -> int:
+    """Count the distinct rows of (neurons, words), by sorting: `np.unique` takes twenty times as long."""
+    one_word = patterns.shape[1] == 1
+    ordered = np.sort(patterns, axis=0) if one_word else patterns[np.lexsort(patterns.T)]
+    return 1 + int((ordered[1:] != ordered[:-1]).any(axis=1).sum())

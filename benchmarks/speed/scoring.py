@@ -86,7 +86,7 @@ def share_of_limit(measured: dict[str, Any], rate: float) -> float:
 
 
 def peak(depth: int, batch_size: int, frames: int) -> float:
-    """Measure the peak memory in GiB of scoring one architecture with all proxies, in a new process."""
+    """Measure the peak memory in GiB of scoring one architecture with the default proxies, in a new process."""
     with _processes(1, torch.get_num_threads()) as pool:
         return pool.submit(_peak, depth, batch_size, frames).result()
 

@@ -184,7 +184,7 @@ class GcnNasNetwork(nn.Module):
 
     @property
     def units(self) -> tuple[nn.Module, ...]:
-        """Layers of the backbone in the order of execution (used by meco)."""
+        """Layers of the backbone in the order of execution (used by meco and others)."""
         return tuple(self.get_submodule(f"l{number}") for number in self.arch.slots)
 
     @property

@@ -97,7 +97,7 @@ class NasBench201Network(nn.Module):
 
     @property
     def units(self) -> tuple[nn.Module, ...]:
-        """Cells and residual blocks in the order of execution (used by meco)."""
+        """Cells and residual blocks in the order of execution (used by meco and others)."""
         return tuple(self.cells)
 
     def flops(self, shapes: Shapes) -> int:

@@ -99,7 +99,7 @@ class NasBenchGraphNetwork(nn.Module):
 
     @property
     def units(self) -> tuple[nn.Module, ...]:
-        """Nodes that compute, those that skip left out, in the order of execution (used by meco)."""
+        """Nodes that compute, those that skip left out, in the order of execution (used by meco and others)."""
         return tuple(node for node, op in zip(self.cell.nodes, self.arch.ops, strict=True) if op != "skip")
 
     def flops(self, shapes: Shapes) -> int:

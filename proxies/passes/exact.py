@@ -72,7 +72,7 @@ def relu_inputs(inputs: ProxyInput) -> list[Tensor]:
     return kernel_rows(relus, logits, inputs.batch)
 
 
-def activation_ranks_of_relus(inputs: ProxyInput) -> list[ActivationRank]:
+def ranks(inputs: ProxyInput) -> list[ActivationRank]:
     """Measure ACTIVATION_RANKS."""
     return activation_ranks(_recorded_relus(inputs.copy(), inputs.batch)[1])
 
@@ -82,7 +82,7 @@ def activation_patterns(inputs: ProxyInput) -> list[Tensor]:
     return relu_inputs(replace(inputs, batch=pattern_batch(inputs)))
 
 
-def unit_spectra_by_forward(inputs: ProxyInput) -> list[Tensor]:
+def spectra(inputs: ProxyInput) -> list[Tensor]:
     """Measure UNIT_SPECTRA."""
     network = inputs.copy()
     with torch.no_grad(), recorded_calls(units(network)) as calls:
@@ -90,7 +90,7 @@ def unit_spectra_by_forward(inputs: ProxyInput) -> list[Tensor]:
     return unit_spectra(calls, channel_axis(network))
 
 
-def unit_jacobians_by_autograd(inputs: ProxyInput) -> list[Tensor]:
+def jacobians(inputs: ProxyInput) -> list[Tensor]:
     """Measure UNIT_JACOBIANS."""
     network = inputs.copy()
     with recorded_calls(units(network)) as calls:
@@ -351,10 +351,10 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
-    Need.UNIT_SPECTRA: unit_spectra_by_forward,
-    Need.UNIT_JACOBIANS: unit_jacobians_by_autograd,
+    Need.UNIT_SPECTRA: spectra,
+    Need.UNIT_JACOBIANS: jacobians,
     Need.ACTIVATION_PATTERNS: activation_patterns,
-    Need.ACTIVATION_RANKS: activation_ranks_of_relus,
+    Need.ACTIVATION_RANKS: ranks,
     Need.RELU_INPUTS: relu_inputs,
     Need.INPUT_GRADIENT: input_gradients,
     Need.GRADIENTS: gradients,

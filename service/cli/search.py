@@ -73,7 +73,11 @@ def search(
         float | None, typer.Option(callback=finite, help="maximum number of parameters, e.g. 4e6")
     ] = None,
     proxies: Annotated[
-        str, typer.Option(help="none (predict from structure alone), all, or names separated by commas")
+        str,
+        typer.Option(
+            help="none (predict from structure alone), all (that the ensemble uses; for robot, every one), or names "
+            "separated by commas"
+        ),
     ] = "none",
     batch_size: Annotated[
         int | None, typer.Option(help="architectures proposed and predicted at a time", show_default="16")

@@ -306,6 +306,7 @@ def test_spectra_are_shares_of_the_variance() -> None:
     entropies = [-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)), 1.5 * math.log(2), math.log(2)]
     assert Expressivity().compute(measured) == pytest.approx(sum(entropies), rel=1e-6)
     assert Progressivity().compute(measured) == pytest.approx(entropies[2] - entropies[1], rel=1e-6)
+    assert Expressivity().compute({Need.UNIT_SPECTRA: [1e-9 * double(1, 3)]}) == pytest.approx(entropies[0], rel=1e-6)
     ratios = (16 / 10, 16 / 6, 2)
     assert Participation().compute(measured) == pytest.approx(sum(map(math.log, ratios)) / 3)
 
@@ -328,19 +329,27 @@ def test_trainability_is_largest_for_an_isometry() -> None:
     assert Trainability().compute({Need.UNIT_JACOBIANS: [isometry]}) == pytest.approx(0, abs=2e-6)
     expected = (2 - 4 - 1 / (4 + 1e-6) + 2 - 1 - 1 / (1 + 1e-6)) / 2
     assert Trainability().compute({Need.UNIT_JACOBIANS: [scaled, isometry]}) == pytest.approx(expected, rel=1e-9)
+    assert Trainability().compute({Need.UNIT_JACOBIANS: [torch.diag(torch.tensor([1.0, 2.0, 4.0]))]}) == pytest.approx(
+        -2.25
+    )
 
 
 def test_squared_singular_values() -> None:
     matrix = torch.tensor([[3.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
     assert squared_singular_values(matrix).tolist() == pytest.approx([0, 4, 25])
     assert squared_singular_values(matrix[:2]).tolist() == pytest.approx([0, 25])
+    assert squared_singular_values(matrix[:, :2]).tolist() == pytest.approx([4, 25])
     assert squared_singular_values(LARGE * matrix).tolist() == pytest.approx([0, 4 * LARGE**2, 25 * LARGE**2])
 
 
 def test_rounding_is_no_singular_value() -> None:
     rows = torch.tensor([[0.1, 0.3, 0.7]]) * torch.tensor([[1.0], [3.0], [-7.0]])
     assert squared_singular_values(rows)[:2].tolist() == [0, 0]
-    assert squared_singular_values(torch.diag(double(1, 1e-3))).tolist() == pytest.approx([1e-6, 1])
+    generator = torch.Generator().manual_seed(0)
+    product = torch.outer(torch.rand(40, generator=generator), torch.rand(40, generator=generator))
+    assert float(torch.linalg.svdvals(product.double())[1]) > 0
+    assert squared_singular_values(product).count_nonzero() == 1
+    assert squared_singular_values(torch.diag(torch.tensor([1, 1e-4]))).tolist() == pytest.approx([1e-8, 1])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
