@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.proxies_measured.correlations import KINDS, Material, bootstrap, interval
+from benchmarks.proxies_measured.correlations import KINDS, NUM_RESAMPLES, Material, bootstrap, interval
 from benchmarks.proxies_measured.gains import ALL, DRAWS, MODELS, measure_gains
 from benchmarks.proxies_measured.populations import FOLDER, PROXIES, SEEDS, Features, Population
 from benchmarks.proxies_measured.scatter import agreement, relative_scatter
@@ -94,10 +94,10 @@ class Correlated(NamedTuple):
     resampled: Array
 
     @classmethod
-    def measure(cls, scored: Scored) -> "Correlated":
+    def measure(cls, scored: Scored, resamples: int = NUM_RESAMPLES) -> "Correlated":
         """Correlate stratum and proxies of a population."""
         columns = np.column_stack([scored.material.strata.astype(np.float64), scored.scores])
-        return cls((STRATUM, *scored.names), *bootstrap(columns, scored.material))
+        return cls((STRATUM, *scored.names), *bootstrap(columns, scored.material, resamples))
 
     @classmethod
     def mean(cls, populations: Sequence["Correlated"]) -> "Correlated":
