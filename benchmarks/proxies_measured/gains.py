@@ -15,14 +15,16 @@ from scipy.stats import t as student
 from benchmarks.proxies_measured.correlations import Groups, given_stratum
 from ensemble.combiners.base import Combiner
 from ensemble.combiners.forest import Forest
+from ensemble.combiners.rank_trees import RankTrees
 from ensemble.combiners.ridge import Ridge
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 MODELS: dict[str, Callable[[], Combiner]] = {
-    "ridge": Ridge,
-    "trees": lambda: Forest(n_estimators=50, min_samples_leaf=2, max_features=0.5, extra_trees=True, random_state=0),
+    "ridge": lambda: RankTrees((Ridge(),)),
+    "trees": lambda: RankTrees((Forest(50, min_samples_leaf=2, max_features=0.5, extra_trees=True),)),
 }
+"""Models of the mean of ranks and accuracies that `rank_trees` learns: failed trainings do not outweigh all others."""
 DRAWS = {"ridge": 10, "trees": 5}
 """Training sets of each number of labels."""
 NUM_GROUPS = 20

@@ -39,11 +39,11 @@ def make_tables(results: Results) -> dict[str, str]:
 
 
 def ordered_proxies(results: Results) -> list[str]:
-    """Names of the measured proxies, by their largest mean over the spaces of abs(ρ) given the stratum."""
+    """Names of the measured proxies, the largest mean of abs(ρ) given stratum and parameters first."""
     rows = [results[name]["correlations"] for name in SPACES if name in results]
 
     def strength(name: str) -> float:
-        known = [abs(row[name]["given_stratum"][0] or 0) for row in rows if name in row]
+        known = [abs(row[name]["given_stratum_and_parameters"][0] or 0) for row in rows if name in row]
         return -float(np.mean(known)) if known else 0.0
 
     return sorted((name for name in PROXIES if any(name in row for row in rows)), key=strength)
