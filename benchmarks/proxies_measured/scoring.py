@@ -18,9 +18,17 @@ RUNS = ROOT / "runs" / "proxies_measured"
 
 
 def missing_proxies(population: Population, benchmark: Benchmark, seed: int) -> list[str]:
-    """Names of the proxies that a population has no column of for a seed."""
-    known = {name for row in population.features(benchmark, seed).values() for name in row}
-    return [name for name in PROXIES if name not in known]
+    """Names of the proxies that an architecture lacks, which a seed is to have the scores of."""
+    features = population.features(benchmark, seed)
+    rows = [
+        features.get(arch.fingerprint, {}) for arch in benchmark.architectures[: num_architectures(population, seed)]
+    ]
+    return [name for name in PROXIES if any(name not in row for row in rows)]
+
+
+def num_architectures(population: Population, seed: int) -> int:
+    """Return the number of architectures that are scored with a seed, the first ones of the benchmark."""
+    return NUM_REPEATED if seed else population.size
 
 
 def score_missing(population: Population, benchmarks: Path, datasets: Path, seed: int, jobs: int) -> None:
@@ -40,7 +48,7 @@ def score_missing(population: Population, benchmarks: Path, datasets: Path, seed
     table = RUNS / f"{population.file(seed).stem}.jsonl"
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        limit = NUM_REPEATED if seed else population.size
+        limit = num_architectures(population, seed)
         task = progress.add_task(table.stem, total=limit)
         score_benchmark(
             benchmarks / population.benchmark,
@@ -66,7 +74,7 @@ def add_features(path: Path, features: Features, names: Sequence[str]) -> None:
         names: names of their columns, also of those that no architecture has.
     """
     known = read_features(path)
-    columns = [*dict.fromkeys(name for row in known.values() for name in row), *names]
+    columns = [*dict.fromkeys((*(name for row in known.values() for name in row), *names))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["fingerprint", *columns])

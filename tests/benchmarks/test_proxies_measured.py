@@ -54,7 +54,7 @@ def test_correlation_given_parameters_is_that_of_residuals() -> None:
 
 
 def test_parameters_that_the_stratum_tells_leave_the_correlation() -> None:
-    found = correlations(SCORES, Material(ACCURACY, STRATA, 2.0 * STRATA))
+    found = correlations(SCORES, Material(ACCURACY, STRATA, STRATA.astype(np.float64)))
     np.testing.assert_allclose(found[3], found[2])
 
 
