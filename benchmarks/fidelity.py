@@ -40,7 +40,7 @@ def run(job: tuple[int, int, tuple[int, int, int]]) -> tuple[int, tuple[int, int
     batch = synthetic_batch(space.task, batch_size, frames)
     network = space.build(arch)
     started = perf_counter()
-    scores = score(network, batch.x, batch.y, repeats=repeats)
+    scores = score(network, batch.x, batch.y, proxy_names(), repeats=repeats)
     return depth, fidelity, perf_counter() - started, {name: s.feature for name, s in scores.items()}
 
 

@@ -35,6 +35,11 @@ class Need(Enum):
     PERTURBATION = auto()
     UNIT_OUTPUTS = auto()
     MINIBATCH_GRADIENTS = auto()
+    UNIT_SPECTRA = auto()
+    UNIT_JACOBIANS = auto()
+    FISHER_VECTORS = auto()
+    ACTIVATION_PATTERNS = auto()
+    ACTIVATION_RANKS = auto()
     TOPOLOGY = auto()
 
 
@@ -50,9 +55,15 @@ EMPTY_REASONS: Mapping[Need, str] = {
     Need.SYNFLOW: "the output depends on no weight",
     Need.UNIT_OUTPUTS: "the network ran none of its `units`",
     Need.MINIBATCH_GRADIENTS: "the loss depends on no weight",
+    Need.UNIT_SPECTRA: "the network ran none of its `units`",
+    Need.UNIT_JACOBIANS: "the network ran none of its `units`",
 }
 """Reason for a failure, by need, where a measurement is empty or 0."""
-NOT_APPLICABLE_REASONS: Mapping[Need, str] = {Need.RELU_INPUTS: "the network has no ReLU"}
+NOT_APPLICABLE_REASONS: Mapping[Need, str] = {
+    Need.RELU_INPUTS: "the network has no ReLU",
+    Need.ACTIVATION_PATTERNS: "the network has no ReLU",
+    Need.ACTIVATION_RANKS: "the network has no ReLU",
+}
 """Reason for `not_applicable`, by need, where a measurement is empty."""
 
 
@@ -70,6 +81,7 @@ class ProxyInfo:
         version: raised whenever its numbers change, so that stored scores are never mixed.
         log_feature: True if values grow exponentially with depth, so that models take the logarithm.
         additive: True for a sum over the network's layers (or the logarithm of a product), which grows with depth.
+        default: True if it is among the proxies that are computed where none are named.
     """
 
     name: str
@@ -81,6 +93,7 @@ class ProxyInfo:
     version: str = "1"
     log_feature: bool = False
     additive: bool = False
+    default: bool = True
 
 
 @dataclass(frozen=True)

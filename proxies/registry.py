@@ -7,6 +7,7 @@ from common.errors import InputError, UnknownNameError
 from common.plugins import load_plugins, refuse_plugin
 from proxies.base import Proxy, ProxyInfo
 from proxies.epe_nas import EpeNas
+from proxies.expressivity import Expressivity
 from proxies.fisher import Fisher
 from proxies.flops import Flops
 from proxies.grad_norm import GradNorm
@@ -16,19 +17,27 @@ from proxies.jacov import Jacov
 from proxies.l2_norm import L2Norm
 from proxies.meco import Meco
 from proxies.meco_opt import MecoOpt
+from proxies.near import Near
+from proxies.near_mean import NearMean
 from proxies.nwot import Nwot
 from proxies.params import Params
+from proxies.participation import Participation
 from proxies.passes import PASSES
 from proxies.plain import Plain
+from proxies.progressivity import Progressivity
 from proxies.sed import Sed
 from proxies.snip import Snip
+from proxies.swap import Swap
 from proxies.synflow import Synflow
+from proxies.trainability import Trainability
+from proxies.vkdnw import Vkdnw
 from proxies.zen import Zen
 from proxies.zico import Zico
 
 ENTRY_POINTS = "archrank.proxies"
 BUILT_IN: tuple[Proxy, ...] = (
     EpeNas(),
+    Expressivity(),
     Fisher(),
     Flops(),
     GradNorm(),
@@ -38,12 +47,19 @@ BUILT_IN: tuple[Proxy, ...] = (
     L2Norm(),
     Meco(),
     MecoOpt(),
+    Near(),
+    NearMean(),
     Nwot(),
     Params(),
+    Participation(),
     Plain(),
+    Progressivity(),
     Sed(),
     Snip(),
+    Swap(),
     Synflow(),
+    Trainability(),
+    Vkdnw(),
     Zen(),
     Zico(),
 )
@@ -88,7 +104,7 @@ def proxy_names() -> list[str]:
 
 
 def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the versions, as stored beside scores, of the named proxies by name; of all where None.
+    """Return the versions, as stored beside scores, of the named proxies by name; of the default ones where None.
 
     Raises:
         UnknownNameError: no proxy has such a name.
@@ -98,7 +114,7 @@ def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
 
 
 def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
-    """Return the named proxies, each once, in the order of the names; all where None.
+    """Return the named proxies, each once, in the order of the names; the default ones where None.
 
     Raises:
         UnknownNameError: no proxy has such a name.
@@ -106,7 +122,7 @@ def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
     """
     by_name = proxies_by_name()
     if names is None:
-        return list(by_name.values())
+        return [proxy for proxy in by_name.values() if proxy.info.default]
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise InputError("proxies", names, "a list of names")
     for i, name in enumerate(names):

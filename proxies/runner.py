@@ -57,7 +57,7 @@ def score(
             which gradients and perturbations refer to.
         y: one class a row, whole numbers (labelled rows,); or several labels a row, floating point from 0 to 1
             (labelled rows, outputs), with binary cross entropy as loss.
-        proxies: names; all where None. Shared computations run once.
+        proxies: names; the default ones where None. Shared computations run once.
         seed: of the proxies that sample (meco, meco_opt, zen), and of random modules of the network.
         repeats: number of random draws that zen averages.
         timeout: time limit in seconds of each formula, and of each pass for every proxy that it serves; a proxy that

@@ -1,5 +1,6 @@
 """Shared passes, in the order in which they run: cheap ones first."""
 
+from proxies.passes.activation_patterns import ActivationPatternPass
 from proxies.passes.base import Pass, ProxyInput
 from proxies.passes.counting import FlopsPass, TopologyPass, WeightsPass
 from proxies.passes.engines import verified_needs
@@ -19,6 +20,7 @@ PASSES: tuple[Pass, ...] = (
     RandomInputPass(),
     SynflowPass(),
     PerturbationPass(),
+    ActivationPatternPass(),
     InputGradientPass(),
     GradientSignPass(),
     MinibatchPass(),

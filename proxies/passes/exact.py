@@ -6,6 +6,7 @@ sample by running it alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from proxies.base import EMPTY_REASONS, Need
+from proxies.passes.activation_patterns import pattern_batch
+from proxies.passes.activation_ranks import ActivationRank, activation_ranks
 from proxies.passes.base import (
     Measurement,
     Pass,
@@ -26,9 +29,11 @@ from proxies.passes.base import (
     input_gradient,
     kernel_rows,
     loss_of,
+    units,
 )
 from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
+from proxies.passes.fisher import Entries, cotangents, projections
 from proxies.passes.functions import (
     CallRecorder,
     FunctionMode,
@@ -41,6 +46,7 @@ from proxies.passes.gradient_sign import GradientSigns
 from proxies.passes.minibatches import minibatches
 from proxies.passes.synflow import input_of_ones, take_absolute
 from proxies.passes.training import OutputGradient
+from proxies.passes.units import channel_axis, recorded_calls, unit_jacobians, unit_spectra
 
 Gradients = tuple[Tensor | None, ...]
 """∂/∂W by weight; None for a weight that is not used."""
@@ -63,6 +69,32 @@ def relu_inputs(inputs: ProxyInput) -> list[Tensor]:
     logits, relus = _recorded_relus(inputs.copy(), inputs.batch)
     check_rows(inputs, relus, _recorded_relus)
     return kernel_rows(relus, logits, inputs.batch)
+
+
+def activation_ranks_of_relus(inputs: ProxyInput) -> list[ActivationRank]:
+    """Measure ACTIVATION_RANKS."""
+    return activation_ranks(_recorded_relus(inputs.copy(), inputs.batch)[1])
+
+
+def activation_patterns(inputs: ProxyInput) -> list[Tensor]:
+    """Measure ACTIVATION_PATTERNS. Raises `ValueError` where rows are not samples."""
+    return relu_inputs(replace(inputs, batch=pattern_batch(inputs)))
+
+
+def unit_spectra_by_forward(inputs: ProxyInput) -> list[Tensor]:
+    """Measure UNIT_SPECTRA."""
+    network = inputs.copy()
+    with torch.no_grad(), recorded_calls(units(network)) as calls:
+        forward_logits(network, inputs.batch)
+    return unit_spectra(calls, channel_axis(network))
+
+
+def unit_jacobians_by_autograd(inputs: ProxyInput) -> list[Tensor]:
+    """Measure UNIT_JACOBIANS."""
+    network = inputs.copy()
+    with recorded_calls(units(network)) as calls:
+        forward_logits(network, inputs.batch, as_leaf(inputs.x))
+    return unit_jacobians(calls, channel_axis(network), inputs.seed)
 
 
 def _recorded_relus(network: nn.Module, batch: Batch) -> Recorded:
@@ -202,6 +234,25 @@ def _by_label(batch: Batch) -> list[Batch]:
     return [chosen.with_labels([n]) for n in range(len(chosen.y))]
 
 
+def fisher_vectors(inputs: ProxyInput) -> Tensor:
+    """Measure FISHER_VECTORS. Raises `ValueError` where batch norm cannot be switched off."""
+    network, batch = _copy_without_batch_norm(inputs), inputs.batch
+    weights = inputs.weights(network)
+    entries = Entries(weights)
+    parts = [batch.part([n]) for n in range(len(batch.y))] if batch.has_samples else [batch]
+    by_part = []
+    with WithoutBatchNorm():
+        for n, part in enumerate(parts):
+            logits = part.labelled(forward_logits(network, part, as_leaf(part.x)))
+            vectors = []
+            for signs in projections(batch, logits.shape[1], inputs.seed):
+                cotangent = cotangents(logits, signs[n : n + 1] if batch.has_samples else signs, part)
+                gradients = _derivative((logits * cotangent).sum(), weights, retain_graph=True)
+                vectors.append(entries.read(gradients))
+            by_part.append(torch.stack(vectors))
+    return torch.stack(by_part, 1).flatten(0, 1)
+
+
 def synflow_gradients(inputs: ProxyInput) -> list[WeightGradient]:
     """Measure SYNFLOW. Raises `ValueError` where batch norm cannot be switched off."""
     network = take_absolute(_copy_without_batch_norm(inputs))
@@ -275,6 +326,10 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
+    Need.UNIT_SPECTRA: unit_spectra_by_forward,
+    Need.UNIT_JACOBIANS: unit_jacobians_by_autograd,
+    Need.ACTIVATION_PATTERNS: activation_patterns,
+    Need.ACTIVATION_RANKS: activation_ranks_of_relus,
     Need.RELU_INPUTS: relu_inputs,
     Need.INPUT_GRADIENT: input_gradients,
     Need.GRADIENTS: gradients,
@@ -283,6 +338,7 @@ MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
     Need.MINIBATCH_GRADIENTS: minibatch_gradients,
     Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM: input_gradient_without_batch_norm,
     Need.GRADIENT_SIGNS: gradient_signs,
+    Need.FISHER_VECTORS: fisher_vectors,
     Need.SYNFLOW: synflow_gradients,
 }
 ExactPass.provides = frozenset(MEASUREMENTS)

@@ -192,10 +192,11 @@ class ProxyCard(Document):
     source: str
     log_feature: bool
     additive: bool = Field(description="true for a sum over layers, which grows with their number")
+    default: bool = Field(description="true if it is computed where a request for scores names no proxies")
 
     @classmethod
     def from_info(cls, info: ProxyInfo) -> "ProxyCard":
         """Convert the registry's entry."""
         needs = sorted(need.name.lower() for need in info.needs)
-        names = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive")
+        names = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive", "default")
         return cls(needs=needs, **{name: getattr(info, name) for name in names})

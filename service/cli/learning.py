@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.common import Device, Folder, app, benchmark_app, progress_bar, settings, show
-from service.cli.options import BatchFields, SettingFields, Space, chosen_space, default_space, parse_fields
+from service.cli.options import (
+    BatchFields,
+    SettingFields,
+    Space,
+    chosen_space,
+    default_space,
+    parse_fields,
+    proxy_option,
+)
 
 if TYPE_CHECKING:
     from ensemble import Benchmark, Ensemble, ScoreTable
@@ -52,7 +60,9 @@ def score_benchmark(
     batch: BatchFields = None,
     seed: Annotated[int, typer.Option(help="seed of weights and random draws")] = 0,
     repeats: Annotated[int, typer.Option(help="random draws that zen averages")] = 1,
-    proxies: Annotated[str | None, typer.Option(help="comma-separated names; all by default")] = None,
+    proxies: Annotated[
+        str | None, typer.Option(help="all, or names separated by commas; by default the default proxies")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="number of processes; by default one per core, or one on a GPU")
     ] = None,
@@ -68,7 +78,7 @@ def score_benchmark(
     from service.inference.registry import find_device
 
     check_new_file(out)
-    names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
+    names = None if proxies is None else proxy_option(proxies)
     scored_space = chosen_space(space, setting) or published_space(path) or default_space()
     spec = make_batch_spec(require(scored_space, BuildableSpace).task, parse_fields("batch", batch))
     device_type = find_device(device or "auto").type
