@@ -97,11 +97,11 @@ def unit_jacobians(calls: Sequence[UnitCall], axis: int, seed: int) -> list[Tens
 
 def _jacobian(call: UnitCall, axis: int, seed: int) -> Tensor:
     x, output = call
-    if x.shape == output.shape and torch.equal(x, output):
-        raise NotApplicableError("a unit is the identity, which has nothing to train")
     generator = torch.Generator("cpu").manual_seed(seed)
     signs = torch.randint(2, output.shape, generator=generator, device="cpu").mul(2).sub(1).to(output)
     gradient = _gradient(output, x, signs)
+    if x.shape == output.shape and torch.equal(x, output) and torch.equal(gradient, signs):
+        raise NotApplicableError("a unit is the identity, which has nothing to train")
     by_place, signs = _blocks(gradient.movedim(axis, -1), signs.movedim(axis, -1))
     return by_place.T @ signs / len(signs)
 

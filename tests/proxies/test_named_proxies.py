@@ -107,7 +107,8 @@ class ReluInputs(Relus):
 
 def relu_inputs(case: ZooCase, x: Tensor) -> list[np.ndarray]:
     network = trained(case)
-    with ReluInputs() as relus, torch.no_grad():
+    relus = ReluInputs()
+    with relus, torch.no_grad():
         network(x.clone())
     return relus.inputs
 
@@ -294,6 +295,7 @@ def test_units_that_a_definition_leaves_out() -> None:
     assert {constant[name].status for name in BY_UNIT[:3]} == {"not_applicable"}
     assert "the output of a unit is constant" in str(constant["expressivity"].note)
     assert constant["trainability"].value == pytest.approx(2 - 1e6)
+    assert scores_of(conv(), Zero(), Zero())["trainability"].value == pytest.approx(2 - 1e6)
 
 
 def test_rounding_is_no_variance() -> None:
