@@ -10,8 +10,9 @@ on where they were interrupted. `measure` then writes tables and figure, as `sho
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.markdown import insert_tables
 from benchmarks.proxies_measured.figure import write_figure
@@ -71,14 +72,20 @@ def measure(names: Sequence[str], folder: Path) -> None:
         }
         sys.stderr.write(f"{name}: {row['n']} architectures, {len(population.names)} proxies\n")
     if set(PUBLISHED_GRAPHS) <= scored.keys():
-        graphs = [scored[name] for name in PUBLISHED_GRAPHS]
-        common = set.intersection(*(set(graph.keys) for graph in graphs))
-        mean = Correlated.mean([Correlated.measure(graph.restrict(common)) for graph in graphs])
-        results[GRAPHS] = {"n": len(common), "correlations": mean.rows}
+        results[GRAPHS] = mean_over_graphs({name: scored[name] for name in PUBLISHED_GRAPHS})
     write_results(results)
     for name, population in scored.items():
         add_gains(population, POPULATIONS[name].sizes, results[name]["gains"], lambda: write_results(results))
         sys.stderr.write(f"{name}: gains measured\n")
+
+
+def mean_over_graphs(scored: Mapping[str, Scored]) -> dict[str, Any]:
+    """Mean correlations over the data sets that most proxies are scored on, of the architectures that all have."""
+    largest = max(len(population.names) for population in scored.values())
+    chosen = {name: population for name, population in scored.items() if len(population.names) == largest}
+    common = set.intersection(*(set(population.keys) for population in chosen.values()))
+    mean = Correlated.mean([Correlated.measure(population.restrict(common)) for population in chosen.values()])
+    return {"n": len(common), "populations": list(chosen), "correlations": mean.rows}
 
 
 if __name__ == "__main__":

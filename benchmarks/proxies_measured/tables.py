@@ -15,7 +15,7 @@ from benchmarks.proxies_measured.results import STRATUM
 SPACES = {
     "gcn-nas-ntu": "gcn-nas, NTU RGB+D",
     "nas-bench-201-cifar10": "nas-bench-201, CIFAR-10",
-    GRAPHS: "nas-bench-graph, six graphs",
+    GRAPHS: "nas-bench-graph",
 }
 """Titles of the spaces by population."""
 MEMBERS = {name: PUBLISHED_GRAPHS if name == GRAPHS else (name,) for name in SPACES}
@@ -29,8 +29,7 @@ def make_tables(results: Results) -> dict[str, str]:
     for name in SPACES:
         if name in results:
             made[f"correlations, {name}"] = _correlation_table(results[name]["correlations"])
-        members = [results[member] for member in MEMBERS[name] if results.get(member, {}).get("gains")]
-        if members:
+        if members := _gains(results, name):
             made[f"gains, {name}"] = _gain_table(members)
     made["data sets"] = _dataset_table(results)
     made["scatter"] = _scatter_table(results)
@@ -85,12 +84,19 @@ def _scatter_table(results: Results) -> str:
     return markdown(rows)
 
 
+def _gains(results: Results, space: str) -> list[Mapping[str, Any]]:
+    """Gains of the populations of a space that have some, by model and number of labels, those that all have."""
+    found = [gains for name in MEMBERS[space] if (gains := results.get(name, {}).get("gains"))]
+    keys = [key for key in (found[0] if found else ()) if all(key in gains for gains in found)]
+    return [{key: gains[key] for key in keys} for gains in found]
+
+
 def _gain_table(members: Sequence[Mapping[str, Any]]) -> str:
-    keys = list(members[0]["gains"])
+    keys = list(members[0])
     keys.sort(key=lambda key: (list(MODELS).index(key.split("/")[0]), int(key.split("/")[1])))
-    gains = {key: mean_gains([member["gains"][key] for member in members]) for key in keys}
+    gains = {key: mean_gains([member[key] for member in members]) for key in keys}
     rows = [["added", *(key.replace("/", ", ") for key in keys)], ["---"] * (len(keys) + 1)]
-    bases = [np.mean([member["gains"][key]["base"] for member in members]) for key in keys]
+    bases = [np.mean([member[key]["base"] for member in members]) for key in keys]
     rows.append(["nothing: ρ of the structure", *(_signed(float(base)) for base in bases)])
     names = [name for name in (*PROXIES, ALL) if any(name in gain for gain in gains.values())]
     return markdown([*rows, *([_label(name), *(_gain(gains[key], name) for key in keys)] for name in names)])
@@ -118,10 +124,10 @@ def _gain(gains: Mapping[str, tuple[float, float, bool]], name: str) -> str:
 
 
 def _verdict_table(results: Results) -> str:
-    spaces = [name for name in SPACES if all(results.get(member, {}).get("gains") for member in MEMBERS[name])]
+    spaces = [name for name in SPACES if _gains(results, name)]
     rows = [["proxy", *(SPACES[name] for name in spaces)], ["---"] * (len(spaces) + 1)]
     for proxy in (*ordered_proxies(results), ALL):
-        cells = [_verdict([results[member]["gains"] for member in MEMBERS[name]], proxy) for name in spaces]
+        cells = [_verdict(_gains(results, name), proxy) for name in spaces]
         rows.append([_label(proxy), *cells])
     return markdown(rows)
 
