@@ -67,6 +67,7 @@ def measure(names: Sequence[str], folder: Path) -> None:
         row = results.setdefault(name, {"gains": {}})
         row |= {
             "n": len(population.keys),
+            "counts": population.counts,
             "correlations": correlated[name].rows,
             "scatter": measure_scatter(population),
         }
@@ -85,7 +86,7 @@ def mean_over_graphs(scored: Mapping[str, Scored]) -> dict[str, Any]:
     chosen = {name: population for name, population in scored.items() if len(population.names) == largest}
     common = set.intersection(*(set(population.keys) for population in chosen.values()))
     mean = Correlated.mean([Correlated.measure(population.restrict(common)) for population in chosen.values()])
-    return {"n": len(common), "populations": list(chosen), "correlations": mean.rows}
+    return {"n": len(common), "counts": {}, "populations": list(chosen), "correlations": mean.rows}
 
 
 if __name__ == "__main__":

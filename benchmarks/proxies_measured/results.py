@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from common.atomic_files import write_atomically
 from ensemble.evaluation.protocol import benchmark_features
 
 RESULTS = FOLDER / "results.json"
+MIN_SHARE = 0.95
+"""Share of a population's architectures with a score, below which the gain of a proxy is not measured."""
 STRATUM = "stratum"
 """Name of the stratum among the scores."""
 Array = NDArray[np.float64]
@@ -70,6 +73,12 @@ class Scored:
             for i, name in enumerate(names):
                 repeated[seed, :, i] = _column(rows_of_seed, [keys[row] for row in common], name)
         return cls(keys, names, scores, table.values[rows], material, common, repeated)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of architectures with a score, by proxy."""
+        counts = (~np.isnan(self.scores)).sum(axis=0)
+        return {name: int(count) for name, count in zip(self.names, counts, strict=True)}
 
     def restrict(self, keys: Collection[str]) -> "Scored":
         """Leave out all architectures but some, given by fingerprint, and the repeated scores."""
@@ -138,27 +147,20 @@ def add_gains(scored: Scored, sizes: tuple[int, ...], gains: dict[str, Any], sav
         gains: `{"<model>/<size>": {"base": ρ, "proxies": {name: [gain, error]}}}`, which is completed.
         save: called after each model and size.
     """
-    for model in MODELS:
-        for size in sizes:
-            row = gains.setdefault(f"{model}/{size}", {"base": None, "proxies": {}})
-            missing = [name for name in scored.names if name not in row["proxies"]]
-            if not missing:
-                continue
-            inputs = [scored.scores[:, [scored.names.index(name)]] for name in missing]
-            material = scored.material
-            gain = measure_gains(
-                model,
-                scored.structure,
-                [*inputs, scored.scores],
-                material.accuracy,
-                material.strata,
-                size,
-                DRAWS[model],
-            )
-            row["base"] = round(gain.base, 5)
-            for name, mean, error in zip([*missing, ALL], gain.mean, gain.error, strict=True):
-                row["proxies"][name] = [round(float(mean), 5), round(float(error), 5)]
-            save()
+    known = [name for name, count in scored.counts.items() if count >= MIN_SHARE * len(scored.keys)]
+    columns = {name: scored.scores[:, [scored.names.index(name)]] for name in known}
+    material = scored.material
+    for model, size in product(MODELS, sizes):
+        row = gains.setdefault(f"{model}/{size}", {"base": None, "proxies": {}})
+        missing = [name for name in known if name not in row["proxies"]]
+        if not missing:
+            continue
+        inputs = [*(columns[name] for name in missing), np.hstack(list(columns.values()))]
+        gain = measure_gains(model, scored.structure, inputs, material.accuracy, material.strata, size, DRAWS[model])
+        row["base"] = round(gain.base, 5)
+        for name, mean, error in zip([*missing, ALL], gain.mean, gain.error, strict=True):
+            row["proxies"][name] = [round(float(mean), 5), round(float(error), 5)]
+        save()
 
 
 def read_results() -> dict[str, Any]:

@@ -28,7 +28,7 @@ def make_tables(results: Results) -> dict[str, str]:
     made = {}
     for name in SPACES:
         if name in results:
-            made[f"correlations, {name}"] = _correlation_table(results[name]["correlations"])
+            made[f"correlations, {name}"] = _correlation_table(results[name])
         if members := _gains(results, name):
             made[f"gains, {name}"] = _gain_table(members)
     made["data sets"] = _dataset_table(results)
@@ -48,12 +48,18 @@ def ordered_proxies(results: Results) -> list[str]:
     return sorted((name for name in PROXIES if any(name in row for row in rows)), key=strength)
 
 
-def _correlation_table(rows: Mapping[str, Any]) -> str:
+def _correlation_table(population: Mapping[str, Any]) -> str:
+    rows, counts = population["correlations"], population["counts"]
+
+    def label(name: str) -> str:
+        some = counts.get(name, population["n"]) < population["n"]
+        return _label(name) + (f" (of {counts[name]})" if some else "")
+
     def strength(name: str) -> float:
         return -abs(float(rows[name]["given_stratum"][0] or 0))
 
     names = [STRATUM, *sorted((name for name in PROXIES if name in rows), key=strength)]
-    cells = [[_label(name), *(_with_interval(rows[name][kind]) for kind in KINDS)] for name in names]
+    cells = [[label(name), *(_with_interval(rows[name][kind]) for kind in KINDS)] for name in names]
     return markdown(
         [["proxy", "all", "within depth", "given depth", "given depth and parameters"], ["---"] * 5, *cells]
     )

@@ -156,7 +156,13 @@ def test_page_from_a_small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     measured.add_gains(population, (40, 80), gains, lambda: saved.append(0))
     assert 0 not in saved
     correlations_of = Correlated.measure(population, 20).rows
-    row = {"n": N, "correlations": correlations_of, "scatter": measured.measure_scatter(population), "gains": gains}
+    row = {
+        "n": N,
+        "counts": population.counts,
+        "correlations": correlations_of,
+        "scatter": measured.measure_scatter(population),
+        "gains": gains,
+    }
     results = dict.fromkeys([*SPACES, *PUBLISHED_GRAPHS], row)
     measured.write_results(results)
     tables = make_tables(measured.read_results())
