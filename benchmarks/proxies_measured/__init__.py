@@ -1,0 +1,1 @@
+"""What every zero-cost proxy is worth on every search space."""
