@@ -15,6 +15,7 @@ from service.cli import app, streams
 from tests.conftest import ROOT
 from tests.service.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 BODY = json.dumps({"architectures": [SMALL], "proxies": []})
 
 
