@@ -1,4 +1,4 @@
-"""Zero-cost proxies: eighteen formulas over a few shared passes."""
+"""Zero-cost proxies: formulas over a few shared passes."""
 
 from proxies.base import Need, Proxy, ProxyInfo, Score
 from proxies.registry import proxy_infos, proxy_names, proxy_versions

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from common.errors import ArchrankError
 
@@ -35,11 +35,17 @@ class Need(Enum):
     PERTURBATION = auto()
     UNIT_OUTPUTS = auto()
     MINIBATCH_GRADIENTS = auto()
+    UNIT_SPECTRA = auto()
+    UNIT_JACOBIANS = auto()
+    FISHER_VECTORS = auto()
+    ACTIVATION_PATTERNS = auto()
+    ACTIVATION_RANKS = auto()
     TOPOLOGY = auto()
+    LAYER_TENSORS = auto()
 
 
-Measured = Mapping[Need, Any]
-"""Measurements by need."""
+Measured = Mapping[Any, Any]
+"""Measurements by need; for a proxy that reads others, their features by name."""
 EMPTY_REASONS: Mapping[Need, str] = {
     Need.WEIGHTS: "the network has no weight",
     Need.NUM_PARAMETERS: "the network has no trainable parameter",
@@ -50,9 +56,16 @@ EMPTY_REASONS: Mapping[Need, str] = {
     Need.SYNFLOW: "the output depends on no weight",
     Need.UNIT_OUTPUTS: "the network ran none of its `units`",
     Need.MINIBATCH_GRADIENTS: "the loss depends on no weight",
+    Need.UNIT_SPECTRA: "the network ran none of its `units`",
+    Need.UNIT_JACOBIANS: "the network ran none of its `units`",
+    Need.LAYER_TENSORS: "the loss depends on no weight",
 }
 """Reason for a failure, by need, where a measurement is empty or 0."""
-NOT_APPLICABLE_REASONS: Mapping[Need, str] = {Need.RELU_INPUTS: "the network has no ReLU"}
+NOT_APPLICABLE_REASONS: Mapping[Need, str] = {
+    Need.RELU_INPUTS: "the network has no ReLU",
+    Need.ACTIVATION_PATTERNS: "the network has no ReLU",
+    Need.ACTIVATION_RANKS: "the network has no ReLU",
+}
 """Reason for `not_applicable`, by need, where a measurement is empty."""
 
 
@@ -70,6 +83,7 @@ class ProxyInfo:
         version: raised whenever its numbers change, so that stored scores are never mixed.
         log_feature: True if values grow exponentially with depth, so that models take the logarithm.
         additive: True for a sum over the network's layers (or the logarithm of a product), which grows with depth.
+        default: True if it is among the proxies that are computed where none are named.
     """
 
     name: str
@@ -81,6 +95,7 @@ class ProxyInfo:
     version: str = "1"
     log_feature: bool = False
     additive: bool = False
+    default: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,10 +125,41 @@ class Score:
         return self.value if self.log is None else self.log
 
 
-class Proxy(ABC):
-    """A zero-cost proxy: subclasses define `info` and the formula, and the runner does the rest."""
+@dataclass(frozen=True)
+class Formula:
+    """Formula of a proxy that is an expression.
 
-    info: ClassVar[ProxyInfo]
+    Attributes:
+        expression: the expression, plain JSON.
+        latex: the formula in LaTeX, simplified where that is exact.
+        words: the expression in words.
+    """
+
+    expression: Any
+    latex: str
+    words: str
+
+
+class Proxy(ABC):
+    """A zero-cost proxy: subclasses define `info` and the formula, and the runner does the rest.
+
+    Attributes:
+        info: metadata.
+        reads: proxies whose features the formula reads, by name, in place of measurements: `info.needs` is empty.
+    """
+
+    info: ProxyInfo
+    reads: "tuple[Proxy, ...]" = ()
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Measurements of the formula and of the proxies that it reads."""
+        return self.info.needs.union(*(proxy.info.needs for proxy in self.reads))
+
+    @property
+    def formula(self) -> Formula | None:
+        """The formula as data; None for a proxy that is written as code."""
+        return None
 
     @abstractmethod
     def compute(self, measured: Measured) -> float:
@@ -123,7 +169,7 @@ class Proxy(ABC):
         failure.
 
         Args:
-            measured: values by need, at least those of `info.needs`.
+            measured: values by need, at least those of `info.needs`; features by name of the proxies in `reads`.
         """
 
     def score(self, measured: Measured) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""Registry of proxies: those built in, then plug-ins of the entry point group `archrank.proxies`."""
+"""Registry of proxies: those built in, plug-ins of the entry point group `archrank.proxies`, and evolved ones."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,6 +7,8 @@ from common.errors import InputError, UnknownNameError
 from common.plugins import load_plugins, refuse_plugin
 from proxies.base import Proxy, ProxyInfo
 from proxies.epe_nas import EpeNas
+from proxies.evolved.documents import evolved_proxies
+from proxies.expressivity import Expressivity
 from proxies.fisher import Fisher
 from proxies.flops import Flops
 from proxies.grad_norm import GradNorm
@@ -16,19 +18,27 @@ from proxies.jacov import Jacov
 from proxies.l2_norm import L2Norm
 from proxies.meco import Meco
 from proxies.meco_opt import MecoOpt
+from proxies.near import Near
+from proxies.near_mean import NearMean
 from proxies.nwot import Nwot
 from proxies.params import Params
+from proxies.participation import Participation
 from proxies.passes import PASSES
 from proxies.plain import Plain
+from proxies.progressivity import Progressivity
 from proxies.sed import Sed
 from proxies.snip import Snip
+from proxies.swap import Swap
 from proxies.synflow import Synflow
+from proxies.trainability import Trainability
+from proxies.vkdnw import Vkdnw
 from proxies.zen import Zen
 from proxies.zico import Zico
 
 ENTRY_POINTS = "archrank.proxies"
 BUILT_IN: tuple[Proxy, ...] = (
     EpeNas(),
+    Expressivity(),
     Fisher(),
     Flops(),
     GradNorm(),
@@ -38,12 +48,19 @@ BUILT_IN: tuple[Proxy, ...] = (
     L2Norm(),
     Meco(),
     MecoOpt(),
+    Near(),
+    NearMean(),
     Nwot(),
     Params(),
+    Participation(),
     Plain(),
+    Progressivity(),
     Sed(),
     Snip(),
+    Swap(),
     Synflow(),
+    Trainability(),
+    Vkdnw(),
     Zen(),
     Zico(),
 )
@@ -51,10 +68,13 @@ BUILT_IN: tuple[Proxy, ...] = (
 
 @lru_cache(maxsize=1)
 def proxies_by_name() -> dict[str, Proxy]:
-    """Return all registered proxies by name, the built-in ones first.
+    """Return all registered proxies by name: the built-in ones, plug-ins, then evolved ones (`evolved:<name>`).
 
     A plug-in is a subclass of `Proxy` that takes no arguments, whose name is that of its entry point, and whose formula
     reads measurements of the shared passes.
+
+    Raises:
+        InputError: the folder of evolved proxies does not exist.
     """
     proxies = {proxy.info.name: proxy for proxy in BUILT_IN}
     if len(proxies) != len(BUILT_IN):
@@ -74,7 +94,7 @@ def proxies_by_name() -> dict[str, Proxy]:
                 proxies[plugin.name] = kind()
             except Exception as error:
                 refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, f"{type(error).__name__}: {error}")
-    return proxies
+    return proxies | evolved_proxies(proxies)
 
 
 def proxy_infos() -> tuple[ProxyInfo, ...]:
@@ -88,7 +108,7 @@ def proxy_names() -> list[str]:
 
 
 def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the versions, as stored beside scores, of the named proxies by name; of all where None.
+    """Return the versions, as stored beside scores, of the named proxies by name; of the default ones where None.
 
     Raises:
         UnknownNameError: no proxy has such a name.
@@ -98,7 +118,7 @@ def proxy_versions(names: Sequence[str] | None = None) -> dict[str, str]:
 
 
 def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
-    """Return the named proxies, each once, in the order of the names; all where None.
+    """Return the named proxies, each once, in the order of the names; the default ones where None.
 
     Raises:
         UnknownNameError: no proxy has such a name.
@@ -106,7 +126,7 @@ def get_proxies(names: Sequence[str] | None) -> list[Proxy]:
     """
     by_name = proxies_by_name()
     if names is None:
-        return list(by_name.values())
+        return [proxy for proxy in by_name.values() if proxy.info.default]
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise InputError("proxies", names, "a list of names")
     for i, name in enumerate(names):

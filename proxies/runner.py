@@ -5,9 +5,11 @@ import math
 import numbers
 import random
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from common.errors import InputError, check_seed
 from models.task import ProbeBatch
-from proxies.base import Need, NotApplicableError, Proxy, Score
+from proxies.base import Measured, Need, NotApplicableError, Proxy, Score
 from proxies.passes import EXACT_PASS, PASSES, Pass, ProxyInput, verified_needs
 from proxies.passes.base import is_out_of_memory
 from proxies.passes.batch import checked_batch, plain_batch
@@ -57,7 +59,7 @@ def score(
             which gradients and perturbations refer to.
         y: one class a row, whole numbers (labelled rows,); or several labels a row, floating point from 0 to 1
             (labelled rows, outputs), with binary cross entropy as loss.
-        proxies: names; all where None. Shared computations run once.
+        proxies: names; the default ones where None. Shared computations run once.
         seed: of the proxies that sample (meco, meco_opt, zen), and of random modules of the network.
         repeats: number of random draws that zen averages.
         timeout: time limit in seconds of each formula, and of each pass for every proxy that it serves; a proxy that
@@ -95,10 +97,12 @@ def score(
     with _default_modes(device):
         inputs = ProxyInput(network, plain_batch(batch).to(device), int(seed), int(repeats))
         scores: dict[str, Score] = {}
+        measuring = _measuring(chosen)
         for shared_pass in PASSES:
-            served = [proxy for proxy in chosen if proxy.info.needs <= shared_pass.provides]
+            served = [proxy for proxy in measuring if proxy.info.needs <= shared_pass.provides]
             if served:
                 scores |= _run_pass(shared_pass, inputs, served, timeout)
+    scores |= _read_scores(chosen, scores, timeout)
     return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
 
 
@@ -150,6 +154,37 @@ def _default_modes(device: torch.device) -> Iterator[None]:
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+def _measuring(chosen: Sequence[Proxy]) -> list[Proxy]:
+    """Return the proxies that read measurements, each once: those chosen, and those that others read."""
+    proxies = chain.from_iterable(proxy.reads or (proxy,) for proxy in chosen)
+    return list({proxy.info.name: proxy for proxy in proxies}.values())
+
+
+def _read_scores(chosen: Sequence[Proxy], scores: dict[str, Score], timeout: float | None) -> dict[str, Score]:
+    """Apply the formulas that read scores. A score that was not asked for counts as time of those that read it."""
+    reading = [proxy for proxy in chosen if proxy.reads]
+    asked = {proxy.info.name for proxy in chosen}
+    readers = Counter(read.info.name for proxy in reading for read in proxy.reads)
+    results = {}
+    for proxy in reading:
+        names = [read.info.name for read in proxy.reads]
+        seconds = sum(scores[name].seconds / readers[name] for name in names if name not in asked)
+        results[proxy.info.name] = _read_score(proxy, {name: scores[name] for name in names}, seconds, timeout)
+    return results
+
+
+def _read_score(proxy: Proxy, read: dict[str, Score], seconds: float, timeout: float | None) -> Score:
+    """Apply a formula to scores; one that failed or is not applicable is the reason of its own."""
+    for name, result in read.items():
+        if result.status == "failed":
+            return Score(None, None, "failed", seconds, error=f"{name}: {result.error}")
+        if result.status == "not_applicable":
+            return Score(None, None, "not_applicable", seconds, note=f"{name}: {result.note}")
+    notes = dict.fromkeys(result.note for result in read.values() if result.note)
+    features = {name: result.feature for name, result in read.items()}
+    return _compute_score(proxy, features, seconds, "; ".join(notes) or None, timeout)
 
 
 def _run_pass(
@@ -307,9 +342,7 @@ def _set_precision(convolutions: str, products: str, deterministic: bool, benchm
     cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
 
 
-def _compute_score(
-    proxy: Proxy, measured: dict[Need, Any], share: float, note: str | None, timeout: float | None
-) -> Score:
+def _compute_score(proxy: Proxy, measured: Measured, share: float, note: str | None, timeout: float | None) -> Score:
     """Apply the formula; the value of a need that could not be measured is the exception with the reason."""
     started = perf_counter()
     try:

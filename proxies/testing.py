@@ -52,7 +52,7 @@ def _batch(space_name: str) -> ProbeBatch:
 
 @lru_cache(maxsize=64)
 def _all_scores(space_name: str) -> tuple[dict[str, Score], ...]:
-    return tuple(score_batch(network, _batch(space_name)) for network in _networks(space_name))
+    return tuple(score_batch(network, _batch(space_name), proxy_names()) for network in _networks(space_name))
 
 
 class ProxyContract:

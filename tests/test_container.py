@@ -35,7 +35,7 @@ def test_copied_files_exist_and_are_not_ignored(source: str) -> None:
 
 
 def test_installed_files_are_not_ignored() -> None:
-    packages = ("common", "models", "proxies", "ensemble", "search", "study", "training", "service")
+    packages = ("common", "models", "proxies", "ensemble", "search", "study", "training", "evolution", "service")
     for name in ("pyproject.toml", "README.md", "LICENSE", *packages):
         assert name in INCLUDED
 

@@ -15,7 +15,7 @@ from models.nas_bench_graph.graphs.array_pickle import PickleError, read_pickle
 from tests.imports import imports
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("common", "models", "proxies", "ensemble", "search", "study", "training", "service")
+PACKAGES = ("common", "models", "proxies", "ensemble", "search", "study", "training", "evolution", "service")
 
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib.load", "shelve", "marshal"}

@@ -35,7 +35,9 @@ def run(options: Options) -> Iterator[Check]:
     again = [_scores(arch, batch, options.device) for arch in chosen]
     yield repeats("bit-equal repeats in a process", on_device, again)
     with backend(options, batch, processes=1) as scoring:
-        rows = [outcome.scores or {} for outcome in outcomes(scoring, (task(chosen[i]) for i in first), 1)]
+        rows = [
+            outcome.scores or {} for outcome in outcomes(scoring, (task(chosen[i], proxy_names()) for i in first), 1)
+        ]
     in_process: list[Scores] = [{name: Score(**fields) for name, fields in row.items()} for row in rows]
     yield repeats("bit-equal repeats in another process", [on_device[i] for i in first], in_process)
     reference = [_scores(arch, batch, "cpu") for arch in chosen]
@@ -46,7 +48,9 @@ def run(options: Options) -> Iterator[Check]:
 def _scores(arch: Architecture, batch: ProbeBatch, device: str, double: bool = False) -> Scores:
     space: Any = get_space(arch.space)
     network, x = space.build(arch).to(device), batch.x
-    return score(network.double(), x.double(), batch.y) if double else score(network, x, batch.y)
+    if double:
+        network, x = network.double(), x.double()
+    return score(network, x, batch.y, proxy_names())
 
 
 def agreement(reference: Sequence[Scores], on_device: Sequence[Scores], exact: Sequence[Scores]) -> Iterator[Check]:

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.gpu.checks import Options
 from models import Architecture, ProbeBatch, get_space
-from proxies import proxy_names
+from proxies import proxy_versions
 from service.workers.backend import Task, TaskOutcome
 from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
 
@@ -55,9 +55,9 @@ def backend(options: Options, batch: ProbeBatch, processes: int, **more: Any) ->
 
 
 def task(architecture: Architecture, proxies: Iterable[str] | None = None, seed: int = 0) -> Task:
-    """Return an architecture as a task; with all proxies where None."""
+    """Return an architecture as a task; with the default proxies where None."""
     space = get_space(architecture.space)
-    names = proxy_names() if proxies is None else list(proxies)
+    names = list(proxy_versions() if proxies is None else proxies)
     return Task(f"t{next(_ids)}", space.name, space.settings, space.to_json(architecture), "probe", seed, 1, names)
 
 

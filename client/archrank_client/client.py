@@ -214,7 +214,7 @@ class Client:
 
         Args:
             architectures: as for `predict`.
-            proxies: names of the proxies; all if None.
+            proxies: names of the proxies; the default ones if None.
             seed: as for `predict`.
             space: as for `predict`.
             settings: settings of the space; those of its ensemble if None, else the space's defaults.

@@ -10,6 +10,7 @@ from ensemble.combiners.base import Combiner
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
+from ensemble.combiners.logrank import LogRank
 from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.rank_trees import RankTrees
 from ensemble.combiners.ranknet import RankNet
@@ -166,6 +167,10 @@ def _mean(columns: Columns, seed: int) -> Combiner:
     return WeightedMean()
 
 
+def _logrank(columns: Columns, seed: int) -> Combiner:
+    return LogRank()
+
+
 def _ranknet(columns: Columns, seed: int) -> Combiner:
     return RankNet(random_state=seed)
 
@@ -197,6 +202,7 @@ BUILT_IN = (
     CombinerInfo("structure", _stacked, "structure", "accuracy"),
     CombinerInfo("vote", _vote, "proxies", "ranking", accepts_missing=True, depends_on_set=True),
     CombinerInfo("mean", _mean, "proxies", "ranking", accepts_missing=True),
+    CombinerInfo("logrank", _logrank, "proxies", "ranking", accepts_missing=True),
     CombinerInfo("ranknet", _ranknet, "proxies+structure", "ranking"),
     CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),
     CombinerInfo("xgboost", _xgboost, "proxies+structure", "accuracy"),

@@ -1,11 +1,13 @@
 """Shared passes, in the order in which they run: cheap ones first."""
 
+from proxies.passes.activation_patterns import ActivationPatternPass
 from proxies.passes.base import Pass, ProxyInput
 from proxies.passes.counting import FlopsPass, TopologyPass, WeightsPass
 from proxies.passes.engines import verified_needs
 from proxies.passes.exact import ExactPass
 from proxies.passes.gradient_sign import GradientSignPass
 from proxies.passes.input_gradient import InputGradientPass
+from proxies.passes.layer_tensors import LayerTensorsPass
 from proxies.passes.minibatches import MinibatchPass
 from proxies.passes.perturbation import PerturbationPass
 from proxies.passes.random_input import RandomInputPass
@@ -19,9 +21,11 @@ PASSES: tuple[Pass, ...] = (
     RandomInputPass(),
     SynflowPass(),
     PerturbationPass(),
+    ActivationPatternPass(),
     InputGradientPass(),
     GradientSignPass(),
     MinibatchPass(),
+    LayerTensorsPass(),
     TrainingPass(),
 )
 

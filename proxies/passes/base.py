@@ -161,7 +161,7 @@ TWO_LABELS = Requirement(
     "the batch has one label, which makes no two minibatches", lambda inputs: len(inputs.batch.y) > 1
 )
 UNITS = Requirement(
-    "the network names no `units`, the modules whose outputs meco reads", lambda inputs: bool(units(inputs.network))
+    "the network names no `units`, the modules whose outputs are read", lambda inputs: bool(units(inputs.network))
 )
 FEATURE_UNIT = Requirement(
     "the network names no `feature_unit`, the module whose output zen reads",

@@ -6,6 +6,7 @@ sample by running it alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from proxies.base import EMPTY_REASONS, Need
+from proxies.passes.activation_patterns import pattern_batch
+from proxies.passes.activation_ranks import ActivationRank, activation_ranks
 from proxies.passes.base import (
     Measurement,
     Pass,
@@ -26,9 +29,11 @@ from proxies.passes.base import (
     input_gradient,
     kernel_rows,
     loss_of,
+    units,
 )
 from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
+from proxies.passes.fisher import Entries, cotangents, projections
 from proxies.passes.functions import (
     CallRecorder,
     FunctionMode,
@@ -38,9 +43,11 @@ from proxies.passes.functions import (
     WithoutBatchNorm,
 )
 from proxies.passes.gradient_sign import GradientSigns
+from proxies.passes.layer_tensors import PRODUCT, Layer, LayerTensors, layer, over_batches
 from proxies.passes.minibatches import minibatches
 from proxies.passes.synflow import input_of_ones, take_absolute
 from proxies.passes.training import OutputGradient
+from proxies.passes.units import channel_axis, recorded_calls, unit_jacobians, unit_spectra
 
 Gradients = tuple[Tensor | None, ...]
 """∂/∂W by weight; None for a weight that is not used."""
@@ -63,6 +70,32 @@ def relu_inputs(inputs: ProxyInput) -> list[Tensor]:
     logits, relus = _recorded_relus(inputs.copy(), inputs.batch)
     check_rows(inputs, relus, _recorded_relus)
     return kernel_rows(relus, logits, inputs.batch)
+
+
+def activation_ranks_of_relus(inputs: ProxyInput) -> list[ActivationRank]:
+    """Measure ACTIVATION_RANKS."""
+    return activation_ranks(_recorded_relus(inputs.copy(), inputs.batch)[1])
+
+
+def activation_patterns(inputs: ProxyInput) -> list[Tensor]:
+    """Measure ACTIVATION_PATTERNS. Raises `ValueError` where rows are not samples."""
+    return relu_inputs(replace(inputs, batch=pattern_batch(inputs)))
+
+
+def unit_spectra_by_forward(inputs: ProxyInput) -> list[Tensor]:
+    """Measure UNIT_SPECTRA."""
+    network = inputs.copy()
+    with torch.no_grad(), recorded_calls(units(network)) as calls:
+        forward_logits(network, inputs.batch)
+    return unit_spectra(calls, channel_axis(network))
+
+
+def unit_jacobians_by_autograd(inputs: ProxyInput) -> list[Tensor]:
+    """Measure UNIT_JACOBIANS."""
+    network = inputs.copy()
+    with recorded_calls(units(network)) as calls:
+        forward_logits(network, inputs.batch, as_leaf(inputs.x))
+    return unit_jacobians(calls, channel_axis(network), inputs.seed)
 
 
 def _recorded_relus(network: nn.Module, batch: Batch) -> Recorded:
@@ -147,6 +180,30 @@ def _check_recorded(inputs: ProxyInput, network: nn.Module, loss: Tensor, calls:
             raise ValueError(f"no call of a convolution or linear layer uses {name}, so its output is unknown")
 
 
+def layer_tensors(inputs: ProxyInput) -> list[LayerTensors]:
+    """Measure LAYER_TENSORS. Raises `ValueError` where a layer is no convolution or linear map of several rows."""
+
+    def measure(batch: Batch) -> list[Layer]:
+        network = inputs.copy()
+        with CallRecorder() as recorder:
+            loss = loss_of(forward_logits(network, batch, as_leaf(batch.x)), batch)
+        calls = [call for call in recorder.calls if call.z.requires_grad]
+        _check_recorded(inputs, network, loss, calls)
+        grads = _derivative(loss, [*(call.z for call in calls), *(call.weight for call in calls)])
+        used = [
+            (call, (grad_z, grad_weight))
+            for call, grad_z, grad_weight in zip(calls, grads, grads[len(calls) :], strict=False)
+            if grad_z is not None and grad_weight is not None
+        ]
+        if any(call.is_product for call, _ in used):
+            raise ValueError(PRODUCT)
+        if any(call.is_single for call, _ in used):
+            raise ValueError("a layer takes a single row, without a dimension of rows")
+        return [layer(call.weight, call.x, call.z, call.channels, gradients) for call, gradients in used]
+
+    return over_batches(inputs, measure)
+
+
 def curvature(inputs: ProxyInput) -> float:
     """Measure CURVATURE. Raises `ArithmeticError` if the loss has no second derivative by any weight."""
     network = inputs.copy()
@@ -200,6 +257,25 @@ def _by_label(batch: Batch) -> list[Batch]:
         return [batch.part([n]) for n in range(len(batch.y))]
     chosen = gradient_rows(batch)
     return [chosen.with_labels([n]) for n in range(len(chosen.y))]
+
+
+def fisher_vectors(inputs: ProxyInput) -> Tensor:
+    """Measure FISHER_VECTORS. Raises `ValueError` where batch norm cannot be switched off."""
+    network, batch = _copy_without_batch_norm(inputs), inputs.batch
+    weights = inputs.weights(network)
+    entries = Entries(weights)
+    parts = [batch.part([n]) for n in range(len(batch.y))] if batch.has_samples else [batch]
+    by_part = []
+    with WithoutBatchNorm():
+        for n, part in enumerate(parts):
+            logits = part.labelled(forward_logits(network, part, as_leaf(part.x)))
+            vectors = []
+            for signs in projections(batch, logits.shape[1], inputs.seed):
+                cotangent = cotangents(logits, signs[n : n + 1] if batch.has_samples else signs, part)
+                gradients = _derivative((logits * cotangent).sum(), weights, retain_graph=True)
+                vectors.append(entries.read(gradients))
+            by_part.append(torch.stack(vectors))
+    return torch.stack(by_part, 1).flatten(0, 1)
 
 
 def synflow_gradients(inputs: ProxyInput) -> list[WeightGradient]:
@@ -275,14 +351,20 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 MEASUREMENTS: dict[Need, Callable[[ProxyInput], Any]] = {
+    Need.UNIT_SPECTRA: unit_spectra_by_forward,
+    Need.UNIT_JACOBIANS: unit_jacobians_by_autograd,
+    Need.ACTIVATION_PATTERNS: activation_patterns,
+    Need.ACTIVATION_RANKS: activation_ranks_of_relus,
     Need.RELU_INPUTS: relu_inputs,
     Need.INPUT_GRADIENT: input_gradients,
     Need.GRADIENTS: gradients,
     Need.OUTPUT_GRADIENTS: output_gradients,
+    Need.LAYER_TENSORS: layer_tensors,
     Need.CURVATURE: curvature,
     Need.MINIBATCH_GRADIENTS: minibatch_gradients,
     Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM: input_gradient_without_batch_norm,
     Need.GRADIENT_SIGNS: gradient_signs,
+    Need.FISHER_VECTORS: fisher_vectors,
     Need.SYNFLOW: synflow_gradients,
 }
 ExactPass.provides = frozenset(MEASUREMENTS)

@@ -84,15 +84,19 @@ class LayerCall:
 
     Attributes:
         weight: W as it was used, an alias for this call alone.
+        x: the input.
         z: the output, before anything is written into it.
         channels: the dimension of z with W's output channels.
         is_single: True if z is a single row, without a dimension of rows.
+        is_product: True for a matrix product.
     """
 
     weight: Tensor
+    x: Tensor
     z: Tensor
     channels: int
     is_single: bool = False
+    is_product: bool = False
 
     @property
     def weights_per_channel(self) -> int:
@@ -121,17 +125,17 @@ class CallRecorder(FunctionMode):
         if product is not None:
             alias = product.weight.view_as(product.weight)
             z = product.apply(product.x, alias)
-            self.calls.append(LayerCall(alias, z, product.channels))
+            self.calls.append(LayerCall(alias, product.x.detach(), z, product.channels, is_product=True))
             return product.added(z)
         if func not in LAYERS:
             return func(*args, **kwargs)
         x, weight = argument("input", 0, args, kwargs), argument("weight", 1, args, kwargs)
-        alias = weight.view_as(weight)
+        alias, before = weight.view_as(weight), x.detach().clone()
         rest = {name: value for name, value in kwargs.items() if name not in ("input", "weight")}
         z = func(x, alias, *args[2:], **rest)
         is_single = z.ndim < weight.ndim
         channels = z.ndim - 1 if func in LINEAR else z.ndim - (weight.ndim - 1)
-        self.calls.append(LayerCall(alias, z, channels, is_single))
+        self.calls.append(LayerCall(alias, before, z, channels, is_single))
         return z.clone()
 
 

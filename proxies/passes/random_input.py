@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from models.protocols import HasChannelAxis, offers
 from proxies.base import Need, NotApplicableError
 from proxies.passes.base import UNITS, Measurement, Pass, ProxyInput, recorded_outputs, standard_normal, units
+from proxies.passes.units import channel_axis
 
 MAX_SAMPLED_CHANNELS = 8
 
@@ -38,7 +38,7 @@ class RandomInputPass(Pass):
         x = standard_normal(single.x, torch.Generator("cpu").manual_seed(inputs.seed))
         with torch.no_grad(), recorded_outputs(units(network)) as outputs:
             network(*single.arguments(x))
-        axis = network.channel_axis if offers(network, HasChannelAxis) else 1
+        axis = channel_axis(network)
         maps = [
             _feature_map(output[:1] if single.has_samples else output, axis, single.has_samples) for output in outputs
         ]

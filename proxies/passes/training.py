@@ -8,7 +8,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from proxies.base import EMPTY_REASONS, Need
+from proxies.passes.activation_ranks import activation_ranks
 from proxies.passes.base import (
+    UNITS,
     Measurement,
     Pass,
     ProxyInput,
@@ -20,11 +22,15 @@ from proxies.passes.base import (
     input_gradient,
     kernel_rows,
     loss_of,
+    units,
 )
 from proxies.passes.batch import Batch
 from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight, inner_product
+from proxies.passes.units import TWO_UNITS, channel_axis, recorded_calls, unit_jacobians, unit_spectra
 
 BY_LOSS = frozenset({Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE})
+BY_UNIT = frozenset({Need.UNIT_SPECTRA, Need.UNIT_JACOBIANS})
+WITHOUT_GRADIENTS = frozenset({Need.RELU_INPUTS, Need.ACTIVATION_RANKS, Need.UNIT_SPECTRA})
 
 
 class OutputGradient(NamedTuple):
@@ -43,17 +49,32 @@ class TrainingPass(Pass):
     OUTPUT_GRADIENTS: `list[OutputGradient]` over the calls of convolutions and linear layers.
     CURVATURE: float, Wᵀ·H·g over all weights, g held constant.
     INPUT_GRADIENT: gradients of the data, (rows, …), of up to 16 labelled rows where there is one graph.
+    ACTIVATION_RANKS: `list[ActivationRank]`, of the input and of the output of each ReLU.
+    UNIT_SPECTRA: `list[Tensor]`, the eigenvalues of the covariance of each unit's channels, float64 on the CPU.
+    UNIT_JACOBIANS: `list[Tensor]`, (channels of the input, of the output) of each unit behind the first.
     """
 
-    provides = BY_LOSS | {Need.RELU_INPUTS, Need.INPUT_GRADIENT}
+    provides = BY_LOSS | BY_UNIT | {Need.RELU_INPUTS, Need.ACTIVATION_RANKS, Need.INPUT_GRADIENT}
+    requires = ((Need.UNIT_SPECTRA, UNITS), (Need.UNIT_JACOBIANS, UNITS), (Need.UNIT_JACOBIANS, TWO_UNITS))
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
         network, batch, x = inputs.copy(in_place=False), inputs.batch, as_leaf(inputs.x)
-        with torch.set_grad_enabled(needs != {Need.RELU_INPUTS}), Tape(with_products=not inputs.supports_tape) as tape:
+        recorded = units(network) if needs & BY_UNIT else ()
+        with (
+            torch.set_grad_enabled(not needs <= WITHOUT_GRADIENTS),
+            recorded_calls(recorded) as unit_calls,
+            Tape(with_products=not inputs.supports_tape) as tape,
+        ):
             logits = forward_logits(network, batch, x)
+        if Need.UNIT_SPECTRA in needs:
+            yield Need.UNIT_SPECTRA, attempt(lambda: unit_spectra(unit_calls, channel_axis(network)))
+        if Need.UNIT_JACOBIANS in needs:
+            yield Need.UNIT_JACOBIANS, attempt(lambda: unit_jacobians(unit_calls, channel_axis(network), inputs.seed))
         if Need.RELU_INPUTS in needs:
             yield Need.RELU_INPUTS, attempt(lambda: kernel_rows(tape.relu_inputs, logits, batch))
+        if Need.ACTIVATION_RANKS in needs:
+            yield Need.ACTIVATION_RANKS, attempt(lambda: activation_ranks(tape.relu_inputs))
         if Need.INPUT_GRADIENT in needs:
             yield Need.INPUT_GRADIENT, attempt(lambda: input_gradient(logits, x, gradient_rows(batch), tape.calls))
         if not needs & BY_LOSS:

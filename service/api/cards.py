@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from proxies import ProxyInfo
+from proxies.base import Proxy
 from service.api.page_sizes import MAX_SAMPLE_SIZE
 from service.api.schemas import EXAMPLE, ArchitectureJson, Document, Integer, Request, Seed, Settings
 
@@ -180,6 +180,16 @@ class HealthStatus(Document):
     status: str = Field(examples=["ok"])
 
 
+class FormulaCard(Document):
+    """Formula of an evolved proxy."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    expression: Any = Field(examples=[["sub", "zen", "num_layers"]], description="the expression, nested lists")
+    latex: str = Field(description="the formula in LaTeX, simplified where that is exact")
+    words: str = Field(description="the expression in words")
+
+
 class ProxyCard(Document):
     """Properties of a proxy."""
 
@@ -192,10 +202,13 @@ class ProxyCard(Document):
     source: str
     log_feature: bool
     additive: bool = Field(description="true for a sum over layers, which grows with their number")
+    default: bool = Field(description="true if it is computed where a request for scores names no proxies")
+    formula: FormulaCard | None = Field(None, description="of an evolved proxy")
 
     @classmethod
-    def from_info(cls, info: ProxyInfo) -> "ProxyCard":
+    def from_proxy(cls, proxy: Proxy) -> "ProxyCard":
         """Convert the registry's entry."""
-        needs = sorted(need.name.lower() for need in info.needs)
-        names = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive")
-        return cls(needs=needs, **{name: getattr(info, name) for name in names})
+        needs = sorted(need.name.lower() for need in proxy.needs)
+        names = ("name", "version", "batch_norm", "direction", "cost", "source", "log_feature", "additive", "default")
+        formula = None if proxy.formula is None else FormulaCard.model_validate(proxy.formula)
+        return cls(needs=needs, formula=formula, **{name: getattr(proxy.info, name) for name in names})

@@ -77,7 +77,7 @@ class _ArchitecturesRequest(Request):
 
 
 class _ProxiesRequest(_ArchitecturesRequest):
-    proxies: list[StrictStr] | None = Field(None, description="names of proxies; by default all that are used")
+    proxies: list[StrictStr] | None = Field(None, description="names of proxies; by default those that are used")
     seed: Seed | None = Field(None, description="seed of initial weights and random inputs; by default the ensemble's")
 
 

@@ -10,7 +10,7 @@ import typer
 
 from common.errors import InputError
 from service.cli.common import Device, Folder, Json, benchmark_app
-from service.cli.options import BatchFields, FixedFields, SettingFields, finite, parse_fields
+from service.cli.options import BatchFields, FixedFields, SettingFields, finite, parse_fields, proxy_option
 
 if TYPE_CHECKING:
     from models import BuildableSpace, SearchSpace
@@ -205,9 +205,8 @@ def _probes(space: "BuildableSpace[Any]", proxies: str, probe_epochs: str, batch
         if batch:
             raise InputError("batch", batch, "nothing without --proxies")
         return {}
-    names = None if proxies == "all" else [name.strip() for name in proxies.split(",")]
     return {
-        "proxies": tuple(proxy_versions(names)),
+        "proxies": tuple(proxy_versions(proxy_option(proxies))),
         "probe_epochs": tuple(_numbers("probe-epochs", probe_epochs)),
         "batch": make_batch_spec(space.task, batch),
     }

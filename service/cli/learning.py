@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.common import Device, Folder, app, benchmark_app, progress_bar, settings, show
-from service.cli.options import BatchFields, SettingFields, Space, chosen_space, default_space, parse_fields
+from service.cli.options import (
+    BatchFields,
+    SettingFields,
+    Space,
+    chosen_space,
+    default_space,
+    parse_fields,
+    proxy_option,
+)
 
 if TYPE_CHECKING:
     from ensemble import Benchmark, Ensemble, ScoreTable
@@ -52,7 +60,9 @@ def score_benchmark(
     batch: BatchFields = None,
     seed: Annotated[int, typer.Option(help="seed of weights and random draws")] = 0,
     repeats: Annotated[int, typer.Option(help="random draws that zen averages")] = 1,
-    proxies: Annotated[str | None, typer.Option(help="comma-separated names; all by default")] = None,
+    proxies: Annotated[
+        str | None, typer.Option(help="all, or names separated by commas; by default the default proxies")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="number of processes; by default one per core, or one on a GPU")
     ] = None,
@@ -68,7 +78,7 @@ def score_benchmark(
     from service.inference.registry import find_device
 
     check_new_file(out)
-    names = [name.strip() for name in proxies.split(",")] if proxies is not None else None
+    names = None if proxies is None else proxy_option(proxies)
     scored_space = chosen_space(space, setting) or published_space(path) or default_space()
     spec = make_batch_spec(require(scored_space, BuildableSpace).task, parse_fields("batch", batch))
     device_type = find_device(device or "auto").type
@@ -124,7 +134,7 @@ def fit(
 
     check_replaceable(out)
     sources = load_ensembles(source or [], settings(ensembles_dir=ensembles).ensembles_dir, "source")
-    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
+    trained, table, _ = load_tables(benchmark, scores, chosen_space(space, setting), allow_empty=bool(sources))
     trained = trained if rows is None else trained.sample(rows, seed)
     metrics = load_evaluation(evaluation, trained) if evaluation else None
     with progress_bar("fitting") as progress:
@@ -170,7 +180,7 @@ def evaluate(
 
     from service.cli import metric_tables
 
-    trained, table, _ = _load(benchmark, scores, chosen_space(space, setting))
+    trained, table, _ = load_tables(benchmark, scores, chosen_space(space, setting))
     evaluation = _evaluate(trained, table, repeats, folds, seed, jobs, curves)
     if as_json:
         typer.echo(json.dumps(evaluation, allow_nan=False))
@@ -200,7 +210,7 @@ def report(
     from ensemble.report import check_report_folder, load_epochs, published_seconds, score_seconds, write_report
 
     check_report_folder(out)
-    trained, table, source = _load(benchmark, scores, chosen_space(space, setting))
+    trained, table, source = load_tables(benchmark, scores, chosen_space(space, setting))
     results = (
         load_evaluation(evaluation, trained) if evaluation else _evaluate(trained, table, repeats, folds, seed, jobs)
     )
@@ -254,7 +264,7 @@ def load_ensembles(texts: Sequence[str], folder: Path, field: str) -> "list[Ense
     return [Ensemble.load(folder / text if text in names else text) for text in texts]
 
 
-def _load(
+def load_tables(
     benchmark: Path, scores: Path | None, space: "SearchSpace[Any] | None", *, allow_empty: bool = False
 ) -> "tuple[Benchmark, ScoreTable | None, Path | None]":
     """Load a benchmark, its scores and their path.

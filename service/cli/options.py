@@ -31,6 +31,13 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+def proxy_option(names: str) -> list[str]:
+    """Return the names of the option `--proxies`: separated by commas, or `all`."""
+    from proxies import proxy_names
+
+    return proxy_names() if names == "all" else [name.strip() for name in names.split(",")]
+
+
 def parse_fields(option: str, texts: Sequence[str] | None) -> dict[str, Any]:
     """Read repeated options of the form `KEY=VALUE`.
 

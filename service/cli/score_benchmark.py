@@ -50,7 +50,7 @@ def score_benchmark(
         batch: the probe batch; the task's default if None.
         seed: seed of the initial weights and of the proxies' random draws.
         repeats: number of random draws that zen averages.
-        proxies: names of the proxies; all if None.
+        proxies: names of the proxies; the default ones if None.
         jobs: number of processes, which share the machine's cores or the GPU.
         limit: total number of rows to stop at; None for no limit.
         device: torch device.

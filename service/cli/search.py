@@ -9,7 +9,7 @@ import typer
 
 from common.errors import InputError
 from service.cli.common import Device, Json, app, settings
-from service.cli.options import FixedFields, SettingFields, Space, finite, parse_fields
+from service.cli.options import FixedFields, SettingFields, Space, finite, parse_fields, proxy_option
 
 if TYPE_CHECKING:
     from search import Strategy
@@ -151,7 +151,7 @@ def search(
     else:
         if strategy != "robot" and proxies != "none":
             raise InputError("proxies", proxies, "none with --objective, but for the strategy robot")
-        if strategy == "robot" and not proxy_names and proxy_names is not None:
+        if strategy == "robot" and proxies == "none":
             raise InputError("proxies", proxies, "all, or names separated by commas, which robot needs")
         if strategy != "robot" and num_candidates is not None:
             raise InputError("num_candidates", num_candidates, "an option of the strategy robot alone")
@@ -164,7 +164,7 @@ def search(
             timeout=timeout,
             space=space,
             settings=parse_fields("setting", setting),
-            proxies=proxy_names,
+            proxies=proxy_option(proxies) if strategy == "robot" else [],
             num_candidates=200 if num_candidates is None else num_candidates,
             metric={"name": metric, "direction": direction, "unit": unit},
             task=task or "",
@@ -291,7 +291,7 @@ def _proxy_names(proxies: str) -> list[str] | None:
     """Names of the option `--proxies`; None for all that the ensemble uses."""
     if proxies in ("all", "none"):
         return None if proxies == "all" else []
-    return [name.strip() for name in proxies.split(",")]
+    return proxy_option(proxies)
 
 
 def _population_option(strategy: "type[Strategy]", population_size: int) -> dict[str, Any]:

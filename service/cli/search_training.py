@@ -59,7 +59,7 @@ class Options:
     fixed: dict[str, Any]
     max_flops: int | None
     max_params: int | None
-    proxies: list[str] | None
+    proxies: list[str]
     num_candidates: int
     strategy_options: dict[str, Any]
     seed: int

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import ArchrankError, InputError
 from models import BuildableSpace, get_space, require, space_names
-from proxies import proxy_versions
+from proxies import proxy_names, proxy_versions
 from service.inference.limits import SizeLimits
 from service.inference.queries import PredictionQuery, Query, ScoreQuery
 from service.inference.registry import EnsembleRegistry, LoadedEnsemble
@@ -81,7 +81,7 @@ class Plan:
         query = replace(query, space=query.space or space_names()[0])
         if query.space not in space_names():
             raise BasisError(f"search space {query.space!r} is not installed")
-        bound, available = basis.proxies or {}, proxy_versions()
+        bound, available = basis.proxies or {}, proxy_versions(proxy_names())
         changed = [name for name, version in bound.items() if available.get(name) != version]
         if changed:
             raise BasisError(f"other versions are installed of the proxies {', '.join(changed)}")

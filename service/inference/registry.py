@@ -10,7 +10,7 @@ import torch
 
 from ensemble import Ensemble, Explanation, Prediction, SuggestedMutation
 from models import Architecture, CapabilityError, InputError, SearchSpace, UnknownNameError, get_space, space_names
-from proxies import Score, proxy_versions
+from proxies import Score, proxy_names, proxy_versions
 from proxies.runner import DEFAULT_REPEATS
 from service.inference.cache import PredictionKey
 from service.inference.scoring_context import ScoringContext, ScoringContexts
@@ -112,7 +112,7 @@ class LoadedEnsemble:
 
     def _mismatches(self, context: ScoringContext) -> list[str]:
         """Differences between the context and that of the ensemble's training, as sentences."""
-        versions = proxy_versions()
+        versions = proxy_versions(proxy_names())
         changed = [name for name, version in self.manifest["proxies"].items() if versions.get(name) != version]
         mismatches = [f"proxy {name} has changed since the ensemble was fitted" for name in changed]
         if context.seed != self.context.seed:

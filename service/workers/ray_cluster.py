@@ -146,9 +146,9 @@ def is_lost(node: str, timeout: float) -> bool:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions on which scores and trainings depend, without builds such as `+cpu`."""
-    from proxies import proxy_versions
+    from proxies import proxy_names, proxy_versions
 
-    proxies = {f"proxy {name}": version for name, version in proxy_versions().items()}
+    proxies = {f"proxy {name}": version for name, version in proxy_versions(proxy_names()).items()}
     return {"archrank": archrank_version(), "torch": Version(version("torch")).public} | proxies
 
 

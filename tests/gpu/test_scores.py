@@ -24,12 +24,12 @@ SIX_LAYERS = [["L2", "S", "T", "ST"]] * 6
 
 @pytest.fixture(scope="module")
 def on_device(space: Any, batch: ProbeBatch, device: str) -> Mapping[str, Score]:
-    return score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y)
+    return score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y, proxy_names())
 
 
 @pytest.fixture(scope="module")
 def on_cpu(space: Any, batch: ProbeBatch) -> Mapping[str, Score]:
-    return score(space.build(space.parse(SIX_LAYERS)), batch.x, batch.y)
+    return score(space.build(space.parse(SIX_LAYERS)), batch.x, batch.y, proxy_names())
 
 
 @pytest.mark.parametrize("name", proxy_names())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("common", "models", "proxies", "ensemble", "search", "study", "training", "service")
+PACKAGES = ("common", "models", "proxies", "ensemble", "search", "study", "training", "evolution", "service")
 NEEDLESS = ("pip", "tests", "benchmarks", "archrank_client")
 FOLDERS = ("/", "/tmp", "/run", "/var/tmp", "/srv/archrank", "/opt/archrank", "/var/lib/archrank")
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from proxies.base import MAX_LOG, Measured, Need, Proxy, ProxyInfo
+from proxies.base import MAX_LOG, Measured, Need, NotApplicableError, Proxy, ProxyInfo
 from proxies.correlation import correlation
 from proxies.epe_nas import EpeNas
+from proxies.expressivity import Expressivity
 from proxies.fisher import Fisher
 from proxies.flops import Flops
 from proxies.grad_norm import GradNorm
@@ -20,16 +21,25 @@ from proxies.jacov import Jacov
 from proxies.l2_norm import L2Norm
 from proxies.meco import Meco, smallest_eigenvalue
 from proxies.meco_opt import MecoOpt
+from proxies.near import Near
+from proxies.near_mean import NearMean
 from proxies.nwot import Nwot
 from proxies.params import Params
+from proxies.participation import Participation
+from proxies.passes.activation_ranks import ActivationRank, activation_ranks
 from proxies.passes.base import WeightGradient
 from proxies.passes.gradient_sign import GradientSigns
 from proxies.passes.perturbation import PerturbedOutputs
 from proxies.passes.random_input import UnitOutput
 from proxies.passes.training import OutputGradient
 from proxies.plain import Plain
+from proxies.progressivity import Progressivity
 from proxies.snip import Snip
+from proxies.spectrum import effective_rank, squared_singular_values
+from proxies.swap import Swap
 from proxies.synflow import Synflow
+from proxies.trainability import Trainability
+from proxies.vkdnw import Vkdnw
 from proxies.zen import Zen
 from proxies.zico import Zico
 
@@ -261,6 +271,133 @@ def test_a_constant_channel_has_correlation_zero() -> None:
 def test_a_feature_that_is_not_finite_fails(value: float) -> None:
     with pytest.raises(ArithmeticError, match=r"^a unit's output is not finite$"):
         smallest_eigenvalue(torch.tensor([[1.0, 2.0], [value, 0.0]]))
+
+
+# Formulas over spectra.
+
+
+def double(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_an_isotropic_output_takes_all_channels() -> None:
+    spectra = [torch.full((6,), 0.3, dtype=torch.float64), torch.full((24,), 7.0, dtype=torch.float64)]
+    assert Participation().compute({Need.UNIT_SPECTRA: spectra[:1]}) == pytest.approx(math.log(6))
+    assert Participation().compute({Need.UNIT_SPECTRA: spectra}) == pytest.approx(math.log(6 * 24) / 2)
+    assert Expressivity().compute({Need.UNIT_SPECTRA: spectra}) == pytest.approx(math.log(6 * 24), rel=1e-6)
+    assert Progressivity().compute({Need.UNIT_SPECTRA: spectra}) == pytest.approx(math.log(24 / 6), rel=1e-6)
+
+
+def test_one_channel_that_varies_has_no_entropy() -> None:
+    measured = {Need.UNIT_SPECTRA: [double(0, 0, 5)]}
+    assert Participation().compute(measured) == 0
+    assert Expressivity().compute(measured) == pytest.approx(-1e-8)
+
+
+def test_spectra_are_shares_of_the_variance() -> None:
+    measured = {Need.UNIT_SPECTRA: [double(1, 3), double(1, 1, 2), double(5, 5)]}
+    entropies = [-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)), 1.5 * math.log(2), math.log(2)]
+    assert Expressivity().compute(measured) == pytest.approx(sum(entropies), rel=1e-6)
+    assert Progressivity().compute(measured) == pytest.approx(entropies[2] - entropies[1], rel=1e-6)
+    ratios = (16 / 10, 16 / 6, 2)
+    assert Participation().compute(measured) == pytest.approx(sum(map(math.log, ratios)) / 3)
+
+
+@pytest.mark.parametrize("proxy", [Expressivity(), Progressivity(), Participation()])
+def test_a_constant_unit_has_no_spectrum(proxy: Proxy) -> None:
+    with pytest.raises(
+        NotApplicableError, match=r"^the output of a unit is constant, so that its channels have no var"
+    ):
+        proxy.compute({Need.UNIT_SPECTRA: [double(1, 2), double(0, 0)]})
+
+
+def test_one_unit_gains_nothing() -> None:
+    with pytest.raises(NotApplicableError, match=r"^the network has one unit, and so no gain from one to the next$"):
+        Progressivity().compute({Need.UNIT_SPECTRA: [double(1, 2)]})
+
+
+def test_trainability_is_largest_for_an_isometry() -> None:
+    isometry, scaled = torch.eye(3)[:, :2], torch.tensor([[0.0, 4.0], [0.0, 0.0], [3.0, 0.0]])
+    assert Trainability().compute({Need.UNIT_JACOBIANS: [isometry]}) == pytest.approx(0, abs=2e-6)
+    expected = (2 - 4 - 1 / (4 + 1e-6) + 2 - 1 - 1 / (1 + 1e-6)) / 2
+    assert Trainability().compute({Need.UNIT_JACOBIANS: [scaled, isometry]}) == pytest.approx(expected, rel=1e-9)
+
+
+def test_squared_singular_values() -> None:
+    matrix = torch.tensor([[3.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    assert squared_singular_values(matrix).tolist() == pytest.approx([0, 4, 25])
+    assert squared_singular_values(matrix[:2]).tolist() == pytest.approx([0, 25])
+    assert squared_singular_values(LARGE * matrix).tolist() == pytest.approx([0, 4 * LARGE**2, 25 * LARGE**2])
+
+
+def test_rounding_is_no_singular_value() -> None:
+    rows = torch.tensor([[0.1, 0.3, 0.7]]) * torch.tensor([[1.0], [3.0], [-7.0]])
+    assert squared_singular_values(rows)[:2].tolist() == [0, 0]
+    assert squared_singular_values(torch.diag(double(1, 1e-3))).tolist() == pytest.approx([1e-6, 1])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_has_no_spectrum(value: float) -> None:
+    with pytest.raises(ArithmeticError, match=r"^a number inside the network is not finite$"):
+        squared_singular_values(torch.tensor([[1.0, value]]))
+
+
+def test_effective_rank() -> None:
+    assert effective_rank(2 * torch.eye(5)) == pytest.approx(5)
+    assert effective_rank(torch.ones(5, 3)) == pytest.approx(1)
+    assert effective_rank(torch.diag(double(1, 3))) == pytest.approx(4 / 3**0.75)
+    assert effective_rank(torch.zeros(2, 3)) == 0
+
+
+def test_ranks_are_of_inputs_and_outputs_of_relus() -> None:
+    vectors, maps = torch.tensor([[1.0, 0.0], [0.0, -1.0]]), torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
+    assert activation_ranks([vectors]) == [pytest.approx((2.0, 2)), pytest.approx((1.0, 2))]
+    assert activation_ranks([maps])[0] == pytest.approx((effective_rank(torch.diag(double(1, 2))), 2))
+    assert activation_ranks([torch.tensor([1.0, 2.0])]) == [pytest.approx((1.0, 1))] * 2
+
+
+def test_of_more_places_than_channels_as_many_are_sampled() -> None:
+    places = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    sampled = places[torch.randperm(9, generator=torch.Generator().manual_seed(0))[:4]]
+    assert activation_ranks([places])[0] == ActivationRank(effective_rank(sampled), 4)
+
+
+def test_near_and_near_mean() -> None:
+    measured = {Need.ACTIVATION_RANKS: [ActivationRank(3.0, 4), ActivationRank(1.5, 4), ActivationRank(6.0, 8)]}
+    assert Near().compute(measured) == 10.5
+    assert NearMean().compute(measured) == pytest.approx((0.75 + 0.375 + 0.75) / 3)
+
+
+def test_vkdnw_is_an_entropy_of_deciles() -> None:
+    vectors = torch.diag(double(1, 2, 3))
+    deciles = np.quantile([1.0, 4.0, 9.0], np.arange(1, 10) / 10)
+    shares = deciles / deciles.sum()
+    assert Vkdnw().compute({Need.FISHER_VECTORS: vectors}) == pytest.approx(-float((shares * np.log(shares)).sum()))
+    assert Vkdnw().compute({Need.FISHER_VECTORS: torch.eye(4)}) == pytest.approx(math.log(9))
+
+
+def test_vkdnw_needs_more_than_one_direction() -> None:
+    with pytest.raises(ArithmeticError, match=r"^nine of ten eigenvalues of the Fisher information are 0$"):
+        Vkdnw().compute({Need.FISHER_VECTORS: torch.ones(16, 20)})
+
+
+def test_swap_counts_distinct_patterns() -> None:
+    first = torch.tensor([[[1.0, -1.0], [0.0, 2.0]], [[1.0, 1.0], [-3.0, -1.0]]])  # patterns 11, 01, 00, 10
+    second = torch.tensor([[3.0, -3.0, 1.0], [2.0, 5.0, -1.0]])  # 11, 01, 10
+    assert Swap().compute({Need.ACTIVATION_PATTERNS: [first, second]}) == 4
+    assert Swap().compute({Need.ACTIVATION_PATTERNS: [second[:, :2]]}) == 2
+
+
+@pytest.mark.parametrize("rows", [7, 63, 64, 65, 130])
+def test_swap_of_any_number_of_rows(rows: int) -> None:
+    """Patterns that differ in one row alone are distinct."""
+    patterns = torch.cat([torch.eye(rows), torch.eye(rows), torch.zeros(rows, 1)], 1)
+    assert Swap().compute({Need.ACTIVATION_PATTERNS: [patterns]}) == rows + 1
+
+
+def test_swap_needs_one_number_of_rows() -> None:
+    with pytest.raises(ArithmeticError, match=r"^not all ReLUs see the same number of rows$"):
+        Swap().compute({Need.ACTIVATION_PATTERNS: [torch.ones(2, 3), torch.ones(3, 3)]})
 
 
 # Score of any proxy.

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.task import ProbeBatch
-from proxies import Score, score, score_batch
+from proxies import Score, proxy_infos, score, score_batch
+from proxies.spectrum import effective_rank
 
+NAMED = [info.name for info in proxy_infos() if not info.default]
 NODES, FEATURES, CLASSES = 12, 7, 3
 X = torch.randn(NODES, FEATURES, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 RING = torch.stack([torch.arange(NODES), (torch.arange(NODES) + 1) % NODES])
@@ -165,6 +167,48 @@ def test_fisher_is_a_mean_over_nodes(scores: dict[str, Score]) -> None:
         for z, g, n in zip((a, b, c), gradients, numel, strict=True)
     )
     assert scores["fisher"].value == pytest.approx(expected)
+
+
+def test_proxies_that_are_named() -> None:
+    torch.manual_seed(0)
+    made = Graph().double()
+    scores = score_batch(made, ProbeBatch((X, EDGES), Y, "test", ROWS, None), NAMED)
+    assert {name for name, s in scores.items() if s.status != "ok"} == {"progressivity", "trainability"}
+    m = network()
+    unit = m.norm(m.first(X + m.neighbors(X, EDGES)))
+    spectrum = np.linalg.eigvalsh(np.cov(unit.detach().numpy().T))
+    assert scores["participation"].value == pytest.approx(math.log(spectrum.sum() ** 2 / (spectrum**2).sum()))
+    h = torch.relu(unit)
+    relus = [z.detach().numpy() for z in (unit, m.neighbors(h @ m.weight, EDGES) + h)]
+    patterns = {tuple(column) for z in relus for column in (z[ROWS] > 0).T.tolist()}
+    assert scores["swap"].value == len(patterns)
+    order = torch.randperm(NODES, generator=torch.Generator().manual_seed(0))[:6]
+    assert scores["near"].value == pytest.approx(
+        sum(effective_rank(torch.tensor(part)) for z in relus for part in (z[order], np.maximum(z[order], 0)))
+    )
+
+
+def test_vkdnw_sums_over_the_labelled_rows() -> None:
+    m = network(batch_norm=False)
+    logits = m(X, EDGES)[ROWS]
+    p = 0.95 * logits.detach().softmax(1) + 0.05 / CLASSES
+    generator, vectors = torch.Generator().manual_seed(0), []
+    for _ in range(8):
+        signs = 2.0 * torch.randint(2, (len(Y), CLASSES), generator=generator) - 1
+        projected = p.sqrt() * signs - p * (p.sqrt() * signs).sum(1, keepdim=True)
+        gradients = torch.autograd.grad(
+            (logits * projected).sum(), [m.first.weight, m.second.weight, m.weight], retain_graph=True
+        )
+        named = dict(zip(("first.weight", "second.weight", "weight"), gradients, strict=True))
+        order = [name for name, _ in m.named_parameters() if name in named]
+        vectors.append(
+            torch.cat([named[n].flatten()[np.linspace(0, named[n].numel() - 1, 4, dtype=int)] for n in order])
+        )
+    deciles = np.quantile(np.linalg.svd(torch.stack(vectors).numpy(), compute_uv=False) ** 2, np.arange(1, 10) / 10)
+    shares = deciles / deciles.sum()
+    torch.manual_seed(0)
+    ours = score_batch(Graph().double(), ProbeBatch((X, EDGES), Y, "test", ROWS, None), ["vkdnw"])["vkdnw"]
+    assert ours.value == pytest.approx(-float((shares * np.log(shares)).sum()), rel=1e-6)
 
 
 def test_several_labels_a_row() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from models import ProbeBatch
-from proxies import proxy_names, score
+from proxies import proxy_versions, score
 from proxies.passes import temporal_convolution
 from proxies.passes.copies import working_copy
 from proxies.passes.functions import WithoutBatchNorm
@@ -131,7 +131,7 @@ class NoSecondOrder(Small):
 def test_what_does_not_fit_fails_alone(sixfold: tuple[torch.Tensor, torch.Tensor]) -> None:
     scores = score(NoSecondOrder(), *sixfold)
     assert {name for name, s in scores.items() if s.status == "failed"} == {"grasp"}
-    assert set(scores) == set(proxy_names())
+    assert set(scores) == set(proxy_versions())
 
 
 def test_above_a_hundred_classes_epe_nas_compares_classes() -> None:

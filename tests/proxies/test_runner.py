@@ -72,7 +72,7 @@ def test_a_score_is_finite_timed_and_plain_data(name: str, small: Small, x: torc
 
 
 def test_alone_or_together_a_score_is_the_same(name: str, small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
-    assert score(small, x, y, [name])[name].value == pytest.approx(score(small, x, y)[name].value, rel=1e-6)
+    assert score(small, x, y, [name])[name].value == pytest.approx(score(small, x, y, ALL)[name].value, rel=1e-6)
 
 
 def test_same_seed_same_score(name: str, small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -109,7 +109,7 @@ def test_labels_beyond_the_classes_never_become_a_number(small: Small, x: torch.
 def test_nan_in_the_weights_is_a_failure_not_a_number(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
     with torch.no_grad():
         small.fc.weight[0, 0] = math.nan
-    scores = score(small, x, y)
+    scores = score(small, x, y, ALL)
     assert {"snip", "plain", "grasp", "l2_norm", "synflow", "zico"} <= {
         n for n, s in scores.items() if s.status == "failed"
     }
@@ -126,13 +126,18 @@ def test_a_network_that_does_not_run_fails_proxy_by_proxy(x: torch.Tensor, y: to
 
 
 @pytest.mark.parametrize(
-    ("attribute", "needed_by"), [("feature_unit", {"zen"}), ("units", {"meco", "meco_opt"}), ("topology", {"sed"})]
+    ("attribute", "needed_by"),
+    [
+        ("feature_unit", {"zen"}),
+        ("units", {"meco", "meco_opt", "expressivity", "participation", "progressivity", "trainability"}),
+        ("topology", {"sed"}),
+    ],
 )
 def test_what_the_network_does_not_name_is_not_applicable(
     attribute: str, needed_by: set[str], x: torch.Tensor, y: torch.Tensor, small: Small
 ) -> None:
     delattr(small, attribute)
-    scores = score(small, x, y)
+    scores = score(small, x, y, ALL)
     assert {name for name, s in scores.items() if s.status != "ok"} == needed_by
     for name in needed_by:
         result = scores[name]
@@ -151,8 +156,10 @@ def test_units_that_are_no_modules_fail_only_the_proxies_that_read_them(
 def test_order_and_subset_are_as_asked(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
     assert list(score(small, x, y, ["zen", "params", "zen"])) == ["zen", "params"]
     assert score(small, x, y, []) == {}
-    assert list(score(small, x, y)) == ALL
-    assert set(proxy_versions()) == set(ALL)
+    default = [info.name for info in proxy_infos() if info.default]
+    assert len(default) == 18
+    assert list(score(small, x, y)) == list(proxy_versions()) == default
+    assert list(proxy_versions(ALL)) == ALL
 
 
 def test_bad_arguments_name_field_and_what_is_allowed(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -193,5 +200,7 @@ def test_seconds_add_up_to_the_call(space: Any, batch: ProbeBatch) -> None:
 
 
 def test_other_seeds_move_what_draws_only(small: Small, x: torch.Tensor, y: torch.Tensor) -> None:
-    first, second = score(small, x, y, seed=0), score(small, x, y, seed=1)
-    assert {name for name in ALL if first[name].value != second[name].value} == {"meco", "meco_opt", "zen"}
+    first, second = score(small, x, y, ALL, seed=0), score(small, x, y, ALL, seed=1)
+    assert {name for name in ALL if first[name].value != second[name].value} == {
+        *("meco", "meco_opt", "swap", "trainability", "vkdnw", "zen")
+    }

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from models import UnknownNameError
 from models.registry import SpaceInfo, space_infos
-from proxies import proxy_infos
+from proxies.registry import proxies_by_name
 from service.api.cards import EnsembleCard, Limits, ProxyCard, ReferenceSet, SpaceCard
 from service.api.deps import AuthenticatedRoute, CallerDep, ContextDep, SettingsDep
 from service.api.documents import ensemble_card, reference_set, space_card
@@ -86,4 +86,4 @@ async def get_limits(settings: SettingsDep, caller: CallerDep) -> Limits:
 @router.get("/proxies", responses=problem_responses())
 def list_proxies() -> list[ProxyCard]:
     """Return the cards of the zero-cost proxies."""
-    return [ProxyCard.from_info(info) for info in proxy_infos()]
+    return [ProxyCard.from_proxy(proxy) for proxy in proxies_by_name().values()]

@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, create_engine, exc, func, select
 from common.errors import ArchrankError, InputError
 from common.extras import MissingExtraError
 from models import ProbeBatch
-from proxies import proxy_versions
+from proxies import proxy_names, proxy_versions
 from service.api.authentication import is_loopback
 from service.api_keys import NO_KEY_HINT
 from service.app import ray_options, worker_options
@@ -101,7 +101,7 @@ def ensembles(installation: Installation) -> Finding:
 
 def proxies(installation: Installation) -> Finding:
     """The ensembles were fitted on scores of the installed versions of the proxies."""
-    versions, models = proxy_versions(), installation.registry.ensembles.values()
+    versions, models = proxy_versions(proxy_names()), installation.registry.ensembles.values()
     changed = [f"{model.name}: {proxy}" for model in models for proxy in _changed_proxies(model, versions)]
     if changed:
         return warning(

@@ -12,6 +12,7 @@ from ensemble.combiners import State
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
+from ensemble.combiners.logrank import LogRank
 from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import ALPHAS, Ridge
@@ -70,6 +71,21 @@ def test_large_searches_are_cut_to_the_strongest_proxies() -> None:
     vote = MajorityVote(max_features=2, max_pairs=300).fit(X, Y)
     assert not vote.top_supports_[:, :4].any()
     assert len(vote.top_subsets_) == 3
+
+
+def test_logarithms_of_ranks_by_hand() -> None:
+    X = np.array([[1.0, 10], [2, 30], [2, 20], [4, np.nan]])
+    model = LogRank().fit(X, np.zeros(4))
+    ranks = np.array([[1 / 4, 1 / 3], [2.5 / 4, 3 / 3], [2.5 / 4, 2 / 3]])
+    assert model.predict(X[:3]) == pytest.approx(np.log(ranks).mean(axis=1))
+    rows = np.array([[4.0, np.nan], [3, np.nan], [9, 0], [np.nan, np.nan]])
+    expected = [0, np.log(3.5 / 4), (np.log(4.5 / 4) + np.log(0.5 / 3)) / 2, np.nan]
+    assert model.predict(rows) == pytest.approx(expected, nan_ok=True)
+
+
+def test_logarithms_of_ranks_need_no_labels() -> None:
+    X = RNG.normal(size=(40, 3))
+    assert LogRank().fit(X, Y).predict(X).tolist() == LogRank().fit(X, -Y[::-1]).predict(X).tolist()
 
 
 def test_weighted_mean_by_hand() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models import capabilities, get_space, space_names
-from proxies import proxy_versions
+from proxies import proxy_names, proxy_versions
 from service.settings import Settings
 from tests.service.conftest import SMALL, Post
 
@@ -50,7 +50,8 @@ def test_mutations_are_those_of_the_space(post: Post) -> None:
 
 def test_proxies(client: httpx.Client) -> None:
     cards = client.get("/v1/proxies").json()
-    assert {card["name"]: card["version"] for card in cards} == proxy_versions()
+    assert {card["name"]: card["version"] for card in cards} == proxy_versions(proxy_names())
+    assert [card["name"] for card in cards if card["default"]] == list(proxy_versions())
     assert all(card["source"] and card["direction"] in (1, -1) for card in cards)
 
 

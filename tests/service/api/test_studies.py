@@ -108,11 +108,16 @@ def place(client: httpx.Client) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def fitted(client: httpx.Client) -> str:
+def forty(client: httpx.Client) -> str:
     """Path of a study of 40 observations, which no test changes."""
-    place = create(client, observations=observations(40), task="made up")
-    assert client.get(place, headers=WAIT).json()["quality"]["observations"] == 40
-    return place
+    return create(client, observations=observations(40), task="made up")
+
+
+@pytest.fixture
+def fitted(client: httpx.Client, forty: str) -> str:
+    """Path of the study of 40 observations, whose fit is in memory: others may have displaced it since."""
+    assert client.get(forty, headers=WAIT).json()["quality"]["observations"] == 40
+    return forty
 
 
 # Creation.
