@@ -55,7 +55,6 @@ SLOW = (
     "tests/service/api/test_openapi",
     "tests/service/api/test_revoked",
     "tests/service/api/test_shutdown",
-    "tests/service/api/test_surroundings",
     "tests/service/cli",
     "tests/service/inference/test_cache",
     "tests/service/observability",

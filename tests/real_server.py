@@ -17,9 +17,8 @@ import httpx
 import pytest
 
 from service.cli.demo import wait_until_ready
+from tests.waiting import PATIENCE_S
 
-TIMEOUT_S = 90
-"""Maximum time of a recovery."""
 CHEAP = ["params", "nwot"]
 ENSEMBLES = Path(__file__).parent / "data" / "ensembles"
 """Folder with the default ensemble alone. A server tests each that it loads: most of its start."""
@@ -48,7 +47,7 @@ class Server:
     def kill(self) -> None:
         """Send SIGKILL and wait for the end of the process."""
         self.send(signal.SIGKILL)
-        self.process.wait(TIMEOUT_S)
+        self.process.wait(PATIENCE_S)
 
     def workers(self) -> list[int]:
         """Process ids of the workers."""
@@ -101,7 +100,7 @@ class Server:
 
     def all_events(self, place: str, max_per_connection: int | None = None) -> Iterator[tuple[int, str, Any]]:
         """Events until the job is done, over several connections of at most `max_per_connection` events each."""
-        last, kind, deadline = 0, "", time.monotonic() + TIMEOUT_S
+        last, kind, deadline = 0, "", time.monotonic() + PATIENCE_S
         while kind != "done" and time.monotonic() < deadline:
             try:
                 for event in islice(self.events(place, after=last), max_per_connection):
@@ -153,11 +152,11 @@ def serving(
             url = process.stdout.readline().split()[-1]
             if ready:
                 wait_until_ready(url, process)
-            with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
                 yield Server(process, url, client)
             if clean:
                 process.terminate()
-                process.wait(TIMEOUT_S)
+                process.wait(PATIENCE_S)
         finally:
             process.kill()
 
@@ -176,7 +175,7 @@ def parse_events(lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
 
 def until(poll: Callable[[], T | None]) -> T:
     """Poll until the result is neither None nor False, and return it."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if (result := poll()) is not None and result is not False:
             return result

@@ -14,6 +14,7 @@ from service.api import markdown as api_page
 from service.app import create_app
 from service.cli import app
 from service.settings import Settings
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -61,7 +62,7 @@ def test_curl_example_is_answered(url: str) -> None:
     words = shlex.split(command)
     body = words[words.index("-d") + 1]
     headers = {"Content-Type": "application/json"}
-    response = httpx.post(f"{url}/v1/predictions", content=body, headers=headers, timeout=120)
+    response = httpx.post(f"{url}/v1/predictions", content=body, headers=headers, timeout=PATIENCE_S)
     first, second = response.raise_for_status().json()["predictions"]
     assert first["fingerprint"] == second["fingerprint"]
     assert first["accuracy"] == second["accuracy"]

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.conftest import Recovered, Tell
-from tests.real_server import TIMEOUT_S, serving, until
+from tests.real_server import serving, until
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT_PYTHON = ROOT / ".venv" / "client" / "bin" / "python"
@@ -69,13 +70,13 @@ def test_ranks_a_thousand_over_a_restart(
             wait_for_half(server.events(place))
             before = server.results(place)
             server.send(signal.SIGKILL)
-            server.process.wait(30)
+            server.process.wait(PATIENCE_S)
             since = time.monotonic()
             assert client.poll() is None
             with serving(tmp_path, port=port, num_workers=2) as again:
                 again.wait_until_finished(place, len(before) + 1)
                 recovered("server killed while a client ranked a thousand, and started again", since)
-                out, errors = client.communicate(timeout=3 * TIMEOUT_S)
+                out, errors = client.communicate(timeout=PATIENCE_S)
                 assert client.returncode == 0, errors
                 assert again.client.get("/v1/jobs").json()["jobs"][1:] == []
                 after = again.results(place)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.chaos.conftest import Recovered
 from tests.real_server import CHEAP, assert_complete, serving, until
+from tests.waiting import PATIENCE_S
 
 NUMBER = 60
 
@@ -25,7 +26,7 @@ def test_mid_job(tmp_path: Path, how: signal.Signals, recovered: Recovered) -> N
         server.wait_until_finished(place, 2)
         before = server.results(place)
         server.send(how)
-        server.process.wait(30)
+        server.process.wait(PATIENCE_S)
     assert 2 <= len(before) < NUMBER
     since = time.monotonic()
     with serving(tmp_path) as server:
@@ -83,7 +84,7 @@ def test_one_server_per_data_directory(tmp_path: Path) -> None:
 def _refused(data: Path) -> str:
     env = os.environ | {"ARCHRANK_DATA_DIR": str(data)}
     command = (sys.executable, "-m", "service.cli", "serve", "--port", "0")
-    completed = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    completed = subprocess.run(command, capture_output=True, text=True, env=env, timeout=PATIENCE_S)
     assert (completed.returncode, completed.stdout) == (2, "")
     assert len(completed.stderr.splitlines()) == 1
     return completed.stderr

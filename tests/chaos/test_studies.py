@@ -16,8 +16,9 @@ from ensemble.data.loading import load_benchmark
 from service.settings import SHIPPED
 from tests.chaos.conftest import Recovered
 from tests.conftest import data_folder
-from tests.real_server import TIMEOUT_S, Server, serving, until
+from tests.real_server import Server, serving, until
 from tests.synthetic_study import observations, sample
+from tests.waiting import PATIENCE_S
 
 NUMBER, WORKERS, OVERLAP = 150, 3, 20
 TARGET = "cs"
@@ -73,7 +74,7 @@ class Worker(threading.Thread):
 
     def __init__(self, url: str, rows: list[Any], seed: int) -> None:
         super().__init__(daemon=True)
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False)
         self._rows, self._random = list(rows), random.Random(seed)
         self.accepted: list[Any] = []
         self.lost = 0
@@ -93,7 +94,7 @@ class Worker(threading.Thread):
             self._client.close()
 
     def _post(self, path: str, body: Any) -> httpx.Response:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
                 response = self._client.post(path, json=body)
@@ -129,7 +130,7 @@ def test_a_search_whose_server_is_killed_twice(
             server.kill()
     with serving(tmp_path / "data", port=port, ensembles_dir=ensembles) as server:
         for worker in workers:
-            worker.join(TIMEOUT_S)
+            worker.join(PATIENCE_S)
         assert [worker.failure for worker in workers] == [None] * WORKERS
         assert sum(worker.lost for worker in workers) > 0
         assert _has_accepted(workers, total)

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from archrank_client import AsyncClient, AsyncJob, AsyncStudy, Client
 
+from tests.waiting import PATIENCE_S
+
 
 class Blocking:
     """An `AsyncClient`, `AsyncJob` or `AsyncStudy` with blocking methods."""
@@ -80,7 +82,7 @@ class SharedServer:
 @pytest.fixture(scope="session")
 def server(url: str) -> Iterator[SharedServer]:
     """The worker's real server."""
-    with httpx.Client(base_url=url, timeout=90, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
         yield SharedServer(url, client)
 
 

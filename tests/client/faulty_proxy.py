@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.waiting import PATIENCE_S
+
 FAULTS = ("drop before", "drop during", "drop after", "truncate", "delay", "send twice")
 FAULT_PROBABILITY = 0.5
 DELAY_S = 0.3
@@ -105,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             return client.request(self.command, self.path, content=content, headers=self._headers(content))
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.server.target, timeout=60, trust_env=False)
+        return httpx.Client(base_url=self.server.target, timeout=PATIENCE_S, trust_env=False)
 
     def _headers(self, content: Any) -> dict[str, str]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.imports import imported_packages
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "client" / "archrank_client"
@@ -37,7 +38,9 @@ with archrank_client.Client("http://127.0.0.1:9", max_retry_time=0) as client:
 def test_it_is_imported_and_used_without_the_other_packages(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "archrank_client", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-I", "-W", "error", "-c", PROGRAM, str(tmp_path)]
-    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ), timeout=60)
+    process = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ), timeout=PATIENCE_S
+    )
     assert (process.stdout, process.stderr) == ("not reached\n", "")
 
 

@@ -33,6 +33,7 @@ from archrank_client import (
 )
 
 from tests.client.conftest import FakeClock, MakeClient, ScriptedServer, responding
+from tests.waiting import PATIENCE_S
 
 SPACES = httpx.Response(200, json={"gcn-nas": {}})
 KEY = "ark_secret_0123456789"
@@ -357,5 +358,5 @@ with Client("http://server", transport=httpx.MockTransport(answer)) as client:
 
 
 def test_retries_of_a_failed_call_do_not_keep_the_program_running() -> None:
-    process = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120)
+    process = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (process.returncode, process.stdout) == (0, "refused\n")

@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem.removesuffix("_loop"): file for file in sorted((ROOT / "examples" / "loops").glob("*.py"))}
 STUDIES = [name for name in FILES if name.endswith("_study")]
 """Loops with a study, which train architectures."""
 LOOPS = [name for name in FILES if name not in STUDIES]
-TIMEOUT_S = 300
-"""Timeout of a loop: Ray takes most of a minute to start on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ RunLoop = Callable[[str, str], list[LoopResult]]
 @pytest.fixture(scope="session")
 def api(url: str) -> Iterator[httpx.Client]:
     """The server's HTTP API, used without the client."""
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
         yield client
 
 
@@ -62,7 +62,7 @@ def run_loop() -> Iterator[RunLoop]:
             env = {"PATH": os.environ["PATH"], "HOME": folder, "RAY_TMPDIR": folder, "ARCHRANK_URL": url}
             env["PYTHONPATH"] = folder
             command = [str(python), str(FILES[loop])]
-            process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+            process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
             assert process.returncode == 0, process.stderr[-5000:]
             return parse_output(process.stdout)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from tests.waiting import PATIENCE_S
+
 TOO_DEEP = 12
 HOP_BY_HOP_HEADERS = {"connection", "content-length", "date", "host", "server", "transfer-encoding", "accept-encoding"}
 
@@ -29,7 +31,7 @@ def wider(real_url: str) -> Iterator[tuple[str, list[Any]]]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP_HEADERS}
             response = httpx.request(
-                self.command, real_url + self.path, content=body, headers=headers, timeout=60, trust_env=False
+                self.command, real_url + self.path, content=body, headers=headers, timeout=PATIENCE_S, trust_env=False
             )
             document = response.json()
             if self.path == "/v1/spaces":

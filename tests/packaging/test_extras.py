@@ -15,6 +15,7 @@ import numpy as np
 from models import get_space
 from tests.conftest import ROOT
 from tests.packaging.conftest import copy_environment
+from tests.waiting import PATIENCE_S
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SEARCH = ("search", "--budget", "70", "--seed", "0")
@@ -29,7 +30,9 @@ def archrank(environment: Path, cwd: Path) -> Run:
     def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         command = [str(environment / "bin" / "python"), "-I", "-m", "service.cli", *arguments]
         settings = {"ARCHRANK_DATA_DIR": str(cwd / "data"), "OMP_NUM_THREADS": "1", **variables}
-        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=inherited | settings, timeout=300)
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=cwd, env=inherited | settings, timeout=PATIENCE_S
+        )
 
     return run
 
@@ -105,7 +108,7 @@ def test_telemetry(base: Path, tmp_path: Path) -> None:
     environment = copy_environment(base, tmp_path / "venv", f"{ROOT}[telemetry]")
     code = "from service.observability.tracing import Tracing; Tracing('http://127.0.0.1:1').close()"
     python = str(environment / "bin" / "python")
-    completed = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=120)
+    completed = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert completed.returncode == 0, completed.stderr
 
 

@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.packaging.conftest import copy_environment
 from tests.packaging.test_extras import archrank
+from tests.waiting import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "own-space.md").read_text()
 COMMANDS = re.findall(r"^((?:ARCHRANK_\w+=\S+ )*)archrank (.*)$", PAGE, flags=re.MULTILINE)
@@ -74,12 +75,12 @@ def server(environment: Path, folder: Path, outputs: dict[str, str]) -> Iterator
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=inherited | settings, stdout=log, stderr=log)
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
                 _wait_until_ready(client, process)
                 yield client
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(PATIENCE_S)
 
 
 def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
@@ -130,7 +131,7 @@ def test_a_malformed_architecture_is_refused_by_field(server: httpx.Client) -> N
 
 def test_training_reproduces_the_table(environment: Path, folder: Path) -> None:
     command = [str(environment / "bin" / "python"), "-I", str(folder / EXAMPLE / "train.py"), "2"]
-    completed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     rows = [json.loads(row) for row in completed.stdout.splitlines()]
     table = [json.loads(row) for row in (folder / EXAMPLE / "table.jsonl").read_text().splitlines()]
     assert len(rows) == 2

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from tests.page.conftest import OpenPage
 from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, compare, fragment, predict, sample
 from tests.page.test_scoring import FOUR_LAYERS
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,7 +108,7 @@ def test_copied_json_can_be_posted(open_page: OpenPage, url: str, api: httpx.Cli
 
 def test_copied_curl_command_runs(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     command = copy_as(open_page(url, fragment(FOUR_LAYERS)), "curl")
-    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=120)
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     (item,) = json.loads(process.stdout)["predictions"]
     assert item["accuracy"] == predict(api, FOUR_LAYERS, proxies=None)["accuracy"]
 
@@ -116,7 +117,7 @@ def test_copied_python_program_runs(open_page: OpenPage, url: str, api: httpx.Cl
     program = copy_as(open_page(url, fragment(FOUR_LAYERS)), "Python")
     env = {**os.environ, "PYTHONPATH": str(ROOT / "client")}
     command = (sys.executable, "-c", program)
-    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=env)
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S, env=env)
     item = predict(api, FOUR_LAYERS, proxies=None)
     expected = [item["accuracy"], item["interval"]["low"], item["interval"]["high"]]
     assert [float(number) for number in process.stdout.split()] == pytest.approx(expected, abs=1e-9)

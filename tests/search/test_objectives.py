@@ -16,10 +16,10 @@ from models import Architecture, InputError, get_space
 from search import CommandObjective, FunctionObjective, TrainingResult
 from search.command_runner import EXIT, LOCK, is_locked
 from search.objectives import MAX_ERROR, read_result
+from tests.waiting import PATIENCE_S
 
 SPACE = get_space("gcn-nas")
 ARCH = SPACE.sample(np.random.default_rng(0))
-WAIT_S = 60.0
 
 
 def run(command: str, folder: Path, timeout: float | None = None, number: int = 1) -> TrainingResult | None:
@@ -40,7 +40,7 @@ def error(result: TrainingResult | None) -> str:
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -128,7 +128,7 @@ def test_a_stop_kills_the_training_and_gives_no_result(tmp_path: Path) -> None:
     finally:
         os.chdir(here)
     stop.set()
-    thread.join(WAIT_S)
+    thread.join(PATIENCE_S)
     assert results == [None]
     pid = int((tmp_path / "pid").read_text())
     wait_for(lambda: not is_running(pid))
@@ -147,7 +147,7 @@ def test_a_training_that_runs_or_has_ended_is_taken_up(tmp_path: Path) -> None:
     time.sleep(0.2)
     go.touch()
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert results[0] == results[1] == run(command, tmp_path)
     assert value(results[0]) == 0.5
     assert count.read_text() == "x\n"
@@ -162,7 +162,7 @@ def test_a_killed_runner_is_a_failed_training_without_survivors(tmp_path: Path) 
     time.sleep(0.2)
     runner, group = map(int, lock.read_text().split())
     os.kill(runner, signal.SIGKILL)
-    thread.join(WAIT_S)
+    thread.join(PATIENCE_S)
     assert "the process that ran the training was killed" in error(results[0])
     wait_for(lambda: not is_running(group))
 

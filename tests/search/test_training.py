@@ -13,6 +13,7 @@ import pytest
 from models import Architecture, InputError, get_space
 from search import SpaceDomain, TrainingLog, TrainingResult, get_strategy, run_trainings, strategy_names
 from search.objectives import FunctionObjective
+from tests.waiting import PATIENCE_S
 
 SPACE: Any = get_space("gcn-nas")
 DOMAIN = SpaceDomain(SPACE, {"depth": 4})
@@ -103,7 +104,7 @@ def test_slots_are_filled_and_never_exceeded(tmp_path: Path) -> None:
         with lock:
             running += 1
             most = max(most, running)
-        all_started.wait(60)  # three trainings have to run at once for any of them to end
+        all_started.wait(PATIENCE_S)  # three trainings have to run at once for any of them to end
         with lock:
             running -= 1
         return 0.5

@@ -16,6 +16,7 @@ from service.inference.queries import Query
 from service.inference.registry import EnsembleRegistry
 from service.inference.scheduler import Requester
 from service.settings import Settings
+from tests.waiting import PATIENCE_S
 
 SMALL: dict[str, Any] = {
     "space": "gcn-nas",
@@ -63,7 +64,7 @@ def ensembles() -> EnsembleRegistry:
 
 @pytest.fixture(scope="session")
 def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=120, headers=HEADERS) as connection:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S, headers=HEADERS) as connection:
         yield connection
 
 

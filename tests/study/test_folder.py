@@ -15,6 +15,7 @@ from study import LocalStudy, StudyPredictor
 from study.folder import OBSERVATIONS
 from tests.conftest import ROOT
 from tests.study.conftest import SPACE, architectures, definition, observations
+from tests.waiting import PATIENCE_S
 
 WRITER = """
 import sys
@@ -105,7 +106,7 @@ def test_processes_that_append_at_once_lose_nothing_when_one_is_killed(tmp_path:
         victim.send_signal(signal.SIGKILL)
         confirmed |= set(victim.stdout.read().split())
         for writer in writers[1:]:
-            output, _ = writer.communicate(timeout=120)
+            output, _ = writer.communicate(timeout=PATIENCE_S)
             assert writer.returncode == 0
             confirmed |= set(output.split())
     finally:

@@ -54,7 +54,7 @@ def build_benchmark(
 
     The same call continues a build that ended early, from the last epoch of each training. SIGINT and SIGTERM stop it
     after the current epochs; a second one stops it at once, which loses these epochs only. Nothing is written before
-    the sample is drawn and a worker has started.
+    the sample is drawn and a worker has started; a signal until then ends the process.
 
     Args:
         path: the folder.
@@ -79,7 +79,7 @@ def build_benchmark(
     budget = budget or Budget()
     description = source.load(specification.space).description
     identity = {**specification.to_json(), "sample": sample.description, "data": description}
-    with BuildFolder.open(path, specification.space, identity) as folder:
+    with _exit_on_sigterm(), BuildFolder.open(path, specification.space, identity) as folder:
         if num_architectures < len(folder.architectures):
             allowed = f"at least {len(folder.architectures)}, the number of architectures of the build"
             raise InputError("architectures", num_architectures, allowed)
@@ -149,6 +149,23 @@ def _time_limit(pool: TrainingPool, seconds: float | None) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise `SystemExit`, so that a new folder without content is removed."""
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

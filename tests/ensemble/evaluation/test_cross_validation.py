@@ -15,6 +15,7 @@ from ensemble.evaluation.cross_validation import (
     predict_combiner,
 )
 from ensemble.evaluation.protocol import structural_folds
+from tests.waiting import PATIENCE_S
 
 RIDGE = get_combiner("ridge")
 
@@ -116,4 +117,4 @@ def test_workers_end_with_a_process_that_is_killed() -> None:
         for _ in range(2):
             assert int(process.stdout.readline())
         process.kill()
-        process.communicate(timeout=60)  # the pipe closes when the last worker is gone
+        process.communicate(timeout=PATIENCE_S)  # the pipe closes when the last worker is gone

@@ -28,6 +28,7 @@ from service.inference.scheduler import Requester
 from service.settings import KeyLimits, Settings
 from tests.real_server import ENSEMBLES
 from tests.service.conftest import ARCHITECTURES, CHEAP, SIX, SMALL
+from tests.waiting import PATIENCE_S
 
 PATH = "/v1/predictions"
 JSON = {"Content-Type": "application/json"}
@@ -54,7 +55,7 @@ async def serving(folder: Path, **settings: Any) -> AsyncIterator[tuple[FastAPI,
     transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=JSON, timeout=60) as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=JSON, timeout=PATIENCE_S) as client,
     ):
         yield app, client
 

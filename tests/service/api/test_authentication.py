@@ -21,6 +21,7 @@ from service.settings import KeyEntry, KeyLimits, Settings
 from service.storage import Store
 from tests.real_server import LEAN
 from tests.service.conftest import FOUR_LAYERS, SMALL
+from tests.waiting import PATIENCE_S
 
 BODY = {"architectures": [SMALL], "proxies": []}
 
@@ -33,7 +34,7 @@ class Keyed(NamedTuple):
 
     def client(self, key: str | None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_S, trust_env=False)
 
 
 def keys(data: Path, *arguments: str) -> str:

@@ -12,6 +12,7 @@ from models.gcn_nas import PENG
 from service.cli.demo import server
 from tests.real_server import LEAN
 from tests.service.conftest import ARCHITECTURES, CHEAP, SMALL, without_costs
+from tests.waiting import PATIENCE_S
 
 BODIES: list[dict[str, Any]] = [
     {"architectures": [architecture], "proxies": proxies, "seed": seed}
@@ -22,7 +23,7 @@ BODIES: list[dict[str, Any]] = [
 
 def test_concurrent_requests_get_the_responses_of_single_requests(url: str, client: httpx.Client) -> None:
     def post(body: dict[str, Any]) -> Any:
-        response = httpx.post(f"{url}/v1/predictions", json=body, timeout=120)
+        response = httpx.post(f"{url}/v1/predictions", json=body, timeout=PATIENCE_S)
         return without_costs(response.raise_for_status().json())
 
     alone = [without_costs(client.post("/v1/predictions", json=body).json()) for body in BODIES]
@@ -33,7 +34,9 @@ def test_concurrent_requests_get_the_responses_of_single_requests(url: str, clie
 
 def test_server_responds_while_it_scores(url: str, client: httpx.Client) -> None:
     with ThreadPoolExecutor(1) as pool:
-        busy = pool.submit(httpx.post, f"{url}/v1/scores", json={"architectures": [PENG], "seed": 99}, timeout=120)
+        busy = pool.submit(
+            httpx.post, f"{url}/v1/scores", json={"architectures": [PENG], "seed": 99}, timeout=PATIENCE_S
+        )
         answered = 0
         while not busy.done():
             assert client.get("/health/live").status_code == 200
@@ -62,7 +65,9 @@ def test_full_queue_is_503_and_an_abandoned_request_makes_room(small_queue: http
     refused = False
     deadline = time.monotonic() + 30  # 64 networks of ten layers would take longer
     while time.monotonic() < deadline:
-        response = small_queue.post("/v1/predictions", json={"architectures": [SMALL], "proxies": CHEAP}, timeout=60)
+        response = small_queue.post(
+            "/v1/predictions", json={"architectures": [SMALL], "proxies": CHEAP}, timeout=PATIENCE_S
+        )
         if response.status_code == 200:
             break
         refused = True
@@ -77,7 +82,9 @@ def test_full_queue_is_503_and_an_abandoned_request_makes_room(small_queue: http
 
 def test_structure_only_predictions_do_not_wait_for_the_device(small_queue: httpx.Client) -> None:
     with ThreadPoolExecutor(1) as pool:
-        busy = pool.submit(small_queue.post, "/v1/scores", json={"architectures": [PENG], "seed": 98}, timeout=120)
+        busy = pool.submit(
+            small_queue.post, "/v1/scores", json={"architectures": [PENG], "seed": 98}, timeout=PATIENCE_S
+        )
         time.sleep(0.2)
         response = httpx.post(f"{small_queue.base_url}/v1/predictions", json={"architectures": [SMALL], "proxies": []})
         assert response.status_code == 200
@@ -86,7 +93,10 @@ def test_structure_only_predictions_do_not_wait_for_the_device(small_queue: http
 
 
 def test_a_long_request_becomes_a_job() -> None:
-    with server(LEAN | {"ARCHRANK_SYNC_TIMEOUT": "0.05"}) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        server(LEAN | {"ARCHRANK_SYNC_TIMEOUT": "0.05"}) as url,
+        httpx.Client(base_url=url, timeout=PATIENCE_S) as client,
+    ):
         response = client.post("/v1/scores", json={"architectures": [PENG], "proxies": CHEAP})
         assert response.status_code == 202
         place = response.headers["location"]

@@ -18,6 +18,7 @@ from tests.real_server import LEAN
 from tests.service.api.test_protection import until_closed
 from tests.service.conftest import FOUR_LAYERS, SMALL
 from tests.service.workers.conftest import wait_until
+from tests.waiting import PATIENCE_S
 
 PUBLIC = "https://archrank.example/archrank/"
 N_CONNECTIONS = 8
@@ -35,7 +36,7 @@ HEAD = b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/js
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
         yield client
 
 

@@ -22,6 +22,7 @@ from models.gcn_nas import PENG
 from service.cli.demo import server
 from tests.real_server import LEAN
 from tests.service.conftest import FOUR_LAYERS, HEADERS
+from tests.waiting import PATIENCE_S
 
 DATA = Path(__file__).parents[2] / "data"
 INTERNALS = re.compile(rb'Traceback|File \\?"|\.py\b|site-packages|/home/|/root/|/tmp/')
@@ -92,7 +93,7 @@ def test_bad_request(case: Any, url: str) -> None:
 def send(url: str, path: str, case: Any) -> tuple[int, str | None, bytes]:
     """Return status, content type and body of the response. httpx would correct the malformed request."""
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=PATIENCE_S)
     headers = {**HEADERS, **({"Content-Type": "application/json"} if "body" in case else {}), **case.get("headers", {})}
     data = body(case["body"]) if "body" in case else None
     with contextlib.closing(connection):
@@ -136,7 +137,7 @@ def extra_headers() -> bytes:
 def test_bad_bytes(case: Any, url: str) -> None:
     first, end, rest = text(case["raw"]).encode("latin-1").partition(b"\r\n")
     address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S) as connection:
         with contextlib.suppress(OSError):  # the server may stop reading
             connection.sendall(first + end + extra_headers() + rest if end else first)
             if case["status"] is None:
@@ -162,7 +163,7 @@ def test_a_body_that_does_not_arrive_times_out() -> None:
     with server(LEAN | {"ARCHRANK_BODY_TIMEOUT": "0.2"}) as url:
         address = urlsplit(url)
         for path in (b"predictions", b"scores", b"jobs"):
-            with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+            with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S) as connection:
                 first, end, rest = (request % path).partition(b"\r\n")
                 connection.sendall(first + end + extra_headers() + rest)
                 response = http.client.HTTPResponse(connection)

@@ -23,6 +23,7 @@ from service.cli.demo import server
 from service.settings import KeyLimits
 from study import StudyDefinition
 from tests.service.conftest import ARCHITECTURES, SMALL
+from tests.waiting import PATIENCE_S
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"  # another test compares it with the server's
 DETERMINISTIC = ProjectConfig(generation=GenerationConfig(deterministic=True))
@@ -74,7 +75,7 @@ def ids(url: str) -> Ids:
 @BOUNDED
 def test_responses_are_as_documented(case: Case[Any], url: str, ids: Ids) -> None:
     fill_names(case, ids)
-    check(case, case.call(base_url=url, headers=HEADERS, timeout=60))
+    check(case, case.call(base_url=url, headers=HEADERS, timeout=PATIENCE_S))
 
 
 def test_links_between_operations(url: str, ids: Ids) -> None:

@@ -17,6 +17,7 @@ from tests.real_server import LEAN
 from tests.service.api.test_jobs import results, submit, wait
 from tests.service.conftest import SMALL
 from tests.service.workers.conftest import wait_until
+from tests.waiting import PATIENCE_S
 
 SETTINGS = {
     **LEAN,
@@ -32,13 +33,13 @@ POST = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[httpx.Client]:
-    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with server(SETTINGS) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         yield client
 
 
 def connect(client: httpx.Client) -> socket.socket:
     url = urlsplit(str(client.base_url))
-    return socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=60)
+    return socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=PATIENCE_S)
 
 
 def dribble(connection: socket.socket, byte: bytes = b"x") -> bytes:
@@ -213,7 +214,7 @@ def test_max_connections(strict: httpx.Client) -> None:
 
 def responds(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{client.base_url}/health/live", timeout=60).status_code == 200
+        return httpx.get(f"{client.base_url}/health/live", timeout=PATIENCE_S).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -18,6 +18,7 @@ from service.settings import KeyLimits
 from service.storage import Store
 from tests.real_server import LEAN, until
 from tests.service.api.test_authentication import keys
+from tests.waiting import PATIENCE_S
 
 PATHS = ("/v1/jobs", "/v1/spaces", "/metrics")
 
@@ -25,7 +26,7 @@ PATHS = ("/v1/jobs", "/v1/spaces", "/metrics")
 @contextmanager
 def connect(url: str, key: str | None = None) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    with httpx.Client(base_url=url, headers=headers, timeout=90, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S, trust_env=False) as client:
         yield client
 
 
@@ -37,7 +38,7 @@ class Listener:
         self.opened = threading.Event()
         self._thread = threading.Thread(target=self._listen, args=(url, key, job))
         self._thread.start()
-        assert self.opened.wait(30)
+        assert self.opened.wait(PATIENCE_S)
 
     def _listen(self, url: str, key: str | None, job: str) -> None:
         with connect(url, key) as client, client.stream("GET", f"/v1/jobs/{job}/events") as stream:

@@ -13,6 +13,7 @@ from models import get_space
 from service.cli.demo import server
 from service.settings import SHIPPED
 from tests.service.conftest import HEADERS, SIX, SMALL, Post
+from tests.waiting import PATIENCE_S
 
 GRAPH = {"space": "nas-bench-graph", "link": [0, 0, 1, 2], "ops": ["gcn", "sage", "skip", "gat"]}
 IMAGE = {"space": "nas-bench-201", "ops": ["none", "skip_connect", "none", "nor_conv_1x1", "none", "none"]}
@@ -66,7 +67,7 @@ def one_ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Cli
     (folder / "gcn-nas-ntu").symlink_to(SHIPPED / "gcn-nas-ntu", target_is_directory=True)
     with (
         server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_ENSEMBLES_DIR": str(folder)}) as url,
-        httpx.Client(base_url=url, headers=HEADERS, timeout=60) as client,
+        httpx.Client(base_url=url, headers=HEADERS, timeout=PATIENCE_S) as client,
     ):
         yield client
 
@@ -161,7 +162,7 @@ def broken_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
 
 def test_a_broken_plugin_is_a_warning_and_the_rest_works(broken_plugin: tuple[str, Path]) -> None:
     url, log = broken_plugin
-    with httpx.Client(base_url=url, headers=HEADERS, timeout=60) as client:
+    with httpx.Client(base_url=url, headers=HEADERS, timeout=PATIENCE_S) as client:
         assert "broken" not in client.get("/v1/spaces").json()
         assert client.post("/v1/predictions", json={"architectures": [SMALL], "proxies": []}).status_code == 200
         assert client.post("/v1/scores", json={"architectures": [SMALL], "proxies": ["params"]}).status_code == 200

@@ -19,6 +19,7 @@ from service.cli.demo import server
 from service.settings import KeyLimits
 from study import Observation, StudyDefinition, StudyPredictor
 from tests.synthetic_study import VALUES, observations, sample
+from tests.waiting import PATIENCE_S
 
 MAX_STUDIES, MAX_OBSERVATIONS = 40, 100
 SPACE = "nas-bench-graph"
@@ -50,7 +51,7 @@ def url(log: Path) -> Iterator[str]:
 
 def as_user(url: str, name: str) -> httpx.Client:
     headers = {"Authorization": f"Bearer {KEYS[name][0]}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=90, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S, trust_env=False)
 
 
 @pytest.fixture(scope="module")

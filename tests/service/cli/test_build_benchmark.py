@@ -16,10 +16,10 @@ from typer.testing import CliRunner, Result
 
 from models import get_space
 from service.cli import app
+from tests.waiting import PATIENCE_S
 
 SPACE = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=3)
 SETTINGS = ("--setting", "skeleton=kinect", "--setting", "num_persons=1", "--setting", "num_classes=3")
-WAIT_S = 240.0
 WITH_SIGINT = """
 import runpy, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -91,13 +91,13 @@ def test_ctrl_c_stops_after_the_epoch(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITH_SIGINT, *arguments(data, out, *options)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not list(out.glob("checkpoints/*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint was written"
         assert process.poll() is None, "the process ended before the interrupt"
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=WAIT_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, errors
     assert "interrupted after 0 of 1 trainings; the same command continues the build" in errors
     assert len(list(out.glob("checkpoints/*.safetensors"))) == 1

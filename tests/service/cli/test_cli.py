@@ -17,6 +17,7 @@ from service.cli import app
 from service.cli.demo import read_examples
 from tests.conftest import ROOT
 from tests.service.conftest import CHEAP, SIX, SMALL, without_costs
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 EXAMPLES = ROOT / "examples"
@@ -99,7 +100,7 @@ def test_port_in_use(url: str) -> None:
 def test_demo() -> None:
     command = [sys.executable, "-m", "service.cli", "demo"]
     shown = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "120"}
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, env={**os.environ, "COLUMNS": "120"}
     )
     assert shown.returncode == 0, shown.stderr
     body, names = read_examples(EXAMPLES)
@@ -114,7 +115,7 @@ def test_demo() -> None:
 
 def test_example_of_a_remote_search(url: str) -> None:
     command = [sys.executable, str(EXAMPLES / "predict.py"), url]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout.splitlines()[-1])["space"] == "gcn-nas"
 

@@ -21,11 +21,12 @@ from alembic.script import ScriptDirectory
 from ensemble.artifact import MANIFEST, _manifest_hash
 from service.app import worker_options
 from service.cli.doctor import CHECKS, Check, Finding, Installation, components, configuration, machine, run_checks
-from service.settings import SHIPPED
 from service.storage import Store
 from service.storage.migrate import MIGRATIONS_DIR
 from tests.conftest import ROOT
+from tests.real_server import ENSEMBLES
 
+pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 Patch = pytest.MonkeyPatch
 
 
@@ -42,8 +43,8 @@ def data(tmp_path: Path, monkeypatch: Patch) -> Path:
 
 @pytest.fixture
 def ensembles(tmp_path: Path, monkeypatch: Patch) -> Path:
-    """Copy the shipped ensemble."""
-    shutil.copytree(SHIPPED, tmp_path / "ensembles")
+    """Copy the default ensemble."""
+    shutil.copytree(ENSEMBLES, tmp_path / "ensembles")
     monkeypatch.setenv("ARCHRANK_ENSEMBLES_DIR", str(tmp_path / "ensembles"))
     return tmp_path / "ensembles" / "gcn-nas-ntu"
 

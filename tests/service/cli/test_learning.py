@@ -14,6 +14,7 @@ from service.cli import app
 from service.settings import SHIPPED
 from tests.service.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 ROWS = 40
 
 

@@ -22,6 +22,7 @@ from service.cli import app
 from service.cli.search_results import best_trials
 from service.inference.pipeline import run_plan
 from service.inference.results import ItemResult
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 BUDGET = 90
@@ -145,7 +146,7 @@ def test_killed_and_interrupted_searches_are_resumed(tmp_path: Path) -> None:
 
     process = start_search(out, 20, *options, "100000")
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     number = num_logged(out)
     assert number >= len(killed) + 20

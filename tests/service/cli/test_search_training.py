@@ -18,6 +18,7 @@ from models import get_space
 from search.command_runner import is_locked
 from service.cli import app
 from study.folder import LocalStudy
+from tests.waiting import PATIENCE_S
 
 SPACE = get_space("nas-bench-graph")
 TRAIN = r"""
@@ -36,7 +37,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_module("service.cli", run_name="__main__")
 """
 """Restores SIGINT, which background processes of a shell ignore, and their children with them."""
-WAIT_S = 240.0
 FILES = {"search.jsonl", "search.jsonl.lock", "result.json", "trials.csv", "search.svg", "study"}
 
 
@@ -74,7 +74,7 @@ def start(out: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def wait_for(process: "subprocess.Popen[str]", condition: Any) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
@@ -117,7 +117,7 @@ def test_a_search_killed_twice_loses_and_repeats_nothing(
         process.send_signal(signal.SIGKILL)
         process.communicate()
     process = start(out, *arguments, str(budget))
-    _, errors = process.communicate(timeout=WAIT_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     lines = Counter((tmp_path / "log").read_text().splitlines())
     assert sum(line.startswith("start") for line in lines) == budget
@@ -142,7 +142,7 @@ def test_ctrl_c_ends_the_trainings_and_the_same_command_goes_on(
     wait_for(process, lambda: all(len(lock_words(folder)) == 2 for folder in folders) and (tmp_path / "log").exists())
     pids = [int(lock_words(folder)[1]) for folder in folders]
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=WAIT_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "interrupted after 0 of 6 trials; the same command resumes the search" in errors
     assert "Traceback" not in errors

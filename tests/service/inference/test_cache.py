@@ -30,6 +30,7 @@ from service.settings import Settings
 from service.storage.scores import ScoreRepository
 from service.workers import task_scorer
 from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, run_inline, shipped_ensembles, without_costs
+from tests.waiting import PATIENCE_S
 
 Scored = list[list[str]]
 
@@ -65,7 +66,7 @@ def serving(ensembles: EnsembleRegistry, **settings: Any) -> Iterator[tuple[Fast
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/predictions"
 
         def post(*architectures: Any, **more: Any) -> Any:
-            response = httpx.post(url, json={"architectures": architectures, **more}, timeout=60)
+            response = httpx.post(url, json={"architectures": architectures, **more}, timeout=PATIENCE_S)
             assert response.status_code == 200, response.text
             return response.json()["predictions"]
 
@@ -123,13 +124,13 @@ def test_simultaneous_requests_score_once(ensembles: EnsembleRegistry, monkeypat
 
     def wait(scores: dict[str, Score]) -> dict[str, Score]:
         begun.set()
-        assert gate.wait(30)
+        assert gate.wait(PATIENCE_S)
         return scores
 
     scored = count(monkeypatch, wait)
     with serving(ensembles) as (_, post), ThreadPoolExecutor(2) as pool:
         first = pool.submit(post, SMALL, proxies=CHEAP)
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE_S)
         second = pool.submit(post, SMALL, proxies=CHEAP)
         time.sleep(0.5)  # time for the second request to arrive, which leaves no observable trace
         assert not second.done()
@@ -144,7 +145,7 @@ def test_known_answer_overtakes_long_work(ensembles: EnsembleRegistry, monkeypat
 
     def wait(scores: dict[str, Score]) -> dict[str, Score]:
         begun.set()
-        assert gate.wait(30)
+        assert gate.wait(PATIENCE_S)
         return scores
 
     count(monkeypatch, wait)
@@ -153,7 +154,7 @@ def test_known_answer_overtakes_long_work(ensembles: EnsembleRegistry, monkeypat
         gate.clear()
         begun.clear()
         long = pool.submit(post, FOUR_LAYERS, proxies=CHEAP)
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE_S)
         assert without_costs(post(SMALL, SIX, proxies=CHEAP)) == without_costs(known)  # though the queue is full
         assert not long.done()
         gate.set()
@@ -212,7 +213,7 @@ def test_without_memory_predictions_are_computed_anew_and_scores_are_not(
     monkeypatch.setattr(ScoreRepository, "put", put_and_tell)
     with serving(ensembles, cache_size=0) as (_, post):
         assert not post(SMALL, proxies=CHEAP)[0]["cached"]
-        assert stored.wait(60)  # scores are written after the response
+        assert stored.wait(PATIENCE_S)  # scores are written after the response
         assert not post(SMALL, proxies=CHEAP)[0]["cached"]
     assert len(scored) == 1
 

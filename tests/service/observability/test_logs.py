@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.real_server import serving
 from tests.service.api.test_jobs import submit, wait
 from tests.service.conftest import CHEAP, SIX, SMALL
+from tests.waiting import PATIENCE_S
 
 KEY = "ark_0aB-9_zzZZ11"
 URL = "postgresql://archrank:hunter2@db/archrank"
@@ -45,7 +46,7 @@ def test_lines_of_a_server(tmp_path: Path) -> None:
         place = submit(server.client, SIX)
         wait(server.client, place)
         server.process.terminate()
-        server.process.wait(60)
+        server.process.wait(PATIENCE_S)
     assert key not in log.read_text()
     records = lines(log)
     for line in records:
@@ -84,7 +85,7 @@ def test_level_and_text(tmp_path: Path) -> None:
     with serving(tmp_path / "data", log, log_format="text", log_level="debug") as server:
         server.client.get("/health/live", headers={"X-Request-ID": "quiet"})
         server.process.terminate()
-        server.process.wait(60)
+        server.process.wait(PATIENCE_S)
     (line,) = [line for line in log.read_text().splitlines() if "quiet" in line]
     assert "DEBUG service.access: GET /health/live 200 request=quiet method=GET" in line
 

@@ -18,6 +18,7 @@ from service.settings import Settings
 from tests.real_server import serving
 from tests.service.api.test_jobs import submit, wait
 from tests.service.conftest import CHEAP, SIX, SMALL
+from tests.waiting import PATIENCE_S
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -60,7 +61,7 @@ def test_spans_of_requests_tasks_and_jobs(tmp_path: Path, receiver: tuple[str, l
         wait(server.client, place)
         server.client.get("/metrics")
         server.process.terminate()
-        server.process.wait(60)  # exports the remaining spans
+        server.process.wait(PATIENCE_S)  # exports the remaining spans
     (request,) = [span for span in spans if span.name == "POST /v1/predictions"]
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
     (job,) = [span for span in spans if span.name == "job"]

@@ -13,6 +13,7 @@ import pytest
 
 from service.storage import Store
 from tests.real_server import serving
+from tests.waiting import PATIENCE_S
 
 
 def write_newer_store(folder: Path) -> None:
@@ -34,7 +35,7 @@ def test_a_store_that_cannot_be_opened(write_store: Callable[[Path], None], mess
     write_store(tmp_path)
     command = (sys.executable, "-m", "service.cli", "serve", "--port", "0")
     env = os.environ | {"ARCHRANK_DATA_DIR": str(tmp_path)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -43,6 +44,8 @@ def test_a_store_that_cannot_be_opened(write_store: Callable[[Path], None], mess
 def test_it_answers_when_it_says_so(tmp_path: Path) -> None:
     with serving(tmp_path, ready=False) as server:
         address = urlsplit(server.url)
-        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
+        with socket.create_connection(
+            (str(address.hostname), int(address.port or 0)), timeout=PATIENCE_S
+        ) as connection:
             connection.sendall(b"GET /v1/limits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psycopg
 
+from tests.waiting import PATIENCE_S
+
 DIRECTORIES = ["/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)]
 LOCKED = "locked"
 """Role with a password, created by a test."""
-TIMEOUT_S = 30
-"""Maximum time of a start and of a stop."""
 
 
 def program(name: str) -> str | None:
@@ -56,7 +56,7 @@ class Postgres:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 self.execute("SELECT 1")
@@ -70,7 +70,7 @@ class Postgres:
         """Stop at once and close all connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(TIMEOUT_S)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     def execute(self, statement: str, database: str = "postgres") -> None:

@@ -13,10 +13,10 @@ from sqlalchemy import Engine, event
 
 from service.storage import Store
 from tests.service.storage.conftest import finish, new_items
+from tests.waiting import PATIENCE_S
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.service.storage.processes"])
-TIMEOUT_S = 30
 FOREVER_S = 3600
 
 
@@ -31,7 +31,7 @@ class Child:
 
     def receive(self) -> Any:
         """Return the next message. Raises `EOFError` if the process ended."""
-        assert self._pipe.poll(TIMEOUT_S), "the process sent nothing"
+        assert self._pipe.poll(PATIENCE_S), "the process sent nothing"
         return self._pipe.recv()
 
     def send(self, message: Any) -> None:
@@ -40,7 +40,7 @@ class Child:
     def kill(self) -> None:
         """Send SIGKILL."""
         self._process.kill()
-        self._process.join(TIMEOUT_S)
+        self._process.join(PATIENCE_S)
         self._pipe.close()
         self._process.close()
 

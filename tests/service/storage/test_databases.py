@@ -14,6 +14,7 @@ import pytest
 
 from service.storage import Store, StoreError
 from tests.service.storage.postgres import LOCKED, Postgres
+from tests.waiting import PATIENCE_S
 
 ENCODINGS = ("SQL_ASCII", "LATIN1", "WIN1252", "EUC_JP", "MULE_INTERNAL")
 COMMANDS = (("keys", "list"), ("keys", "create", "--name", "lab"), ("keys", "open"), ("serve", "--port", "0"))
@@ -52,7 +53,7 @@ def not_postgres() -> Iterator[str]:
 def run(url: str, *command: str) -> "subprocess.CompletedProcess[str]":
     env = os.environ | {"ARCHRANK_STORE_URL": url, "ARCHRANK_NUM_THREADS": "1", "ARCHRANK_NUM_WORKERS": "1"}
     arguments = (sys.executable, "-m", "service.cli", *command)
-    return subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def tables(url: str) -> int:

@@ -12,8 +12,7 @@ from service.storage import Store
 from service.storage.news import JobNews, record
 from tests.service.storage.conftest import Create, finish, new_items
 from tests.service.storage.postgres import Postgres
-
-TIMEOUT_S = 60
+from tests.waiting import PATIENCE_S
 
 
 def test_each_transaction_with_events_is_published_once(store: Store, create: Create) -> None:
@@ -84,7 +83,7 @@ def test_a_store_of_one_server_has_no_listener(tmp_path: Path) -> None:
 
 def wait_for_news(store: Store, received: "SimpleQueue[str]") -> None:
     """Create jobs until another server has received news of one of them."""
-    sent, deadline = set[str](), monotonic() + TIMEOUT_S
+    sent, deadline = set[str](), monotonic() + PATIENCE_S
     while monotonic() < deadline:
         sent.add(store.jobs.create("predictions", {}, new_items(1), "anonymous")[0].id)
         with suppress(Empty):

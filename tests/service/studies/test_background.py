@@ -9,6 +9,7 @@ import pytest
 
 from service.studies import background
 from service.studies.background import BackgroundThreads, Latest
+from tests.waiting import PATIENCE_S
 
 
 class Source:
@@ -134,7 +135,7 @@ def test_nobody_waits_for_a_cancelled_computation() -> None:
 
 def test_threads_are_limited() -> None:
     running, most, lock = 0, 0, threading.Lock()
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE_S)
 
     def work(number: int) -> int:
         nonlocal running, most

@@ -12,9 +12,8 @@ from models.gcn_nas.batches import synthetic_batch
 from service.workers.backend import Backend, Task, TaskOutcome
 from tests.service.conftest import SMALL
 from tests.service.workers.ray_clusters import LocalCluster, cluster
+from tests.waiting import PATIENCE_S
 
-TIMEOUT_S = 120
-"""Generous, as the machine may be busy."""
 IDS = count()
 
 
@@ -41,7 +40,7 @@ def faulty_task(fault: str | None = None, **fields: Any) -> Task:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + TIMEOUT_S
+    end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -53,7 +52,7 @@ def submit_all(backend: Backend, tasks: list[Task]) -> dict[str, TaskOutcome]:
     for task in tasks:
         wait_until(lambda: backend.capacity > 0)
         futures[task.id] = backend.submit(task)
-    return {task_id: future.result(TIMEOUT_S) for task_id, future in futures.items()}
+    return {task_id: future.result(PATIENCE_S) for task_id, future in futures.items()}
 
 
 @pytest.fixture(scope="session")

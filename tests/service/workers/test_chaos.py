@@ -20,7 +20,8 @@ from service.workers.errors import TaskRejectedError
 from service.workers.process_backend import ProcessBackend, WorkerOptions, visible_gpus
 from tests.service.conftest import SMALL
 from tests.service.workers import faults
-from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, task, wait_until
+from tests.service.workers.conftest import faulty_task, submit_all, task, wait_until
+from tests.waiting import PATIENCE_S
 
 Start = Callable[..., ProcessBackend]
 FAULTS = "tests.service.workers.faults"
@@ -91,7 +92,7 @@ def wait_until_idle(backend: ProcessBackend) -> None:
     ],
 )
 def test_poison_fails_alone_after_two_attempts(start: Start, fault: str, kind: str, tmp_path: Path) -> None:
-    timeout = 1.0 if kind == "timeout" else TIMEOUT_S
+    timeout = 1.0 if kind == "timeout" else PATIENCE_S
     backend = start(num_workers=2, task_timeout=timeout)
     before = pids(backend)
     poison, cured = faulty_task(fault), faulty_task(fault, once=str(tmp_path / "once"))
@@ -150,11 +151,11 @@ def test_cancel_kills_running_and_drops_queued_tasks(start: Start, tmp_path: Pat
     future = backend.submit(running)
     wait_until(lambda: backend.health().workers[0].task == running.id)
     assert backend.cancel(running.id)
-    assert kind_of(future.result(TIMEOUT_S)) == "cancelled"
+    assert kind_of(future.result(PATIENCE_S)) == "cancelled"
     queued = faulty_task("hang")
     future = backend.submit(queued)  # no process is ready yet
     assert backend.cancel(queued.id)
-    assert (kind_of(future.result(TIMEOUT_S)), future.result().attempts) == ("cancelled", 0)
+    assert (kind_of(future.result(PATIENCE_S)), future.result().attempts) == ("cancelled", 0)
     last = faulty_task()
     assert scored_by(submit_all(backend, [last])[last.id]) != pid
     health = backend.health()
@@ -184,10 +185,10 @@ def test_failing_starts_make_it_unhealthy_and_are_retried(
     start: Start, entry_point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(faults.START_DIR, str(tmp_path))
-    backend = start(entry_point, ready=False, start_timeout=1 if entry_point == "hang_at_start" else TIMEOUT_S)
+    backend = start(entry_point, ready=False, start_timeout=1 if entry_point == "hang_at_start" else PATIENCE_S)
     assert (backend.health().state, backend.capacity) == ("starting", 1)
     future = backend.submit(faulty_task())
-    assert kind_of(future.result(TIMEOUT_S)) == "interrupted"  # another backend may score it
+    assert kind_of(future.result(PATIENCE_S)) == "interrupted"  # another backend may score it
     health = backend.health()
     assert health.state == "unhealthy"
     assert ("exited with code 7" if entry_point == "exit_at_start" else "not ready within 1 s") in str(
@@ -225,7 +226,7 @@ def test_task_of_a_lost_worker_is_retried_by_another(
     assert not future.done()
     assert (backend.health().state, backend.capacity) == ("ready", 0)
     (tmp_path / "gate").touch()
-    assert scored_by(kept.result(TIMEOUT_S)) != scored_by(future.result(TIMEOUT_S))
+    assert scored_by(kept.result(PATIENCE_S)) != scored_by(future.result(PATIENCE_S))
     assert future.result().attempts == 2
     assert [worker.recycled for worker in backend.health().workers] == [1, 0]
 
@@ -268,7 +269,7 @@ def test_killed_while_it_scores_a_real_network(small: ProbeBatch, space: Any) ->
     (victim,) = pids(backend)
     time.sleep(0.1)
     os.kill(victim, signal.SIGKILL)
-    outcome = future.result(TIMEOUT_S)
+    outcome = future.result(PATIENCE_S)
     backend.stop()
     assert outcome.attempts == 2
     assert outcome.scores is not None

@@ -17,7 +17,8 @@ from service.workers.process_backend import ProcessBackend, WorkerOptions
 from service.workers.ray_backend import RayBackend, RayOptions
 from service.workers.task_scorer import decode_batches, encode_batches
 from tests.service.conftest import ARCHITECTURES, SMALL
-from tests.service.workers.conftest import TIMEOUT_S, task, wait_until
+from tests.service.workers.conftest import task, wait_until
+from tests.waiting import PATIENCE_S
 
 LONG = ["zen", "snip", "grasp", "synflow", "nwot", "jacov"]
 
@@ -53,7 +54,7 @@ def backend(request: pytest.FixtureRequest, make: Make) -> Iterator[Backend]:
 
 def result(backend: Backend, task: Task) -> TaskOutcome:
     wait_until(lambda: backend.capacity > 0)
-    return backend.submit(task).result(TIMEOUT_S)
+    return backend.submit(task).result(PATIENCE_S)
 
 
 def direct(architecture: Any, batch: ProbeBatch, proxies: list[str], seed: int = 0) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def test_capacity_is_limited(backend: Backend) -> None:
     with pytest.raises(InputError, match="id"):
         backend.submit(held)
     assert not future.cancel()
-    assert future.result(TIMEOUT_S).failure is None
+    assert future.result(PATIENCE_S).failure is None
     assert result(backend, held).failure is None  # the id is free again
 
 
@@ -153,7 +154,7 @@ def test_health_reports_the_running_task(backend: Backend) -> None:
     running = task(proxies=LONG)
     future = backend.submit(running)
     wait_until(lambda: future.done() or backend.health().workers[0].task == running.id)
-    assert future.result(TIMEOUT_S).failure is None
+    assert future.result(PATIENCE_S).failure is None
     health = backend.health()
     (worker,) = health.workers
     assert (health.state, worker.done, worker.task) == ("ready", done + 1, None)
@@ -175,7 +176,7 @@ def test_callback_may_submit(backend: Backend) -> None:
 
     wait_until(lambda: backend.capacity == 1)
     backend.submit(task()).add_done_callback(next_one)
-    assert there.wait(TIMEOUT_S)
+    assert there.wait(PATIENCE_S)
     assert second[0].failure is None
 
 
@@ -185,7 +186,7 @@ def test_cancelled_task_gets_that_outcome_and_the_next_its_scores(backend: Backe
     future = backend.submit(running)
     wait_until(lambda: backend.health().workers[0].task == running.id)
     assert backend.cancel(running.id)
-    outcome = future.result(TIMEOUT_S)
+    outcome = future.result(PATIENCE_S)
     assert outcome.failure is not None
     assert outcome.failure.kind == "cancelled"
     assert not backend.cancel(running.id)
@@ -207,7 +208,7 @@ def test_drain_finishes_running_tasks_and_stop_is_idempotent(kind: str, make: Ma
     running = task(proxies=["params", "snip"])
     future = backend.submit(running)
     wait_until(lambda: future.done() or backend.health().workers[0].task == running.id)
-    backend.drain(TIMEOUT_S)
+    backend.drain(PATIENCE_S)
     assert future.done()
     assert future.result().failure is None
     assert (backend.capacity, backend.health().state) == (0, "draining")

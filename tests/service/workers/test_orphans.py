@@ -9,6 +9,7 @@ import pytest
 
 from tests.service.workers.conftest import wait_until
 from tests.service.workers.test_chaos import FAULTS, is_alive
+from tests.waiting import PATIENCE_S
 
 PARENT = """
 import sys, time
@@ -41,4 +42,4 @@ def test_no_process_outlives_its_parent(end: str, tmp_path: Path) -> None:
         if end == "kill":
             parent.send_signal(signal.SIGKILL)
         wait_until(lambda: not any(is_alive(pid) for pid in children))
-        assert parent.wait(60) == (-signal.SIGKILL if end == "kill" else 0)
+        assert parent.wait(PATIENCE_S) == (-signal.SIGKILL if end == "kill" else 0)

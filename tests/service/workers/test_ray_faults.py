@@ -21,9 +21,10 @@ from service.workers.ray_backend import RayBackend
 from service.workers.ray_cluster import installed_versions
 from tests.real_server import LEAN
 from tests.service.conftest import SMALL
-from tests.service.workers.conftest import TIMEOUT_S, faulty_task, submit_all, wait_until
+from tests.service.workers.conftest import faulty_task, submit_all, wait_until
 from tests.service.workers.ray_clusters import LocalCluster, cluster, ray_options
 from tests.service.workers.test_chaos import is_alive, kind_of, scored_by
+from tests.waiting import PATIENCE_S
 
 Start = Callable[..., RayBackend]
 HEAD_TIMEOUT_S = 20.0
@@ -112,7 +113,7 @@ def test_cancel_ends_a_running_task_and_drain_leaves_nothing(
     for held, of_held in zip((slow, hung), futures, strict=True):
         worker_of(backend, of_held, held.id)
     (tmp_path / "gate").touch()
-    futures[0].result(TIMEOUT_S)
+    futures[0].result(PATIENCE_S)
     backend.drain(1)
     assert kind_of(futures[1].result(0)) == "interrupted"
     with pytest.raises(TaskRejectedError, match="draining"):
@@ -139,7 +140,7 @@ def test_task_of_a_lost_node_is_scored_elsewhere_without_blame(
     ray_cluster.remove_node(kept, graceful=True)
     wait_until(lambda: backend.health().workers[0].node == last.id)
     (tmp_path / "gate").touch()
-    outcome = future.result(TIMEOUT_S)
+    outcome = future.result(PATIENCE_S)
     assert scored_by(outcome) != worker.pid
     assert outcome.attempts == 1
     health = backend.health()
@@ -179,7 +180,7 @@ def test_workers_follow_the_load(start: Start, ray_cluster: LocalCluster, tmp_pa
     with pytest.raises(TaskRejectedError):
         backend.submit(faulty_task())
     (tmp_path / "gate").touch()
-    assert all(scored_by(future.result(TIMEOUT_S)) for future in futures)
+    assert all(scored_by(future.result(PATIENCE_S)) for future in futures)
     wait_until(lambda: states(backend) == {"stopped": 2})
     assert backend.ready
     for node in nodes:
@@ -228,7 +229,7 @@ def test_2000_tasks_while_nodes_leave_and_join(start: Start, ray_cluster: LocalC
             ray_cluster.remove_node(nodes.pop(0), graceful=number == 1000)
         if number in (750, 1250):
             nodes.append(ray_cluster.add_node(num_cpus=2, num_gpus=2))
-    assert all(scored_by(future.result(TIMEOUT_S)) for future in futures)
+    assert all(scored_by(future.result(PATIENCE_S)) for future in futures)
     wait_until(lambda: len(outcomes) == 2000)
     assert sorted(outcome.task for outcome in outcomes) == sorted(task.id for task in tasks)
     assert backend.health().queued == 0
@@ -241,7 +242,7 @@ def test_task_of_a_partitioned_node_is_scored_elsewhere(
 ) -> None:
     """A node that is stopped by SIGSTOP is lost, and its late reply is ignored."""
     node = ray_cluster.add_node(num_cpus=6)
-    backend = start(ray_cluster, num_threads=6, task_timeout=TIMEOUT_S)
+    backend = start(ray_cluster, num_threads=6, task_timeout=PATIENCE_S)
     held = faulty_task("gate", gate=str(tmp_path / "gate"))
     future = backend.submit(held)
     worker = worker_of(backend, future, held.id)
@@ -251,7 +252,7 @@ def test_task_of_a_partitioned_node_is_scored_elsewhere(
     wait_until(lambda: backend.health().workers[0].node == kept.id)
     (tmp_path / "gate").touch()
     node.send(signal.SIGCONT)
-    outcome = future.result(TIMEOUT_S)
+    outcome = future.result(PATIENCE_S)
     assert scored_by(outcome) != worker.pid
     assert (outcome.attempts, backend.health().node_losses) == (1, 1)
     backend.stop()
@@ -265,7 +266,7 @@ def test_lost_head_interrupts_tasks_and_another_serves(start: Start, tmp_path: P
         future = backend.submit(faulty_task("hang"))
         wait_until(lambda: states(backend) == {"busy": 1})
         started.kill_head()
-        assert kind_of(future.result(TIMEOUT_S)) == "interrupted"
+        assert kind_of(future.result(PATIENCE_S)) == "interrupted"
         health = backend.health()
         assert (health.state, backend.capacity, backend.ready) == ("unhealthy", 0, False)
         assert health.last_error
@@ -281,10 +282,10 @@ def test_server_scores_in_the_cluster(ray_cluster: LocalCluster) -> None:
     environment = LEAN | {"ARCHRANK_BACKEND": "ray", "ARCHRANK_RAY_ADDRESS": ray_cluster.address}
     with server(environment) as url:
         body = {"architectures": [SMALL], "proxies": ["params", "nwot"], "batch": {"batch_size": 2}}
-        response = httpx.post(f"{url}/v1/scores", json=body, timeout=TIMEOUT_S, trust_env=False)
+        response = httpx.post(f"{url}/v1/scores", json=body, timeout=PATIENCE_S, trust_env=False)
         assert response.status_code == 200, response.text
         assert [score["status"] for score in response.json()["scores"][0]["scores"].values()] == ["ok", "ok"]
-        metrics = httpx.get(f"{url}/metrics", timeout=TIMEOUT_S, trust_env=False).text
+        metrics = httpx.get(f"{url}/metrics", timeout=PATIENCE_S, trust_env=False).text
         assert 'archrank_workers{state="idle"} 1.0' in metrics
         assert "archrank_node_losses_total 0.0" in metrics
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.conftest import ROOT
-from tests.service.workers.conftest import TIMEOUT_S
 from tests.service.workers.ray_machines import MACHINE
+from tests.waiting import PATIENCE_S
 
 NETWORK = (*MACHINE, "--net")
 
@@ -34,7 +34,7 @@ def test_server_joins_and_reports_why_it_cannot() -> None:
     with TemporaryDirectory(prefix="ray", dir="/tmp") as folder:  # a short path, as those of sockets are limited
         command = [*NETWORK, sys.executable, "-m", "tests.service.workers.ray_machines", folder]
         env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}  # of other tests
-        process = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=3 * TIMEOUT_S)
+        process = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S)
     assert process.returncode == 0, process.stderr
     result = json.loads(process.stdout)
     assert result["error"].startswith("this machine did not join the Ray cluster 192.0.2.1:")

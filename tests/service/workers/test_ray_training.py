@@ -21,9 +21,9 @@ from service.workers import ray_training
 from service.workers.ray_training import RayTrainingWorker, TrainingCluster
 from tests.service.workers.fake_training_drivers import end, hang, refuse, train
 from tests.service.workers.ray_clusters import cluster
+from tests.waiting import PATIENCE_S
 from training.benchmark.pool import WorkerTimeoutError
 
-WAIT_S = 240.0
 SETTINGS = {"skeleton": "kinect", "num_persons": 1, "num_classes": 3}
 
 
@@ -68,7 +68,7 @@ def test_loss_of_the_cluster_is_an_error_of_all_workers(
     workers = [RayTrainingWorker(cluster, index) for index in range(2)]
     with ThreadPoolExecutor(2) as threads:
         futures = [threads.submit(worker.train, {}, lambda epochs: None) for worker in workers]
-        errors = [str(future.exception(WAIT_S)) for future in futures]
+        errors = [str(future.exception(PATIENCE_S)) for future in futures]
     message = f"no connection to the Ray cluster: {problem}; the same command continues the build"
     assert errors == [message] * 2
     for worker in workers:
@@ -100,13 +100,13 @@ def processes() -> list[BaseProcess]:
 
 
 def finish(process: "subprocess.Popen[str]") -> None:
-    _, errors = process.communicate(timeout=WAIT_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
 
 
 def wait_for_checkpoint(process: "subprocess.Popen[str]", out: Path, newer_than: float = 0.0) -> None:
     """Wait until an epoch has ended after a time."""
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not any(path.stat().st_mtime > newer_than for path in out.glob("checkpoints/*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint was written"
         assert process.poll() is None, process.communicate()[1]
@@ -125,7 +125,7 @@ def test_build_survives_the_loss_of_a_node_and_goes_on_after_that_of_the_head(da
         wait_for_checkpoint(process, out, lost)
         node.send(signal.SIGSTOP)  # so that the build does not end before the head
         nodes.kill_head()
-        _, errors = process.communicate(timeout=WAIT_S)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         node.send(signal.SIGKILL)
         *progress, error = errors.splitlines()
         assert process.returncode == 2, errors

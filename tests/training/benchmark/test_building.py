@@ -1,6 +1,7 @@
 """Builds with workers that do not train: crashes, failures, budgets, locks, longer samples, and the table."""
 
 import json
+import signal
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -99,6 +100,27 @@ def test_table_has_a_row_for_each_architecture(build: Callable[..., str], tmp_pa
     assert benchmark.entries[0].curve is not None
     assert benchmark.entries[0].curve.validation_loss == (2.5, 2.5)
     assert report(tmp_path)["noise"]["num_repeated"] == 4
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_signal_before_the_first_worker_leaves_no_folder(
+    build: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    error: type[BaseException],
+) -> None:
+    defaults: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    previous = {number: signal.signal(number, handler) for number, handler in defaults.items()}
+    monkeypatch.setattr(RandomSample, "extend", lambda *_: signal.raise_signal(number))
+    try:
+        with pytest.raises(error):
+            build()
+        assert {number: signal.getsignal(number) for number in defaults} == defaults
+    finally:
+        for changed, handler in previous.items():
+            signal.signal(changed, handler)
+    assert not (tmp_path / "out").exists()
 
 
 def test_longer_sample_keeps_what_was_trained(build: Callable[..., str], tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.waiting import PATIENCE_S
 
 KILLS, EPOCHS = 10, 30
-WAIT_S = 240.0
 MEASURED = ("seconds", "peak_memory", "energy")
 """Fields of epochs and rows that differ from run to run."""
 
@@ -81,7 +81,7 @@ def test_killed_ten_times_it_equals_an_uninterrupted_build(
 
     def kill(pid: int) -> None:
         """Kill all processes after some checkpoints and an arbitrary moment."""
-        state, remaining, deadline = checkpoints(killed), rng.randrange(5), time.monotonic() + WAIT_S
+        state, remaining, deadline = checkpoints(killed), rng.randrange(5), time.monotonic() + PATIENCE_S
         while remaining:
             assert time.monotonic() < deadline, "no checkpoint was written"
             if (new := checkpoints(killed)) != state:

@@ -15,6 +15,7 @@ from service.cli import app, streams
 from tests.conftest import ROOT
 from tests.service.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("default_ensemble_alone")
 BODY = json.dumps({"architectures": [SMALL], "proxies": []})
 
 
@@ -57,8 +58,8 @@ def test_closed_and_full_streams() -> None:
     script = """
     $A ensembles missing <&- >&-; echo "closed: $?" >&2
     $A predict - <&-; echo "no input: $?" >&2
-    $A openapi >/dev/full; echo "full: $?" >&2
-    { $A openapi; echo "seen enough: $?" >&2; } | true
+    $A spaces list >/dev/full; echo "full: $?" >&2
+    { $A spaces list; echo "seen enough: $?" >&2; } | true
     env -u HOME $A keys create --name a --settings >&-; echo "no output: $?" >&2
     """
     errors = shell(script).stderr.decode().splitlines()
