@@ -32,7 +32,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = ("flops", "nwot", "zen")
     header = {"space": SPACE.name, "settings": SPACE.settings, "proxies": proxy_versions(names)}
     start_scores(folder / "scores.jsonl", header)
-    lines, seen = [], set()
+    lines: list[str] = []
+    seen: set[str] = set()
     while len(lines) < ROWS:
         architecture = SPACE.sample(rng)
         if architecture.fingerprint in seen:
