@@ -110,9 +110,7 @@ def _check_header(path: Path, header: Mapping[str, Any]) -> None:
     if not path.exists():
         write_atomically(path, json.dumps(header).encode())
     elif read_json(path, path.name) != json.loads(json.dumps(header)):
-        raise InputError(
-            str(path), "other settings", "a folder of statistics of the same settings; remove it to measure"
-        )
+        raise InputError(str(path), "other settings", "a folder of the same settings; remove it to measure anew")
 
 
 def _measured(

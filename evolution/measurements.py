@@ -91,7 +91,7 @@ class Measurements:
 
 def measure_architectures(
     benchmark: Benchmark,
-    table: ScoreTable | None,
+    table: ScoreTable,
     cache: Path,
     layers: bool = False,
     limit: int | None = None,
@@ -105,7 +105,7 @@ def measure_architectures(
 
     Args:
         benchmark: the benchmark.
-        table: scores of its architectures. Those without a row are left out. None for layers alone.
+        table: scores of its architectures. Those without a row are left out.
         cache: folder of what is measured of the networks, which is read and completed.
         layers: also measure the layers of the networks.
         limit: number of architectures, drawn evenly from the strata; None for all.
@@ -115,16 +115,14 @@ def measure_architectures(
     Raises:
         BenchmarkError: the table is of another space.
         CapabilityError: layers are asked for in a space without networks.
-        InputError: fewer than two architectures, or no terminal, remain; or the cache is of other settings.
+        InputError: fewer than two architectures, or no proxy, remain; or the cache is of other settings.
     """
-    entries = list(benchmark.entries)
-    if table is not None:
-        table.check_space(benchmark.space)
-        entries = [entry for entry in entries if entry.architecture.fingerprint in table.features]
+    table.check_space(benchmark.space)
+    entries = [entry for entry in benchmark.entries if entry.architecture.fingerprint in table.features]
     entries = entries if limit is None else _evenly_drawn(benchmark, entries, limit)
     if len(entries) < 2:
         raise InputError("scores", f"scores of {len(entries)} architectures of {benchmark.name}", "at least 2")
-    columns = {} if table is None else _scores(entries, table)
+    columns = _scores(entries, table)
     space, architectures = benchmark.space, [entry.architecture for entry in entries]
     cache.mkdir(parents=True, exist_ok=True)
     label = "-".join([benchmark.name, *map(str, space.settings.values())])
@@ -185,10 +183,10 @@ def _combined(
         log.warning(
             "%s left out: %.0f %% of the architectures of %s lack it", name, 100 * missing[name], benchmark.name
         )
-    if not set(kept) - {NUM_LAYERS} and statistics is None:
+    if not set(kept) - {NUM_LAYERS}:
         allowed = "a table with scores of registered proxies"
         raise InputError("scores", f"no proxy with scores of {benchmark.name}", allowed)
-    complete = ~np.any([np.isnan(columns[name]) for name in kept] or [np.zeros(len(entries), bool)], axis=0)
+    complete = ~np.any([np.isnan(columns[name]) for name in kept], axis=0)
     if statistics is not None:
         complete &= np.array([len(statistics[entry.architecture.fingerprint]) > 0 for entry in entries])
     rows = np.flatnonzero(complete)

@@ -123,9 +123,8 @@ def _measure(path: Path, scores: Path | None, options: _Options) -> "Measurement
     from service.cli.evolution_tables import measuring
 
     trained, table, _ = load_tables(path, scores, None)
-    if table is None and not options.layers:
-        allowed = f"a table of `archrank benchmark score` for {trained.name}, or --layers"
-        raise InputError("scores", None, allowed)
+    if table is None:
+        raise InputError("scores", None, f"a table of `archrank benchmark score` for {trained.name}")
     with measuring(trained.name) as progress:
         return measure_architectures(
             trained, table, options.cache, options.layers, options.limit, options.jobs, progress
