@@ -1,7 +1,7 @@
 """Evolution of proxies: genetic programming of expressions over measurements of a benchmark's architectures."""
 
 from evolution.evolving import EvolutionReport, evolve
-from evolution.measurements import Measurements, measure_scores
+from evolution.measurements import Measurements, measure_architectures
 from evolution.settings import EvolutionSettings, Objective
 
 __all__ = [
@@ -10,5 +10,5 @@ __all__ = [
     "Measurements",
     "Objective",
     "evolve",
-    "measure_scores",
+    "measure_architectures",
 ]

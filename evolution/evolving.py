@@ -79,7 +79,8 @@ def evolve(
     if checkpoints is not None:
         checkpoints.mkdir(parents=True, exist_ok=True)
     runs = dict(_run_all(tasks, settings, checkpoints, jobs, progress))
-    types = {str(terminal.head): terminal.type for terminal in benchmarks[0].terminals} | dict(TENSORS)
+    scores = {str(terminal.head): terminal.type for terminal in benchmarks[0].terminals if not terminal.arguments}
+    types = scores | dict(TENSORS)
     parse = partial(parse_expression, terminals=types)
     held_out = {
         each.name: [

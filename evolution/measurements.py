@@ -1,8 +1,10 @@
 """Measurements of a benchmark's architectures: what expressions are evaluated on."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from common.errors import InputError
 from ensemble import Benchmark, Entry, ScoreTable
 from ensemble.data.benchmark import stratum_label
 from evolution.layer_counts import layer_counts
-from models import BuildableSpace, EncodedSpace
+from evolution.layer_statistics import measure_layers
+from evolution.layer_statistics import statistics as layer_terminals
+from models import BuildableSpace, EncodedSpace, require
 from proxies import ProxyInfo
 from proxies.evolved.expression import Expression
 from proxies.evolved.operators import Array, Segments
@@ -21,6 +25,8 @@ from proxies.evolved.types import Kind
 from proxies.registry import proxies_by_name
 
 log = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
+"""Called with what is measured, the number of measured networks and that of all."""
 MAX_MISSING_FRACTION = 0.1
 """Fraction of the architectures above which a terminal without their values is left out, not the architectures."""
 
@@ -83,89 +89,128 @@ class Measurements:
         )
 
 
-def measure_scores(
+def measure_architectures(
     benchmark: Benchmark,
     table: ScoreTable,
-    cache: Path | None = None,
+    cache: Path,
+    layers: bool = False,
+    limit: int | None = None,
     jobs: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> Measurements:
-    """Return the scores of a benchmark's architectures as terminals, and their numbers of layers.
+    """Return what expressions read of a benchmark's architectures: scores and, if asked for, statistics of layers.
 
     A proxy without scores of more than a tenth of the architectures is left out; then the architectures without a score
-    of another one.
+    of another one, or whose layers cannot be measured.
 
     Args:
         benchmark: the benchmark.
         table: scores of its architectures. Those without a row are left out.
-        cache: file of the numbers of layers, which is read and completed.
-        jobs: number of processes that count layers.
-        progress: called with the number of networks whose layers are counted and that of all.
+        cache: folder of what is measured of the networks, which is read and completed.
+        layers: also measure the layers of the networks.
+        limit: number of architectures, drawn evenly from the strata; None for all.
+        jobs: number of processes that measure networks.
+        progress: called with what is measured, the number of measured networks and that of all.
 
     Raises:
         BenchmarkError: the table is of another space.
-        InputError: fewer than two architectures, or no proxy, remain.
+        CapabilityError: layers are asked for in a space without networks.
+        InputError: fewer than two architectures, or no proxy, remain; or the cache is of other settings.
     """
     table.check_space(benchmark.space)
     entries = [entry for entry in benchmark.entries if entry.architecture.fingerprint in table.features]
+    entries = entries if limit is None else _evenly_drawn(benchmark, entries, limit)
     if len(entries) < 2:
         raise InputError("scores", f"scores of {len(entries)} architectures of {benchmark.name}", "at least 2")
+    columns = _scores(entries, table)
+    space, architectures = benchmark.space, [entry.architecture for entry in entries]
+    cache.mkdir(parents=True, exist_ok=True)
+    label = "-".join([benchmark.name, *map(str, space.settings.values())])
+    if isinstance(space, BuildableSpace):
+        file = cache / f"{label}.layers.json"
+        counts = layer_counts(space, architectures, file, jobs, partial(progress, "counting layers"))
+        columns[NUM_LAYERS] = np.array([score_terminal(NumLayers.info, count) for count in counts])
+    statistics = None
+    if layers:
+        folder, report = cache / f"{label}.layers", partial(progress, "measuring layers")
+        statistics = measure_layers(require(space, BuildableSpace), architectures, folder, 0, jobs, report)
+    return _combined(benchmark, entries, columns, statistics)
+
+
+def _scores(entries: Sequence[Entry], table: ScoreTable) -> dict[str, Array]:
+    """Values of the terminals of registered proxies by name, NaN where there is none."""
     registered = proxies_by_name()
     names = [name for name in table.proxies if name in registered and not registered[name].reads]
     features = [table.features[entry.architecture.fingerprint] for entry in entries]
-    columns = {
+    return {
         name: np.array([_number(registered[name].info, row.get(name)) for row in features], dtype=np.float64)
         for name in names
     }
+
+
+def _number(info: ProxyInfo, feature: float | None) -> float:
+    return np.nan if feature is None else score_terminal(info, feature)
+
+
+def _evenly_drawn(benchmark: Benchmark, entries: Sequence[Entry], limit: int) -> list[Entry]:
+    """Draw architectures evenly from the strata, in the order of their fingerprints, which are hashes."""
+    strata = _strata(benchmark, entries).tolist()
+    seen: Counter[int] = Counter()
+    turns = []
+    for i, stratum in enumerate(strata):
+        turns.append((seen[stratum], i))
+        seen[stratum] += 1
+    return [entries[i] for i in sorted(i for _, i in sorted(turns)[:limit])]
+
+
+def _strata(benchmark: Benchmark, entries: Sequence[Entry]) -> NDArray[np.int64]:
     space = benchmark.space
-    if isinstance(space, BuildableSpace):
-        architectures = [entry.architecture for entry in entries]
-        counts = layer_counts(space, architectures, cache, jobs, progress)
-        columns[NUM_LAYERS] = np.array([score_terminal(NumLayers.info, count) for count in counts])
-    return measurements(benchmark, entries, columns)
+    if not isinstance(space, EncodedSpace):
+        return np.zeros(len(entries), dtype=np.int64)
+    return space.strata([entry.architecture for entry in entries])
 
 
-def measurements(benchmark: Benchmark, entries: Sequence[Entry], columns: Mapping[str, Array]) -> Measurements:
-    """Return measurements of architectures by their scores.
-
-    Args:
-        benchmark: benchmark of the architectures.
-        entries: the architectures.
-        columns: values of terminals by name, shape (n,), NaN where there is none.
-
-    Raises:
-        InputError: fewer than two architectures, or no terminal, remain.
-    """
+def _combined(
+    benchmark: Benchmark,
+    entries: Sequence[Entry],
+    columns: Mapping[str, Array],
+    statistics: Mapping[str, Array] | None,
+) -> Measurements:
+    """Leave out terminals, then architectures, with missing values, and put the rest together."""
     missing = {name: float(np.isnan(column).mean()) for name, column in columns.items()}
     kept = [name for name in columns if missing[name] <= MAX_MISSING_FRACTION]
     for name in columns.keys() - kept:
         log.warning(
             "%s left out: %.0f %% of the architectures of %s lack it", name, 100 * missing[name], benchmark.name
         )
-    if not kept:
-        raise InputError(
-            "scores", f"no proxy with scores of {benchmark.name}", "a table with scores of registered proxies"
-        )
-    rows = np.flatnonzero(~np.isnan([columns[name] for name in kept]).any(axis=0))
-    chosen = [entries[i] for i in rows.tolist()]
+    if not set(kept) - {NUM_LAYERS}:
+        allowed = "a table with scores of registered proxies"
+        raise InputError("scores", f"no proxy with scores of {benchmark.name}", allowed)
+    complete = ~np.any([np.isnan(columns[name]) for name in kept], axis=0)
+    if statistics is not None:
+        complete &= np.array([len(statistics[entry.architecture.fingerprint]) > 0 for entry in entries])
+    rows = np.flatnonzero(complete)
     if len(rows) < 2:
         raise InputError("scores", f"all scores of {len(rows)} architectures of {benchmark.name}", "at least 2")
-    architectures = [entry.architecture for entry in chosen]
-    space = benchmark.space
-    terminals = tuple(Expression(name, Kind.SCALAR) for name in kept)
+    chosen = [entries[i] for i in rows.tolist()]
+    terminals = [Expression(name, Kind.SCALAR) for name in kept]
+    values = {terminal.key: columns[str(terminal.head)][rows] for terminal in terminals}
+    segments = None
+    if statistics is not None:
+        arrays = [statistics[entry.architecture.fingerprint] for entry in chosen]
+        segments = Segments.from_lengths([len(array) for array in arrays])
+        terminals += layer_terminals()
+        values |= dict(zip((each.key for each in layer_terminals()), np.concatenate(arrays).T, strict=True))
     return Measurements(
         name=benchmark.name,
         groups=tuple(
-            getattr(architecture, "isomorphism_class", architecture.fingerprint) for architecture in architectures
+            getattr(entry.architecture, "isomorphism_class", entry.architecture.fingerprint) for entry in chosen
         ),
         accuracy=np.array([entry.accuracy for entry in chosen]),
-        strata=space.strata(architectures) if isinstance(space, EncodedSpace) else np.zeros(len(rows), dtype=np.int64),
-        terminals=terminals,
-        values={terminal.key: columns[str(terminal.head)][rows] for terminal in terminals},
-        stratum_label=stratum_label(space),
+        strata=_strata(benchmark, chosen),
+        terminals=tuple(terminals),
+        values=values,
+        segments=segments,
+        stratum_label=stratum_label(benchmark.space),
         left_out=len(entries) - len(rows),
     )
-
-
-def _number(info: ProxyInfo, feature: float | None) -> float:
-    return np.nan if feature is None else score_terminal(info, feature)

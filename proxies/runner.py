@@ -119,6 +119,26 @@ def score_batch(
     return score(network, inputs, y, proxies, seed, repeats, timeout, rows=rows, sample_axis=axis)
 
 
+def measure(network: nn.Module, batch: ProbeBatch, need: Need, seed: int = 0) -> Any:
+    """Make one measurement of a network on a probe batch of its task, as its pass documents it.
+
+    Raises:
+        Exception: the reason why it cannot be made.
+    """
+    checked = plain_batch(checked_batch(batch.inputs, batch.targets, batch.rows, batch.sample_axis))
+    inputs = ProxyInput(network, checked, seed)
+    shared_pass = next(each for each in PASSES if need in each.provides)
+    if (reason := shared_pass.lacking(inputs, need)) is not None:
+        raise reason
+    with _default_modes(inputs.x.device), _reproducible(inputs):
+        is_verified = need in verified_needs(shared_pass, inputs, frozenset({need}))
+    with _default_modes(inputs.x.device), _reproducible(inputs):
+        value = dict((shared_pass if is_verified else EXACT_PASS).run(inputs, frozenset({need}), 1))[need]
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
 def _check_network(network: Any, timeout: Any) -> None:
     if not isinstance(network, nn.Module):
         raise InputError("network", network, "a torch.nn.Module")

@@ -89,6 +89,14 @@ def parse_expression(obj: Any, terminals: Mapping[str, Type], field: str = "expr
     return expression
 
 
+def parse_statistic(obj: Any, terminals: Mapping[str, Type]) -> Expression:
+    """Read an expression that is a number of each layer, as `parse_expression` reads one of the network."""
+    expression = _parse(obj, terminals, "statistic", MAX_DEPTH)
+    if expression.type is not Kind.LAYERS:
+        raise InputError("statistic", describe(expression.type), Kind.LAYERS.value)
+    return expression
+
+
 def _parse(obj: Any, terminals: Mapping[str, Type], field: str, depth: int) -> Expression:
     if isinstance(obj, str):
         if obj not in terminals:

@@ -1,6 +1,6 @@
 """Progress and tables of `archrank evolve`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,14 @@ def shown(settings: "EvolutionSettings") -> "Iterator[EvolutionProgress]":
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
 
         yield update
+
+
+@contextmanager
+def measuring(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show the progress of measuring a benchmark's networks on standard error."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda what, done, total: bar.update(task, completed=done, total=total, description=f"{name}: {what}")
 
 
 def evolution_tables(report: Mapping[str, Any]) -> list[Table | str]:

@@ -1,6 +1,6 @@
 """Command `evolve`: proxies by genetic programming."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +31,12 @@ def evolve(
         list[Path] | None, typer.Option(help="benchmark to test on alone, such as another data set; may be repeated")
     ] = None,
     test_scores: Annotated[list[Path] | None, typer.Option(help="table of scores, one for each --test")] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="also read the layers' tensors, measured on each network once")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=2, help="number of architectures, evenly from the strata; all by default")
+    ] = None,
     objective: Annotated[
         str, typer.Option(help="within_stratum, stratified (by accuracy) or overall, which learns to count layers")
     ] = "within_stratum",
@@ -71,8 +77,9 @@ def evolve(
     check_new_folder(out)
     work = out / name
     work.mkdir(parents=True, exist_ok=True)
-    trained = [_measure(*pair, work, jobs) for pair in _pairs("scores", benchmark, scores)]
-    tests = [_measure(*pair, work, jobs) for pair in _pairs("test-scores", test, test_scores)]
+    options = _Options(work / "measured", layers, limit, jobs)
+    trained = [_measure(*pair, options) for pair in _pairs("scores", benchmark, scores)]
+    tests = [_measure(*pair, options) for pair in _pairs("test-scores", test, test_scores)]
     with shown(chosen) as progress:
         report = run_evolution(trained, chosen, tests, work / "checkpoints", jobs, progress)
     source = f"archrank evolve on {', '.join(each.name for each in trained)}"
@@ -100,13 +107,25 @@ def _pairs(field: str, benchmarks: list[Path] | None, tables: list[Path] | None)
     return list(zip(benchmarks, tables, strict=True))
 
 
-def _measure(path: Path, scores: Path | None, work: Path, jobs: int) -> "Measurements":
+@dataclass(frozen=True)
+class _Options:
+    """Options of measuring networks."""
+
+    cache: Path
+    layers: bool
+    limit: int | None
+    jobs: int
+
+
+def _measure(path: Path, scores: Path | None, options: _Options) -> "Measurements":
     from common.errors import InputError
-    from evolution import measure_scores
-    from service.cli.common import progress_bar
+    from evolution import measure_architectures
+    from service.cli.evolution_tables import measuring
 
     trained, table, _ = load_tables(path, scores, None)
     if table is None:
         raise InputError("scores", None, f"a table of `archrank benchmark score` for {trained.name}")
-    with progress_bar(f"counting layers of {trained.name}") as progress:
-        return measure_scores(trained, table, work / f"{trained.name}.layers.json", jobs, progress)
+    with measuring(trained.name) as progress:
+        return measure_architectures(
+            trained, table, options.cache, options.layers, options.limit, options.jobs, progress
+        )

@@ -32,6 +32,8 @@ from ensemble.evaluation.schema import load_evaluation
 from ensemble.report import score_seconds
 from models import BatchError, InputError, get_space
 from models.gcn_nas.batches import npz_batch, ntu_batch
+from proxies.evolved import load_document
+from proxies.registry import proxies_by_name
 from search import Interval, SearchLog, TrialResult
 from service.server.protocol import LimitedProtocol
 from service.settings import Settings
@@ -81,6 +83,16 @@ def _architecture_texts() -> list[bytes]:
 def _read_architecture(content: bytes, folder: Path) -> None:
     arch = SPACE.parse(loads(content, 32))
     assert SPACE.parse(SPACE.to_json(arch)) == arch
+
+
+def _evolved_proxy() -> list[bytes]:
+    expressions: list[Any] = [["sub", "zen", ["mul", 0.5, "num_layers"]], ["mean", ["norm", ["gram", "data.output"]]]]
+    return [json.dumps({"name": "mine", "expression": expression}).encode() for expression in expressions]
+
+
+def _read_evolved_proxy(content: bytes, folder: Path) -> None:
+    (folder / "mine.json").write_bytes(content)
+    _ = load_document(folder / "mine.json", proxies_by_name()).formula.latex
 
 
 def _table() -> list[bytes]:
@@ -359,6 +371,7 @@ TYPES = (b'"I64"', b'"F32"', b'"F16"', b'"BF16"', b'"BOOL"', b'"U8"', b"[0]", b"
 
 TARGETS = (
     Target("architecture", _architecture_texts, _read_architecture),
+    Target("evolved-proxy", _evolved_proxy, _read_evolved_proxy),
     Target("table", _table, _read_table, (BenchmarkError,)),
     Target("public-file", _public_file, _read_public_file, (BenchmarkError,)),
     Target("scores", _scores, _read_scores),

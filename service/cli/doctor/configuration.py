@@ -17,7 +17,7 @@ from service.cli.doctor.report import Finding, Installation, error, ok, warning
 from service.inference.registry import find_device
 from service.settings import Settings
 
-OTHER_VARIABLES = {"ARCHRANK_BENCHMARKS", "ARCHRANK_DATASETS"}
+OTHER_VARIABLES = {"ARCHRANK_BENCHMARKS", "ARCHRANK_DATASETS", "ARCHRANK_EVOLVED_DIR"}
 """Variables that are not settings of the service."""
 SERVER_MB, WORKER_MB = 450, 750
 """Memory of the server and of a busy worker, in MB, as measured by benchmarks/sizing.py."""

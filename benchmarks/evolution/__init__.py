@@ -1,0 +1,1 @@
+"""Evolution of proxies on three benchmarks: the numbers, tables and figure of docs/evolution.md."""
