@@ -21,10 +21,11 @@ TWO_UNITS = Requirement(
 
 
 class UnitCall(NamedTuple):
-    """Call of a unit: its first argument, as an alias for this call alone, and its output."""
+    """Call of a unit: its arguments, the first as an alias for this call alone, and its output."""
 
-    x: Tensor
-    output: Tensor
+    unit: nn.Module
+    arguments: tuple[Any, ...]
+    output: Any
 
 
 @contextmanager
@@ -34,22 +35,18 @@ def recorded_calls(modules: Sequence[nn.Module]) -> Iterator[list[UnitCall]]:
     The network goes on with copies, so that nothing it writes to changes what was recorded.
     """
     calls: list[UnitCall] = []
-    running: list[Tensor] = []
+    running: list[tuple[Any, ...]] = []
 
     def enter(module: nn.Module, args: Any) -> Any:
+        running.append(args)
         if not args or not isinstance(args[0], Tensor):
-            raise TypeError("a unit takes no tensor as its first argument")
-        x = args[0].clone()
-        if torch.is_grad_enabled() and x.is_floating_point():
-            x.requires_grad_()
-        running.append(x)
-        return (x.clone(), *args[1:])
+            return None
+        running[-1] = (args[0].clone(), *args[1:])
+        return (running[-1][0].clone(), *args[1:])
 
     def leave(module: nn.Module, args: Any, output: Any) -> Any:
-        if not isinstance(output, Tensor):
-            raise TypeError(f"a unit gives a {type(output).__name__}, where a tensor is needed")
-        calls.append(UnitCall(running.pop(), output))
-        return output.clone()
+        calls.append(UnitCall(module, running.pop(), output))
+        return output.clone() if isinstance(output, Tensor) else None
 
     handles = [module.register_forward_pre_hook(enter) for module in modules]
     handles += [module.register_forward_hook(leave) for module in modules]
@@ -71,7 +68,13 @@ def unit_spectra(calls: Sequence[UnitCall], axis: int) -> list[Tensor]:
 
     Of fewer places than channels there are as many eigenvalues as places: the others are 0.
     """
-    return [_spectrum(call.output.movedim(axis, -1).flatten(0, -2)) for call in calls]
+    return [_spectrum(_output(call).movedim(axis, -1).flatten(0, -2)) for call in calls]
+
+
+def _output(call: UnitCall) -> Tensor:
+    if not isinstance(call.output, Tensor):
+        raise TypeError(f"a unit gives a {type(call.output).__name__}, where a tensor is needed")
+    return call.output
 
 
 def _spectrum(places: Tensor) -> Tensor:
@@ -96,7 +99,7 @@ def unit_jacobians(calls: Sequence[UnitCall], axis: int, seed: int) -> list[Tens
 
 
 def _jacobian(call: UnitCall, axis: int, seed: int) -> Tensor:
-    x, output = call
+    x, output = _differentiable(call)
     generator = torch.Generator("cpu").manual_seed(seed)
     signs = torch.randint(2, output.shape, generator=generator, device="cpu").mul(2).sub(1).to(output)
     gradient = _gradient(output, x, signs)
@@ -106,9 +109,21 @@ def _jacobian(call: UnitCall, axis: int, seed: int) -> Tensor:
     return by_place.T @ signs / len(signs)
 
 
+def _differentiable(call: UnitCall) -> tuple[Tensor, Tensor]:
+    """Return argument and output of a unit, run again where its argument is cut off from data and weights."""
+    output = _output(call)
+    if not call.arguments or not isinstance(call.arguments[0], Tensor):
+        raise TypeError("a unit takes no tensor as its first argument")
+    x, *others = call.arguments
+    if x.requires_grad:
+        return x, output
+    x = x.detach().requires_grad_()
+    return x, call.unit(x.clone(), *others)
+
+
 def _gradient(output: Tensor, x: Tensor, signs: Tensor) -> Tensor:
     """Return ∂⟨signs, output⟩/∂x, zeros where the output does not depend on x."""
-    if not output.requires_grad or not x.requires_grad:
+    if not output.requires_grad:
         return torch.zeros_like(x)
     gradient = torch.autograd.grad(output, x, signs, retain_graph=True, allow_unused=True)[0]
     return torch.zeros_like(x) if gradient is None else gradient

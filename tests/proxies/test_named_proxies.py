@@ -319,10 +319,26 @@ def test_a_unit_without_a_tensor_fails_alone() -> None:
         def forward(self, x: Tensor) -> Any:
             return self.fc(pooled(self.units[0](self.units[1](x)[0])))
 
-    scores = score(Network(conv(), Pair()).double(), X, Y, [*BY_UNIT, "params"])
-    assert {scores[name].status for name in BY_UNIT} == {"failed"}
+    scores = score(Network(conv(), Pair()).double(), X, Y, [*BY_UNIT, "snip"])
+    assert {scores[name].status for name in BY_UNIT[:3]} == {"failed"}
     assert "a unit gives a tuple" in str(scores["expressivity"].error)
-    assert scores["params"].status == "ok"
+    assert scores["trainability"].status == scores["snip"].status == "ok"  # the tuple is the first unit's
+
+
+def test_a_unit_that_is_cut_off_from_the_data() -> None:
+    """Its Jacobian is that of the unit alone, and no other proxy of the pass sees it as differentiable."""
+
+    class Detached(Units):
+        def forward(self, x: Tensor) -> Any:
+            return self.fc(pooled(self.units[1](self.units[0](x).detach())))
+
+    torch.manual_seed(0)
+    network, plain = (kind(conv(), nn.Sequential(nn.ReLU(), conv(6, 6))).double() for kind in (Detached, Units))
+    plain.load_state_dict(network.state_dict())
+    network.units[1].requires_grad_(False)
+    together = score(network, X, Y, ["fisher", "trainability"])
+    assert together["fisher"].value == score(network, X, Y, ["fisher"])["fisher"].value
+    assert together["trainability"].value == pytest.approx(score(plain, X, Y, ["trainability"])["trainability"].value)
 
 
 def test_writing_in_place_changes_nothing() -> None:
