@@ -2,17 +2,20 @@
 
 python -m benchmarks.evolution scores --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution run --benchmarks $ARCHRANK_BENCHMARKS [--only gcn-nas …] [--jobs 2]
+python -m benchmarks.evolution confirm --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution show
 
 `scores` computes the proxies of 1,000 random cells of NAS-Bench-201, in half an hour. `run` evolves proxies with outer
-cross-validation and writes a report of each run; both can be interrupted and resumed. `show` writes tables and figure.
+cross-validation and writes a report of each run; `confirm` scores 200 further cells and tests the final expression on
+them. All can be interrupted and resumed. `show` writes tables and figure.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,15 @@ from benchmarks.evolution.tables import make_tables
 from benchmarks.markdown import insert_tables
 from common.atomic_files import write_atomically
 from evolution import EvolutionSettings, Measurements, Objective, evolve
+from evolution.comparison import HeldOut, difference, quality
+from evolution.evolving import best_hand_written
+from evolution.fitness import Fitness
+from proxies.evolved import parse_expression
+from proxies.evolved.proxy import readable_proxies, terminal_types
+from proxies.registry import proxies_by_name
 
+CONFIRMED = "nas-bench-201"
+CONFIRMATION = sources.DATA / "confirmation.json"
 PAGE = sources.ROOT / "docs" / "evolution.md"
 FIGURE = sources.ROOT / "docs" / "figures" / "evolution.svg"
 
@@ -66,7 +77,7 @@ STUDIES: Mapping[str, Study] = {
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("scores", "run", "show"))
+    parser.add_argument("command", choices=("scores", "run", "confirm", "show"))
     parser.add_argument("--benchmarks", type=Path, help="folder of benchmarks")
     parser.add_argument("--only", nargs="*", choices=[*STUDIES], default=[*STUDIES])
     parser.add_argument("--jobs", type=int, default=2)
@@ -76,12 +87,15 @@ def main() -> None:
     if args.command == "scores":
         sources.score_nas_bench_201(args.benchmarks, args.jobs)
         return
+    if args.command == "confirm":
+        confirm(args.benchmarks, args.jobs)
     if args.command == "run":
         for name in args.only:
             run(name, args.benchmarks, args.jobs)
     reports = read_reports()
     write_figure(reports, FIGURE)
-    insert_tables(PAGE, make_tables(reports))
+    confirmation = json.loads(CONFIRMATION.read_text()) if CONFIRMATION.exists() else None
+    insert_tables(PAGE, make_tables(reports, confirmation))
 
 
 def run(name: str, benchmarks: Path, jobs: int) -> None:
@@ -96,6 +110,30 @@ def run(name: str, benchmarks: Path, jobs: int) -> None:
     checkpoints = sources.WORK / name
     report = evolve(study.train(benchmarks), settings, study.test(benchmarks), checkpoints, jobs, progress)
     write_atomically(sources.DATA / f"{name}.json", json.dumps(report.document, indent=1).encode() + b"\n")
+
+
+def confirm(benchmarks: Path, jobs: int) -> None:
+    """Compare the final expression of NAS-Bench-201 with the best hand-written proxy on further cells."""
+    report = json.loads((sources.DATA / f"{CONFIRMED}.json").read_text())
+    parse = partial(parse_expression, terminals=terminal_types(readable_proxies(proxies_by_name())))
+    evolved = parse(report["expression"])
+    read = evolved.terminals.union(*(parse(fold["hand_written"]).terminals for fold in report["folds"]))
+    sources.score_confirmation(benchmarks, sorted(read), jobs)
+    train = sources.nas_bench_201(benchmarks)
+    settings = EvolutionSettings.model_validate(report["settings"])
+    fitness = Fitness([train], settings.objective, settings.parts, settings.penalty, settings.seed)
+    written = best_hand_written(fitness)
+    results: dict[str, Any] = {"evolved": evolved.to_json(), "hand_written": written.to_json(), "tests": {}}
+    for dataset in ("cifar10", "cifar100", "imagenet16-120"):
+        rows = sources.confirmation(benchmarks, dataset)
+        compared = difference([HeldOut(rows, evolved, written)], "within_stratum_spearman", 0)
+        results["tests"][dataset] = {
+            "architectures": len(rows),
+            "evolved": quality(evolved, rows),
+            "hand_written": quality(written, rows),
+            "difference": None if compared is None else asdict(compared) | {"is_significant": compared.is_significant},
+        }
+    write_atomically(CONFIRMATION, json.dumps(results, indent=1).encode() + b"\n")
 
 
 def read_reports() -> dict[str, Any]:

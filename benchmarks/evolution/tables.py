@@ -13,13 +13,27 @@ METRICS = {
 }
 
 
-def make_tables(reports: Mapping[str, Any]) -> dict[str, str]:
+def make_tables(reports: Mapping[str, Any], confirmation: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the tables by name.
 
     Args:
         reports: reports by study.
+        confirmation: qualities on further cells; None before they are measured.
     """
-    return {"quality": _qualities(reports), "difference": _differences(reports), "expressions": _expressions(reports)}
+    made = {"quality": _qualities(reports), "difference": _differences(reports), "expressions": _expressions(reports)}
+    return made if confirmation is None else made | {"confirmation": _confirmation(confirmation)}
+
+
+def _confirmation(results: Mapping[str, Any]) -> str:
+    rows = [["tested on", "cells", "expression", *METRICS.values()], ["---", "---:", "---", *["---:"] * len(METRICS)]]
+    for dataset, test in results["tests"].items():
+        cells = str(test["architectures"])
+        rows.append([dataset, cells, "evolved", *_numbers(test["evolved"])])
+        rows.append(
+            [dataset, cells, f"hand-written, {_text(results['hand_written'])}", *_numbers(test["hand_written"])]
+        )
+        rows.append([dataset, cells, "difference", _difference(test["difference"]), "", "", ""])
+    return markdown(rows)
 
 
 def _qualities(reports: Mapping[str, Any]) -> str:
