@@ -25,14 +25,14 @@ def make_tables(reports: Mapping[str, Any], confirmation: Mapping[str, Any] | No
 
 
 def _confirmation(results: Mapping[str, Any]) -> str:
-    rows = [["tested on", "cells", "expression", *METRICS.values()], ["---", "---:", "---", *["---:"] * len(METRICS)]]
-    for dataset, test in results["tests"].items():
-        cells = str(test["architectures"])
-        rows.append([dataset, cells, "evolved", *_numbers(test["evolved"])])
-        rows.append(
-            [dataset, cells, f"hand-written, {_text(results['hand_written'])}", *_numbers(test["hand_written"])]
-        )
-        rows.append([dataset, cells, "difference", _difference(test["difference"]), "", "", ""])
+    heading = ["selected on", "tested on", "expression", *METRICS.values()]
+    rows = [heading, ["---", "---", "---", *["---:"] * len(METRICS)]]
+    for study, result in results.items():
+        for dataset, test in result["tests"].items():
+            rows.append([study, dataset, "evolved", *_numbers(test["evolved"])])
+            rows.append([study, dataset, _text(result["hand_written"]), *_numbers(test["hand_written"])])
+            within, tau = (_difference(test["difference"][name]) for name in ("within_stratum_spearman", "kendall"))
+            rows.append([study, dataset, "difference", within, "", tau, ""])
     return markdown(rows)
 
 

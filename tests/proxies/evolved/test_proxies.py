@@ -15,7 +15,7 @@ from common.errors import InputError
 from common.plugins import Plugin, PluginWarning
 from proxies import proxy_names, proxy_versions, registry, score
 from proxies.evolved import documents
-from proxies.evolved.documents import parse_document
+from proxies.evolved.documents import load_document, parse_document
 from tests.proxies.evolved.conftest import Install
 from tests.proxies.test_runner import Small
 
@@ -194,3 +194,10 @@ def test_an_entry_point_provides_a_document(install: Install, monkeypatch: pytes
     assert registry.proxies_by_name()["evolved:theirs"].info.source == "their paper"
     scores = score(nn.Linear(3, 2), torch.ones(2, 3), torch.tensor([0, 1]), ["evolved:theirs"])
     assert scores["evolved:theirs"].value == pytest.approx(-math.log(9))
+
+
+def test_the_shipped_ones_are_those_that_were_evolved() -> None:
+    root = Path(__file__).parents[3]
+    report = json.loads((root / "docs" / "data" / "evolution" / "nas-bench-201-stratified.json").read_text())
+    proxy = load_document(root / "examples" / "evolved" / "nas-bench-201.json", registry.proxies_by_name())
+    assert proxy.expression.to_json() == report["expression"]
