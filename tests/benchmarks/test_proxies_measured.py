@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.markdown import insert_tables
 from benchmarks.proxies_measured import results as measured
+from benchmarks.proxies_measured.__main__ import PAGE
 from benchmarks.proxies_measured.correlations import KINDS, Material, bootstrap, correlations, given_stratum, interval
 from benchmarks.proxies_measured.figure import write_figure
 from benchmarks.proxies_measured.gains import MODELS, is_significant, measure_gains, training_ranks
@@ -176,6 +177,12 @@ def test_page_from_a_small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert set(correlations_of["zen"]) == set(KINDS)
     write_figure(results, tmp_path / "figure.svg")
     assert (tmp_path / "figure.svg").read_text().count("<svg") == 1
+
+
+def test_page_shows_the_results() -> None:
+    text = PAGE.read_text()
+    for name, table in make_tables(measured.read_results()).items():
+        assert f"<!-- table: {name} -->\n{table}<!-- end -->" in text, name
 
 
 def test_populations_have_every_proxy_of_the_registry() -> None:
