@@ -25,15 +25,31 @@ def make_tables(reports: Mapping[str, Any], confirmation: Mapping[str, Any] | No
 
 
 def _confirmation(results: Mapping[str, Any]) -> str:
-    heading = ["selected on", "tested on", "expression", *METRICS.values()]
-    rows = [heading, ["---", "---", "---", *["---:"] * len(METRICS)]]
-    for study, result in results.items():
-        for dataset, test in result["tests"].items():
-            rows.append([study, dataset, "evolved", *_numbers(test["evolved"])])
-            rows.append([study, dataset, _text(result["hand_written"]), *_numbers(test["hand_written"])])
-            within, tau = (_difference(test["difference"][name]) for name in ("within_stratum_spearman", "kendall"))
-            rows.append([study, dataset, "difference", within, "", tau, ""])
+    heading = [
+        "selected on",
+        "tested on",
+        "expression",
+        *METRICS.values(),
+        "difference within stratum",
+        "difference in τ",
+    ]
+    rows = [heading, ["---", "---", "---", *["---:"] * (len(METRICS) + 2)]]
+    for study, tests in results.items():
+        for dataset, test in tests.items():
+            rows.append([study, dataset, "evolved", *_numbers(test["evolved"]), "", ""])
+            for name in _best(test["hand_written"]):
+                written = test["hand_written"][name]
+                differences = (written["difference"][metric] for metric in ("within_stratum_spearman", "kendall"))
+                rows.append(
+                    [study, dataset, f"`{name}`", *_numbers(written["quality"]), *map(_difference, differences)]
+                )
     return markdown(rows)
+
+
+def _best(hand_written: Mapping[str, Any]) -> list[str]:
+    """Return the names of the proxies that are best in one of the metrics."""
+    best = {max(hand_written, key=lambda name: hand_written[name]["quality"][metric]) for metric in METRICS}
+    return sorted(best)
 
 
 def _qualities(reports: Mapping[str, Any]) -> str:
