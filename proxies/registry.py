@@ -1,13 +1,14 @@
 """Registry of proxies: those built in, plug-ins of the entry point group `archrank.proxies`, and evolved ones."""
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.metadata import entry_points
 
 from common.errors import InputError, UnknownNameError
 from common.plugins import load_plugins, refuse_plugin
 from proxies.base import Proxy, ProxyInfo
 from proxies.epe_nas import EpeNas
-from proxies.evolved.documents import evolved_proxies
 from proxies.expressivity import Expressivity
 from proxies.fisher import Fisher
 from proxies.flops import Flops
@@ -36,6 +37,9 @@ from proxies.zen import Zen
 from proxies.zico import Zico
 
 ENTRY_POINTS = "archrank.proxies"
+EVOLVED_ENTRY_POINTS = "archrank.evolved"
+EVOLVED_DIR = "ARCHRANK_EVOLVED_DIR"
+"""Environment variable with the folder of evolved proxies."""
 BUILT_IN: tuple[Proxy, ...] = (
     EpeNas(),
     Expressivity(),
@@ -94,7 +98,11 @@ def proxies_by_name() -> dict[str, Proxy]:
                 proxies[plugin.name] = kind()
             except Exception as error:
                 refuse_plugin(ENTRY_POINTS, plugin.name, plugin.origin, f"{type(error).__name__}: {error}")
-    return proxies | evolved_proxies(proxies)
+    if os.environ.get(EVOLVED_DIR) or entry_points(group=EVOLVED_ENTRY_POINTS):
+        from proxies.evolved.documents import evolved_proxies  # needs pydantic, without which all others work
+
+        return proxies | evolved_proxies(proxies)
+    return proxies
 
 
 def proxy_infos() -> tuple[ProxyInfo, ...]:

@@ -14,9 +14,8 @@ from common.plugins import load_plugins, refuse_plugin
 from proxies.base import Proxy
 from proxies.evolved.expression import parse_expression
 from proxies.evolved.proxy import PREFIX, EvolvedProxy, readable_proxies, terminal_types
+from proxies.registry import EVOLVED_DIR, EVOLVED_ENTRY_POINTS
 
-ENTRY_POINTS = "archrank.evolved"
-FOLDER_VARIABLE = "ARCHRANK_EVOLVED_DIR"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
@@ -77,14 +76,14 @@ def evolved_proxies(proxies: Mapping[str, Proxy]) -> dict[str, EvolvedProxy]:
         InputError: the variable names no folder.
     """
     found: dict[str, EvolvedProxy] = {}
-    for plugin in load_plugins(ENTRY_POINTS, []):
-        _add(found, plugin.value, plugin.name, plugin.origin, ENTRY_POINTS, proxies)
-    folder = os.environ.get(FOLDER_VARIABLE)
+    for plugin in load_plugins(EVOLVED_ENTRY_POINTS, []):
+        _add(found, plugin.value, plugin.name, plugin.origin, EVOLVED_ENTRY_POINTS, proxies)
+    folder = os.environ.get(EVOLVED_DIR)
     if folder:
         if not Path(folder).is_dir():
-            raise InputError(FOLDER_VARIABLE, folder, "an existing folder")
+            raise InputError(EVOLVED_DIR, folder, "an existing folder")
         for path in sorted(Path(folder).glob("[!.]*.json")):
-            _add(found, path, path.name, folder, FOLDER_VARIABLE, proxies)
+            _add(found, path, path.name, folder, EVOLVED_DIR, proxies)
     return found
 
 

@@ -68,6 +68,7 @@ OTHER_TYPES = {
 }
 """Types of fields that have a model of their own in the client."""
 NOT_READ = {
+    "FormulaCard": "part of a ProxyCard",
     "HealthStatus": "for orchestrators",
     "HeldOutPredictions": "for the page's chart",
     "JobRequest": "a request",

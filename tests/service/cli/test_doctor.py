@@ -187,7 +187,7 @@ def test_temporary_files(monkeypatch: Patch) -> None:
 
 
 def test_settings(monkeypatch: Patch) -> None:
-    assert_found(configuration.settings, "ok", "4 of ")
+    assert_found(configuration.settings, "ok", "5 of ")
     monkeypatch.setenv("ARCHRANK_PORT", "70000")
     assert_found(configuration.settings, "error", "port", "70000", "65535")
     assert_found(configuration.port, "skipped", "settings are invalid")
