@@ -38,7 +38,7 @@ MAX_WRITE_S = 0.5
 """Time above which writing a row is reported as slow."""
 MAX_CLOCK_SKEW_S = 5.0
 STORE_ERRORS = (InputError, MissingExtraError, StoreError, exc.SQLAlchemyError, OSError)
-WORKER_TIMEOUT_S = 60.0
+WORKER_TIMEOUT_S = 180.0
 """Timeout of a worker's start, and then of scoring one architecture."""
 SCORING_ADVICE = "see the memory and cores above"
 
