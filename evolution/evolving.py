@@ -1,5 +1,6 @@
 """An evolution with its evidence: outer cross-validation, shuffled labels, and the expression of all architectures."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -82,19 +83,15 @@ def evolve(
     scores = {str(terminal.head): terminal.type for terminal in benchmarks[0].terminals if not terminal.arguments}
     types = scores | dict(TENSORS)
     parse = partial(parse_expression, terminals=types)
+    fold_names = [f"fold {i + 1}" for i in range(settings.folds)]
+    evolved = [parse(runs[name].best) for name in fold_names]
+    hand_written = [best_hand_written(Fitness(tasks[name], *_fitness_options(settings))) for name in fold_names]
     held_out = {
-        each.name: [
-            HeldOut(
-                folds.test(each, i),
-                parse(runs[f"fold {i + 1}"].best),
-                best_hand_written(Fitness(tasks[f"fold {i + 1}"], *_fitness_options(settings))),
-            )
-            for i in range(settings.folds)
-        ]
+        each.name: [HeldOut(folds.test(each, i), evolved[i], hand_written[i]) for i in range(settings.folds)]
         for each in (*benchmarks, *tests)
     }
     expression = parse(runs[FINAL].best)
-    fold_runs = [runs[f"fold {i + 1}"] for i in range(settings.folds)]
+    fold_runs = [runs[name] for name in fold_names]
     measure = _measure_of(held_out[benchmarks[0].name])
     document = {
         "settings": settings.model_dump(),
@@ -102,12 +99,8 @@ def evolve(
         "benchmarks": {each.name: _summary(each, each in benchmarks) for each in (*benchmarks, *tests)},
         "held_out": {name: _evidence(parts, settings) for name, parts in held_out.items()},
         "folds": [
-            {
-                "expression": runs[f"fold {i + 1}"].best,
-                "hand_written": held_out[benchmarks[0].name][i].hand_written.to_json(),
-                "fitness": runs[f"fold {i + 1}"].generations[-1].fitness,
-            }
-            for i in range(settings.folds)
+            {"expression": each.best, "hand_written": written.to_json(), "fitness": each.generations[-1].fitness}
+            for each, written in zip(fold_runs, hand_written, strict=True)
         ],
         "shuffled": {
             each.name: mean_quality(
@@ -203,8 +196,6 @@ def _run_one(train: list[Measurements], settings: EvolutionSettings, seed: int, 
 
 
 def _report(progress: Progress, name: str, generation: Any) -> None:
-    import json
-
     progress(name, generation.number, generation.fitness, json.dumps(generation.expression))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -132,8 +133,6 @@ def _offspring(individuals: list[_Individual], grammar: Grammar, settings: Evolu
 
 
 def _drawn(probability: float) -> bool:
-    import random
-
     return random.random() < probability
 
 

@@ -1,1 +1,1 @@
-"""What every zero-cost proxy is worth on every search space."""
+"""Worth of every zero-cost proxy on every search space."""

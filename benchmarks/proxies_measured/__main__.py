@@ -1,4 +1,4 @@
-"""What every proxy is worth on every search space: the numbers, tables and figure of docs/proxies-measured.md.
+"""Worth of every proxy on every search space: the numbers, tables and figure of docs/proxies-measured.md.
 
 python -m benchmarks.proxies_measured score --benchmarks $ARCHRANK_BENCHMARKS --datasets $ARCHRANK_DATASETS
 python -m benchmarks.proxies_measured measure --benchmarks $ARCHRANK_BENCHMARKS

@@ -18,7 +18,7 @@ MIN_VARIATION = 1e-9
 
 @dataclass(frozen=True)
 class Material:
-    """What scores are judged by.
+    """Accuracies, and the covariates that correlations are taken given.
 
     Attributes:
         accuracy: (n,).

@@ -1,4 +1,4 @@
-"""What several architectures in one pass would gain, and why; several one-thread processes beside it.
+"""Gain of several architectures in one pass, and its reasons; several one-thread processes beside it.
 
     python -m benchmarks.speed.stacking --out runs/stacking.json
 
