@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from ensemble.evaluation.metrics import prediction_metrics, spearman
+from ensemble.evaluation.metrics import prediction_metrics, rows_by_stratum, spearman
 from evolution.fitness import stratified_sample, values_of
 from evolution.measurements import Measurements
 from proxies.evolved.expression import Expression
@@ -69,7 +69,7 @@ def mean_quality(qualities: Sequence[dict[str, float | None]]) -> dict[str, floa
 
 def _within_strata(values: Array, accuracy: Array, strata: NDArray[np.int64]) -> float | None:
     """Mean of Spearman's ρ over the strata in which it is defined."""
-    parts = [spearman(values[rows], accuracy[rows]) for rows in (strata == stratum for stratum in np.unique(strata))]
+    parts = [spearman(values[rows], accuracy[rows]) for rows in rows_by_stratum(strata).values()]
     known = [part for part in parts if part is not None]
     return float(np.mean(known)) if known else None
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.processes import exit_with_parent
+from ensemble.evaluation.metrics import rows_by_stratum
 from evolution.comparison import HeldOut, difference, mean_quality, quality
 from evolution.fitness import Fitness
 from evolution.genetic_programming import Run, run
@@ -153,8 +154,7 @@ def _with_common_terminals(
 def _shuffled(measurements: Measurements, rng: np.random.Generator) -> Array:
     """Return accuracies that are permuted within the strata."""
     accuracy = measurements.accuracy.copy()
-    for stratum in np.unique(measurements.strata):
-        rows = np.flatnonzero(measurements.strata == stratum)
+    for rows in rows_by_stratum(measurements.strata).values():
         accuracy[rows] = accuracy[rng.permutation(rows)]
     return accuracy
 
