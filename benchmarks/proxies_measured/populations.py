@@ -42,7 +42,8 @@ class Population:
         settings: settings of the space.
         benchmark: file or folder of the accuracies, relative to the folder of benchmarks.
         size: number of architectures with scores.
-        first_scores: files with scores of the first eighteen proxies, those of the first one of the most of them.
+        first_scores: files with scores of the first eighteen proxies; where there are two, the first one has all of
+            them and the batch, the second one further architectures.
         graph: published graph that probes, relative to the folder of data sets; None for the synthetic default.
         sizes: numbers of labels at which gains are measured; none for no gains.
         repeated: whether some architectures are scored with every seed.

@@ -29,12 +29,10 @@ RUNS = ROOT / "runs" / "proxies_measured"
 def lacking(population: Population, benchmark: Benchmark, seed: int) -> tuple[Benchmark, list[str]]:
     """Return the architectures that lack a proxy's score with a seed, and the proxies that one of them lacks."""
     features = population.features(seed)
-    keys = [arch.fingerprint for arch in benchmark.architectures[: population.size]]
-    wanted = set(sorted(population.read(population.first_scores[0]))[:NUM_REPEATED] if seed else keys)
+    repeated = sorted(population.read(population.first_scores[0]))[:NUM_REPEATED]
+    chosen = [entry for entry in benchmark.entries if entry.architecture.fingerprint in repeated]
     entries, names = [], set[str]()
-    for entry in benchmark.entries:
-        if entry.architecture.fingerprint not in wanted:
-            continue
+    for entry in chosen if seed else benchmark.entries[: population.size]:
         row = features.get(entry.architecture.fingerprint, {})
         if missing := [name for name in PROXIES if name not in row]:
             entries.append(entry)

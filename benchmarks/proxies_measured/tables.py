@@ -85,7 +85,7 @@ def _scatter_table(results: Results) -> str:
     rows = [["proxy", *names], ["---"] * (len(names) + 1)]
     for proxy in ordered_proxies(results):
         pairs = [results[name]["scatter"]["proxies"].get(proxy) for name in names]
-        cells = ["–" if pair is None else f"{_plain(pair[0])} / {_signed(pair[1])}" for pair in pairs]
+        cells = ["–" if pair is None else f"{_ratio(pair[0])} / {_signed(pair[1])}" for pair in pairs]
         rows.append([_label(proxy), *cells])
     return markdown(rows)
 
@@ -172,8 +172,10 @@ def _signed(value: float | None) -> str:
     return ".00" if text == "-.00" else text.replace("-", "−")
 
 
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+def _ratio(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "> 100" if value > 100 else f"{value:.2f}"
 
 
 def _thousandths(value: float, sign: str = "") -> str:

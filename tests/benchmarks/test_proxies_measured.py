@@ -16,9 +16,12 @@ from benchmarks.proxies_measured.gains import MODELS, is_significant, measure_ga
 from benchmarks.proxies_measured.populations import POPULATIONS, PROXIES, PUBLISHED_GRAPHS, read_features
 from benchmarks.proxies_measured.results import Correlated, Scored
 from benchmarks.proxies_measured.scatter import agreement, relative_scatter
-from benchmarks.proxies_measured.scoring import add_features
+from benchmarks.proxies_measured.scoring import add_features, lacking
 from benchmarks.proxies_measured.tables import SPACES, make_tables
+from ensemble import Benchmark
+from ensemble.data.benchmark import Entry
 from ensemble.evaluation.metrics import partial_spearman, prediction_metrics, spearman
+from models import get_space
 
 N = 240
 RNG = np.random.default_rng(0)
@@ -140,6 +143,17 @@ def test_columns_are_added_to_a_file_of_scores(tmp_path: Path) -> None:
         "b": {"zen": 0.333333333, "sed": None, "near": None},
         "c": {"zen": None, "sed": None, "near": 4.0},
     }
+
+
+def test_architectures_without_scores_are_those_that_lack_them() -> None:
+    population = POPULATIONS["nas-bench-201-cifar10"]
+    space = get_space("nas-bench-201", dataset="cifar10")
+    known, unknown = (space.parse({"digits": digits}) for digits in ("330440", "333333"))
+    benchmark = Benchmark("two", space, (Entry(known, 0.9), Entry(unknown, 0.9)))
+    cells, names = lacking(population, benchmark, 0)
+    assert cells.architectures == [unknown]
+    assert names == list(PROXIES)
+    assert lacking(population, benchmark, 1) == (replace(benchmark, entries=()), [])
 
 
 def scored() -> Scored:
