@@ -109,18 +109,20 @@ CASES: dict[str, dict[str, Case]] = {
 }
 
 
-def rows_of(case: Case, benchmarks: Path, number: int) -> Iterator[list[str]]:
-    """Score the first architectures of a population, and yield the cells of each number of draws."""
+def rows_of(proxy: str, case: Case, benchmarks: Path, number: int) -> Iterator[list[str]]:
+    """Score the first architectures that have a score of the proxy, and yield the cells of each number of draws."""
     population = POPULATIONS[case.population]
-    benchmark = population.load(benchmarks)
+    benchmark, features = population.load(benchmarks), population.features()
     space = require(benchmark.space, BuildableSpace)
     batch = space.task.synthetic_batch(**case.sizes)
+    known = [features.get(arch.fingerprint, {}).get(proxy) is not None for arch in benchmark.architectures]
+    rows = np.flatnonzero(known)[:number]
     scores: list[Sequence[Scores]] = []
-    for arch in benchmark.architectures[:number]:
+    for arch in (benchmark.architectures[i] for i in rows):
         network = space.build(arch, seed=0)
         scores.append([case.scores(network, batch, seed) for seed in SEEDS])
         sys.stderr.write(f"\r{case.population}: {len(scores)} of {number}")
-    accuracy, strata = benchmark.accuracy[:number], benchmark.strata[:number]
+    accuracy, strata = benchmark.accuracy[rows], benchmark.strata[rows]
     reference = np.array(
         [[found[case.reference] for found in seeds if case.reference in found][-1] for seeds in scores]
     )
@@ -170,7 +172,7 @@ def main() -> None:
         ]
         rows = [heads, ["---", "---:", "---:", "---:", "---:", "---:"]]
         for space, case in CASES[name].items():
-            rows += [[space, *cells] for cells in rows_of(case, args.benchmarks, args.number)]
+            rows += [[space, *cells] for cells in rows_of(name, case, args.benchmarks, args.number)]
         table = markdown(rows)
         if args.write:
             insert_tables(PAGE, {f"draws of {name}": table})
