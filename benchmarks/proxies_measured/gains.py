@@ -7,6 +7,7 @@ other rows, but those of a training row's group.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +92,12 @@ def is_significant(mean: Array, error: Array, comparisons: int) -> NDArray[np.bo
         error: their standard errors; a gain without error is not tested.
         comparisons: number of gains that are compared.
     """
-    bound = float(student.ppf(1 - LEVEL / comparisons, NUM_FOLDS - 1))
-    return np.asarray((error > 0) & (mean > bound * error))
+    return np.asarray((error > 0) & (mean > _critical_value(comparisons) * error))
+
+
+@cache
+def _critical_value(comparisons: int) -> float:
+    return float(student.ppf(1 - LEVEL / comparisons, NUM_FOLDS - 1))
 
 
 def training_ranks(scores: Array, train: Rows) -> Array:
