@@ -1,6 +1,6 @@
 """Weighted mean of normalized proxies."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class WeightedMean(Combiner):
         data_min_, data_range_: (p,), smallest training value, and difference between the largest and the smallest.
     """
 
-    fitted_arrays = ("weights_", "data_min_", "data_range_")
+    fitted_arrays: ClassVar[tuple[str, ...]] = ("weights_", "data_min_", "data_range_")
     accepts_missing = True
 
     weights_: Array
