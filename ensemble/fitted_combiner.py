@@ -12,6 +12,7 @@ from ensemble.data.columns import Columns
 from ensemble.data.features import FeatureTable
 from ensemble.evaluation.cross_validation import fit_combiner, predict_combiner
 from ensemble.explanation import MeanContributions
+from ensemble.ranks import doubled_ranks
 
 Array = NDArray[np.float64]
 
@@ -103,8 +104,7 @@ class FittedCombiner:
 
     def percentiles(self, predictions: Array) -> Array:
         """Fraction of the reference set that is predicted to be worse, (m,); ties count half."""
-        below, upto = (np.searchsorted(self.held_out, predictions, side=side) for side in ("left", "right"))
-        return np.asarray(0.5 * (below + upto) / max(len(self.held_out), 1))
+        return np.asarray(0.5 * doubled_ranks(self.held_out, predictions) / max(len(self.held_out), 1))
 
     def get_state(self) -> State:
         """Return the fitted state for an artifact."""

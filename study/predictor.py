@@ -12,6 +12,7 @@ from ensemble.calibration.conformal import LEVEL
 from ensemble.combiners.transfer import MIN_ROWS, Transfer, standardized_target
 from ensemble.data.features import feature_table
 from ensemble.prediction import Interval
+from ensemble.ranks import doubled_ranks
 from ensemble.source import Source
 from models import Architecture, SearchSpace
 from study.calibration import Calibration
@@ -164,8 +165,7 @@ class StudyPredictor:
             return []
         scores = self.scores(architectures)
         ends = self._ends(architectures, scores)
-        below, upto = (np.searchsorted(self._sample, scores, side=side) for side in ("left", "right"))
-        percentiles = 0.5 * (below + upto) / len(self._sample)
+        percentiles = 0.5 * doubled_ranks(self._sample, scores) / len(self._sample)
         values, intervals = self._values(ends, len(architectures))
         failures = self.failure_probabilities(architectures)
         warnings = [self.space.warnings(architecture) for architecture in architectures]

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.markdown import insert_tables
 from benchmarks.proxies_measured.figure import write_figure
 from benchmarks.proxies_measured.populations import GRAPHS, POPULATIONS, PUBLISHED_GRAPHS, ROOT, SEEDS
@@ -64,12 +66,14 @@ def measure(names: Sequence[str], folder: Path) -> None:
     correlated = {name: Correlated.measure(population) for name, population in scored.items()}
     results = read_results()
     for name, population in scored.items():
-        row = results.setdefault(name, {"gains": {}})
-        row |= {
+        before = results.get(name, {})
+        row = results[name] = {
             "n": len(population.keys),
+            "classes": len(np.unique(population.material.groups)),
             "counts": population.counts,
             "correlations": correlated[name].rows,
             "scatter": measure_scatter(population),
+            "gains": before["gains"] if before.get("n") == len(population.keys) else {},
         }
         sys.stderr.write(f"{name}: {row['n']} architectures, {len(population.names)} proxies\n")
     if set(PUBLISHED_GRAPHS) <= scored.keys():
@@ -81,12 +85,10 @@ def measure(names: Sequence[str], folder: Path) -> None:
 
 
 def mean_over_graphs(scored: Mapping[str, Scored]) -> dict[str, Any]:
-    """Mean correlations over the data sets that most proxies are scored on, of the architectures that all have."""
-    largest = max(len(population.names) for population in scored.values())
-    chosen = {name: population for name, population in scored.items() if len(population.names) == largest}
-    common = set.intersection(*(set(population.keys) for population in chosen.values()))
-    mean = Correlated.mean([Correlated.measure(population.restrict(common)) for population in chosen.values()])
-    return {"n": len(common), "counts": {}, "populations": list(chosen), "correlations": mean.rows}
+    """Mean correlations over data sets, of the architectures that all of them have."""
+    common = set.intersection(*(set(population.keys) for population in scored.values()))
+    mean = Correlated.mean([Correlated.measure(population.restrict(common)) for population in scored.values()])
+    return {"n": len(common), "counts": {}, "correlations": mean.rows}
 
 
 if __name__ == "__main__":

@@ -24,15 +24,17 @@ class Material:
         accuracy: (n,).
         strata: stratum of each architecture, (n,).
         parameters: number of parameters, or any increasing function of it, (n,).
+        groups: equal for architectures that are no independent evidence, as isomorphic ones, (n,).
     """
 
     accuracy: Array
     strata: Groups
     parameters: Array
+    groups: Groups
 
     def take(self, rows: NDArray[np.int64]) -> "Material":
         """Select rows, with repetition."""
-        return Material(self.accuracy[rows], self.strata[rows], self.parameters[rows])
+        return Material(self.accuracy[rows], self.strata[rows], self.parameters[rows], self.groups[rows])
 
 
 def correlations(scores: Array, material: Material) -> Array:
@@ -78,14 +80,14 @@ def given_stratum(scores: Array, accuracy: Array, strata: Groups) -> Array:
 
 
 def bootstrap(scores: Array, material: Material, resamples: int = NUM_RESAMPLES, seed: int = 0) -> tuple[Array, Array]:
-    """Correlate p scores with the accuracy, for the architectures and for resamples of them.
+    """Correlate p scores with the accuracy, for the architectures and for resamples of their groups.
 
     Scores with missing values are correlated over the architectures that have them. Populations of the same
     architectures get the same resamples.
 
     Args:
         scores: (n, p), NaN where an architecture has no score.
-        material: accuracies, strata and parameters of the n architectures.
+        material: accuracies, strata, parameters and groups of the n architectures.
         resamples: number r of resamples.
         seed: seed of the resamples.
 
@@ -93,7 +95,9 @@ def bootstrap(scores: Array, material: Material, resamples: int = NUM_RESAMPLES,
         The correlations, (4, p), and those of the resamples, (r, 4, p).
     """
     rng = np.random.default_rng(seed)
-    rows = [np.arange(len(scores)), *(rng.integers(len(scores), size=len(scores)) for _ in range(resamples))]
+    members = [np.flatnonzero(material.groups == group) for group in np.unique(material.groups)]
+    draws = (rng.integers(len(members), size=len(members)) for _ in range(resamples))
+    rows = [np.arange(len(scores)), *(np.concatenate([members[i] for i in draw]) for draw in draws)]
     found = np.full((len(rows), len(KINDS), scores.shape[1]), np.nan)
     for present, columns in _patterns(scores):
         for i, drawn in enumerate(rows):

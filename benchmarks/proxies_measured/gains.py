@@ -1,8 +1,8 @@
 """Gain of each proxy beside the structure of an architecture, by number of labels.
 
 Nested: the penalty of the ridge is chosen on the training rows alone, by exact leave-one-out; so are the ranks that
-proxies are given as. Quality is the rank correlation of the predictions with the accuracies of all other rows given the
-stratum.
+proxies are given as. Quality is the rank correlation given the stratum of the predictions with the accuracies of all
+other rows, but those of a training row's group.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from benchmarks.proxies_measured.correlations import Groups, given_stratum
+from benchmarks.proxies_measured.correlations import Material, given_stratum
 from ensemble.combiners.base import Combiner
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.rank_trees import RankTrees
 from ensemble.combiners.ridge import Ridge
+from ensemble.ranks import doubled_ranks
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -27,8 +28,8 @@ MODELS: dict[str, Callable[[], Combiner]] = {
 """Models of the mean of ranks and accuracies that `rank_trees` learns: failed trainings do not outweigh all others."""
 DRAWS = {"ridge": 10, "trees": 5}
 """Training sets of each number of labels."""
-NUM_GROUPS = 20
-"""Groups of architectures, each of which the jackknife leaves out once."""
+NUM_FOLDS = 20
+"""Parts of the architectures, whole groups each, that the jackknife leaves out one at a time."""
 ALL = "all"
 """Name of the input of all proxies together."""
 LEVEL = 0.05
@@ -50,7 +51,7 @@ class Gain:
 
 
 def measure_gains(
-    model: str, structure: Array, inputs: Sequence[Array], accuracy: Array, strata: Groups, size: int, draws: int
+    model: str, structure: Array, inputs: Sequence[Array], material: Material, size: int, draws: int
 ) -> Gain:
     """Fit a model to random rows, with each input beside the structure, and measure it on all others.
 
@@ -58,28 +59,27 @@ def measure_gains(
         model: key of `MODELS`.
         structure: features, (n, d).
         inputs: scores that are added to the structure, (n, k) each; NaN where an architecture has none.
-        accuracy: (n,).
-        strata: stratum of each architecture, (n,).
+        material: accuracies, strata and groups of the n architectures.
         size: number of training rows.
         draws: number of training sets.
     """
-    groups = np.random.default_rng(0).permutation(np.arange(len(accuracy)) % NUM_GROUPS)
+    accuracy, groups = material.accuracy, np.unique(material.groups, return_inverse=True)[1]
+    folds = np.random.default_rng(0).permutation(np.arange(groups.max() + 1) % NUM_FOLDS)[groups]
     full, parts = [], []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(accuracy))
-        train, test = np.sort(order[:size]), np.sort(order[size:])
+        train = np.sort(order[:size])
+        test = np.flatnonzero(~np.isin(groups, groups[train]))
         tables = [structure, *(np.column_stack([structure, training_ranks(added, train)]) for added in inputs)]
         predicted = np.column_stack([MODELS[model]().fit(X[train], accuracy[train]).predict(X[test]) for X in tables])
-        full.append(_quality(predicted, accuracy, strata, test, np.ones(len(test), dtype=bool)))
-        parts.append(
-            [_quality(predicted, accuracy, strata, test, groups[test] != group) for group in range(NUM_GROUPS)]
-        )
+        full.append(_quality(predicted, material, test, np.ones(len(test), dtype=bool)))
+        parts.append([_quality(predicted, material, test, folds[test] != fold) for fold in range(NUM_FOLDS)])
     quality = np.array(full)
     gains = quality[:, 1:] - quality[:, :1]
     left_out = np.array(parts)
     jackknife = (left_out[:, :, 1:] - left_out[:, :, :1]).mean(axis=0)
     of_draws = gains.var(axis=0, ddof=1) / draws
-    of_architectures = (NUM_GROUPS - 1) * jackknife.var(axis=0)
+    of_architectures = (NUM_FOLDS - 1) * jackknife.var(axis=0)
     return Gain(float(quality[:, 0].mean()), gains.mean(axis=0), np.sqrt(of_draws + of_architectures))
 
 
@@ -91,7 +91,7 @@ def is_significant(mean: Array, error: Array, comparisons: int) -> NDArray[np.bo
         error: their standard errors; a gain without error is not tested.
         comparisons: number of gains that are compared.
     """
-    bound = float(student.ppf(1 - LEVEL / comparisons, NUM_GROUPS - 1))
+    bound = float(student.ppf(1 - LEVEL / comparisons, NUM_FOLDS - 1))
     return np.asarray((error > 0) & (mean > bound * error))
 
 
@@ -107,11 +107,10 @@ def training_ranks(scores: Array, train: Rows) -> Array:
         known = np.sort(values[train][~np.isnan(values[train])])
         present = ~np.isnan(values)
         if len(known):
-            below = np.searchsorted(known, values[present], "left") + np.searchsorted(known, values[present], "right")
-            ranks[present, column] = below / (2 * len(known))
+            ranks[present, column] = doubled_ranks(known, values[present]) / (2 * len(known))
     return ranks
 
 
-def _quality(predicted: Array, accuracy: Array, strata: Groups, test: Rows, kept: NDArray[np.bool_]) -> Array:
+def _quality(predicted: Array, material: Material, test: Rows, kept: NDArray[np.bool_]) -> Array:
     rows = test[kept]
-    return given_stratum(predicted[kept], accuracy[rows], strata[rows])
+    return given_stratum(predicted[kept], material.accuracy[rows], material.strata[rows])

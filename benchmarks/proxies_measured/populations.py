@@ -3,19 +3,20 @@
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.evolution.sources import NB201_ARCHITECTURES, NB201_SCORES
 from benchmarks.graph_proxies.__main__ import DATASETS
 from benchmarks.graph_proxies.__main__ import GRAPHS as GRAPH_FILES
 from benchmarks.graph_proxies.__main__ import SCORES as GRAPH_SCORES
 from ensemble import Benchmark, load_benchmark, load_scores
-from models import BuildableSpace, get_space, require
+from models import BuildableSpace, SearchSpace, get_space, require
 from models.batch_spec import BatchSpec
-from models.nas_bench_graph import NasBenchGraphArchitecture
 from proxies.registry import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,8 @@ FOLDER = ROOT / "docs" / "data" / "proxies-measured"
 PROXIES = tuple(sorted(proxy.info.name for proxy in BUILT_IN))
 SEEDS = (0, 1, 2, 3, 4)
 NUM_REPEATED = 24
-"""Architectures that are scored with every seed."""
+"""Architectures that are scored with every seed, the first of a population's first file."""
+FINGERPRINT = "fingerprint"
 Array = NDArray[np.float64]
 Features = dict[str, dict[str, float | None]]
 """Feature of each proxy by fingerprint; None where it has none."""
@@ -40,7 +42,8 @@ class Population:
         settings: settings of the space.
         benchmark: file or folder of the accuracies, relative to the folder of benchmarks.
         size: number of architectures with scores.
-        first_scores: file with the scores of the first eighteen proxies, relative to the repository.
+        first_scores: files with scores of the first eighteen proxies; where there are two, the first one has all of
+            them and the batch, the second one further architectures.
         graph: published graph that probes, relative to the folder of data sets; None for the synthetic default.
         sizes: numbers of labels at which gains are measured; none for no gains.
         repeated: whether some architectures are scored with every seed.
@@ -50,7 +53,7 @@ class Population:
     space: str
     benchmark: str
     size: int
-    first_scores: Path
+    first_scores: tuple[Path, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     graph: str | None = None
     sizes: tuple[int, ...] = (25, 50, 100, 500)
@@ -58,13 +61,13 @@ class Population:
 
     def load(self, folder: Path) -> Benchmark:
         """Read the accuracies of all architectures of the benchmark."""
-        return load_benchmark(folder / self.benchmark, get_space(self.space, **self.settings))
+        return load_benchmark(folder / self.benchmark, self._space())
 
     def batch(self, datasets: Path) -> BatchSpec:
         """Return the probe batch of the first eighteen proxies, which all scores are computed on."""
-        task = require(get_space(self.space, **self.settings), BuildableSpace).task
-        if self.first_scores.suffix == ".jsonl":
-            return task.batch_spec(**load_scores(self.first_scores).header["batch"])
+        task = require(self._space(), BuildableSpace).task
+        if self.first_scores[0].suffix == ".jsonl":
+            return task.batch_spec(**load_scores(self.first_scores[0]).header["batch"])
         fields = {} if self.graph is None else {"source": "graph", "data": str(datasets / self.graph)}
         return task.batch_spec(**fields)
 
@@ -72,31 +75,34 @@ class Population:
         """Return the CSV file of a seed of the initial weights."""
         return FOLDER / f"{self.name}{f'-seed-{seed}' if seed else ''}.csv"
 
-    def features(self, benchmark: Benchmark, seed: int = 0) -> Features:
+    def features(self, seed: int = 0) -> Features:
         """Read the features of all proxies that are known for a seed, by fingerprint."""
-        first = self._first_features(benchmark) if seed == 0 else {}
-        added = read_features(self.file(seed))
-        keys = first.keys() | added.keys()
-        return {key: first.get(key, {}) | added.get(key, {}) for key in sorted(keys)}
+        files = [*(self.read(path) for path in (self.first_scores if seed == 0 else ())), self.read(self.file(seed))]
+        keys = sorted(set[str]().union(*files))
+        return {key: dict(chain.from_iterable(file.get(key, {}).items() for file in files)) for key in keys}
 
-    def _first_features(self, benchmark: Benchmark) -> Features:
-        if self.first_scores.suffix == ".jsonl":
-            return load_scores(self.first_scores).features
-        fingerprints = {
-            cast(NasBenchGraphArchitecture, arch).digits: arch.fingerprint for arch in benchmark.architectures
-        }
-        rows = read_features(self.first_scores)
-        return {fingerprints[digits]: row for digits, row in rows.items() if digits in fingerprints}
+    def read(self, path: Path) -> Features:
+        """Read a file of scores by fingerprint, whatever it names architectures by; none if there is no file."""
+        if path.suffix == ".jsonl":
+            return load_scores(path).features
+        column, rows = read_features(path)
+        if column == FINGERPRINT:
+            return rows
+        space = self._space()
+        return {space.parse({column: name}).fingerprint: row for name, row in rows.items()}
+
+    def _space(self) -> SearchSpace[Any]:
+        return get_space(self.space, **self.settings)
 
 
-def read_features(path: Path) -> Features:
-    """Read features from a CSV file whose first column names the architecture; none if there is no file."""
+def read_features(path: Path) -> tuple[str, Features]:
+    """Read the features of a CSV file by its first column, and that column's name; none if there is no file."""
     if not path.exists():
-        return {}
+        return FINGERPRINT, {}
     with path.open() as file:
         reader = csv.reader(file)
-        _, *names = next(reader)
-        return {
+        column, *names = next(reader)
+        return column, {
             key: {name: float(text) if text else None for name, text in zip(names, row, strict=True)}
             for key, *row in reader
         }
@@ -109,7 +115,7 @@ def _graph_population(dataset: str) -> Population:
         "nas-bench-graph",
         f"nas-bench-graph/{dataset}.npz",
         500,
-        GRAPH_SCORES / f"{dataset}-{source}.csv",
+        (GRAPH_SCORES / f"{dataset}-{source}.csv",),
         {"dataset": dataset},
         GRAPH_FILES.get(dataset),
         (25, 50, 100, 400) if source == "graph" else (),
@@ -121,15 +127,14 @@ _DATA = ROOT / "ensemble" / "data"
 POPULATIONS: dict[str, Population] = {
     population.name: population
     for population in (
-        Population("gcn-nas-ntu", "gcn-nas", "gcn-nas-ntu", 593, _DATA / "gcn-nas-ntu.scores.jsonl", repeated=True),
+        Population("gcn-nas-ntu", "gcn-nas", "gcn-nas-ntu", 593, (_DATA / "gcn-nas-ntu.scores.jsonl",), repeated=True),
         Population(
             "nas-bench-201-cifar10",
             "nas-bench-201",
-            "nas-bench-201/proxies_9445.csv",
-            300,
-            _DATA / "nas-bench-201-cifar10.scores.jsonl",
+            "nas-bench-201/accuracy.csv",
+            NB201_ARCHITECTURES,
+            (_DATA / "nas-bench-201-cifar10.scores.jsonl", NB201_SCORES),
             {"dataset": "cifar10"},
-            sizes=(25, 50, 100, 200),
             repeated=True,
         ),
         *map(_graph_population, DATASETS),

@@ -35,7 +35,7 @@ class Scored:
         names: names of the p proxies that at least one of them has a score of.
         scores: (n, p); NaN where an architecture has none.
         structure: structure and costs, (n, d).
-        material: accuracies, strata and parameters.
+        material: accuracies, strata, parameters and isomorphism classes.
         repeated_rows: rows of the m architectures that have scores of every seed; none in most populations.
         repeated: their scores, (seeds, m, p).
     """
@@ -57,16 +57,19 @@ class Scored:
             folder: folder of the benchmarks.
         """
         benchmark = population.load(folder)
-        features = population.features(benchmark)
+        features = population.features()
         table = benchmark_features(benchmark, None)
-        rows = np.array([i for i, arch in enumerate(benchmark.architectures) if arch.fingerprint in features])
-        keys = tuple(benchmark.architectures[i].fingerprint for i in rows)
+        chosen = [(i, arch) for i, arch in enumerate(benchmark.architectures) if arch.fingerprint in features]
+        rows = np.array([i for i, _ in chosen])
+        keys = tuple(arch.fingerprint for _, arch in chosen)
         columns = {name: _column(features, keys, name) for name in PROXIES}
         names = tuple(name for name, column in columns.items() if not np.isnan(column).all())
         parameters = table.select(["cost.log_params"])[rows, 0]
-        material = Material(benchmark.accuracy[rows], benchmark.strata[rows], parameters)
+        classes = [getattr(arch, "isomorphism_class", arch.fingerprint) for _, arch in chosen]
+        groups = np.unique(classes, return_inverse=True)[1]
+        material = Material(benchmark.accuracy[rows], benchmark.strata[rows], parameters, groups)
         scores = np.column_stack([columns[name] for name in names])
-        seeds = [features, *(population.features(benchmark, seed) for seed in SEEDS[1:])]
+        seeds = [features, *(population.features(seed) for seed in SEEDS[1:])]
         common = np.array([i for i, key in enumerate(keys) if all(key in seed for seed in seeds)], dtype=np.int64)
         repeated = np.empty((len(SEEDS), len(common), len(names)))
         for seed, rows_of_seed in enumerate(seeds):
@@ -149,14 +152,13 @@ def add_gains(scored: Scored, sizes: tuple[int, ...], gains: dict[str, Any], sav
     """
     known = [name for name, count in scored.counts.items() if count >= MIN_SHARE * len(scored.keys)]
     columns = {name: scored.scores[:, [scored.names.index(name)]] for name in known}
-    material = scored.material
     for model, size in product(MODELS, sizes):
         row = gains.setdefault(f"{model}/{size}", {"base": None, "proxies": {}})
         missing = [name for name in known if name not in row["proxies"]]
         if not missing:
             continue
         inputs = [*(columns[name] for name in missing), np.hstack(list(columns.values()))]
-        gain = measure_gains(model, scored.structure, inputs, material.accuracy, material.strata, size, DRAWS[model])
+        gain = measure_gains(model, scored.structure, inputs, scored.material, size, DRAWS[model])
         row["base"] = round(gain.base, 5)
         for name, mean, error in zip([*missing, ALL], gain.mean, gain.error, strict=True):
             row["proxies"][name] = [round(float(mean), 5), round(float(error), 5)]

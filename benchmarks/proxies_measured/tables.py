@@ -20,6 +20,7 @@ SPACES = {
 """Titles of the spaces by population."""
 MEMBERS = {name: PUBLISHED_GRAPHS if name == GRAPHS else (name,) for name in SPACES}
 """Populations whose mean stands for a space."""
+NEVER, NOT_MEASURED = "never", "–"
 Results = Mapping[str, Any]
 
 
@@ -33,7 +34,13 @@ def make_tables(results: Results) -> dict[str, str]:
             made[f"gains, {name}"] = _gain_table(members)
     made["data sets"] = _dataset_table(results)
     made["scatter"] = _scatter_table(results)
-    made["verdict"] = _verdict_table(results)
+    names = (*ordered_proxies(results), ALL)
+    spaces = {SPACES[name]: members for name in SPACES if (members := _gains(results, name))}
+    made["verdict"] = _verdict_table(names, spaces)
+    graphs = {_dataset(name): members for name in PUBLISHED_GRAPHS if (members := _gains(results, name))}
+    nowhere = {NEVER, NOT_MEASURED}
+    somewhere = [name for name in names if not nowhere.issuperset(_verdict(rows, name) for rows in graphs.values())]
+    made["verdict, data sets"] = _verdict_table(somewhere, graphs)
     return made
 
 
@@ -67,9 +74,7 @@ def _correlation_table(population: Mapping[str, Any]) -> str:
 
 def _dataset_table(results: Results) -> str:
     names = [f"nas-bench-graph-{dataset}" for dataset in DATASETS if f"nas-bench-graph-{dataset}" in results]
-    heads = [
-        name.removeprefix("nas-bench-graph-") + ("" if POPULATIONS[name].graph else " (synthetic)") for name in names
-    ]
+    heads = [_dataset(name) + ("" if POPULATIONS[name].graph else " (synthetic)") for name in names]
     cells = [
         [
             _label(proxy),
@@ -85,14 +90,15 @@ def _scatter_table(results: Results) -> str:
     rows = [["proxy", *names], ["---"] * (len(names) + 1)]
     for proxy in ordered_proxies(results):
         pairs = [results[name]["scatter"]["proxies"].get(proxy) for name in names]
-        cells = ["–" if pair is None else f"{_plain(pair[0])} / {_signed(pair[1])}" for pair in pairs]
+        cells = ["–" if pair is None else f"{_ratio(pair[0])} / {_signed(pair[1])}" for pair in pairs]
         rows.append([_label(proxy), *cells])
     return markdown(rows)
 
 
 def _gains(results: Results, space: str) -> list[Mapping[str, Any]]:
-    """Gains of the populations of a space that have some, by model and number of labels, those that all have."""
-    found = [gains for name in MEMBERS[space] if (gains := results.get(name, {}).get("gains"))]
+    """Gains of the populations of a space, or of one population, by the models and numbers of labels that all have."""
+    members = MEMBERS.get(space, (space,))
+    found = [gains for name in members if (gains := results.get(name, {}).get("gains"))]
     keys = [key for key in (found[0] if found else ()) if all(key in gains for gains in found)]
     return [{key: gains[key] for key in keys} for gains in found]
 
@@ -129,13 +135,9 @@ def _gain(gains: Mapping[str, tuple[float, float, bool]], name: str) -> str:
     return f"**{text}**" if significant else text
 
 
-def _verdict_table(results: Results) -> str:
-    spaces = [name for name in SPACES if _gains(results, name)]
-    rows = [["proxy", *(SPACES[name] for name in spaces)], ["---"] * (len(spaces) + 1)]
-    for proxy in (*ordered_proxies(results), ALL):
-        cells = [_verdict(_gains(results, name), proxy) for name in spaces]
-        rows.append([_label(proxy), *cells])
-    return markdown(rows)
+def _verdict_table(names: Sequence[str], populations: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    cells = [[_label(name), *(_verdict(members, name) for members in populations.values())] for name in names]
+    return markdown([["proxy", *populations], ["---"] * (len(populations) + 1), *cells])
 
 
 def _verdict(members: Sequence[Mapping[str, Any]], proxy: str) -> str:
@@ -151,7 +153,11 @@ def _verdict(members: Sequence[Mapping[str, Any]], proxy: str) -> str:
                     sizes.append(int(size))
         if sizes:
             found.append(f"{model} {', '.join(map(str, sorted(sizes)))}")
-    return "; ".join(found) or ("never" if measured else "–")
+    return "; ".join(found) or (NEVER if measured else NOT_MEASURED)
+
+
+def _dataset(population: str) -> str:
+    return population.removeprefix("nas-bench-graph-")
 
 
 def _label(name: str) -> str:
@@ -172,8 +178,10 @@ def _signed(value: float | None) -> str:
     return ".00" if text == "-.00" else text.replace("-", "−")
 
 
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+def _ratio(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "> 100" if value > 100 else f"{value:.2f}"
 
 
 def _thousandths(value: float, sign: str = "") -> str:

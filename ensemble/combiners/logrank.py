@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from ensemble.combiners.base import Array, Combiner
+from ensemble.ranks import doubled_ranks
 from ensemble.rowwise import row_sums
 
 
@@ -42,7 +43,6 @@ class LogRank(Combiner):
         values = np.zeros(X.shape)
         for i, count in enumerate(self.counts_.astype(int).tolist()):
             column, known = self.scores_[:count, i], X[present[:, i], i]
-            doubled = np.searchsorted(column, known, "left") + np.searchsorted(column, known, "right")
-            values[present[:, i], i] = logs[doubled] - logs[2 * count - 1]
+            values[present[:, i], i] = logs[doubled_ranks(column, known)] - logs[2 * count - 1]
         total = row_sums(present.astype(np.float64))
         return np.asarray(np.divide(row_sums(values), total, where=total > 0, out=np.full(len(X), np.nan)))

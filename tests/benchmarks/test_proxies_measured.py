@@ -1,5 +1,6 @@
 """Benchmark of all proxies: statistics of known answer, files of scores, and a page from a small table."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from benchmarks.proxies_measured.gains import MODELS, is_significant, measure_ga
 from benchmarks.proxies_measured.populations import POPULATIONS, PROXIES, PUBLISHED_GRAPHS, read_features
 from benchmarks.proxies_measured.results import Correlated, Scored
 from benchmarks.proxies_measured.scatter import agreement, relative_scatter
-from benchmarks.proxies_measured.scoring import add_features
+from benchmarks.proxies_measured.scoring import add_features, lacking
 from benchmarks.proxies_measured.tables import SPACES, make_tables
+from ensemble import Benchmark
+from ensemble.data.benchmark import Entry
 from ensemble.evaluation.metrics import partial_spearman, prediction_metrics, spearman
+from models import get_space
 
 N = 240
 RNG = np.random.default_rng(0)
@@ -25,7 +29,7 @@ STRATA = RNG.integers(3, size=N)
 PARAMETERS = STRATA + RNG.normal(size=N)
 HIDDEN = RNG.normal(size=N)
 ACCURACY = 2.0 * STRATA + PARAMETERS + HIDDEN
-MATERIAL = Material(ACCURACY, STRATA, PARAMETERS)
+MATERIAL = Material(ACCURACY, STRATA, PARAMETERS, np.arange(N))
 SCORES = np.column_stack([HIDDEN, RNG.normal(size=N), np.exp(PARAMETERS), STRATA.astype(np.float64), ACCURACY])
 TELLING, NOISE, SIZE, DEPTH, PERFECT = range(5)
 
@@ -55,7 +59,7 @@ def test_correlation_given_parameters_is_that_of_residuals() -> None:
 
 
 def test_parameters_that_the_stratum_tells_leave_the_correlation() -> None:
-    found = correlations(SCORES, Material(ACCURACY, STRATA, STRATA.astype(np.float64)))
+    found = correlations(SCORES, replace(MATERIAL, parameters=STRATA.astype(np.float64)))
     np.testing.assert_allclose(found[3], found[2])
 
 
@@ -95,11 +99,24 @@ def test_scatter_of_known_variances() -> None:
 def test_gains_of_a_telling_input_and_of_noise(model: str) -> None:
     structure = np.column_stack([STRATA, PARAMETERS])
     inputs = [SCORES[:, [TELLING]], SCORES[:, [NOISE]]]
-    gain = measure_gains(model, structure, inputs, ACCURACY, STRATA, 80, 3)
+    gain = measure_gains(model, structure, inputs, MATERIAL, 80, 3)
     assert 0.2 < gain.base < 0.8
     assert gain.mean[0] > 0.1
     assert is_significant(gain.mean, gain.error, 2).tolist() == [True, False]
     assert 0 < gain.error[0] < 0.1
+
+
+def test_twins_are_no_further_evidence() -> None:
+    """A second copy of every architecture changes neither intervals nor errors, and no test row has a training twin."""
+    twice = np.tile(np.arange(N), 2)
+    alone, twins = (bootstrap(SCORES[rows], MATERIAL.take(rows), 30) for rows in (np.arange(N), twice))
+    np.testing.assert_allclose(twins[0], alone[0])
+    np.testing.assert_allclose(twins[1], alone[1])
+    seen = np.column_stack([STRATA, np.arange(N)]).astype(np.float64)  # an identity, which tells of twins alone
+    material = replace(MATERIAL, accuracy=STRATA + HIDDEN).take(twice)
+    gain = measure_gains("trees", seen[twice], [SCORES[twice][:, [TELLING]]], material, 80, 2)
+    assert abs(gain.base) < 0.3
+    assert gain.mean[0] > 0.3
 
 
 def test_a_gain_needs_more_evidence_among_more_comparisons() -> None:
@@ -118,14 +135,25 @@ def test_ranks_are_those_among_the_training_rows() -> None:
 
 def test_columns_are_added_to_a_file_of_scores(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
-    assert read_features(path) == {}
+    assert read_features(path) == ("fingerprint", {})
     add_features(path, {"b": {"zen": 1 / 3}, "a": {"zen": None}}, ["zen", "sed"])
     add_features(path, {"a": {"near": 2e-9}, "c": {"near": 4.0}}, ["near"])
-    assert read_features(path) == {
+    assert read_features(path)[1] == {
         "a": {"zen": None, "sed": None, "near": 2e-9},
         "b": {"zen": 0.333333333, "sed": None, "near": None},
         "c": {"zen": None, "sed": None, "near": 4.0},
     }
+
+
+def test_architectures_without_scores_are_those_that_lack_them() -> None:
+    population = POPULATIONS["nas-bench-201-cifar10"]
+    space = get_space("nas-bench-201", dataset="cifar10")
+    known, unknown = (space.parse({"digits": digits}) for digits in ("330440", "333333"))
+    benchmark = Benchmark("two", space, (Entry(known, 0.9), Entry(unknown, 0.9)))
+    cells, names = lacking(population, benchmark, 0)
+    assert cells.architectures == [unknown]
+    assert names == list(PROXIES)
+    assert lacking(population, benchmark, 1) == (replace(benchmark, entries=()), [])
 
 
 def scored() -> Scored:
@@ -188,4 +216,15 @@ def test_page_shows_the_results() -> None:
 def test_populations_have_every_proxy_of_the_registry() -> None:
     assert {"zen", "synflow"} <= set(PROXIES)
     assert len(PUBLISHED_GRAPHS) == 6
-    assert all(population.first_scores.exists() for population in POPULATIONS.values())
+    assert all(path.exists() for population in POPULATIONS.values() for path in population.first_scores)
+
+
+def test_files_with_scores_of_the_same_architectures_agree() -> None:
+    """Otherwise their batches, seeds or proxies would differ, and no file's scores would go on with another's."""
+    population = POPULATIONS["nas-bench-201-cifar10"]
+    shipped, evolution = map(population.read, population.first_scores)
+    assert (len(shipped), len(evolution), len(shipped.keys() & evolution.keys())) == (300, 1000, 300)
+    for key, row in shipped.items():
+        common = {name: value for name, value in row.items() if name in evolution[key]}
+        assert len(common) == 17
+        assert common == pytest.approx(evolution[key], rel=1e-6), key
