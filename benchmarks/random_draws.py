@@ -92,36 +92,38 @@ class Case(NamedTuple):
         population: the architectures.
         sizes: of the probe batch, where not the default.
         reference: number of draws that others are compared with.
+        number: of architectures, the first ones that have a score of the proxy.
     """
 
     scores: Callable[[nn.Module, ProbeBatch, int], dict[Any, float]]
     population: str
     sizes: Mapping[str, int]
     reference: Any
+    number: int
 
 
 CASES: dict[str, dict[str, Case]] = {
     "swap": {
-        "`gcn-nas`": Case(swap_scores, "gcn-nas-ntu", {"batch_size": 2}, SAMPLES[-1]),
-        "`nas-bench-201`": Case(swap_scores, "nas-bench-201-cifar10", {"batch_size": 2}, SAMPLES[-1]),
+        "`gcn-nas`": Case(swap_scores, "gcn-nas-ntu", {"batch_size": 2}, SAMPLES[-1], 100),
+        "`nas-bench-201`": Case(swap_scores, "nas-bench-201-cifar10", {"batch_size": 2}, SAMPLES[-1], 100),
     },
-    "vkdnw": {"`nas-bench-201`": Case(vkdnw_scores, "nas-bench-201-cifar10", {}, FULL)},
+    "vkdnw": {"`nas-bench-201`": Case(vkdnw_scores, "nas-bench-201-cifar10", {}, FULL, 60)},
 }
 
 
-def rows_of(proxy: str, case: Case, benchmarks: Path, number: int) -> Iterator[list[str]]:
-    """Score the first architectures that have a score of the proxy, and yield the cells of each number of draws."""
+def rows_of(proxy: str, case: Case, benchmarks: Path) -> Iterator[list[str]]:
+    """Score the architectures of a case, and yield the cells of each number of draws."""
     population = POPULATIONS[case.population]
     benchmark, features = population.load(benchmarks), population.features()
     space = require(benchmark.space, BuildableSpace)
     batch = space.task.synthetic_batch(**case.sizes)
     known = [features.get(arch.fingerprint, {}).get(proxy) is not None for arch in benchmark.architectures]
-    rows = np.flatnonzero(known)[:number]
+    rows = np.flatnonzero(known)[: case.number]
     scores: list[Sequence[Scores]] = []
     for arch in (benchmark.architectures[i] for i in rows):
         network = space.build(arch, seed=0)
         scores.append([case.scores(network, batch, seed) for seed in SEEDS])
-        sys.stderr.write(f"\r{case.population}: {len(scores)} of {number}")
+        sys.stderr.write(f"\r{case.population}: {len(scores)} of {case.number}")
     accuracy, strata = benchmark.accuracy[rows], benchmark.strata[rows]
     reference = np.array(
         [[found[case.reference] for found in seeds if case.reference in found][-1] for seeds in scores]
@@ -157,7 +159,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--number", type=int, default=100, help="architectures of each space")
     parser.add_argument("--write", action="store_true", help="renew the tables of docs/proxies.md")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -172,7 +173,7 @@ def main() -> None:
         ]
         rows = [heads, ["---", "---:", "---:", "---:", "---:", "---:"]]
         for space, case in CASES[name].items():
-            rows += [[space, *cells] for cells in rows_of(name, case, args.benchmarks, args.number)]
+            rows += [[space, *cells] for cells in rows_of(name, case, args.benchmarks)]
         table = markdown(rows)
         if args.write:
             insert_tables(PAGE, {f"draws of {name}": table})

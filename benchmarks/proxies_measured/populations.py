@@ -77,7 +77,7 @@ class Population:
 
     def features(self, seed: int = 0) -> Features:
         """Read the features of all proxies that are known for a seed, by fingerprint."""
-        files = [*(self.read(path) for path in (self.first_scores if seed == 0 else ())), self.read(self.file(seed))]
+        files = [self.read(path) for path in (self.file(seed), *(() if seed else self.first_scores))]
         keys = sorted(set[str]().union(*files))
         return {key: dict(chain.from_iterable(file.get(key, {}).items() for file in files)) for key in keys}
 
