@@ -46,61 +46,55 @@ PAGE = sources.ROOT / "docs" / "evolution.md"
 FIGURE = sources.ROOT / "docs" / "figures" / "evolution.svg"
 
 
+Source = Callable[[Path, int], list[Measurements]]
+"""Returns benchmarks, from the folder of benchmarks, with a number of processes that measure."""
+
+
 @dataclass(frozen=True)
 class Study:
     """Run on one benchmark.
 
     Attributes:
-        train: returns the training benchmarks from the folder of benchmarks.
-        test: returns the benchmarks to test on.
+        train: training benchmarks.
+        test: benchmarks to test on.
         objective: what expressions are selected by.
         scores_alone: for a study of the layers' tensors, the same study of scores alone, to compare with.
     """
 
-    train: Callable[[Path], list[Measurements]]
-    test: Callable[[Path], list[Measurements]] = lambda folder: []
+    train: Source
+    test: Source = lambda folder, jobs: []
     objective: Objective = "within_stratum"
     scores_alone: str | None = None
 
 
-NUM_GCN_NAS = 400
-"""Architectures of gcn-nas whose layers are measured, in three to five seconds each."""
+def _gcn_nas(folder: Path, jobs: int, layers: bool = False) -> list[Measurements]:
+    return [sources.gcn_nas(folder, layers, jobs)]
 
 
-def _gcn_nas(folder: Path, layers: bool = False, limit: int | None = None) -> list[Measurements]:
-    return [sources.gcn_nas(folder, layers, limit=limit)]
+def _nas_bench_graph(*datasets: str) -> Source:
+    return lambda folder, jobs: [sources.nas_bench_graph(folder, name) for name in datasets]
 
 
-def _nas_bench_201(folder: Path, layers: bool = False) -> list[Measurements]:
-    return [sources.nas_bench_201(folder, layers=layers)]
+def _nas_bench_201(*datasets: str, layers: bool = False) -> Source:
+    return lambda folder, jobs: [sources.nas_bench_201(folder, name, layers, jobs) for name in datasets]
 
 
-def _others_of_nas_bench_201(folder: Path, layers: bool = False) -> list[Measurements]:
-    return [sources.nas_bench_201(folder, dataset, layers) for dataset in ("cifar100", "imagenet16-120")]
-
-
+CELLS, OTHER_CELLS = _nas_bench_201("cifar10"), _nas_bench_201("cifar100", "imagenet16-120")
+CELL_LAYERS = _nas_bench_201("cifar10", layers=True)
+OTHER_CELL_LAYERS = _nas_bench_201("cifar100", "imagenet16-120", layers=True)
 STUDIES: Mapping[str, Study] = {
     "gcn-nas": Study(_gcn_nas),
-    "gcn-nas-400": Study(partial(_gcn_nas, limit=NUM_GCN_NAS)),
-    "gcn-nas-layers": Study(partial(_gcn_nas, layers=True, limit=NUM_GCN_NAS), scores_alone="gcn-nas-400"),
+    "gcn-nas-layers": Study(partial(_gcn_nas, layers=True), scores_alone="gcn-nas"),
     "nas-bench-graph": Study(
-        lambda folder: [sources.nas_bench_graph(folder, name) for name in ("cora", "cs", "photo")],
-        lambda folder: [sources.nas_bench_graph(folder, name) for name in ("citeseer", "computers", "physics")],
+        _nas_bench_graph("cora", "cs", "photo"), _nas_bench_graph("citeseer", "computers", "physics")
     ),
-    "nas-bench-201": Study(_nas_bench_201, _others_of_nas_bench_201),
-    "nas-bench-201-layers": Study(
-        partial(_nas_bench_201, layers=True),
-        partial(_others_of_nas_bench_201, layers=True),
-        scores_alone="nas-bench-201",
-    ),
-    "nas-bench-201-stratified": Study(_nas_bench_201, _others_of_nas_bench_201, "stratified"),
+    "nas-bench-201": Study(CELLS, OTHER_CELLS),
+    "nas-bench-201-layers": Study(CELL_LAYERS, OTHER_CELL_LAYERS, scores_alone="nas-bench-201"),
+    "nas-bench-201-stratified": Study(CELLS, OTHER_CELLS, "stratified"),
     "nas-bench-201-stratified-layers": Study(
-        partial(_nas_bench_201, layers=True),
-        partial(_others_of_nas_bench_201, layers=True),
-        "stratified",
-        "nas-bench-201-stratified",
+        CELL_LAYERS, OTHER_CELL_LAYERS, "stratified", scores_alone="nas-bench-201-stratified"
     ),
-    "nas-bench-201-overall": Study(_nas_bench_201, _others_of_nas_bench_201, "overall"),
+    "nas-bench-201-overall": Study(CELLS, OTHER_CELLS, "overall"),
     "gcn-nas-overall": Study(_gcn_nas, objective="overall"),
 }
 
@@ -119,7 +113,7 @@ def main() -> None:
         sources.score_nas_bench_201(args.benchmarks, args.jobs)
         return
     if args.command == "time":
-        time_generations(args.benchmarks)
+        time_generations(args.benchmarks, args.jobs)
         return
     if args.command == "confirm":
         confirm(args.benchmarks, args.jobs)
@@ -141,7 +135,7 @@ def run(name: str, benchmarks: Path, jobs: int) -> None:
         if generation == settings.generations:
             sys.stderr.write(f"{name}, {part}: {fitness:.3f} {expression}\n")
 
-    train, test = study.train(benchmarks), study.test(benchmarks)
+    train, test = study.train(benchmarks, jobs), study.test(benchmarks, jobs)
     document = evolve(train, settings, test, sources.WORK / name, jobs, progress).document
     if study.scores_alone is not None:
         other = json.loads(_report_of(study.scores_alone).read_text())
@@ -192,16 +186,16 @@ def _compared(evolved: Expression, hand_written: Sequence[Expression], rows: Mea
     return {"architectures": len(rows), "evolved": quality(evolved, rows), "hand_written": compared}
 
 
-def time_generations(benchmarks: Path) -> None:
-    """Print the processor time of a generation of each study of NAS-Bench-201, the mean of ten."""
-    for name in CONFIRMED:
+def time_generations(benchmarks: Path, jobs: int) -> None:
+    """Print the processor time of a generation, the mean of eleven with the random one."""
+    for name in ("gcn-nas", "gcn-nas-layers", "nas-bench-201", "nas-bench-201-layers"):
         settings = EvolutionSettings(objective=STUDIES[name].objective, generations=10)
         options = settings.objective, settings.parts, settings.penalty, settings.seed
-        fitness, started = Fitness(STUDIES[name].train(benchmarks), *options), process_time()
+        fitness, started = Fitness(STUDIES[name].train(benchmarks, jobs), *options), process_time()
         run_generations(fitness, settings, 0)
         seconds = (process_time() - started) / (settings.generations + 1)
-        cells = len(fitness.benchmarks[0])
-        sys.stdout.write(f"{name}: {seconds:.2f} s for {settings.population} expressions, {cells} cells\n")
+        number = len(fitness.benchmarks[0])
+        sys.stdout.write(f"{name}: {seconds:.2f} s for {settings.population} expressions, {number} architectures\n")
 
 
 def read_reports() -> dict[str, Any]:

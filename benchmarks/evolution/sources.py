@@ -28,18 +28,17 @@ CONFIRMATION = 200
 GRAPH_SCORES = ROOT / "docs" / "data" / "nas-bench-graph-proxies"
 
 
-def gcn_nas(benchmarks: Path, layers: bool = False, jobs: int = 1, limit: int | None = None) -> Measurements:
-    """Return the shipped scores of the architectures trained on NTU RGB+D.
+def gcn_nas(benchmarks: Path, layers: bool = False, jobs: int = 1) -> Measurements:
+    """Return the shipped scores of the 593 architectures trained on NTU RGB+D.
 
     Args:
         benchmarks: folder of benchmarks.
         layers: also return the statistics of the layers, which are measured where they are missing.
         jobs: number of processes that measure.
-        limit: number of architectures, drawn evenly from the depths; all 593 by default.
     """
     benchmark = load_benchmark(benchmarks / "gcn-nas-ntu" / "data", "gcn-nas")
     table = load_scores(ROOT / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl")
-    return _measured(benchmark, table, "gcn-nas", layers, jobs, limit)
+    return _measured(benchmark, table, "gcn-nas", layers, jobs)
 
 
 def nas_bench_graph(benchmarks: Path, dataset: str) -> Measurements:
@@ -137,16 +136,9 @@ def _write(scores: ScoreTable, benchmark: Benchmark, path: Path) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def _measured(
-    benchmark: Benchmark,
-    table: ScoreTable,
-    name: str,
-    layers: bool = False,
-    jobs: int = 1,
-    limit: int | None = None,
-) -> Measurements:
+def _measured(benchmark: Benchmark, table: ScoreTable, name: str, layers: bool = False, jobs: int = 1) -> Measurements:
     cache = WORK / "measured"
-    measured = measure_architectures(benchmark, table, cache, layers, limit, jobs, _report_networks)
+    measured = measure_architectures(benchmark, table, cache, layers, jobs=jobs, progress=_report_networks)
     return replace(measured, name=name)
 
 
