@@ -1,7 +1,8 @@
 """Quality of expressions on held-out architectures."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,3 +142,25 @@ def _mean_difference(
             return None
         differences.append(numbers[0] - numbers[1])
     return float(np.mean(differences))
+
+
+def evidence(folds: Sequence[HeldOut], seed: int) -> dict[str, Any]:
+    """Return the qualities of evolved expressions and hand-written proxies, means over the folds, and the differences.
+
+    Args:
+        folds: the held-out architectures of each fold.
+        seed: seed of the resamples.
+
+    Returns:
+        `evolved` and `hand_written`, as of `quality`; `difference`, by metric the fields of a `Difference` and
+        `is_significant`, or None.
+    """
+    differences = {metric: difference(folds, metric, seed) for metric in _RESAMPLED}
+    return {
+        "evolved": mean_quality([quality(fold.evolved, fold.rows) for fold in folds]),
+        "hand_written": mean_quality([quality(fold.hand_written, fold.rows) for fold in folds]),
+        "difference": {
+            metric: None if value is None else asdict(value) | {"is_significant": value.is_significant}
+            for metric, value in differences.items()
+        },
+    }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from common.errors import InputError
 from common.processes import exit_with_parent
 from ensemble.evaluation.metrics import rows_by_stratum
-from evolution.comparison import HeldOut, difference, mean_quality, quality
+from evolution.comparison import HeldOut, evidence, mean_quality, quality
 from evolution.fitness import Fitness
 from evolution.genetic_programming import Run, run
 from evolution.measurements import Measurements
@@ -98,7 +98,7 @@ def evolve(
         "settings": settings.model_dump(),
         "terminals": [terminal.to_json() for terminal in benchmarks[0].terminals],
         "benchmarks": {each.name: _summary(each, each in benchmarks) for each in (*benchmarks, *tests)},
-        "held_out": {name: _evidence(parts, settings) for name, parts in held_out.items()},
+        "held_out": {name: evidence(parts, settings.seed) for name, parts in held_out.items()},
         "folds": [
             {"expression": each.best, "hand_written": written.to_json(), "fitness": each.generations[-1].fitness}
             for each, written in zip(fold_runs, hand_written, strict=True)
@@ -205,19 +205,6 @@ def _summary(measurements: Measurements, is_training: bool) -> dict[str, Any]:
         "architectures": len(measurements),
         "left_out": measurements.left_out,
         "strata": measurements.stratum_label,
-    }
-
-
-def _evidence(folds: Sequence[HeldOut], settings: EvolutionSettings) -> dict[str, Any]:
-    """Mean qualities over the folds of evolved and hand-written expressions, and their differences."""
-    differences = {name: difference(folds, name, settings.seed) for name in ("within_stratum_spearman", "kendall")}
-    return {
-        "evolved": mean_quality([quality(fold.evolved, fold.rows) for fold in folds]),
-        "hand_written": mean_quality([quality(fold.hand_written, fold.rows) for fold in folds]),
-        "difference": {
-            name: None if value is None else asdict(value) | {"is_significant": value.is_significant}
-            for name, value in differences.items()
-        },
     }
 
 

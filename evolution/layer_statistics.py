@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,7 +20,7 @@ from common.atomic_files import write_atomically
 from common.errors import InputError
 from common.files import read_json
 from common.processes import exit_with_parent
-from models import Architecture, BuildableSpace, get_space, require
+from models import Architecture, BatchError, BuildableSpace, get_space, require
 from proxies.base import Need
 from proxies.evolved.expression import Expression, parse_statistic
 from proxies.evolved.operators import Array
@@ -46,6 +47,29 @@ MATRICES: Sequence[Any] = (
 OF_SPECTRA: Sequence[Any] = ("weight", "data.output", "data.weight_gradient")
 
 
+@dataclass(frozen=True)
+class Network:
+    """Network whose layers are measured, as JSON data.
+
+    Attributes:
+        space: name of the search space.
+        settings: settings of the search space.
+        architecture: the architecture.
+        batch: fingerprint of the task's default batch.
+        seed: seed of weights and noise.
+    """
+
+    space: str
+    settings: Mapping[str, Any]
+    architecture: Any
+    batch: str
+    seed: int
+
+
+Measure = Callable[[Sequence[Network]], Iterator[tuple[str, Array]]]
+"""Yields the fingerprint and the statistics of each network, in any order, see `measure_network`."""
+
+
 @lru_cache(maxsize=1)
 def statistics() -> tuple[Expression, ...]:
     """Return the statistics that are measured."""
@@ -60,7 +84,7 @@ def measure_layers(
     architectures: Sequence[Architecture],
     folder: Path,
     seed: int = 0,
-    jobs: int = 1,
+    measure_networks: Measure | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Array]:
     """Measure the layers of networks at the task's default batch.
@@ -70,7 +94,7 @@ def measure_layers(
         architectures: the architectures.
         folder: statistics by architecture; those that it has are read, so that an interrupted call is continued.
         seed: seed of weights and noise.
-        jobs: number of processes.
+        measure_networks: measures what is missing; by default in this process.
         progress: called with the number of measured architectures and that of all.
 
     Returns:
@@ -80,10 +104,11 @@ def measure_layers(
     Raises:
         InputError: the folder has statistics of other settings.
     """
+    batch = space.task.synthetic_batch().fingerprint
     header = {
         "space": space.name,
         "settings": space.settings,
-        "batch": space.task.synthetic_batch().fingerprint,
+        "batch": batch,
         "seed": seed,
         "language": LANGUAGE_VERSION,
         "statistics": [statistic.to_json() for statistic in statistics()],
@@ -92,7 +117,8 @@ def measure_layers(
     _check_header(folder / HEADER, header)
     missing = [each for each in architectures if not _file(folder, each.fingerprint).exists()]
     done = len(architectures) - len(missing)
-    for fingerprint, values in _measured(space, missing, seed, jobs):
+    networks = [Network(space.name, space.settings, space.to_json(each), batch, seed) for each in missing]
+    for fingerprint, values in (measure_networks or in_processes(1))(networks):
         content = io.BytesIO()
         np.save(content, values, allow_pickle=False)
         write_atomically(_file(folder, fingerprint), content.getvalue())
@@ -113,15 +139,17 @@ def _check_header(path: Path, header: Mapping[str, Any]) -> None:
         raise InputError(str(path), "other settings", "a folder of the same settings; remove it to measure anew")
 
 
-def _measured(
-    space: BuildableSpace[Any], architectures: Sequence[Architecture], seed: int, jobs: int
-) -> Iterator[tuple[str, Array]]:
-    documents = [(space.name, space.settings, space.to_json(each), seed) for each in architectures]
-    if jobs == 1:
-        yield from map(_measure_one, documents)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start) as pool:
-        yield from pool.map(_measure_one, documents)
+def in_processes(jobs: int) -> Measure:
+    """Return a function that measures networks in several processes; in this one where `jobs` is 1."""
+
+    def run(networks: Sequence[Network]) -> Iterator[tuple[str, Array]]:
+        if jobs == 1:
+            yield from map(measure_network, networks)
+            return
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start) as pool:
+            yield from pool.map(measure_network, networks)
+
+    return run
 
 
 def _start() -> None:
@@ -131,13 +159,22 @@ def _start() -> None:
     torch.set_num_threads(1)
 
 
-def _measure_one(document: tuple[str, Mapping[str, Any], dict[str, Any], int]) -> tuple[str, Array]:
-    name, settings, architecture, seed = document
-    space = require(get_space(name, **settings), BuildableSpace)
-    parsed = space.parse(architecture)
+def measure_network(network: Network) -> tuple[str, Array]:
+    """Measure the layers of a network.
+
+    Returns:
+        The fingerprint, and an array (layers, statistics), without layers where they cannot be measured.
+
+    Raises:
+        BatchError: the batch that is made here has another fingerprint.
+    """
+    space = require(get_space(network.space, **network.settings), BuildableSpace)
+    architecture, batch = space.parse(network.architecture), space.task.synthetic_batch()
+    if batch.fingerprint != network.batch:
+        raise BatchError("batch", batch.fingerprint, f"{network.batch}, that of the process that asks for it")
     try:
-        layers = measure(space.build(parsed, seed=seed), space.task.synthetic_batch(), Need.LAYER_TENSORS, seed)
+        layers = measure(space.build(architecture, seed=network.seed), batch, Need.LAYER_TENSORS, network.seed)
         values = measure_statistics(list(statistics()), layers)
     except (ValueError, ArithmeticError, RuntimeError):  # the reason is that of a proxy which reads the layers
         values = np.zeros((0, len(statistics())))
-    return parsed.fingerprint, values if np.isfinite(values).all() else values[:0]
+    return architecture.fingerprint, values if np.isfinite(values).all() else values[:0]

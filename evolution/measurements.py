@@ -14,7 +14,7 @@ from common.errors import InputError
 from ensemble import Benchmark, Entry, ScoreTable
 from ensemble.data.benchmark import stratum_label
 from evolution.layer_counts import layer_counts
-from evolution.layer_statistics import measure_layers
+from evolution.layer_statistics import Measure, in_processes, measure_layers
 from evolution.layer_statistics import statistics as layer_terminals
 from models import BuildableSpace, EncodedSpace, require
 from proxies import ProxyInfo
@@ -97,6 +97,7 @@ def measure_architectures(
     limit: int | None = None,
     jobs: int = 1,
     progress: Progress = lambda what, done, total: None,
+    measure_networks: Measure | None = None,
 ) -> Measurements:
     """Return what expressions read of a benchmark's architectures: scores and, if asked for, statistics of layers.
 
@@ -111,6 +112,7 @@ def measure_architectures(
         limit: number of architectures, drawn evenly from the strata; None for all.
         jobs: number of processes that measure networks.
         progress: called with what is measured, the number of measured networks and that of all.
+        measure_networks: measures the layers of networks elsewhere than in these processes, as in a cluster.
 
     Raises:
         BenchmarkError: the table is of another space.
@@ -133,7 +135,8 @@ def measure_architectures(
     statistics = None
     if layers:
         folder, report = cache / f"{label}.layers", partial(progress, "measuring layers")
-        statistics = measure_layers(require(space, BuildableSpace), architectures, folder, 0, jobs, report)
+        measure = measure_networks or in_processes(jobs)
+        statistics = measure_layers(require(space, BuildableSpace), architectures, folder, 0, measure, report)
     return _combined(benchmark, entries, columns, statistics)
 
 

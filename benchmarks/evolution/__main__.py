@@ -3,11 +3,12 @@
 python -m benchmarks.evolution scores --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution run --benchmarks $ARCHRANK_BENCHMARKS [--only gcn-nas …] [--jobs 2]
 python -m benchmarks.evolution confirm --benchmarks $ARCHRANK_BENCHMARKS
+python -m benchmarks.evolution time --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution show
 
 `scores` computes the proxies of 1,000 random cells of NAS-Bench-201, in half an hour. `run` evolves proxies with outer
 cross-validation and writes a report of each run; `confirm` scores 200 further cells and tests the final expression on
-them. All can be interrupted and resumed. `show` writes tables and figure.
+them. All can be interrupted and resumed. `time` measures generations; `show` writes tables and figure.
 """
 
 import argparse
@@ -17,23 +18,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 from benchmarks.evolution import sources
 from benchmarks.evolution.figure import write_figure
+from benchmarks.evolution.levels import compare_levels
 from benchmarks.evolution.tables import make_tables
 from benchmarks.markdown import insert_tables
 from common.atomic_files import write_atomically
 from evolution import EvolutionSettings, Measurements, Objective, evolve
 from evolution.comparison import HeldOut, difference, quality
+from evolution.fitness import Fitness
+from evolution.genetic_programming import run as run_generations
 from proxies.evolved import Expression, parse_expression
 from proxies.evolved.proxy import readable_proxies, terminal_types
 from proxies.registry import proxies_by_name
 
-CONFIRMED = ("nas-bench-201", "nas-bench-201-stratified")
+CONFIRMED = (
+    "nas-bench-201",
+    "nas-bench-201-layers",
+    "nas-bench-201-stratified",
+    "nas-bench-201-stratified-layers",
+)
 CONFIRMATION = sources.DATA / "confirmation.json"
 PAGE = sources.ROOT / "docs" / "evolution.md"
 FIGURE = sources.ROOT / "docs" / "figures" / "evolution.svg"
+
+
+Source = Callable[[Path, int], list[Measurements]]
+"""Returns benchmarks, from the folder of benchmarks, with a number of processes that measure."""
 
 
 @dataclass(frozen=True)
@@ -41,41 +55,54 @@ class Study:
     """Run on one benchmark.
 
     Attributes:
-        train: returns the training benchmarks from the folder of benchmarks.
-        test: returns the benchmarks to test on.
+        train: training benchmarks.
+        test: benchmarks to test on.
         objective: what expressions are selected by.
+        scores_alone: for a study of the layers' tensors, the same study of scores alone, to compare with.
     """
 
-    train: Callable[[Path], list[Measurements]]
-    test: Callable[[Path], list[Measurements]]
+    train: Source
+    test: Source = lambda folder, jobs: []
     objective: Objective = "within_stratum"
+    scores_alone: str | None = None
 
 
-def _nas_bench_201(folder: Path) -> list[Measurements]:
-    return [sources.nas_bench_201(folder)]
+def _gcn_nas(folder: Path, jobs: int, layers: bool = False) -> list[Measurements]:
+    return [sources.gcn_nas(folder, layers, jobs)]
 
 
-def _others_of_nas_bench_201(folder: Path) -> list[Measurements]:
-    return [sources.nas_bench_201(folder, dataset) for dataset in ("cifar100", "imagenet16-120")]
+def _nas_bench_graph(*datasets: str) -> Source:
+    return lambda folder, jobs: [sources.nas_bench_graph(folder, name) for name in datasets]
 
 
+def _nas_bench_201(*datasets: str, layers: bool = False) -> Source:
+    return lambda folder, jobs: [sources.nas_bench_201(folder, name, layers, jobs) for name in datasets]
+
+
+CELLS, OTHER_CELLS = _nas_bench_201("cifar10"), _nas_bench_201("cifar100", "imagenet16-120")
+CELL_LAYERS = _nas_bench_201("cifar10", layers=True)
+OTHER_CELL_LAYERS = _nas_bench_201("cifar100", "imagenet16-120", layers=True)
 STUDIES: Mapping[str, Study] = {
-    "gcn-nas": Study(lambda folder: [sources.gcn_nas(folder)], lambda folder: []),
+    "gcn-nas": Study(_gcn_nas),
+    "gcn-nas-layers": Study(partial(_gcn_nas, layers=True), scores_alone="gcn-nas"),
     "nas-bench-graph": Study(
-        lambda folder: [sources.nas_bench_graph(folder, name) for name in ("cora", "cs", "photo")],
-        lambda folder: [sources.nas_bench_graph(folder, name) for name in ("citeseer", "computers", "physics")],
+        _nas_bench_graph("cora", "cs", "photo"), _nas_bench_graph("citeseer", "computers", "physics")
     ),
-    "nas-bench-201": Study(_nas_bench_201, _others_of_nas_bench_201),
-    "nas-bench-201-stratified": Study(_nas_bench_201, _others_of_nas_bench_201, "stratified"),
-    "nas-bench-201-overall": Study(_nas_bench_201, _others_of_nas_bench_201, "overall"),
-    "gcn-nas-overall": Study(lambda folder: [sources.gcn_nas(folder)], lambda folder: [], "overall"),
+    "nas-bench-201": Study(CELLS, OTHER_CELLS),
+    "nas-bench-201-layers": Study(CELL_LAYERS, OTHER_CELL_LAYERS, scores_alone="nas-bench-201"),
+    "nas-bench-201-stratified": Study(CELLS, OTHER_CELLS, "stratified"),
+    "nas-bench-201-stratified-layers": Study(
+        CELL_LAYERS, OTHER_CELL_LAYERS, "stratified", scores_alone="nas-bench-201-stratified"
+    ),
+    "nas-bench-201-overall": Study(CELLS, OTHER_CELLS, "overall"),
+    "gcn-nas-overall": Study(_gcn_nas, objective="overall"),
 }
 
 
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("scores", "run", "confirm", "show"))
+    parser.add_argument("command", choices=("scores", "run", "confirm", "time", "show"))
     parser.add_argument("--benchmarks", type=Path, help="folder of benchmarks")
     parser.add_argument("--only", nargs="*", choices=[*STUDIES], default=[*STUDIES])
     parser.add_argument("--jobs", type=int, default=2)
@@ -84,6 +111,9 @@ def main() -> None:
         parser.error(f"{args.command} needs --benchmarks")
     if args.command == "scores":
         sources.score_nas_bench_201(args.benchmarks, args.jobs)
+        return
+    if args.command == "time":
+        time_generations(args.benchmarks, args.jobs)
         return
     if args.command == "confirm":
         confirm(args.benchmarks, args.jobs)
@@ -105,9 +135,16 @@ def run(name: str, benchmarks: Path, jobs: int) -> None:
         if generation == settings.generations:
             sys.stderr.write(f"{name}, {part}: {fitness:.3f} {expression}\n")
 
-    checkpoints = sources.WORK / name
-    report = evolve(study.train(benchmarks), settings, study.test(benchmarks), checkpoints, jobs, progress)
-    write_atomically(sources.DATA / f"{name}.json", json.dumps(report.document, indent=1).encode() + b"\n")
+    train, test = study.train(benchmarks, jobs), study.test(benchmarks, jobs)
+    document = evolve(train, settings, test, sources.WORK / name, jobs, progress).document
+    if study.scores_alone is not None:
+        other = json.loads(_report_of(study.scores_alone).read_text())
+        document["scores_alone"] = compare_levels([*train, *test], settings, document, other)
+    write_atomically(_report_of(name), json.dumps(document, indent=1).encode() + b"\n")
+
+
+def _report_of(name: str) -> Path:
+    return sources.DATA / f"{name}.json"
 
 
 def confirm(benchmarks: Path, jobs: int) -> None:
@@ -115,17 +152,20 @@ def confirm(benchmarks: Path, jobs: int) -> None:
 
     The hand-written proxies are those that the expressions read, and those that the folds chose.
     """
-    reports = {name: json.loads((sources.DATA / f"{name}.json").read_text()) for name in CONFIRMED}
+    reports = {name: json.loads(_report_of(name).read_text()) for name in CONFIRMED}
     parse = partial(parse_expression, terminals=terminal_types(readable_proxies(proxies_by_name())))
-    first = reports[CONFIRMED[0]]
-    read = parse(first["expression"]).terminals.union(
-        *(parse(fold["hand_written"]).terminals for fold in first["folds"])
-    )
-    sources.score_confirmation(benchmarks, sorted(read), jobs)
-    tests = {name: sources.confirmation(benchmarks, name) for name in ("cifar10", "cifar100", "imagenet16-120")}
+    expressions = [
+        parse(each)
+        for report in reports.values()
+        for each in (report["expression"], *(fold["hand_written"] for fold in report["folds"]))
+    ]
+    read = sorted(frozenset().union(*(each.terminals for each in expressions)) & proxies_by_name().keys())
+    sources.score_confirmation(benchmarks, read, jobs)
+    datasets = ("cifar10", "cifar100", "imagenet16-120")
+    tests = {name: sources.confirmation(benchmarks, name, layers=True, jobs=jobs) for name in datasets}
     results = {
         name: {
-            dataset: _compared(parse(report["expression"]), list(map(parse, sorted(read))), rows)
+            dataset: _compared(parse(report["expression"]), list(map(parse, read)), rows)
             for dataset, rows in tests.items()
         }
         for name, report in reports.items()
@@ -146,9 +186,21 @@ def _compared(evolved: Expression, hand_written: Sequence[Expression], rows: Mea
     return {"architectures": len(rows), "evolved": quality(evolved, rows), "hand_written": compared}
 
 
+def time_generations(benchmarks: Path, jobs: int) -> None:
+    """Print the processor time of a generation, the mean of eleven with the random one."""
+    for name in ("gcn-nas", "gcn-nas-layers", "nas-bench-201", "nas-bench-201-layers"):
+        settings = EvolutionSettings(objective=STUDIES[name].objective, generations=10)
+        options = settings.objective, settings.parts, settings.penalty, settings.seed
+        fitness, started = Fitness(STUDIES[name].train(benchmarks, jobs), *options), process_time()
+        run_generations(fitness, settings, 0)
+        seconds = (process_time() - started) / (settings.generations + 1)
+        number = len(fitness.benchmarks[0])
+        sys.stdout.write(f"{name}: {seconds:.2f} s for {settings.population} expressions, {number} architectures\n")
+
+
 def read_reports() -> dict[str, Any]:
     """Return the reports of the finished studies by name."""
-    paths = {name: sources.DATA / f"{name}.json" for name in STUDIES}
+    paths = {name: _report_of(name) for name in STUDIES}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
 

@@ -28,11 +28,17 @@ CONFIRMATION = 200
 GRAPH_SCORES = ROOT / "docs" / "data" / "nas-bench-graph-proxies"
 
 
-def gcn_nas(benchmarks: Path) -> Measurements:
-    """Return the shipped scores of the 593 architectures trained on NTU RGB+D."""
+def gcn_nas(benchmarks: Path, layers: bool = False, jobs: int = 1) -> Measurements:
+    """Return the shipped scores of the 593 architectures trained on NTU RGB+D.
+
+    Args:
+        benchmarks: folder of benchmarks.
+        layers: also return the statistics of the layers, which are measured where they are missing.
+        jobs: number of processes that measure.
+    """
     benchmark = load_benchmark(benchmarks / "gcn-nas-ntu" / "data", "gcn-nas")
     table = load_scores(ROOT / "ensemble" / "data" / "gcn-nas-ntu.scores.jsonl")
-    return _measured(benchmark, table, "gcn-nas")
+    return _measured(benchmark, table, "gcn-nas", layers, jobs)
 
 
 def nas_bench_graph(benchmarks: Path, dataset: str) -> Measurements:
@@ -42,42 +48,69 @@ def nas_bench_graph(benchmarks: Path, dataset: str) -> Measurements:
     return _measured(benchmark, _read(GRAPH_SCORES / f"{dataset}-synthetic.csv", space, "key"), dataset)
 
 
-def nas_bench_201(benchmarks: Path, dataset: str = "cifar10") -> Measurements:
-    """Return the scores of 1,000 random cells as networks for CIFAR-10, with accuracies on one data set."""
-    space = get_space("nas-bench-201", dataset=dataset)
-    benchmark = load_benchmark(benchmarks / "nas-bench-201" / "accuracy.csv", space)
-    return _measured(benchmark, _read(NB201_SCORES, space, "digits"), dataset)
+def nas_bench_201(
+    benchmarks: Path, dataset: str = "cifar10", layers: bool = False, jobs: int = 1, scores: Path = NB201_SCORES
+) -> Measurements:
+    """Return the scores of cells as networks for CIFAR-10, with accuracies on one data set.
+
+    Args:
+        benchmarks: folder of benchmarks.
+        dataset: data set of the accuracies.
+        layers: also return the statistics of the layers, which are measured where they are missing.
+        jobs: number of processes that measure.
+        scores: CSV of the cells' scores, by default of 1,000 random cells.
+    """
+    networks = get_space("nas-bench-201", dataset="cifar10")
+    path = benchmarks / "nas-bench-201" / "accuracy.csv"
+    benchmark = replace(load_benchmark(path, get_space("nas-bench-201", dataset=dataset)), space=networks)
+    return _measured(benchmark, _read(scores, networks, "digits"), dataset, layers, jobs)
 
 
 def score_nas_bench_201(benchmarks: Path, jobs: int) -> None:
-    """Score 1,000 random cells as networks for CIFAR-10 at the default batch, and write the features as CSV.
+    """Score 1,000 random cells with the default proxies, see `_score_missing`.
 
-    They are the first by fingerprint, which is a hash. An interrupted computation is continued.
+    They are the first by fingerprint, which is a hash.
     """
-    space = get_space("nas-bench-201", dataset="cifar10")
-    path = benchmarks / "nas-bench-201" / "accuracy.csv"
-    table = WORK / "nas-bench-201-cifar10.jsonl"
-    score_benchmark(path, table, jobs=jobs, limit=NB201_ARCHITECTURES, space=space, progress=_report)
-    _write(load_scores(table), load_benchmark(path, space), NB201_SCORES)
+    _score_missing(_cells(benchmarks, 0, NB201_ARCHITECTURES), [*proxy_versions(None)], NB201_SCORES, jobs)
 
 
 def score_confirmation(benchmarks: Path, proxies: Sequence[str], jobs: int) -> None:
-    """Score the cells that follow the 1,000 with some proxies, and write the features as CSV."""
-    space = get_space("nas-bench-201", dataset="cifar10")
-    whole = load_benchmark(benchmarks / "nas-bench-201" / "accuracy.csv", space)
-    following = replace(whole, entries=whole.entries[NB201_ARCHITECTURES : NB201_ARCHITECTURES + CONFIRMATION])
+    """Score the cells that follow the 1,000 with some proxies, see `_score_missing`."""
+    cells = _cells(benchmarks, NB201_ARCHITECTURES, NB201_ARCHITECTURES + CONFIRMATION)
+    _score_missing(cells, proxies, CONFIRMATION_SCORES, jobs)
+
+
+def _cells(benchmarks: Path, first: int, last: int) -> Benchmark:
+    whole = load_benchmark(benchmarks / "nas-bench-201" / "accuracy.csv", get_space("nas-bench-201", dataset="cifar10"))
+    return replace(whole, entries=whole.entries[first:last])
+
+
+def _score_missing(cells: Benchmark, proxies: Sequence[str], path: Path, jobs: int) -> None:
+    """Score cells as networks for CIFAR-10 at the default batch, and write the features as CSV.
+
+    Proxies with a column in a file of all cells are not computed again. An interrupted computation is continued.
+    """
+    known = _read(path, cells.space, "digits") if path.exists() else None
+    if known is None or not known.covers(cells):
+        known = ScoreTable({"space": cells.space.name, "settings": cells.space.settings, "proxies": {}}, {})
+    missing = [name for name in proxies if name not in known.proxies]
+    if not missing:
+        return
     WORK.mkdir(parents=True, exist_ok=True)
-    write_table(following, WORK / "confirmation.jsonl")
-    table = WORK / "confirmation.scores.jsonl"
-    score_benchmark(WORK / "confirmation.jsonl", table, proxies=proxies, jobs=jobs, space=space, progress=_report)
-    _write(load_scores(table), following, CONFIRMATION_SCORES)
+    table, scored = WORK / f"{path.stem}.jsonl", WORK / f"{path.stem}.scores.jsonl"
+    write_table(cells, table)
+    score_benchmark(table, scored, proxies=missing, jobs=jobs, space=cells.space, progress=_report)
+    new = load_scores(scored).features
+    features = {each.fingerprint: known.features.get(each.fingerprint, {}) for each in cells.architectures}
+    together = {fingerprint: row | new[fingerprint] for fingerprint, row in features.items()}
+    names = proxy_versions([*known.proxies, *missing])
+    _write(replace(known, header=known.header | {"proxies": names}, features=together), cells, path)
+    scored.unlink()
 
 
-def confirmation(benchmarks: Path, dataset: str) -> Measurements:
+def confirmation(benchmarks: Path, dataset: str, layers: bool = False, jobs: int = 1) -> Measurements:
     """Return the scores of the cells that follow the 1,000, with accuracies on one data set."""
-    space = get_space("nas-bench-201", dataset=dataset)
-    benchmark = load_benchmark(benchmarks / "nas-bench-201" / "accuracy.csv", space)
-    return _measured(benchmark, _read(CONFIRMATION_SCORES, space, "digits"), dataset)
+    return nas_bench_201(benchmarks, dataset, layers, jobs, CONFIRMATION_SCORES)
 
 
 def _report(done: int, total: int) -> None:
@@ -85,22 +118,28 @@ def _report(done: int, total: int) -> None:
         sys.stderr.write(f"{done} of {total}\n")
 
 
+def _report_networks(what: str, done: int, total: int) -> None:
+    if what == "measuring layers":
+        _report(done, total)
+
+
 def _write(scores: ScoreTable, benchmark: Benchmark, path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["digits", *scores.proxies])
     for architecture in benchmark.architectures:
-        if (features := scores.features.get(architecture.fingerprint)) is not None:
-            digits = "".join(map(str, architecture.ops))  # type: ignore[attr-defined]
-            numbers = (features[name] for name in scores.proxies)
-            writer.writerow([digits, *("" if number is None else f"{number:.7g}" for number in numbers)])
+        features = scores.features[architecture.fingerprint]
+        digits = "".join(map(str, architecture.ops))  # type: ignore[attr-defined]
+        numbers = (features[name] for name in scores.proxies)
+        writer.writerow([digits, *("" if number is None else f"{number:.7g}" for number in numbers)])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.getvalue().encode())
 
 
-def _measured(benchmark: Benchmark, table: ScoreTable, name: str) -> Measurements:
-    WORK.mkdir(parents=True, exist_ok=True)
-    return replace(measure_architectures(benchmark, table, WORK / "measured"), name=name)
+def _measured(benchmark: Benchmark, table: ScoreTable, name: str, layers: bool = False, jobs: int = 1) -> Measurements:
+    cache = WORK / "measured"
+    measured = measure_architectures(benchmark, table, cache, layers, jobs=jobs, progress=_report_networks)
+    return replace(measured, name=name)
 
 
 def _read(path: Path, space: SearchSpace[Any], column: str) -> ScoreTable:

@@ -20,7 +20,12 @@ def make_tables(reports: Mapping[str, Any], confirmation: Mapping[str, Any] | No
         reports: reports by study.
         confirmation: qualities on further cells; None before they are measured.
     """
-    made = {"quality": _qualities(reports), "difference": _differences(reports), "expressions": _expressions(reports)}
+    made = {
+        "quality": _qualities(reports),
+        "difference": _differences(reports, "held_out"),
+        "levels": _differences(reports, "scores_alone"),
+        "expressions": _expressions(reports),
+    }
     return made if confirmation is None else made | {"confirmation": _confirmation(confirmation)}
 
 
@@ -66,13 +71,14 @@ def _qualities(reports: Mapping[str, Any]) -> str:
     return markdown(rows)
 
 
-def _differences(reports: Mapping[str, Any]) -> str:
+def _differences(reports: Mapping[str, Any], other: str) -> str:
+    """Table of the differences from hand-written proxies (`held_out`), or from expressions of `scores_alone`."""
     rows = [
         ["selected on", "tested on", "within stratum", "τ", "better by two standard errors"],
         ["---"] * 2 + ["---:"] * 3,
     ]
     for study, report in reports.items():
-        for name, evidence in report["held_out"].items():
+        for name, evidence in report.get(other, {}).items():
             differences = [evidence["difference"][metric] for metric in ("within_stratum_spearman", "kendall")]
             verdict = [each is not None and each["is_significant"] for each in differences]
             words = [word for word, better in zip(("within stratum", "τ"), verdict, strict=True) if better]

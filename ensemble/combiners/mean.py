@@ -1,6 +1,6 @@
 """Weighted mean of normalized proxies."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class WeightedMean(Combiner):
         data_min_, data_range_: (p,), smallest training value, and difference between the largest and the smallest.
     """
 
-    fitted_arrays = ("weights_", "data_min_", "data_range_")
+    fitted_arrays: ClassVar[tuple[str, ...]] = ("weights_", "data_min_", "data_range_")
     accepts_missing = True
 
     weights_: Array
@@ -29,19 +29,25 @@ class WeightedMean(Combiner):
     def fit(self, X: Array, y: Array) -> Self:
         """Compute weights and ranges."""
         X, y = self._check_fit_input(X, y)
-        self.weights_ = np.array([spearman(column, y) for column in X.T])
         present = ~np.isnan(X)
         low = np.min(X, axis=0, where=present, initial=np.inf)
         high = np.max(X, axis=0, where=present, initial=-np.inf)
         varies = high > low
         self.data_min_ = np.where(varies, low, 0.0)
         self.data_range_ = np.subtract(high, low, where=varies, out=np.ones(X.shape[1]))
+        self.weights_ = self._fit_weights(X, y)
         return self
 
     def predict(self, X: Array) -> Array:
         """Weighted means, (m,), larger is better; NaN for a row without any score."""
-        X = self._check_input(X)
-        used = ~np.isnan(X) & (self.weights_ != 0)
+        return self._means(self._check_input(X), self.weights_)
+
+    def _fit_weights(self, X: Array, y: Array) -> Array:
+        """Weights of the proxies, (p,)."""
+        return np.array([spearman(column, y) for column in X.T])
+
+    def _means(self, X: Array, weights: Array) -> Array:
+        used = ~np.isnan(X) & (weights != 0)
         scaled = np.where(used, (X - self.data_min_) / self.data_range_, 0.0)
-        total, weighted = row_sums(used * np.abs(self.weights_)), row_sums(scaled * self.weights_)
+        total, weighted = row_sums(used * np.abs(weights)), row_sums(scaled * weights)
         return np.asarray(np.divide(weighted, total, where=total > 0, out=np.full(len(X), np.nan)))

@@ -15,6 +15,7 @@ from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.rank_trees import RankTrees
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import Ridge
+from ensemble.combiners.robot import Robot
 from ensemble.combiners.stacked import NamedEstimator, Stacked
 from ensemble.combiners.stratum_residual import StratumResidual
 from ensemble.combiners.transfer import Transfer
@@ -171,6 +172,10 @@ def _logrank(columns: Columns, seed: int) -> Combiner:
     return LogRank()
 
 
+def _robot(columns: Columns, seed: int) -> Combiner:
+    return Robot(random_state=seed)
+
+
 def _ranknet(columns: Columns, seed: int) -> Combiner:
     return RankNet(random_state=seed)
 
@@ -203,6 +208,7 @@ BUILT_IN = (
     CombinerInfo("vote", _vote, "proxies", "ranking", accepts_missing=True, depends_on_set=True),
     CombinerInfo("mean", _mean, "proxies", "ranking", accepts_missing=True),
     CombinerInfo("logrank", _logrank, "proxies", "ranking", accepts_missing=True),
+    CombinerInfo("robot", _robot, "proxies", "ranking", accepts_missing=True),
     CombinerInfo("ranknet", _ranknet, "proxies+structure", "ranking"),
     CombinerInfo("forest", _forest, "proxies+structure", "accuracy"),
     CombinerInfo("xgboost", _xgboost, "proxies+structure", "accuracy"),

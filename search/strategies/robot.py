@@ -1,11 +1,11 @@
 """RoBoT: weights over zero-cost proxies by Bayesian optimization."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.bayesian_optimization import BayesianOptimization
 from models import Architecture, InputError
 from search.base import SearchDomain, Strategy, Surrogate
 from search.trials import Trial
@@ -13,10 +13,6 @@ from search.trials import Trial
 Array = NDArray[np.float64]
 Scorer = Callable[[Sequence[Architecture]], Array]
 """Scores by several proxies, (n, p); NaN where a proxy failed."""
-NUM_WEIGHT_CANDIDATES = 2000
-"""Random weights among which the upper confidence bound is maximized."""
-KAPPA = 2.576
-"""Standard deviations of the upper confidence bound."""
 
 
 class Robot(Strategy):
@@ -29,8 +25,8 @@ class Robot(Strategy):
     weights.
 
     The optimization ends after `budget` - 1 weights, or when half of the budget has been proposed. While trainings
-    run, the mean of the Gaussian process stands for their results (Desautels et al., JMLR 2014). A candidate that a
-    proxy failed on, or whose training failed, leaves the pool.
+    run, the mean of the Gaussian process stands for their results. A candidate that a proxy failed on, or whose
+    training failed, leaves the pool.
 
     Args:
         domain: domain of the search.
@@ -72,6 +68,7 @@ class Robot(Strategy):
         scores = scores[scored] - scores[scored].min(axis=0)
         spread = scores.max(axis=0)
         self._scores = scores / np.where(spread > 0, spread, 1.0)
+        self._optimization = BayesianOptimization(scores.shape[1], rng)
         self._accuracy: dict[Architecture, float | None] = {}
         """Accuracy of each trained architecture; None if its training failed."""
         self.weights: list[tuple[Array, Architecture]] = []
@@ -104,7 +101,7 @@ class Robot(Strategy):
         """Weights whose best candidate has the highest accuracy, (p,); random ones before the first accuracy."""
         known = self._known_weights()
         if not known:
-            return np.asarray(self._random_weights(1)[0])
+            return np.asarray(self._optimization.random(1)[0])
         return max(known, key=lambda item: item[1])[0]
 
     def _known_weights(self) -> list[tuple[Array, float]]:
@@ -113,29 +110,9 @@ class Robot(Strategy):
         return [(weights, accuracy) for weights, accuracy in accuracies if accuracy is not None]
 
     def _next_weights(self) -> Array:
-        """Maximize the upper confidence bound over random weights, (p,)."""
-        candidates = self._random_weights(NUM_WEIGHT_CANDIDATES)
         known = self._known_weights()
-        if not known:
-            return np.asarray(candidates[0])
-        X, y = np.array([weights for weights, _ in known]), np.array([accuracy for _, accuracy in known])
-        process = self._process().fit(X, y)
-        if running := [weights for weights, arch in self.weights if arch not in self._accuracy]:
-            X, y = np.concatenate([X, running]), np.concatenate([y, process.predict(np.array(running))])
-            process = self._process().fit(X, y)
-        mean, std = process.predict(candidates, return_std=True)
-        return np.asarray(candidates[int(np.argmax(mean + KAPPA * std))])
-
-    def _process(self) -> Any:
-        from sklearn.gaussian_process import GaussianProcessRegressor  # slow to import
-        from sklearn.gaussian_process.kernels import Matern
-
-        scale = np.sqrt(self._scores.shape[1])  # as distances between random weights grow with the number of proxies
-        kernel = Matern(length_scale=scale, nu=2.5)
-        return GaussianProcessRegressor(kernel, alpha=1e-4, optimizer=None, normalize_y=True)
-
-    def _random_weights(self, number: int) -> Array:
-        return self.rng.uniform(-1.0, 1.0, (number, self._scores.shape[1]))
+        running = [weights for weights, arch in self.weights if arch not in self._accuracy]
+        return self._optimization.propose([weights for weights, _ in known], [value for _, value in known], running)
 
     def _best_candidate(self, weights: Array, new: bool) -> Architecture | None:
         """Candidate of the pool with the highest weighted sum, among those not proposed before if `new`."""

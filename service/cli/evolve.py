@@ -1,16 +1,17 @@
 """Command `evolve`: proxies by genetic programming."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.common import app
+from service.cli.common import app, settings
 from service.cli.learning import CORES, load_tables
 
 if TYPE_CHECKING:
     from evolution import Measurements
+    from evolution.layer_statistics import Measure
 
 
 @app.command()
@@ -48,6 +49,9 @@ def evolve(
     folds: Annotated[int, typer.Option(min=2, help="folds of the outer cross-validation")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="seed of folds and evolution")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="number of processes")] = CORES,
+    backend: Annotated[
+        Literal["process", "ray"], typer.Option(help="measures layers: these processes, or actors of a Ray cluster")
+    ] = "process",
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Evolve a proxy and test it on held-out architectures; can be interrupted and resumed."""
@@ -57,6 +61,7 @@ def evolve(
 
     from common.atomic_files import check_new_folder, write_atomically
     from common.documents import check_fields
+    from common.errors import InputError
     from common.extras import require_extra
     from proxies.evolved import EvolvedDocument, EvolvedProxy
     from proxies.evolved.proxy import readable_proxies
@@ -74,10 +79,12 @@ def evolve(
         "options of evolve",
     )
     check_fields(EvolvedDocument, {"name": name, "expression": 0}, "options of evolve")
+    if backend == "ray" and not layers:
+        raise InputError("backend", backend, "process, as only the layers of --layers are measured in a cluster")
     check_new_folder(out)
     work = out / name
     work.mkdir(parents=True, exist_ok=True)
-    options = _Options(work / "measured", layers, limit, jobs)
+    options = _Options(work / "measured", layers, limit, jobs, backend)
     trained = [_measure(*pair, options) for pair in _pairs("scores", benchmark, scores)]
     tests = [_measure(*pair, options) for pair in _pairs("test-scores", test, test_scores)]
     with shown(chosen) as progress:
@@ -115,6 +122,16 @@ class _Options:
     layers: bool
     limit: int | None
     jobs: int
+    backend: str
+
+    def in_cluster(self) -> "Measure | None":
+        """Return what measures layers in the cluster of the settings `ARCHRANK_RAY_*`; None for processes."""
+        if self.backend == "process":
+            return None
+        from service.app import ray_options
+        from service.workers.ray_layers import in_cluster
+
+        return in_cluster(replace(ray_options(settings()), max_workers=self.jobs))
 
 
 def _measure(path: Path, scores: Path | None, options: _Options) -> "Measurements":
@@ -127,5 +144,12 @@ def _measure(path: Path, scores: Path | None, options: _Options) -> "Measurement
         raise InputError("scores", None, f"a table of `archrank benchmark score` for {trained.name}")
     with measuring(trained.name) as progress:
         return measure_architectures(
-            trained, table, options.cache, options.layers, options.limit, options.jobs, progress
+            trained,
+            table,
+            options.cache,
+            options.layers,
+            options.limit,
+            options.jobs,
+            progress,
+            options.in_cluster(),
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -93,20 +94,32 @@ def client(make_client: MakeClient, server: SharedServer) -> Any:
 
 
 class FakeClock:
-    """Clock that advances only by sleeping.
+    """Clock of the client that advances only by sleeping. Other threads of the process keep the real one.
 
     Attributes:
         now: current time in seconds.
         sleeps: durations of all sleeps in seconds.
     """
 
+    PACKAGES = ("archrank_client", "stamina", "tenacity")
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.sleeps = 1000.0, list[float]()
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(time, "sleep", self.sleep)
-        monkeypatch.setattr(asyncio, "sleep", self.sleep_async)
+        self._replace(monkeypatch, time, "monotonic", lambda: self.now)
+        self._replace(monkeypatch, time, "sleep", self.sleep)
+        self._replace(monkeypatch, asyncio, "sleep", self.sleep_async)
         for module in ("operations", "progress"):
             monkeypatch.setattr(f"archrank_client.{module}.monotonic", lambda: self.now)
+
+    def _replace(self, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, fake: Callable[..., Any]) -> None:
+        """Replace a function for the calls from `PACKAGES`."""
+        real = getattr(module, name)
+
+        def call(*args: Any) -> Any:
+            caller: str = sys._getframe(1).f_globals["__name__"]
+            return (fake if caller.partition(".")[0] in self.PACKAGES else real)(*args)
+
+        monkeypatch.setattr(module, name, call)
 
     def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)

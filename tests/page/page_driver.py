@@ -151,13 +151,19 @@ def open_space(driver: PageDriver, name: str) -> None:
     driver.wait_until_current()
 
 
+def copied(driver: PageDriver, name: str) -> str:
+    """Return the edited architecture, copied as JSON, curl or Python."""
+    driver.page.evaluate("navigator.clipboard.writeText('')")
+    driver.button(f"Copy as {name}").click()
+    # The clipboard, as the page hides its note when the architecture changes.
+    driver.wait_for(lambda: driver.page.evaluate("navigator.clipboard.readText()") != "")
+    text: str = driver.page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
 def copied_json(driver: PageDriver) -> Any:
     """Return the edited architecture, copied as JSON."""
-    note = driver.page.locator("#copy-note")
-    note.evaluate("(note) => { note.hidden = true; }")  # of an earlier copy
-    driver.button("Copy as JSON").click()
-    expect(note).to_be_visible()
-    return json.loads(driver.page.evaluate("navigator.clipboard.readText()"))
+    return json.loads(copied(driver, "JSON"))
 
 
 def fragment(*architectures: Any) -> str:

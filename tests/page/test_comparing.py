@@ -11,7 +11,16 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import OpenPage
-from tests.page.page_driver import PERCENT_TOLERANCE, PageDriver, compare, fragment, predict, sample
+from tests.page.page_driver import (
+    PERCENT_TOLERANCE,
+    PageDriver,
+    compare,
+    copied,
+    copied_json,
+    fragment,
+    predict,
+    sample,
+)
 from tests.page.test_scoring import FOUR_LAYERS
 from tests.waiting import PATIENCE_S
 
@@ -93,28 +102,22 @@ def test_architectures_are_edited_and_removed(driver: PageDriver) -> None:
     expect(driver.button("Add to comparison")).to_be_enabled()
 
 
-def copy_as(driver: PageDriver, name: str) -> str:
-    driver.button(f"Copy as {name}").click()
-    expect(driver.page.get_by_role("status")).to_contain_text(f"Copied as {name}")
-    text: str = driver.page.evaluate("navigator.clipboard.readText()")
-    return text
-
-
 def test_copied_json_can_be_posted(open_page: OpenPage, url: str, api: httpx.Client) -> None:
     driver = open_page(url, fragment(FOUR_LAYERS))
-    assert json.loads(copy_as(driver, "JSON")) == FOUR_LAYERS
-    driver.assert_shows(predict(api, json.loads(copy_as(driver, "JSON"))))
+    assert copied_json(driver) == FOUR_LAYERS
+    expect(driver.page.locator("#copy-note")).to_have_text("Copied as JSON.")
+    driver.assert_shows(predict(api, copied_json(driver)))
 
 
 def test_copied_curl_command_runs(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    command = copy_as(open_page(url, fragment(FOUR_LAYERS)), "curl")
+    command = copied(open_page(url, fragment(FOUR_LAYERS)), "curl")
     process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     (item,) = json.loads(process.stdout)["predictions"]
     assert item["accuracy"] == predict(api, FOUR_LAYERS, proxies=None)["accuracy"]
 
 
 def test_copied_python_program_runs(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    program = copy_as(open_page(url, fragment(FOUR_LAYERS)), "Python")
+    program = copied(open_page(url, fragment(FOUR_LAYERS)), "Python")
     env = {**os.environ, "PYTHONPATH": str(ROOT / "client")}
     command = (sys.executable, "-c", program)
     process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S, env=env)

@@ -1,6 +1,7 @@
 """A proxy that `archrank evolve` wrote, scored over HTTP by a server that was started after it."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ensemble.data.scores import append_scores, start_scores
+from evolution.layer_statistics import Measure, Network
 from models import get_space
 from proxies import proxy_versions, registry
 from service.cli import app
+from service.workers.errors import ClusterError
+from service.workers.ray_backend import RayOptions
 from tests.real_server import Server, serving
 
 ROWS = 60
@@ -122,6 +126,7 @@ def test_a_finished_evolution_is_read_from_its_checkpoints(tables: Path, evolved
         (("--folds", "61"), "folds"),
         (("--test", "nowhere"), "nowhere"),
         (("--seed", "1"), "remove it to begin anew"),
+        (("--backend", "ray"), "only the layers of --layers"),
     ],
 )
 def test_bad_options_are_one_line(tables: Path, evolved: Path, options: tuple[str, str], message: str) -> None:
@@ -141,3 +146,22 @@ def test_each_benchmark_has_its_table(tables: Path, tmp_path: Path) -> None:
     result = archrank("evolve", "--benchmark", table, "--out", tmp_path, "--name", "mine")
     assert result.exit_code == 2
     assert "a table of `archrank benchmark score` for table" in result.stderr
+
+
+def test_a_cluster_measures_layers(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Network] = []
+
+    def in_cluster(options: RayOptions) -> Measure:
+        def measure(networks: Sequence[Network]) -> Iterator[tuple[str, Any]]:
+            asked.extend(networks)
+            yield from ()
+            raise ClusterError(f"no cluster at {options.address} with {options.max_workers} nodes")
+
+        return measure
+
+    monkeypatch.setattr("service.workers.ray_layers.in_cluster", in_cluster)
+    monkeypatch.setenv("ARCHRANK_RAY_ADDRESS", "head:6379")
+    result = evolve(tables, tmp_path, "--layers", "--limit", "4", "--backend", "ray")
+    assert result.exit_code == 2
+    assert "no cluster at head:6379 with 1 nodes" in result.stderr
+    assert [network.space for network in asked] == ["nas-bench-201"] * 4

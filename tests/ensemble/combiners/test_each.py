@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from ensemble.combiners import State
+from ensemble.combiners.base import spearman
 from ensemble.combiners.calibrated import Calibrated
 from ensemble.combiners.forest import Forest
 from ensemble.combiners.gaussian_process import AdditiveGaussianProcess
@@ -16,6 +17,7 @@ from ensemble.combiners.logrank import LogRank
 from ensemble.combiners.mean import WeightedMean
 from ensemble.combiners.ranknet import RankNet
 from ensemble.combiners.ridge import ALPHAS, Ridge
+from ensemble.combiners.robot import Robot
 from ensemble.combiners.stacked import Stacked
 from ensemble.combiners.vote import MajorityVote
 from ensemble.data.columns import Columns
@@ -97,6 +99,20 @@ def test_weighted_mean_by_hand() -> None:
         pytest.approx([0.5, 0.0, 2.0])
     )
     assert np.isnan(model.predict(np.array([[np.nan, np.nan, 1.0]])))
+
+
+def test_optimized_weights_order_better_than_single_correlations() -> None:
+    noise = 3 * RNG.normal(size=40)
+    X = np.column_stack([Y + noise, -noise, np.ones(40)])  # good together alone
+    robot, mean = Robot().fit(X, Y), WeightedMean().fit(X, Y)
+    assert spearman(robot.predict(X), Y) > spearman(mean.predict(X), Y) + 0.2
+    assert (np.abs(robot.weights_) <= 1).all()
+    assert (
+        robot.weights_.tolist()
+        == Robot().fit(X, Y).weights_.tolist()
+        != Robot(random_state=1).fit(X, Y).weights_.tolist()
+    )
+    assert np.isnan(robot.predict(np.array([[np.nan, np.nan, np.nan]])))
 
 
 def test_ridge_chooses_the_penalty_with_the_smallest_leave_one_out_error() -> None:
