@@ -96,6 +96,9 @@ STUDIES: Mapping[str, Study] = {
     ),
     "nas-bench-201-overall": Study(CELLS, OTHER_CELLS, "overall"),
     "gcn-nas-overall": Study(_gcn_nas, objective="overall"),
+    "gcn-nas-overall-layers": Study(
+        partial(_gcn_nas, layers=True), objective="overall", scores_alone="gcn-nas-overall"
+    ),
 }
 
 

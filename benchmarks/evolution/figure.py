@@ -12,7 +12,7 @@ from ensemble.report.palette import THEME
 from ensemble.report.svg import figure_style, render
 
 METRIC = "within_stratum_spearman"
-STUDIES = ("gcn-nas", "nas-bench-graph", "nas-bench-201")
+STUDIES = ("gcn-nas", "gcn-nas-layers", "nas-bench-graph", "nas-bench-201")
 PANELS = (("front", "size", "nodes of the expression"), ("generations", "generation", "generation"))
 LABEL = "Held-out ρ within strata of evolved expressions by their size, and of the best one by generation"
 
@@ -42,6 +42,6 @@ def write_figure(reports: Mapping[str, Any], path: Path) -> None:
             panel.grid(axis="y")
         figure.axes[0].set_ylabel("ρ within strata, held out")
         lines, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower center", ncols=3, frameon=False, labelcolor=THEME.ink)
+        figure.legend(lines, labels, loc="outside lower center", ncols=4, frameon=False, labelcolor=THEME.ink)
         svg = standalone(render(figure, "evolution", LABEL))
     write_atomically(path, svg.encode())
