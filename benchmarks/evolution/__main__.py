@@ -3,12 +3,14 @@
 python -m benchmarks.evolution scores --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution run --benchmarks $ARCHRANK_BENCHMARKS [--only gcn-nas …] [--jobs 2]
 python -m benchmarks.evolution confirm --benchmarks $ARCHRANK_BENCHMARKS
+python -m benchmarks.evolution seeds --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution time --benchmarks $ARCHRANK_BENCHMARKS
 python -m benchmarks.evolution show
 
 `scores` computes the proxies of 1,000 random cells of NAS-Bench-201, in half an hour. `run` evolves proxies with outer
 cross-validation and writes a report of each run; `confirm` scores 200 further cells and tests the final expression on
-them. All can be interrupted and resumed. `time` measures generations; `show` writes tables and figure.
+them; `seeds` scores 100 architectures with other initial weights. All can be interrupted and resumed. `time` measures
+generations; `show` writes tables and figure.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from typing import Any
 from benchmarks.evolution import sources
 from benchmarks.evolution.figure import write_figure
 from benchmarks.evolution.levels import compare_levels
+from benchmarks.evolution.seeds import compare_seeds
 from benchmarks.evolution.tables import make_tables
 from benchmarks.markdown import insert_tables
 from common.atomic_files import write_atomically
@@ -58,12 +61,14 @@ class Study:
         train: training benchmarks.
         test: benchmarks to test on.
         objective: what expressions are selected by.
+        population: number of expressions of a generation.
         scores_alone: for a study of the layers' tensors, the same study of scores alone, to compare with.
     """
 
     train: Source
     test: Source = lambda folder, jobs: []
     objective: Objective = "within_stratum"
+    population: int = 200
     scores_alone: str | None = None
 
 
@@ -85,6 +90,7 @@ OTHER_CELL_LAYERS = _nas_bench_201("cifar100", "imagenet16-120", layers=True)
 STUDIES: Mapping[str, Study] = {
     "gcn-nas": Study(_gcn_nas),
     "gcn-nas-layers": Study(partial(_gcn_nas, layers=True), scores_alone="gcn-nas"),
+    "gcn-nas-layers-1000": Study(partial(_gcn_nas, layers=True), population=1000, scores_alone="gcn-nas"),
     "nas-bench-graph": Study(
         _nas_bench_graph("cora", "cs", "photo"), _nas_bench_graph("citeseer", "computers", "physics")
     ),
@@ -105,7 +111,7 @@ STUDIES: Mapping[str, Study] = {
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("scores", "run", "confirm", "time", "show"))
+    parser.add_argument("command", choices=("scores", "run", "confirm", "seeds", "time", "show"))
     parser.add_argument("--benchmarks", type=Path, help="folder of benchmarks")
     parser.add_argument("--only", nargs="*", choices=[*STUDIES], default=[*STUDIES])
     parser.add_argument("--jobs", type=int, default=2)
@@ -114,6 +120,9 @@ def main() -> None:
         parser.error(f"{args.command} needs --benchmarks")
     if args.command == "scores":
         sources.score_nas_bench_201(args.benchmarks, args.jobs)
+        return
+    if args.command == "seeds":
+        compare_seeds(args.benchmarks, args.jobs)
         return
     if args.command == "time":
         time_generations(args.benchmarks, args.jobs)
@@ -132,7 +141,7 @@ def main() -> None:
 def run(name: str, benchmarks: Path, jobs: int) -> None:
     """Run a study, and write its report."""
     study = STUDIES[name]
-    settings = EvolutionSettings(objective=study.objective)
+    settings = EvolutionSettings(objective=study.objective, population=study.population)
 
     def progress(part: str, generation: int, fitness: float, expression: str) -> None:
         if generation == settings.generations:

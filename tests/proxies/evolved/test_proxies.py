@@ -196,8 +196,11 @@ def test_an_entry_point_provides_a_document(install: Install, monkeypatch: pytes
     assert scores["evolved:theirs"].value == pytest.approx(-math.log(9))
 
 
-def test_the_shipped_ones_are_those_that_were_evolved() -> None:
+@pytest.mark.parametrize(
+    ("name", "study"), [("nas-bench-201", "nas-bench-201-stratified"), ("gcn-nas", "gcn-nas-layers-1000")]
+)
+def test_the_shipped_ones_are_those_that_were_evolved(name: str, study: str) -> None:
     root = Path(__file__).parents[3]
-    report = json.loads((root / "docs" / "data" / "evolution" / "nas-bench-201-stratified.json").read_text())
-    proxy = load_document(root / "examples" / "evolved" / "nas-bench-201.json", registry.proxies_by_name())
+    report = json.loads((root / "docs" / "data" / "evolution" / f"{study}.json").read_text())
+    proxy = load_document(root / "examples" / "evolved" / f"{name}.json", registry.proxies_by_name())
     assert proxy.expression.to_json() == report["expression"]
