@@ -12,7 +12,7 @@ from ensemble.report.palette import THEME
 from ensemble.report.svg import figure_style, render
 
 METRIC = "within_stratum_spearman"
-STUDIES = ("gcn-nas", "gcn-nas-layers", "nas-bench-graph", "nas-bench-201")
+STUDIES = ("gcn-nas", "gcn-nas-layers-1000", "nas-bench-graph", "nas-bench-201")
 PANELS = (("front", "size", "nodes of the expression"), ("generations", "generation", "generation"))
 LABEL = "Held-out ρ within strata of evolved expressions by their size, and of the best one by generation"
 
