@@ -10,6 +10,7 @@ import typer
 from service.cli.common import Device, Folder, app, benchmark_app, progress_bar, settings, show
 from service.cli.options import (
     BatchFields,
+    Proxies,
     SettingFields,
     Space,
     chosen_space,
@@ -60,9 +61,7 @@ def score_benchmark(
     batch: BatchFields = None,
     seed: Annotated[int, typer.Option(help="seed of weights and random draws")] = 0,
     repeats: Annotated[int, typer.Option(help="random draws that zen averages")] = 1,
-    proxies: Annotated[
-        str | None, typer.Option(help="all, or names separated by commas; by default the default proxies")
-    ] = None,
+    proxies: Proxies = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="number of processes; by default one per core, or one on a GPU")
     ] = None,

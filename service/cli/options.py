@@ -23,6 +23,8 @@ FixedFields = Annotated[
     typer.Option("--fix", metavar="KEY=VALUE", help="property of all architectures, e.g. depth=6; may be repeated"),
 ]
 
+Proxies = Annotated[str | None, typer.Option(help="all, or names separated by commas; by default the default proxies")]
+
 
 def finite(value: float | None) -> float | None:
     """Refuse NaN and infinities, which pass as numbers: a callback of options."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from service.cli.common import Device, Folder, Json, app, settings, show
-from service.cli.options import BatchFields, SettingFields, Space, chosen_space, parse_fields
+from service.cli.options import BatchFields, Proxies, SettingFields, Space, chosen_space, parse_fields, proxy_option
 
 if TYPE_CHECKING:
     from service.inference.context import AppContext
@@ -70,6 +70,7 @@ def score(
     space: Space = None,
     setting: SettingFields = None,
     batch: BatchFields = None,
+    proxies: Proxies = None,
     as_json: Json = False,
     device: Device = None,
     ensembles: Folder = None,
@@ -85,6 +86,8 @@ def score(
     options = settings(device=device, ensembles_dir=ensembles)
     body = ScoreRequest.model_validate(_json(file, options))
     query = replace(body.to_query(), **_space_fields(space, setting))
+    if proxies is not None:
+        query = replace(query, proxies=proxy_option(proxies))
     if batch:
         query = replace(query, batch=parse_fields("batch", batch))
         options = options.model_copy(update={"max_flops_ratio": float("inf")})  # the batch may be of recorded data

@@ -46,6 +46,12 @@ def test_tables() -> None:
     assert "params" in archrank("score", "-", text=body).stdout
 
 
+def test_options_override_the_proxies_of_the_file() -> None:
+    body = json.dumps({"architectures": [SMALL], "proxies": ["params"]})
+    (item,) = json.loads(archrank("score", "-", "--proxies", "flops, sed", "--json", text=body).stdout)["scores"]
+    assert set(item["scores"]) == {"flops", "sed"}
+
+
 WRONG: list[tuple[list[str], str, str]] = [
     (["predict", "missing.json"], "", "missing.json"),
     (["predict", "-"], "{", "body: got"),
@@ -58,6 +64,7 @@ WRONG: list[tuple[list[str], str, str]] = [
     (["predict", "-"], '{"architectures": [NaN]}', "finite"),
     (["predict", "-"], '{"architectures": [1], "ensemble": "x"}', "ensemble: got 'x'; allowed: one of"),
     (["score", "-"], '{"architectures": [1], "proxies": ["x"]}', "proxies[0]: got 'x'; allowed: one of"),
+    (["score", "-", "--proxies", "x"], '{"architectures": [1]}', "proxies[0]: got 'x'; allowed: one of"),
     (["predict", "-", "--device", "abacus"], '{"architectures": []}', "device: got 'abacus'; allowed:"),
     (["serve", "--host", "0.0.0.0"], "", "host: got '0.0.0.0'; allowed: a loopback address"),
     (["serve", "--port", "99999"], "", "port: got 99999; allowed: less than or equal to 65535"),
