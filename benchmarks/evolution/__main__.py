@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.evolution import sources
 from benchmarks.evolution.figure import write_figure
-from benchmarks.evolution.levels import compare_levels
+from benchmarks.evolution.levels import compare_levels, expression_parser
 from benchmarks.evolution.seeds import compare_seeds
 from benchmarks.evolution.tables import make_tables
 from benchmarks.markdown import insert_tables
@@ -34,8 +34,7 @@ from evolution import EvolutionSettings, Measurements, Objective, evolve
 from evolution.comparison import HeldOut, difference, quality
 from evolution.fitness import Fitness
 from evolution.genetic_programming import run as run_generations
-from proxies.evolved import Expression, parse_expression
-from proxies.evolved.proxy import readable_proxies, terminal_types
+from proxies.evolved import Expression
 from proxies.registry import proxies_by_name
 
 CONFIRMED = (
@@ -165,7 +164,7 @@ def confirm(benchmarks: Path, jobs: int) -> None:
     The hand-written proxies are those that the expressions read, and those that the folds chose.
     """
     reports = {name: json.loads(_report_of(name).read_text()) for name in CONFIRMED}
-    parse = partial(parse_expression, terminals=terminal_types(readable_proxies(proxies_by_name())))
+    parse = expression_parser()
     expressions = [
         parse(each)
         for report in reports.values()

@@ -1,6 +1,6 @@
 """Comparison of two studies: expressions that also read the layers' tensors, and those of scores alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,9 +8,14 @@ from common.errors import InputError
 from evolution import EvolutionSettings, Measurements
 from evolution.comparison import HeldOut, evidence
 from evolution.splits import Folds
-from proxies.evolved import parse_expression
+from proxies.evolved import Expression, parse_expression
 from proxies.evolved.proxy import readable_proxies, terminal_types
 from proxies.registry import proxies_by_name
+
+
+def expression_parser() -> Callable[[Any], Expression]:
+    """Return the function that parses an expression of the registered proxies."""
+    return partial(parse_expression, terminals=terminal_types(readable_proxies(proxies_by_name())))
 
 
 def compare_levels(
@@ -33,7 +38,7 @@ def compare_levels(
     Raises:
         InputError: the studies are of other architectures, so that their folds differ.
     """
-    parse = partial(parse_expression, terminals=terminal_types(readable_proxies(proxies_by_name())))
+    parse = expression_parser()
     pairs = [
         (parse(ours["expression"]), parse(theirs["expression"]))
         for ours, theirs in zip(layers["folds"], scores_alone["folds"], strict=True)
