@@ -1,6 +1,7 @@
 """Main function of worker processes. Messages to and from the parent are lines of JSON."""
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -84,7 +85,9 @@ def create_scorer(setup: dict[str, Any]) -> "TaskScorer":
     torch.set_num_threads(setup["num_threads"])
     device = torch.device("cuda" if os.environ["CUDA_VISIBLE_DEVICES"] else "cpu")
     torch.zeros(1, device=device).item()  # a missing device is a failure of the start, not of a task
-    return TaskScorer(decode_batches(setup["probe_batches"]), device, setup["score_timeout"])
+    scorer = TaskScorer(decode_batches(setup["probe_batches"]), device, setup["score_timeout"])
+    gc.freeze()  # loaded objects are never garbage, and collections traverse them in every task
+    return scorer
 
 
 def serve_tasks(channel: socket, score: Callable[[Task], TaskOutcome]) -> None:
