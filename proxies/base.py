@@ -3,10 +3,13 @@
 import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal
+
+import torch
+from torch import Tensor
 
 from common.errors import ArchrankError
 
@@ -196,3 +199,8 @@ class Proxy(ABC):
         if not self.info.log_feature:
             return number, None
         return math.exp(number) if number < MAX_LOG else None, number
+
+
+def total(terms: Iterable[Tensor]) -> float:
+    """Return the sum of 0-d tensors, read from their device together, as each reading waits for it."""
+    return float(sum(torch.stack(list(terms)).tolist()))

@@ -1,9 +1,10 @@
 """Fisher information of the channels."""
 
 import torch
+from torch import Tensor
 from typing_extensions import override
 
-from proxies.base import Measured, Need, Proxy, ProxyInfo
+from proxies.base import Measured, Need, Proxy, ProxyInfo, total
 
 
 class Fisher(Proxy):
@@ -24,8 +25,13 @@ class Fisher(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        total = 0.0
-        for output, gradient, weights_per_channel in measured[Need.OUTPUT_GRADIENTS]:
-            products = torch.linalg.vecdot(*(tensor.unsqueeze(-1).flatten(2) for tensor in (output, gradient)))
-            total += 0.5 * float(products.double().square().mean(0).sum()) * weights_per_channel
-        return total
+        return total(
+            0.5 * _squares(output, gradient) * weights_per_channel
+            for output, gradient, weights_per_channel in measured[Need.OUTPUT_GRADIENTS]
+        )
+
+
+def _squares(output: Tensor, gradient: Tensor) -> Tensor:
+    """Return Σ over channels of the mean over rows of (Σ over positions of z_k·∂L/∂z_k)²."""
+    products: Tensor = torch.linalg.vecdot(*(tensor.unsqueeze(-1).flatten(2) for tensor in (output, gradient)))
+    return products.double().square().mean(0).sum()

@@ -3,7 +3,7 @@
 import torch
 from typing_extensions import override
 
-from proxies.base import Measured, Need, Proxy, ProxyInfo
+from proxies.base import Measured, Need, Proxy, ProxyInfo, total
 
 
 class GradNorm(Proxy):
@@ -21,4 +21,4 @@ class GradNorm(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        return sum(float(torch.linalg.vector_norm(g, dtype=torch.float64)) for _, g in measured[Need.GRADIENTS])
+        return total(torch.linalg.vector_norm(g, dtype=torch.float64) for _, g in measured[Need.GRADIENTS])

@@ -3,7 +3,7 @@
 import torch
 from typing_extensions import override
 
-from proxies.base import Measured, Need, Proxy, ProxyInfo
+from proxies.base import Measured, Need, Proxy, ProxyInfo, total
 
 
 class GradSign(Proxy):
@@ -21,5 +21,4 @@ class GradSign(Proxy):
     @override
     def compute(self, measured: Measured) -> float:
         signs = measured[Need.GRADIENT_SIGNS]
-        agreement = sum(float(total.abs().sum(dtype=torch.float64)) for total in signs.sums)
-        return agreement / float(signs.num_entries)
+        return total(of_weight.abs().sum(dtype=torch.float64) for of_weight in signs.sums) / float(signs.num_entries)

@@ -3,7 +3,7 @@
 import torch
 from typing_extensions import override
 
-from proxies.base import Measured, Need, Proxy, ProxyInfo
+from proxies.base import Measured, Need, Proxy, ProxyInfo, total
 
 
 class L2Norm(Proxy):
@@ -21,4 +21,4 @@ class L2Norm(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        return sum(float(torch.linalg.vector_norm(w, dtype=torch.float64)) for w in measured[Need.WEIGHTS])
+        return total(torch.linalg.vector_norm(w, dtype=torch.float64) for w in measured[Need.WEIGHTS])

@@ -24,7 +24,7 @@ class Nwot(Proxy):
     def compute(self, measured: Measured) -> float:
         if len({len(tensor) for tensor in measured[Need.RELU_INPUTS]}) > 1:
             raise ArithmeticError("not all ReLUs see the same number of rows")
-        kernel = torch.stack([_agreement(tensor) for tensor in measured[Need.RELU_INPUTS]]).sum(0)
+        kernel = torch.stack([_agreement(tensor) for tensor in measured[Need.RELU_INPUTS]]).sum(0).cpu()
         kernel.diagonal().add_(EPSILON)
         sign, value = torch.linalg.slogdet(kernel)
         if sign <= 0:
@@ -37,4 +37,4 @@ def _agreement(tensor: torch.Tensor) -> torch.Tensor:
     active = (tensor.reshape(len(tensor), -1) > 0).float()
     both_active, num_active = active @ active.T, active.sum(1)
     both_idle = active.shape[1] - num_active[:, None] - num_active + both_active
-    return (both_active + both_idle).double().cpu()
+    return (both_active + both_idle).double()

@@ -2,7 +2,7 @@
 
 from typing_extensions import override
 
-from proxies.base import Measured, Need, Proxy, ProxyInfo
+from proxies.base import Measured, Need, Proxy, ProxyInfo, total
 
 
 class Plain(Proxy):
@@ -20,4 +20,4 @@ class Plain(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        return sum(float((w.double() * g.double()).sum()) for w, g in measured[Need.GRADIENTS])
+        return total((w.double() * g.double()).sum() for w, g in measured[Need.GRADIENTS])

@@ -94,15 +94,15 @@ def score(
     batch = checked_batch(x, y, rows, sample_axis)
     check_options(seed, repeats)
     device = next((p.device for p in network.parameters()), batch.x.device)
-    with _default_modes(device):
+    with default_modes(device):
         inputs = ProxyInput(network, plain_batch(batch).to(device), int(seed), int(repeats))
         scores: dict[str, Score] = {}
-        measuring = _measuring(chosen)
+        measured = measuring(chosen)
         for shared_pass in PASSES:
-            served = [proxy for proxy in measuring if proxy.info.needs <= shared_pass.provides]
+            served = [proxy for proxy in measured if proxy.info.needs <= shared_pass.provides]
             if served:
-                scores |= _run_pass(shared_pass, inputs, served, timeout)
-    scores |= _read_scores(chosen, scores, timeout)
+                scores |= run_pass(shared_pass, inputs, served, timeout)
+    scores |= read_scores(chosen, scores, timeout)
     return {proxy.info.name: scores[proxy.info.name] for proxy in chosen}
 
 
@@ -130,9 +130,9 @@ def measure(network: nn.Module, batch: ProbeBatch, need: Need, seed: int = 0) ->
     shared_pass = next(each for each in PASSES if need in each.provides)
     if (reason := shared_pass.lacking(inputs, need)) is not None:
         raise reason
-    with _default_modes(inputs.x.device), _reproducible(inputs):
+    with default_modes(inputs.x.device), reproducible(inputs):
         is_verified = need in verified_needs(shared_pass, inputs, frozenset({need}))
-    with _default_modes(inputs.x.device), _reproducible(inputs):
+    with default_modes(inputs.x.device), reproducible(inputs):
         value = dict((shared_pass if is_verified else EXACT_PASS).run(inputs, frozenset({need}), 1))[need]
     if isinstance(value, Exception):
         raise value
@@ -166,7 +166,7 @@ def check_options(seed: int, repeats: int) -> None:
 
 
 @contextmanager
-def _default_modes(device: torch.device) -> Iterator[None]:
+def default_modes(device: torch.device) -> Iterator[None]:
     """Enable gradients and disable autocast, whatever the caller's modes."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -176,13 +176,13 @@ def _default_modes(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _measuring(chosen: Sequence[Proxy]) -> list[Proxy]:
+def measuring(chosen: Sequence[Proxy]) -> list[Proxy]:
     """Return the proxies that read measurements, each once: those chosen, and those that others read."""
     proxies = chain.from_iterable(proxy.reads or (proxy,) for proxy in chosen)
     return list({proxy.info.name: proxy for proxy in proxies}.values())
 
 
-def _read_scores(chosen: Sequence[Proxy], scores: dict[str, Score], timeout: float | None) -> dict[str, Score]:
+def read_scores(chosen: Sequence[Proxy], scores: dict[str, Score], timeout: float | None) -> dict[str, Score]:
     """Apply the formulas that read scores. A score that was not asked for counts as time of those that read it."""
     reading = [proxy for proxy in chosen if proxy.reads]
     asked = {proxy.info.name for proxy in chosen}
@@ -204,10 +204,10 @@ def _read_score(proxy: Proxy, read: dict[str, Score], seconds: float, timeout: f
             return Score(None, None, "not_applicable", seconds, note=f"{name}: {result.note}")
     notes = dict.fromkeys(result.note for result in read.values() if result.note)
     features = {name: result.feature for name, result in read.items()}
-    return _compute_score(proxy, features, seconds, "; ".join(notes) or None, timeout)
+    return compute_score(proxy, features, seconds, "; ".join(notes) or None, timeout)
 
 
-def _run_pass(
+def run_pass(
     shared_pass: Pass, inputs: ProxyInput, proxies: Sequence[Proxy], timeout: float | None
 ) -> dict[str, Score]:
     """Run one pass and the formulas over it; the exact pass measures the needs that this pass is not verified for.
@@ -224,7 +224,7 @@ def _run_pass(
     try:
         names = ", ".join(proxy.info.name for proxy in proxies)
         with time_limit(timeout and timeout * len(proxies), f"{type(shared_pass).__name__} ({names})"):
-            with _reproducible(inputs):
+            with reproducible(inputs):
                 verified = verified_needs(shared_pass, inputs, needs)
             chunks = _measure(shared_pass, inputs, verified, measured) if verified else 1
     except Exception as error:
@@ -237,7 +237,7 @@ def _run_pass(
     measured = {need: lacking[need] or measured.get(need, failure) for need in asked - needs | verified}
     note = CHUNKED_NOTE.format(chunks) if chunks > 1 else None
     scores = {
-        proxy.info.name: _compute_score(proxy, measured, share, note, timeout)
+        proxy.info.name: compute_score(proxy, measured, share, note, timeout)
         for proxy in proxies
         if proxy.info.needs <= measured.keys()
     }
@@ -254,7 +254,7 @@ def _run_pass_by_need(
     """Run a pass once for each distinct set of needs."""
     scores: dict[str, Score] = {}
     for needs in dict.fromkeys(proxy.info.needs for proxy in proxies):
-        scores |= _run_pass(shared_pass, inputs, [proxy for proxy in proxies if proxy.info.needs == needs], timeout)
+        scores |= run_pass(shared_pass, inputs, [proxy for proxy in proxies if proxy.info.needs == needs], timeout)
     return scores
 
 
@@ -279,7 +279,7 @@ def _fits_memory(
 ) -> bool:
     """Fill `measured`; return False if memory ran out, with no reference left to the errors, which hold memory."""
     try:
-        with _reproducible(inputs):
+        with reproducible(inputs):
             measured.update(shared_pass.run(inputs, needs, chunks))
             if inputs.x.device.type == "cuda":
                 torch.cuda.synchronize(inputs.x.device)  # else the time would count for a later pass
@@ -298,7 +298,7 @@ def _fits_memory(
 
 
 @contextmanager
-def _reproducible(inputs: ProxyInput) -> Iterator[None]:
+def reproducible(inputs: ProxyInput) -> Iterator[None]:
     """Make a computation reproducible: no TF32, deterministic convolutions, no dropout, seeded random modules.
 
     The global random state and PyTorch's settings are restored afterwards, and held by one thread at a time.
@@ -362,7 +362,7 @@ def _set_precision(convolutions: str, products: str, deterministic: bool, benchm
     cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
 
 
-def _compute_score(proxy: Proxy, measured: Measured, share: float, note: str | None, timeout: float | None) -> Score:
+def compute_score(proxy: Proxy, measured: Measured, share: float, note: str | None, timeout: float | None) -> Score:
     """Apply the formula; the value of a need that could not be measured is the exception with the reason."""
     started = perf_counter()
     try:

@@ -1,7 +1,5 @@
 """Synaptic flow."""
 
-import math
-
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -34,12 +32,13 @@ class Synflow(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        return float(torch.logsumexp(torch.stack([_log_flow(w, g) for w, g in measured[Need.SYNFLOW]]), 0))
+        flows = torch.stack([(weight.double() * gradient).abs_().sum() for weight, gradient in measured[Need.SYNFLOW]])
+        logs = flows.log()
+        for i in ((flows <= SMALLEST_FLOW) | ~flows.isfinite()).nonzero().flatten().tolist():
+            logs[i] = _log_flow(*measured[Need.SYNFLOW][i])
+        return float(torch.logsumexp(logs, 0))
 
 
 def _log_flow(weight: Tensor, gradient: Tensor) -> Tensor:
-    """Return log Σ abs(W⊙g), as a sum of logarithms, five times as slow, only where a product is out of range."""
-    flow = (weight.double() * gradient).abs_().sum()
-    if SMALLEST_FLOW < flow < math.inf:
-        return flow.log()
+    """Return log Σ abs(W⊙g) as a sum of logarithms, five times as slow, for products that are out of range."""
     return torch.logsumexp((weight.abs().log() + gradient.abs().log()).flatten(), 0)

@@ -1,6 +1,7 @@
 """Inverse coefficient of variation of the gradients over minibatches."""
 
 import torch
+from torch import Tensor
 from typing_extensions import override
 
 from proxies.base import Measured, Need, Proxy, ProxyInfo
@@ -25,13 +26,16 @@ class Zico(Proxy):
 
     @override
     def compute(self, measured: Measured) -> float:
-        sums = []
-        for gradients in measured[Need.MINIBATCH_GRADIENTS]:
-            a, b = gradients.abs().double()
-            difference = (a - b).abs_()
-            if difference.any():  # also NaN, which thereby becomes a failure
-                ratios = (a + b).div_(difference)  # mean and deviation of two numbers are half of the two
-                sums.append(ratios.masked_fill_(difference == 0, 0.0).sum())
-        if not sums:
+        sums = torch.stack([_sum_of_ratios(gradients) for gradients in measured[Need.MINIBATCH_GRADIENTS]])
+        sums = sums[sums != 0]  # NaN stays, and becomes a failure
+        if not len(sums):
             raise ArithmeticError("no gradient differs between the minibatches")
-        return float(torch.stack(sums).log().sum())
+        return float(sums.log().sum())
+
+
+def _sum_of_ratios(gradients: Tensor) -> Tensor:
+    """Return Σ mean/deviation over the entries that differ, of (2, …): half of both cancels. 0 if none does."""
+    a, b = gradients.abs().double()
+    difference = (a - b).abs_()
+    ratios: Tensor = (a + b).div_(difference)
+    return ratios.masked_fill_(difference == 0, 0.0).sum()

@@ -21,6 +21,7 @@ PARTS = {
     "agreement": ("benchmarks.gpu.agreement", 110),
     "spaces": ("benchmarks.gpu.spaces", 60),
     "times": ("benchmarks.gpu.times", 130),
+    "stacks": ("benchmarks.gpu.stacks", 240),
     "faults": ("benchmarks.gpu.faults", 90),
     "http": ("benchmarks.gpu.serving", 110),
     "training": ("benchmarks.gpu.training", 60),

@@ -11,9 +11,12 @@ from models.gcn_nas.network import GraphConv
 class OneByOne(GraphConv):
     """Graph convolution whose attention modules run one convolution after the other."""
 
-    def _attention(self, x: Tensor) -> list[list[Tensor]]:
+    def _attention(self, x: Tensor) -> list[dict[str, Tensor]]:
         return [
-            [self._attend(getattr(self, first)[i](x), getattr(self, second)[i](x)) for first, second in self.attention]
+            {
+                first: self._attend(getattr(self, first)[i](x), getattr(self, second)[i](x))
+                for first, second in self.attention
+            }
             for i in range(SUBSETS)
         ]
 

@@ -3,7 +3,7 @@
 Inside the network each person is a sample: (B, C, T, V) with B = N·M.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -94,31 +94,34 @@ class GraphConv(nn.Module):
         """Map (B, C, T, V) to (B, C', T, V)."""
         b, c, t, v = x.shape
         flat = x.reshape(b, c * t, v)
-        attention = self._attention(x)
         y: Tensor | None = None
-        for i in range(SUBSETS):
-            graph = sum(attention[i], self.graph[i] + self.PA[i])
-            z = self.conv_d[i]((flat @ graph).view(b, c, t, v))
+        for conv, graph in zip(self.conv_d, self._graphs(x), strict=True):
+            z = conv((flat @ graph).view(b, c, t, v))
             y = z if y is None else y + z
         out: Tensor = self.relu(self.bn(y) + self.down(x))
         return out
 
-    def _attention(self, x: Tensor) -> list[list[Tensor]]:
-        """Graphs of the attention modules, (B, V, V) each, by subset.
+    def _graphs(self, x: Tensor) -> Iterator[Tensor]:
+        """Sum of the graphs of each subset, (V, V) or (B, V, V)."""
+        for i, attention in enumerate(self._attention(x)):
+            yield sum(attention.values(), self.graph[i] + self.PA[i])
+
+    def _attention(self, x: Tensor) -> list[dict[str, Tensor]]:
+        """Graphs of the attention modules, (B, V, V) each, by subset and name of the first convolutions.
 
         Convolutions of one kernel length are applied together: up to 18 become two.
         """
         pairs = [
-            (i, getattr(self, first)[i], getattr(self, second)[i])
+            (i, name, getattr(self, name)[i], getattr(self, second)[i])
             for i in range(SUBSETS)
-            for first, second in self.attention
+            for name, second in self.attention
         ]
-        graphs: list[list[Tensor]] = [[] for _ in range(SUBSETS)]
-        for kernel in dict.fromkeys(first.kernel_size for _, first, _ in pairs):
-            same_kernel = [pair for pair in pairs if pair[1].kernel_size == kernel]
-            outputs = iter(_apply_together([conv for _, *both in same_kernel for conv in both], x))
-            for (i, _, _), a, b in zip(same_kernel, outputs, outputs, strict=True):
-                graphs[i].append(self._attend(a, b))
+        graphs: list[dict[str, Tensor]] = [{} for _ in range(SUBSETS)]
+        for kernel in dict.fromkeys(first.kernel_size for _, _, first, _ in pairs):
+            same_kernel = [pair for pair in pairs if pair[2].kernel_size == kernel]
+            outputs = iter(_apply_together([conv for _, _, *both in same_kernel for conv in both], x))
+            for (i, name, _, _), a, b in zip(same_kernel, outputs, outputs, strict=True):
+                graphs[i][name] = self._attend(a, b)
         return graphs
 
     @staticmethod
@@ -244,9 +247,7 @@ def build(arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_cl
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.reset_parameters()
-        for number, row in zip(arch.slots, arch.mask, strict=True):
-            graph = network.get_submodule(f"l{number}.gtcn").get_buffer("graph")
-            graph.copy_(torch.from_numpy(fixed_graph(skeleton, row)))
+        set_graphs(network)
         for key, parameter in network.named_parameters():
             if key.endswith("PA"):
                 parameter.fill_(1e-6)
@@ -258,6 +259,13 @@ def build(arch: GcnNasArchitecture, skeleton: Skeleton, num_persons: int, num_cl
             elif key.endswith("gtcn.bn.weight"):
                 parameter.fill_(1e-6)
     return network
+
+
+def set_graphs(network: GcnNasNetwork) -> None:
+    """Set the fixed graphs of a network's architecture, which no state dict has."""
+    for number, row in zip(network.arch.slots, network.arch.mask, strict=True):
+        graph = torch.from_numpy(fixed_graph(network.skeleton, row))
+        network.get_submodule(f"l{number}.gtcn").register_buffer("graph", graph.float(), persistent=False)
 
 
 def _init_std(key: str, shape: torch.Size, num_classes: int) -> float:

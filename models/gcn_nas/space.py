@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from models.base import BuildableSpace, Cost, CostedSpace, EditableSpace, EncodedSpace, FeatureGroup
-from models.gcn_nas import architecture, feature_descriptions, network
+from models.base import Cost, CostedSpace, EditableSpace, FeatureGroup
+from models.gcn_nas import architecture, feature_descriptions, network, stack
 from models.gcn_nas.architecture import (
     DEPTHS,
     DYNAMIC_MODULES,
@@ -25,6 +25,7 @@ from models.gcn_nas.cost import network_cost
 from models.gcn_nas.features import FEATURE_NAMES, NORMS, NUM_FIXED, feature_values
 from models.gcn_nas.skeletons import SKELETONS, Skeleton
 from models.gcn_nas.task import SkeletonTask
+from models.stack import NetworkStack, StackableSpace
 from models.task import Shapes
 
 DEPTH_MUTATION_PROBABILITY = 0.1
@@ -34,9 +35,8 @@ REFERENCE_FRAMES = 64
 
 
 class GcnNas(
-    BuildableSpace[GcnNasArchitecture],
+    StackableSpace[GcnNasArchitecture],
     CostedSpace[GcnNasArchitecture],
-    EncodedSpace[GcnNasArchitecture],
     EditableSpace[GcnNasArchitecture],
 ):
     """Networks of 4, 6, 8 or 10 layers, each a subset of eight graph modules.
@@ -108,6 +108,10 @@ class GcnNas(
     def build(self, arch: GcnNasArchitecture, seed: int = 0) -> network.GcnNasNetwork:
         """Build a network at initialization."""
         return network.build(arch, self._task.skeleton, self._task.num_persons, self._task.num_classes, seed)
+
+    def build_stack(self, archs: Sequence[GcnNasArchitecture], seed: int = 0) -> NetworkStack:
+        """Build the networks of several architectures of one depth."""
+        return stack.build_stack(archs, self._task.skeleton, self._task.num_persons, self._task.num_classes, seed)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

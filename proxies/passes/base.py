@@ -22,6 +22,7 @@ from proxies.passes.weights import weight_names
 from proxies.time_limit import TimeLimitError
 
 if TYPE_CHECKING:
+    from proxies.passes.stack import StackInput
     from proxies.passes.tape import TapedCall
 
 
@@ -180,11 +181,13 @@ class Pass(ABC):
         provides: needs that it can measure.
         requires: needs, and properties of network and task that they are defined by.
         chunkable: True if chunks of independent samples give the same scores.
+        stackable: needs that it can measure of several networks in one pass, by `run_stack`.
     """
 
     provides: ClassVar[frozenset[Need]]
     requires: ClassVar[tuple[tuple[Need, Requirement], ...]] = ()
     chunkable: ClassVar[bool] = False
+    stackable: ClassVar[frozenset[Need]] = frozenset()
 
     def lacking(self, inputs: ProxyInput, need: Need) -> NotApplicableError | None:
         """Return the error with the first requirement of a need that is not met; None if all are."""
@@ -192,6 +195,18 @@ class Pass(ABC):
             if needed_by == need and not requirement.is_met(inputs):
                 return NotApplicableError(requirement.reason)
         return None
+
+    def run_stack(self, stack: "StackInput", needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        """Measure needs of several networks together; any failure is an exception.
+
+        Args:
+            stack: networks and batch.
+            needs: a subset of `stackable`.
+
+        Yields:
+            Each need with its value for each network.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:

@@ -1,6 +1,6 @@
 """Convolutions that are differentiable in their input alone, any number of times, and their weight gradients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -65,8 +65,25 @@ def forward(
 def weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor, options: ConvolutionOptions) -> Tensor:
     """Return ∂/∂W, shaped as the weight, from the input and ∂/∂z. No autograd."""
     if _is_temporal(x, weight, options):
-        return temporal_convolution.weight_gradient(gradient, x, weight, *_first_dimension(options))
+        return temporal_convolution.weight_gradients(gradient, x, weight, *_first_dimension(options))[0]
     return _backward(gradient, x, weight, options, (False, True, False))[1]
+
+
+def weight_gradients(x: Tensor, gradient: Tensor, weight: Tensor, options: ConvolutionOptions, parts: int) -> Tensor:
+    """Return `weight_gradient` of equal parts of the rows, (parts, *weight shape)."""
+    if temporal_convolution.is_over_frames(weight, options.stride, options.padding, options.groups):
+        return temporal_convolution.weight_gradients(gradient, x, weight, *_first_dimension(options), parts=parts)
+    pairs = zip(x.chunk(parts), gradient.chunk(parts), strict=True)
+    return torch.stack([weight_gradient(some, of_some, weight, options) for some, of_some in pairs])
+
+
+def forward_each(x: Tensor, weights: Tensor, options: ConvolutionOptions) -> Tensor:
+    """Convolve equal parts of the rows, each with weights of its own, (parts, *weight shape); see `forward`."""
+    parts = len(weights)
+    rows = len(x) // parts
+    together = x.reshape(parts, rows, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+    z = forward(together, weights.flatten(0, 1), replace(options, groups=parts * options.groups))
+    return z.view(rows, parts, -1, *z.shape[2:]).transpose(0, 1).flatten(0, 1)
 
 
 class _Convolution(torch.autograd.Function):

@@ -12,6 +12,7 @@ from proxies.base import Need
 from proxies.passes.base import Measurement, Pass, ProxyInput, as_leaf, attempt, forward_logits, gradient_rows, loss_of
 from proxies.passes.batch import Batch
 from proxies.passes.fisher import fisher_vectors, projections
+from proxies.passes.stack import StackInput
 from proxies.passes.tape import BackwardRecord, Tape, TapedCall, gather_by_weight
 
 
@@ -39,6 +40,7 @@ class GradientSignPass(Pass):
 
     provides = frozenset({Need.GRADIENT_SIGNS, Need.FISHER_VECTORS})
     chunkable = True
+    stackable = frozenset({Need.GRADIENT_SIGNS})
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
@@ -62,6 +64,22 @@ class GradientSignPass(Pass):
             num_entries = sum(weight.numel() for weight in weights)
             yield Need.GRADIENT_SIGNS, signs if isinstance(signs, Exception) else GradientSigns(signs, num_entries)
 
+    @override
+    def run_stack(self, stack: StackInput, needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        batch = stack.together.batch
+        network = stack.together.copy(in_place=False)
+        with Tape(without_batch_norm=True, with_products=False) as tape:
+            logits = forward_logits(network, batch, as_leaf(batch.x))
+        uses = _records_by_weight(tape, logits, batch)
+        signs = (_signs_of_samples(records, len(batch.y)) for records in uses.values())
+        sums = [of_weight.view(stack.number, -1, *of_weight.shape[1:]).sum(1) for of_weight in signs]
+        numbers = [sum(weight.numel() for weight in member.weights(member.network)) for member in stack.members]
+        by_network = stack.by_network(network, list(uses), sums)
+        yield (
+            Need.GRADIENT_SIGNS,
+            [GradientSigns([g for _, g in of_network], n) for of_network, n in zip(by_network, numbers, strict=True)],
+        )
+
 
 def _joined(before: Any, chunk: Any, join: Callable[[Any, Any], Any]) -> Any:
     """Join the measurement of a chunk to that of the chunks before; an exception stays one."""
@@ -81,11 +99,17 @@ def _vectors(
 
 def _signs(tape: Tape, logits: Tensor, batch: Batch, weights: Sequence[Tensor]) -> list[Tensor]:
     """Return `Σ_n sign(g_n)` by weight, with the gradient of one sample and one weight in memory at a time."""
+    uses = _records_by_weight(tape, logits, batch)
+    sums = gather_by_weight(weights, list(uses), [_sum_of_signs(records, len(batch.y)) for records in uses.values()])
+    return [total for _, total in sums]
+
+
+def _records_by_weight(tape: Tape, logits: Tensor, batch: Batch) -> dict[Tensor, list[BackwardRecord]]:
+    """Return the records of the calls that use a weight, with the gradients of the sum of the samples' losses."""
     uses: dict[Tensor, list[BackwardRecord]] = {}
     for record in tape.differentiate(loss_of(logits, batch, reduction="sum")):
         uses.setdefault(record.call.weight, []).append(record)
-    sums = gather_by_weight(weights, list(uses), [_sum_of_signs(records, len(batch.y)) for records in uses.values()])
-    return [total for _, total in sums]
+    return uses
 
 
 def _signs_on_graph(tape: Tape, logits: Tensor, batch: Batch, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -120,6 +144,12 @@ def _sum_of_signs(records: Sequence[BackwardRecord], samples: int) -> Tensor:
         ]
         total += torch.stack(gradients).sum(0).sign_() if len(gradients) > 1 else gradients[0].sign_()
     return total
+
+
+def _signs_of_samples(records: Sequence[BackwardRecord], samples: int) -> Tensor:
+    """Return `sign(g_n)` of one weight, (samples, *weight shape), from the records of the calls that use it."""
+    gradients = [call.weight_gradients(grad_output, samples) for call, grad_output, _ in records]
+    return torch.stack(gradients).sum(0).sign_() if len(gradients) > 1 else gradients[0].sign_()
 
 
 def _rows(rows: int, sample: int, samples: int) -> slice:

@@ -1,6 +1,7 @@
 """Pass of epe_nas: the gradient of the input, without batch norm, so that samples are independent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from proxies.passes.base import (
 )
 from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
+from proxies.passes.stack import StackInput
 from proxies.passes.tape import Tape
 
 
@@ -38,6 +40,7 @@ class InputGradientPass(Pass):
         (Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, REPEATED_CLASS),
     )
     chunkable = True
+    stackable = provides
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
@@ -46,6 +49,12 @@ class InputGradientPass(Pass):
             network, batch = in_double(network), batch.double()
         gradients = torch.cat([_input_gradient(network, part) for part in batch.chunks(chunks)])
         yield Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, (gradients, batch.y[: len(gradients)])
+
+    @override
+    def run_stack(self, stack: StackInput, needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        network = in_double(stack.together.copy(in_place=False).requires_grad_(False))
+        gradients = _input_gradient(network, stack.together.batch.double())
+        yield Need.INPUT_GRADIENT_WITHOUT_BATCH_NORM, [(rows, stack.batch.y) for rows in stack.split(gradients)]
 
 
 def _input_gradient(network: nn.Module, batch: Batch) -> Tensor:

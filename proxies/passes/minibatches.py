@@ -1,6 +1,7 @@
 """Pass of zico: the gradients of each half of the labels."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from typing_extensions import override
 from proxies.base import Need
 from proxies.passes.base import TWO_LABELS, Measurement, Pass, ProxyInput, as_leaf, forward_logits, loss_of
 from proxies.passes.batch import Batch
+from proxies.passes.stack import StackInput
 from proxies.passes.tape import Tape, weight_gradients
 
 NUM_MINIBATCHES = 2
@@ -23,6 +25,7 @@ class MinibatchPass(Pass):
     """
 
     provides = frozenset({Need.MINIBATCH_GRADIENTS})
+    stackable = provides
     requires = ((Need.MINIBATCH_GRADIENTS, TWO_LABELS),)
 
     @override
@@ -30,6 +33,24 @@ class MinibatchPass(Pass):
         network = inputs.copy(in_place=False)
         gradients = _gradients(inputs, network, minibatches(inputs.batch))
         yield Need.MINIBATCH_GRADIENTS, [torch.stack(both) for both in zip(*gradients, strict=True)]
+
+    @override
+    def run_stack(self, stack: StackInput, needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        network = stack.together.copy(in_place=False)
+        halves = []
+        for half in map(stack.repeated, minibatches(stack.batch)):
+            with Tape(with_products=False) as tape:
+                logits = forward_logits(network, half, as_leaf(half.x))
+            records = tape.differentiate(stack.number * loss_of(logits, half))
+            gradients = [call.weight_gradients(grad_output, stack.number) for call, grad_output, _ in records]
+            halves.append(stack.by_network(network, [record.call.weight for record in records], gradients))
+        yield (
+            Need.MINIBATCH_GRADIENTS,
+            [
+                [torch.stack([a.gradient, b.gradient]) for a, b in zip(*of_network, strict=True)]
+                for of_network in zip(*halves, strict=True)
+            ],
+        )
 
 
 def minibatches(batch: Batch) -> list[Batch]:

@@ -1,7 +1,7 @@
 """Pass of meco and meco_opt: one random sample through the network. No autograd."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,6 +9,8 @@ from typing_extensions import override
 
 from proxies.base import Need, NotApplicableError
 from proxies.passes.base import UNITS, Measurement, Pass, ProxyInput, recorded_outputs, standard_normal, units
+from proxies.passes.batch import Batch
+from proxies.passes.stack import StackInput
 from proxies.passes.units import channel_axis
 
 MAX_SAMPLED_CHANNELS = 8
@@ -30,19 +32,37 @@ class RandomInputPass(Pass):
     """
 
     provides = frozenset({Need.UNIT_OUTPUTS})
+    stackable = provides
     requires = ((Need.UNIT_OUTPUTS, UNITS),)
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
-        network, single = inputs.copy(), inputs.batch.single()
-        x = standard_normal(single.x, torch.Generator("cpu").manual_seed(inputs.seed))
+        network, single = inputs.copy(), _random(inputs)
         with torch.no_grad(), recorded_outputs(units(network)) as outputs:
-            network(*single.arguments(x))
-        axis = channel_axis(network)
-        maps = [
-            _feature_map(output[:1] if single.has_samples else output, axis, single.has_samples) for output in outputs
-        ]
-        yield Need.UNIT_OUTPUTS, [UnitOutput(features, _sample(len(features), inputs.seed)) for features in maps]
+            network(*single.arguments())
+        rows = [output[:1] if single.has_samples else output for output in outputs]
+        yield Need.UNIT_OUTPUTS, _unit_outputs(rows, channel_axis(network), single.has_samples, inputs.seed)
+
+    @override
+    def run_stack(self, stack: StackInput, needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        network, single = stack.together.copy(), stack.repeated(_random(stack.members[0]))
+        with torch.no_grad(), recorded_outputs(units(network)) as outputs:
+            network(*single.arguments())
+        by_network = [[output[:1] for output in of_network] for of_network in stack.split_each(outputs)]
+        axis, seed = channel_axis(network), stack.together.seed
+        yield Need.UNIT_OUTPUTS, [_unit_outputs(rows, axis, True, seed) for rows in by_network]
+
+
+def _random(inputs: ProxyInput) -> Batch:
+    """Return one sample, or the one graph, with standard normal data."""
+    single = inputs.batch.single()
+    return single.with_data(standard_normal(single.x, torch.Generator("cpu").manual_seed(inputs.seed)))
+
+
+def _unit_outputs(rows: Sequence[Tensor], axis: int, has_samples: bool, seed: int) -> list[UnitOutput]:
+    """Return the feature map of each unit from its rows that are read."""
+    maps = [_feature_map(output, axis, has_samples) for output in rows]
+    return [UnitOutput(features, _sample(len(features), seed)) for features in maps]
 
 
 def _feature_map(output: Tensor, axis: int, has_samples: bool) -> Tensor:

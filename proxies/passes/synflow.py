@@ -1,6 +1,7 @@
 """Pass of synflow: an input of ones through absolute values, in float64."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from proxies.base import Need
 from proxies.passes.base import Measurement, Pass, ProxyInput
 from proxies.passes.batch import Batch
 from proxies.passes.copies import in_double
+from proxies.passes.stack import StackInput
 from proxies.passes.tape import Tape, weight_gradients
 
 
@@ -22,6 +24,7 @@ class SynflowPass(Pass):
     """
 
     provides = frozenset({Need.SYNFLOW})
+    stackable = provides
 
     @override
     def run(self, inputs: ProxyInput, needs: frozenset[Need], chunks: int) -> Iterator[Measurement]:
@@ -29,6 +32,16 @@ class SynflowPass(Pass):
         with Tape(tie_aware=True, without_batch_norm=True, with_products=not inputs.supports_tape) as tape:
             total = network(*input_of_ones(inputs.batch).arguments()).sum()
         yield Need.SYNFLOW, weight_gradients(inputs.weights(network), tape.differentiate(total))
+
+    @override
+    def run_stack(self, stack: StackInput, needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        network = take_absolute(stack.together.copy(in_place=False))
+        ones = stack.repeated(input_of_ones(stack.batch))
+        with Tape(tie_aware=True, without_batch_norm=True, with_products=False) as tape:
+            total = network(*ones.arguments()).sum()
+        records = tape.differentiate(total)
+        gradients = [call.weight_gradients(grad_output, stack.number) for call, grad_output, _ in records]
+        yield Need.SYNFLOW, stack.by_network(network, [record.call.weight for record in records], gradients)
 
 
 @torch.no_grad()

@@ -64,14 +64,28 @@ class TapedCall:
             return self.x @ weight.T
         return convolution.forward(self.x, weight, self.options)
 
+    def apply_each(self, weights: Tensor) -> Tensor:
+        """Return `apply` of equal parts of the rows with weights of their own, (parts, *weight shape)."""
+        if len(weights) == 1:
+            return self.apply(weights[0])
+        if self.options is not None:
+            return convolution.forward_each(self.x, weights, self.options)
+        if self.product is None:
+            z = self.x.reshape(len(weights), -1, self.x.shape[-1]) @ weights.mT
+            return z.view(*self.x.shape[:-1], -1)
+        pairs = zip(self.x.chunk(len(weights)), weights, strict=True)
+        return torch.cat([self.product.apply(x, weight) for x, weight in pairs])
+
     @torch.no_grad()
-    def inner_product(self, slope: Tensor) -> Tensor:
-        """Return ⟨slope, z without its bias⟩ in float64."""
-        product = inner_product(slope, self.z)
+    def inner_products(self, slope: Tensor, parts: int) -> Tensor:
+        """Return ⟨slope, z without its bias⟩ of equal parts of the rows, (parts,) in float64."""
+        products = inner_products(slope, self.z, parts)
         if self.bias is None:
-            return product
-        others = [i for i in range(slope.ndim) if i != self.channels]
-        return product - inner_product(slope.sum(others)[None], self.bias[None])
+            return products
+        by_part = slope.movedim(self.channels, 1)
+        by_part = by_part.reshape(parts, -1, *by_part.shape[1:])
+        sums = by_part.sum([1, *range(3, by_part.ndim)])
+        return products - inner_products(sums, self.bias.expand_as(sums), parts)
 
     @torch.no_grad()
     def weight_gradient(self, gradient: Tensor, rows: slice = slice(None)) -> Tensor:
@@ -85,6 +99,19 @@ class TapedCall:
         if self.options is None:
             return gradient.flatten(0, -2).T @ x.flatten(0, -2)
         return convolution.weight_gradient(x, gradient, self.weight, self.options)
+
+    @torch.no_grad()
+    def weight_gradients(self, gradient: Tensor, parts: int) -> Tensor:
+        """Return `weight_gradient` of equal parts of the rows, (parts, *weight shape)."""
+        if parts == 1:
+            return self.weight_gradient(gradient)[None]
+        if self.is_linear:
+            by_part = (tensor.reshape(parts, -1, tensor.shape[-1]) for tensor in (gradient, self.x))
+            return torch.einsum("pro,pri->poi", *by_part)
+        if self.options is None:
+            rows = range(0, len(gradient), len(gradient) // parts)
+            return torch.stack([self.weight_gradient(gradient, slice(i, i + rows.step)) for i in rows])
+        return convolution.weight_gradients(self.x, gradient, self.weight, self.options, parts)
 
     @cached_property
     def _nonzero(self) -> tuple[Tensor, Tensor] | None:
@@ -109,10 +136,10 @@ class TapedCall:
         return values.new_zeros(self.weight.shape).index_copy_(1, self._nonzero[0], values)
 
 
-def inner_product(a: Tensor, b: Tensor) -> Tensor:
-    """Return ⟨a, b⟩ of two tensors with rows first: within a row in their own precision, over the rows in float64."""
+def inner_products(a: Tensor, b: Tensor, parts: int) -> Tensor:
+    """Return ⟨a, b⟩ of equal parts of the rows, (parts,): within a row in their precision, over rows in float64."""
     by_row: Tensor = torch.linalg.vecdot(a.flatten(1), b.flatten(1))
-    return by_row.sum(dtype=torch.float64)
+    return by_row.view(parts, -1).sum(1, dtype=torch.float64)
 
 
 class BackwardRecord(NamedTuple):
@@ -236,10 +263,26 @@ def gather_by_weight(
         used: weights of the calls, computed from parameters.
         gradients: ∂/∂W by weight in `used`.
     """
-    if not used:
-        return []
-    grads = torch.autograd.grad(used, weights, gradients, allow_unused=True, retain_graph=True)
+    grads = gather(weights, used, gradients)
     return [WeightGradient(w.detach(), g) for w, g in zip(weights, grads, strict=True) if g is not None]
+
+
+def gather(
+    weights: Sequence[Tensor], used: Sequence[Tensor], gradients: Sequence[Tensor], parts: int | None = None
+) -> Sequence[Tensor | None]:
+    """Return the gradient of each parameter from those of the weights as used; None for one that was not used.
+
+    Args:
+        weights: parameters.
+        used: weights of the calls, computed from parameters.
+        gradients: ∂/∂W by weight in `used`; (parts, *weight shape) where parts are given.
+        parts: number of gradients of each weight, which are those of the parameters, too.
+    """
+    if not used:
+        return [None] * len(weights)
+    return torch.autograd.grad(
+        used, weights, gradients, allow_unused=True, retain_graph=True, is_grads_batched=parts is not None
+    )
 
 
 def weight_gradients(weights: Sequence[Tensor], records: Sequence[BackwardRecord]) -> list[WeightGradient]:

@@ -1,4 +1,4 @@
-"""Convolution over frames in float64 on a CPU, in half the time of PyTorch's.
+"""Convolution over frames, in float64 on a CPU in half the time of PyTorch's.
 
 One matrix product for each frame of the kernel, directly from the input to the output: nothing is copied or padded.
 """
@@ -10,9 +10,13 @@ from torch import Tensor
 
 
 def applies(x: Tensor, weight: Tensor, stride: tuple[int, ...], padding: tuple[int, ...], groups: int) -> bool:
+    """Return True for a convolution over frames in float64 on a CPU."""
+    return (x.dtype, x.device.type) == (torch.float64, "cpu") and is_over_frames(weight, stride, padding, groups)
+
+
+def is_over_frames(weight: Tensor, stride: tuple[int, ...], padding: tuple[int, ...], groups: int) -> bool:
     """Return True for a convolution of (rows, C, T, V) with (C', C, K, 1), with padding and stride over T alone."""
-    kind = (x.dtype, x.device.type, x.ndim, groups)
-    return kind == (torch.float64, "cpu", 4, 1) and (weight.shape[3], stride[1], padding[1]) == (1, 1, 0)
+    return (weight.ndim, groups) == (4, 1) and (weight.shape[3], stride[1], padding[1]) == (1, 1, 0)
 
 
 def forward(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int) -> Tensor:
@@ -45,15 +49,17 @@ def input_gradient(
     return grad_x
 
 
-def weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
-    """Return ∂/∂W from ∂/∂z."""
-    grad_weight = torch.zeros_like(weight)
+def weight_gradients(
+    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int, parts: int = 1
+) -> Tensor:
+    """Return ∂/∂W of equal parts of the rows, (parts, *weight shape), from ∂/∂z."""
+    gradients = weight.new_zeros(parts, *weight.shape)
     for tap, input_frames, output_frames in _taps(
         weight.shape[2], x.shape[2], gradient.shape[2], stride, padding, dilation
     ):
         products = gradient[:, :, output_frames].flatten(2) @ x[:, :, input_frames].flatten(2).mT
-        grad_weight[:, :, tap, 0] = products.sum(0)
-    return grad_weight
+        gradients[:, :, :, tap, 0] = products.view(parts, -1, *weight.shape[:2]).sum(1)
+    return gradients
 
 
 def _taps(

@@ -1,7 +1,7 @@
 """Pass with batch norm: one forward pass of the batch, and the backward passes that branch off it."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,8 @@ from proxies.passes.base import (
     units,
 )
 from proxies.passes.batch import Batch
-from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight, inner_product
+from proxies.passes.stack import StackInput
+from proxies.passes.tape import BackwardRecord, Tape, gather_by_weight, inner_products
 from proxies.passes.units import TWO_UNITS, channel_axis, recorded_calls, unit_jacobians, unit_spectra
 
 BY_LOSS = frozenset({Need.GRADIENTS, Need.OUTPUT_GRADIENTS, Need.CURVATURE})
@@ -55,6 +56,7 @@ class TrainingPass(Pass):
     """
 
     provides = BY_LOSS | BY_UNIT | {Need.RELU_INPUTS, Need.ACTIVATION_RANKS, Need.INPUT_GRADIENT}
+    stackable = BY_LOSS | {Need.RELU_INPUTS, Need.INPUT_GRADIENT}
     requires = ((Need.UNIT_SPECTRA, UNITS), (Need.UNIT_JACOBIANS, UNITS), (Need.UNIT_JACOBIANS, TWO_UNITS))
 
     @override
@@ -88,7 +90,42 @@ class TrainingPass(Pass):
             if Need.GRADIENTS in needs:
                 yield Need.GRADIENTS, gather_by_weight(inputs.weights(network), used, gradients)
             if Need.CURVATURE in needs:
-                yield Need.CURVATURE, attempt(lambda: _curvature(records, gradients))
+                directions = [gradient[None] for gradient in gradients]
+                yield Need.CURVATURE, attempt(lambda: float(_curvatures(records, directions)))
+
+    @override
+    def run_stack(self, stack: StackInput, needs: frozenset[Need]) -> Iterator[tuple[Need, Sequence[Any]]]:
+        batch = stack.together.batch
+        network, x = stack.together.copy(in_place=False), as_leaf(batch.x)
+        with torch.set_grad_enabled(not needs <= WITHOUT_GRADIENTS), Tape(with_products=False) as tape:
+            logits = forward_logits(network, batch, x)
+        if Need.RELU_INPUTS in needs:
+            yield Need.RELU_INPUTS, stack.split_each(tape.relu_inputs)
+        if Need.INPUT_GRADIENT in needs:
+            yield Need.INPUT_GRADIENT, stack.split(input_gradient(logits, x, batch))
+        if not needs & BY_LOSS:
+            return
+        loss = stack.number * loss_of(logits, batch)  # the sum of the networks' mean losses
+        records = tape.differentiate(loss, create_graph=Need.CURVATURE in needs)
+        if Need.OUTPUT_GRADIENTS in needs:
+            yield Need.OUTPUT_GRADIENTS, _split_output_gradients(stack, _output_gradients(records, logits, batch))
+        if needs & {Need.GRADIENTS, Need.CURVATURE}:
+            gradients = [call.weight_gradients(grad_output, stack.number) for call, grad_output, _ in records]
+            if Need.GRADIENTS in needs:
+                used = [record.call.weight for record in records]
+                yield Need.GRADIENTS, stack.by_network(network, used, gradients)
+            if Need.CURVATURE in needs:
+                yield Need.CURVATURE, _curvatures(records, gradients).tolist()
+
+
+def _split_output_gradients(stack: StackInput, outputs: Sequence[OutputGradient]) -> list[list[OutputGradient]]:
+    """Return the outputs of each network. Channels of weights that it lacks have no effect: their gradients are 0."""
+    zs, gradients = stack.split_each([z for z, _, _ in outputs]), stack.split_each([g for _, g, _ in outputs])
+    counts = [output.weights_per_channel for output in outputs]
+    return [
+        [OutputGradient(*fields) for fields in zip(*of_network, counts, strict=True)]
+        for of_network in zip(zs, gradients, strict=True)
+    ]
 
 
 def _output_gradients(records: Sequence[BackwardRecord], logits: Tensor, batch: Batch) -> list[OutputGradient]:
@@ -105,8 +142,12 @@ def _output_gradient(record: BackwardRecord) -> OutputGradient:
     return OutputGradient(z, grad_output, call.weight[0].numel())
 
 
-def _curvature(records: Sequence[BackwardRecord], directions: Sequence[Tensor]) -> float:
-    """Return Wᵀ·H·v = d/ds ⟨v, ∇L(s·W)⟩ at s = 1, v the directions.
+def _curvatures(records: Sequence[BackwardRecord], directions: Sequence[Tensor]) -> Tensor:
+    """Return Wᵀ·H·v = d/ds ⟨v, ∇L(s·W)⟩ at s = 1, v the directions, (parts,): of equal parts of the rows.
+
+    Args:
+        records: calls, with gradients of the sum of the losses of all parts.
+        directions: v by call, (parts, *weight shape).
 
     ⟨v, ∇L⟩ = Σ ⟨z(v), ∂L/∂z⟩ over the calls, with v in place of W in z(v). Through W, s scales two tensors of each call
     and nothing else: z without its bias, and ∂L/∂x. The derivative is the sum of the inner products of these tensors
@@ -116,7 +157,7 @@ def _curvature(records: Sequence[BackwardRecord], directions: Sequence[Tensor]) 
     Raises:
         ArithmeticError: the loss has no second derivative by any weight.
     """
-    products = [call.apply(v) for (call, _, _), v in zip(records, directions, strict=True)]
+    products = [call.apply_each(v) for (call, _, _), v in zip(records, directions, strict=True)]
     zs, grads_z = [call.z for call, _, _ in records], [grad_output for _, grad_output, _ in records]
     grads_x = [grad_input for _, _, grad_input in records if grad_input is not None]
     pairs = [*zip(grads_z, products, strict=True), *zip(products, grads_z, strict=True)]
@@ -125,12 +166,15 @@ def _curvature(records: Sequence[BackwardRecord], directions: Sequence[Tensor]) 
         raise ArithmeticError(EMPTY_REASONS[Need.GRADIENTS])
     outputs, cotangents = zip(*varying, strict=True)
     slopes = torch.autograd.grad(outputs, [*zs, *grads_x], cotangents, allow_unused=True)
-    parts = [
-        call.inner_product(slope) for (call, _, _), slope in zip(records, slopes, strict=False) if slope is not None
+    parts = len(directions[0])
+    terms = [
+        call.inner_products(slope, parts)
+        for (call, _, _), slope in zip(records, slopes, strict=False)
+        if slope is not None
     ]
-    parts += [
-        inner_product(grad_input.detach(), slope)
+    terms += [
+        inner_products(grad_input.detach(), slope, parts)
         for grad_input, slope in zip(grads_x, slopes[len(zs) :], strict=True)
         if slope is not None
     ]
-    return float(torch.stack(parts).sum())
+    return torch.stack(terms).sum(0)

@@ -1,6 +1,6 @@
 """Proxy scores of a whole benchmark, computed by several processes and resumable after a crash."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,11 +17,13 @@ from ensemble.data.benchmark import Benchmark
 from ensemble.data.loading import load_benchmark
 from ensemble.data.scores import append_scores, drop_partial_row, load_scores, start_scores
 from ensemble.errors import BenchmarkError
-from models import BuildableSpace, ProbeBatch, SearchSpace, get_space, require, space_names
+from models import Architecture, BuildableSpace, ProbeBatch, SearchSpace, get_space, require, space_names
 from models.batch_spec import BatchSpec
+from models.stack import StackableSpace
 from proxies import proxy_versions
 from proxies.memory import keep_freed_memory
-from proxies.runner import DEFAULT_REPEATS, check_options, score_batch
+from proxies.runner import DEFAULT_REPEATS, check_options
+from proxies.stacked import MAX_STACK, by_stratum, score_architectures
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished rows and the total number of rows."""
@@ -102,7 +104,7 @@ def _score_missing(
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(header, device, threads)
     ) as pool:
-        for row in _rows(pool, (benchmark.space.to_json(arch) for arch in missing), 2 * jobs):
+        for row in _rows(pool, _stacks(benchmark.space, missing, device), 2 * jobs):
             append_scores(out, row)
             added += 1
             progress(len(done) + added, total)
@@ -134,18 +136,28 @@ def _open_table(out: Path, header: dict[str, Any]) -> set[str]:
     return set(table.features)
 
 
+def _stacks(
+    space: SearchSpace[Any], architectures: Sequence[Architecture], device: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Return what is scored together: architectures of one stratum on a GPU, one at a time elsewhere."""
+    stacks: Iterable[Sequence[Architecture]] = ([arch] for arch in architectures)
+    if isinstance(space, StackableSpace) and torch.device(device).type == "cuda":
+        stacks = by_stratum(space, architectures, MAX_STACK)
+    return ([space.to_json(arch) for arch in some] for some in stacks)
+
+
 def _rows(
-    pool: ProcessPoolExecutor, architectures: Iterator[dict[str, Any]], max_pending: int
+    pool: ProcessPoolExecutor, stacks: Iterator[list[dict[str, Any]]], max_pending: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield rows in order of completion, with at most `max_pending` architectures submitted at a time."""
-    running: set[Future[dict[str, Any]]] = {
-        pool.submit(_score_architecture, arch) for arch in islice(architectures, max_pending)
+    """Yield rows in order of completion, with at most `max_pending` stacks submitted at a time."""
+    running: set[Future[list[dict[str, Any]]]] = {
+        pool.submit(_score_architectures, some) for some in islice(stacks, max_pending)
     }
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
-        running |= {pool.submit(_score_architecture, arch) for arch in islice(architectures, len(finished))}
+        running |= {pool.submit(_score_architectures, some) for some in islice(stacks, len(finished))}
         for future in finished:
-            yield future.result()
+            yield from future.result()
 
 
 class _Worker:
@@ -165,14 +177,19 @@ def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
     _Worker.batch = task.batch_spec(**header["batch"]).make(task)
 
 
-def _score_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
-    header, batch = _Worker.header, _Worker.batch
+def _score_architectures(architectures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of architectures of one stratum."""
+    header = _Worker.header
     space = require(get_space(header["space"], **header["settings"]), BuildableSpace)
-    arch = space.parse(architecture)
-    network = space.build(arch, seed=header["seed"]).to(_Worker.device)
-    scores = score_batch(network, batch, list(header["proxies"]), header["seed"], header["repeats"])
-    return {
-        "fingerprint": arch.fingerprint,
-        "architecture": space.to_json(arch),
-        "scores": {name: asdict(result) for name, result in scores.items()},
-    }
+    archs = [space.parse(architecture) for architecture in architectures]
+    scored = score_architectures(
+        space, archs, _Worker.batch, list(header["proxies"]), header["seed"], header["repeats"], device=_Worker.device
+    )
+    return [
+        {
+            "fingerprint": arch.fingerprint,
+            "architecture": space.to_json(arch),
+            "scores": {name: asdict(result) for name, result in scores.items()},
+        }
+        for arch, scores in zip(archs, scored, strict=True)
+    ]

@@ -73,7 +73,7 @@ def precision(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_a_callers_precision_changes_no_score(
     precision: str, space: Any, batch: ProbeBatch, on_device: Mapping[str, Score], device: str
 ) -> None:
-    scores = score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y)
+    scores = score(space.build(space.parse(SIX_LAYERS)).to(device), batch.x, batch.y, proxy_names())
     assert {name: s.value for name, s in scores.items()} == {name: s.value for name, s in on_device.items()}
 
 
