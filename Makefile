@@ -78,7 +78,7 @@ fuzz: $(INSTALLED)  ## random property tests; mutated bytes to every reader for 
 bench: $(INSTALLED)  ## speed, in under five minutes: tables, and JSON in runs/
 	$(BIN)/python -m benchmarks.speed
 
-gpu:  ## correctness and speed on a GPU, in at most eight minutes; PYTHON needs only PyTorch and numpy
+gpu:  ## correctness and speed on a GPU, in at most fifteen minutes; PYTHON needs only PyTorch and numpy
 	$(PYTHON) -m benchmarks.gpu
 
 image-test: $(INSTALLED)  ## build the image with Docker or Podman, run it read-only, bring up compose.yaml; see docs/deploy.md

@@ -55,10 +55,9 @@ def score_architectures(
     repeats: int = DEFAULT_REPEATS,
     timeout: float | None = None,
     device: torch.device | str = "cpu",
+    processes: int = 1,
 ) -> list[Scores]:
-    """Build architectures and compute their zero-cost proxies, as `score_stack` does on a GPU, else one by one.
-
-    Stacks are as large as half of the GPU's free memory allows.
+    """Build architectures and compute their zero-cost proxies, several together where that pays (`stack_size`).
 
     Args:
         space: search space.
@@ -69,17 +68,28 @@ def score_architectures(
         repeats: number of random draws that zen averages.
         timeout: see `score_stack`.
         device: device of the networks.
+        processes: number of processes that share the device.
 
     Returns:
         Scores by name for each architecture, in order.
     """
-    if len(archs) < 2 or torch.device(device).type != "cuda" or not isinstance(space, StackableSpace):
+    size = min(len(archs), stack_size(batch, torch.device(device), processes))
+    if size < 2 or not isinstance(space, StackableSpace):
         networks = (space.build(arch, seed).to(device) for arch in archs)
         return [score_batch(network, batch, proxies, seed, repeats, timeout) for network in networks]
-    free, _ = torch.cuda.mem_get_info(device)
-    size = max(1, min(MAX_STACK, free // 2 // (BYTES_PER_NUMBER * batch.x.numel())))
     stacks = (space.build_stack(archs[i : i + size], seed).to(device) for i in range(0, len(archs), size))
     return [scores for stack in stacks for scores in score_stack(stack, batch, proxies, seed, repeats, timeout)]
+
+
+def stack_size(batch: ProbeBatch, device: torch.device, processes: int = 1) -> int:
+    """Return the number of architectures to score together: as many as the process's share of a GPU holds; 1 on a CPU.
+
+    Processes share half of the GPU's memory.
+    """
+    if device.type != "cuda":
+        return 1
+    _, memory = torch.cuda.mem_get_info(device)
+    return max(1, min(MAX_STACK, memory // 2 // processes // (BYTES_PER_NUMBER * batch.x.numel())))
 
 
 def score_stack(

@@ -1,4 +1,4 @@
-"""Check correctness and speed on a GPU, in at most eight minutes.
+"""Check correctness and speed on a GPU, in at most fifteen minutes.
 
     python -m benchmarks.gpu                                  # everything
     python -m benchmarks.gpu --parts agreement,times          # some parts
@@ -9,8 +9,8 @@ without, they are skipped. Results are printed and written to `--out` one by one
 is 1 if a check failed.
 
 tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. spaces: the same for networks of
-the other spaces. times: seconds, architectures per second, and a profile of the slowest pass. stacks: several
-architectures in one pass, in processes that share the GPU. faults: out of memory,
+the other spaces. times: seconds, and a profile of the slowest pass. sharing: architectures per second of processes
+that share the GPU. stacks: several architectures in one pass. faults: out of memory,
 and a lost GPU. http: two processes on one GPU behind a server. training: seconds of an epoch with and without CUDA
 graphs. scores: the benchmark's architectures at N = 16, T = 64; resumable.
 """

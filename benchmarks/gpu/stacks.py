@@ -1,15 +1,10 @@
 """Several architectures in one pass: agreement with one after the other, and architectures per second."""
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +13,7 @@ import torch
 from benchmarks.gpu import memory
 from benchmarks.gpu.agreement import DEPTHS, STATED, difference, tolerance
 from benchmarks.gpu.checks import Check, Options, at_least, at_most, holds, skipped, stated
+from benchmarks.gpu.mps import mps
 from benchmarks.speed.scoring import architecture
 from common.processes import exit_with_parent
 from models import get_space
@@ -134,26 +130,3 @@ def _rate(options: Options, processes: int, groups: Sequence[Sequence[GcnNasArch
     if failed:
         raise RuntimeError(f"{failed} scores are not ok")
     return rounds * sum(map(len, groups)) / seconds
-
-
-@contextmanager
-def mps(device: str) -> Iterator[str | None]:
-    """Start NVIDIA's Multi-Process Service for the processes that start meanwhile; give the reason where it cannot."""
-    program = shutil.which("nvidia-cuda-mps-control")
-    if device != "cuda" or program is None:
-        yield "there is no nvidia-cuda-mps-control"
-        return
-    with TemporaryDirectory() as folder:
-        names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
-        before = {name: os.environ.get(name) for name in names}
-        os.environ.update(dict.fromkeys(names, folder))
-        try:
-            started = subprocess.run([program, "-d"], capture_output=True, text=True, check=False, timeout=10)
-            yield started.stdout + started.stderr if started.returncode else None
-            subprocess.run([program], input="quit\n", capture_output=True, text=True, check=False, timeout=30)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value

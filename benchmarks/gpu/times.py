@@ -1,35 +1,35 @@
-"""Times of scoring on the GPU, throughput, and a profile of the slowest pass."""
+"""Times of scoring on the GPU, and a profile of the slowest pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from benchmarks.gpu import memory
-from benchmarks.gpu.agreement import DEPTHS
-from benchmarks.gpu.backend import backend, outcomes, task
-from benchmarks.gpu.checks import Check, Options, at_least, at_most, holds, stated
+from benchmarks.gpu.checks import Check, Options, at_most, holds, stated
 from benchmarks.gpu.profiling import profiled
 from benchmarks.speed.scoring import STUDY, architecture, served_by_pass
 from models import ProbeBatch, get_space
 from models.gcn_nas.batches import synthetic_batch
-from proxies import Score, score
-from service.workers.backend import Task
-
-IN_FLIGHT = (1, 2, 4, 8)
+from proxies import Score, score, score_batch
 
 
 def run(options: Options) -> Iterator[Check]:
-    """Measure the published proxies at two sizes, the default fidelity by number in flight, and a profile."""
+    """Measure the published proxies at two sizes, and a profile."""
     space = get_space("gcn-nas")
     network = space.build(architecture(4 if options.small else 10)).to(options.device)
     batch = synthetic_batch(space.task, *((2, 4) if options.small else (8, 64)))
     yield from _fourteen(options, network, batch, limit=0.120, repeats=1 if options.small else 7)
     yield from _slowest(options, network, batch)
+    yield _by_samples(options, network)
+    yield _default(options)
     large = synthetic_batch(space.task, *((2, 8) if options.small else (20, 300)))
     yield from _fourteen(options, network, large, limit=2.0, repeats=1 if options.small else 2)
-    yield from _rates(options)
 
 
 def _fourteen(options: Options, network: Any, batch: ProbeBatch, limit: float, repeats: int) -> Iterator[Check]:
@@ -67,23 +67,49 @@ def _slowest(options: Options, network: Any, batch: ProbeBatch) -> Iterator[Chec
     yield stated(f"the slowest pass, {name} ({', '.join(passes[name])})", text, asdict(profile))
 
 
-def _rates(options: Options) -> Iterator[Check]:
-    """Measure architectures per second at the default fidelity, all depths, in processes of the service."""
-    batch = synthetic_batch(get_space("gcn-nas").task, batch_size=4, frames=8)
-    flights, depths = ((1, 2), (4,)) if options.small else (IN_FLIGHT, DEPTHS)
-    failures, rates = [], dict[int, float]()
-    with backend(options, batch, max(flights)) as scoring:
-        list(outcomes(scoring, _tasks(2 * max(flights), depths), max(flights)))  # warms up each process
-        for flight in flights:
-            number = 2 if options.small else 8 + 4 * flight
-            tasks = _tasks(number, depths)
-            started = perf_counter()
-            failures += [outcome.failure for outcome in outcomes(scoring, tasks, flight) if outcome.failure]
-            rates[flight] = number / (perf_counter() - started)
-            yield stated(f"default fidelity, {flight} in flight", f"{rates[flight]:.3g} per second", rates[flight])
-    yield holds("default fidelity, every task has scores", not failures, str(failures[0] if failures else "yes"), "yes")
-    yield at_least("default fidelity, at best", max(rates.values()), 12, " per second", options.timed, rates)
+def _by_samples(options: Options, network: Any) -> Check:
+    """Time a forward pass, and a forward and backward pass, by number of samples."""
+    times = {}
+    for number in (2, 4) if options.small else (4, 32, 128, 512):
+        batch = synthetic_batch(get_space("gcn-nas").task, number, frames=8)
+        x = batch.x.to(options.device)
+        times[number] = tuple(
+            1e3 * _seconds(options, partial(_run, network, x, backward)) for backward in (False, True)
+        )
+    text = ", ".join(f"{number}: {forward:.0f} and {both:.0f}" for number, (forward, both) in times.items())
+    return stated(f"forward, and forward and backward, {network.arch.depth} layers, by samples", f"{text} ms", times)
 
 
-def _tasks(number: int, depths: Sequence[int]) -> list[Task]:
-    return [task(architecture(depths[i % len(depths)], i)) for i in range(number)]
+def _run(network: Any, x: Tensor, backward: bool) -> None:
+    with torch.set_grad_enabled(backward):
+        total = network(x).sum()
+        if backward:
+            total.backward()
+
+
+def _seconds(options: Options, work: Callable[[], None], repeats: int = 3) -> float:
+    """Return the mean time of a computation on the device, after one to warm up."""
+    work()
+    _synchronize(options.device)
+    started = perf_counter()
+    for _ in range(repeats):
+        work()
+    _synchronize(options.device)
+    return (perf_counter() - started) / repeats
+
+
+def _default(options: Options) -> Check:
+    """Profile the default proxies of four layers at the default fidelity."""
+    space = get_space("gcn-nas")
+    network = space.build(architecture(4)).to(options.device)
+    batch = synthetic_batch(space.task, *((2, 4) if options.small else (4, 8))).to(options.device)
+    score_batch(network, batch)
+    profile = profiled(lambda: score_batch(network, batch), options.device)
+    text = f"{profile.launches} kernels, the GPU is busy {profile.share:.0%} of {1e3 * profile.seconds:.0f} ms"
+    return stated("the default proxies, 4 layers, default fidelity", text, asdict(profile))
+
+
+def _synchronize(device: str) -> None:
+    """Wait for the computations on a GPU."""
+    if device == "cuda":
+        torch.cuda.synchronize()

@@ -102,7 +102,7 @@ def _score_missing(
     added = 0
     threads = max(1, torch.get_num_threads() // jobs)
     with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(header, device, threads)
+        jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(header, device, threads, jobs)
     ) as pool:
         for row in _rows(pool, _stacks(benchmark.space, missing, device), 2 * jobs):
             append_scores(out, row)
@@ -166,14 +166,15 @@ class _Worker:
     header: dict[str, Any]
     batch: ProbeBatch
     device: str
+    processes: int
 
 
-def _start_worker(header: dict[str, Any], device: str, threads: int) -> None:
+def _start_worker(header: dict[str, Any], device: str, threads: int, processes: int) -> None:
     exit_with_parent()
     keep_freed_memory()
     torch.set_num_threads(threads)
     task = require(get_space(header["space"], **header["settings"]), BuildableSpace).task
-    _Worker.header, _Worker.device = header, device
+    _Worker.header, _Worker.device, _Worker.processes = header, device, processes
     _Worker.batch = task.batch_spec(**header["batch"]).make(task)
 
 
@@ -183,7 +184,14 @@ def _score_architectures(architectures: Sequence[dict[str, Any]]) -> list[dict[s
     space = require(get_space(header["space"], **header["settings"]), BuildableSpace)
     archs = [space.parse(architecture) for architecture in architectures]
     scored = score_architectures(
-        space, archs, _Worker.batch, list(header["proxies"]), header["seed"], header["repeats"], device=_Worker.device
+        space,
+        archs,
+        _Worker.batch,
+        list(header["proxies"]),
+        header["seed"],
+        header["repeats"],
+        device=_Worker.device,
+        processes=_Worker.processes,
     )
     return [
         {

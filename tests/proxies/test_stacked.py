@@ -1,6 +1,7 @@
 """Several networks in one pass have the scores that each has alone."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from proxies.passes import PASSES
 from proxies.passes.convolution import ConvolutionOptions
 from proxies.passes.tape import TapedCall
 from proxies.registry import get_proxies
-from proxies.stacked import by_stratum, score_architectures, score_stack
+from proxies.stacked import MAX_STACK, by_stratum, score_architectures, score_stack, stack_size
 
 pytestmark = pytest.mark.unit
 ROWS: list[list[list[str]]] = [
@@ -129,6 +130,35 @@ def test_architectures_on_a_cpu_are_scored_one_by_one(
     monkeypatch.setattr("proxies.stacked.score_stack", None)
     scores = score_architectures(space, archs, ProbeBatch((batch.x.float(),), batch.y, batch.source), ["params"])
     assert [row["params"].value for row in scores] == [space.cost(arch).params for arch in archs]
+
+
+def test_architectures_are_scored_in_stacks_of_the_size_that_fits(
+    monkeypatch: pytest.MonkeyPatch, space: Any, archs: list[GcnNasArchitecture], batch: ProbeBatch
+) -> None:
+    sizes = []
+
+    def build(archs: Sequence[GcnNasArchitecture], seed: int) -> NetworkStack:
+        sizes.append(len(archs))
+        return in_double(build_stack(archs, seed))
+
+    build_stack = space.build_stack
+    monkeypatch.setattr(type(space), "build_stack", lambda _, *arguments: build(*arguments))
+    monkeypatch.setattr("proxies.stacked.stack_size", lambda *_: 2)
+    scores = score_architectures(space, archs, batch, ["params", "nwot"])
+    assert sizes == [2, 1]
+    expected = score_stack(in_double(build_stack(archs)), batch, ["params", "nwot"])
+    assert all(same(a[name], b[name]) for a, b in zip(scores, expected, strict=True) for name in a)
+
+
+def test_a_stack_fits_in_half_of_the_memory(monkeypatch: pytest.MonkeyPatch, batch: ProbeBatch) -> None:
+    def size(gib: float, processes: int = 1) -> int:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, int(gib * 2**30)))
+        return stack_size(batch, torch.device("cuda"), processes)
+
+    assert (size(0.1), size(1000)) == (1, MAX_STACK)
+    assert 1 < size(10) < MAX_STACK
+    assert size(10, processes=4) == size(2.5)
+    assert stack_size(batch, torch.device("cpu")) == 1
 
 
 def test_architectures_are_grouped_by_stratum(space: Any) -> None:
