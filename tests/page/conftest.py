@@ -90,7 +90,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                 context.add_init_script(SLOW_DOWN % SEED)
             page = context.new_page()
             if SEED:
-                context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 5})
+                context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 3})
             driver = PageDriver(page, url, errors[-1])
             driver.open(fragment, wait)
             return driver

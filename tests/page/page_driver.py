@@ -94,6 +94,10 @@ class PageDriver:
         """Wait until the prediction belongs to the architecture in the grid."""
         expect(self.page.locator("#prediction")).to_have_attribute("data-state", "current")
 
+    def wait_until_explained(self) -> None:
+        """Wait for the explanation of the architecture in the grid, which the page requests after the prediction."""
+        expect(self.page.locator("#attributions")).to_have_attribute("data-state", "current")
+
     def numbers(self, selector: str) -> list[float]:
         """Return the numbers in an element's text, in order."""
         text = self.page.locator(selector).inner_text().replace("−", "-")

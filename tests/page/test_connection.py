@@ -166,6 +166,7 @@ def test_a_failure_is_shown_as_text_and_its_retry_after_is_respected(driver: Pag
 
     driver.errors.expect("503")
     title = driver.page.title()
+    driver.wait_until_explained()
     driver.page.route("**/v1/predictions", fail)
     driver.cell(1, "L").click()
     expect(driver.page.locator("#prediction")).to_contain_text(shown)

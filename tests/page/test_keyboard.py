@@ -111,6 +111,7 @@ def test_the_focus_stays_where_the_comparison_is_drawn_again(open_page: OpenPage
     compare(driver, "L4n", "ST")
     button = driver.button("Score all with proxies")
     expect(button).to_be_visible()
+    driver.wait_until_explained()
     driver.page.route("**/v1/predictions", lambda route: held.append(route), times=1)
     score(driver)  # of one of the two, after which they are compared anew
     driver.wait_for(lambda: held)
