@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -75,10 +76,18 @@ def test_scores_are_hidden_after_an_edit_and_found_again_after_undoing_it(open_p
     assert proxy_rows(driver)
 
 
+@pytest.fixture
+def other_jobs(api: httpx.Client) -> Iterator[None]:
+    """Seven jobs that take turns with that of the page, so that it lasts until it is cancelled."""
+    bodies = [{"architectures": sample(api, 4, depth=10, seed=seed)} for seed in range(610, 617)]
+    jobs = [api.post("/v1/jobs", json=body).json()["id"] for body in bodies]
+    yield
+    for job in jobs:
+        api.delete(f"/v1/jobs/{job}")
+
+
+@pytest.mark.usefixtures("other_jobs")
 def test_a_job_is_cancelled(open_page: OpenPage, url: str, api: httpx.Client) -> None:
-    # Jobs take turns: with others beside it, the page's lasts until it is cancelled.
-    bodies = [{"architectures": sample(api, 8, depth=10, seed=seed)} for seed in range(610, 617)]
-    others = [api.post("/v1/jobs", json=body).json()["id"] for body in bodies]
     driver = open_page(url, fragment(sample(api, depth=10, seed=602)[0]))
     driver.record_announcements()
     compare(driver, "L", "L4n", "L4", "L3")
@@ -91,8 +100,6 @@ def test_a_job_is_cancelled(open_page: OpenPage, url: str, api: httpx.Client) ->
     newest = api.get("/v1/jobs", params={"limit": 1}).json()["jobs"][0]
     assert (newest["state"], newest["counts"]["total"]) == ("cancelled", 4)
     assert newest["counts"]["done"] < 4
-    for job in others:
-        api.delete(f"/v1/jobs/{job}")
 
 
 def test_the_list_of_jobs(open_page: OpenPage, url: str, api: httpx.Client) -> None:
