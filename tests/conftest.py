@@ -18,6 +18,7 @@ from torch import nn
 
 from models import ProbeBatch, get_space
 from models.gcn_nas.batches import synthetic_batch
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -127,7 +128,7 @@ def url() -> Iterator[str]:
     """Run a server process on a free port, and return its URL."""
     from service.cli.demo import server
 
-    with server({"ARCHRANK_NUM_THREADS": "1"}) as address:
+    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_SYNC_TIMEOUT": str(PATIENCE_S)}) as address:
         yield address
 
 

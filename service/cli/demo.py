@@ -22,7 +22,7 @@ from service.cli import tables
 EXAMPLES_DIR = Path("examples")
 MAX_PRESETS, NUM_SAMPLES = 5, 4
 """Presets of a space, and random architectures, that are shown."""
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 """Timeout of the server's start, and of its response."""
 
 

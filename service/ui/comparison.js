@@ -115,7 +115,8 @@ export function mountComparison(store, api, edit, score) {
   function scoreAll(architectures, withProxies, job) {
     if (withProxies) return el("p", { class: "muted" }, "With the scores of all proxies.");
     const start = () => score(architectures);
-    return el("button", { type: "button", disabled: Boolean(job), onclick: start }, "Score all with proxies");
+    const attributes = { type: "button", disabled: Boolean(job), "data-focus-key": "score-all", onclick: start };
+    return el("button", attributes, "Score all with proxies");
   }
 }
 

@@ -12,20 +12,23 @@ const HEADINGS = ["created", "kind", "state", "progress", "failed", "results", "
 export function mountJobList(store, api) {
   const details = byId("jobs");
   const [problem, container] = [details.querySelector(".problem"), details.querySelector("div")];
+  let running = new AbortController();
   let timer = 0;
   let lastText = "";
 
   async function poll() {
+    running.abort(); // its list would replace a newer one
     clearTimeout(timer);
     if (!details.open) return;
+    const { signal } = (running = new AbortController());
     try {
-      const { jobs } = await api.get(`v1/jobs?limit=${MAX_JOBS}`);
+      const { jobs } = await api.get(`v1/jobs?limit=${MAX_JOBS}`, { signal });
       render(jobs);
       showProblem(problem, null);
     } catch (error) {
-      if (!isAbort(error)) showProblem(problem, error);
+      if (isAbort(error)) return;
+      showProblem(problem, error);
     }
-    clearTimeout(timer);
     timer = setTimeout(poll, POLL_INTERVAL_MS);
   }
 

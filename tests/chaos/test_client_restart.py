@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -45,17 +44,11 @@ def python(tell: Tell) -> tuple[list[str], dict[str, str]]:
     return [sys.executable], os.environ | {"PYTHONPATH": str(ROOT / "client")}
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def test_ranks_a_thousand_over_a_restart(
     tmp_path: Path, python: tuple[list[str], dict[str, str]], recovered: Recovered
 ) -> None:
-    port, (command, environment) = free_port(), python
-    with serving(tmp_path, port=port, num_workers=2) as server:
+    command, environment = python
+    with serving(tmp_path, num_workers=2) as server:
         client = subprocess.Popen(
             [*command, "-c", SCRIPT, server.url, str(NUMBER), PROXY],
             stdout=subprocess.PIPE,
@@ -73,7 +66,7 @@ def test_ranks_a_thousand_over_a_restart(
             server.process.wait(PATIENCE_S)
             since = time.monotonic()
             assert client.poll() is None
-            with serving(tmp_path, port=port, num_workers=2) as again:
+            with serving(tmp_path, port=server.client.base_url.port or 0, num_workers=2) as again:
                 again.wait_until_finished(place, len(before) + 1)
                 recovered("server killed while a client ranked a thousand, and started again", since)
                 out, errors = client.communicate(timeout=PATIENCE_S)

@@ -124,7 +124,7 @@ def test_a_search_whose_server_is_killed_twice(
         with serving(tmp_path / "data", port=port, ensembles_dir=ensembles) as server:
             if kept:
                 recovered("server killed during a search and started again", since)
-                assert _state(server)["observations"]["total"] >= kept
+                assert _study(server)["observations"]["total"] >= kept
             until(partial(_has_accepted, workers, goal))
             kept, since = len({str(row) for worker in workers for row in worker.accepted}), time.monotonic()
             server.kill()
@@ -156,15 +156,26 @@ def _has_accepted(workers: list[Worker], number: int) -> bool:
     return sum(len(worker.accepted) for worker in workers) >= number
 
 
-def _state(server: Server) -> Any:
-    """State of the study, after a fit to all observations."""
+def _study(server: Server) -> Any:
     (study,) = server.client.get("/v1/studies", params={"name": STUDY["name"]}).json()["studies"]
-    return server.client.get(f"/v1/studies/{study['id']}", headers={"Prefer": "wait=60"}).json()
+    return study
+
+
+def _state(server: Server) -> Any:
+    """State of the study, after a fit to all observations and an estimate of its quality."""
+    place = f"/v1/studies/{_study(server)['id']}"
+
+    def fitted() -> Any:
+        state = server.client.get(place, headers={"Prefer": "wait=10"}).json()
+        numbers = {part and part["observations"] for part in (state["fitted"], state["quality"])}
+        return state if numbers == {state["observations"]["total"]} else None
+
+    return until(fitted)
 
 
 def _predictions(server: Server, architectures: list[Any]) -> Any:
     answer = server.client.post(
-        f"/v1/studies/{_state(server)['id']}/predictions",
+        f"/v1/studies/{_study(server)['id']}/predictions",
         json={"architectures": architectures},
         headers={"Prefer": "wait=60"},
     ).json()

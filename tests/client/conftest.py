@@ -90,7 +90,7 @@ def server(url: str) -> Iterator[SharedServer]:
 @pytest.fixture
 def client(make_client: MakeClient, server: SharedServer) -> Any:
     """A client of the real server."""
-    return make_client(server.url)
+    return make_client(server.url, timeout=2 * PATIENCE_S)
 
 
 class FakeClock:

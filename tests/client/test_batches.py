@@ -11,6 +11,7 @@ from archrank_client import OverloadedError, PayloadTooLargeError, ProgressBar
 from archrank_client.payloads import Payloads, request_body, split_into_requests
 
 from tests.client.conftest import FakeClock, MakeClient, ScriptedServer, SharedServer
+from tests.client.test_client import num_jobs
 from tests.real_server import CHEAP, until
 
 PROBLEM = {"type": "about:blank", "title": "No", "detail": "no", "errors": []}
@@ -123,18 +124,19 @@ def test_an_interrupted_call_cancels_its_job(make_client: MakeClient, server: Sh
 
     architectures = client.sample(300, depth=4, seed=12)
     with pytest.raises(Interruption):
-        client.predict(architectures, proxies=CHEAP, seed=len(client.jobs()), progress=interrupt)
+        client.predict(architectures, proxies=CHEAP, seed=num_jobs(client), progress=interrupt)
     until(lambda: client.jobs(1)[0].state == "cancelled")  # the call does not wait long for the cancellation
 
 
-def test_progress_bar() -> None:
+def test_progress_bar(clock: FakeClock) -> None:
     file = io.StringIO()
     bar = ProgressBar(file)
     for done in range(5):
         bar(done, 4)
+        clock.now += 1.5
     first, *_, last = file.getvalue().split("\r\x1b[K")[1:]
     assert first == "░" * 30 + " 0/4 in 0 s"
-    assert last == "█" * 30 + " 4/4 in 0 s\n"
+    assert last == "█" * 30 + " 4/4 in 6 s\n"
 
 
 def test_progress_bar_in_an_encoding_without_blocks() -> None:

@@ -299,9 +299,10 @@ FINAL_EVENT = b'id: 1\nevent: item\ndata: {"completion": 1}\n\n'
 
 
 def test_a_stream_may_take_longer_than_a_response(make_client: MakeClient) -> None:
-    job = JobResponses(EVENTS + b"\r\n", *COMMENTS, FINAL_EVENT, *COMMENTS)
+    timeout = N_CHUNKS * PAUSE_S
+    job = JobResponses(EVENTS + b"\r\n", *COMMENTS, *COMMENTS, FINAL_EVENT, *COMMENTS)
     with raw_server(job) as server:
-        assert len(make_client(server.url, max_retry_time=0, timeout=TIMEOUT_S).job(JOB).results()) == 1
+        assert len(make_client(server.url, max_retry_time=0, timeout=timeout).job(JOB).results()) == 1
     assert job.log == ["poll", "poll"]  # the second after the event, before the end of the stream
 
 

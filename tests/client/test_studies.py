@@ -18,9 +18,7 @@ from archrank_client.optuna import ArchrankSampler
 
 from tests.client.conftest import MakeClient, SharedServer
 from tests.client.test_client import INVALID
-
-WAIT_S = 25.0
-"""Seconds to wait for a fit, which takes one or two."""
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -77,7 +75,7 @@ def test_workers_create_a_study_and_observe_at_once(server: SharedServer, name: 
 
 def test_a_study_learns(client: Any, study: Any) -> None:
     architectures = client.sample(60, depth=4, seed=2)
-    poor = study.predict(architectures[:2], wait=WAIT_S)
+    poor = study.predict(architectures[:2], wait=PATIENCE_S)
     assert [prediction.value for prediction in poor] == [None, None]
     assert [prediction.interval for prediction in poor] == [None, None]
     assert (poor.observations, poor.pending) == (0, 0)
@@ -85,7 +83,7 @@ def test_a_study_learns(client: Any, study: Any) -> None:
     result = study.observe_many({"architecture": each, "value": value_of(each)} for each in architectures)
     assert (result.added, result.duplicates, result.observations) == (60, 0, 60)
     new = [*client.sample(40, depth=4, seed=3), INVALID]
-    *predictions, failure = answer = study.predict(new, wait=WAIT_S)
+    *predictions, failure = answer = study.predict(new, wait=PATIENCE_S)
     assert (answer.observations, answer.pending) == (60, 0)
     assert all(isinstance(prediction, StudyPrediction) for prediction in predictions)
     assert [prediction.architecture for prediction in predictions] == new[:-1]
@@ -97,7 +95,7 @@ def test_a_study_learns(client: Any, study: Any) -> None:
     assert not failure.ok
     with pytest.raises(ArchitectureError, match=r"architectures\[40\]\.layers\[0\]\[0\]: got 'L5'"):
         _ = failure.value
-    state = study.state(wait=WAIT_S)
+    state = study.state(wait=PATIENCE_S)
     assert state.fitted is not None
     assert state.fitted.trained == 60
     assert state.best[0].value == max(map(value_of, architectures))
@@ -108,13 +106,13 @@ def test_a_study_learns(client: Any, study: Any) -> None:
 def test_suggestions_are_new_and_differ_between_workers(client: Any, study: Any) -> None:
     candidates = client.sample(10, depth=4, seed=4)
     study.observe(candidates[0], 0.9)
-    first, second = study.suggest(3, candidates, wait=WAIT_S), study.suggest(9, candidates)
+    first, second = study.suggest(3, candidates, wait=PATIENCE_S), study.suggest(9, candidates)
     suggested = [suggestion.architecture for suggestion in (*first, *second)]
     assert len(first) == 3
     assert len(suggested) == 9
     assert all(each in candidates[1:] for each in suggested)
     assert len({str(each) for each in suggested}) == 9
-    assert len(study.suggest(5, wait=WAIT_S)) == 5  # from the whole space
+    assert len(study.suggest(5, wait=PATIENCE_S)) == 5  # from the whole space
     unreserved = [study.suggest(2, client.sample(8, seed=5), reserve=False) for _ in range(2)]
     assert list(unreserved[0]) == list(unreserved[1])
 

@@ -5,16 +5,15 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import httpx
 import pytest
 
+from service.cli.demo import wait_until_ready
 from tests.conftest import ROOT
 from tests.packaging.conftest import copy_environment
 from tests.packaging.test_extras import archrank
@@ -65,34 +64,22 @@ def outputs(environment: Path, folder: Path) -> dict[str, str]:
 def server(environment: Path, folder: Path, outputs: dict[str, str]) -> Iterator[httpx.Client]:
     """Client of a server with the fitted ensemble."""
     (prefix,) = (prefix for prefix, command in COMMANDS if command == "serve")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     settings = {"ARCHRANK_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"}
     settings |= dict(setting.split("=") for setting in prefix.split())
-    command = [str(environment / "bin" / "python"), "-I", "-m", "service.cli", "serve", "--port", str(port)]
+    command = [str(environment / "bin" / "python"), "-I", "-m", "service.cli", "serve", "--port", "0"]
     with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=inherited | settings, stdout=log, stderr=log)
+        environ = inherited | settings
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
-                _wait_until_ready(client, process)
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+                wait_until_ready(url, process)
                 yield client
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
-
-
-def _wait_until_ready(client: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
-    end = monotonic() + 120
-    while monotonic() < end and process.poll() is None:
-        try:
-            if client.get("/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        sleep(0.2)
-    pytest.fail("the server does not start")
 
 
 def request() -> dict[str, Any]:

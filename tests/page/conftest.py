@@ -1,6 +1,7 @@
 """The page in Chromium. A test fails on every browser error that it does not expect."""
 
 import asyncio
+import os
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -14,7 +15,26 @@ from playwright.sync_api import Browser
 from benchmarks.chromium import chromium, installed
 from service.cli.demo import server
 from tests.conftest import ROOT
-from tests.page.page_driver import TIMEOUT_S, BrowserErrors, PageDriver
+from tests.page.page_driver import BrowserErrors, PageDriver
+from tests.waiting import PATIENCE_S
+
+SEED = os.environ.get("ARCHRANK_PAGE_SEED")
+SLOW_DOWN = """
+  let seed = %s;
+  const delay = () => new Promise((resolve) => {
+    seed = (1664525 * seed + 1013904223) %% 2 ** 32;
+    setTimeout(resolve, 750 * seed / 2 ** 32);
+  });
+  const send = window.fetch;
+  window.fetch = async (url, options) => {
+    await delay();
+    const response = await send(url, options);
+    await delay();
+    options?.signal?.throwIfAborted();
+    return response;
+  };
+"""
+"""Delay of each request and each response by up to 0.75 s, random by a seed."""
 
 
 class OpenPage(Protocol):
@@ -66,7 +86,12 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             context = stack.enter_context(browser.new_context(**options))
             context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
             errors.append(BrowserErrors(context, url))
-            driver = PageDriver(context.new_page(), url, errors[-1])
+            if SEED:
+                context.add_init_script(SLOW_DOWN % SEED)
+            page = context.new_page()
+            if SEED:
+                context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 3})
+            driver = PageDriver(page, url, errors[-1])
             driver.open(fragment, wait)
             return driver
 
@@ -83,7 +108,7 @@ def driver(open_page: OpenPage, url: str) -> PageDriver:
 @pytest.fixture(scope="session")
 def api(url: str) -> Iterator[httpx.Client]:
     """The HTTP API of the same server."""
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
         yield client
 
 

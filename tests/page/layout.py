@@ -81,6 +81,13 @@ _RING = """() => {
 }"""
 
 
+def resize(page: Page, width: int) -> None:
+    """Change the window's width, and wait until the charts are drawn again."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_function("(width) => innerWidth === width", arg=width)
+    page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+
+
 def contrasts(page: Page) -> list[tuple[str, float]]:
     """Visible texts, except those of disabled controls, with their contrast ratio (WCAG 2.2).
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
+from tests.waiting import PATIENCE_S
+
 MODULES = ["L", "L4n", "L4", "L3", "L2", "S", "T", "ST"]
-TIMEOUT_S = 60
-"""Timeout of every step: long, as other tests may run at the same time."""
 PERCENT_TOLERANCE = 0.00501
 """Tolerance of a percentage that is shown with two digits."""
-expect.set_options(timeout=1000 * TIMEOUT_S)
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 
 class BrowserErrors:
@@ -30,7 +30,7 @@ class BrowserErrors:
         self._url = url
         self._expected: list[str] = []
         self._errors: list[str] = []
-        context.set_default_timeout(1000 * TIMEOUT_S)
+        context.set_default_timeout(1000 * PATIENCE_S)
         context.on("console", self._on_console)
         context.on("weberror", lambda error: self._add(str(error.error)))
         context.on("request", self._on_request)
@@ -94,6 +94,10 @@ class PageDriver:
         """Wait until the prediction belongs to the architecture in the grid."""
         expect(self.page.locator("#prediction")).to_have_attribute("data-state", "current")
 
+    def wait_until_explained(self) -> None:
+        """Wait for the explanation of the architecture in the grid, which the page requests after the prediction."""
+        expect(self.page.locator("#attributions")).to_have_attribute("data-state", "current")
+
     def numbers(self, selector: str) -> list[float]:
         """Return the numbers in an element's text, in order."""
         text = self.page.locator(selector).inner_text().replace("−", "-")
@@ -120,9 +124,37 @@ class PageDriver:
                 layers[int(match[1]) - 1].append(match[2])
         return {"space": "gcn-nas", "layers": layers}
 
+    def follow(self, link: str) -> None:
+        """Change the URL fragment, and wait until the page has read it."""
+        self.page.evaluate(
+            """(link) => new Promise((resolve) => {
+                 addEventListener("hashchange", () => resolve(), {once: true});
+                 location.hash = link;
+               })""",
+            link,
+        )
+
+    def record_announcements(self) -> None:
+        """Record what is announced to screen readers: the next announcement replaces it on the page."""
+        self.page.evaluate(
+            """() => {
+                 window.announcements = [];
+                 const status = document.getElementById("status");
+                 new MutationObserver(() => announcements.push(status.textContent)).observe(status, {childList: true});
+               }"""
+        )
+
+    def wait_for_announcement(self, text: str) -> None:
+        """Wait until a recorded announcement contains a text."""
+        self.page.wait_for_function("(text) => announcements.some((other) => other.includes(text))", arg=text)
+
+    def wait_for_reference_set(self) -> None:
+        """Wait for the chart of the reference set."""
+        expect(self.page.locator("#reference-set").get_by_role("img")).to_be_visible()
+
     def wait_for(self, condition: Callable[[], Any]) -> None:
         """Wait for a condition that no locator expresses."""
-        deadline = monotonic() + TIMEOUT_S
+        deadline = monotonic() + PATIENCE_S
         while not condition():
             assert monotonic() < deadline, "the condition did not become true"
             self.page.wait_for_timeout(20)

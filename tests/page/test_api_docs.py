@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, expect
 from service.api_keys import create_key
 from service.cli.demo import server
 from service.settings import KeyLimits
-from tests.page.page_driver import TIMEOUT_S, BrowserErrors
+from tests.page.page_driver import BrowserErrors
 from tests.real_server import LEAN
+from tests.waiting import PATIENCE_S
 
 KEY, ENTRY = create_key("docs", ["predict"], KeyLimits())
 OPERATION = "#operations-predictions-validate_architectures"
@@ -31,7 +32,7 @@ def test_every_operation_is_shown_and_can_be_tried_with_a_key(keyed_url: str, br
         errors.expect("401")
         page = context.new_page()
         page.goto(f"{keyed_url}/docs")
-        paths = httpx.get(f"{keyed_url}/openapi.json", timeout=TIMEOUT_S).json()["paths"]
+        paths = httpx.get(f"{keyed_url}/openapi.json", timeout=PATIENCE_S).json()["paths"]
         expect(page.locator(".opblock")).to_have_count(sum(len(methods) for methods in paths.values()))
         operation = page.locator(OPERATION)
         operation.locator(".opblock-summary-control").click()

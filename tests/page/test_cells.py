@@ -107,7 +107,7 @@ def test_nothing_overlaps_in_a_drawing(open_page: OpenPage, url: str, api: httpx
     driver = open_page(url)
     open_space(driver, space)
     for architecture in sample(api, 12, space=space):
-        driver.page.evaluate("(link) => { location.hash = link; }", link_of(architecture))
+        driver.follow(link_of(architecture))
         driver.wait_until_current()
         for elements in ("svg.cell text", "svg.cell rect, svg.cell circle", "svg.cell > text, svg.cell circle"):
             assert layout.overlapping(driver.page, f".drawing :is({elements})") == [], architecture

@@ -14,8 +14,9 @@ from models.gcn_nas import PENG
 from service.api_keys import create_key
 from service.settings import KeyLimits
 from tests.page.conftest import OpenPage
-from tests.page.page_driver import TIMEOUT_S, PageDriver, predict
+from tests.page.page_driver import PageDriver, predict
 from tests.real_server import Server, serving, until
+from tests.waiting import PATIENCE_S
 
 CONNECTION_ERRORS = (
     "ERR_CONNECTION_REFUSED",
@@ -87,7 +88,7 @@ def test_a_job_continues_after_a_restart(start_server: StartServer, open_page: O
     expect(driver.page.locator("#connection")).to_be_visible()
     expect(driver.page.locator("#progress")).to_be_visible()
     server = start_server(port=urlsplit(server.url).port)
-    expect(driver.button("Scored with proxies")).to_be_visible(timeout=3000 * TIMEOUT_S)
+    expect(driver.button("Scored with proxies")).to_be_visible()
     expect(driver.page.locator("#score-problem")).to_be_hidden()
     driver.assert_shows(predict(server.client, PENG, proxies=None))
     (job,) = server.client.get("/v1/jobs").json()["jobs"]
@@ -132,7 +133,7 @@ def test_an_api_key_is_requested_and_kept_for_the_tab(start_server: StartServer,
     driver.wait_until_current()
     expect(field).to_be_hidden()
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S, trust_env=False) as client:
         driver.assert_shows(predict(client, PENG))
     driver.page.reload()
     driver.wait_until_current()  # the key is not requested again
@@ -165,6 +166,7 @@ def test_a_failure_is_shown_as_text_and_its_retry_after_is_respected(driver: Pag
 
     driver.errors.expect("503")
     title = driver.page.title()
+    driver.wait_until_explained()
     driver.page.route("**/v1/predictions", fail)
     driver.cell(1, "L").click()
     expect(driver.page.locator("#prediction")).to_contain_text(shown)

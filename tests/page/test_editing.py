@@ -104,7 +104,7 @@ def test_a_suggested_mutation_is_applied_by_a_click(driver: PageDriver, api: htt
 
 
 def test_contributions_are_those_of_the_api(driver: PageDriver, api: httpx.Client) -> None:
-    expect(driver.page.locator("#attributions")).to_have_attribute("data-state", "current")
+    driver.wait_until_explained()
     attributions = predict(api, PENG, explain=True)["explanation"]["attributions"]
     contributions = [100 * attribution["contribution"] for attribution in attributions]
     cells = driver.page.locator("#attributions tbody tr").get_by_role("cell").all_inner_texts()
@@ -146,6 +146,7 @@ def test_an_invalid_link_is_refused_with_a_message(open_page: OpenPage, url: str
 
 def test_the_last_edit_wins_however_late_responses_come(driver: PageDriver, api: httpx.Client) -> None:
     held: list[Route] = []
+    driver.wait_until_explained()
     driver.page.route("**/v1/predictions", lambda route: held.append(route), times=1)
     driver.cell(1, "L").click()
     driver.wait_for(lambda: held)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import OpenPage
 from tests.page.layout import focused_name, has_focus_ring
@@ -106,14 +106,31 @@ def test_the_focus_is_visible_everywhere_and_cycles(open_page: OpenPage, url: st
     assert names - set(visible) == set()
 
 
+def test_the_focus_stays_where_the_comparison_is_drawn_again(open_page: OpenPage, url: str) -> None:
+    driver, held = open_page(url, fragment(FOUR_LAYERS)), list[Route]()
+    compare(driver, "L4n", "ST")
+    button = driver.button("Score all with proxies")
+    expect(button).to_be_visible()
+    driver.wait_until_explained()
+    driver.page.route("**/v1/predictions", lambda route: held.append(route), times=1)
+    score(driver)  # of one of the two, after which they are compared anew
+    driver.wait_for(lambda: held)
+    button.focus()
+    button.evaluate("(element) => { element.dataset.before = ''; }")
+    held[0].continue_()
+    expect(driver.page.locator("[data-before]")).to_have_count(0)
+    assert focused_name(driver.page) == "Score all with proxies"
+
+
 def test_changes_are_announced(driver: PageDriver) -> None:
-    status = driver.page.get_by_role("status")
+    expect(driver.page.get_by_role("status")).to_have_attribute("id", "status")
+    driver.record_announcements()
     driver.cell(1, "L").click()
     driver.wait_until_current()
-    expect(status).to_contain_text(driver.page.locator("#accuracy").inner_text())
-    expect(status).to_contain_text(f"{driver.page.locator('#warnings li').count()} warning")
+    driver.wait_for_announcement(driver.page.locator("#accuracy").inner_text())
+    driver.wait_for_announcement(f"{driver.page.locator('#warnings li').count()} warning")
     driver.button("Add to comparison").click()
-    expect(status).to_contain_text("comparison as A")
+    driver.wait_for_announcement("comparison as A")
 
 
 def open_with_everything(open_page: OpenPage, url: str, **options: Any) -> PageDriver:

@@ -17,8 +17,7 @@ MIN_CONTRAST = 4.5
 def test_everything_fits_and_nothing_overlaps_at_every_width(open_page: OpenPage, url: str) -> None:
     driver = open_with_everything(open_page, url)
     for width in WIDTHS_PX:
-        driver.page.set_viewport_size({"width": width, "height": 900})
-        driver.page.wait_for_timeout(100)  # the chart is drawn again
+        layout.resize(driver.page, width)
         assert (width, layout.overflow(driver.page)) == (width, 0)
         assert (width, layout.clipped(driver.page)) == (width, [])
         assert (width, layout.overlapping(driver.page)) == (width, [])
@@ -29,6 +28,7 @@ def test_everything_fits_and_nothing_overlaps_at_every_width(open_page: OpenPage
 
 def test_an_edit_moves_nothing_that_is_clicked_next(driver: PageDriver) -> None:
     names = ["Undo", "Score with proxies", "Add to comparison", "Copy as Python"]
+    driver.wait_for_reference_set()
     places = [[driver.button(name).bounding_box() for name in names]]
     warnings = driver.page.locator("#warnings li").count()
     for layer, module in ((1, "L"), (2, "L"), (3, "S")):
@@ -41,7 +41,7 @@ def test_an_edit_moves_nothing_that_is_clicked_next(driver: PageDriver) -> None:
 
 @pytest.mark.parametrize("width", [400, 1000, 1600])
 def test_the_api_link_leads_to_a_page_that_fits(driver: PageDriver, width: int) -> None:
-    driver.page.set_viewport_size({"width": width, "height": 900})
+    layout.resize(driver.page, width)
     driver.page.get_by_role("link", name="API").click()
     expect(driver.page.locator(".opblock").first).to_be_visible()
     assert layout.overflow(driver.page) == 0

@@ -12,9 +12,10 @@ from playwright.sync_api import expect
 from models.gcn_nas import PENG
 from tests.page import layout
 from tests.page.conftest import OpenPage
-from tests.page.page_driver import TIMEOUT_S, PageDriver, compare, copied_json, open_space
+from tests.page.page_driver import PageDriver, compare, copied_json, open_space
 from tests.page.test_keyboard import AXE_RULES
 from tests.page.test_layout import MIN_CONTRAST, WIDTHS_PX
+from tests.waiting import PATIENCE_S
 
 SPACES = ["gcn-nas", "nas-bench-graph", "nas-bench-201", "tiny-gcn"]
 PLUGIN = "tiny-gcn"
@@ -23,15 +24,17 @@ PLUGIN = "tiny-gcn"
 @pytest.fixture(scope="module")
 def plugin_api(plugin_url: str) -> Any:
     """The HTTP API of the server with the plug-in."""
-    with httpx.Client(base_url=plugin_url, timeout=TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=plugin_url, timeout=PATIENCE_S, trust_env=False) as client:
         yield client
 
 
 def draw(driver: PageDriver, button: str) -> Any:
     """Replace the architecture by a random one, and return it."""
     before = copied_json(driver)
-    driver.button(button).click()
-    driver.wait_for(lambda: copied_json(driver) != before)
+    while copied_json(driver) == before:  # of a small space, a random one may be the same
+        driver.record_announcements()
+        driver.button(button).click()
+        driver.wait_for_announcement("A random")
     driver.wait_until_current()
     return copied_json(driver)
 
@@ -133,7 +136,7 @@ def test_a_json_box_shows_the_errors_of_its_fields(
     driver = open_page(plugin_url)
     open_space(driver, PLUGIN)
     box, errors = driver.page.get_by_role("textbox", name="Architecture as JSON"), driver.page.locator("#json-errors")
-    before = copied_json(driver)
+    before, link = copied_json(driver), driver.page.url
     refused = {"layers": ["gcn", "gat"], "width": 8}
     response = plugin_api.post("/v1/architectures/validate", json={"architectures": [refused], "space": PLUGIN})
     (problem,) = response.json()["validations"][0]["error"]["errors"]
@@ -152,9 +155,10 @@ def test_a_json_box_shows_the_errors_of_its_fields(
     expect(box).to_have_attribute("aria-invalid", "false")
     driver.wait_for(lambda: copied_json(driver) == {"space": PLUGIN, "layers": ["gcn"], "width": 16})
     expect(box).to_have_value(text)
+    driver.wait_for(lambda: driver.page.url != link)  # it is updated with a delay
     driver.button("Undo").click()
     assert json.loads(box.input_value()) == before
-    driver.page.wait_for_timeout(300)  # the URL is updated with a delay
+    driver.wait_for(lambda: driver.page.url == link)
     driver.page.reload()
     driver.wait_until_current()
     assert json.loads(box.input_value()) == before
@@ -206,8 +210,7 @@ def test_every_editor_fits_at_every_width(open_page: OpenPage, plugin_url: str, 
         driver.button("Add to comparison").click()
         expect(driver.page.locator("#comparison li")).to_have_count(number)
     for width in WIDTHS_PX:
-        driver.page.set_viewport_size({"width": width, "height": 900})
-        driver.page.wait_for_timeout(100)
+        layout.resize(driver.page, width)
         assert (width, layout.overflow(driver.page)) == (width, 0)
         assert (width, layout.clipped(driver.page)) == (width, [])
         assert (width, layout.overlapping(driver.page)) == (width, [])

@@ -43,12 +43,12 @@ export function mountCreate(store, api, open) {
     return { name, space: space.name, settings: Object.fromEntries(settings), task, metric, sources: data.getAll("sources") };
   }
 
-  submit(form, byId("create-errors"), async () => {
+  submit(store, form, byId("create-errors"), async (isOpen) => {
     const study = await api.post("v1/studies", readDefinition(), { timeoutMs: TIMEOUT_MS });
     form.reset();
     showSpace();
     announce(`Study ${study.name}`);
-    open(study.id);
+    if (isOpen()) open(study.id);
   });
 
   byId("import-file").addEventListener("change", async ({ target }) => {

@@ -66,7 +66,7 @@ export function mountObservations(store, api) {
   function row(observation, state) {
     const { id, architecture, predicted, seconds, epochs } = observation;
     const { metric } = state.study;
-    const remove = ({ target }) => perform(target, byId("observation-errors"), () => deleteObservation(observation));
+    const remove = ({ target }) => perform(store, target, byId("observation-errors"), () => deleteObservation(observation));
     const name = `Delete observation ${id.slice(0, 8)}`;
     const attributes = { type: "button", "aria-label": name, "data-focus-key": id, onclick: remove };
     return [

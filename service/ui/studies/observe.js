@@ -19,7 +19,7 @@ export function mountObserve(store, api) {
   form.addEventListener("change", showOutcome);
   form.addEventListener("input", () => (byId("observe-note").textContent = ""));
 
-  submit(form, byId("observe-errors"), async () => {
+  submit(store, form, byId("observe-errors"), async (isOpen) => {
     const { study } = store.state;
     const text = (name) => field(name).value.trim();
     if (hasFailed() && !text("error")) throw new FieldError("error", "", "the reason of the failure");
@@ -29,6 +29,7 @@ export function mountObserve(store, api) {
     const { observation, errors } = readObservation(texts, study.metric, read);
     if (errors.length) return showErrors(byId("observe-errors"), errors.map((error) => error.message));
     const { added } = await api.post(`${studyPath(study.id)}/observations`, { observations: [observation] });
+    if (!isOpen()) return;
     form.reset();
     showOutcome();
     const message = added ? "The observation was added." : "The study had this observation already.";

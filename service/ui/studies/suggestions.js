@@ -19,13 +19,13 @@ export function mountSuggestions(store, api, observe) {
   const [note, fallback] = [byId("copy-note"), byId("copy-fallback")];
 
   byId("suggest").addEventListener("click", ({ target }) => {
-    perform(target, byId("suggestion-errors"), async () => {
+    perform(store, target, byId("suggestion-errors"), async (isOpen) => {
       const { id } = store.state;
       announce("Waiting for suggestions");
       const body = { number: NUMBER, reserve: byId("reserve").checked };
       const options = { headers: { Prefer: "wait=10" }, timeoutMs: TIMEOUT_MS };
       const suggestions = await api.post(`${studyPath(id)}/suggestions`, body, options);
-      if (store.state.id !== id) return;
+      if (!isOpen()) return;
       store.set({ suggestions });
       save("session", storageName(id), JSON.stringify(suggestions));
       announce(count(suggestions.suggestions.length, "suggestion"));

@@ -23,7 +23,7 @@ export function mountSummary(store, api, close) {
   });
 
   byId("export").addEventListener("click", ({ target }) => {
-    perform(target, byId("summary-errors"), async () => {
+    perform(store, target, byId("summary-errors"), async () => {
       const { id, name } = store.state.study;
       const document = await api.get(`${studyPath(id)}/export`, { timeoutMs: EXPORT_TIMEOUT_MS });
       saveFile(`${name.replaceAll(/[^\w.-]+/g, "-")}.json`, JSON.stringify(document), "application/json");
@@ -31,13 +31,13 @@ export function mountSummary(store, api, close) {
   });
 
   byId("delete").addEventListener("click", ({ target }) => {
-    perform(target, byId("summary-errors"), async () => {
+    perform(store, target, byId("summary-errors"), async (isOpen) => {
       const { id, name, observations } = store.state.study;
       const question = `Delete the study ${name} with its ${count(observations.total, "observation")}?`;
       if (!(await confirmDeletion(`${question} An export is the only way to restore it.`))) return;
       await api.delete(studyPath(id));
       announce(`The study ${name} was deleted`);
-      close();
+      if (isOpen()) close();
     });
   });
 }

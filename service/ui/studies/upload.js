@@ -42,9 +42,10 @@ export function mountUpload(store, api) {
 
   button.addEventListener("click", () => {
     const { observations, lines } = content;
-    const upload = async () => {
+    const upload = async (isOpen) => {
       const path = `${studyPath(store.state.study.id)}/observations`;
       const { added, duplicates } = await api.post(path, { observations }, { timeoutMs: TIMEOUT_MS });
+      if (!isOpen()) return;
       input.value = "";
       reset();
       note.textContent = `${count(added, "observation")} added${duplicates ? `; the study had ${duplicates} already` : ""}.`;
@@ -52,7 +53,7 @@ export function mountUpload(store, api) {
       input.focus();
       store.set({ changes: store.state.changes + 1 });
     };
-    perform(button, list, upload, (index) => `line ${lines[index]}, `);
+    perform(store, button, list, upload, (index) => `line ${lines[index]}, `);
   });
 
   byId("template").addEventListener("click", () => {

@@ -10,6 +10,7 @@ from models import capabilities, get_space, space_names
 from proxies import proxy_names, proxy_versions
 from service.settings import Settings
 from tests.service.conftest import SMALL, Post
+from tests.waiting import PATIENCE_S
 
 GENERIC = {"name", "origin", "capabilities", "settings", "presets", "schema", "stratum_label", "ensembles"}
 """Fields of a card that every space has."""
@@ -100,7 +101,7 @@ def test_limits_are_those_of_the_settings(client: httpx.Client) -> None:
         "max_job_architectures": fields["max_job_architectures"].default,
         "max_body_bytes": fields["max_body_bytes"].default,
         "max_job_body_bytes": fields["max_job_body_bytes"].default,
-        "sync_timeout": fields["sync_timeout"].default,
+        "sync_timeout": PATIENCE_S,
         "max_page_size": 1000,
         "max_sample_size": 1000,
         "result_retention": fields["result_retention"].default,

@@ -17,6 +17,7 @@ from service.inference.queries import Detail
 from service.jobs import watcher as watcher_module
 from service.jobs.watcher import JobWatcher
 from service.storage import ItemOutcome, NewItem, Store, StoreError
+from tests.waiting import PATIENCE_S
 
 STREAMS = 200
 NEVER_S = 3600.0
@@ -74,7 +75,7 @@ async def open_streams(store: Store) -> AsyncIterator[Streams]:
 
 def run(store: Store, test: Callable[[Streams], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(120), open_streams(store) as streams:
+        async with asyncio.timeout(PATIENCE_S), open_streams(store) as streams:
             await test(streams)
 
     asyncio.run(main())

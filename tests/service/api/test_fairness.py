@@ -21,6 +21,7 @@ from service.inference.results import PredictionResult
 from service.inference.scheduler import QueueFullError, QuotaExceededError, Requester
 from service.settings import Settings
 from tests.service.conftest import SIX, SMALL
+from tests.waiting import PATIENCE_S
 
 GREEDY, MODEST = Requester("greedy", 0.5), Requester("modest", 0.5)
 
@@ -52,7 +53,7 @@ def is_explained(result: PredictionResult) -> bool:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 120))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 async def wait_until_queued(context: AppContext, number: int) -> None:

@@ -1,6 +1,5 @@
 """Jobs over HTTP against a real server: no result is lost or computed twice."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import httpx
 import pytest
 
 from models.gcn_nas import PENG
-from tests.real_server import parse_events
+from tests.real_server import parse_events, until
 from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, without_costs
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
@@ -24,13 +23,8 @@ def submit(client: httpx.Client, *architectures: Any, key: str | None = None, **
 
 
 def wait(client: httpx.Client, place: str) -> Any:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        job = client.get(place).json()
-        if job["state"] not in ("queued", "running"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(job)
+    """Wait for the end of a job, and return its status."""
+    return until(lambda: job if (job := client.get(place).json())["finished_at"] else None)
 
 
 def results(client: httpx.Client, place: str, limit: int = 2) -> dict[int, Any]:

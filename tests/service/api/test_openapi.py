@@ -59,15 +59,15 @@ class Ids(NamedTuple):
 @pytest.fixture(scope="module")
 def ids(url: str) -> Ids:
     job_body = {"architectures": [SMALL], "proxies": []}
-    job = httpx.post(f"{url}/v1/jobs", json=job_body, headers=HEADERS).json()["id"]
+    job = httpx.post(f"{url}/v1/jobs", json=job_body, headers=HEADERS, timeout=PATIENCE_S).json()["id"]
     body: dict[str, Any] = {
         "name": "kept",
         "space": "gcn-nas",
         "sources": [],
         "observations": [{"architecture": SMALL, "value": 0.5}],
     }
-    study = httpx.post(f"{url}/v1/studies", json=body, headers=HEADERS).json()["id"]
-    page = httpx.get(f"{url}/v1/studies/{study}/observations", headers=HEADERS).json()
+    study = httpx.post(f"{url}/v1/studies", json=body, headers=HEADERS, timeout=PATIENCE_S).json()["id"]
+    page = httpx.get(f"{url}/v1/studies/{study}/observations", headers=HEADERS, timeout=PATIENCE_S).json()
     return Ids(job, study, page["observations"][0]["id"])
 
 

@@ -14,6 +14,7 @@ from service.settings import KeyLimits
 from service.storage import Store
 from tests.conftest import ROOT
 from tests.real_server import LEAN
+from tests.waiting import PATIENCE_S
 
 FOLDER = ROOT / "service" / "ui"
 NAMES = sorted(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*") if file.is_file())
@@ -131,7 +132,7 @@ def keyed(tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_page_requires_no_key(keyed: str) -> None:
-    with httpx.Client(base_url=keyed, trust_env=False) as client:
+    with httpx.Client(base_url=keyed, timeout=PATIENCE_S, trust_env=False) as client:
         assert client.get("/v1/spaces").status_code == 401
         assert [client.get(path).status_code for path in FILES] == [200] * len(FILES)
 

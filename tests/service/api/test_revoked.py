@@ -82,7 +82,9 @@ def test_keys_are_required_from_the_first_one_on(tmp_path: Path) -> None:
             job = long_job(client)
             listener = Listener(url, key, job)
             body = long_body(client, 64, seed=1)
-            response = threads.submit(client.post, "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
+            response = threads.submit(
+                client.post, "/v1/predictions", json=body, headers={"Prefer": f"wait={PATIENCE_S:.0f}"}
+            )
             until(lambda: "archrank_queue_depth 0.0" not in client.get("/metrics").text)
             output = keys(data, "revoke", key.split("_")[1])
             assert "archrank keys open" in output

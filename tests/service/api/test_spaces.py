@@ -1,7 +1,6 @@
 """Requests dispatch on the search space of their architectures."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from models import get_space
 from service.cli.demo import server
 from service.settings import SHIPPED
+from tests.service.api.test_jobs import wait
 from tests.service.conftest import HEADERS, SIX, SMALL, Post
 from tests.waiting import PATIENCE_S
 
@@ -134,10 +134,7 @@ def test_job_of_scores_of_another_space(client: httpx.Client) -> None:
     other = {**body, "settings": {"dataset": "cifar10"}}
     assert client.post("/v1/jobs", json=other, headers=headers).status_code == 409
     path = f"/v1/jobs/{job['id']}"
-    deadline = time.monotonic() + 60
-    while client.get(path).json()["state"] not in ("done", "failed"):
-        assert time.monotonic() < deadline, "the job does not end"
-        time.sleep(0.05)
+    assert wait(client, path)["state"] == "done"
     results = {each["position"]: each["result"] for each in client.get(f"{path}/results").json()["results"]}
     alone = {**body, "architectures": [IMAGE]}
     del alone["kind"]

@@ -23,7 +23,7 @@ from tests.waiting import PATIENCE_S
 
 MAX_STUDIES, MAX_OBSERVATIONS = 40, 100
 SPACE = "nas-bench-graph"
-WAIT = {"Prefer": "wait=60"}
+WAIT = {"Prefer": f"wait={PATIENCE_S:.0f}"}
 KEYS = {
     name: create_key(name, scopes, KeyLimits())
     for name, scopes in {"me": ["predict"], "you": ["predict"], "few": ["predict"], "operator": ["admin"]}.items()
@@ -42,6 +42,7 @@ def url(log: Path) -> Iterator[str]:
         "ARCHRANK_NUM_THREADS": "1",
         "ARCHRANK_NUM_WORKERS": "1",
         "ARCHRANK_KEYS": "[" + ",".join(entry.model_dump_json() for _, entry in KEYS.values()) + "]",
+        "ARCHRANK_SYNC_TIMEOUT": str(PATIENCE_S),
         "ARCHRANK_MAX_STUDIES": str(MAX_STUDIES),
         "ARCHRANK_MAX_STUDY_OBSERVATIONS": str(MAX_OBSERVATIONS),
     }
@@ -76,8 +77,8 @@ def observe(client: httpx.Client, place: str, rows: list[Any]) -> Any:
     return response.json()
 
 
-def predict(client: httpx.Client, place: str, architectures: list[Any], wait: int = 60) -> Any:
-    headers = {"Prefer": f"wait={wait}"}
+def predict(client: httpx.Client, place: str, architectures: list[Any], wait: float = PATIENCE_S) -> Any:
+    headers = {"Prefer": f"wait={wait:.0f}"}
     response = client.post(f"{place}/predictions", json={"architectures": architectures}, headers=headers)
     assert response.status_code == 200, response.text
     return response.json()

@@ -17,6 +17,7 @@ from ensemble.errors import BenchmarkError
 from models import InputError
 from models.gcn_nas.batches import MotionBatchSpec
 from service.cli.score_benchmark import _locked, score_benchmark
+from tests.waiting import PATIENCE_S
 
 PROXIES = ["params", "synflow", "nwot", "zen"]
 ROWS = 10
@@ -62,7 +63,7 @@ def test_killed_half_way_it_resumes_without_loss_or_duplicates(table: Path, tmp_
     subprocess.run(command(table, whole), check=True, capture_output=True)
 
     process = subprocess.Popen(command(table, resumed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not resumed.exists() or resumed.read_bytes().count(b"\n") < 4:
         assert time.monotonic() < deadline, "no row was written"
         assert process.poll() is None, "the process ended before it was killed"

@@ -128,7 +128,7 @@ def start_search(out: Path, number: int, *options: str) -> "subprocess.Popen[str
     target = num_logged(out) + number
     command = [sys.executable, "-c", WITH_SIGINT, "search", "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while num_logged(out) < target:
         assert time.monotonic() < deadline, "no trials were logged"
         assert process.poll() is None, process.communicate()

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from service.inference.scheduler import FairScheduler, QueueFullError, QuotaExceededError, Requester
+from tests.waiting import PATIENCE_S
 
 FIRST = Requester("first")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 10))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 async def ask(scheduler: FairScheduler, requester: Requester, name: str, seen: list[str]) -> None:

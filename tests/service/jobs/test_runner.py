@@ -20,6 +20,7 @@ from service.storage import Basis, Claim, Job, NewItem, Store
 from service.storage.records import UNBOUND, JobKind
 from tests.service.conftest import FOUR_LAYERS, SIX, SMALL, shipped_ensembles, without_costs
 from tests.service.storage.conftest import get_items
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def run(store: Store, job: str, ensembles: EnsembleRegistry | None = None) -> Jo
         )
         await runner.start()
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not (found := store.jobs.get(job)).complete:
                     await asyncio.sleep(0.01)
         finally:

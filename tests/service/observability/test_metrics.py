@@ -12,7 +12,7 @@ from service.app import create_app
 from service.observability.metrics import Metrics
 from service.settings import Settings
 from tests.conftest import ROOT
-from tests.real_server import serving
+from tests.real_server import serving, until
 from tests.service.api.test_jobs import BROKEN, submit, wait
 from tests.service.conftest import CHEAP, SMALL
 from tests.service.workers.conftest import wait_until
@@ -34,8 +34,20 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((f"archrank_{name}", frozenset(labels.items())), 0.0)
 
 
+def idle(client: httpx.Client) -> Samples:
+    """Scrape the metrics when the work of earlier tests on this server has ended."""
+
+    def poll() -> Samples | None:
+        samples = read(client)
+        items = [value(samples, "job_items", state=state) for state in ("queued", "running")]
+        busy = value(samples, "workers", state="busy")
+        return None if any((*items, busy, value(samples, "queue_depth"))) else samples
+
+    return until(poll)
+
+
 def test_what_is_asked_is_counted(client: httpx.Client) -> None:
-    before = read(client)
+    before = idle(client)
     body = {"architectures": [SMALL, SMALL, BROKEN], "proxies": CHEAP, "seed": 4242}
     for _ in range(2):
         assert client.post("/v1/predictions", json=body).status_code == 200
@@ -59,7 +71,7 @@ def test_what_is_asked_is_counted(client: httpx.Client) -> None:
 
 
 def test_jobs_are_counted_by_state(client: httpx.Client) -> None:
-    before = read(client)
+    before = idle(client)
     assert wait(client, submit(client, SMALL, BROKEN))["state"] == "done"
     after = read(client)
     assert value(after, "jobs", state="done") == value(before, "jobs", state="done") + 1

@@ -46,7 +46,7 @@ class Source:
 
     async def get(self, revision: int) -> str | None:
         self.latest.request(revision)
-        await asyncio.wait_for(self.latest.wait(revision), 10)
+        await asyncio.wait_for(self.latest.wait(revision), PATIENCE_S)
         return self.latest.value
 
 
@@ -127,7 +127,7 @@ def test_nobody_waits_for_a_cancelled_computation() -> None:
         waiting = asyncio.create_task(source.latest.wait(0))
         await asyncio.sleep(0.01)
         source.latest.cancel()
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, PATIENCE_S)
         assert source.latest.value is None
 
     run(test)
@@ -172,15 +172,15 @@ def test_the_loop_ends_before_the_thread() -> None:
 
     def work() -> None:
         started.set()
-        ended.wait(10)
+        ended.wait(PATIENCE_S)
 
     async def call() -> None:
         task = asyncio.create_task(BackgroundThreads(1, "ended-after-the-loop").run(work))
-        await asyncio.to_thread(started.wait, 10)
+        await asyncio.to_thread(started.wait, PATIENCE_S)
         task.cancel()
 
     asyncio.run(call())
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "ended-after-the-loop")
     ended.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()

@@ -18,6 +18,7 @@ from service.studies import fits as fits_module
 from service.studies.fits import StudyFits, StudyState
 from study import Observation, StudyDefinition, StudyPredictor
 from tests.synthetic_study import SPACE, observations
+from tests.waiting import PATIENCE_S
 
 NO_ENSEMBLES = EnsembleRegistry({}, "none", torch.device("cpu"))
 Test = Callable[[StudyFits], Coroutine[Any, Any, None]]
@@ -42,7 +43,7 @@ def create(store: Store, number: int = 0, **fields: Any) -> StoredStudy:
 
 async def fitted(fits: StudyFits, study: StoredStudy) -> StudyState:
     state = fits.refresh(study)
-    await asyncio.wait_for(state.wait(study.revision), 60)
+    await asyncio.wait_for(state.wait(study.revision), PATIENCE_S)
     return state
 
 
@@ -141,7 +142,7 @@ def test_notes_of_an_earlier_quality_name_its_number(store: Store, monkeypatch: 
         changed, _ = store.studies.observe(study.id, new_observations(MIN_ROWS + 3))
         monkeypatch.setattr(state.quality, "request", lambda _: None)
         fits.refresh(changed)
-        await asyncio.wait_for(state.fit.wait(changed.revision), 60)
+        await asyncio.wait_for(state.fit.wait(changed.revision), PATIENCE_S)
         assert state.notes()[-1] == f"with {MIN_ROWS} observations: poor"
 
     run(store, test)

@@ -196,6 +196,8 @@ def test_failing_starts_make_it_unhealthy_and_are_retried(
     )
     with pytest.raises(TaskRejectedError, match="unhealthy"):
         backend.submit(faulty_task())
+    for worker in backend._workers:
+        worker._start_timeout = PATIENCE_S  # a start takes longer on a busy machine
     (tmp_path / "well").touch()
     last = faulty_task()
     assert scored_by(submit_all(backend, [last])[last.id])

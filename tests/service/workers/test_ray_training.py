@@ -62,8 +62,9 @@ def test_loss_of_the_cluster_is_an_error_of_all_workers(
     driver: Any, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_training, "serve", driver)
-    monkeypatch.setattr(ray_training, "HEAD_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(ray_training, "DISCONNECT_TIMEOUT_S", 0.5)
+    timeout = 0.5 if driver is hang else PATIENCE_S
+    monkeypatch.setattr(ray_training, "HEAD_TIMEOUT_S", timeout)
+    monkeypatch.setattr(ray_training, "DISCONNECT_TIMEOUT_S", timeout)
     cluster = TrainingCluster({})
     workers = [RayTrainingWorker(cluster, index) for index in range(2)]
     with ThreadPoolExecutor(2) as threads:
