@@ -1,5 +1,7 @@
 """Parts shared by the commands: the application, error messages, output, progress bars."""
 
+import atexit
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare the standard streams, then run a command."""
         streams.prepare()
+        atexit.register(gc.freeze)  # the interpreter's exit would traverse what all modules hold
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
