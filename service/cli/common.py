@@ -1,7 +1,5 @@
 """Parts shared by the commands: the application, error messages, output, progress bars."""
 
-import atexit
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from common.processes import collect_rarely
 from service.cli import streams
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare the standard streams, then run a command."""
         streams.prepare()
-        atexit.register(gc.freeze)  # the interpreter's exit would traverse what all modules hold
+        collect_rarely()
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,6 +1,5 @@
 """Commands of the service and of its ensembles: serve, predict, score, ensembles, demo, doctor, openapi."""
 
-import gc
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="body of the HTTP request, as JSON; -: standard input", allow_dash=True)]
-YOUNG_OBJECTS = 50_000
-"""New objects after which a server collects garbage: its imports make hundreds of thousands that live as long as it,
-and a request of 1,000 architectures 10,000 lists, whose collections would take a third of the time of reading it."""
+
 Result = TypeVar("Result")
 
 
@@ -32,7 +29,6 @@ def serve(
     ensembles: Folder = None,
 ) -> None:
     """Start the HTTP service."""
-    gc.set_threshold(YOUNG_OBJECTS)  # before imports and requests
     from service.server.serve import serve
 
     serve(settings(host=host, port=port, device=device, ensembles_dir=ensembles), typer.echo)
