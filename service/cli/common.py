@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from common.processes import collect_rarely
 from service.cli import streams
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare the standard streams, then run a command."""
         streams.prepare()
+        collect_rarely()
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:

@@ -29,9 +29,6 @@ from service.storage.single_instance_lock import single_instance_lock
 log = logging.getLogger(__name__)
 SIGNAL_DEBOUNCE_S = 0.5
 """Time in which a second signal counts as the first: some senders signal a process and then its group."""
-YOUNG_OBJECTS = 50_000
-"""New objects after which garbage is collected: a request of 1,000 architectures makes 10,000 lists that live as long
-as it does, and its collections would take a third of the time of reading it."""
 KEEP_ALIVE_TIMEOUT_S = 75
 """Time after which an idle connection is closed: longer than most clients keep one, lest it closes as they use it."""
 
@@ -103,7 +100,6 @@ def _serve(settings: Settings, store: Store, announce: Callable[[str], None]) ->
     use_single_arena()
     app = create_app(settings, EnsembleRegistry.load(settings), store)
     gc.freeze()  # loaded objects are never garbage, and collections that traverse them would delay requests
-    gc.set_threshold(YOUNG_OBJECTS)
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,

@@ -13,7 +13,7 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any, TextIO
 
-from common.processes import exit_with_parent
+from common.processes import collect_rarely, exit_with_parent
 from service.observability import logs
 from service.workers.backend import Task, TaskOutcome
 
@@ -38,6 +38,7 @@ def bootstrap(entry_point: str, channel: socket, visible_devices: str, setup: st
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole process group; the parent ends workers
         signal.signal(number, signal.SIG_IGN)
     exit_with_parent()
+    collect_rarely()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJUSTMENT)
     options = json.loads(setup)

@@ -1,10 +1,13 @@
-"""Descriptions of how processes ended."""
+"""Descriptions of how processes ended, and the garbage collection of programs."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from common.processes import describe_exit
+from common.processes import YOUNG_OBJECTS, describe_exit
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -19,3 +22,11 @@ from common.processes import describe_exit
 )
 def test_description(code: int | None, description: str) -> None:
     assert describe_exit(code) == description
+
+
+def test_objects_are_not_traversed_at_the_exit() -> None:
+    last = "atexit.register(lambda: print(gc.get_freeze_count() > 0))"  # functions registered first are called last
+    code = f"import atexit, gc; from common.processes import *; {last}; collect_rarely(); print(*gc.get_threshold())"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.split()[0] == str(YOUNG_OBJECTS)
+    assert shown.stdout.split()[-1] == "True"
