@@ -12,8 +12,8 @@ MEASURED_WORKERS = {"scores": WORKERS, "predictions": (64, 512)}
 GPUS = (1, 8, 64)
 ARCHITECTURES, CURVE = 10_000, 2_000
 """Architectures of the cost, and of each simulated rate."""
-WORKERS_PER_GPU, SCORED_PER_GPU = 4, 2.31
-"""Processes on an H100, and architectures that they score per second, all proxies: docs/performance.md."""
+SCORED_PER_GPU = {4: 2.31, 16: 11.7}
+"""Architectures per second, default proxies, by processes on a GPU: taking turns, and by MPS; docs/performance.md."""
 DATABASE_CORES = 4
 
 
@@ -90,7 +90,8 @@ def simulated(measured: Mapping[str, Any]) -> dict[str, Any]:
 def _gpus(kind: str, cost: Costs) -> list[dict[str, Any]]:
     rows = []
     for gpus in GPUS:
-        for task_seconds, per_gpu in ((WORKERS_PER_GPU / SCORED_PER_GPU, WORKERS_PER_GPU), (TASK_SECONDS, 1)):
+        measured = [(workers / rate, workers) for workers, rate in SCORED_PER_GPU.items()]
+        for task_seconds, per_gpu in (*measured, (TASK_SECONDS, 1)):
             for servers in (1, 8):
                 workers = gpus * per_gpu
                 if workers < servers:
