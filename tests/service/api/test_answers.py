@@ -179,8 +179,9 @@ def test_other_ensembles_answer_anew(tmp_path: Path) -> None:
     run(work, tmp_path)
 
 
-def test_repeated_requests_are_checked_and_limited(tmp_path: Path) -> None:
-    pairs = [create_key(name, ["predict"], KeyLimits(rate_limit=limit)) for name, limit in (("a", 18), ("b", None))]
+def test_repeated_requests_are_checked_and_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.api.authentication.monotonic", lambda: 1000.0)  # no request is allowed again meanwhile
+    pairs = [create_key(name, ["predict"], KeyLimits(rate_limit=limit)) for name, limit in (("a", 20), ("b", None))]
     (limited, unlimited), entries = zip(*pairs, strict=True)
 
     async def work(app: FastAPI, client: httpx.AsyncClient) -> None:
