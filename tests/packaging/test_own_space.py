@@ -68,9 +68,11 @@ def server(environment: Path, folder: Path, outputs: dict[str, str]) -> Iterator
     settings = {"ARCHRANK_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"}
     settings |= dict(setting.split("=") for setting in prefix.split())
     command = [str(environment / "bin" / "python"), "-I", "-m", "service.cli", "serve", "--port", "0"]
-    with (folder / "server.log").open("w") as log:
-        environ = inherited | settings
-        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
+    environ = inherited | settings
+    with (
+        (folder / "server.log").open("w") as log,
+        subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
             assert process.stdout is not None
             url = process.stdout.readline().split()[-1]

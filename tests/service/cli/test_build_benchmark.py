@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,8 @@ def test_a_refused_command_writes_nothing(
     given.write_text("".join(json.dumps({"layers": [*LAYERS, [last]]}) + "\n" for last in ("S", "T")))
     words = options.format(list=given).split()
     if "ray" in words:
-        pytest.importorskip("ray")
+        if find_spec("ray") is None:  # which tests do not import
+            pytest.skip("Ray is not installed")
         for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "ARCHRANK_RAY_ALLOW_OPEN"):
             monkeypatch.delenv(name, raising=False)
     without = [] if {"--from", "--study"}.isdisjoint(words) else ["--strata", ""]
