@@ -133,8 +133,9 @@ def score_stack(
         members = tuple(ProxyInput(network, plain, int(seed), int(repeats)) for network in stack.networks)
         inputs = StackInput(stack.network, members)
         scores: list[Scores] = [{} for _ in members]
+        measured = measuring(chosen)
         for shared_pass in PASSES:
-            served = [proxy for proxy in measuring(chosen) if proxy.info.needs <= shared_pass.provides]
+            served = [proxy for proxy in measured if proxy.info.needs <= shared_pass.provides]
             for of_network, more in zip(scores, _run_pass(shared_pass, inputs, served, timeout), strict=True):
                 of_network |= more
     for of_network in scores:

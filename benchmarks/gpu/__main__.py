@@ -9,10 +9,10 @@ without, they are skipped. Results are printed and written to `--out` one by one
 is 1 if a check failed.
 
 tests: tests marked `gpu`. agreement: every proxy, CPU against GPU, and repeated runs. spaces: the same for networks of
-the other spaces. times: seconds, and a profile of the slowest pass. sharing: architectures per second of processes
-that share the GPU. stacks: several architectures in one pass. faults: out of memory,
-and a lost GPU. http: two processes on one GPU behind a server. training: seconds of an epoch with and without CUDA
-graphs. scores: the benchmark's architectures at N = 16, T = 64; resumable.
+the other spaces. times: seconds, and a profile of the slowest pass. sharing: architectures per second of processes that
+share the GPU. stacks: several architectures in one pass. faults: out of memory, and a lost GPU. http: two processes on
+one GPU behind a server. training: seconds of an epoch with and without CUDA graphs. scores: the benchmark's
+architectures at N = 16, T = 64; resumable.
 """
 
 import argparse

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 
 @contextmanager
@@ -15,17 +16,10 @@ def mps(device: str) -> Iterator[str | None]:
     if device != "cuda" or program is None:
         yield "there is no nvidia-cuda-mps-control"
         return
-    with TemporaryDirectory() as folder:
-        names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
-        before = {name: os.environ.get(name) for name in names}
-        os.environ.update(dict.fromkeys(names, folder))
+    names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
+    with TemporaryDirectory() as folder, patch.dict(os.environ, dict.fromkeys(names, folder)):
+        started = subprocess.run([program, "-d"], capture_output=True, text=True, check=False, timeout=10)
         try:
-            started = subprocess.run([program, "-d"], capture_output=True, text=True, check=False, timeout=10)
             yield started.stdout + started.stderr if started.returncode else None
-            subprocess.run([program], input="quit\n", capture_output=True, text=True, check=False, timeout=30)
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            subprocess.run([program], input="quit\n", capture_output=True, text=True, check=False, timeout=30)

@@ -42,8 +42,7 @@ class MinibatchPass(Pass):
             with Tape(with_products=False) as tape:
                 logits = forward_logits(network, half, as_leaf(half.x))
             records = tape.differentiate(stack.number * loss_of(logits, half))
-            gradients = [call.weight_gradients(grad_output, stack.number) for call, grad_output, _ in records]
-            halves.append(stack.by_network(network, [record.call.weight for record in records], gradients))
+            halves.append(stack.weight_gradients(network, records))
         yield (
             Need.MINIBATCH_GRADIENTS,
             [

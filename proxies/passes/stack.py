@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from proxies.passes.base import ProxyInput, WeightGradient
 from proxies.passes.batch import Batch
-from proxies.passes.tape import gather
+from proxies.passes.tape import BackwardRecord, gather
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class StackInput:
     def split_each(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """Return the rows of several tensors by network."""
         return [list(of_network) for of_network in zip(*map(self.split, tensors), strict=True)]
+
+    def weight_gradients(self, network: nn.Module, records: Sequence[BackwardRecord]) -> list[list[WeightGradient]]:
+        """Return ∂loss/∂W of each network's weights from the recorded calls; see `by_network`."""
+        gradients = [call.weight_gradients(grad_output, self.number) for call, grad_output, _ in records]
+        return self.by_network(network, [record.call.weight for record in records], gradients)
 
     def by_network(
         self, network: nn.Module, used: Sequence[Tensor], gradients: Sequence[Tensor]

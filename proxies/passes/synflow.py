@@ -39,9 +39,7 @@ class SynflowPass(Pass):
         ones = stack.repeated(input_of_ones(stack.batch))
         with Tape(tie_aware=True, without_batch_norm=True, with_products=False) as tape:
             total = network(*ones.arguments()).sum()
-        records = tape.differentiate(total)
-        gradients = [call.weight_gradients(grad_output, stack.number) for call, grad_output, _ in records]
-        yield Need.SYNFLOW, stack.by_network(network, [record.call.weight for record in records], gradients)
+        yield Need.SYNFLOW, stack.weight_gradients(network, tape.differentiate(total))
 
 
 @torch.no_grad()
