@@ -12,7 +12,7 @@ from ensemble.combiners.transfer import MIN_ROWS
 from models import SearchSpace
 from service.inference.registry import EnsembleRegistry
 from service.observability.metrics import Metrics
-from service.storage import Store, StoredObservation, StoredStudy
+from service.storage import NotFoundError, Store, StoredObservation, StoredStudy
 from service.studies.background import BackgroundThreads, Latest
 from service.studies.definitions import resolve_space
 from service.studies.sources import LoadedSources
@@ -148,8 +148,12 @@ class StudyFits:
             self.forget(study_id)
 
     async def compute_fit(self, study_id: str) -> tuple[int, Fit]:
-        """Read the observations of a study and fit its predictor."""
-        study, rows = await asyncio.to_thread(self._store.studies.observations, study_id)
+        """Read the observations of a study and fit its predictor. Cancelled if the study was deleted meanwhile."""
+        try:
+            study, rows = await asyncio.to_thread(self._store.studies.observations, study_id)
+        except NotFoundError as error:
+            self.forget(study_id)
+            raise asyncio.CancelledError from error
         with self._metrics.time_fit("predictor"):
             fit = await self._fit_threads.run(_fit, study, rows, self._sources)
         return study.revision, fit

@@ -363,7 +363,7 @@ async def _latest(request: Request, study: StoredStudy, wait: float) -> tuple[St
 
     Raises:
         StudyFitError: the first fit failed.
-        ProblemError: it takes longer than a request may, or the API key was revoked meanwhile.
+        ProblemError: it takes longer than a request may, or the study was deleted or the API key revoked meanwhile.
     """
     fits: StudyFits = request.app.state.study_fits
     state = fits.refresh(study)
@@ -373,6 +373,7 @@ async def _latest(request: Request, study: StoredStudy, wait: float) -> tuple[St
         return state, state.fit.value
     if state.fit.error is not None:
         raise StudyFitError(f"the predictor could not be fitted: {describe(state.fit.error)}")
+    await _visible_study(request.app.state.store, study.id, request.state.caller)  # not deleted meanwhile
     raise ProblemError(503, "the predictor is being fitted for the first time since the server's start")
 
 

@@ -9,6 +9,7 @@ import pytest
 from models.gcn_nas import PENG
 from tests.real_server import parse_events, until
 from tests.service.conftest import CHEAP, FOUR_LAYERS, SIX, SMALL, without_costs
+from tests.waiting import PATIENCE_S
 
 BROKEN = {"space": "gcn-nas", "layers": [["L5"]]}
 
@@ -154,7 +155,8 @@ def test_jobs_are_listed_newest_first(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefer", "status"), [("wait=0", 202), ("respond-async, wait=0; x", 202), ("wait=50", 200), ("wait=soon", 200)]
+    ("prefer", "status"),
+    [("wait=0", 202), ("respond-async, wait=0; x", 202), (f"wait={PATIENCE_S:.0f}", 200), ("wait=soon", 200)],
 )
 def test_a_request_waits_as_long_as_it_prefers(client: httpx.Client, prefer: str, status: int) -> None:
     seed = 1000 + len(prefer)  # not cached yet

@@ -174,3 +174,18 @@ def test_a_deleted_study_is_forgotten(store: Store, caplog: pytest.LogCaptureFix
 
     run(store, test)
     assert not caplog.records
+
+
+def test_a_study_that_was_deleted_before_its_fit_is_not_an_error(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = create(store, 5)
+    store.studies.delete(study.id)
+
+    async def test(fits: StudyFits) -> None:
+        state = await fitted(fits, study)
+        assert (state.fit.value, state.fit.error) == (None, None)
+        assert fits.known(study.id) is None
+
+    run(store, test)
+    assert not caplog.records
