@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from common.processes import collect_rarely
 from models import ProbeBatch, get_space
 from models.gcn_nas.batches import synthetic_batch
 from tests.waiting import PATIENCE_S
@@ -76,6 +77,7 @@ SLOW = (
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("random", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+collect_rarely()  # before thousands of tests are imported
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
