@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from common.errors import InputError
+from common.tasks import retrieve_exception
 from service.api.answers import AnswerCache
 from service.api.authentication import ANONYMOUS, Authenticator, Caller, invalid_key
 from service.api.bodies import JsonRequest
@@ -181,6 +182,7 @@ async def result_within(timeout: float, request: Request, work: Coroutine[Any, A
     """
     deadline = monotonic() + timeout
     task, disconnected = asyncio.create_task(work), asyncio.create_task(_until_disconnected(request))
+    task.add_done_callback(retrieve_exception)
     try:
         while not (task.done() or disconnected.done()) and (left := deadline - monotonic()) > 0:
             interval = min(left, REVOCATION_INTERVAL_S)

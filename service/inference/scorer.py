@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+from common.tasks import retrieve_exception
 from models import Architecture
 from proxies import Score
 from service.inference.cache import ResultCache
@@ -128,6 +129,7 @@ class CachedScorer:
                 running = asyncio.create_task(self._compute(architecture, context, missing, requester))
                 self._running[scoring_key] = running
                 running.add_done_callback(lambda _: self._running.pop(scoring_key))
+                running.add_done_callback(retrieve_exception)
                 known |= await asyncio.shield(running)
         return {name: known[name] for name in proxies}
 
