@@ -19,7 +19,7 @@ from torch import nn
 from common.processes import collect_rarely
 from models import ProbeBatch, get_space
 from models.gcn_nas.batches import synthetic_batch
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENT_SERVER
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -130,7 +130,7 @@ def url() -> Iterator[str]:
     """Run a server process on a free port, and return its URL."""
     from service.cli.demo import server
 
-    with server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_SYNC_TIMEOUT": str(PATIENCE_S)}) as address:
+    with server(PATIENT_SERVER) as address:
         yield address
 
 

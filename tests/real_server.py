@@ -17,18 +17,13 @@ import httpx
 import pytest
 
 from service.cli.demo import wait_until_ready
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, PATIENT_SERVER
 
 CHEAP = ["params", "nwot"]
 ENSEMBLES = Path(__file__).parent / "data" / "ensembles"
 """Folder with the default ensemble alone. A server tests each that it loads: most of its start."""
-LEAN = {
-    "ARCHRANK_NUM_THREADS": "1",
-    "ARCHRANK_NUM_WORKERS": "1",
-    "ARCHRANK_ENSEMBLES_DIR": str(ENSEMBLES),
-    "ARCHRANK_SYNC_TIMEOUT": str(PATIENCE_S),
-}
-"""Settings of a server that starts fast, and on a busy machine makes no job of a request."""
+LEAN = PATIENT_SERVER | {"ARCHRANK_NUM_WORKERS": "1", "ARCHRANK_ENSEMBLES_DIR": str(ENSEMBLES)}
+"""Settings of a patient server that starts fast."""
 T = TypeVar("T")
 
 

@@ -17,7 +17,7 @@ from service.cli.demo import wait_until_ready
 from tests.conftest import ROOT
 from tests.packaging.conftest import copy_environment
 from tests.packaging.test_extras import archrank
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, PATIENT_SERVER
 
 PAGE = (ROOT / "docs" / "own-space.md").read_text()
 COMMANDS = re.findall(r"^((?:ARCHRANK_\w+=\S+ )*)archrank (.*)$", PAGE, flags=re.MULTILINE)
@@ -65,7 +65,7 @@ def server(environment: Path, folder: Path, outputs: dict[str, str]) -> Iterator
     """Client of a server with the fitted ensemble."""
     (prefix,) = (prefix for prefix, command in COMMANDS if command == "serve")
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    settings = {"ARCHRANK_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"}
+    settings = PATIENT_SERVER | {"ARCHRANK_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"}
     settings |= dict(setting.split("=") for setting in prefix.split())
     command = [str(environment / "bin" / "python"), "-I", "-m", "service.cli", "serve", "--port", "0"]
     environ = inherited | settings

@@ -16,7 +16,7 @@ from benchmarks.chromium import chromium, installed
 from service.cli.demo import server
 from tests.conftest import ROOT
 from tests.page.page_driver import BrowserErrors, PageDriver
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, PATIENT_SERVER
 
 SEED = os.environ.get("ARCHRANK_PAGE_SEED")
 SLOW_DOWN = """
@@ -124,5 +124,5 @@ def plugin_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     groups = project["entry-points"].items()
     lines = [line for group, points in groups for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))]
     (metadata / "entry_points.txt").write_text("\n".join(lines))
-    with server({"ARCHRANK_NUM_THREADS": "1", "PYTHONPATH": str(folder)}) as address:
+    with server(PATIENT_SERVER | {"PYTHONPATH": str(folder)}) as address:
         yield address

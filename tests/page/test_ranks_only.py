@@ -11,6 +11,7 @@ from service.cli.demo import server
 from service.settings import SHIPPED
 from tests.page.conftest import OpenPage
 from tests.page.page_driver import fragment, sample
+from tests.waiting import PATIENT_SERVER
 
 
 def test_a_rank_is_shown_without_an_accuracy(open_page: OpenPage, api: httpx.Client, tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_a_rank_is_shown_without_an_accuracy(open_page: OpenPage, api: httpx.Cli
     Ensemble.fit(table, name="gcn-nas-new", sources=[source]).save(tmp_path / "gcn-nas-new")
     settings = {"ARCHRANK_ENSEMBLES_DIR": str(tmp_path), "ARCHRANK_DEFAULT_ENSEMBLE": "gcn-nas-new"}
     first, second = sample(api, 2)
-    with server({"ARCHRANK_NUM_THREADS": "1", **settings}) as address:
+    with server(PATIENT_SERVER | settings) as address:
         driver = open_page(address, fragment(first, second))
         page = driver.page
         expect(page.locator("#accuracy")).to_have_text("—")

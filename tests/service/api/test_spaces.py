@@ -13,7 +13,7 @@ from service.cli.demo import server
 from service.settings import SHIPPED
 from tests.service.api.test_jobs import wait
 from tests.service.conftest import HEADERS, SIX, SMALL, Post
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, PATIENT_SERVER
 
 GRAPH = {"space": "nas-bench-graph", "link": [0, 0, 1, 2], "ops": ["gcn", "sage", "skip", "gat"]}
 IMAGE = {"space": "nas-bench-201", "ops": ["none", "skip_connect", "none", "nor_conv_1x1", "none", "none"]}
@@ -66,7 +66,7 @@ def one_ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Cli
     folder = tmp_path_factory.mktemp("ensembles")
     (folder / "gcn-nas-ntu").symlink_to(SHIPPED / "gcn-nas-ntu", target_is_directory=True)
     with (
-        server({"ARCHRANK_NUM_THREADS": "1", "ARCHRANK_ENSEMBLES_DIR": str(folder)}) as url,
+        server(PATIENT_SERVER | {"ARCHRANK_ENSEMBLES_DIR": str(folder)}) as url,
         httpx.Client(base_url=url, headers=HEADERS, timeout=PATIENCE_S) as client,
     ):
         yield client
@@ -153,7 +153,7 @@ def broken_plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-space\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[archrank.spaces]\nbroken = no_such_module:Space\n")
     path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    with server({"ARCHRANK_NUM_THREADS": "1", "PYTHONPATH": path}, log) as url:
+    with server(PATIENT_SERVER | {"PYTHONPATH": path}, log) as url:
         yield url, log
 
 

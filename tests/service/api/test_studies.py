@@ -19,7 +19,7 @@ from service.cli.demo import server
 from service.settings import KeyLimits
 from study import Observation, StudyDefinition, StudyPredictor
 from tests.synthetic_study import VALUES, observations, sample
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, PATIENT_SERVER
 
 MAX_STUDIES, MAX_OBSERVATIONS = 40, 100
 SPACE = "nas-bench-graph"
@@ -39,10 +39,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(log: Path) -> Iterator[str]:
     environment = {
-        "ARCHRANK_NUM_THREADS": "1",
+        **PATIENT_SERVER,
         "ARCHRANK_NUM_WORKERS": "1",
         "ARCHRANK_KEYS": "[" + ",".join(entry.model_dump_json() for _, entry in KEYS.values()) + "]",
-        "ARCHRANK_SYNC_TIMEOUT": str(PATIENCE_S),
         "ARCHRANK_MAX_STUDIES": str(MAX_STUDIES),
         "ARCHRANK_MAX_STUDY_OBSERVATIONS": str(MAX_OBSERVATIONS),
     }
