@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from copy import deepcopy
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from service.settings import Settings
+from tests.service.workers.ray_clusters import skip_without_ray
 
 ROOT = Path(__file__).resolve().parents[1]
 CLUSTER, CLUSTER_POLICY, SERVER_POLICY = yaml.safe_load_all((ROOT / "deploy" / "kuberay.yaml").read_text())
@@ -142,8 +142,7 @@ def test_server_asks_for_as_many_actors_as_the_gpus_hold() -> None:
 
 @pytest.mark.parametrize("parameters", [HEAD["rayStartParams"], GPU["rayStartParams"]], ids=["head", "gpu"])
 def test_parameters_are_options_of_ray_start(parameters: dict[str, str]) -> None:
-    if find_spec("ray") is None:
-        pytest.skip("Ray is not installed")
+    skip_without_ray()
     code = "from ray.scripts.scripts import start; print(*(option for each in start.params for option in each.opts))"
     options = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {f"--{name}" for name in parameters} <= set(options)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from models import get_space
 from service.cli import app
+from tests.service.workers.ray_clusters import skip_without_ray
 from tests.waiting import PATIENCE_S
 
 SPACE = get_space("gcn-nas", skeleton="kinect", num_persons=1, num_classes=3)
@@ -157,8 +157,7 @@ def test_a_refused_command_writes_nothing(
     given.write_text("".join(json.dumps({"layers": [*LAYERS, [last]]}) + "\n" for last in ("S", "T")))
     words = options.format(list=given).split()
     if "ray" in words:
-        if find_spec("ray") is None:  # which tests do not import
-            pytest.skip("Ray is not installed")
+        skip_without_ray()
         for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "ARCHRANK_RAY_ALLOW_OPEN"):
             monkeypatch.delenv(name, raising=False)
     without = [] if {"--from", "--study"}.isdisjoint(words) else ["--strata", ""]

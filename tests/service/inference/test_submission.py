@@ -1,4 +1,4 @@
-"""Tasks that wait for room in the backend cost it nothing, however many they are; nobody misses a cancelled one."""
+"""Tasks that wait for room in the backend cost it nothing, however many they are. Late failures are not logged."""
 
 import asyncio
 import gc

@@ -73,11 +73,16 @@ class LocalCluster:
         return result
 
 
+def skip_without_ray() -> None:
+    """Skip the test where Ray is not installed, without importing it, which tests must not."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+
+
 @contextmanager
 def cluster(*nodes: dict[str, Any], **settings: Any) -> Iterator[LocalCluster]:
     """Start a head without CPUs, and a node for each dictionary of resources; `settings` are of Ray's `RAY_*`."""
-    if find_spec("ray") is None:
-        pytest.skip("Ray is not installed")
+    skip_without_ray()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (environment() | {f"RAY_{name}": str(value) for name, value in settings.items()}).items():
             patch.setenv(name, value)

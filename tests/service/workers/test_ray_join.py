@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from shutil import which
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.service.workers.ray_clusters import skip_without_ray
 from tests.service.workers.ray_machines import MACHINE
 from tests.waiting import PATIENCE_S
 
@@ -19,8 +19,7 @@ NETWORK = (*MACHINE, "--net")
 
 @pytest.fixture
 def namespaces() -> None:
-    if find_spec("ray") is None:
-        pytest.skip("Ray is not installed")
+    skip_without_ray()
     for program in ("unshare", "ip"):
         if which(program) is None:
             pytest.skip(f"{program} is not installed")
